@@ -1,0 +1,1 @@
+export { type Digest, isDigest, parseDigest } from "./src/digest.ts";

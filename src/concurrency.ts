@@ -1,0 +1,31 @@
+/**
+ * Runs `job` for every item, at most `limit` at a time, in order of the items. The first failure aborts the signal
+ * that the others got; all are awaited before it is thrown.
+ *
+ * @param items What to work on; taken one by one as places become free.
+ * @param limit Most jobs at once, a whole number above 0.
+ * @param job The work; it must heed the signal.
+ * @param signal Aborts the whole run with its reason.
+ * @throws The first failure of a job, or the signal's reason.
+ */
+export async function runAll<T>(
+  items: Iterable<T>,
+  limit: number,
+  job: (item: T, signal: AbortSignal) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const failed = new AbortController();
+  const inner = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
+  const iterator = items[Symbol.iterator]();
+  const worker = async () => {
+    for (let next = iterator.next(); !next.done && !inner.aborted; next = iterator.next()) {
+      try {
+        await job(next.value, inner);
+      } catch (error) {
+        failed.abort(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: limit }, worker));
+  inner.throwIfAborted();
+}

@@ -1,0 +1,84 @@
+/** Hash algorithms that a digest may name (image-spec, "Descriptors: Registered Algorithms"). */
+export type DigestAlgorithm = "sha256" | "sha512";
+
+/** A checked digest: algorithm, colon, lowercase hex digits. Obtain one from {@linkcode parseDigest}. */
+export type Digest = `${DigestAlgorithm}:${string}`;
+
+const HEX_LENGTH: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128 };
+const DIGEST_PATTERN = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
+
+/**
+ * Checks that `text` is a digest and returns it typed.
+ *
+ * Digests arrive in tar paths, JSON and headers; this is the only gate from string to {@linkcode Digest}.
+ *
+ * @example Reading the file name of a blob
+ * ```ts
+ * import { parseDigest } from "@tarpush/tarpush";
+ * const digest = parseDigest("sha256:" + "0".repeat(64));
+ * if (digest.length !== 71) throw new Error("unreachable");
+ * ```
+ *
+ * @param text The digest as received.
+ * @returns The same text, typed.
+ * @throws {SyntaxError} If it is not `sha256:` and 64 or `sha512:` and 128 lowercase hex digits.
+ */
+export function parseDigest(text: string): Digest {
+  if (isDigest(text)) return text;
+  throw new SyntaxError(
+    `Cannot parse digest ${
+      JSON.stringify(text.slice(0, 80))
+    }: expected "sha256:" and 64 lowercase hex digits`,
+  );
+}
+
+/** Whether `text` is a digest; see {@linkcode parseDigest}. */
+export function isDigest(text: unknown): text is Digest {
+  return typeof text === "string" && DIGEST_PATTERN.test(text);
+}
+
+/** The digest of an algorithm and hex digits, or undefined when they make none. */
+export function toDigest(algorithm: string, hex: string): Digest | undefined {
+  const text = `${algorithm}:${hex}`;
+  return isDigest(text) ? text : undefined;
+}
+
+/** The algorithm that a digest names. */
+export function digestAlgorithm(digest: Digest): DigestAlgorithm {
+  return digest.startsWith("sha512:") ? "sha512" : "sha256";
+}
+
+/** The hex digits of a digest. */
+export function digestHex(digest: Digest): string {
+  return digest.slice(digest.indexOf(":") + 1);
+}
+
+/** A digest cut for people: algorithm and twelve hex digits. */
+export function shortDigest(digest: Digest): string {
+  return digest.slice(0, digest.indexOf(":") + 13);
+}
+
+/**
+ * Hashes bytes that are in memory with Web Crypto, the fastest way for up to 64 MiB on every runtime.
+ *
+ * @param bytes The whole content.
+ * @param algorithm Hash to use.
+ * @returns Its digest.
+ */
+export async function digestBytes(
+  bytes: Uint8Array<ArrayBuffer>,
+  algorithm: DigestAlgorithm = "sha256",
+): Promise<Digest> {
+  const name = algorithm === "sha256" ? "SHA-256" : "SHA-512";
+  return formatDigest(algorithm, new Uint8Array(await crypto.subtle.digest(name, bytes)));
+}
+
+/** The digest of a raw hash value. */
+export function formatDigest(algorithm: DigestAlgorithm, hash: Uint8Array): Digest {
+  if (hash.length * 2 !== HEX_LENGTH[algorithm]) {
+    throw new RangeError(`Cannot format ${algorithm} digest: hash has ${hash.length} bytes`);
+  }
+  let hex = "";
+  for (const byte of hash) hex += byte.toString(16).padStart(2, "0");
+  return `${algorithm}:${hex}`;
+}

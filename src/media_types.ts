@@ -1,0 +1,140 @@
+import { type Digest, isDigest } from "./digest.ts";
+
+/** OCI image manifest (image-spec, manifest.md). */
+export const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
+/** OCI image index (image-spec, image-index.md). */
+export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
+/** OCI image config (image-spec, config.md). */
+export const OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
+/** OCI layer, uncompressed; `+gzip` and `+zstd` follow. */
+export const OCI_LAYER = "application/vnd.oci.image.layer.v1.tar";
+/** Config of a manifest that is no image (image-spec, manifest.md, "Guidance for an Empty Descriptor"). */
+export const OCI_EMPTY = "application/vnd.oci.empty.v1+json";
+/** Docker image manifest, version 2, schema 2. */
+export const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
+/** Docker manifest list. */
+export const DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json";
+/** Docker image config. */
+export const DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json";
+/** Docker layer, uncompressed; registry:2 takes it, `.gzip` follows for compressed ones. */
+export const DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar";
+
+/** Everything that a registry may answer to a manifest request, for the header Accept. */
+export const MANIFEST_TYPES: readonly string[] = [
+  OCI_INDEX,
+  OCI_MANIFEST,
+  DOCKER_INDEX,
+  DOCKER_MANIFEST,
+];
+
+/** Most bytes of a manifest or index: the spec asks registries to take 4 MiB, registry:2 takes no more. */
+export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+
+/** A platform (image-spec, image-index.md). */
+export interface Platform {
+  /** CPU architecture in Go's terms, such as `amd64`. */
+  architecture: string;
+  /** Operating system in Go's terms, such as `linux`. */
+  os: string;
+  /** Variant of the architecture, such as `v8`. */
+  variant?: string;
+  /** Version of the operating system, used by Windows images. */
+  "os.version"?: string;
+}
+
+/** A content descriptor (image-spec, descriptor.md). */
+export interface Descriptor {
+  /** Media type of the content. */
+  mediaType: string;
+  /** Digest of the content. */
+  digest: Digest;
+  /** Size of the content in bytes. */
+  size: number;
+  /** Platform, on the entries of an index. */
+  platform?: Platform;
+  /** Free text by key. */
+  annotations?: Record<string, string>;
+  /** Type of an artifact, on the entries of an index. */
+  artifactType?: string;
+  /** Other places to find the content; never followed here. */
+  urls?: string[];
+}
+
+/** Whether a media type is one of an index or manifest list. */
+export function isIndexType(mediaType: string | undefined): boolean {
+  return mediaType === OCI_INDEX || mediaType === DOCKER_INDEX;
+}
+
+/** Whether a media type is one of an image manifest. */
+export function isManifestType(mediaType: string | undefined): boolean {
+  return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
+}
+
+/** Whether a layer of this type may be absent by right (image-spec, layer.md, "Non-Distributable Layers"). */
+export function isForeignLayer(mediaType: string): boolean {
+  return mediaType.includes("nondistributable") || mediaType.includes("rootfs.foreign");
+}
+
+/** Formats a platform as `os/architecture[/variant]`. */
+export function formatPlatform(platform: Platform): string {
+  const { os, architecture, variant } = platform;
+  return variant ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`;
+}
+
+/** A JSON object of unknown content. */
+export type JsonObject = Record<string, unknown>;
+
+/** Whether a JSON value is an object. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Checks one descriptor.
+ *
+ * @param value The JSON value.
+ * @returns The descriptor, with unknown members left out.
+ * @throws {SyntaxError} If a required member is missing or of the wrong type.
+ */
+export function parseDescriptor(value: unknown): Descriptor {
+  if (!isJsonObject(value)) throw new SyntaxError("descriptor is not a JSON object");
+  const { mediaType, digest, size } = value;
+  if (!isDigest(digest)) {
+    throw new SyntaxError(`descriptor has digest ${describe(digest)}, expected "sha256:<hex>"`);
+  }
+  if (!Number.isSafeInteger(size) || (size as number) < 0) {
+    throw new SyntaxError(`descriptor ${digest} has size ${describe(size)}, expected a byte count`);
+  }
+  const descriptor: Descriptor = {
+    mediaType: typeof mediaType === "string" ? mediaType : "",
+    digest,
+    size: size as number,
+  };
+  const platform = parsePlatform(value.platform);
+  if (platform) descriptor.platform = platform;
+  if (isJsonObject(value.annotations)) descriptor.annotations = toStrings(value.annotations);
+  if (typeof value.artifactType === "string") descriptor.artifactType = value.artifactType;
+  if (Array.isArray(value.urls)) descriptor.urls = value.urls.filter((url) => typeof url === "string");
+  return descriptor;
+}
+
+/** Reads a platform, of an index entry or of a config; undefined where it names none. */
+export function parsePlatform(value: unknown): Platform | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const { architecture, os, variant } = value;
+  if (typeof architecture !== "string" || typeof os !== "string" || !architecture || !os) return undefined;
+  const platform: Platform = { architecture, os };
+  if (typeof variant === "string" && variant) platform.variant = variant;
+  if (typeof value["os.version"] === "string") platform["os.version"] = value["os.version"];
+  return platform;
+}
+
+function toStrings(value: JsonObject): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(value).filter((pair): pair is [string, string] => typeof pair[1] === "string"),
+  );
+}
+
+function describe(value: unknown): string {
+  return value === undefined ? "missing" : JSON.stringify(value)?.slice(0, 80) ?? typeof value;
+}

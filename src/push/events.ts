@@ -1,0 +1,48 @@
+import type { Digest } from "../digest.ts";
+
+/** How a blob came to be in the repository. */
+export type BlobStatus = "pushed" | "exists" | "mounted";
+
+/**
+ * What a push reports while it runs. Every event about a blob carries its `digest`, or, in one pass where the digest
+ * is not known yet, the `path` of its entry in the archive.
+ */
+export type PushEvent =
+  | {
+    /** What will be pushed. In one pass it comes when the archive has ended. */
+    type: "plan";
+    /** References that will be written. */
+    images: number;
+    /** Different blobs. */
+    blobs: number;
+    /** Sum of the blobs' sizes. */
+    bytes: number;
+  }
+  | { type: "blob-start"; digest?: Digest; path?: string; size: number }
+  | {
+    /** At most ten a second for a blob; `sent` may go back after a failed attempt. */
+    type: "blob-progress";
+    digest?: Digest;
+    path?: string;
+    sent: number;
+  }
+  | { type: "blob-done"; digest: Digest; path?: string; size: number; status: BlobStatus }
+  | {
+    type: "retry";
+    digest?: Digest;
+    path?: string;
+    /** The attempt that follows, counted from 2. */
+    attempt: number;
+    /** Milliseconds until it starts. */
+    delay: number;
+    /** What went wrong, in one line. */
+    reason: string;
+  }
+  | { type: "manifest"; digest: Digest; mediaType: string }
+  | {
+    /** `reference` stands now. */
+    type: "tag";
+    reference: string;
+    digest: Digest;
+  }
+  | { type: "warning"; message: string };

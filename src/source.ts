@@ -1,0 +1,82 @@
+/** Bytes in a buffer of their own, as `fetch` and Web Crypto take them. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/**
+ * Content that can be read at any offset, any number of times. A `Blob` or `File` is one, so is a Bun file; files on
+ * Deno come from `openFile` of `./runtime`.
+ */
+export interface BlobSource {
+  /** Length in bytes. */
+  readonly size: number;
+  /** The bytes from `start` up to, not including, `end`; nothing is read before `stream()` is. */
+  slice(start: number, end: number): { stream(): ReadableStream<Uint8Array> };
+}
+
+/** Whether a value has the two members of {@linkcode BlobSource}. */
+export function isBlobSource(value: unknown): value is BlobSource {
+  return typeof value === "object" && value !== null &&
+    typeof (value as BlobSource).size === "number" && typeof (value as BlobSource).slice === "function";
+}
+
+/**
+ * Reads `start` to `end` of a source into memory.
+ *
+ * @param source Where to read.
+ * @param start First byte.
+ * @param end One past the last byte.
+ * @returns The bytes; fewer than asked for where the source ends early.
+ */
+export async function readRange(source: BlobSource, start: number, end: number): Promise<Bytes> {
+  const wanted = Math.max(0, Math.min(end, source.size) - start);
+  if (wanted === 0) return new Uint8Array(0);
+  const bytes = new Uint8Array(wanted);
+  let filled = 0;
+  for await (const piece of source.slice(start, start + wanted).stream()) {
+    if (filled === 0 && piece.length === wanted) return toBytes(piece);
+    bytes.set(piece.subarray(0, wanted - filled), filled);
+    filled += piece.length;
+    if (filled >= wanted) break;
+  }
+  return bytes.subarray(0, Math.min(filled, wanted));
+}
+
+/**
+ * Reads a stream to its end into memory.
+ *
+ * @param stream Stream to read; it is cancelled when the limit is passed.
+ * @param limit Most bytes to accept.
+ * @param tooLarge Makes the error to throw past the limit.
+ * @returns All its bytes.
+ */
+export async function collect(
+  stream: ReadableStream<Uint8Array>,
+  limit: number,
+  tooLarge: () => Error,
+): Promise<Bytes> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of stream) {
+    size += piece.length;
+    if (size > limit) throw tooLarge();
+    pieces.push(piece);
+  }
+  return concat(pieces, size);
+}
+
+/** Joins pieces into one buffer of `size` bytes. */
+export function concat(pieces: readonly Uint8Array[], size: number): Bytes {
+  const only = pieces[0];
+  if (pieces.length === 1 && only) return toBytes(only);
+  const bytes = new Uint8Array(size);
+  let filled = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, filled);
+    filled += piece.length;
+  }
+  return bytes;
+}
+
+/** The same bytes, known not to be in shared memory; copied only when they are. */
+export function toBytes(bytes: Uint8Array): Bytes {
+  return bytes.buffer instanceof ArrayBuffer ? bytes as Bytes : new Uint8Array(bytes);
+}
