@@ -1,0 +1,211 @@
+import { OciError } from "../errors.ts";
+import { fileError, type FileState } from "./file_error.ts";
+import type { ByteInput, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
+import { createTextOutput } from "./text_output.ts";
+
+// The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
+
+/** Bytes of one piece of stdin; Bun itself hands out 12 to 64 KiB. */
+const PIECE_BYTES = 1024 * 1024;
+
+/** The host for Bun. */
+export function createBunHost(): Host {
+  const { Bun, process } = bunGlobals();
+  return {
+    name: "bun",
+    get args() {
+      return Bun.argv.slice(2);
+    },
+    stdin: bunInput(),
+    stdout: bunOutput("stdout"),
+    stderr: bunOutput("stderr"),
+    env: (name) => Bun.env[name],
+    openFile: openBunFile,
+    readTextFile: (path) =>
+      Bun.file(path).text().catch((error) => throwFileError("read", path, error)),
+    writeTextFile: async (path, text) => {
+      await Bun.write(path, text).catch((error) => throwFileError("write", path, error));
+    },
+    onInterrupt(handler) {
+      const signals = ["SIGINT", "SIGTERM"];
+      for (const signal of signals) process.on(signal, handler);
+      return () => signals.forEach((signal) => process.off(signal, handler));
+    },
+    fetchWith,
+    serve,
+    exit: (code) => process.exit(code),
+  };
+}
+
+/** Opens a file; see `openFile` in host.ts. */
+export async function openBunFile(path: string | URL): Promise<OpenFile> {
+  const file = bunGlobals().Bun.file(path);
+  try {
+    const info = await file.stat();
+    if (!info.isFile()) throw fileError("open", path, info.isDirectory() ? "directory" : "special");
+    // A Bun file is opened by each read: whether that is allowed shows only now.
+    await file.slice(0, 1).bytes();
+    return new BunOpenFile(path, info.size, file);
+  } catch (error) {
+    return throwFileError("open", path, error);
+  }
+}
+
+// Bun's own streams are lazy, stop when their reader does and close their handle; they come in pieces of 512 KiB.
+class BunOpenFile implements OpenFile {
+  readonly size: number;
+  readonly #path: string | URL;
+  #file: BunFile | undefined;
+
+  constructor(path: string | URL, size: number, file: BunFile) {
+    this.#path = path;
+    this.size = size;
+    this.#file = file;
+  }
+
+  slice(start: number, end: number): { stream(): ReadableStream<Uint8Array> } {
+    return {
+      stream: () => {
+        if (!this.#file) throw fileError("read", this.#path, "closed");
+        return this.#file.slice(start, Math.min(end, this.size)).stream();
+      },
+    };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#file = undefined;
+    return Promise.resolve();
+  }
+}
+
+function throwFileError(action: string, path: string | URL, cause: unknown): never {
+  if (cause instanceof OciError) throw cause;
+  throw fileError(action, path, fileState(cause) ?? { text: String(cause) }, { cause });
+}
+
+function fileState(error: unknown): FileState | undefined {
+  switch (errorCode(error)) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return "missing";
+    case "EACCES":
+    case "EPERM":
+      return "denied";
+    case "EISDIR":
+      return "directory";
+  }
+}
+
+function bunInput(): ByteInput {
+  const { Bun, process } = bunGlobals();
+  return {
+    get isTerminal() {
+      return process.stdin.isTTY === true;
+    },
+    stream: () => ReadableStream.from(gather(Bun.stdin.stream())),
+  };
+}
+
+async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let piece = new Uint8Array(PIECE_BYTES);
+  let filled = 0;
+  for await (let bytes of stream) {
+    while (bytes.length > 0) {
+      const part = bytes.subarray(0, PIECE_BYTES - filled);
+      piece.set(part, filled);
+      filled += part.length;
+      bytes = bytes.subarray(part.length);
+      if (filled < PIECE_BYTES) continue;
+      yield piece;
+      piece = new Uint8Array(PIECE_BYTES);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield piece.subarray(0, filled);
+}
+
+function bunOutput(name: "stdout" | "stderr"): TextOutput {
+  const { Bun, process } = bunGlobals();
+  return createTextOutput({
+    get isTerminal() {
+      return process[name].isTTY === true;
+    },
+    columns: () => process[name].columns,
+    write: (text) => Bun.write(Bun[name], text),
+    isBrokenPipe: (error) => errorCode(error) === "EPIPE",
+  });
+}
+
+const fetchWith: Host["fetchWith"] = ({ ca, insecure = false }) => {
+  const tls = { ...(ca !== undefined && { ca }), rejectUnauthorized: !insecure };
+  const init: RequestInit & { tls: typeof tls } = { tls };
+  return (request) => fetch(request, init);
+};
+
+const serve: Host["serve"] = (handler, { hostname, port }) => {
+  try {
+    const server = bunGlobals().Bun.serve({
+      hostname,
+      port,
+      // Bun refuses bodies above 128 MiB and ends connections that are silent for 10 seconds unless told otherwise.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      idleTimeout: 0,
+      fetch: (request) => handler(request),
+    });
+    return Promise.resolve<ListeningServer>({ port: server.port, stop: () => server.stop(true) });
+  } catch (cause) {
+    const state = errorCode(cause) === "EADDRINUSE" ? "the port is in use" : String(cause);
+    return Promise.reject(
+      new OciError(`Cannot listen on ${hostname}:${port}: ${state}`, { cause }),
+    );
+  }
+};
+
+function errorCode(error: unknown): unknown {
+  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+}
+
+interface BunFile {
+  stat(): Promise<{ size: number; isFile(): boolean; isDirectory(): boolean }>;
+  slice(start: number, end: number): BunFile;
+  stream(): ReadableStream<Uint8Array>;
+  bytes(): Promise<Uint8Array>;
+  text(): Promise<string>;
+}
+
+interface BunTerminal {
+  isTTY?: boolean;
+  columns?: number;
+}
+
+/** What is used of Bun's globals; its own types would be one more dependency. */
+interface BunGlobals {
+  Bun: {
+    argv: string[];
+    env: Record<string, string | undefined>;
+    stdin: BunFile;
+    stdout: BunFile;
+    stderr: BunFile;
+    file(path: string | URL): BunFile;
+    write(target: BunFile | string, text: string): Promise<number>;
+    serve(options: {
+      hostname: string;
+      port: number;
+      maxRequestBodySize: number;
+      idleTimeout: number;
+      fetch(request: Request): Response | Promise<Response>;
+    }): { port: number; stop(closeConnections: boolean): Promise<void> };
+  };
+  process: {
+    stdin: BunTerminal;
+    stdout: BunTerminal;
+    stderr: BunTerminal;
+    on(signal: string, handler: () => void): void;
+    off(signal: string, handler: () => void): void;
+    exit(code: number): never;
+  };
+}
+
+function bunGlobals(): BunGlobals {
+  return globalThis as unknown as BunGlobals;
+}

@@ -1,0 +1,221 @@
+import { OciError } from "../errors.ts";
+import { fileError, type FileState } from "./file_error.ts";
+import type { ByteInput, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
+import { createTextOutput } from "./text_output.ts";
+
+// The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
+
+/** Bytes of one read of a body: with 64 KiB, Deno uploads at half the speed. */
+const PIECE_BYTES = 1024 * 1024;
+/** Up to here a read is answered at once from the handle that the file keeps. */
+const SMALL_READ_BYTES = 64 * 1024;
+
+/** The host for Deno. */
+export function createDenoHost(): Host {
+  return {
+    name: "deno",
+    get args() {
+      return Deno.args;
+    },
+    stdin: denoInput(),
+    stdout: denoOutput(Deno.stdout),
+    stderr: denoOutput(Deno.stderr),
+    env: readEnv,
+    openFile: openDenoFile,
+    readTextFile: (path) =>
+      Deno.readTextFile(path).catch((error) => throwFileError("read", path, error)),
+    writeTextFile: (path, text) =>
+      Deno.writeTextFile(path, text).catch((error) => throwFileError("write", path, error)),
+    onInterrupt,
+    fetchWith,
+    serve,
+    exit: (code) => Deno.exit(code),
+  };
+}
+
+/** Opens a file; see `openFile` in host.ts. */
+export async function openDenoFile(path: string | URL): Promise<OpenFile> {
+  let file: Deno.FsFile;
+  let size: number;
+  try {
+    // Asked before opening: to open a pipe waits for somebody to write to it.
+    const info = await Deno.stat(path);
+    if (!info.isFile) throw fileError("open", path, info.isDirectory ? "directory" : "special");
+    size = info.size;
+    file = await Deno.open(path, { read: true });
+  } catch (error) {
+    throw throwFileError("open", path, error);
+  }
+  return new DenoFile(path, size, file);
+}
+
+class DenoFile implements OpenFile {
+  readonly size: number;
+  readonly #path: string | URL;
+  #file: Deno.FsFile | undefined;
+
+  constructor(path: string | URL, size: number, file: Deno.FsFile) {
+    this.#path = path;
+    this.size = size;
+    this.#file = file;
+  }
+
+  slice(start: number, end: number): { stream(): ReadableStream<Uint8Array> } {
+    const stop = Math.min(end, this.size);
+    return {
+      stream: () =>
+        ReadableStream.from(
+          stop - start <= SMALL_READ_BYTES
+            ? this.#readAtOnce(start, stop)
+            : this.#readPieces(start, stop),
+        ),
+    };
+  }
+
+  async *#readAtOnce(start: number, end: number): AsyncGenerator<Uint8Array> {
+    const file = this.#requireOpen();
+    const bytes = new Uint8Array(Math.max(0, end - start));
+    let filled = 0;
+    // Seek and read without a pause between them: the handle is shared.
+    file.seekSync(start, Deno.SeekMode.Start);
+    while (filled < bytes.length) {
+      const count = file.readSync(bytes.subarray(filled));
+      if (count === null) break;
+      filled += count;
+    }
+    if (filled > 0) yield bytes.subarray(0, filled);
+  }
+
+  async *#readPieces(start: number, end: number): AsyncGenerator<Uint8Array> {
+    this.#requireOpen();
+    using file = await Deno.open(this.#path, { read: true })
+      .catch((error) => throwFileError("read", this.#path, error));
+    await file.seek(start, Deno.SeekMode.Start);
+    for (let position = start; position < end;) {
+      const piece = new Uint8Array(Math.min(PIECE_BYTES, end - position));
+      const count = await file.read(piece);
+      if (count === null) return;
+      position += count;
+      yield piece.subarray(0, count);
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#file?.close();
+    this.#file = undefined;
+    return Promise.resolve();
+  }
+
+  #requireOpen(): Deno.FsFile {
+    if (!this.#file) throw fileError("read", this.#path, "closed");
+    return this.#file;
+  }
+}
+
+function throwFileError(action: string, path: string | URL, cause: unknown): never {
+  if (cause instanceof OciError) throw cause;
+  if (cause instanceof Deno.errors.NotCapable) {
+    const right = action === "write" ? "write" : "read";
+    throw fileError(action, path, { text: `Deno was not given the right to ${right} it` }, {
+      cause,
+      hint: `add --allow-${right}=${path} to deno run`,
+    });
+  }
+  throw fileError(action, path, fileState(cause) ?? { text: String(cause) }, { cause });
+}
+
+function fileState(error: unknown): FileState | undefined {
+  if (error instanceof Deno.errors.NotFound) return "missing";
+  if (error instanceof Deno.errors.PermissionDenied) return "denied";
+  if (error instanceof Deno.errors.IsADirectory) return "directory";
+  return undefined;
+}
+
+function denoInput(): ByteInput {
+  return {
+    get isTerminal() {
+      return Deno.stdin.isTerminal();
+    },
+    stream: () => ReadableStream.from(readStdin()),
+  };
+}
+
+// A pipe hands out 64 KiB at a time: pieces are filled before they are passed on.
+async function* readStdin(): AsyncGenerator<Uint8Array> {
+  for (let hasMore = true; hasMore;) {
+    const piece = new Uint8Array(PIECE_BYTES);
+    let filled = 0;
+    while (filled < PIECE_BYTES) {
+      const count = await Deno.stdin.read(piece.subarray(filled));
+      hasMore = count !== null;
+      if (count === null) break;
+      filled += count;
+    }
+    if (filled > 0) yield piece.subarray(0, filled);
+  }
+}
+
+function denoOutput(output: typeof Deno.stdout): TextOutput {
+  const encoder = new TextEncoder();
+  return createTextOutput({
+    get isTerminal() {
+      return output.isTerminal();
+    },
+    columns: () => Deno.consoleSize().columns,
+    async write(text) {
+      for (let bytes = encoder.encode(text); bytes.length > 0;) {
+        bytes = bytes.subarray(await output.write(bytes));
+      }
+    },
+    isBrokenPipe: (error) => error instanceof Deno.errors.BrokenPipe,
+  });
+}
+
+// Asked first: reading a variable that was not allowed would stop and ask the person at the terminal.
+function readEnv(name: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+  return state === "granted" ? Deno.env.get(name) : undefined;
+}
+
+function onInterrupt(handler: () => void): () => void {
+  const signals: Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT", "SIGBREAK"]
+    : ["SIGINT", "SIGTERM"];
+  for (const signal of signals) Deno.addSignalListener(signal, handler);
+  return () => signals.forEach((signal) => Deno.removeSignalListener(signal, handler));
+}
+
+const fetchWith: Host["fetchWith"] = ({ ca, insecure = false }) => {
+  if (insecure) {
+    throw new OciError(
+      "Cannot switch off the check of certificates: Deno has a flag of its own for it",
+      {
+        hint:
+          "leave out --insecure and start with: deno run --unsafely-ignore-certificate-errors=HOST ...",
+      },
+    );
+  }
+  if (ca === undefined) return (request) => fetch(request);
+  const client = Deno.createHttpClient({ caCerts: [ca] });
+  return (request) => fetch(request, { client });
+};
+
+const serve: Host["serve"] = (handler, { hostname, port }) => {
+  try {
+    const stopped = new AbortController();
+    const server = Deno.serve(
+      { hostname, port, signal: stopped.signal, onListen: () => {} },
+      (request) => handler(request),
+    );
+    const stop = () => {
+      stopped.abort();
+      return server.finished;
+    };
+    return Promise.resolve<ListeningServer>({ port: server.addr.port, stop });
+  } catch (cause) {
+    const state = cause instanceof Deno.errors.AddrInUse ? "the port is in use" : String(cause);
+    return Promise.reject(
+      new OciError(`Cannot listen on ${hostname}:${port}: ${state}`, { cause }),
+    );
+  }
+};

@@ -1,0 +1,129 @@
+import type { BlobSource } from "../source.ts";
+import { createBunHost, openBunFile } from "./bun.ts";
+import { createDenoHost, openDenoFile } from "./deno.ts";
+
+export type { BlobSource };
+
+/** A file that is open: readable at any offset, any number of times, until it is disposed of. */
+export type OpenFile = BlobSource & AsyncDisposable;
+
+/** Where a program writes text. Writes keep their order; one to a pipe that nobody reads is dropped. */
+export interface TextOutput {
+  /** Whether a person sees it at once. */
+  readonly isTerminal: boolean;
+  /** Width of the terminal in characters, as it is now; 80 where there is none to ask. */
+  columns(): number;
+  /** Writes the text; the promise is settled when it has been handed to the system. */
+  write(text: string): Promise<void>;
+}
+
+/** Where a program reads bytes. */
+export interface ByteInput {
+  /** Whether a person would have to type them. */
+  readonly isTerminal: boolean;
+  /** The bytes in pieces of up to 1 MiB, read only as they are asked for. To be called once. */
+  stream(): ReadableStream<Uint8Array>;
+}
+
+/** How a TLS connection is checked. */
+export interface TlsOptions {
+  /** Further root certificates, PEM. */
+  ca?: string | undefined;
+  /**
+   * Accept every certificate.
+   * @default {false}
+   */
+  insecure?: boolean | undefined;
+}
+
+/** Where a server listens. */
+export interface ListenOptions {
+  /** Address to bind. */
+  hostname: string;
+  /** Port to bind; 0 takes a free one. */
+  port: number;
+}
+
+/** A server that listens. */
+export interface ListeningServer {
+  /** The port it has. */
+  readonly port: number;
+  /** Ends it at once, open connections included. */
+  stop(): Promise<void>;
+}
+
+/** What a command-line program needs of the runtime that it runs on. */
+export interface Host {
+  /** The runtime. */
+  readonly name: "deno" | "bun";
+  /** Arguments after the name of the program. */
+  readonly args: readonly string[];
+  /** What is piped in. */
+  readonly stdin: ByteInput;
+  /** For results. */
+  readonly stdout: TextOutput;
+  /** For progress and messages. */
+  readonly stderr: TextOutput;
+  /** An environment variable; undefined where it is not set or may not be read. */
+  env(name: string): string | undefined;
+  /** {@linkcode openFile} of this runtime. */
+  openFile(path: string | URL): Promise<OpenFile>;
+  /** Reads a small file. */
+  readTextFile(path: string): Promise<string>;
+  /** Creates or replaces a file. */
+  writeTextFile(path: string, text: string): Promise<void>;
+  /** Calls `handler` at every Ctrl-C or request to end, instead of ending; returns what takes that back. */
+  onInterrupt(handler: () => void): () => void;
+  /** A `fetch` whose TLS connections are checked so. */
+  fetchWith(options: TlsOptions): (request: Request) => Promise<Response>;
+  /** Listens for HTTP requests and answers them with `handler`. */
+  serve(
+    handler: (request: Request) => Response | Promise<Response>,
+    options: ListenOptions,
+  ): Promise<ListeningServer>;
+  /** Ends the process at once. */
+  exit(code: number): never;
+}
+
+/**
+ * The host for the runtime that this code runs on. Nothing is read or opened before one of its members is used.
+ *
+ * @returns The host.
+ * @throws {TypeError} If the runtime is neither Deno nor Bun.
+ */
+export function currentHost(): Host {
+  return isDeno() ? createDenoHost() : requireBun() && createBunHost();
+}
+
+/**
+ * Opens a file as a source that is read lazily, in pieces, at any offset: a push of a large archive holds a few MiB of
+ * it at a time. Needs `--allow-read` for that one file on Deno.
+ *
+ * Streams are pull-driven: a reader that stops reading stops the disk, one that cancels closes its handle. The caller
+ * owns the file; `await using` closes it.
+ *
+ * @example Reading a part of a file
+ * ```ts
+ * import { openFile } from "@tarpush/tarpush/runtime";
+ * await using file = await openFile("deno.json");
+ * const start = await new Response(file.slice(0, 1).stream()).text();
+ * if (start !== "{") throw new Error("unreachable");
+ * ```
+ *
+ * @param path Path, or `file:` URL.
+ * @returns The open file.
+ * @throws {OciError} If there is no such file, it may not be read, or it is a directory or a pipe.
+ */
+export function openFile(path: string | URL): Promise<OpenFile> {
+  return isDeno() ? openDenoFile(path) : requireBun() && openBunFile(path);
+}
+
+// Bun has no Deno global unless a program brings its own; it is asked for second.
+function isDeno(): boolean {
+  return "Deno" in globalThis && !("Bun" in globalThis);
+}
+
+function requireBun(): true {
+  if ("Bun" in globalThis) return true;
+  throw new TypeError("Cannot use files and processes here: expected Deno or Bun");
+}

@@ -1,0 +1,52 @@
+import type { TextOutput } from "./host.ts";
+
+/** What a runtime offers to write text with. */
+export interface OutputDevice {
+  readonly isTerminal: boolean;
+  /** Width of the terminal; 0, undefined or a throw where it cannot be asked. */
+  columns(): number | undefined;
+  /** Hands all of the text to the system. */
+  write(text: string): Promise<unknown>;
+  /** Whether a failed write means that nobody reads any more. */
+  isBrokenPipe(error: unknown): boolean;
+}
+
+const USUAL_COLUMNS = 80;
+
+/**
+ * Makes writes keep their order, and drops them silently once nobody reads: `tarpush ... | head -1` is no failure.
+ *
+ * @param device How to write.
+ */
+export function createTextOutput(device: OutputDevice): TextOutput {
+  let last: Promise<void> = Promise.resolve();
+  let isClosed = false;
+  const writeNow = async (text: string) => {
+    if (isClosed || text === "") return;
+    try {
+      await device.write(text);
+    } catch (error) {
+      if (!device.isBrokenPipe(error)) throw error;
+      isClosed = true;
+    }
+  };
+  return {
+    get isTerminal() {
+      return device.isTerminal;
+    },
+    columns() {
+      try {
+        return device.columns() || USUAL_COLUMNS;
+      } catch {
+        // Not a terminal, or none that tells its size.
+        return USUAL_COLUMNS;
+      }
+    },
+    write(text) {
+      const written = last.then(() => writeNow(text));
+      // A failed write is its caller's; the next one is tried all the same.
+      last = written.catch(() => {});
+      return written;
+    },
+  };
+}

@@ -1,0 +1,152 @@
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
+import { OciError } from "../../src/errors.ts";
+import { openFile } from "../../src/runtime/host.ts";
+import { collect, readRange } from "../../src/source.ts";
+import { test } from "../helpers/test.ts";
+
+const FIXTURES = new URL("../fixtures/", import.meta.url);
+const FIXTURE = new URL("docker29-multiplatform.tar", FIXTURES);
+const MIB = 1024 * 1024;
+
+const readAll = (stream: ReadableStream<Uint8Array>) =>
+  collect(stream, 64 * MIB, () => new Error("too large"));
+
+test("openFile() tells the size and reads any range", async () => {
+  await using file = await openFile(FIXTURE);
+  const whole = await readAll(file.slice(0, file.size).stream());
+  assertEquals(whole.length, file.size);
+  assertEquals(await readRange(file, 512, 1024), whole.slice(512, 1024));
+  assertEquals(await readRange(file, 0, 0), new Uint8Array(0));
+  assertEquals(await readRange(file, file.size - 10, file.size + 10), whole.slice(-10));
+  assertEquals(await readAll(file.slice(3, file.size - 3).stream()), whole.slice(3, -3));
+});
+
+test("openFile() reads a large body in pieces of at most 1 MiB", async () => {
+  const size = 2 * MIB + MIB / 2 + 3;
+  await using temporary = await temporaryFile(size);
+  await using file = await openFile(temporary.path);
+  const lengths: number[] = [];
+  let position = 1;
+  for await (const piece of file.slice(1, size).stream()) {
+    lengths.push(piece.length);
+    assertEquals(piece[0], position % 251);
+    position += piece.length;
+  }
+  assertEquals(position, size);
+  assert(lengths.length >= 3 && Math.max(...lengths) <= MIB, `pieces of ${lengths} bytes`);
+});
+
+test("openFile() ends early where the file was cut", async () => {
+  await using temporary = await temporaryFile(3 * MIB);
+  await using file = await openFile(temporary.path);
+  await temporary.write(100);
+  assertEquals((await readAll(file.slice(0, 3 * MIB).stream())).length, 100);
+  assertEquals((await readAll(file.slice(50, 1000).stream())).length, 50);
+});
+
+test("openFile() takes a path as text", async () => {
+  await using file = await openFile("deno.json");
+  assertEquals(new TextDecoder().decode(await readRange(file, 0, 1)), "{");
+});
+
+test("openFile() streams independently of each other", async () => {
+  await using file = await openFile(FIXTURE);
+  const expected = await readAll(file.slice(0, 4096).stream());
+  const ranges = Array.from({ length: 64 }, (_, index) => index * 64);
+  const parts = await Promise.all(
+    ranges.map((start) => readAll(file.slice(start, start + 64).stream())),
+  );
+  parts.forEach((part, index) => assertEquals(part, expected.slice(index * 64, index * 64 + 64)));
+});
+
+test("openFile() streams stop reading when they are cancelled, at any moment", async () => {
+  await using file = await openFile(FIXTURE);
+  await file.slice(0, file.size).stream().cancel();
+  const early = file.slice(0, file.size).stream().getReader();
+  const first = early.read();
+  await early.cancel();
+  await first;
+  const late = file.slice(0, file.size).stream().getReader();
+  assert(((await late.read()).value?.length ?? 0) > 0);
+  await late.cancel();
+  assert((await late.read()).done);
+});
+
+test("openFile() hands out pieces that stay as they are", async () => {
+  await using file = await openFile(FIXTURE);
+  const pieces: Uint8Array[] = [];
+  const copies: Uint8Array[] = [];
+  for (let start = 0; start < 8192; start += 512) {
+    for await (const piece of file.slice(start, start + 512).stream()) {
+      pieces.push(piece);
+      copies.push(piece.slice());
+    }
+  }
+  assertEquals(pieces, copies);
+});
+
+test("openFile() refuses to read a file that was closed", async () => {
+  const file = await openFile(FIXTURE);
+  await file[Symbol.asyncDispose]();
+  await file[Symbol.asyncDispose]();
+  const error = await assertRejects(
+    async () => await readAll(file.slice(0, 10).stream()),
+    OciError,
+  );
+  assertMatch(error.message, /^Cannot read ".*": it has been closed$/);
+  await assertRejects(async () => await readAll(file.slice(0, file.size).stream()), OciError);
+});
+
+test("openFile() says in one line why a file cannot be opened", async () => {
+  const missing = await assertRejects(() => openFile("tests/no-such.tar"));
+  assertInstanceOf(missing, OciError);
+  assertEquals(missing.message, 'Cannot open "tests/no-such.tar": no such file');
+  const directory = await assertRejects(() => openFile("tests"), OciError);
+  assertEquals(directory.message, 'Cannot open "tests": it is a directory, expected a file');
+  assertMatch(directory.hint ?? "", /tar -cf/);
+});
+
+test("openFile() refuses a device", async () => {
+  const isUnix = !("Deno" in globalThis) || Deno.build.os !== "windows";
+  if (!isUnix) return;
+  const error = await assertRejects(() => openFile("/dev/null"), OciError);
+  assertEquals(error.message, 'Cannot open "/dev/null": it is a pipe or device, expected a file');
+});
+
+interface TemporaryFile extends AsyncDisposable {
+  path: string;
+  write(size: number): Promise<unknown>;
+}
+
+interface BunFiles {
+  env: Record<string, string | undefined>;
+  file(path: string): { delete(): Promise<void> };
+  write(path: string, bytes: Uint8Array): Promise<number>;
+}
+
+/** A file whose byte at offset `n` is `n % 251`. */
+async function temporaryFile(size: number): Promise<TemporaryFile> {
+  const bytes = Uint8Array.from({ length: size }, (_, index) => index % 251);
+  const made = "Deno" in globalThis ? await denoFile(bytes) : bunFile(bytes);
+  await made.write(size);
+  return made;
+}
+
+async function denoFile(bytes: Uint8Array): Promise<TemporaryFile> {
+  const path = await Deno.makeTempFile();
+  return {
+    path,
+    write: (length) => Deno.writeFile(path, bytes.subarray(0, length)),
+    [Symbol.asyncDispose]: () => Deno.remove(path),
+  };
+}
+
+function bunFile(bytes: Uint8Array): TemporaryFile {
+  const { Bun } = globalThis as unknown as { Bun: BunFiles };
+  const path = `${Bun.env.TMPDIR ?? Bun.env.TEMP ?? "/tmp"}/tarpush-test-${crypto.randomUUID()}`;
+  return {
+    path,
+    write: (length) => Bun.write(path, bytes.subarray(0, length)),
+    [Symbol.asyncDispose]: () => Bun.file(path).delete(),
+  };
+}
