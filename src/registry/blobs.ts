@@ -1,0 +1,306 @@
+import { type Digest, isDigest } from "../digest.ts";
+import { DigestMismatchError, NetworkError, RegistryError } from "../errors.ts";
+import { type Bytes, concat } from "../source.ts";
+import {
+  type Call,
+  discard,
+  type Http,
+  request,
+  requestOnce,
+  resolveLocation,
+  waitForRetry,
+} from "./http.ts";
+
+/** One repository of a registry. */
+export interface RepositoryContext {
+  readonly http: Http;
+  readonly repository: string;
+}
+
+/** A blob to be uploaded whose digest is known and whose body can be opened again. */
+export interface UploadBlob {
+  digest: Digest;
+  /** Length in bytes. */
+  size: number;
+  /** Opens the body from its first byte; it must have `size` bytes or fail. */
+  open(): ReadableStream<Bytes>;
+}
+
+/** Listeners and limits of one upload. */
+export interface UploadHooks {
+  signal?: AbortSignal | undefined;
+  /** Bytes handed to the network in this attempt. */
+  onProgress?: ((sent: number) => void | Promise<void>) | undefined;
+  onRetry?: Call["onRetry"];
+}
+
+/** An upload that the registry has opened; it must be committed or cancelled. */
+export interface UploadSession {
+  /** Where the next request of the session goes; registries change it with every answer. */
+  location: URL;
+}
+
+/** Bodies up to this size are sent from memory: one request with a length, where a stream is two writes and chunked. */
+const SMALL_BODY_BYTES = 1024 * 1024;
+/** Time for a cancel request, in milliseconds: it is a courtesy, not worth waiting for. */
+const CANCEL_MILLISECONDS = 3_000;
+const OCTETS = { "content-type": "application/octet-stream" };
+
+/**
+ * Asks whether a repository has a blob (distribution-spec, "Checking if content exists in the registry").
+ *
+ * @param context The repository.
+ * @param digest The blob.
+ * @param signal Aborts the request.
+ * @returns Its size, or -1 where the registry does not tell; undefined when the blob is not there.
+ * @throws {DigestMismatchError} If the registry names another digest.
+ */
+export async function headBlob(
+  context: RepositoryContext,
+  digest: Digest,
+  hooks: UploadHooks = {},
+): Promise<number | undefined> {
+  const response = await request(context.http, {
+    action: `look for blob ${digest} in ${nameOf(context)}`,
+    method: "HEAD",
+    url: repositoryUrl(context, `blobs/${digest}`),
+    // 405: a proxy that lets no HEAD through says nothing about the blob.
+    expect: [200, 404, 405],
+    signal: hooks.signal,
+    onRetry: hooks.onRetry,
+  });
+  await discard(response);
+  if (response.status !== 200) return undefined;
+  checkDigestHeader(response, digest, `blob of ${nameOf(context)}`);
+  const length = response.headers.get("content-length");
+  return length !== null && /^\d+$/.test(length) ? Number(length) : -1;
+}
+
+/**
+ * Uploads a blob in one streamed PUT, the whole again after a failure that may pass: registry:2 cannot resume a broken
+ * upload. Before each further attempt the registry is asked whether the last one arrived after all.
+ *
+ * @param context The repository.
+ * @param blob What to upload.
+ * @param hooks Signal and listeners.
+ * @param session An upload that is open already, used for the first attempt.
+ * @throws {RegistryError} If the registry refuses it; 400 `DIGEST_INVALID` where the content has another digest.
+ */
+export async function uploadBlob(
+  context: RepositoryContext,
+  blob: UploadBlob,
+  hooks: UploadHooks = {},
+  session?: UploadSession,
+): Promise<void> {
+  const action = `push blob ${blob.digest} to ${nameOf(context)}`;
+  for (let attempt = 2;; attempt++) {
+    try {
+      return await uploadOnce(context, blob, hooks, session);
+    } catch (error) {
+      if (await arrived(context, blob, error, hooks)) return;
+      await hooks.onProgress?.(0);
+      await waitForRetry(context.http, hooks, asRetryable(error), attempt);
+    }
+    session = undefined;
+  }
+  function asRetryable(error: unknown): unknown {
+    if (!(error instanceof RegistryError) || !isLostSession(error)) return error;
+    const { method, url, status, errors } = error;
+    const message = `Cannot ${action}: the registry lost the upload`;
+    return new RegistryError(message, {
+      method,
+      url,
+      status,
+      errors,
+      retryable: true,
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Opens an upload (distribution-spec, "POST then PUT"), or has the blob mounted from another repository.
+ *
+ * @param context The repository.
+ * @param hooks Signal and listeners.
+ * @param mount Blob, and the repository to take it from.
+ * @returns The open upload, or undefined when the blob was mounted.
+ */
+export async function startUpload(
+  context: RepositoryContext,
+  hooks: UploadHooks = {},
+  mount?: { digest: Digest; from: string },
+): Promise<UploadSession | undefined> {
+  const url = repositoryUrl(context, "blobs/uploads/");
+  if (mount) {
+    url.searchParams.set("mount", mount.digest);
+    url.searchParams.set("from", mount.from);
+  }
+  const action = mount
+    ? `mount blob ${mount.digest} from ${mount.from} into ${nameOf(context)}`
+    : `start an upload to ${nameOf(context)}`;
+  const response = await requestOnce(context.http, {
+    action,
+    method: "POST",
+    url,
+    headers: { "content-length": "0" },
+    expect: mount ? [201, 202] : [202],
+    signal: hooks.signal,
+  });
+  await discard(response);
+  if (response.status === 201 && mount) {
+    checkDigestHeader(response, mount.digest, `blob of ${nameOf(context)}`);
+    return undefined;
+  }
+  return { location: nextLocation(context, action, response, url, true) };
+}
+
+/** Ends an upload without keeping anything; failures are of no interest (distribution-spec, "Cancel a blob upload"). */
+export async function cancelUpload(
+  context: RepositoryContext,
+  session: UploadSession,
+): Promise<void> {
+  try {
+    const response = await requestOnce(context.http, {
+      action: `cancel an upload to ${nameOf(context)}`,
+      method: "DELETE",
+      url: session.location,
+      expect: [200, 202, 204, 404],
+      signal: AbortSignal.timeout(CANCEL_MILLISECONDS),
+    });
+    await discard(response);
+  } catch {
+    // The registry purges what was left open.
+  }
+}
+
+/** The URL of something in a repository. */
+export function repositoryUrl({ http, repository }: RepositoryContext, path: string): URL {
+  return new URL(`/v2/${repository}/${path}`, http.origin);
+}
+
+/** `host[:port]/repository`, for messages. */
+export function nameOf({ http, repository }: RepositoryContext): string {
+  return `${new URL(http.origin).host}/${repository}`;
+}
+
+/**
+ * Checks the header `Docker-Content-Digest`, where there is one, against the digest that is meant.
+ *
+ * @throws {DigestMismatchError} If the registry names another digest.
+ */
+export function checkDigestHeader(response: Response, expected: Digest, what: string): void {
+  const actual = response.headers.get("docker-content-digest")?.trim();
+  if (!actual || actual === expected) return;
+  const shown = isDigest(actual) ? actual : JSON.stringify(actual.slice(0, 80));
+  throw new DigestMismatchError(
+    `Cannot trust ${what}: the registry says its digest is ${shown}, expected ${expected}`,
+    { expected, actual },
+  );
+}
+
+async function uploadOnce(
+  context: RepositoryContext,
+  blob: UploadBlob,
+  hooks: UploadHooks,
+  open?: UploadSession,
+): Promise<void> {
+  const session = open ?? await startUpload(context, hooks);
+  if (!session) throw new TypeError("unreachable: an upload without mount has a session");
+  const url = new URL(session.location);
+  url.searchParams.set("digest", blob.digest);
+  try {
+    const body = await bodyOf(blob, hooks);
+    const response = await requestOnce(context.http, {
+      action: `push blob ${blob.digest} to ${nameOf(context)}`,
+      method: "PUT",
+      url,
+      headers: OCTETS,
+      body,
+      size: blob.size,
+      expect: [200, 201, 202, 204],
+      signal: hooks.signal,
+    });
+    await discard(response);
+    checkDigestHeader(response, blob.digest, `blob pushed to ${nameOf(context)}`);
+    if (typeof body !== "function") await hooks.onProgress?.(blob.size);
+  } catch (error) {
+    await cancelUpload(context, session);
+    throw error;
+  }
+}
+
+async function bodyOf(
+  blob: UploadBlob,
+  hooks: UploadHooks,
+): Promise<Bytes | (() => ReadableStream<Bytes>)> {
+  if (blob.size > SMALL_BODY_BYTES) return () => reportProgress(blob.open(), hooks.onProgress);
+  const pieces: Bytes[] = [];
+  for await (const piece of blob.open()) pieces.push(piece);
+  return concat(pieces, blob.size);
+}
+
+function reportProgress(
+  body: ReadableStream<Bytes>,
+  onProgress: UploadHooks["onProgress"],
+): ReadableStream<Bytes> {
+  if (!onProgress) return body;
+  let sent = 0;
+  return body.pipeThrough(
+    new TransformStream<Bytes, Bytes>(
+      {
+        async transform(piece, controller) {
+          controller.enqueue(piece);
+          await onProgress(sent += piece.length);
+        },
+      },
+      { highWaterMark: 0 },
+      { highWaterMark: 0 },
+    ),
+  );
+}
+
+/** Whether a failed upload is in the registry after all: the answer was lost, or the request was sent twice. */
+async function arrived(
+  context: RepositoryContext,
+  blob: UploadBlob,
+  error: unknown,
+  hooks: UploadHooks,
+): Promise<boolean> {
+  if (hooks.signal?.aborted) return false;
+  const unknown = error instanceof NetworkError ||
+    (error instanceof RegistryError && isLostSession(error));
+  if (!unknown) return false;
+  try {
+    return await headBlob({ ...context, http: withoutRetry(context.http) }, blob.digest, hooks) ===
+      blob.size;
+  } catch {
+    // What counts is the failure that led here.
+    return false;
+  }
+}
+
+function withoutRetry(http: Http): Http {
+  return { ...http, retry: { ...http.retry, attempts: 1 } };
+}
+
+function isLostSession({ status, errors }: RegistryError): boolean {
+  return status === 404 || status === 416 ||
+    errors.some(({ code }) => code === "BLOB_UPLOAD_UNKNOWN" || code === "BLOB_UPLOAD_INVALID");
+}
+
+function nextLocation(
+  context: RepositoryContext,
+  action: string,
+  response: Response,
+  base: URL,
+  required: boolean,
+): URL {
+  const location = response.headers.get("location");
+  if (location) return resolveLocation(context.http, action, location, base);
+  if (!required) return base;
+  throw new RegistryError(
+    `Cannot ${action}: ${base.host} answered ${response.status} without a Location`,
+    { method: "POST", url: base.origin + base.pathname, status: response.status },
+  );
+}

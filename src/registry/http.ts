@@ -1,0 +1,433 @@
+import { NetworkError, RegistryError, type RegistryErrorEntry, TimeoutError } from "../errors.ts";
+import { isJsonObject } from "../media_types.ts";
+import type { Bytes } from "../source.ts";
+import { toNetworkError } from "./network.ts";
+import { parseRetryAfter, retryDelay, type RetryOptions, sleep } from "./retry.ts";
+
+/** What answers requests: the runtime's `fetch`, or a registry in the same process. */
+export type FetchHandler = (request: Request) => Promise<Response>;
+
+/** Time limits in milliseconds; there is none on the whole of a transfer. */
+export interface Timeouts {
+  /**
+   * Until a registry answers for the first time.
+   * @default {30000}
+   */
+  connect?: number;
+  /**
+   * Without a byte moved.
+   * @default {60000}
+   */
+  idle?: number;
+  /**
+   * Between the last byte sent and the answer: registries hash and store then.
+   * @default {300000}
+   */
+  response?: number;
+}
+
+/** What all requests to one registry share. */
+export interface Http {
+  /** Scheme, host and port. */
+  readonly origin: string;
+  readonly fetch: FetchHandler;
+  /** The caller's headers, sent to `origin` only. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly retry: Required<RetryOptions>;
+  readonly timeouts: Required<Timeouts>;
+  /** What this registry has shown of itself so far. */
+  readonly seen: { answered: boolean; pausedUntil: number; plainHttp?: Promise<boolean> };
+}
+
+/** One request. */
+export interface Call {
+  /** What it does, for messages: `push blob sha256:... to host/repository`. */
+  action: string;
+  method: "HEAD" | "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  url: URL;
+  headers?: Record<string, string>;
+  /** Whole bytes, or a function that opens the body; it is called once for each time that the request is sent. */
+  body?: Bytes | (() => ReadableStream<Bytes>);
+  /** Length of a streamed body, where it is known. */
+  size?: number;
+  /** Statuses to return; any other becomes a {@linkcode RegistryError}. */
+  expect: readonly number[];
+  signal?: AbortSignal | undefined;
+  /** Told before each wait for another attempt. */
+  onRetry?: ((attempt: number, delay: number, error: Error) => void | Promise<void>) | undefined;
+}
+
+/** Most bytes read of an error answer. */
+const MAX_ERROR_BYTES = 64 * 1024;
+const MAX_REDIRECTS = 10;
+const USER_AGENT = "tarpush/0.1.0";
+const RETRYABLE_STATUS = new Set([408, 429, 499, 500, 502, 503, 504, 522]);
+const RETRYABLE_CODES = new Set(["TOOMANYREQUESTS", "UNAVAILABLE"]);
+
+/**
+ * Sends a request, again where the failure may pass, and returns an expected answer.
+ *
+ * @param http The registry.
+ * @param call The request; a body given as a function must be able to open it anew.
+ * @returns The answer; the caller reads or discards its body.
+ * @throws {RegistryError} If the last answer was not an expected one.
+ * @throws {NetworkError} If there was no answer.
+ */
+export async function request(http: Http, call: Call): Promise<Response> {
+  for (let attempt = 2;; attempt++) {
+    try {
+      return await requestOnce(http, call);
+    } catch (error) {
+      await waitForRetry(http, call, error, attempt);
+    }
+  }
+}
+
+/**
+ * Waits before another attempt, or throws `error` when none is due. A registry's `Retry-After` pauses every request
+ * to it.
+ *
+ * @param http The registry.
+ * @param call Signal and listener of the request or group of requests that failed.
+ * @param error Why it failed.
+ * @param attempt The attempt that would follow, counted from 2.
+ */
+export async function waitForRetry(
+  http: Http,
+  call: Pick<Call, "signal" | "onRetry">,
+  error: unknown,
+  attempt: number,
+): Promise<void> {
+  call.signal?.throwIfAborted();
+  if (!(error instanceof NetworkError || error instanceof RegistryError) || !error.retryable) {
+    throw error;
+  }
+  const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
+  const delay = retryDelay(attempt, http.retry, retryAfter);
+  if (delay === undefined) throw error;
+  if (retryAfter !== undefined) http.seen.pausedUntil = Date.now() + retryAfter;
+  await call.onRetry?.(attempt, delay, error);
+  await sleep(delay, call.signal);
+}
+
+/** Sends a request once (redirects followed) and returns an expected answer; see {@linkcode request}. */
+export async function requestOnce(http: Http, call: Call): Promise<Response> {
+  const pause = http.seen.pausedUntil - Date.now();
+  if (pause > 0) await sleep(pause, call.signal);
+  let url = call.url;
+  for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+    const response = await send(http, call, url);
+    http.seen.answered = true;
+    if (call.expect.includes(response.status)) return response;
+    const location = redirectOf(call, response);
+    if (!location) throw await toRegistryError(http, call, url, response);
+    await discard(response);
+    url = resolveLocation(http, call.action, location, url);
+  }
+  throw new NetworkError(`Cannot ${call.action}: more than ${MAX_REDIRECTS} redirects`, {
+    ...describe(call, url),
+    retryable: false,
+  });
+}
+
+/** Reads the rest of an answer that nobody needs, so that its connection is free again. */
+export async function discard(response: Response): Promise<void> {
+  // A HEAD or empty answer is at its end already; a long one is not worth reading.
+  if (response.body) await response.body.cancel().catch(() => {});
+}
+
+/**
+ * Resolves a `Location` or redirect target. It may be relative, and on another host, where the caller's headers do
+ * not go. A proxy in front of the registry often makes https into http: on the same host the scheme is kept.
+ *
+ * @param http The registry.
+ * @param action For the message.
+ * @param location As received.
+ * @param base URL of the request that was answered.
+ * @returns An absolute URL.
+ * @throws {NetworkError} If it is no http(s) URL, gives up https, or leads from another host to a private address.
+ */
+export function resolveLocation(http: Http, action: string, location: string, base: URL): URL {
+  const refuse = (reason: string) =>
+    new NetworkError(`Cannot ${action}: ${base.host} sent a Location that ${reason}`, {
+      method: "GET",
+      url: base.origin + base.pathname,
+      retryable: false,
+    });
+  if (!URL.canParse(location, base)) throw refuse("is not a URL");
+  const url = new URL(location, base);
+  if (url.protocol !== "http:" && url.protocol !== "https:") throw refuse("is not an http(s) URL");
+  const secure = base.protocol === "https:";
+  if (secure && url.protocol === "http:" && url.hostname === base.hostname) {
+    url.protocol = "https:";
+    if (url.port === "80") url.port = "";
+  }
+  if (secure && url.protocol === "http:") throw refuse(`leads from https to ${url.origin}`);
+  const known = [base.hostname, new URL(http.origin).hostname];
+  const near = known.includes(url.hostname) || (isLoopback(url.hostname) && known.some(isLoopback));
+  if (!near && isPrivateAddress(url.hostname)) {
+    throw refuse(`leads to the private address ${url.host}`);
+  }
+  url.username = url.password = "";
+  return url;
+}
+
+async function send(http: Http, call: Call, url: URL): Promise<Response> {
+  call.signal?.throwIfAborted();
+  const clock = startClock(http, call);
+  const signal = call.signal ? AbortSignal.any([call.signal, clock.signal]) : clock.signal;
+  let bodyError: unknown;
+  const init: RequestInit & { duplex?: "half" } = {
+    method: call.method,
+    headers: headersFor(http, call, url),
+    redirect: "manual",
+    signal,
+  };
+  if (typeof call.body === "function") {
+    init.body = watch(call.body(), clock, (error) => bodyError = error);
+    init.duplex = "half";
+  } else if (call.body) init.body = call.body;
+  try {
+    return await http.fetch(new Request(url, init));
+  } catch (error) {
+    call.signal?.throwIfAborted();
+    if (bodyError !== undefined) throw bodyError;
+    if (clock.expired) {
+      throw new TimeoutError(
+        `Cannot ${call.action}: ${url.host}: ${clock.expired}`,
+        describe(call, url),
+      );
+    }
+    throw await explain(http, toNetworkError(error, call.action, describe(call, url)), url);
+  } finally {
+    clock.stop();
+  }
+}
+
+function headersFor(http: Http, call: Call, url: URL): Headers {
+  const headers = new Headers({ "user-agent": USER_AGENT });
+  // The caller's headers may be credentials: they stay with the registry that they were given for.
+  if (url.origin === http.origin) {
+    for (const [name, value] of Object.entries(http.headers)) headers.set(name, value);
+  }
+  for (const [name, value] of Object.entries(call.headers ?? {})) headers.set(name, value);
+  // Deno ignores it for a streamed body and sends chunks; Bun keeps it.
+  if (call.size !== undefined) headers.set("content-length", String(call.size));
+  return headers;
+}
+
+interface Clock {
+  signal: AbortSignal;
+  /** What ran out, for the message. */
+  expired: string | undefined;
+  /** A byte of the body moved. */
+  moved(): void;
+  /** The body has been handed over whole. */
+  sent(): void;
+  stop(): void;
+}
+
+/** Watches the time limits of one request with a single timer that is moved on only when it fires. */
+function startClock(http: Http, call: Call): Clock {
+  const { connect, idle, response } = http.timeouts;
+  const streamed = typeof call.body === "function";
+  const stores = call.method === "PUT" || call.method === "PATCH";
+  let limit = streamed || !stores ? idle : response;
+  if (!http.seen.answered && !stores) limit = Math.min(limit, connect);
+  let state = streamed ? "no byte moved" : "no answer";
+  let deadline = performance.now() + limit;
+  const controller = new AbortController();
+  const check = () => {
+    const left = deadline - performance.now();
+    if (left > 1) return void (timer = setTimeout(check, left));
+    clock.expired = `${state} for ${limit / 1000} s`;
+    controller.abort();
+  };
+  let timer = setTimeout(check, limit);
+  const clock: Clock = {
+    signal: controller.signal,
+    expired: undefined,
+    moved: () => void (deadline = performance.now() + limit),
+    sent: () => {
+      [limit, state] = [response, "no answer"];
+      deadline = performance.now() + limit;
+    },
+    stop: () => clearTimeout(timer),
+  };
+  return clock;
+}
+
+function watch(
+  body: ReadableStream<Bytes>,
+  clock: Clock,
+  onError: (error: unknown) => void,
+): ReadableStream<Bytes> {
+  const reader = body.getReader();
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      try {
+        clock.moved();
+        const { done, value } = await reader.read();
+        if (done) {
+          clock.sent();
+          return controller.close();
+        }
+        clock.moved();
+        controller.enqueue(value);
+      } catch (error) {
+        onError(error);
+        controller.error(error);
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+function redirectOf(call: Call, response: Response): string | undefined {
+  const any = call.method === "GET" || call.method === "HEAD";
+  const follow = any ? [301, 302, 303, 307, 308] : [307, 308];
+  return follow.includes(response.status)
+    ? response.headers.get("location") ?? undefined
+    : undefined;
+}
+
+async function toRegistryError(
+  http: Http,
+  call: Call,
+  url: URL,
+  response: Response,
+): Promise<RegistryError> {
+  const { status } = response;
+  const text = await readErrorBody(response);
+  const errors = parseErrors(text);
+  const said = errors.map(({ code, message }) => [code, message].filter(Boolean).join(": ")).join(
+    "; ",
+  );
+  const type = response.headers.get("content-type")?.split(";")[0];
+  const foreign = text && !errors.length
+    ? ` with ${type ?? "a body"} that is no registry error`
+    : "";
+  const words = `${status}${
+    response.statusText ? " " + response.statusText : STATUS_TEXT[status] ?? ""
+  }`;
+  return new RegistryError(
+    `Cannot ${call.action}: ${url.host} answered ${words}${
+      said ? `: ${printable(said)}` : foreign
+    }`,
+    {
+      ...describe(call, url),
+      status,
+      errors,
+      hint: statusHint(http, status),
+      retryable: RETRYABLE_STATUS.has(status) ||
+        errors.some(({ code }) => RETRYABLE_CODES.has(code)),
+      retryAfter: parseRetryAfter(response.headers.get("retry-after"), Date.now()),
+    },
+  );
+}
+
+const STATUS_TEXT: Record<number, string> = {
+  400: " Bad Request",
+  401: " Unauthorized",
+  403: " Forbidden",
+  404: " Not Found",
+  405: " Method Not Allowed",
+  413: " Payload Too Large",
+  429: " Too Many Requests",
+  500: " Internal Server Error",
+  502: " Bad Gateway",
+  503: " Service Unavailable",
+};
+
+function statusHint(http: Http, status: number): string | undefined {
+  if (status === 401 || status === 403) {
+    return "the registry wants a login, and tarpush has none: use a registry without one, or the module's headers option";
+  }
+  if (status === 404) {
+    return `check that ${http.origin} is a registry: ${http.origin}/v2/ should answer 200`;
+  }
+  if (status === 413) return "a limit on the size of a request: try a smaller --chunk-size";
+  return undefined;
+}
+
+async function readErrorBody(response: Response): Promise<string> {
+  if (!response.body) return "";
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for await (const piece of response.body) {
+      text += decoder.decode(piece, { stream: true });
+      if (text.length >= MAX_ERROR_BYTES) break;
+    }
+  } catch {
+    // The status is what matters; a body that breaks off adds nothing.
+  }
+  return text.slice(0, MAX_ERROR_BYTES).trim();
+}
+
+function parseErrors(text: string): RegistryErrorEntry[] {
+  try {
+    const body: unknown = JSON.parse(text);
+    if (!isJsonObject(body) || !Array.isArray(body.errors)) return [];
+    return body.errors.filter(isJsonObject).slice(0, 10).map(({ code, message, detail }) => ({
+      code: typeof code === "string" ? code : "UNKNOWN",
+      message: typeof message === "string" ? message : "",
+      detail,
+    }));
+  } catch {
+    return [];
+  }
+}
+
+/** One line of at most 300 characters, with control characters made visible. */
+function printable(text: string): string {
+  // deno-lint-ignore no-control-regex
+  const line = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+  return line.length > 300 ? line.slice(0, 300) + "..." : line;
+}
+
+/** Adds the hint about plain http where a TLS failure has that reason. */
+async function explain(http: Http, error: NetworkError, url: URL): Promise<NetworkError> {
+  if (url.protocol !== "https:" || /refused|not found/.test(error.message)) return error;
+  http.seen.plainHttp ??= speaksPlainHttp(http, url);
+  if (!await http.seen.plainHttp) return error;
+  const { method } = error;
+  return new NetworkError(
+    error.message.replace(/: [^:]*$/, "") + ": it speaks plain http, not https",
+    {
+      method,
+      url: error.url,
+      cause: error.cause,
+      retryable: false,
+      hint: `use --plain-http, or write http://${url.host}/... in the reference`,
+    },
+  );
+}
+
+async function speaksPlainHttp(http: Http, url: URL): Promise<boolean> {
+  try {
+    // Nothing of the caller's goes over the wire unencrypted: neither headers nor path.
+    const signal = AbortSignal.timeout(Math.min(5_000, http.timeouts.connect));
+    const response = await http.fetch(
+      new Request(`http://${url.host}/v2/`, { redirect: "manual", signal }),
+    );
+    await discard(response);
+    // A TLS port that is spoken to in plain http answers 400.
+    return response.status !== 400;
+  } catch {
+    return false;
+  }
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+}
+
+function isPrivateAddress(hostname: string): boolean {
+  return isLoopback(hostname) || hostname.startsWith("[") ||
+    /^(?:0|10|169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01]))\./.test(hostname);
+}
+
+function describe(call: Call, url: URL): { method: string; url: string } {
+  return { method: call.method, url: url.origin + url.pathname };
+}

@@ -1,0 +1,77 @@
+import type { Digest } from "../digest.ts";
+import { MANIFEST_TYPES } from "../media_types.ts";
+import type { Bytes } from "../source.ts";
+import {
+  checkDigestHeader,
+  nameOf,
+  type RepositoryContext,
+  repositoryUrl,
+  type UploadHooks,
+} from "./blobs.ts";
+import { discard, request } from "./http.ts";
+
+/** A manifest or index to be stored. */
+export interface ManifestContent {
+  digest: Digest;
+  /** Sent as Content-Type; it must equal the member `mediaType` of the bytes, where there is one. */
+  mediaType: string;
+  bytes: Bytes;
+}
+
+/**
+ * Asks whether a repository has a manifest.
+ *
+ * @param context The repository.
+ * @param reference Tag or digest.
+ * @param hooks Signal and listeners.
+ * @returns Whether it is there.
+ */
+export async function headManifest(
+  context: RepositoryContext,
+  reference: string,
+  hooks: UploadHooks = {},
+): Promise<boolean> {
+  const response = await request(context.http, {
+    action: `look for manifest ${reference} in ${nameOf(context)}`,
+    method: "HEAD",
+    url: repositoryUrl(context, `manifests/${reference}`),
+    headers: { accept: MANIFEST_TYPES.join(", ") },
+    expect: [200, 404],
+    signal: hooks.signal,
+    onRetry: hooks.onRetry,
+  });
+  await discard(response);
+  return response.status === 200;
+}
+
+/**
+ * Stores a manifest or index under a tag or its digest (distribution-spec, "Pushing Manifests"). All that it names
+ * must be there before.
+ *
+ * @param context The repository.
+ * @param reference Tag or digest.
+ * @param manifest Exact bytes with their media type.
+ * @param hooks Signal and listeners.
+ * @returns The registry's answer headers.
+ * @throws {DigestMismatchError} If the registry stored it under another digest.
+ */
+export async function putManifest(
+  context: RepositoryContext,
+  reference: string,
+  manifest: ManifestContent,
+  hooks: UploadHooks = {},
+): Promise<Headers> {
+  const response = await request(context.http, {
+    action: `push manifest ${reference} to ${nameOf(context)}`,
+    method: "PUT",
+    url: repositoryUrl(context, `manifests/${reference}`),
+    headers: { "content-type": manifest.mediaType },
+    body: manifest.bytes,
+    expect: [200, 201, 202],
+    signal: hooks.signal,
+    onRetry: hooks.onRetry,
+  });
+  await discard(response);
+  checkDigestHeader(response, manifest.digest, `manifest pushed to ${nameOf(context)}`);
+  return response.headers;
+}

@@ -1,0 +1,88 @@
+import { NetworkError } from "../errors.ts";
+
+/**
+ * Turns what `fetch` threw into a {@linkcode NetworkError} that says the same on every runtime: Deno puts the reason
+ * into `cause` and long text, Bun into `code`.
+ *
+ * @param error What was thrown.
+ * @param action What was being done, for the message.
+ * @param request Method and URL.
+ * @returns The typed error, with the original as `cause`.
+ */
+export function toNetworkError(
+  error: unknown,
+  action: string,
+  request: { method: string; url: string },
+): NetworkError {
+  const text = flatten(error);
+  const known = REASONS.find(([pattern]) => pattern.test(text));
+  const host = new URL(request.url).host;
+  const reason = known ? known[1] : firstLine(text);
+  const dead = known?.[2] === "final";
+  return new NetworkError(`Cannot ${action}: ${host}: ${reason}`, {
+    ...request,
+    cause: error,
+    retryable: !dead,
+    hint: known?.[3],
+  });
+}
+
+/** Pattern in the runtimes' texts and codes, what to say, whether trying again is pointless, a hint. */
+const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
+  [
+    /connection ?refused|ECONNREFUSED/i,
+    "connection refused, nothing listens there",
+    "retry",
+    "check host and port, and that the registry is running",
+  ],
+  [
+    /dns error|ENOTFOUND|EAI_AGAIN|getaddrinfo|failed to lookup|DNS/i,
+    "host name not found",
+    "retry",
+    "check the name of the registry, the part before the first slash",
+  ],
+  [
+    /NotCapable|Requires net access/i,
+    "no permission to reach it",
+    "final",
+    "run Deno with --allow-net",
+  ],
+  [/Requests to port \d+ are blocked|unsafe port/i, "fetch refuses this port", "final"],
+  [
+    /UnknownIssuer|self.?signed|UNABLE_TO_VERIFY|unable to (?:get|verify)|invalid peer certificate|CERT_|CERTIFICATE/i,
+    "its TLS certificate is not trusted",
+    "final",
+    "name its certificate authority with --ca FILE",
+  ],
+  [
+    /InvalidContentType|corrupt message|WRONG_VERSION|SSL|TLS|handshake/i,
+    "TLS handshake failed",
+    "final",
+  ],
+  [/ENETUNREACH|EHOSTUNREACH|unreachable|no route/i, "network unreachable", "retry"],
+  [/ETIMEDOUT|timed out/i, "connection timed out", "retry"],
+  [
+    /ECONNRESET|reset by peer|connection reset|EPIPE|broken pipe|closed before|connection closed|socket.*closed|ConnectionClosed|IncompleteMessage|unexpected EOF/i,
+    "connection broken",
+    "retry",
+  ],
+];
+
+function flatten(error: unknown): string {
+  const parts: string[] = [];
+  for (let at: unknown = error, depth = 0; at !== undefined && at !== null && depth < 5; depth++) {
+    if (!(at instanceof Error)) {
+      parts.push(String(at));
+      break;
+    }
+    const { code } = at as { code?: unknown };
+    parts.push(at.name, at.message, typeof code === "string" ? code : "");
+    at = at.cause;
+  }
+  return parts.filter(Boolean).join("\n");
+}
+
+function firstLine(text: string): string {
+  return text.split("\n").find((line) => line && !/^(?:Type)?Error$/.test(line)) ??
+    "request failed";
+}

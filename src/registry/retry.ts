@@ -1,0 +1,108 @@
+/** How failed requests are repeated. */
+export interface RetryOptions {
+  /**
+   * Attempts in all, the first one included.
+   * @default {5}
+   */
+  attempts?: number;
+  /**
+   * Delay before the second attempt, in milliseconds; it doubles with each further one.
+   * @default {500}
+   */
+  delay?: number;
+  /**
+   * Longest delay, in milliseconds, where the registry names none.
+   * @default {30000}
+   */
+  maxDelay?: number;
+  /**
+   * Longest `Retry-After` that is obeyed, in milliseconds; a registry that asks for more ends the push.
+   * @default {120000}
+   */
+  maxRetryAfter?: number;
+  /**
+   * Source of jitter, 0 to 1.
+   * @default {Math.random}
+   */
+  random?: () => number;
+}
+
+const FACTOR = 2;
+
+/**
+ * Checks and completes retry options.
+ *
+ * @param options As the caller gave them.
+ * @returns Complete options.
+ * @throws {RangeError} If a number is out of range.
+ */
+export function resolveRetry(options: RetryOptions = {}): Required<RetryOptions> {
+  const {
+    attempts = 5,
+    delay = 500,
+    maxDelay = 30_000,
+    maxRetryAfter = 120_000,
+    random = Math.random,
+  } = options;
+  if (!Number.isInteger(attempts) || attempts < 1) {
+    throw new RangeError(`Cannot use retry.attempts ${attempts}: expected a whole number above 0`);
+  }
+  for (const [name, value] of Object.entries({ delay, maxDelay, maxRetryAfter })) {
+    if (!(value >= 0)) {
+      throw new RangeError(`Cannot use retry.${name} ${value}: expected 0 or more`);
+    }
+  }
+  return { attempts, delay, maxDelay, maxRetryAfter, random };
+}
+
+/**
+ * How long to wait before an attempt: exponential with full jitter, or what the registry asked for.
+ *
+ * @param attempt The attempt that follows, counted from 2.
+ * @param options Complete retry options.
+ * @param retryAfter What the registry asked for, in milliseconds.
+ * @returns Milliseconds, or undefined when no further attempt is due.
+ */
+export function retryDelay(
+  attempt: number,
+  options: Required<RetryOptions>,
+  retryAfter?: number,
+): number | undefined {
+  if (attempt > options.attempts) return undefined;
+  if (retryAfter !== undefined) return retryAfter > options.maxRetryAfter ? undefined : retryAfter;
+  const ceiling = Math.min(options.maxDelay, options.delay * FACTOR ** (attempt - 2));
+  return Math.round(ceiling * options.random());
+}
+
+/**
+ * Reads a `Retry-After` header: seconds, or an HTTP date (RFC 9110, section 10.2.3).
+ *
+ * @param text The header's value.
+ * @param now Present time in milliseconds since 1970.
+ * @returns Milliseconds to wait, at least 0; undefined where the text is neither.
+ */
+export function parseRetryAfter(text: string | null, now: number): number | undefined {
+  const value = text?.trim();
+  if (!value) return undefined;
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  // Only the three date forms of HTTP begin with the name of a day; Date.parse alone takes far more.
+  if (!/^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(value)) return undefined;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/** Waits; rejects with the signal's reason when it is aborted meanwhile. */
+export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
