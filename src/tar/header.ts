@@ -1,0 +1,261 @@
+import { TarError } from "../errors.ts";
+
+/** Size of a tar block, in bytes: headers are one, bodies are padded to a whole number of them. */
+export const BLOCK_BYTES = 512;
+
+/**
+ * The fields of one tar header. The names are those of the ustar format.
+ *
+ * In an entry, `size`, `linkname` and `typeflag` are the effective values: extension records are applied, `size` is 0
+ * for types that have no body. `name` and `prefix` stay as written; the full name is the entry's `path`.
+ */
+export interface TarHeader {
+  /** Name field; the latter part of the path where there is a `prefix`. */
+  name: string;
+  /** Permission bits. */
+  mode: number;
+  /** Owner's number. */
+  uid: number;
+  /** Owning group's number. */
+  gid: number;
+  /** Length of the body in bytes. */
+  size: number;
+  /** Time of the last change, in seconds since 1970. */
+  mtime: number;
+  /** Sum of the header's bytes, as stored. */
+  checksum: number;
+  /** Kind of entry, one character: `"0"` file, `"1"` hard link, `"2"` symbolic link, `"5"` directory, ... */
+  typeflag: string;
+  /** Target of a link. */
+  linkname: string;
+  /** `"ustar\0"` (POSIX) or `"ustar "` (GNU); absent in the old V7 format, with all that follow. */
+  magic?: string;
+  /** `"00"` (POSIX) or `" \0"` (GNU). */
+  version?: string;
+  /** Owner's name. */
+  uname?: string;
+  /** Owning group's name. */
+  gname?: string;
+  /** Major device number, as written. */
+  devmajor?: string;
+  /** Minor device number, as written. */
+  devminor?: string;
+  /** First part of the path; empty in GNU headers, which keep other things in its place. */
+  prefix?: string;
+}
+
+/**
+ * Reads one header block.
+ *
+ * Knows V7, ustar, star and GNU headers, octal and base-256 numbers, and checksums summed over unsigned or, as old
+ * writers did, signed bytes.
+ *
+ * @param block The 512 bytes.
+ * @param offset Where in the tar they start; 0 means that the error says whether this is a tar at all.
+ * @returns The header, or `undefined` for a block of zeros.
+ * @throws {TarError} If the checksum is wrong or a number is malformed, negative or too large.
+ */
+export function parseHeader(block: Uint8Array, offset: number): TarHeader | undefined {
+  const { sum, signedSum } = sumBytes(block);
+  if (sum === 0) return undefined;
+  const checksum = parseOctal(block, 148, 8);
+  if (checksum !== sum && checksum !== signedSum) throw checksumError(block, offset, sum);
+
+  const name = parseText(block, 0, 100);
+  const number = (field: string, at: number, length: number): number => {
+    const value = parseNumber(block, at, length);
+    if (typeof value === "number") return value;
+    throw tarError(offset, name, `${field} ${value.problem}, expected an octal or base-256 number`);
+  };
+  const size = number("size", 124, 12);
+  if (size < 0) throw tarError(offset, name, `size is ${size}, expected at least 0`);
+  const header: TarHeader = {
+    name,
+    mode: number("mode", 100, 8),
+    uid: number("uid", 108, 8),
+    gid: number("gid", 116, 8),
+    size,
+    mtime: number("mtime", 136, 12),
+    checksum,
+    typeflag: String.fromCharCode(block[156] ?? 0),
+    linkname: parseText(block, 157, 100),
+  };
+  return isUstar(block) ? addUstarFields(header, block) : header;
+}
+
+/** The whole name that a header gives its entry, before extension records. */
+export function headerPath(header: TarHeader): string {
+  return header.prefix ? `${header.prefix}/${header.name}` : header.name;
+}
+
+/** Length of a body with its padding, in bytes. */
+export function paddedSize(size: number): number {
+  return Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
+/**
+ * Makes the error for what was found at a place in a tar.
+ *
+ * @param offset Position of the header concerned.
+ * @param entry Name of the entry, where one is known.
+ * @param state What was found and what was expected.
+ * @returns The error, not thrown.
+ */
+export function tarError(offset: number, entry: string | undefined, state: string): TarError {
+  const object = entry === undefined ? "tar" : `tar entry ${quoteName(entry)}`;
+  return new TarError(`Cannot read ${object} at byte ${offset}: ${state}`, { offset, entry });
+}
+
+/** Makes the error for input whose beginning is no tar header. */
+export function notTarError(state: string, hint?: string): TarError {
+  return new TarError(`Cannot read tar at byte 0: input is not a tar archive, ${state}`, {
+    offset: 0,
+    hint,
+  });
+}
+
+/**
+ * A name from a tar as it may be shown: quoted, with everything escaped that a terminal could act upon, and cut where
+ * it is longer than anybody would read.
+ */
+export function quoteName(name: string): string {
+  const shown = name.length > MAX_SHOWN_CHARACTERS
+    ? `${name.slice(0, MAX_SHOWN_CHARACTERS)}...`
+    : name;
+  return JSON.stringify(shown).replace(
+    UNSAFE_CHARACTERS,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** Decodes a text that ends at its first NUL. Bytes that are not UTF-8 become U+FFFD. */
+export function parseText(bytes: Uint8Array, start: number, length: number): string {
+  let end = start;
+  let seen = 0;
+  for (; end < start + length; end++) {
+    const byte = bytes[end] ?? 0;
+    if (byte === 0) break;
+    seen |= byte;
+  }
+  if (end === start) return "";
+  const text = bytes.subarray(start, end);
+  // Nearly all names are short and ASCII, for which a TextDecoder call costs more than the rest of the header.
+  if (seen < 0x80 && text.length <= 256) return String.fromCharCode.apply(null, text as never);
+  return decoder.decode(text);
+}
+
+// Long enough for a path with two digests in it.
+const MAX_SHOWN_CHARACTERS = 256;
+
+// DEL and C1 controls, then what changes the direction of text or cannot be seen.
+const UNSAFE_CHARACTERS =
+  /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+const SPACE = 0x20;
+
+function sumBytes(block: Uint8Array): { sum: number; signedSum: number } {
+  let all = 0;
+  let high = 0;
+  for (let at = 0; at < BLOCK_BYTES; at++) {
+    const byte = block[at] ?? 0;
+    all += byte;
+    high += byte >> 7;
+  }
+  if (all === 0) return { sum: 0, signedSum: 0 };
+  // The checksum counts its own field as eight spaces.
+  for (let at = 148; at < 156; at++) {
+    const byte = block[at] ?? 0;
+    all += SPACE - byte;
+    high -= byte >> 7;
+  }
+  return { sum: all, signedSum: all - 256 * high };
+}
+
+function checksumError(block: Uint8Array, offset: number, sum: number): TarError {
+  const stored = parseOctal(block, 148, 8);
+  const shown = Number.isNaN(stored) ? "no octal number" : String(stored);
+  const state = `header checksum is ${shown}, expected ${sum}`;
+  if (offset !== 0) return tarError(offset, parseText(block, 0, 100), state);
+  const compression = COMPRESSIONS.find(({ magic }) =>
+    magic.every((byte, at) => block[at] === byte)
+  );
+  if (!compression) return notTarError(state);
+  return notTarError(`it looks ${compression.name}-compressed`, "Decompress it first");
+}
+
+const COMPRESSIONS = [
+  { name: "gzip", magic: [0x1f, 0x8b] },
+  { name: "zstd", magic: [0x28, 0xb5, 0x2f, 0xfd] },
+  { name: "xz", magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a] },
+  { name: "bzip2", magic: [0x42, 0x5a, 0x68] },
+];
+
+interface Malformed {
+  problem: string;
+}
+
+function parseNumber(block: Uint8Array, at: number, length: number): number | Malformed {
+  const first = block[at] ?? 0;
+  if (first >= 0x80) return parseBase256(block, at, length);
+  const value = parseOctal(block, at, length);
+  if (!Number.isNaN(value)) return value;
+  return { problem: `is ${quoteName(parseText(block, at, length))}` };
+}
+
+/** Two's complement, big-endian, with the top bit of the first byte set as the mark of the format. */
+function parseBase256(block: Uint8Array, at: number, length: number): number | Malformed {
+  const first = block[at] ?? 0;
+  const negative = (first & 0x40) !== 0;
+  let value = negative ? (first & 0x7f) - 0x80 : first & 0x7f;
+  for (let index = at + 1; index < at + length; index++) {
+    value = value * 256 + (block[index] ?? 0);
+    if (!Number.isSafeInteger(value)) return { problem: "is beyond 2^53" };
+  }
+  return value;
+}
+
+/** Octal digits between spaces or NULs; 0 for an empty field and NaN for anything else. */
+function parseOctal(block: Uint8Array, start: number, length: number): number {
+  const end = start + length;
+  let at = start;
+  while (at < end && isBlank(block[at])) at++;
+  let value = 0;
+  for (; at < end; at++) {
+    const digit = (block[at] ?? 0) - 0x30;
+    if (digit < 0 || digit > 7) break;
+    value = value * 8 + digit;
+  }
+  // What follows a NUL is left over from an earlier use of the buffer in some writers.
+  for (; at < end && block[at] !== 0; at++) {
+    if (block[at] !== SPACE) return NaN;
+  }
+  return value;
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === SPACE || byte === 0;
+}
+
+function isUstar(block: Uint8Array): boolean {
+  return block[257] === 0x75 && block[258] === 0x73 && block[259] === 0x74 &&
+    block[260] === 0x61 && block[261] === 0x72 && isBlank(block[262]);
+}
+
+function addUstarFields(header: TarHeader, block: Uint8Array): TarHeader {
+  const gnu = block[262] === SPACE;
+  header.magic = gnu ? "ustar " : "ustar\0";
+  header.version = String.fromCharCode(block[263] ?? 0, block[264] ?? 0);
+  header.uname = parseText(block, 265, 32);
+  header.gname = parseText(block, 297, 32);
+  header.devmajor = parseText(block, 329, 8);
+  header.devminor = parseText(block, 337, 8);
+  header.prefix = gnu ? "" : parseText(block, 345, isStar(block) ? 131 : 155);
+  return header;
+}
+
+/** Star ends its header with "tar\0" and keeps two times in the last bytes of the prefix. */
+function isStar(block: Uint8Array): boolean {
+  return block[508] === 0x74 && block[509] === 0x61 && block[510] === 0x72 && block[511] === 0;
+}

@@ -1,0 +1,135 @@
+import { type BlobSource, readRange } from "../source.ts";
+import { EntryParser, type ParsedEntry } from "./entry_parser.ts";
+
+/** One entry found by {@linkcode scanTar}. */
+export interface ScannedEntry extends ParsedEntry {
+  /** The body, of `header.size` bytes: nothing is read until it is, and it can be read any number of times. */
+  body: BlobSource;
+}
+
+/** Options for {@linkcode scanTar}. */
+export interface ScanTarOptions {
+  /** Ends the scan with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Lists the entries of a tar that can be read at any offset. Bodies are jumped over: a tar of any size costs about one
+ * read of 4 KiB for each large body, and reads of up to 64 KiB where many small entries follow each other.
+ *
+ * Entries come in archive order, with nothing held back but the window of the last read. What follows the two zero
+ * blocks at the end is not read.
+ *
+ * @example Finding a file without reading what comes before it
+ * ```ts
+ * import { scanTar } from "@tarpush/tarpush/tar";
+ *
+ * async function readEntry(tar: Blob, path: string): Promise<string | undefined> {
+ *   for await (const entry of scanTar(tar)) {
+ *     if (entry.path !== path) continue;
+ *     return await new Response(entry.body.slice(0, entry.body.size).stream()).text();
+ *   }
+ * }
+ *
+ * const twoZeroBlocks = new Blob([new Uint8Array(1024)]);
+ * if (await readEntry(twoZeroBlocks, "index.json") !== undefined) throw new Error("unreachable");
+ * ```
+ *
+ * @param source The tar; it must not change meanwhile.
+ * @param options `signal`.
+ * @returns The entries, found while they are iterated.
+ * @throws {TarError} While iterating, if the tar is malformed, truncated or past a limit.
+ */
+export async function* scanTar(
+  source: BlobSource,
+  options: ScanTarOptions = {},
+): AsyncIterable<ScannedEntry> {
+  const { signal } = options;
+  const parser = new EntryParser();
+  const window = new HeaderWindow(source);
+  while (!parser.ended) {
+    const { offset, needs } = parser;
+    let bytes = window.take(offset, needs);
+    if (!bytes) {
+      signal?.throwIfAborted();
+      bytes = await window.read(offset, needs);
+      signal?.throwIfAborted();
+    }
+    if (bytes.length < needs) return parser.finish(bytes.length);
+    const entry = parser.push(bytes);
+    if (!entry) continue;
+    if (parser.offset > source.size) throw parser.truncated(source.size, entry);
+    yield { ...entry, body: new BlobRange(source, entry.bodyOffset, entry.header.size) };
+  }
+}
+
+// One page. The headers between two layers of `docker save` (a folder, VERSION, json, layer.tar) fit in.
+const MIN_WINDOW_BYTES = 4 * 1024;
+
+// Beyond this, fewer and larger reads gain nothing.
+const MAX_WINDOW_BYTES = 64 * 1024;
+
+// After a jump little is known: a long run of small entries before it must not make every later read a large one.
+const MAX_WINDOW_AFTER_JUMP_BYTES = 16 * 1024;
+
+/** The bytes of the last read. It grows while entries are near each other and shrinks to what one run of them took. */
+class HeaderWindow {
+  readonly #source: BlobSource;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #start = 0;
+  #size = MIN_WINDOW_BYTES;
+  /** Where the current run of headers starts and how far it was used. */
+  #runStart = 0;
+  #runEnd = 0;
+
+  constructor(source: BlobSource) {
+    this.#source = source;
+  }
+
+  /** The bytes asked for, where all of them are in the window. */
+  take(offset: number, length: number): Uint8Array | undefined {
+    const at = offset - this.#start;
+    if (at + length > this.#bytes.length) return undefined;
+    this.#runEnd = offset + length;
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  /** Moves the window; fewer bytes than asked for mean that the source ends. */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    this.#resize(offset);
+    const end = offset + Math.max(length, this.#size);
+    this.#bytes = await readRange(this.#source, offset, Math.min(end, this.#source.size));
+    this.#start = offset;
+    return this.take(offset, length) ?? this.#bytes;
+  }
+
+  #resize(offset: number): void {
+    const jumped = offset - (this.#start + this.#bytes.length) > this.#size;
+    if (!jumped) {
+      if (this.#bytes.length > 0) this.#size = Math.min(2 * this.#size, MAX_WINDOW_BYTES);
+      return;
+    }
+    const run = this.#runEnd - this.#runStart;
+    this.#size = Math.min(Math.max(run, MIN_WINDOW_BYTES), MAX_WINDOW_AFTER_JUMP_BYTES);
+    this.#runStart = offset;
+  }
+}
+
+/** A part of a source, itself a source. */
+class BlobRange implements BlobSource {
+  readonly size: number;
+  readonly #source: BlobSource;
+  readonly #start: number;
+
+  constructor(source: BlobSource, start: number, size: number) {
+    this.#source = source;
+    this.#start = start;
+    this.size = size;
+  }
+
+  slice(start: number, end: number): { stream(): ReadableStream<Uint8Array> } {
+    const from = Math.min(Math.max(start, 0), this.size);
+    const to = Math.min(Math.max(end, from), this.size);
+    return this.#source.slice(this.#start + from, this.#start + to);
+  }
+}

@@ -1,0 +1,283 @@
+import { type Bytes, toBytes } from "../source.ts";
+import { EntryParser, hasBody, type ParsedEntry } from "./entry_parser.ts";
+import { BLOCK_BYTES, quoteName, type TarHeader } from "./header.ts";
+
+/** One entry of a tar that is read as a stream. */
+export interface TarEntry {
+  /** Whole name, as stated in the tar; it may be absolute or lead outside. */
+  path: string;
+  /** The header, with the effective `size`, `linkname` and `typeflag`. */
+  header: TarHeader;
+  /** Position of the entry's own header in the tar, after its extension records. */
+  offset: number;
+  /** Position of the first byte of the body. */
+  bodyOffset: number;
+  /** The body, `header.size` bytes; absent for links, directories, devices and pipes, which have none. */
+  readonly readable?: ReadableStream<Bytes>;
+}
+
+/**
+ * Splits the bytes of a tar into its entries, for `pipeThrough`. It can stand in for the class of the same name in
+ * `@std/tar`, and reads PAX and GNU extensions, sizes above 8 GiB and V7 headers as well.
+ *
+ * **Order.** Entries come in archive order, each after the body before it was read to its end or cancelled; while that
+ * body is locked by a reader or pipe, the next entry waits. A body that nobody has locked when the next entry is asked
+ * for is skipped; reading it later is an error that says so.
+ *
+ * **Cost.** Bodies are views of the chunks written, never copies, and in their sizes. The source is read only when
+ * somebody reads an entry or a body: at most one chunk is held, whatever its size, plus extension records (1 MiB at
+ * most). After the two zero blocks the source is read to its end and thrown away, so that a writer is not stuck and an
+ * error at the very end (a wrong checksum of the compression around it) is not missed; only then the entries end.
+ *
+ * **Failure.** An error of the source and a malformed tar both reach the open body and the entries. Cancelling the
+ * entries cancels the source and fails an open body; cancelling a body skips the rest of it.
+ *
+ * @example Reading one file
+ * ```ts
+ * import { UntarStream } from "@tarpush/tarpush/tar";
+ *
+ * async function readFirst(tar: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string | undefined> {
+ *   for await (const entry of tar.pipeThrough(new UntarStream())) {
+ *     if (entry.readable) return await new Response(entry.readable).text();
+ *   }
+ * }
+ *
+ * const twoZeroBlocks = new Blob([new Uint8Array(1024)]);
+ * if (await readFirst(twoZeroBlocks.stream()) !== undefined) throw new Error("unreachable");
+ * ```
+ */
+export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
+  /** The entries. */
+  readonly readable: ReadableStream<TarEntry>;
+  /** Where the bytes of the tar go. Each write settles when the chunk is used up; one chunk is taken unasked. */
+  readonly writable: WritableStream<Uint8Array>;
+
+  readonly #parser = new EntryParser();
+  #entries: ReadableStreamDefaultController<TarEntry> | undefined;
+  #input: WritableStreamDefaultController | undefined;
+  #entryWanted = false;
+  #body: EntryBody | undefined;
+  /** What is not used of the chunk in hand, and how to tell its writer that nothing is left. */
+  #chunk: Uint8Array = EMPTY;
+  #release: (() => void) | undefined;
+  /** Header or record that is spread over chunks. */
+  #partial: Uint8Array = EMPTY;
+  #partialFilled = 0;
+  #failure: { reason: unknown } | undefined;
+
+  /** Makes a pair of streams for one tar. */
+  constructor() {
+    this.readable = new ReadableStream<TarEntry>({
+      start: (controller) => void (this.#entries = controller),
+      pull: () => this.#wantEntry(),
+      cancel: (reason) =>
+        this.#fail(reason ?? new DOMException("Tar entries were cancelled", "AbortError")),
+    }, { highWaterMark: 0 });
+    this.writable = new WritableStream<Uint8Array>({
+      start: (controller) => {
+        this.#input = controller;
+        // The abort() below waits for the write in flight, which waits for a reader.
+        controller.signal.addEventListener("abort", () => this.#fail(controller.signal.reason));
+      },
+      write: (chunk) => this.#take(chunk),
+      close: () => this.#finish(),
+      abort: (reason) => this.#fail(reason),
+    });
+  }
+
+  #take(chunk: Uint8Array): Promise<void> | void {
+    if (!(chunk instanceof Uint8Array)) {
+      const error = new TypeError("Cannot read tar: chunk is no Uint8Array");
+      this.#fail(error);
+      throw error;
+    }
+    this.#chunk = chunk;
+    this.#advance();
+    if (this.#failure) throw this.#failure.reason;
+    if (this.#chunk.length === 0) return;
+    return new Promise((resolve) => void (this.#release = resolve));
+  }
+
+  #wantEntry(): void {
+    this.#entryWanted = true;
+    const body = this.#body;
+    if (body && !body.stream?.locked) body.skip();
+    this.#advance();
+  }
+
+  /** Goes as far as the chunk in hand and the readers' wishes allow. Never waits: reads and writes both call it. */
+  #advance(): void {
+    try {
+      while (this.#chunk.length > 0 && this.#step());
+    } catch (error) {
+      return this.#fail(error);
+    }
+    if (this.#chunk.length > 0) return;
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  /** Uses some of the chunk; false where nobody wants more of it. */
+  #step(): boolean {
+    if (this.#parser.ended) this.#chunk = EMPTY;
+    else if (this.#body) return this.#stepBody(this.#body);
+    else if (!this.#entryWanted) return false;
+    else this.#stepHeader();
+    return true;
+  }
+
+  #stepBody(body: EntryBody): boolean {
+    if (!body.done) {
+      if (!body.wanted && !body.skipped) return false;
+      this.#chunk = this.#chunk.subarray(body.take(this.#chunk));
+    }
+    if (!body.done) return true;
+    const padding = Math.min(body.padding, this.#chunk.length);
+    body.padding -= padding;
+    this.#chunk = this.#chunk.subarray(padding);
+    if (body.padding === 0) this.#body = undefined;
+    return true;
+  }
+
+  #stepHeader(): void {
+    const { needs } = this.#parser;
+    if (this.#partialFilled === 0 && this.#chunk.length >= needs) {
+      const block = this.#chunk.subarray(0, needs);
+      this.#chunk = this.#chunk.subarray(needs);
+      return this.#push(block);
+    }
+    if (this.#partialFilled === 0) this.#partial = new Uint8Array(needs);
+    const piece = this.#chunk.subarray(0, needs - this.#partialFilled);
+    this.#partial.set(piece, this.#partialFilled);
+    this.#partialFilled += piece.length;
+    this.#chunk = this.#chunk.subarray(piece.length);
+    if (this.#partialFilled < needs) return;
+    this.#partialFilled = 0;
+    this.#push(this.#partial);
+  }
+
+  #push(bytes: Uint8Array): void {
+    const parsed = this.#parser.push(bytes);
+    if (!parsed) return;
+    if (parsed.header.size > 0) this.#body = new EntryBody(parsed, () => this.#advance());
+    this.#entryWanted = false;
+    this.#entries?.enqueue(toEntry(parsed, this.#body));
+  }
+
+  #finish(): void {
+    try {
+      this.#checkEnd();
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+    this.#entries?.close();
+  }
+
+  #checkEnd(): void {
+    if (this.#parser.ended) return;
+    if (!this.#body) return this.#parser.finish(this.#partialFilled);
+    const { remaining, padding, entry } = this.#body;
+    throw this.#parser.truncated(this.#parser.offset - remaining - padding, entry);
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#failure) return;
+    this.#failure = { reason };
+    this.#body?.fail(reason);
+    this.#entries?.error(reason);
+    this.#input?.error(reason);
+    this.#chunk = this.#partial = EMPTY;
+    this.#release?.();
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+function toEntry(parsed: ParsedEntry, body: EntryBody | undefined): TarEntry {
+  const { path, header, offset, bodyOffset } = parsed;
+  if (!hasBody(header.typeflag)) return { path, header, offset, bodyOffset };
+  let empty: ReadableStream<Bytes> | undefined;
+  return {
+    path,
+    header,
+    offset,
+    bodyOffset,
+    // Made when asked for: most entries of most tars are skipped, and streams are what costs there.
+    get readable() {
+      return body ? body.open() : empty ??= new ReadableStream({ start: (it) => it.close() });
+    },
+  };
+}
+
+/** The body of the current entry: how much is left of it, and who wants it. */
+class EntryBody {
+  readonly entry: ParsedEntry;
+  remaining: number;
+  padding: number;
+  wanted = false;
+  skipped = false;
+  stream: ReadableStream<Bytes> | undefined;
+  #controller: ReadableStreamDefaultController<Bytes> | undefined;
+  #failure: { reason: unknown } | undefined;
+  readonly #advance: () => void;
+
+  constructor(entry: ParsedEntry, advance: () => void) {
+    const { size } = entry.header;
+    this.entry = entry;
+    this.remaining = size;
+    this.padding = (BLOCK_BYTES - size % BLOCK_BYTES) % BLOCK_BYTES;
+    this.#advance = advance;
+  }
+
+  get done(): boolean {
+    return this.remaining === 0;
+  }
+
+  open(): ReadableStream<Bytes> {
+    return this.stream ??= new ReadableStream<Bytes>({
+      start: (controller) => {
+        if (this.#failure) controller.error(this.#failure.reason);
+        this.#controller = controller;
+      },
+      pull: () => {
+        this.wanted = true;
+        this.#advance();
+      },
+      cancel: () => {
+        this.skipped = true;
+        this.#controller = undefined;
+        this.#advance();
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  /** Passes on what is of the body in a chunk, as a view of it, and returns how long that is. */
+  take(chunk: Uint8Array): number {
+    const piece = this.remaining < chunk.length ? chunk.subarray(0, this.remaining) : chunk;
+    this.remaining -= piece.length;
+    if (this.skipped) return piece.length;
+    this.wanted = false;
+    this.#controller?.enqueue(toBytes(piece));
+    if (this.done) this.#controller?.close();
+    return piece.length;
+  }
+
+  skip(): void {
+    if (this.done || this.skipped) return;
+    this.skipped = true;
+    const name = quoteName(this.entry.path);
+    this.fail(
+      new TypeError(
+        `Cannot read the body of tar entry ${name}: it was skipped when the next entry was read`,
+      ),
+    );
+  }
+
+  fail(reason: unknown): void {
+    if (this.done) return;
+    this.#failure ??= { reason };
+    this.#controller?.error(reason);
+    this.#controller = undefined;
+  }
+}
