@@ -1,0 +1,91 @@
+import type { BlobSource } from "../source.ts";
+import type { RegistryContext } from "./context.ts";
+import { emptyResponse, Problem } from "./problem.ts";
+import type { Route } from "./routes.ts";
+
+/** GET, HEAD and DELETE on a blob (distribution-spec, "Pulling blobs", "Deleting Blobs"). */
+export async function handleBlob(
+  { storage }: RegistryContext,
+  { repository, digest }: Route & { kind: "blob" },
+  request: Request,
+): Promise<Response> {
+  if (request.method === "DELETE") {
+    if (!await storage.deleteBlob(repository, digest)) throw unknownBlob(digest);
+    return emptyResponse(202, { "Docker-Content-Digest": digest });
+  }
+  const blob = await storage.openBlob(repository, digest);
+  if (!blob) throw unknownBlob(digest);
+  const headers = {
+    "Content-Type": "application/octet-stream",
+    "Docker-Content-Digest": digest,
+    "ETag": `"${digest}"`,
+    "Accept-Ranges": "bytes",
+  };
+  return blobResponse(blob, request, headers);
+}
+
+function blobResponse(
+  blob: BlobSource,
+  request: Request,
+  headers: Record<string, string> & { ETag: string },
+): Response {
+  if (request.headers.get("If-None-Match") === headers.ETag) return emptyResponse(304, headers);
+  const range = chooseRange(request, blob.size, headers.ETag);
+  if (range === "unsatisfiable") {
+    const message = `the blob has ${blob.size} bytes`;
+    throw new Problem(416, { code: "SIZE_INVALID", message }, {
+      headers: { "Content-Range": `bytes */${blob.size}` },
+    });
+  }
+  const { start, end } = range ?? { start: 0, end: blob.size };
+  const length = { "Content-Length": `${end - start}` };
+  const body = start === end || request.method === "HEAD" ? null : blob.slice(start, end).stream();
+  if (!range) return new Response(body, { headers: { ...headers, ...length } });
+  const contentRange = { "Content-Range": `bytes ${start}-${end - 1}/${blob.size}` };
+  return new Response(body, { status: 206, headers: { ...headers, ...length, ...contentRange } });
+}
+
+function chooseRange(
+  { method, headers }: Request,
+  size: number,
+  etag: string,
+): ByteRange | "unsatisfiable" | undefined {
+  const header = headers.get("Range");
+  if (header === null || method !== "GET") return undefined;
+  if ((headers.get("If-Range") ?? etag) !== etag) return undefined;
+  return parseRange(header, size);
+}
+
+/** A part of a blob: first byte, and one past the last. */
+export interface ByteRange {
+  start: number;
+  end: number;
+}
+
+/**
+ * Reads the header Range against a known size (RFC 9110, 14.1.2).
+ *
+ * @param header The header's value.
+ * @param size Size of the content.
+ * @returns The range; undefined for what a server may ignore: several ranges, another unit, another form.
+ */
+export function parseRange(header: string, size: number): ByteRange | "unsatisfiable" | undefined {
+  const [, first, last] = /^bytes=\s*([0-9]{0,15})-([0-9]{0,15})\s*$/i.exec(header) ?? [];
+  if (first === undefined || last === undefined || first + last === "") return undefined;
+  if (first === "") {
+    const length = Math.min(Number(last), size);
+    return length === 0 ? "unsatisfiable" : { start: size - length, end: size };
+  }
+  const start = Number(first);
+  if (last !== "" && Number(last) < start) return undefined;
+  if (start >= size) return "unsatisfiable";
+  return { start, end: last === "" ? size : Math.min(Number(last) + 1, size) };
+}
+
+function unknownBlob(digest: string): Problem {
+  return new Problem(404, {
+    code: "BLOB_UNKNOWN",
+    message: "the repository has no such blob",
+    detail: digest,
+  });
+}

@@ -1,0 +1,11 @@
+import type { Storage } from "../storage.ts";
+import type { Permissions } from "./routes.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** What every endpoint works with: the options of a registry, resolved. */
+export interface RegistryContext {
+  readonly storage: Storage;
+  readonly sessions: Sessions;
+  readonly permissions: Permissions;
+  readonly maxManifestBytes: number;
+}

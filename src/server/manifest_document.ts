@@ -1,0 +1,113 @@
+import {
+  type Descriptor,
+  isIndexType,
+  isJsonObject,
+  type JsonObject,
+  MANIFEST_TYPES,
+  parseDescriptor,
+} from "../media_types.ts";
+import { Problem } from "./problem.ts";
+
+/** What the registry must know of a manifest or index. */
+export interface ManifestDocument {
+  /** Its media type, one of {@linkcode MANIFEST_TYPES}. */
+  mediaType: string;
+  /** Config and layers. */
+  blobs: Descriptor[];
+  /** Manifests that an index lists. */
+  children: Descriptor[];
+  /** The manifest that it refers to. */
+  subject: Descriptor | undefined;
+  /** Its type in a list of referrers: the artifact type, else the config's media type. */
+  artifactType: string | undefined;
+  /** Its annotations, as they are. */
+  annotations: JsonObject | undefined;
+}
+
+/**
+ * Reads and checks a manifest.
+ *
+ * @param bytes The document.
+ * @param contentType The header Content-Type under which it came, if any; parameters are ignored.
+ * @returns What the registry must know of it.
+ * @throws {Problem} 400 where it is none, or where header and content disagree.
+ */
+export function parseManifestDocument(
+  bytes: Uint8Array,
+  contentType: string | null,
+): ManifestDocument {
+  const json = parseJson(bytes);
+  const mediaType = chooseMediaType(json, contentType);
+  checkShape(json, mediaType);
+  const config = json.config === undefined ? [] : descriptors([json.config], "config");
+  const blobs = [...config, ...descriptors(json.layers, "layers")];
+  const children = descriptors(json.manifests, "manifests");
+  const [subject] = json.subject === undefined ? [] : descriptors([json.subject], "subject");
+  const artifactType = typeof json.artifactType === "string" ? json.artifactType : "";
+  const annotations = isJsonObject(json.annotations) ? json.annotations : undefined;
+  return {
+    mediaType,
+    blobs,
+    children,
+    subject,
+    artifactType: artifactType || config[0]?.mediaType || undefined,
+    annotations,
+  };
+}
+
+function parseJson(bytes: Uint8Array): JsonObject {
+  try {
+    const json: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    if (isJsonObject(json)) return json;
+  } catch (cause) {
+    throw invalid("it is not JSON in UTF-8", { cause });
+  }
+  throw invalid("it is not a JSON object");
+}
+
+function chooseMediaType(json: JsonObject, contentType: string | null): string {
+  const sent = contentType?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  const { mediaType = sent } = json;
+  if (typeof mediaType !== "string") throw invalid("its mediaType is not a string");
+  if (sent && mediaType !== sent) {
+    throw invalid(
+      `its mediaType is ${quote(mediaType)}, the header Content-Type says ${quote(sent)}`,
+    );
+  }
+  if (MANIFEST_TYPES.includes(mediaType)) return mediaType;
+  throw invalid(
+    `its media type is ${quote(mediaType)}, expected one of ${MANIFEST_TYPES.join(", ")}`,
+  );
+}
+
+/** A document that reads as an index and as an image manifest means two things to two clients (CVE-2021-41190). */
+function checkShape(json: JsonObject, mediaType: string): void {
+  if (json.schemaVersion !== 2) throw invalid("its schemaVersion is not 2");
+  const [needed, forbidden] = isIndexType(mediaType)
+    ? ["manifests", ["config", "layers", "fsLayers"]] as const
+    : ["config", ["manifests", "fsLayers"]] as const;
+  if (json[needed] === undefined) throw invalid(`it has no ${needed}, as ${mediaType} must`);
+  const extra = forbidden.find((member) => json[member] !== undefined);
+  if (extra) throw invalid(`it has ${extra}, as ${mediaType} must not`);
+}
+
+/** Go writes an empty list as null, so null is one. */
+function descriptors(value: unknown, member: string): Descriptor[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw invalid(`its ${member} is not a list`);
+  try {
+    return value.map(parseDescriptor);
+  } catch (cause) {
+    const reason = cause instanceof SyntaxError ? cause.message : "a descriptor is broken";
+    throw invalid(`${member}: ${reason}`, { cause });
+  }
+}
+
+function invalid(state: string, options: ErrorOptions = {}): Problem {
+  const message = `the manifest cannot be taken: ${state}`;
+  return new Problem(400, { code: "MANIFEST_INVALID", message }, options);
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 200));
+}

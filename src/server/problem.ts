@@ -1,0 +1,62 @@
+import type { RegistryErrorEntry } from "../errors.ts";
+
+/** What a {@linkcode Problem} may carry beside its error list. */
+export interface ProblemOptions extends ErrorOptions {
+  /** Headers of the answer. */
+  headers?: Record<string, string>;
+}
+
+/** A request that is answered with an error list (distribution-spec, "Error Codes"); thrown inside the registry only. */
+export class Problem extends Error {
+  override name = "Problem";
+  /** Status of the answer. */
+  readonly status: number;
+  /** Error list of the answer. */
+  readonly errors: readonly RegistryErrorEntry[];
+  /** Headers of the answer. */
+  readonly headers: Record<string, string>;
+
+  constructor(
+    status: number,
+    errors: RegistryErrorEntry | readonly RegistryErrorEntry[],
+    { headers = {}, ...options }: ProblemOptions = {},
+  ) {
+    const list = "code" in errors ? [errors] : errors;
+    super(list.map(({ code, message }) => `${code}: ${message}`).join("; "), options);
+    this.status = status;
+    this.errors = list;
+    this.headers = headers;
+  }
+}
+
+/** The answer to a request that failed with `error`. */
+export function problemResponse(error: unknown): Response {
+  if (error instanceof Problem) {
+    return jsonResponse({ errors: error.errors }, error.headers, error.status);
+  }
+  return jsonResponse({ errors: [{ code: "UNKNOWN", message: "internal error" }] }, {}, 500);
+}
+
+/** A JSON answer whose length is known. */
+export function jsonResponse(
+  value: unknown,
+  headers: Record<string, string> = {},
+  status = 200,
+): Response {
+  const body = new TextEncoder().encode(JSON.stringify(value));
+  return new Response(body, {
+    status,
+    headers: {
+      "Content-Type": "application/json",
+      "Content-Length": `${body.length}`,
+      ...headers,
+    },
+  });
+}
+
+/** An answer without a body. */
+export function emptyResponse(status: number, headers: Record<string, string> = {}): Response {
+  // A 204 has no Content-Length (RFC 9110, 8.6).
+  const length = status === 204 ? {} : { "Content-Length": "0" };
+  return new Response(null, { status, headers: { ...length, ...headers } });
+}

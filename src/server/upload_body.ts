@@ -1,0 +1,89 @@
+import { Problem } from "./problem.ts";
+import type { Session } from "./sessions.ts";
+
+/**
+ * Reads `<start>-<end>`, both inclusive (distribution-spec, "Pushing a blob in chunks").
+ *
+ * @param header The header Content-Range.
+ * @returns Its two numbers.
+ * @throws {Problem} 400 for another form, or an end before the start.
+ */
+export function parseContentRange(header: string): { start: number; end: number } {
+  const [, first, last] = /^([0-9]{1,15})-([0-9]{1,15})$/.exec(header.trim()) ?? [];
+  const start = Number(first);
+  const end = Number(last);
+  if (first !== undefined && start <= end) return { start, end };
+  const message = "expected Content-Range as <start>-<end>, both inclusive, without a unit";
+  throw new Problem(400, { code: "BLOB_UPLOAD_INVALID", message, detail: header.slice(0, 100) });
+}
+
+/**
+ * Appends the request's body to a session as it arrives. Whatever goes wrong, the session counts exactly the bytes
+ * that were written.
+ *
+ * @param session Session to append to.
+ * @param request Request whose body is read to its end, or cancelled.
+ * @param rangeLength Length that Content-Range announced; bytes past it are not written.
+ * @param signal Stops the reading.
+ * @throws {Problem} 400 when the body breaks off or has another length than announced, 409 when it was stopped.
+ */
+export async function writeBody(
+  session: Session,
+  request: Request,
+  rangeLength: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const start = session.writer.size;
+  const expected = expectedLength(request, rangeLength);
+  const body = request.body?.getReader();
+  const cancel = () => void body?.cancel().catch(ignore);
+  signal.addEventListener("abort", cancel, { once: true });
+  try {
+    while (body) {
+      const piece = await readPiece(body, signal);
+      if (!piece) break;
+      const length = session.writer.size - start + piece.length;
+      if (expected !== undefined && length > expected) throw lengthProblem(expected, "more");
+      if (piece.length > 0) await session.writer.write(piece);
+    }
+  } catch (error) {
+    cancel();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+  const length = session.writer.size - start;
+  if (expected !== undefined && length < expected) throw lengthProblem(expected, `${length}`);
+}
+
+function expectedLength(request: Request, rangeLength: number | undefined): number | undefined {
+  const header = request.headers.get("Content-Length");
+  if (header === null || !/^[0-9]{1,15}$/.test(header)) return rangeLength;
+  const length = Number(header);
+  if (rangeLength === undefined || rangeLength === length) return length;
+  const message = `Content-Length is ${length}, Content-Range spans ${rangeLength} bytes`;
+  throw new Problem(400, { code: "SIZE_INVALID", message });
+}
+
+async function readPiece(
+  body: ReadableStreamDefaultReader<Uint8Array>,
+  signal: AbortSignal,
+): Promise<Uint8Array | undefined> {
+  const result = await body.read().catch((cause: unknown) => {
+    const message = "the request's body broke off; the upload stands at what arrived";
+    throw new Problem(400, { code: "BLOB_UPLOAD_INVALID", message }, { cause });
+  });
+  if (signal.aborted) {
+    const message = "another request took over this upload";
+    throw new Problem(409, { code: "BLOB_UPLOAD_INVALID", message });
+  }
+  return result.value;
+}
+
+function lengthProblem(expected: number, found: string): Problem {
+  const message = `the body has ${found} bytes, ${expected} were announced`;
+  return new Problem(400, { code: "SIZE_INVALID", message });
+}
+
+/** A body that cannot even be cancelled has already failed, which the answer tells. */
+function ignore(): void {}
