@@ -1,0 +1,60 @@
+import { environment } from "./process.ts";
+
+/** A program that a test runs. */
+export interface RequiredProgram {
+  /** Its name. */
+  readonly name: string;
+  /** Its path. Reading it where there is none is an error, which fails the test. */
+  readonly path: string;
+  /** For the options of the test: why it cannot run here, undefined where it can or has to. */
+  readonly skip: string | undefined;
+}
+
+/**
+ * Looks for a program that a test needs. Where it is absent the test is skipped, except with `CI=true` in the
+ * environment: what CI forgot to install must not look like a test that passed.
+ *
+ * @example Testing against skopeo
+ * ```ts ignore
+ * const skopeo = requireProgram("skopeo");
+ * test("...", async () => {
+ *   await runProcess(skopeo.path, ["--version"]);
+ * }, { skip: skopeo.skip });
+ * ```
+ */
+export function requireProgram(name: string): RequiredProgram {
+  const path = findProgram(name);
+  const isOptional = environment().CI !== "true";
+  return {
+    name,
+    get path() {
+      if (path !== undefined) return path;
+      throw new Error(`Cannot find ${name} on PATH: CI=true is set, expected it to be installed`);
+    },
+    skip: path === undefined && isOptional ? `no ${name} on PATH` : undefined,
+  };
+}
+
+/** The path of a program on PATH, undefined where there is none. */
+export function findProgram(name: string): string | undefined {
+  if (!("Deno" in globalThis)) return bunGlobals().Bun.which(name) ?? undefined;
+  const isWindows = Deno.build.os === "windows";
+  const folders = (environment().PATH ?? "").split(isWindows ? ";" : ":").filter(Boolean);
+  const endings = isWindows ? [".exe", ".cmd", ""] : [""];
+  return folders
+    .flatMap((folder) => endings.map((ending) => `${folder}/${name}${ending}`))
+    .find(isProgram);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    const { isFile, mode } = Deno.statSync(path);
+    return isFile && (mode === null || (mode & 0o111) !== 0);
+  } catch {
+    return false; // Not there, or in a folder that may not be read: a shell would go on, too.
+  }
+}
+
+function bunGlobals(): { Bun: { which(name: string): string | null } } {
+  return globalThis as unknown as { Bun: { which(name: string): string | null } };
+}
