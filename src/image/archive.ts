@@ -1,0 +1,214 @@
+import type { Digest } from "../digest.ts";
+import { ArchiveError } from "../errors.ts";
+import { formatImageName, isTag, parseImageName } from "../reference.ts";
+import type { BlobSource } from "../source.ts";
+import {
+  type ContentNode,
+  type DockerNode,
+  type IndexEntry,
+  type IndexNode,
+  type ManifestNode,
+  walk,
+} from "./content.ts";
+import { type DockerImage, readDockerImages } from "./docker_save.ts";
+import { type ArchiveFiles, scanFiles } from "./files.ts";
+import { readLayout } from "./oci_layout.ts";
+
+/** An image of an archive: what one reference can name. */
+export interface ArchiveImage {
+  /** `#1`, `#2`, ...: its place in the archive. */
+  id: string;
+  /** Full names in their short form, such as `held/basic:1`; those that do not parse are as written. */
+  names: string[];
+  /** Bare tags, from archives that carry no repository. */
+  tags: string[];
+  /** Every spelling of its names in the archive. */
+  aliases: string[];
+  node: ContentNode;
+  /** The images that manifest.json names where `node` is an index around them. */
+  named: ManifestNode[];
+}
+
+/** What an archive holds. */
+export interface ImageArchive {
+  /** The documents it has: `docker` for manifest.json, `oci` for index.json, `docker+oci` for both. */
+  readonly dialect: "docker" | "oci" | "docker+oci";
+  readonly images: readonly ArchiveImage[];
+  /** Manifests that refer to others of the archive and have no name themselves: signatures, SBOMs. */
+  readonly referrers: readonly (ManifestNode | IndexNode)[];
+  /** What a person should know about parts that cannot be used. */
+  readonly notices: readonly string[];
+  readonly files: ArchiveFiles;
+}
+
+/**
+ * Reads what a tar with images holds. Only headers, JSON documents and the first bytes of layers are read.
+ *
+ * @param source The tar. It belongs to the caller, and must stay readable as long as the archive is used.
+ * @param options `signal` aborts the reading.
+ * @returns The archive.
+ * @throws {TarError} If the source is no tar or is broken.
+ * @throws {ArchiveError} If it is no image archive, or its documents are malformed.
+ */
+export async function openArchive(
+  source: BlobSource,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<ImageArchive> {
+  return await readArchive(await scanFiles(source, signal));
+}
+
+/** Reads what the files of an archive hold; see {@linkcode openArchive}. */
+export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
+  const docker = await readDockerImages(files);
+  const layout = await readLayout(files);
+  if (!docker && !layout) throw notAnArchive(files);
+  const dialect = docker && layout ? "docker+oci" : docker ? "docker" : "oci";
+  const found = new ImageList();
+  const entries = layout ?? [];
+  for (const image of docker ?? []) found.addDocker(image, entries);
+  found.addEntries(entries);
+  if (found.images.length === 0) {
+    const [notice] = found.notices;
+    throw new ArchiveError(`Cannot use the image archive: ${notice ?? "it names no image"}`, {
+      path: docker ? "manifest.json" : "index.json",
+    });
+  }
+  const { images, referrers, notices } = found;
+  return { dialect, images, referrers, notices, files };
+}
+
+/** Merges the two lists of an archive: the same content under several names is one image. */
+class ImageList {
+  readonly images: ArchiveImage[] = [];
+  readonly referrers: (ManifestNode | IndexNode)[] = [];
+  readonly notices: string[] = [];
+  readonly #byKey = new Map<string, ArchiveImage>();
+  /** Images to which manifest.json gave names; index.json adds none to those. */
+  readonly #named = new Set<ArchiveImage>();
+  /** Configs of manifest.json's images. */
+  readonly #configs = new Set<Digest>();
+
+  addDocker({ repoTags, node }: DockerImage, entries: readonly IndexEntry[]): void {
+    this.#configs.add(node.config.digest);
+    const match = findManifest(node, entries);
+    const image = match
+      ? this.#image(match.root.digest, match.root)
+      : this.#image(`docker ${node.config.digest} ${node.layers.map(keyOfLayer)}`, node);
+    if (match && match.root !== match.manifest) image.named.push(match.manifest);
+    for (const name of repoTags) addName(image, /[:/@]/.test(name) ? name : `${name}:latest`);
+    if (repoTags.length > 0) this.#named.add(image);
+  }
+
+  addEntries(entries: readonly IndexEntry[]): void {
+    const below = new Set<Digest>();
+    const present = new Set<Digest>();
+    for (const { node } of entries) {
+      if (!node) continue;
+      for (const { digest } of walk(node)) {
+        present.add(digest);
+        if (digest !== node.digest) below.add(digest);
+      }
+    }
+    for (const entry of entries) this.#addEntry(entry, below, present);
+  }
+
+  #addEntry({ descriptor, node }: IndexEntry, below: Set<Digest>, present: Set<Digest>): void {
+    if (!node) {
+      this.notices.push(`index.json names ${descriptor.digest}, which is not in the archive`);
+      return;
+    }
+    const names = namesOf(descriptor.annotations ?? {});
+    if (names.length === 0 && !this.#byKey.has(node.digest)) {
+      // What an index or another manifest brings along is no image of its own.
+      if (below.has(node.digest)) return;
+      if (node.subject && present.has(node.subject.digest)) {
+        this.referrers.push(node);
+        return;
+      }
+    }
+    // dockerd has written manifests without their layers (moby issue 47065): manifest.json knows better.
+    const broken = node.kind === "manifest" && node.layers.length === 0 && node.config?.digest &&
+      this.#configs.has(node.config.digest) && !this.#byKey.has(node.digest);
+    if (broken) return;
+    const image = this.#image(node.digest, node);
+    for (const name of names) {
+      if (this.#named.has(image)) addTo(image.aliases, name);
+      else addName(image, name);
+    }
+  }
+
+  #image(key: string, node: ContentNode): ArchiveImage {
+    const known = this.#byKey.get(key);
+    if (known) return known;
+    const image: ArchiveImage = {
+      id: `#${this.images.length + 1}`,
+      names: [],
+      tags: [],
+      aliases: [],
+      node,
+      named: [],
+    };
+    this.images.push(image);
+    this.#byKey.set(key, image);
+    return image;
+  }
+}
+
+/** The names that an entry of index.json carries: the full one when there is one, else what the user gave. */
+function namesOf(annotations: Record<string, string>): string[] {
+  const full = annotations["io.containerd.image.name"];
+  const given = annotations["org.opencontainers.image.ref.name"];
+  const usable = full !== undefined && parseImageName(full) !== undefined;
+  return [usable ? full : given, usable ? undefined : full].filter((name) => name !== undefined);
+}
+
+function addName(image: ArchiveImage, text: string): void {
+  addTo(image.aliases, text);
+  if (isTag(text)) return addTo(image.tags, text);
+  const name = parseImageName(text);
+  // Text of another grammar (a digest, ocidir://...) still selects the image, but is no name to push to.
+  if (name) addTo(image.names, formatImageName(name));
+}
+
+function addTo(list: string[], text: string): void {
+  if (!list.includes(text)) list.push(text);
+}
+
+/** Finds the manifest that says the same as an image of manifest.json, and the entry of index.json it belongs to. */
+function findManifest(
+  docker: DockerNode,
+  entries: readonly IndexEntry[],
+): { root: ManifestNode | IndexNode; manifest: ManifestNode } | undefined {
+  let match: { root: ManifestNode | IndexNode; manifest: ManifestNode } | undefined;
+  for (const { node: root } of entries) {
+    if (!root) continue;
+    const manifest = walk(root).find((node) => node.kind === "manifest" && isSame(docker, node));
+    if (manifest?.kind !== "manifest") continue;
+    // A name on both an index and an image means the index.
+    if (root.kind === "index") return { root, manifest };
+    match ??= { root, manifest };
+  }
+  return match;
+}
+
+function isSame(docker: DockerNode, manifest: ManifestNode): boolean {
+  return manifest.config?.digest === docker.config.digest &&
+    manifest.layers.length === docker.layers.length &&
+    manifest.layers.every(({ digest }, index) => digest === docker.layers[index]?.digest);
+}
+
+function keyOfLayer({ digest, file }: { digest?: Digest; file?: { path: string } }): string {
+  return digest ?? file?.path ?? "";
+}
+
+function notAnArchive(files: ArchiveFiles): ArchiveError {
+  const paths: string[] = [];
+  for (const { path } of files.files()) {
+    if (paths.push(JSON.stringify(path.slice(0, 60))) === 3) break;
+  }
+  const found = paths.length === 0 ? "it is empty" : `it starts with ${paths.join(", ")}`;
+  return new ArchiveError(
+    `Cannot use the tar as an image archive: ${found}, expected manifest.json or index.json in it`,
+    { hint: "make one with docker save, podman save, or skopeo copy ... oci-archive:FILE" },
+  );
+}

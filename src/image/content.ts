@@ -1,0 +1,172 @@
+import { type Digest, digestAlgorithm, digestBytes, shortDigest } from "../digest.ts";
+import { ArchiveError, DigestMismatchError } from "../errors.ts";
+import { type Descriptor, isJsonObject, type JsonObject, type Platform } from "../media_types.ts";
+import type { Bytes } from "../source.ts";
+import type { ArchiveFile } from "./files.ts";
+
+/** A blob that an image of an archive needs: config, layer, or content of an artifact. */
+export interface ArchiveBlob {
+  /** Absent for a compressed layer of a docker archive whose name says nothing: only reading it tells. */
+  digest?: Digest;
+  /**
+   * Where the digest comes from. "named": it is the blob's name in an OCI layout. "diff-id": the config names it for an
+   * uncompressed layer. "hint": the file is called after it. "hashed": it was computed. "descriptor": the archive
+   * lacks the blob.
+   */
+  origin: "named" | "diff-id" | "hint" | "hashed" | "descriptor" | "unknown";
+  /** Length in bytes. */
+  size: number;
+  mediaType: string;
+  /** Where the content is; absent where the archive lacks it. */
+  file?: ArchiveFile;
+  /** Digest that a docker layer has when it is uncompressed. */
+  diffId?: Digest;
+}
+
+/** An image or artifact manifest. */
+export interface ManifestNode {
+  kind: "manifest";
+  digest: Digest;
+  mediaType: string;
+  /** Exactly as in the archive. */
+  bytes: Bytes;
+  config?: ArchiveBlob;
+  /** Layers in order, the same one as often as the manifest names it. */
+  layers: ArchiveBlob[];
+  subject?: Descriptor;
+  artifactType?: string;
+}
+
+/** An index or manifest list. */
+export interface IndexNode {
+  kind: "index";
+  digest: Digest;
+  mediaType: string;
+  /** Exactly as in the archive. */
+  bytes: Bytes;
+  entries: IndexEntry[];
+  subject?: Descriptor;
+}
+
+/** One entry of an index. */
+export interface IndexEntry {
+  descriptor: Descriptor;
+  /** The descriptor as it stands in the index. */
+  raw: JsonObject;
+  /** What it names; absent where the archive lacks it. */
+  node?: ManifestNode | IndexNode;
+}
+
+/** An image of manifest.json for which the archive has no manifest: one is written for it. */
+export interface DockerNode {
+  kind: "docker";
+  config: ArchiveBlob & { digest: Digest };
+  layers: ArchiveBlob[];
+  platform?: Platform;
+}
+
+/** Anything that can be pushed under a tag. */
+export type ContentNode = ManifestNode | IndexNode | DockerNode;
+
+/** The blobs of a node and, for an index, of all that is below it; each digest once, in order. */
+export function blobsOf(node: ContentNode): ArchiveBlob[] {
+  const blobs = new Map<string, ArchiveBlob>();
+  for (const manifest of manifestsOf(node)) {
+    for (const blob of manifest.config ? [manifest.config, ...manifest.layers] : manifest.layers) {
+      const key = blob.digest ?? `file ${blob.file?.path}`;
+      const known = blobs.get(key);
+      if (!known || (!known.file && blob.file)) blobs.set(key, blob);
+    }
+  }
+  return [...blobs.values()];
+}
+
+/** The manifests of a node: itself, or all that stand below an index, each once. */
+export function manifestsOf(node: ContentNode): (ManifestNode | DockerNode)[] {
+  if (node.kind !== "index") return [node];
+  return walk(node).filter((below) => below.kind === "manifest");
+}
+
+/** All nodes below and including `node`, children before parents, each once. */
+export function walk(node: ManifestNode | IndexNode): (ManifestNode | IndexNode)[] {
+  // Documents name each other by hash, so there is no circle, but one may be named very often.
+  const found = new Map<Digest, ManifestNode | IndexNode>();
+  const visit = (at: ManifestNode | IndexNode) => {
+    if (found.has(at.digest)) return;
+    const entries = at.kind === "index" ? at.entries : [];
+    for (const entry of entries) if (entry.node) visit(entry.node);
+    found.set(at.digest, at);
+  };
+  visit(node);
+  return [...found.values()];
+}
+
+/** Whether an index entry is an attestation or the like: it goes with an image, it is none itself. */
+export function isAttestation({ descriptor }: IndexEntry): boolean {
+  return descriptor.annotations?.["vnd.docker.reference.type"] !== undefined ||
+    (descriptor.platform?.os === "unknown" && descriptor.platform.architecture === "unknown");
+}
+
+/**
+ * Parses the JSON of a file.
+ *
+ * @param file Where it is.
+ * @param bytes Its content.
+ * @returns The JSON value.
+ * @throws {ArchiveError} If it is not JSON in UTF-8.
+ */
+export function parseJson(file: ArchiveFile, bytes: Bytes): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new ArchiveError(
+      `Cannot read ${JSON.stringify(file.path)} of the archive: it is not JSON`,
+      {
+        path: file.path,
+        cause,
+      },
+    );
+  }
+}
+
+/** Like {@linkcode parseJson}, for a document that must be an object. */
+export function parseJsonObject(file: ArchiveFile, bytes: Bytes): JsonObject {
+  const value = parseJson(file, bytes);
+  if (isJsonObject(value)) return value;
+  throw malformed(file.path, "it is not a JSON object");
+}
+
+/** The error for a document that is JSON but not what it should be. */
+export function malformed(path: string, problem: string, cause?: unknown): ArchiveError {
+  return new ArchiveError(`Cannot read ${JSON.stringify(path)} of the archive: ${problem}`, {
+    path,
+    cause,
+  });
+}
+
+/**
+ * Checks bytes that go under a digest.
+ *
+ * @param path Where they are, for the message.
+ * @param bytes The whole content.
+ * @param expected The digest they go under.
+ * @throws {DigestMismatchError} If they have another one.
+ */
+export async function verifyBytes(path: string, bytes: Bytes, expected: Digest): Promise<void> {
+  const actual = await digestBytes(bytes, digestAlgorithm(expected));
+  if (actual !== expected) throw mismatch(path, expected, actual);
+}
+
+/** The error for content of the archive that does not have its digest. */
+export function mismatch(path: string, expected: Digest, actual?: Digest): DigestMismatchError {
+  const found = actual ? `its content has digest ${actual}` : "its content has another digest";
+  return new DigestMismatchError(
+    `Cannot trust ${JSON.stringify(path)} of the archive: ${found}, expected ${expected}`,
+    { expected, actual },
+  );
+}
+
+/** The name of a blob for messages: its path where the archive has it, else its digest. */
+export function blobName({ file, digest }: ArchiveBlob): string {
+  return file ? JSON.stringify(file.path) : digest ? shortDigest(digest) : "unknown blob";
+}

@@ -1,0 +1,233 @@
+import { sniffCompression } from "../compression.ts";
+import { type Digest, digestBytes, isDigest, toDigest } from "../digest.ts";
+import { ArchiveError } from "../errors.ts";
+import {
+  DOCKER_CONFIG,
+  DOCKER_LAYER,
+  DOCKER_MANIFEST,
+  isJsonObject,
+  type JsonObject,
+  OCI_CONFIG,
+  OCI_LAYER,
+  OCI_MANIFEST,
+  parsePlatform,
+} from "../media_types.ts";
+import {
+  type ArchiveBlob,
+  blobName,
+  type DockerNode,
+  malformed,
+  type ManifestNode,
+  mismatch,
+  parseJson,
+  parseJsonObject,
+} from "./content.ts";
+import { type ArchiveFile, type ArchiveFiles, digestOfPath } from "./files.ts";
+
+/** One image of manifest.json. */
+export interface DockerImage {
+  /** RepoTags as written; empty for an image without a name. */
+  repoTags: string[];
+  node: DockerNode;
+}
+
+/** Most bytes of manifest.json: containerd takes 20 MiB of JSON, containers/image 1 MiB. */
+export const MAX_MANIFEST_JSON_BYTES = 16 * 1024 * 1024;
+/** Most bytes of an image config, as other clients have it. */
+export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
+/** Most layers of one image: docker itself stops at 127. */
+const MAX_LAYERS = 10_000;
+const PATH = "manifest.json";
+
+/**
+ * Reads the images that manifest.json names, with their configs and the first bytes of each layer.
+ *
+ * @param files The archive.
+ * @returns The images in order; undefined when there is no manifest.json.
+ * @throws {ArchiveError} If a document is malformed, or names a file that is not there.
+ * @throws {DigestMismatchError} If a config does not have the digest that it is called after.
+ */
+export async function readDockerImages(files: ArchiveFiles): Promise<DockerImage[] | undefined> {
+  const file = files.find(PATH);
+  if (!file) return undefined;
+  const list = parseJson(file, await file.bytes(MAX_MANIFEST_JSON_BYTES));
+  if (!Array.isArray(list)) throw malformed(PATH, "it is no list of images, expected a JSON array");
+  const images: DockerImage[] = [];
+  for (const [index, item] of list.entries()) {
+    if (!isJsonObject(item)) throw malformed(PATH, `item ${index} is not a JSON object`);
+    images.push({
+      repoTags: stringList(item.RepoTags, index, "RepoTags"),
+      node: await readImage(files, item, index),
+    });
+  }
+  return images;
+}
+
+/**
+ * Writes the manifest of a docker image: Docker schema 2, or OCI where a layer is zstd, which Docker's types cannot
+ * say.
+ *
+ * @param node The image.
+ * @param digests Digest of each layer, in order.
+ * @returns The manifest.
+ */
+export async function buildManifest(
+  node: DockerNode,
+  digests: readonly Digest[],
+): Promise<ManifestNode> {
+  const oci = needsOci(node);
+  const describe = ({ mediaType, size }: ArchiveBlob, digest: Digest) => ({
+    mediaType,
+    size,
+    digest,
+  });
+  const mediaType = oci ? OCI_MANIFEST : DOCKER_MANIFEST;
+  const layers = node.layers.map((layer, index) => {
+    const digest = digests[index];
+    if (!digest) throw new RangeError(`Cannot write a manifest: layer ${index} has no digest`);
+    return { ...layer, digest };
+  });
+  const bytes = new TextEncoder().encode(JSON.stringify({
+    schemaVersion: 2,
+    mediaType,
+    config: describe(node.config, node.config.digest),
+    layers: layers.map((layer) => describe(layer, layer.digest)),
+  }));
+  return {
+    kind: "manifest",
+    digest: await digestBytes(bytes),
+    mediaType,
+    bytes,
+    config: node.config,
+    layers,
+  };
+}
+
+async function readImage(
+  files: ArchiveFiles,
+  item: JsonObject,
+  index: number,
+): Promise<DockerNode> {
+  const paths = stringList(item.Layers, index, "Layers");
+  if (paths.length > MAX_LAYERS) {
+    throw malformed(
+      PATH,
+      `item ${index} has ${paths.length} layers, expected at most ${MAX_LAYERS}`,
+    );
+  }
+  if (typeof item.Config !== "string") throw malformed(PATH, `item ${index} names no Config`);
+  const file = files.find(item.Config);
+  if (!file) throw missing(item.Config, "config");
+  const { digest, config } = await readConfig(file, item.Config);
+  const diffIds = diffIdsOf(config, file.path);
+  if (diffIds.length !== paths.length) {
+    throw malformed(
+      file.path,
+      `it has ${diffIds.length} diff_ids, and manifest.json names ${paths.length} layers for it, ` +
+        `expected equal numbers`,
+    );
+  }
+  const layers: ArchiveBlob[] = [];
+  for (const [at, path] of paths.entries()) layers.push(await readLayer(files, path, diffIds[at]));
+  const node: DockerNode = {
+    kind: "docker",
+    config: { digest, origin: "hashed", size: file.size, mediaType: DOCKER_CONFIG, file },
+    layers,
+  };
+  const platform = parsePlatform(config);
+  if (platform) node.platform = platform;
+  if (needsOci(node)) useOciTypes(node);
+  return node;
+}
+
+/** Reads a config and checks it against the digest in its name, where there is one. */
+async function readConfig(
+  file: ArchiveFile,
+  name: string,
+): Promise<{ digest: Digest; config: JsonObject }> {
+  const bytes = await file.bytes(MAX_CONFIG_BYTES);
+  const digest = await digestBytes(bytes);
+  const named = digestOfName(file.path) ?? digestOfName(name);
+  if (named?.startsWith("sha256:") && named !== digest) throw mismatch(file.path, named, digest);
+  return { digest, config: parseJsonObject(file, bytes) };
+}
+
+/** The diff_ids of an image config (image-spec, config.md, "Properties"). */
+export function diffIdsOf(config: JsonObject, path: string): Digest[] {
+  const list = isJsonObject(config.rootfs) ? config.rootfs.diff_ids ?? [] : [];
+  if (!Array.isArray(list)) throw malformed(path, "its rootfs.diff_ids is not a list");
+  return list.map((diffId, index) => {
+    if (isDigest(diffId)) return diffId;
+    throw malformed(path, `its rootfs.diff_ids[${index}] is not a digest`);
+  });
+}
+
+async function readLayer(
+  files: ArchiveFiles,
+  path: string,
+  diffId: Digest | undefined,
+): Promise<ArchiveBlob> {
+  const file = files.find(path);
+  if (!file) throw missing(path, "layer");
+  const compression = sniffCompression(await file.peek());
+  if (compression === "bzip2" || compression === "xz") {
+    throw malformed(
+      file.path,
+      `this layer is compressed with ${compression}, expected tar, gzip or zstd`,
+    );
+  }
+  const mediaType = compression === undefined
+    ? DOCKER_LAYER
+    : compression === "gzip"
+    ? `${DOCKER_LAYER}.gzip`
+    : `${OCI_LAYER}+zstd`;
+  const layer: ArchiveBlob = { origin: "unknown", size: file.size, mediaType, file };
+  const named = digestOfPath(file.path);
+  if (diffId && (compression || named)) layer.diffId = diffId;
+  if (named) return { ...layer, digest: named, origin: "named" };
+  if (!compression && diffId) return { ...layer, digest: diffId, origin: "diff-id" };
+  const hint = digestOfName(file.path);
+  return hint ? { ...layer, digest: hint, origin: "hint" } : layer;
+}
+
+/** The digest in a file's name: `HEX`, `sha256:HEX`, with or without an ending such as `.json` or `.tar.gz`. */
+function digestOfName(path: string): Digest | undefined {
+  const hex = /(?:^|[/:])([0-9a-f]{64})(?:\.[a-z0-9.]+)?$/.exec(path)?.[1];
+  return hex ? toDigest("sha256", hex) : undefined;
+}
+
+function needsOci(node: DockerNode): boolean {
+  return node.layers.some(({ mediaType }) => mediaType.endsWith("+zstd"));
+}
+
+function useOciTypes(node: DockerNode): void {
+  node.config.mediaType = OCI_CONFIG;
+  for (const layer of node.layers) {
+    if (layer.mediaType === DOCKER_LAYER) layer.mediaType = OCI_LAYER;
+    if (layer.mediaType === `${DOCKER_LAYER}.gzip`) layer.mediaType = `${OCI_LAYER}+gzip`;
+  }
+}
+
+function stringList(value: unknown, index: number, name: string): string[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value) && value.every((text) => typeof text === "string")) return value;
+  throw malformed(PATH, `${name} of item ${index} is not a list of strings`);
+}
+
+function missing(path: string, what: string): ArchiveError {
+  return new ArchiveError(
+    `Cannot read the image archive: manifest.json names ${what} ${
+      JSON.stringify(path)
+    }, which is not in the ` +
+      `archive, expected a file`,
+    { path },
+  );
+}
+
+/** The error for a blob whose size is not the one that its descriptor says. */
+export function wrongSize(blob: ArchiveBlob, found: number): ArchiveError {
+  return new ArchiveError(
+    `Cannot push ${blobName(blob)}: it has ${found} bytes, its descriptor says ${blob.size}`,
+    { path: blob.file?.path },
+  );
+}

@@ -1,0 +1,183 @@
+import { type Digest, toDigest } from "../digest.ts";
+import { ArchiveError } from "../errors.ts";
+import { type BlobSource, type Bytes, readRange } from "../source.ts";
+import { scanTar } from "../tar/scan.ts";
+
+/** A regular file of an archive. */
+export interface ArchiveFile {
+  /** Path in the archive, cleaned: no leading `./`, no `..`. */
+  readonly path: string;
+  /** Length in bytes. */
+  readonly size: number;
+  /** Its content, where it can be read again. */
+  readonly body?: BlobSource;
+  /** Digest of the content, where all of it has been read. */
+  readonly digest?: Digest;
+  /** The first bytes, at most {@linkcode PEEK_BYTES}. */
+  peek(): Promise<Bytes>;
+  /**
+   * The whole content, for JSON.
+   *
+   * @throws {ArchiveError} If it is longer than `limit`.
+   */
+  bytes(limit: number): Promise<Bytes>;
+}
+
+type Entry = ArchiveFile | { link: string };
+
+/** How much of a file {@linkcode ArchiveFile.peek} returns: enough to tell tar, gzip and zstd. */
+export const PEEK_BYTES = 512;
+/** Links followed for one path: real archives need one, docker at most a few. */
+const MAX_LINK_DEPTH = 32;
+const TYPE_FILE = new Set(["0", "", "\0", "7"]);
+const TYPE_LINK = "1";
+const TYPE_SYMLINK = "2";
+
+/**
+ * The files of an archive by path. Links lead to the file that they mean, wherever in the archive it stands; of
+ * several entries with one path the last counts, as tar has it.
+ */
+export class ArchiveFiles {
+  readonly #entries = new Map<string, Entry>();
+  #root: string | undefined;
+
+  /** Adds what one tar entry is. `makeFile` is called for a regular file. Folders and devices are left out. */
+  add(
+    path: string,
+    header: { typeflag: string; linkname: string },
+    makeFile: (path: string) => ArchiveFile,
+  ): void {
+    const clean = cleanPath(path);
+    if (clean === undefined || clean === "") return;
+    const { typeflag, linkname } = header;
+    if (TYPE_FILE.has(typeflag)) {
+      if (!path.endsWith("/")) this.#entries.set(clean, makeFile(clean));
+      return;
+    }
+    if (typeflag !== TYPE_LINK && typeflag !== TYPE_SYMLINK) return;
+    const folder = typeflag === TYPE_SYMLINK && !linkname.startsWith("/")
+      ? clean.slice(0, clean.lastIndexOf("/") + 1)
+      : "";
+    const link = cleanPath(folder + linkname);
+    // A hard link to its own name means the file that is there already.
+    if (link === clean && typeflag === TYPE_LINK) return;
+    this.#entries.set(clean, { link: link ?? "" });
+  }
+
+  /**
+   * Finds a file, through links.
+   *
+   * @param path As an archive's JSON names it.
+   * @returns The file, or undefined where there is none.
+   * @throws {ArchiveError} If links lead in a circle.
+   */
+  find(path: string): ArchiveFile | undefined {
+    const clean = cleanPath(path);
+    if (clean === undefined) return undefined;
+    const first = this.root + clean;
+    let at = first;
+    for (let depth = 0; depth < MAX_LINK_DEPTH; depth++) {
+      const entry = this.#entries.get(at);
+      if (!entry || !("link" in entry)) return entry;
+      at = entry.link;
+    }
+    throw new ArchiveError(
+      `Cannot find ${
+        JSON.stringify(first)
+      } in the archive: its links lead in a circle or through more than ` +
+        `${MAX_LINK_DEPTH} steps, expected a file`,
+      { path: first },
+    );
+  }
+
+  /** The blob of an OCI layout. */
+  blob(digest: Digest): ArchiveFile | undefined {
+    return this.find(`blobs/${digest.replace(":", "/")}`);
+  }
+
+  /** All regular files, links left out, with their paths below {@linkcode root}. */
+  *files(): Iterable<ArchiveFile> {
+    for (const entry of this.#entries.values()) {
+      if (!("link" in entry)) yield entry;
+    }
+  }
+
+  /**
+   * The folder that the image archive starts in: "", or, for a tar packed by hand around a folder, that folder with a
+   * slash.
+   */
+  get root(): string {
+    return this.#root ??= this.#findRoot();
+  }
+
+  #findRoot(): string {
+    if (["manifest.json", "index.json"].some((name) => this.#entries.has(name))) return "";
+    const folders = new Set<string>();
+    for (const path of this.#entries.keys()) {
+      const folder = /^([^/]+\/)(?:manifest|index)\.json$/.exec(path)?.[1];
+      if (folder) folders.add(folder);
+    }
+    const [only, ...others] = folders;
+    return only && others.length === 0 ? only : "";
+  }
+}
+
+/**
+ * Reads the headers of a tar into {@linkcode ArchiveFiles}; bodies are read when they are asked for.
+ *
+ * @param source The tar; it must stay readable as long as the files are used.
+ * @param signal Aborts the reading.
+ * @returns Its files.
+ * @throws {TarError} If it is no tar, or is broken.
+ */
+export async function scanFiles(source: BlobSource, signal?: AbortSignal): Promise<ArchiveFiles> {
+  const files = new ArchiveFiles();
+  for await (const { path, header, body } of scanTar(source, signal ? { signal } : {})) {
+    files.add(path, header, (clean) => toFile(clean, body));
+  }
+  return files;
+}
+
+/** The digest that a path of an OCI layout names, or undefined. */
+export function digestOfPath(path: string): Digest | undefined {
+  const match = /(?:^|\/)blobs\/(sha256|sha512)\/([0-9a-f]+)$/.exec(path);
+  return match?.[1] && match[2] ? toDigest(match[1], match[2]) : undefined;
+}
+
+/**
+ * Resolves `.` and `..` in a path and drops leading slashes.
+ *
+ * @returns The clean path, or undefined where it leads out of the archive.
+ */
+export function cleanPath(path: string): string | undefined {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part !== "..") parts.push(part);
+    else if (parts.pop() === undefined) return undefined;
+  }
+  return parts.join("/");
+}
+
+function toFile(path: string, body: BlobSource): ArchiveFile {
+  return {
+    path,
+    size: body.size,
+    body,
+    peek: () => readRange(body, 0, PEEK_BYTES),
+    bytes: (limit) => {
+      if (body.size > limit) throw tooLarge(path, body.size, limit);
+      return readRange(body, 0, body.size);
+    },
+  };
+}
+
+/** The error for a document that is longer than any real one. */
+export function tooLarge(path: string, size: number, limit: number): ArchiveError {
+  return new ArchiveError(
+    `Cannot read ${
+      JSON.stringify(path)
+    } of the archive: it has ${size} bytes, expected at most ${limit}`,
+    { path },
+  );
+}

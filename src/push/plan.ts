@@ -1,0 +1,290 @@
+import { digestHex, shortDigest } from "../digest.ts";
+import { AmbiguousImageError, ArchiveError } from "../errors.ts";
+import type { ArchiveImage, ImageArchive } from "../image/archive.ts";
+import type { ContentNode } from "../image/content.ts";
+import {
+  formatImageName,
+  formatReference,
+  type ImageName,
+  isRepository,
+  parseImageName,
+  parseTarget,
+  type Place,
+  type Reference,
+  type Target,
+} from "../reference.ts";
+
+/** One reference that a push will write, and the image it will name. */
+export interface PlannedImage {
+  image: ArchiveImage;
+  reference: Reference;
+}
+
+/** What the caller said about which images go where. */
+export interface PlanOptions {
+  images: readonly string[];
+  allTags: boolean;
+  /** `FROM=TO` pairs. */
+  rename: readonly string[];
+}
+
+/** Fewest hex digits of a digest that select an image. */
+const MIN_DIGEST_DIGITS = 12;
+/** Names that a message lists before it only counts. */
+const MAX_LISTED = 12;
+
+/**
+ * Parses the targets of a push: references, or places for the archive's own names.
+ *
+ * @param target One or several.
+ * @returns The parsed targets, each once.
+ * @throws {SyntaxError} If one does not parse.
+ * @throws {TypeError} If there is none, or references are mixed with places.
+ */
+export function parseTargets(target: string | readonly string[]): Target[] {
+  const texts = new Set(typeof target === "string" ? [target] : target);
+  const targets = [...texts].map(parseTarget);
+  if (targets.length === 0) {
+    throw new TypeError("Cannot push: no target given, expected HOST[:PORT]/REPOSITORY[:TAG]");
+  }
+  if (new Set(targets.map(({ kind }) => kind)).size > 1) {
+    throw new TypeError(
+      "Cannot push: references and places are mixed, expected references (HOST/REPOSITORY) or places (HOST, HOST/PREFIX/)",
+    );
+  }
+  return targets;
+}
+
+/**
+ * Decides which image goes under which reference. Nothing is asked of a registry here.
+ *
+ * @param archive What there is.
+ * @param targets Where to.
+ * @param options Choice of images, all tags, renames.
+ * @returns The references in archive order, and hints for the user.
+ * @throws {AmbiguousImageError} If several images compete for one reference.
+ * @throws {ArchiveError} If a chosen image is not there, or has no name to push it under.
+ */
+export function planImages(
+  archive: ImageArchive,
+  targets: readonly Target[],
+  options: PlanOptions,
+): { planned: PlannedImage[]; notices: string[] } {
+  const renames = options.rename.map(parseRename);
+  const images = selectImages(archive, options.images);
+  const planned: PlannedImage[] = [];
+  const notices: string[] = [];
+  for (const target of targets) {
+    if (target.kind === "place") {
+      planned.push(...planNames(images, target.place, renames, notices));
+    } else if (options.allTags) planned.push(...planTags(images, target.reference));
+    else planned.push(planOne(images, target.reference, notices));
+  }
+  refuseCollisions(planned);
+  return { planned, notices };
+}
+
+/**
+ * Finds the images that the option `images` names; all of them when it names none.
+ *
+ * @throws {ArchiveError} If a name fits no image.
+ * @throws {AmbiguousImageError} If a bare tag or a digest's first digits fit several.
+ */
+export function selectImages(archive: ImageArchive, wanted: readonly string[]): ArchiveImage[] {
+  if (wanted.length === 0) return [...archive.images];
+  const chosen = new Set(wanted.map((text) => selectImage(archive.images, text)));
+  return archive.images.filter((image) => chosen.has(image));
+}
+
+/** The shortest text that selects an image: a full name, a tag, or `#N`. */
+export function choiceOf(image: ArchiveImage): string {
+  return image.names[0] ?? image.tags[0] ?? image.id;
+}
+
+function selectImage(images: readonly ArchiveImage[], text: string): ArchiveImage {
+  const name = parseImageName(text);
+  const formatted = name && formatImageName(name);
+  const rules: ((image: ArchiveImage) => boolean)[] = [
+    (image) => image.id === text,
+    (image) => image.aliases.includes(text) && !image.tags.includes(text),
+    (image) => formatted !== undefined && image.names.includes(formatted),
+    (image) => tagsOf(image).includes(text),
+    (image) => hasDigest(image, text),
+  ];
+  for (const rule of rules) {
+    const [only, ...others] = images.filter(rule);
+    if (!only) continue;
+    if (others.length === 0) return only;
+    throw ambiguous(`Cannot choose image ${JSON.stringify(text)}`, [only, ...others]);
+  }
+  throw new ArchiveError(
+    `Cannot find image ${JSON.stringify(text)} in the archive: it has ${listImages(images)}`,
+    { hint: "choose by a full name, a tag, a digest, or #N as inspect prints" },
+  );
+}
+
+function hasDigest({ node }: ArchiveImage, text: string): boolean {
+  const hex = text.replace(/^sha(?:256|512):/, "");
+  if (hex.length < MIN_DIGEST_DIGITS || !/^[0-9a-f]+$/.test(hex)) return false;
+  const digests = [
+    node.kind === "docker" ? undefined : node.digest,
+    node.kind === "index" ? undefined : node.config?.digest,
+  ];
+  return digests.some((digest) => digest && digestHex(digest).startsWith(hex));
+}
+
+function planOne(images: ArchiveImage[], reference: Reference, notices: string[]): PlannedImage {
+  const { digest } = reference;
+  const exact = digest &&
+    images.find(({ node }) => node.kind !== "docker" && node.digest === digest);
+  const [only, ...others] = exact ? [exact] : images;
+  const text = formatReference(reference);
+  if (!only) throw new ArchiveError(`Cannot push to ${text}: the archive has no image`);
+  if (others.length > 0) throw ambiguous(`Cannot push to ${text}`, images);
+  if (reference.tag !== undefined || digest) return { image: only, reference };
+  const tags = tagsOf(only).filter((tag) => tag !== "latest");
+  if (tags.length > 0) {
+    const list = tags.slice(0, MAX_LISTED).join(", ");
+    notices.push(
+      `${text} has no tag, so it becomes ${text}:latest; the archive calls the image ${list}: --all-tags pushes that`,
+    );
+  }
+  return { image: only, reference: { ...reference, tag: "latest" } };
+}
+
+function planTags(images: ArchiveImage[], reference: Reference): PlannedImage[] {
+  if (reference.tag !== undefined || reference.digest) {
+    throw new TypeError(
+      `Cannot push all tags to ${
+        formatReference(reference)
+      }: it names one image, expected HOST/REPOSITORY alone`,
+    );
+  }
+  const planned = images.flatMap((image) =>
+    tagsOf(image).map((tag) => ({ image, reference: { ...reference, tag } }))
+  );
+  if (planned.length > 0) return planned;
+  throw new ArchiveError(
+    `Cannot push all tags to ${formatReference(reference)}: no image of the archive has a tag`,
+    { hint: `name one: ${formatReference(reference)}:TAG` },
+  );
+}
+
+function planNames(
+  images: ArchiveImage[],
+  place: Place,
+  renames: readonly Rename[],
+  notices: string[],
+): PlannedImage[] {
+  const planned: PlannedImage[] = [];
+  const where = `${place.registry}/${place.prefix}`;
+  for (const image of images) {
+    const [tag] = image.tags;
+    if (tag !== undefined && image.names.length === 0) {
+      throw new ArchiveError(
+        `Cannot push image ${image.id} under its own name to ${where}: it is only called ${
+          JSON.stringify(tag)
+        }, expected a repository`,
+        { hint: `push its tags to a repository: ${where}REPOSITORY --all-tags` },
+      );
+    }
+    if (image.names.length === 0) notices.push(`image ${image.id} has no name and is not pushed`);
+    for (const text of image.names) {
+      const { repository, tag } = renamed(text, renames);
+      const reference: Reference = {
+        registry: place.registry,
+        repository: place.prefix + repository,
+        tag,
+      };
+      if (place.scheme) reference.scheme = place.scheme;
+      planned.push({ image, reference });
+    }
+  }
+  if (planned.length > 0) return planned;
+  throw new ArchiveError(`Cannot push own names to ${where}: no image of the archive has a name`, {
+    hint: `give one: ${where}REPOSITORY:TAG`,
+  });
+}
+
+interface Rename {
+  from: string;
+  to: string;
+}
+
+function parseRename(text: string): Rename {
+  const at = text.indexOf("=");
+  if (at > 0) return { from: text.slice(0, at), to: text.slice(at + 1) };
+  throw new TypeError(`Cannot rename by ${JSON.stringify(text)}: expected FROM=TO`);
+}
+
+/** Applies the first rename that fits, to the name as it is pushed or with its host before it. */
+function renamed(text: string, renames: readonly Rename[]): ImageName {
+  const name = parseImageName(text);
+  if (!name) {
+    throw new ArchiveError(`Cannot push under the name ${JSON.stringify(text)}: it is not valid`);
+  }
+  const spellings = [
+    formatImageName(name),
+    formatImageName({ ...name, host: "" }),
+    ...(name.host
+      ? []
+      : [`docker.io/${formatImageName(name)}`, `docker.io/library/${formatImageName(name)}`]),
+  ];
+  for (const { from, to } of renames) {
+    const spelling = spellings.find((spelling) => isLeadingPart(from, spelling));
+    if (spelling === undefined) continue;
+    const text = (to + spelling.slice(from.length)).replace(/^\/+/, "");
+    const changed = parseImageName(text);
+    if (changed && isRepository(changed.repository)) return changed;
+    throw new TypeError(
+      `Cannot rename ${JSON.stringify(spelling)} to ${JSON.stringify(text)}: that is no image name`,
+    );
+  }
+  return name;
+}
+
+function isLeadingPart(part: string, text: string): boolean {
+  if (!text.startsWith(part)) return false;
+  return part.endsWith("/") || part.endsWith(":") || /^(?:[/:]|$)/.test(text.slice(part.length));
+}
+
+/** Bare tags, and the tags of full names, each once. */
+function tagsOf({ names, tags }: ArchiveImage): string[] {
+  return [...new Set([...tags, ...names.map((name) => name.slice(name.lastIndexOf(":") + 1))])];
+}
+
+function refuseCollisions(planned: PlannedImage[]): void {
+  const seen = new Map<string, ArchiveImage>();
+  for (const { image, reference } of [...planned]) {
+    const text = formatReference(reference);
+    const other = seen.get(text);
+    if (other && other !== image) throw ambiguous(`Cannot push to ${text}`, [other, image]);
+    if (other) {
+      planned.splice(planned.findLastIndex((item) => formatReference(item.reference) === text), 1);
+    }
+    seen.set(text, image);
+  }
+}
+
+function ambiguous(what: string, images: readonly ArchiveImage[]): AmbiguousImageError {
+  return new AmbiguousImageError(
+    `${what}: the archive has ${images.length} images for it, ${listImages(images)}, expected one`,
+    {
+      choices: images.map(choiceOf),
+      hint: "choose one with --image NAME, or push all under their own names: HOST[:PORT]",
+    },
+  );
+}
+
+function listImages(images: readonly ArchiveImage[]): string {
+  const texts = images.slice(0, MAX_LISTED).map((image) => {
+    const [name] = image.names.concat(image.tags);
+    return name === undefined ? `${image.id} (${describe(image.node)})` : JSON.stringify(name);
+  });
+  const more = images.length - texts.length;
+  return texts.join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+function describe(node: ContentNode): string {
+  return shortDigest(node.kind === "docker" ? node.config.digest : node.digest);
+}
