@@ -210,8 +210,8 @@ function toEntry(parsed: ParsedEntry, body: EntryBody | undefined): TarEntry {
   };
 }
 
-/** The body of the current entry: how much is left of it, and who wants it. */
-class EntryBody {
+/** The body of the current entry: how much is left of it, who wants it, and the source of the stream of it. */
+class EntryBody implements UnderlyingDefaultSource<Bytes> {
   readonly entry: ParsedEntry;
   remaining: number;
   padding: number;
@@ -235,21 +235,24 @@ class EntryBody {
   }
 
   open(): ReadableStream<Bytes> {
-    return this.stream ??= new ReadableStream<Bytes>({
-      start: (controller) => {
-        if (this.#failure) controller.error(this.#failure.reason);
-        this.#controller = controller;
-      },
-      pull: () => {
-        this.wanted = true;
-        this.#advance();
-      },
-      cancel: () => {
-        this.skipped = true;
-        this.#controller = undefined;
-        this.#advance();
-      },
-    }, { highWaterMark: 0 });
+    return this.stream ??= new ReadableStream(this, { highWaterMark: 0 });
+  }
+
+  start(controller: ReadableStreamDefaultController<Bytes>): void {
+    if (this.skipped) controller.error(this.#skipError());
+    else if (this.#failure) controller.error(this.#failure.reason);
+    else this.#controller = controller;
+  }
+
+  pull(): void {
+    this.wanted = true;
+    this.#advance();
+  }
+
+  cancel(): void {
+    this.skipped = true;
+    this.#controller = undefined;
+    this.#advance();
   }
 
   /** Passes on what is of the body in a chunk, as a view of it, and returns how long that is. */
@@ -263,21 +266,23 @@ class EntryBody {
     return piece.length;
   }
 
+  /** Gives the rest up unread; whoever reads it later is told. */
   skip(): void {
     if (this.done || this.skipped) return;
     this.skipped = true;
-    const name = quoteName(this.entry.path);
-    this.fail(
-      new TypeError(
-        `Cannot read the body of tar entry ${name}: it was skipped when the next entry was read`,
-      ),
-    );
+    this.#controller?.error(this.#skipError());
+    this.#controller = undefined;
   }
 
   fail(reason: unknown): void {
-    if (this.done) return;
-    this.#failure ??= { reason };
+    if (this.done || this.skipped) return;
+    this.#failure = { reason };
     this.#controller?.error(reason);
     this.#controller = undefined;
+  }
+
+  #skipError(): TypeError {
+    const object = `the body of tar entry ${quoteName(this.entry.path)}`;
+    return new TypeError(`Cannot read ${object}: it was skipped when the next entry was read`);
   }
 }
