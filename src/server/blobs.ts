@@ -1,7 +1,13 @@
-import type { BlobSource } from "../source.ts";
+import { type BlobSource, readRange } from "../source.ts";
 import type { RegistryContext } from "./context.ts";
 import { emptyResponse, Problem } from "./problem.ts";
 import type { Route } from "./routes.ts";
+
+/**
+ * Largest part of a blob that is answered as bytes, not as a stream: Bun keeps the Content-Length of bytes and Blobs
+ * only, and a part of this size is in memory anyway while it is sent.
+ */
+const MAX_BYTES_BODY = 1024 * 1024;
 
 /** GET, HEAD and DELETE on a blob (distribution-spec, "Pulling blobs", "Deleting Blobs"). */
 export async function handleBlob(
@@ -21,14 +27,14 @@ export async function handleBlob(
     "ETag": `"${digest}"`,
     "Accept-Ranges": "bytes",
   };
-  return blobResponse(blob, request, headers);
+  return await blobResponse(blob, request, headers);
 }
 
-function blobResponse(
+async function blobResponse(
   blob: BlobSource,
   request: Request,
   headers: Record<string, string> & { ETag: string },
-): Response {
+): Promise<Response> {
   if (request.headers.get("If-None-Match") === headers.ETag) return emptyResponse(304, headers);
   const range = chooseRange(request, blob.size, headers.ETag);
   if (range === "unsatisfiable") {
@@ -39,10 +45,16 @@ function blobResponse(
   }
   const { start, end } = range ?? { start: 0, end: blob.size };
   const length = { "Content-Length": `${end - start}` };
-  const body = start === end || request.method === "HEAD" ? null : blob.slice(start, end).stream();
+  const body = request.method === "HEAD" ? null : await openBody(blob, start, end);
   if (!range) return new Response(body, { headers: { ...headers, ...length } });
   const contentRange = { "Content-Range": `bytes ${start}-${end - 1}/${blob.size}` };
   return new Response(body, { status: 206, headers: { ...headers, ...length, ...contentRange } });
+}
+
+async function openBody(blob: BlobSource, start: number, end: number): Promise<BodyInit> {
+  if (end - start <= MAX_BYTES_BODY) return await readRange(blob, start, end);
+  const part = blob.slice(start, end);
+  return part instanceof Blob ? part : part.stream();
 }
 
 function chooseRange(

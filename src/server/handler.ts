@@ -104,6 +104,7 @@ export function createRegistry(
   return async (request) => {
     const response = await answer(context, request, origins).catch((error: unknown) => {
       if (!(error instanceof Problem)) report(onError, error, request);
+      releaseBody(request);
       return problemResponse(error);
     });
     return finish(response, request, origins);
@@ -169,6 +170,12 @@ function finish(response: Response, request: Request, origins: readonly string[]
   }
   // Other answers go as they are: Bun sends the length of a body that it knows to be bytes, and of no other.
   return request.method === "HEAD" ? new Response(null, { status, headers }) : response;
+}
+
+/** Lets go of a body that nobody read, so that a client without a socket in between sees its source cancelled. */
+function releaseBody({ body }: Request): void {
+  // A body that cannot be cancelled has failed already; the answer does not depend on it.
+  if (body && !body.locked) void body.cancel().catch(() => {});
 }
 
 function report(
