@@ -1,1 +1,47 @@
-export { type Digest, isDigest, parseDigest } from "./src/digest.ts";
+/**
+ * Pushes container-image tar files to any registry that needs no login, without a Docker daemon.
+ *
+ * @example Pushing an archive to a registry in the same process
+ * ```ts
+ * import { pushImage } from "@tarpush/tarpush";
+ * import { createRegistry } from "@tarpush/tarpush/registry";
+ *
+ * const fetch = createRegistry();
+ * async function push(tar: Blob) {
+ *   const { images } = await pushImage(tar, "localhost:5000/team/app:1.0", { fetch });
+ *   return images[0]?.digest;
+ * }
+ * ```
+ *
+ * @module
+ */
+export { pushImage, type PushedImage, type PushResult } from "./src/push/push.ts";
+export type { PushOptions } from "./src/push/options.ts";
+export type { UploadedBlob } from "./src/push/upload.ts";
+export type { BlobStatus, PushEvent } from "./src/push/events.ts";
+export type { FetchHandler, Timeouts } from "./src/registry/http.ts";
+export type { RetryOptions } from "./src/registry/retry.ts";
+export { type ArchiveImage, type ImageArchive, openArchive } from "./src/image/archive.ts";
+export {
+  type ArchiveSummary,
+  type ImageSummary,
+  type LayerSummary,
+  summarizeArchive,
+} from "./src/image/inspect.ts";
+export { formatReference, parseReference, type Reference } from "./src/reference.ts";
+export { type Digest, type DigestAlgorithm, isDigest, parseDigest } from "./src/digest.ts";
+export { createHash, type Hasher, type IncrementalHash } from "./src/incremental_hash.ts";
+export { type BlobSource, isBlobSource } from "./src/source.ts";
+export {
+  AmbiguousImageError,
+  ArchiveError,
+  DigestMismatchError,
+  NetworkError,
+  OciError,
+  type OciErrorOptions,
+  PushError,
+  RegistryError,
+  type RegistryErrorEntry,
+  TarError,
+  TimeoutError,
+} from "./src/errors.ts";

@@ -10,7 +10,7 @@ import {
   type ManifestNode,
   walk,
 } from "./content.ts";
-import { type DockerImage, readDockerImages } from "./docker_save.ts";
+import { type DockerImage, missingFile, readDockerImages } from "./docker_save.ts";
 import { type ArchiveFiles, scanFiles } from "./files.ts";
 import { readLayout } from "./oci_layout.ts";
 
@@ -91,6 +91,10 @@ class ImageList {
   addDocker({ repoTags, node }: DockerImage, entries: readonly IndexEntry[]): void {
     this.#configs.add(node.config.digest);
     const match = findManifest(node, entries);
+    const absent = node.layers.find(({ file }) => !file);
+    if (!match && absent?.digest) {
+      throw missingFile(`blobs/${absent.digest.replace(":", "/")}`, "layer");
+    }
     const image = match
       ? this.#image(match.root.digest, match.root)
       : this.#image(`docker ${node.config.digest} ${node.layers.map(keyOfLayer)}`, node);

@@ -1,4 +1,23 @@
 import type { Digest } from "../digest.ts";
+import {
+  DOCKER_CONFIG,
+  formatPlatform,
+  OCI_CONFIG,
+  OCI_EMPTY,
+  parsePlatform,
+  type Platform,
+} from "../media_types.ts";
+import type { ArchiveImage, ImageArchive } from "./archive.ts";
+import {
+  type ArchiveBlob,
+  blobsOf,
+  type ContentNode,
+  type IndexNode,
+  isAttestation,
+  parseJsonObject,
+  walk,
+} from "./content.ts";
+import { buildManifest, manifestType, MAX_CONFIG_BYTES } from "./docker_save.ts";
 
 /** A layer, or a blob of an artifact, as `inspect` shows it. */
 export interface LayerSummary {
@@ -39,4 +58,92 @@ export interface ArchiveSummary {
   /** Who may have written it: `docker` (manifest.json), `oci` (index.json), or `docker+oci` (both). */
   dialect: "docker" | "oci" | "docker+oci";
   images: ImageSummary[];
+}
+
+/**
+ * Tells what an archive holds, for people and programs. Configs are read, layers are not.
+ *
+ * @param archive From `openArchive`.
+ * @returns Its images in order.
+ */
+export async function summarizeArchive(archive: ImageArchive): Promise<ArchiveSummary> {
+  const images: ImageSummary[] = [];
+  for (const image of archive.images) images.push(await summarizeImage(image));
+  return { dialect: archive.dialect, images };
+}
+
+/** The platform of an image, from its config; undefined for an index or an artifact. */
+export async function readPlatform(node: ContentNode): Promise<Platform | undefined> {
+  if (node.kind === "docker") return node.platform;
+  return node.kind === "manifest" ? parsePlatform(await readConfig(node.config)) : undefined;
+}
+
+async function summarizeImage({ id, names, tags, node }: ArchiveImage): Promise<ImageSummary> {
+  const blobs = node.kind === "index" ? blobsOf(node) : node.layers;
+  const summary: ImageSummary = {
+    id,
+    kind: kindOf(node),
+    names,
+    tags,
+    mediaType: "",
+    platforms: await platformsOf(node),
+    layers: blobs.map(summarizeLayer),
+    size: blobsOf(node).reduce((sum, { size }) => sum + size, 0),
+  };
+  const { digest, mediaType } = await manifestOf(node);
+  summary.mediaType = mediaType;
+  if (digest) summary.digest = digest;
+  if (node.kind === "index") return summary;
+  if (node.config?.digest) summary.config = node.config.digest;
+  const { created } = await readConfig(node.config) ?? {};
+  if (typeof created === "string") summary.created = created;
+  return summary;
+}
+
+async function manifestOf(node: ContentNode): Promise<{ digest?: Digest; mediaType: string }> {
+  if (node.kind !== "docker") return node;
+  const digests = node.layers.map(({ digest }) => digest).filter((digest) => digest !== undefined);
+  if (digests.length === node.layers.length) return await buildManifest(node, digests);
+  return { mediaType: manifestType(node) };
+}
+
+function kindOf(node: ContentNode): ImageSummary["kind"] {
+  if (node.kind === "index") return "index";
+  if (node.kind === "docker") return "image";
+  const isArtifact = node.artifactType !== undefined || node.config?.mediaType === OCI_EMPTY;
+  return isArtifact ? "artifact" : "image";
+}
+
+async function platformsOf(node: ContentNode): Promise<string[]> {
+  if (node.kind !== "index") {
+    const platform = await readPlatform(node);
+    return platform ? [formatPlatform(platform)] : [];
+  }
+  const indexes = walk(node).filter((below): below is IndexNode => below.kind === "index");
+  const platforms = new Set<string>();
+  for (const entry of indexes.flatMap(({ entries }) => entries)) {
+    if (isAttestation(entry)) continue;
+    const platform = entry.descriptor.platform ?? (entry.node && await readPlatform(entry.node));
+    if (platform) platforms.add(formatPlatform(platform));
+  }
+  return [...platforms];
+}
+
+async function readConfig(
+  config: ArchiveBlob | undefined,
+): Promise<Record<string, unknown> | undefined> {
+  const file = config?.file;
+  if (!file || file.size > MAX_CONFIG_BYTES || !isConfigType(config.mediaType)) return undefined;
+  return parseJsonObject(file, await file.bytes(MAX_CONFIG_BYTES));
+}
+
+function isConfigType(mediaType: string): boolean {
+  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
+}
+
+function summarizeLayer({ digest, size, mediaType, file }: ArchiveBlob): LayerSummary {
+  const summary: LayerSummary = { size, mediaType };
+  if (digest) summary.digest = digest;
+  if (file) summary.path = file.path;
+  return summary;
 }

@@ -1,0 +1,138 @@
+import { createHash, type Hasher } from "../incremental_hash.ts";
+import type { FetchHandler, Http, Timeouts } from "../registry/http.ts";
+import { resolveRetry, type RetryOptions } from "../registry/retry.ts";
+import type { PushEvent } from "./events.ts";
+
+/** Options for {@linkcode pushImage}. */
+export interface PushOptions {
+  /**
+   * Upper bound of blob uploads in flight, for both kinds of source.
+   * @default {3}
+   */
+  concurrency?: number;
+  /** Aborts the push; the promise rejects with the signal's reason once every upload has ended. */
+  signal?: AbortSignal;
+  /** Told what happens; a promise it returns is awaited before the push goes on. */
+  onEvent?: (event: PushEvent) => void | Promise<void>;
+  /**
+   * Images to push: full names, bare tags, digests (12 hex digits or more) or `#N`.
+   * @default {[]} all of the archive
+   */
+  images?: readonly string[];
+  /**
+   * Platforms to push, such as `linux/arm64`. One pushes that image itself, several a new index.
+   * @default {[]} what the archive has
+   */
+  platforms?: readonly string[];
+  /**
+   * Push every tag that the archive knows to the repository of the target.
+   * @default {false}
+   */
+  allTags?: boolean;
+  /**
+   * `FROM=TO` pairs that change a leading part of own names.
+   * @default {[]}
+   */
+  rename?: readonly string[];
+  /**
+   * Read and hash every blob of the archive before it is sent, and inflate compressed docker layers to compare them
+   * with the config. The registry verifies digests in any case.
+   * @default {false}
+   */
+  verify?: boolean;
+  /**
+   * Only ask what is missing; send and write nothing. Blobs that a push would send have status `pushed`.
+   * @default {false}
+   */
+  dryRun?: boolean;
+  /**
+   * Repositories of the target's registry to mount blobs from.
+   * @default {[]}
+   */
+  mountFrom?: readonly string[];
+  /**
+   * Use http where the reference names no scheme.
+   * @default {false} https, but http for localhost, 127.0.0.0/8 and [::1]
+   */
+  plainHttp?: boolean;
+  /** How failed requests are repeated. */
+  retry?: RetryOptions;
+  /** Limits on waiting; there is none on the whole of a push. */
+  timeouts?: Timeouts;
+  /** Sent with every request to the registry, and to no other host. */
+  headers?: Record<string, string>;
+  /**
+   * Answers requests in place of the network: a proxy, or a registry in this process.
+   * @default {fetch}
+   */
+  fetch?: FetchHandler;
+  /**
+   * Makes incremental hashes.
+   * @default {createHash} the fastest that the runtime has
+   */
+  hasher?: Hasher;
+}
+
+/** {@linkcode PushOptions} with every value checked and filled in. */
+export type ResolvedOptions = ReturnType<typeof resolveOptions>;
+
+/**
+ * Checks options once, before anything is read or sent.
+ *
+ * @throws {RangeError} If a number is out of range.
+ */
+export function resolveOptions(options: PushOptions) {
+  const {
+    concurrency = 3,
+    signal = new AbortController().signal,
+    onEvent,
+    images = [],
+    platforms = [],
+    allTags = false,
+    rename = [],
+    verify = false,
+    dryRun = false,
+    mountFrom = [],
+    plainHttp = false,
+    headers = {},
+    fetch = globalThis.fetch,
+    hasher = createHash,
+  } = options;
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw new RangeError(`Cannot use concurrency ${concurrency}: expected a whole number above 0`);
+  }
+  return {
+    concurrency,
+    signal,
+    emit: async (event: PushEvent): Promise<void> => await onEvent?.(event),
+    images,
+    platforms,
+    allTags,
+    rename,
+    verify,
+    dryRun,
+    mountFrom,
+    plainHttp,
+    headers,
+    fetch: fetch as FetchHandler,
+    hasher,
+    retry: resolveRetry(options.retry),
+    timeouts: resolveTimeouts(options.timeouts),
+  };
+}
+
+/** What requests to one registry share, from the options of a push. */
+export function httpFor(origin: string, options: ResolvedOptions): Http {
+  const { fetch, headers, retry, timeouts } = options;
+  return { origin, fetch, headers, retry, timeouts, seen: { answered: false, pausedUntil: 0 } };
+}
+
+function resolveTimeouts(timeouts: Timeouts = {}): Required<Timeouts> {
+  const { connect = 30_000, idle = 60_000, response = 300_000 } = timeouts;
+  for (const [name, value] of Object.entries({ connect, idle, response })) {
+    if (!(value > 0)) {
+      throw new RangeError(`Cannot use timeouts.${name} ${value}: expected more than 0`);
+    }
+  }
+  return { connect, idle, response };
+}

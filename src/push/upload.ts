@@ -1,0 +1,304 @@
+import type { Digest } from "../digest.ts";
+import { PushError, RegistryError } from "../errors.ts";
+import { runAll } from "../concurrency.ts";
+import {
+  type ArchiveBlob,
+  blobsOf,
+  type ContentNode,
+  type DockerNode,
+  type IndexNode,
+  type ManifestNode,
+  manifestsOf,
+  mismatch,
+  walk,
+} from "../image/content.ts";
+import { buildManifest } from "../image/docker_save.ts";
+import type { Hasher } from "../incremental_hash.ts";
+import { isForeignLayer } from "../media_types.ts";
+import {
+  cancelUpload,
+  headBlob,
+  type RepositoryContext,
+  startUpload,
+  uploadBlob,
+  type UploadHooks,
+  type UploadSession,
+} from "../registry/blobs.ts";
+import type { Http } from "../registry/http.ts";
+import { putManifest } from "../registry/manifests.ts";
+import type { BlobStatus, PushEvent } from "./events.ts";
+import { hashBlob, openFileBody } from "./read.ts";
+
+/** What all uploads of one push share. */
+export interface UploadSettings {
+  concurrency: number;
+  verify: boolean;
+  dryRun: boolean;
+  hasher: Hasher;
+  /** Repositories of the same registry that may have blobs. */
+  mountFrom: readonly string[];
+  signal: AbortSignal;
+  emit: (event: PushEvent) => Promise<void>;
+  /** Told how many bytes of blobs went to a registry. */
+  onUploaded: (bytes: number) => void;
+}
+
+/** A blob as it stands in a repository after the push. */
+export interface UploadedBlob {
+  digest: Digest;
+  size: number;
+  mediaType: string;
+  status: BlobStatus;
+}
+
+/** A registry, and what this push has found or put there. */
+export interface RegistryState {
+  readonly http: Http;
+  readonly repositories: Map<string, RepositoryState>;
+}
+
+/** A repository, and what this push has found or put there. */
+export interface RepositoryState extends RepositoryContext {
+  readonly registry: RegistryState;
+  readonly blobs: Map<Digest, BlobStatus>;
+  readonly manifests: Set<Digest>;
+}
+
+/** Progress events of one blob are at least this far apart, in milliseconds. */
+const PROGRESS_INTERVAL = 100;
+
+/** The state of a repository, made on first use. */
+export function repositoryState(registry: RegistryState, repository: string): RepositoryState {
+  const known = registry.repositories.get(repository);
+  if (known) return known;
+  const { http } = registry;
+  const state = { http, registry, repository, blobs: new Map(), manifests: new Set<Digest>() };
+  registry.repositories.set(repository, state);
+  return state;
+}
+
+/**
+ * Puts the blobs of a node and, for an index, the manifests below it into a repository. The node's own manifest is left
+ * to the caller: writing that is what makes a tag.
+ *
+ * @param target The repository.
+ * @param node What to push.
+ * @param settings Settings of the push.
+ * @returns The manifest to write, and how each blob came to be there.
+ */
+export async function uploadContent(
+  target: RepositoryState,
+  node: ContentNode,
+  settings: UploadSettings,
+): Promise<{ root: ManifestNode | IndexNode; blobs: UploadedBlob[] }> {
+  const blobs = blobsOf(node).filter(({ file, mediaType }) => file || !isForeignLayer(mediaType));
+  const done = new Map<ArchiveBlob, UploadedBlob>();
+  await runAll(blobs, settings.concurrency, async (blob, signal) => {
+    done.set(blob, await pushBlob(target, blob, { ...settings, signal }));
+  }, settings.signal);
+  const uploaded = blobs.map((blob) => done.get(blob)).filter((blob) => blob !== undefined);
+  if (node.kind === "docker") {
+    return { root: await manifestOf(node, blobs, done), blobs: uploaded };
+  }
+  for (const below of walk(node)) {
+    if (below !== node) await pushManifest(target, below, below.digest, settings);
+  }
+  return { root: node, blobs: uploaded };
+}
+
+/** Writes a manifest under a tag or its digest. */
+export async function pushManifest(
+  target: RepositoryState,
+  node: ManifestNode | IndexNode,
+  reference: string,
+  settings: UploadSettings,
+): Promise<void> {
+  if (settings.dryRun) return;
+  if (reference === node.digest && target.manifests.has(node.digest)) return;
+  await putManifest(target, reference, node, hooksFor(settings));
+  target.manifests.add(node.digest);
+  await settings.emit({ type: "manifest", digest: node.digest, mediaType: node.mediaType });
+}
+
+/**
+ * Computes the digests that no name tells, so that the manifest of a docker image is known before anything is sent.
+ *
+ * @param node The image; its blobs get their digests.
+ * @param settings Settings of the push.
+ */
+export async function settleDigests(node: ContentNode, settings: UploadSettings): Promise<void> {
+  const unknown = blobsOf(node).filter(({ file, digest }) => file && (!digest || settings.verify));
+  await runAll(unknown, settings.concurrency, async (blob, signal) => {
+    const digest = await hashBlob(blob, settings.hasher, signal);
+    if (blob.digest && blob.digest !== digest && blob.origin !== "hint") {
+      throw mismatch(blob.file?.path ?? blob.digest, blob.digest, digest);
+    }
+    // A manifest may name one file for several layers.
+    const same = manifestsOf(node).flatMap(({ layers }) => layers).filter(({ file }) =>
+      file === blob.file
+    );
+    for (const layer of new Set([blob, ...same])) {
+      Object.assign(layer, { digest, origin: "hashed" });
+    }
+  }, settings.signal);
+}
+
+async function manifestOf(
+  node: DockerNode,
+  blobs: readonly ArchiveBlob[],
+  done: ReadonlyMap<ArchiveBlob, UploadedBlob>,
+): Promise<ManifestNode> {
+  const digests = node.layers.map((layer) => {
+    const same = blobs.find((blob) => blob === layer || blob.digest === layer.digest);
+    const digest = same && done.get(same)?.digest;
+    if (!digest) throw new TypeError("unreachable: every layer was uploaded");
+    return digest;
+  });
+  return await buildManifest(node, digests);
+}
+
+async function pushBlob(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  settings: UploadSettings,
+): Promise<UploadedBlob> {
+  const { size, mediaType, digest } = blob;
+  if (!digest) throw new TypeError("unreachable: digests were settled");
+  const known = target.blobs.get(digest);
+  if (known) return { digest, size, mediaType, status: known };
+  await settings.emit({ type: "blob-start", digest, size, ...pathOf(blob) });
+  const result = await placeBlob(target, blob, digest, settings);
+  if (!settings.dryRun) target.blobs.set(result.digest, result.status);
+  await settings.emit({ type: "blob-done", ...result, size, ...pathOf(blob) });
+  return { ...result, size, mediaType };
+}
+
+/** The ladder: what is there, what another repository has, what must be sent. */
+async function placeBlob(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  settings: UploadSettings,
+): Promise<{ digest: Digest; status: BlobStatus }> {
+  const hooks = hooksFor(settings, blob);
+  const found = await headBlob(target, digest, hooks);
+  if (found !== undefined && (found < 0 || found === blob.size)) {
+    return { digest, status: "exists" };
+  }
+  if (settings.dryRun) return { digest, status: blob.file ? "pushed" : "mounted" };
+  const mount = await mountBlob(target, digest, settings, hooks);
+  if (mount === "mounted") return { digest, status: "mounted" };
+  if (!blob.file) throw nowhere(blob, digest);
+  try {
+    await send(target, blob, digest, hooks, mount);
+    settings.onUploaded(blob.size);
+    return { digest, status: "pushed" };
+  } catch (error) {
+    if (!(error instanceof RegistryError && error.status === 400)) throw error;
+    return { digest: await resend(target, blob, digest, hooks, error, settings), status: "pushed" };
+  }
+}
+
+/** Tries the repositories that may have a blob; where none has, the last upload opened on the way is of use. */
+async function mountBlob(
+  target: RepositoryState,
+  digest: Digest,
+  settings: UploadSettings,
+  hooks: UploadHooks,
+): Promise<"mounted" | UploadSession | undefined> {
+  const holders = [...target.registry.repositories.values()]
+    .filter((other) => other !== target && other.blobs.has(digest)).map(({ repository }) =>
+      repository
+    );
+  let session: UploadSession | undefined;
+  for (const from of new Set([...holders.slice(0, 1), ...settings.mountFrom])) {
+    if (from === target.repository) continue;
+    try {
+      if (session) await cancelUpload(target, session);
+      session = await startUpload(target, hooks, { digest, from });
+      if (!session) return "mounted";
+    } catch (error) {
+      // Some registries refuse to mount where others just begin an upload: that is no reason to fail.
+      if (!(error instanceof RegistryError)) throw error;
+    }
+  }
+  return session;
+}
+
+/**
+ * The registry refused the content: it may have another digest than its name says, or was damaged on the way. Reading
+ * it tells; what a file is merely called after may be wrong, as long as the config's diff_id is right.
+ */
+async function resend(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  hooks: UploadHooks,
+  refusal: RegistryError,
+  settings: UploadSettings,
+): Promise<Digest> {
+  let actual: Digest;
+  try {
+    actual = await hashBlob(blob, settings.hasher, settings.signal);
+  } catch (error) {
+    if (error instanceof Error) error.cause ??= refusal;
+    throw error;
+  }
+  if (actual !== digest && (blob.origin !== "hint" || !blob.diffId)) {
+    const error = mismatch(blob.file?.path ?? digest, digest, actual);
+    error.cause = refusal;
+    throw error;
+  }
+  if (actual === digest && !isDigestRefusal(refusal)) throw refusal;
+  await send(target, blob, actual, hooks);
+  settings.onUploaded(blob.size);
+  return actual;
+}
+
+function isDigestRefusal({ errors, message }: RegistryError): boolean {
+  return errors.some(({ code }) => code === "DIGEST_INVALID") || /digest/i.test(message);
+}
+
+async function send(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  hooks: UploadHooks,
+  session?: UploadSession,
+): Promise<void> {
+  const { file } = blob;
+  if (!file) throw nowhere(blob, digest);
+  const upload = { digest, size: file.size, open: () => openFileBody(file) };
+  await uploadBlob(target, upload, hooks, session);
+}
+
+function hooksFor(settings: UploadSettings, blob?: ArchiveBlob): UploadHooks {
+  const { signal, emit } = settings;
+  const identity = blob ? { ...(blob.digest ? { digest: blob.digest } : {}), ...pathOf(blob) } : {};
+  let next = 0;
+  const hooks: UploadHooks = {
+    signal,
+    onRetry: (attempt, delay, error) =>
+      emit({ type: "retry", ...identity, attempt, delay, reason: error.message }),
+  };
+  if (blob) {
+    hooks.onProgress = async (sent) => {
+      const now = performance.now();
+      if (now < next && sent !== 0 && sent !== blob.size) return;
+      next = now + PROGRESS_INTERVAL;
+      await emit({ type: "blob-progress", ...identity, sent });
+    };
+  }
+  return hooks;
+}
+
+function pathOf({ file }: ArchiveBlob): { path?: string } {
+  return file ? { path: file.path } : {};
+}
+
+function nowhere({ mediaType }: ArchiveBlob, digest: Digest): PushError {
+  return new PushError(
+    `Cannot push blob ${digest} (${mediaType}): it is in neither the archive nor the registry`,
+    { step: "blob", origin: "archive", digest },
+  );
+}
