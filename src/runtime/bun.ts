@@ -130,7 +130,7 @@ function bunOutput(name: "stdout" | "stderr"): TextOutput {
     get isTerminal() {
       return process[name].isTTY === true;
     },
-    columns: () => process[name].columns,
+    size: () => process[name],
     write: (text) => Bun.write(Bun[name], text),
     isBrokenPipe: (error) => errorCode(error) === "EPIPE",
   });
@@ -176,6 +176,7 @@ interface BunFile {
 interface BunTerminal {
   isTTY?: boolean;
   columns?: number;
+  rows?: number;
 }
 
 /** What is used of Bun's globals; its own types would be one more dependency. */

@@ -161,7 +161,7 @@ function denoOutput(output: typeof Deno.stdout): TextOutput {
     get isTerminal() {
       return output.isTerminal();
     },
-    columns: () => Deno.consoleSize().columns,
+    size: () => Deno.consoleSize(),
     async write(text) {
       for (let bytes = encoder.encode(text); bytes.length > 0;) {
         bytes = bytes.subarray(await output.write(bytes));

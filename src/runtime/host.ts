@@ -11,8 +11,8 @@ export type OpenFile = BlobSource & AsyncDisposable;
 export interface TextOutput {
   /** Whether a person sees it at once. */
   readonly isTerminal: boolean;
-  /** Width of the terminal in characters, as it is now; 80 where there is none to ask. */
-  columns(): number;
+  /** Size of the terminal in characters, as it is now; 80 by 24 where there is none to ask. */
+  size(): { columns: number; rows: number };
   /** Writes the text; the promise is settled when it has been handed to the system. */
   write(text: string): Promise<void>;
 }

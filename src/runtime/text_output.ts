@@ -3,15 +3,15 @@ import type { TextOutput } from "./host.ts";
 /** What a runtime offers to write text with. */
 export interface OutputDevice {
   readonly isTerminal: boolean;
-  /** Width of the terminal; 0, undefined or a throw where it cannot be asked. */
-  columns(): number | undefined;
+  /** Size of the terminal; throws or leaves something out where it cannot be asked. */
+  size(): { columns?: number; rows?: number };
   /** Hands all of the text to the system. */
   write(text: string): Promise<unknown>;
   /** Whether a failed write means that nobody reads any more. */
   isBrokenPipe(error: unknown): boolean;
 }
 
-const USUAL_COLUMNS = 80;
+const USUAL_SIZE = { columns: 80, rows: 24 };
 
 /**
  * Makes writes keep their order, and drops them silently once nobody reads: `tarpush ... | head -1` is no failure.
@@ -34,12 +34,13 @@ export function createTextOutput(device: OutputDevice): TextOutput {
     get isTerminal() {
       return device.isTerminal;
     },
-    columns() {
+    size() {
       try {
-        return device.columns() || USUAL_COLUMNS;
+        const { columns, rows } = device.size();
+        return { columns: columns || USUAL_SIZE.columns, rows: rows || USUAL_SIZE.rows };
       } catch {
         // Not a terminal, or none that tells its size.
-        return USUAL_COLUMNS;
+        return USUAL_SIZE;
       }
     },
     write(text) {

@@ -1,0 +1,239 @@
+import {
+  didYouMean,
+  type Given,
+  type OptionTable,
+  parseCount,
+  parseOptions,
+  parseSeconds,
+  parseSize,
+  quote,
+  UsageError,
+} from "./options.ts";
+
+/** What can be asked of the command line. */
+export type Verb = "push" | "inspect" | "serve";
+
+/** Options that every command takes. */
+export interface CommonOptions {
+  plainHttp: boolean;
+  /** File with further root certificates. */
+  ca: string | undefined;
+  insecure: boolean;
+  /** Longest silence of a connection, in seconds. */
+  timeoutSeconds: number | undefined;
+  json: boolean;
+  quiet: boolean;
+  debug: boolean;
+}
+
+/** `tarpush push SOURCE TARGET...` */
+export interface PushCommand extends CommonOptions {
+  verb: "push";
+  /** Path, `-` or URL. */
+  source: string;
+  targets: string[];
+  images: string[];
+  allTags: boolean;
+  rename: string[];
+  platforms: string[];
+  concurrency: number | undefined;
+  verify: boolean;
+  dryRun: boolean;
+  mountFrom: string[];
+  /** Further attempts after the first. */
+  retries: number | undefined;
+  /** In bytes. */
+  chunkSize: number | undefined;
+  digestfile: string | undefined;
+}
+
+/** `tarpush inspect SOURCE` */
+export interface InspectCommand extends CommonOptions {
+  verb: "inspect";
+  /** Path or `-`. */
+  source: string;
+}
+
+/** `tarpush serve` */
+export interface ServeCommand extends CommonOptions {
+  verb: "serve";
+  hostname: string;
+  port: number;
+  readOnly: boolean;
+  allowDelete: boolean;
+  /** Origins whose pages may use the registry. */
+  cors: string[];
+}
+
+/** What the arguments ask for. */
+export type Command =
+  | { verb: "help"; topic: Verb | undefined }
+  | { verb: "version" }
+  | PushCommand
+  | InspectCommand
+  | ServeCommand;
+
+const COMMON_OPTIONS: OptionTable = {
+  "plain-http": "flag",
+  ca: "value",
+  insecure: "flag",
+  timeout: "value",
+  json: "flag",
+  quiet: "flag",
+  debug: "flag",
+  help: "flag",
+  version: "flag",
+};
+
+const VERB_OPTIONS: Readonly<Record<Verb, OptionTable>> = {
+  push: {
+    image: "list",
+    "all-tags": "flag",
+    rename: "list",
+    platform: "list",
+    concurrency: "value",
+    verify: "flag",
+    "dry-run": "flag",
+    "mount-from": "list",
+    retries: "value",
+    "chunk-size": "value",
+    digestfile: "value",
+  },
+  inspect: {},
+  serve: {
+    host: "value",
+    port: "value",
+    "read-only": "flag",
+    "allow-delete": "flag",
+    cors: "list",
+  },
+};
+
+const VERBS = Object.keys(VERB_OPTIONS) as Verb[];
+/**
+ * Reads the arguments of a command line.
+ *
+ * @param args Arguments after the name of the program.
+ * @returns The command, every option checked.
+ * @throws {UsageError} If they make none.
+ */
+export function parseCommand(args: readonly string[]): Command {
+  const [first, ...rest] = args;
+  if (first === undefined) {
+    throw new UsageError(`No command given, expected one of ${VERBS.join(", ")}`, "tarpush --help");
+  }
+  if (first === "help") {
+    return { verb: "help", topic: rest[0] === undefined ? undefined : parseVerb(rest[0]) };
+  }
+  if (first.startsWith("-") && first !== "-") return parseWithoutVerb(args);
+  const verb = parseVerb(first);
+  const given = readOptions(rest, { ...COMMON_OPTIONS, ...VERB_OPTIONS[verb] }, verb);
+  if (given.flag("help")) return { verb: "help", topic: verb };
+  if (given.flag("version")) return { verb: "version" };
+  switch (verb) {
+    case "push":
+      return toPushCommand(given);
+    case "inspect":
+      return toInspectCommand(given);
+    case "serve":
+      return toServeCommand(given);
+  }
+}
+
+function parseWithoutVerb(args: readonly string[]): Command {
+  const given = readOptions(args, COMMON_OPTIONS, undefined);
+  if (given.flag("version")) return { verb: "version" };
+  if (given.flag("help")) {
+    return {
+      verb: "help",
+      topic: VERBS.find((verb) => verb === given.rest[0]),
+    };
+  }
+  throw new UsageError(
+    `No command before ${quote(args[0] ?? "")}, expected one of ${VERBS.join(", ")}`,
+    "tarpush --help",
+  );
+}
+
+function parseVerb(text: string): Verb {
+  const verb = VERBS.find((known) => known === text);
+  if (verb) return verb;
+  if (/\.(tar|tgz|gz|zst)$/.test(text)) {
+    throw new UsageError(`Unknown command ${quote(text)}`, `tarpush push ${text} REFERENCE`);
+  }
+  throw new UsageError(
+    `Unknown command ${quote(text)}, expected one of ${VERBS.join(", ")}`,
+    didYouMean(text, VERBS) ?? "tarpush --help",
+  );
+}
+
+function toPushCommand(given: Given): PushCommand {
+  const [source, ...targets] = given.rest;
+  if (source === undefined) {
+    throw new UsageError("Nothing to push, expected a tar file, - or a URL", "tarpush push --help");
+  }
+  return {
+    verb: "push",
+    ...toCommonOptions(given),
+    source,
+    targets,
+    images: given.list("image"),
+    allTags: given.flag("all-tags"),
+    rename: given.list("rename"),
+    platforms: given.list("platform"),
+    concurrency: given.parsed("concurrency", parseCount(1)),
+    verify: given.flag("verify"),
+    dryRun: given.flag("dry-run"),
+    mountFrom: given.list("mount-from"),
+    retries: given.parsed("retries", parseCount(0)),
+    chunkSize: given.parsed("chunk-size", parseSize),
+    digestfile: given.value("digestfile"),
+  };
+}
+
+function toInspectCommand(given: Given): InspectCommand {
+  const [source, extra] = given.rest;
+  if (source === undefined) {
+    throw new UsageError("Nothing to inspect, expected a tar file or -", "tarpush inspect --help");
+  }
+  refuseExtra(extra);
+  return { verb: "inspect", ...toCommonOptions(given), source };
+}
+
+function toServeCommand(given: Given): ServeCommand {
+  refuseExtra(given.rest[0]);
+  return {
+    verb: "serve",
+    ...toCommonOptions(given),
+    hostname: given.value("host") ?? "127.0.0.1",
+    port: given.parsed("port", parseCount(0, 65_535)) ?? 5000,
+    readOnly: given.flag("read-only"),
+    allowDelete: given.flag("allow-delete"),
+    cors: given.list("cors"),
+  };
+}
+
+function toCommonOptions(given: Given): CommonOptions {
+  return {
+    plainHttp: given.flag("plain-http"),
+    ca: given.value("ca"),
+    insecure: given.flag("insecure"),
+    timeoutSeconds: given.parsed("timeout", parseSeconds),
+    json: given.flag("json"),
+    quiet: given.flag("quiet"),
+    debug: given.flag("debug"),
+  };
+}
+
+function refuseExtra(argument: string | undefined): void {
+  if (argument !== undefined) throw new UsageError(`Unexpected argument ${quote(argument)}`);
+}
+
+function readOptions(args: readonly string[], table: OptionTable, verb: Verb | undefined): Given {
+  return parseOptions(args, table, (name) => {
+    const owner = VERBS.find((other) => Object.hasOwn(VERB_OPTIONS[other], name));
+    if (owner && verb) return `it belongs to tarpush ${owner}`;
+    return didYouMean(name, Object.keys(table), "--") ??
+      (verb ? `tarpush ${verb} --help` : "tarpush --help");
+  });
+}

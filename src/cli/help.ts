@@ -1,0 +1,102 @@
+import type { Verb } from "./args.ts";
+
+/** Version of the package; a test keeps it equal to the one in deno.json. */
+export const VERSION = "0.1.0";
+
+/** The text of `--help`, for the program or for one command. */
+export function helpText(topic: Verb | undefined): string {
+  return topic === undefined ? OVERVIEW : `${TOPICS[topic]}\n${COMMON}`;
+}
+
+const COMMON = `Everywhere:
+  --plain-http        Use http; without it only localhost and loopback addresses get http
+  --ca FILE           Trust the root certificates in FILE (PEM) as well
+  --insecure          Accept any TLS certificate (on Deno its own flag does this)
+  --timeout SECONDS   Give up when a connection is silent for so long (60)
+  --json              One JSON document on stdout
+  -q, --quiet         Only errors and the result
+  --debug             Stack traces of errors
+  -h, --help          This text
+  --version           The version
+`;
+
+const OVERVIEW =
+  `tarpush pushes container images from tar files to registries, without a Docker daemon.
+
+Usage:
+  tarpush push TAR|-|URL TARGET...   Push the images of an archive
+  tarpush inspect TAR|-              Show what is in an archive
+  tarpush serve                      Run a registry in memory
+  tarpush COMMAND --help             Tell more about a command
+
+Examples:
+  tarpush push image.tar localhost:5000/team/app:1.0
+  docker save app | tarpush push - registry.lan/app:1.0
+  tarpush inspect image.tar
+
+${COMMON}
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+`;
+
+const PUSH =
+  `Push the images of an archive to a registry. What the registry has is not uploaded again.
+
+Usage:
+  tarpush push TAR|-|URL TARGET...
+
+  TAR      An archive of docker save, podman save, buildx, skopeo, crane, ko, jib and the like
+  -        The same from a pipe, in one pass
+  URL      The same from a web server
+  TARGET   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], several for several names;
+           or HOST[:PORT], or a prefix that ends in /, to keep the names that the archive has
+
+Options:
+  --image NAME        Push only this image: a name, a tag, a digest or #N as inspect shows it; may repeat
+  --all-tags          Push every tag of the archive to the repository of TARGET
+  --rename FROM=TO    Change the leading part of the archive's names; may repeat
+  --platform P        Push only this platform, such as linux/amd64; may repeat
+  --concurrency N     Blobs to upload at the same time (3)
+  --verify            Hash every blob here too, before the registry does
+  --dry-run           Ask the registry what it has, and write nothing
+  --mount-from REPO   Repository of the same registry that may have blobs already; may repeat
+  --retries N         Further attempts after the first (4)
+  --chunk-size SIZE   Upload in chunks of this size, such as 8MiB or 16M
+  --digestfile FILE   Write the digests of what was pushed to FILE, one a line
+
+Examples:
+  tarpush push image.tar localhost:5000/team/app:1.0
+  tarpush push image.tar registry.lan
+  tarpush push image.tar registry.lan/mirror/ --rename team/=staging/
+  docker save app | tarpush push - registry.lan/app:1.0
+  tarpush push image.tar registry.lan/app:1.0 --json | jq -r '.images[0].digest'
+`;
+
+const INSPECT = `Show the names, digests, platforms and layers of an archive.
+
+Usage:
+  tarpush inspect TAR|-
+
+Examples:
+  tarpush inspect image.tar
+  docker save app | tarpush inspect -
+  tarpush inspect image.tar --json | jq -r '.images[].names[]'
+`;
+
+const SERVE = `Run a registry that keeps everything in memory, until Ctrl-C.
+
+Usage:
+  tarpush serve
+
+Options:
+  --host H            Address to listen on (127.0.0.1)
+  --port N            Port to listen on, 0 for a free one (5000)
+  --read-only         Refuse pushes
+  --allow-delete      Allow to delete tags, manifests and blobs
+  --cors ORIGIN       Let the pages of this origin use the registry, * for all; may repeat
+
+Examples:
+  tarpush serve
+  tarpush serve --host 0.0.0.0 --port 8080 --allow-delete
+`;
+
+const TOPICS: Readonly<Record<Verb, string>> = { push: PUSH, inspect: INSPECT, serve: SERVE };

@@ -1,0 +1,62 @@
+import { OciError } from "../errors.ts";
+import type { Host } from "../runtime/host.ts";
+import { type Command, parseCommand } from "./args.ts";
+import { EXIT, exitCodeFor, failureLines } from "./failure.ts";
+import { choosePaint } from "./reporter.ts";
+
+/**
+ * Runs the program: reads the arguments, does what they ask, and tells how it went.
+ *
+ * The first interrupt lets what is under way come to an end; the second ends the process at once.
+ *
+ * @param host The runtime to run on.
+ * @returns The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+ */
+export async function run(host: Host): Promise<number> {
+  const interrupt = new AbortController();
+  const release = host.onInterrupt(() => {
+    if (interrupt.signal.aborted) host.exit(EXIT.interrupted);
+    interrupt.abort(new DOMException("Interrupted", "AbortError"));
+  });
+  try {
+    return await dispatch(parseCommand(host.args), host, interrupt.signal);
+  } catch (error) {
+    if (interrupt.signal.aborted && error === interrupt.signal.reason) {
+      const hint = "run it again: what the registry has by now is not uploaded twice";
+      await report(host, new OciError("Interrupted", { hint, cause: error }));
+      return EXIT.interrupted;
+    }
+    await report(host, error);
+    return interrupt.signal.aborted ? EXIT.interrupted : exitCodeFor(error);
+  } finally {
+    release();
+  }
+}
+
+// Each command brings its own modules: a push does not wait for the registry to be loaded.
+async function dispatch(command: Command, host: Host, signal: AbortSignal): Promise<number> {
+  switch (command.verb) {
+    case "help": {
+      const { helpText } = await import("./help.ts");
+      await host.stdout.write(helpText(command.topic));
+      return EXIT.done;
+    }
+    case "version": {
+      const { VERSION } = await import("./help.ts");
+      await host.stdout.write(`tarpush ${VERSION}\n`);
+      return EXIT.done;
+    }
+    case "push":
+      return (await import("./push_command.ts")).runPush(command, host, signal);
+    case "inspect":
+      return (await import("./inspect_command.ts")).runInspect(command, host);
+    case "serve":
+      return (await import("./serve_command.ts")).runServe(command, host, signal);
+  }
+}
+
+async function report(host: Host, error: unknown): Promise<void> {
+  const isDebug = host.args.includes("--debug");
+  const lines = failureLines(error, choosePaint(host, host.stderr), isDebug);
+  await host.stderr.write(lines.map((line) => `${line}\n`).join(""));
+}

@@ -1,0 +1,36 @@
+import type { Host } from "../runtime/host.ts";
+import { createRegistry } from "../server/mod.ts";
+import type { ServeCommand } from "./args.ts";
+import { EXIT } from "./failure.ts";
+import { printable } from "./render.ts";
+
+/** `tarpush serve`: a registry in memory, until it is interrupted. */
+export async function runServe(
+  command: ServeCommand,
+  host: Host,
+  signal: AbortSignal,
+): Promise<number> {
+  const { hostname, port, readOnly, allowDelete, cors } = command;
+  const onError = (error: unknown, request: Request) => {
+    const line = `tarpush: Cannot answer ${request.method} ${request.url}: ${error}`;
+    host.stderr.write(`${printable(line)}\n`);
+  };
+  const registry = createRegistry({ readOnly, allowDelete, cors, onError });
+  const server = await host.serve(registry, { hostname, port });
+  if (!command.quiet) {
+    const address = hostname.includes(":") ? `[${hostname}]` : hostname;
+    await host.stderr.write(
+      `Registry on http://${address}:${server.port}, kept in memory; Ctrl-C ends it\n`,
+    );
+  }
+  await aborted(signal);
+  await server.stop();
+  return EXIT.done;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true })
+  );
+}

@@ -1,0 +1,93 @@
+import { assertEquals, assertObjectMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { parseCommand } from "../../src/cli/args.ts";
+import { UsageError } from "../../src/cli/options.ts";
+import { test } from "../helpers/test.ts";
+
+const COMMANDS: [args: string, expected: object][] = [
+  ["--help", { verb: "help", topic: undefined }],
+  ["-h", { verb: "help", topic: undefined }],
+  ["help", { verb: "help", topic: undefined }],
+  ["help push", { verb: "help", topic: "push" }],
+  ["--help serve", { verb: "help", topic: "serve" }],
+  ["push --help", { verb: "help", topic: "push" }],
+  ["inspect a.tar -h", { verb: "help", topic: "inspect" }],
+  ["--version", { verb: "version" }],
+  ["push --version", { verb: "version" }],
+  ["push a.tar", { verb: "push", source: "a.tar", targets: [] }],
+  ["push - host/a host/b", { source: "-", targets: ["host/a", "host/b"] }],
+  ["push --quiet a.tar host/a", { source: "a.tar", targets: ["host/a"], quiet: true }],
+  ["push a.tar host/a -q --json", { quiet: true, json: true, debug: false }],
+  ["push a.tar host/a --image x --image=y", { images: ["x", "y"] }],
+  ["push --platform linux/amd64 a.tar host/a", { platforms: ["linux/amd64"], source: "a.tar" }],
+  ["push a.tar h --rename a/=b/ --mount-from x/y", { rename: ["a/=b/"], mountFrom: ["x/y"] }],
+  ["push a.tar h --all-tags --verify --dry-run", { allTags: true, verify: true, dryRun: true }],
+  ["push a.tar h --concurrency 8 --retries=0", { concurrency: 8, retries: 0 }],
+  ["push a.tar h --retries 1 --retries 2", { retries: 2 }],
+  ["push a.tar h --chunk-size 8MiB", { chunkSize: 8 * 1024 * 1024 }],
+  ["push a.tar h --chunk-size 16M", { chunkSize: 16 * 1024 * 1024 }],
+  ["push a.tar h --chunk-size 1.5m", { chunkSize: 1.5 * 1024 * 1024 }],
+  ["push a.tar h --chunk-size 5MB", { chunkSize: 5_000_000 }],
+  ["push a.tar h --chunk-size 512", { chunkSize: 512 }],
+  ["push a.tar h --digestfile d.txt --ca ca.pem", { digestfile: "d.txt", ca: "ca.pem" }],
+  ["push a.tar h --timeout 2.5 --plain-http", { timeoutSeconds: 2.5, plainHttp: true }],
+  ["push a.tar h --insecure --debug", { insecure: true, debug: true }],
+  ["push -- -odd.tar --host", { source: "-odd.tar", targets: ["--host"] }],
+  ["inspect -", { verb: "inspect", source: "-" }],
+  ["inspect a.tar --json", { verb: "inspect", source: "a.tar", json: true }],
+  ["serve", { hostname: "127.0.0.1", port: 5000, readOnly: false, allowDelete: false, cors: [] }],
+  ["serve --host ::1 --port 0 --read-only", { hostname: "::1", port: 0, readOnly: true }],
+  ["serve --allow-delete --cors *", { allowDelete: true, cors: ["*"] }],
+];
+
+const MISTAKES: [args: string, message: string, hint?: string][] = [
+  ["", "No command given, expected one of push, inspect, serve", "tarpush --help"],
+  ["pusch a.tar", 'Unknown command "pusch"', "did you mean push?"],
+  ["frobnicate", 'Unknown command "frobnicate"', "tarpush --help"],
+  ["image.tar host/a", 'Unknown command "image.tar"', "tarpush push image.tar REFERENCE"],
+  ["help me", 'Unknown command "me"'],
+  ["--json", 'No command before "--json"', "tarpush --help"],
+  ["--nope", 'Unknown option "--nope"', "tarpush --help"],
+  ["push", "Nothing to push, expected a tar file, - or a URL", "tarpush push --help"],
+  ["inspect", "Nothing to inspect"],
+  ["inspect a.tar b.tar", 'Unexpected argument "b.tar"'],
+  ["serve now", 'Unexpected argument "now"'],
+  ["push a.tar h --platfrom x", 'Unknown option "--platfrom"', "did you mean --platform?"],
+  ["push a.tar h --port 1", 'Unknown option "--port"', "it belongs to tarpush serve"],
+  ["push a.tar h -x", 'Unknown option "-x"', "tarpush push --help"],
+  ["push a.tar h --constructor", 'Unknown option "--constructor"'],
+  ["push a.tar h --image", "Option --image needs a value"],
+  ["push a.tar h --image --json", 'Option --image needs a value, not "--json"', "--image=--json"],
+  ["push a.tar h --json=yes", "Option --json takes no value"],
+  ["push a.tar h --concurrency 0", 'Option --concurrency is "0", expected a whole number from 1'],
+  ["push a.tar h --concurrency 1.5", 'Option --concurrency is "1.5"'],
+  ["push a.tar h --concurrency=", 'Option --concurrency is ""'],
+  ["push a.tar h --retries=-1", 'Option --retries is "-1"'],
+  ["push a.tar h --retries 1e3", 'Option --retries is "1e3"'],
+  ["push a.tar h --timeout 0", 'Option --timeout is "0", expected a number of seconds above 0'],
+  ["push a.tar h --timeout soon", 'Option --timeout is "soon"'],
+  ["push a.tar h --chunk-size 8X", 'Option --chunk-size is "8X", expected a size such as 8MiB'],
+  ["push a.tar h --chunk-size 0", 'Option --chunk-size is "0"'],
+  ["push a.tar h --chunk-size 999999999999T", 'Option --chunk-size is "999999999999T"'],
+  ["serve --port 65536", 'Option --port is "65536", expected a whole number from 0 to 65535'],
+];
+
+const split = (text: string) => text.split(" ").filter((word) => word !== "");
+
+test("parseCommand() reads commands and options", () => {
+  for (const [args, expected] of COMMANDS) {
+    assertObjectMatch(parseCommand(split(args)), expected, args);
+  }
+});
+
+test("parseCommand() refuses what makes no command, in one line", () => {
+  for (const [args, message, hint = ""] of MISTAKES) {
+    const error = assertThrows(() => parseCommand(split(args)), UsageError, message, args);
+    assertStringIncludes(error.hint ?? "", hint);
+    assertEquals(`${error.message}${error.hint}`.includes("\n"), false);
+  }
+});
+
+test("parseCommand() cuts long arguments in its messages", () => {
+  const error = assertThrows(() => parseCommand(["x".repeat(5000)]), UsageError);
+  assertEquals(error.message.length < 200, true);
+});

@@ -1,0 +1,68 @@
+import { type Host, openFile, type TextOutput } from "../../src/runtime/host.ts";
+
+/** A host in memory, and what a program left on it. */
+export interface FakeHost extends Host {
+  readonly written: { stdout: string; stderr: string; files: Map<string, string> };
+  /** What Ctrl-C does. */
+  interrupt(): void;
+}
+
+/** What differs from an idle terminal-less host. */
+export interface FakeHostOptions {
+  env?: Record<string, string>;
+  stdin?: Uint8Array;
+  isTerminal?: boolean;
+  columns?: number;
+  overrides?: Partial<Host>;
+}
+
+/** Thrown by `exit`, which must not return. */
+export class Exited extends Error {
+  constructor(readonly code: number) {
+    super(`exit ${code}`);
+  }
+}
+
+/** Makes a {@linkcode FakeHost} with these arguments. */
+export function fakeHost(args: readonly string[], options: FakeHostOptions = {}): FakeHost {
+  const { env = {}, stdin, isTerminal = false, columns = 80, overrides = {} } = options;
+  const written: FakeHost["written"] = { stdout: "", stderr: "", files: new Map() };
+  const handlers = new Set<() => void>();
+  const output = (name: "stdout" | "stderr"): TextOutput => ({
+    isTerminal,
+    size: () => ({ columns, rows: 24 }),
+    write: (text) => {
+      written[name] += text;
+      return Promise.resolve();
+    },
+  });
+  return {
+    name: "deno",
+    args,
+    stdin: {
+      isTerminal: stdin === undefined,
+      stream: () => ReadableStream.from(stdin ? [stdin] : []),
+    },
+    stdout: output("stdout"),
+    stderr: output("stderr"),
+    env: (name) => env[name],
+    openFile,
+    readTextFile: (path) => Promise.resolve(written.files.get(path) ?? ""),
+    writeTextFile: (path, text) => {
+      written.files.set(path, text);
+      return Promise.resolve();
+    },
+    onInterrupt: (handler) => {
+      handlers.add(handler);
+      return () => handlers.delete(handler);
+    },
+    fetchWith: () => fetch,
+    serve: () => Promise.reject(new Error("no server")),
+    exit: (code) => {
+      throw new Exited(code);
+    },
+    ...overrides,
+    written,
+    interrupt: () => handlers.forEach((handler) => handler()),
+  };
+}
