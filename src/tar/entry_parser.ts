@@ -141,7 +141,7 @@ export class EntryParser {
       throw tarError(offset, path, "it is a sparse file, expected one stored in full");
     }
     header.linkname = this.#name("linkpath", offset) || header.linkname;
-    const size = this.#next.size ?? this.#global.size;
+    const { size = this.#global.size } = this.#next;
     if (typeof size === "number") header.size = size;
     // Writers older than ustar have no other way to mark a directory.
     if (header.typeflag === "\0") header.typeflag = path.endsWith("/") ? "5" : "0";

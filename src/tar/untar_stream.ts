@@ -63,6 +63,7 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
   /** Header or record that is spread over chunks. */
   #partial: Uint8Array = EMPTY;
   #partialFilled = 0;
+  #advancing = false;
   #failure: { reason: unknown } | undefined;
 
   /** Makes a pair of streams for one tar. */
@@ -105,13 +106,19 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
     this.#advance();
   }
 
-  /** Goes as far as the chunk in hand and the readers' wishes allow. Never waits: reads and writes both call it. */
+  /**
+   * Goes as far as the chunk in hand and the readers' wishes allow. Never waits: reads and writes both call it. A read
+   * may be made while a chunk is being handed out; it then only states a wish, for the loop that is already running.
+   */
   #advance(): void {
+    if (this.#advancing) return;
+    this.#advancing = true;
     try {
       while (this.#chunk.length > 0 && this.#step());
     } catch (error) {
-      return this.#fail(error);
+      this.#fail(error);
     }
+    this.#advancing = false;
     if (this.#chunk.length > 0) return;
     this.#release?.();
     this.#release = undefined;
@@ -129,31 +136,35 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
   #stepBody(body: EntryBody): boolean {
     if (!body.done) {
       if (!body.wanted && !body.skipped) return false;
-      this.#chunk = this.#chunk.subarray(body.take(this.#chunk));
+      body.give(this.#use(body.remaining));
+      return true;
     }
-    if (!body.done) return true;
-    const padding = Math.min(body.padding, this.#chunk.length);
-    body.padding -= padding;
-    this.#chunk = this.#chunk.subarray(padding);
+    body.padding -= this.#use(body.padding).length;
     if (body.padding === 0) this.#body = undefined;
     return true;
   }
 
   #stepHeader(): void {
     const { needs } = this.#parser;
-    if (this.#partialFilled === 0 && this.#chunk.length >= needs) {
-      const block = this.#chunk.subarray(0, needs);
-      this.#chunk = this.#chunk.subarray(needs);
-      return this.#push(block);
-    }
+    const piece = this.#use(needs - this.#partialFilled);
+    if (piece.length === needs) return this.#push(piece);
     if (this.#partialFilled === 0) this.#partial = new Uint8Array(needs);
-    const piece = this.#chunk.subarray(0, needs - this.#partialFilled);
     this.#partial.set(piece, this.#partialFilled);
     this.#partialFilled += piece.length;
-    this.#chunk = this.#chunk.subarray(piece.length);
     if (this.#partialFilled < needs) return;
     this.#partialFilled = 0;
     this.#push(this.#partial);
+  }
+
+  /** Takes up to `length` bytes off the chunk, as a view of it. */
+  #use(length: number): Uint8Array {
+    const chunk = this.#chunk;
+    if (length >= chunk.length) {
+      this.#chunk = EMPTY;
+      return chunk;
+    }
+    this.#chunk = chunk.subarray(length);
+    return chunk.subarray(0, length);
   }
 
   #push(bytes: Uint8Array): void {
@@ -186,7 +197,8 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
     this.#failure = { reason };
     this.#body?.fail(reason);
     this.#entries?.error(reason);
-    this.#input?.error(reason);
+    // Where the writer aborts, the stream is about to error by itself: doing it here would fail the abort().
+    if (!this.#input?.signal.aborted) this.#input?.error(reason);
     this.#chunk = this.#partial = EMPTY;
     this.#release?.();
   }
@@ -255,15 +267,14 @@ class EntryBody implements UnderlyingDefaultSource<Bytes> {
     this.#advance();
   }
 
-  /** Passes on what is of the body in a chunk, as a view of it, and returns how long that is. */
-  take(chunk: Uint8Array): number {
-    const piece = this.remaining < chunk.length ? chunk.subarray(0, this.remaining) : chunk;
+  /** Takes the next bytes of the body, for whoever wants them. */
+  give(piece: Uint8Array): void {
     this.remaining -= piece.length;
-    if (this.skipped) return piece.length;
     this.wanted = false;
-    this.#controller?.enqueue(toBytes(piece));
-    if (this.done) this.#controller?.close();
-    return piece.length;
+    const controller = this.#controller;
+    if (this.done) this.#controller = undefined;
+    controller?.enqueue(toBytes(piece));
+    if (this.done) controller?.close();
   }
 
   /** Gives the rest up unread; whoever reads it later is told. */
