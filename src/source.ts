@@ -15,7 +15,8 @@ export interface BlobSource {
 /** Whether a value has the two members of {@linkcode BlobSource}. */
 export function isBlobSource(value: unknown): value is BlobSource {
   return typeof value === "object" && value !== null &&
-    typeof (value as BlobSource).size === "number" && typeof (value as BlobSource).slice === "function";
+    typeof (value as BlobSource).size === "number" &&
+    typeof (value as BlobSource).slice === "function";
 }
 
 /**
@@ -61,6 +62,22 @@ export async function collect(
     pieces.push(piece);
   }
   return concat(pieces, size);
+}
+
+/** A source over bytes in memory, without a copy. */
+export function bytesSource(bytes: Bytes): BlobSource {
+  return {
+    size: bytes.length,
+    slice: (start, end) => ({
+      stream: () =>
+        new ReadableStream<Bytes>({
+          pull(controller) {
+            if (end > start) controller.enqueue(bytes.subarray(start, end));
+            controller.close();
+          },
+        }, { highWaterMark: 0 }),
+    }),
+  };
 }
 
 /** Joins pieces into one buffer of `size` bytes. */

@@ -1,5 +1,5 @@
 import { sniffCompression } from "../compression.ts";
-import { type Digest, digestBytes, isDigest, toDigest } from "../digest.ts";
+import { type Digest, digestBytes, isDigest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import {
   DOCKER_CONFIG,
@@ -21,7 +21,7 @@ import {
   parseJson,
   parseJsonObject,
 } from "./content.ts";
-import { type ArchiveFile, type ArchiveFiles, digestOfPath } from "./files.ts";
+import { type ArchiveFile, type ArchiveFiles, digestOfName, digestOfPath } from "./files.ts";
 
 /** One image of manifest.json. */
 export interface DockerImage {
@@ -188,15 +188,25 @@ async function readLayer(
   const named = digestOfPath(file.path);
   if (diffId && (compression || named)) layer.diffId = diffId;
   if (named) return { ...layer, digest: named, origin: "named" };
+  if (file.digest) {
+    return { ...layer, digest: checkPassed(file, compression, diffId), origin: "hashed" };
+  }
   if (!compression && diffId) return { ...layer, digest: diffId, origin: "diff-id" };
   const hint = digestOfName(file.path);
   return hint ? { ...layer, digest: hint, origin: "hint" } : layer;
 }
 
-/** The digest in a file's name: `HEX`, `sha256:HEX`, with or without an ending such as `.json` or `.tar.gz`. */
-function digestOfName(path: string): Digest | undefined {
-  const hex = /(?:^|[/:])([0-9a-f]{64})(?:\.[a-z0-9.]+)?$/.exec(path)?.[1];
-  return hex ? toDigest("sha256", hex) : undefined;
+/** The digest of a layer that was read as it passed, compared with what the config says. */
+function checkPassed(
+  file: ArchiveFile,
+  compression: string | undefined,
+  diffId: Digest | undefined,
+): Digest {
+  const { digest, inflatedDigest } = file;
+  if (!digest) throw new TypeError("unreachable: the file was hashed");
+  const plain = compression ? inflatedDigest : digest;
+  if (plain && diffId && plain !== diffId) throw mismatch(file.path, diffId, plain);
+  return digest;
 }
 
 /** The type of manifest that {@linkcode buildManifest} writes. */

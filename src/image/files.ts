@@ -11,8 +11,10 @@ export interface ArchiveFile {
   readonly size: number;
   /** Its content, where it can be read again. */
   readonly body?: BlobSource;
-  /** Digest of the content, where all of it has been read. */
+  /** Digest of the content, where all of it has been read, or a registry that has it was asked. */
   readonly digest?: Digest;
+  /** Digest of the inflated content, where that was computed. */
+  readonly inflatedDigest?: Digest;
   /** The first bytes, at most {@linkcode PEEK_BYTES}. */
   peek(): Promise<Bytes>;
   /**
@@ -142,6 +144,12 @@ export async function scanFiles(source: BlobSource, signal?: AbortSignal): Promi
 export function digestOfPath(path: string): Digest | undefined {
   const match = /(?:^|\/)blobs\/(sha256|sha512)\/([0-9a-f]+)$/.exec(path);
   return match?.[1] && match[2] ? toDigest(match[1], match[2]) : undefined;
+}
+
+/** The digest in a file's name: `HEX`, `sha256:HEX`, with or without an ending such as `.json` or `.tar.gz`. */
+export function digestOfName(path: string): Digest | undefined {
+  const hex = /(?:^|[/:])([0-9a-f]{64})(?:\.[a-z0-9.]+)?$/.exec(path)?.[1];
+  return hex ? toDigest("sha256", hex) : undefined;
 }
 
 /**
