@@ -1,0 +1,104 @@
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { runAll } from "../src/concurrency.ts";
+import { test } from "./helpers/test.ts";
+
+/** Jobs that end when the test says so. */
+function gates() {
+  const open = new Map<number, () => void>();
+  const fail = new Map<number, (error: unknown) => void>();
+  const started: number[] = [];
+  const job = (item: number) => {
+    started.push(item);
+    return new Promise<void>((resolve, reject) => {
+      open.set(item, resolve);
+      fail.set(item, reject);
+    });
+  };
+  return { open: (item: number) => open.get(item)?.(), fail, started, job };
+}
+
+/** Lets every promise that can settle now do so. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+}
+
+test("runAll() runs every item once", async () => {
+  const seen: number[] = [];
+  await runAll([1, 2, 3, 4, 5], 2, async (item) => {
+    await Promise.resolve();
+    seen.push(item);
+  });
+  assertEquals(seen.sort(), [1, 2, 3, 4, 5]);
+});
+
+test("runAll() ends at once without items", async () => {
+  await runAll([], 3, () => Promise.reject(new Error("never called")));
+});
+
+test("runAll() keeps at most the limit running, and starts in order", async () => {
+  const { open, started, job } = gates();
+  const run = runAll([1, 2, 3, 4], 2, job);
+  await settle();
+  assertEquals(started, [1, 2]);
+  open(2);
+  await settle();
+  assertEquals(started, [1, 2, 3]);
+  open(1);
+  open(3);
+  await settle();
+  open(4);
+  await run;
+  assertEquals(started, [1, 2, 3, 4]);
+});
+
+test("runAll() takes items only as places become free", async () => {
+  let taken = 0;
+  function* items() {
+    for (let item = 1; item <= 100; item++) {
+      taken++;
+      yield item;
+    }
+  }
+  const { open, job } = gates();
+  const controller = new AbortController();
+  const run = runAll(items(), 3, job, controller.signal);
+  await settle();
+  assertEquals(taken, 3);
+  controller.abort(new Error("enough"));
+  for (const item of [1, 2, 3]) open(item);
+  await assertRejects(() => run, Error, "enough");
+  assertEquals(taken <= 6, true);
+});
+
+test("runAll() aborts the others after the first failure and awaits them", async () => {
+  const error = new Error("first");
+  let ended = false;
+  const started: number[] = [];
+  const run = runAll([1, 2, 3, 4], 2, async (item, signal) => {
+    started.push(item);
+    if (item === 1) throw error;
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    await settle();
+    ended = true;
+    throw new Error("a later one");
+  });
+  const thrown = await assertRejects(() => run, Error, "first");
+  assertStrictEquals(thrown, error);
+  assertEquals([ended, started], [true, [1, 2]]);
+});
+
+test("runAll() throws the signal's reason and starts nothing once it is aborted", async () => {
+  const reason = new Error("stopped");
+  const started: number[] = [];
+  const job = (item: number) => Promise.resolve(void started.push(item));
+  const thrown = await assertRejects(() => runAll([1, 2], 1, job, AbortSignal.abort(reason)));
+  assertStrictEquals(thrown, reason);
+  assertEquals(started, []);
+});
+
+test("runAll() fails when a job throws before its first await", async () => {
+  const job = () => {
+    throw new TypeError("sync");
+  };
+  await assertRejects(() => runAll([1], 1, job), TypeError, "sync");
+});
