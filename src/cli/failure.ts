@@ -13,7 +13,8 @@ export function exitCodeFor(error: unknown): number {
 }
 
 /**
- * What a person reads about a failure: one line, a hint where there is one, and the names to choose from.
+ * What a person reads about a failure: one line, a hint where there is one, and the names to choose from that
+ * its message leaves out.
  *
  * @param error What was thrown.
  * @param paint How to colour.
@@ -24,7 +25,8 @@ export function failureLines(error: unknown, paint: Paint, isDebug: boolean): st
   const hint = memberOf(error, "hint");
   if (typeof hint === "string") lines.push(`${paint("yellow", "hint:")} ${printable(hint)}`);
   if (error instanceof AmbiguousImageError) {
-    lines.push(...error.choices.map((choice) => `  --image ${printable(choice)}`));
+    const unnamed = error.choices.filter((choice) => !error.message.includes(choice));
+    lines.push(...unnamed.map((choice) => `  --image ${printable(choice)}`));
   }
   if (isDebug) lines.push(...stackLines(error));
   return lines;

@@ -51,7 +51,7 @@ Usage:
            or HOST[:PORT], or a prefix that ends in /, to keep the names that the archive has
 
 Options:
-  --image NAME        Push only this image: a name, a tag, a digest or #N as inspect shows it; may repeat
+  --image NAME        Push only this image: name, tag, digest or #N as inspect shows it; may repeat
   --all-tags          Push every tag of the archive to the repository of TARGET
   --rename FROM=TO    Change the leading part of the archive's names; may repeat
   --platform P        Push only this platform, such as linux/amd64; may repeat

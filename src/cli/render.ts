@@ -59,16 +59,14 @@ export function resultLine(reference: string, digest: string): string {
  *
  * @param event What happened.
  * @param paint How to colour.
+ * @param isDryRun Whether nothing is sent: what a push would send is missing so far.
  */
-export function eventLines(event: PushEvent, paint: Paint): string[] {
+export function eventLines(event: PushEvent, paint: Paint, isDryRun = false): string[] {
   switch (event.type) {
     case "blob-done": {
       const size = formatSize(event.size).padStart(8);
-      return [
-        `${shortDigest(event.digest)}  ${size}  ${
-          paint(STATUS_COLORS[event.status], event.status)
-        }`,
-      ];
+      const word = isDryRun && event.status === "pushed" ? "missing" : event.status;
+      return [`${shortDigest(event.digest)}  ${size}  ${paint(STATUS_COLORS[event.status], word)}`];
     }
     case "retry": {
       const wait = formatDuration(event.delay);

@@ -64,7 +64,7 @@ class PlainReporter implements Reporter {
 
   async handle(event: PushEvent): Promise<void> {
     this.#state.apply(event, performance.now());
-    for (const line of eventLines(event, this.#paint)) await this.note(line);
+    for (const line of eventLines(event, this.#paint, this.#options.dryRun)) await this.note(line);
     if (isResult(event, this.#options)) {
       await this.#host.stdout.write(`${resultLine(event.reference, event.digest)}\n`);
     }
@@ -102,7 +102,7 @@ class LiveReporter implements Reporter {
 
   async handle(event: PushEvent): Promise<void> {
     this.#state.apply(event, performance.now());
-    this.#above.push(...eventLines(event, this.#paint));
+    this.#above.push(...eventLines(event, this.#paint, this.#options.dryRun));
     if (!isResult(event, this.#options)) return;
     // stdout may be the same terminal: the bars make room, and the next frame brings them back.
     await this.#whileCleared(() =>

@@ -127,6 +127,7 @@ async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
 function bunOutput(name: "stdout" | "stderr"): TextOutput {
   const { Bun, process } = bunGlobals();
   return createTextOutput({
+    name,
     get isTerminal() {
       return process[name].isTTY === true;
     },
@@ -154,12 +155,16 @@ const serve: Host["serve"] = (handler, { hostname, port }) => {
     });
     return Promise.resolve<ListeningServer>({ port: server.port, stop: () => server.stop(true) });
   } catch (cause) {
-    const state = errorCode(cause) === "EADDRINUSE" ? "the port is in use" : String(cause);
+    const state = errorCode(cause) === "EADDRINUSE" ? "the port is in use" : reasonOf(cause);
     return Promise.reject(
       new OciError(`Cannot listen on ${hostname}:${port}: ${state}`, { cause }),
     );
   }
 };
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
 
 function errorCode(error: unknown): unknown {
   return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;

@@ -18,8 +18,8 @@ export function createDenoHost(): Host {
       return Deno.args;
     },
     stdin: denoInput(),
-    stdout: denoOutput(Deno.stdout),
-    stderr: denoOutput(Deno.stderr),
+    stdout: denoOutput("stdout"),
+    stderr: denoOutput("stderr"),
     env: readEnv,
     openFile: openDenoFile,
     readTextFile: (path) =>
@@ -64,15 +64,22 @@ class DenoFile implements OpenFile {
     const stop = Math.min(end, this.size);
     return {
       stream: () =>
-        ReadableStream.from(
-          stop - start <= SMALL_READ_BYTES
-            ? this.#readAtOnce(start, stop)
-            : this.#readPieces(start, stop),
-        ),
+        stop - start <= SMALL_READ_BYTES
+          ? this.#readAtOnce(start, stop)
+          : ReadableStream.from(this.#readPieces(start, stop)),
     };
   }
 
-  async *#readAtOnce(start: number, end: number): AsyncGenerator<Uint8Array> {
+  #readAtOnce(start: number, end: number): ReadableStream<Uint8Array> {
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+      const bytes = this.#readNow(start, end);
+      if (bytes.length > 0) controller.enqueue(bytes);
+      controller.close();
+    };
+    return new ReadableStream({ pull }, { highWaterMark: 0 });
+  }
+
+  #readNow(start: number, end: number): Uint8Array {
     const file = this.#requireOpen();
     const bytes = new Uint8Array(Math.max(0, end - start));
     let filled = 0;
@@ -83,7 +90,7 @@ class DenoFile implements OpenFile {
       if (count === null) break;
       filled += count;
     }
-    if (filled > 0) yield bytes.subarray(0, filled);
+    return bytes.subarray(0, filled);
   }
 
   async *#readPieces(start: number, end: number): AsyncGenerator<Uint8Array> {
@@ -155,9 +162,11 @@ async function* readStdin(): AsyncGenerator<Uint8Array> {
   }
 }
 
-function denoOutput(output: typeof Deno.stdout): TextOutput {
+function denoOutput(name: "stdout" | "stderr"): TextOutput {
+  const output = Deno[name];
   const encoder = new TextEncoder();
   return createTextOutput({
+    name,
     get isTerminal() {
       return output.isTerminal();
     },
@@ -196,8 +205,12 @@ const fetchWith: Host["fetchWith"] = ({ ca, insecure = false }) => {
     );
   }
   if (ca === undefined) return (request) => fetch(request);
-  const client = Deno.createHttpClient({ caCerts: [ca] });
-  return (request) => fetch(request, { client });
+  try {
+    const client = Deno.createHttpClient({ caCerts: [ca] });
+    return (request) => fetch(request, { client });
+  } catch (cause) {
+    throw new OciError(`Cannot use the root certificates: ${reasonOf(cause)}`, { cause });
+  }
 };
 
 const serve: Host["serve"] = (handler, { hostname, port }) => {
@@ -213,9 +226,13 @@ const serve: Host["serve"] = (handler, { hostname, port }) => {
     };
     return Promise.resolve<ListeningServer>({ port: server.addr.port, stop });
   } catch (cause) {
-    const state = cause instanceof Deno.errors.AddrInUse ? "the port is in use" : String(cause);
+    const state = cause instanceof Deno.errors.AddrInUse ? "the port is in use" : reasonOf(cause);
     return Promise.reject(
       new OciError(`Cannot listen on ${hostname}:${port}: ${state}`, { cause }),
     );
   }
 };
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,7 +1,9 @@
+import { OciError } from "../errors.ts";
 import type { TextOutput } from "./host.ts";
 
 /** What a runtime offers to write text with. */
 export interface OutputDevice {
+  readonly name: "stdout" | "stderr";
   readonly isTerminal: boolean;
   /** Size of the terminal; throws or leaves something out where it cannot be asked. */
   size(): { columns?: number; rows?: number };
@@ -26,7 +28,10 @@ export function createTextOutput(device: OutputDevice): TextOutput {
     try {
       await device.write(text);
     } catch (error) {
-      if (!device.isBrokenPipe(error)) throw error;
+      if (!device.isBrokenPipe(error)) {
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new OciError(`Cannot write to ${device.name}: ${reason}`, { cause: error });
+      }
       isClosed = true;
     }
   };

@@ -41,6 +41,8 @@ test("eventLines() writes one plain line a blob, retry or warning", () => {
   assertEquals(lines({ type: "blob-done", digest: DIGEST, size: 7, status: "exists" }), [
     "sha256:0123456789ab       7 B  exists",
   ]);
+  const pushed = { type: "blob-done", digest: DIGEST, size: 7, status: "pushed" } as const;
+  assertEquals(eventLines(pushed, paintNothing, true), ["sha256:0123456789ab       7 B  missing"]);
   const retry = { type: "retry", attempt: 2, delay: 500, reason: "reset\nby peer" } as const;
   assertEquals(lines({ ...retry, digest: DIGEST }), [
     "retry: sha256:0123456789ab  attempt 2 in 0.5s: reset\\u{a}by peer",

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } fr
 import { OciError } from "../../src/errors.ts";
 import { openFile } from "../../src/runtime/host.ts";
 import { collect, readRange } from "../../src/source.ts";
+import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url);
@@ -23,8 +24,8 @@ test("openFile() tells the size and reads any range", async () => {
 
 test("openFile() reads a large body in pieces of at most 1 MiB", async () => {
   const size = 2 * MIB + MIB / 2 + 3;
-  await using temporary = await temporaryFile(size);
-  await using file = await openFile(temporary.path);
+  await using folder = await temporaryFolder();
+  await using file = await openFile(await folder.write("large", patterned(size)));
   const lengths: number[] = [];
   let position = 1;
   for await (const piece of file.slice(1, size).stream()) {
@@ -37,9 +38,9 @@ test("openFile() reads a large body in pieces of at most 1 MiB", async () => {
 });
 
 test("openFile() ends early where the file was cut", async () => {
-  await using temporary = await temporaryFile(3 * MIB);
-  await using file = await openFile(temporary.path);
-  await temporary.write(100);
+  await using folder = await temporaryFolder();
+  await using file = await openFile(await folder.write("cut", patterned(3 * MIB)));
+  await folder.write("cut", patterned(100));
   assertEquals((await readAll(file.slice(0, 3 * MIB).stream())).length, 100);
   assertEquals((await readAll(file.slice(50, 1000).stream())).length, 50);
 });
@@ -113,40 +114,7 @@ test("openFile() refuses a device", async () => {
   assertEquals(error.message, 'Cannot open "/dev/null": it is a pipe or device, expected a file');
 });
 
-interface TemporaryFile extends AsyncDisposable {
-  path: string;
-  write(size: number): Promise<unknown>;
-}
-
-interface BunFiles {
-  env: Record<string, string | undefined>;
-  file(path: string): { delete(): Promise<void> };
-  write(path: string, bytes: Uint8Array): Promise<number>;
-}
-
-/** A file whose byte at offset `n` is `n % 251`. */
-async function temporaryFile(size: number): Promise<TemporaryFile> {
-  const bytes = Uint8Array.from({ length: size }, (_, index) => index % 251);
-  const made = "Deno" in globalThis ? await denoFile(bytes) : bunFile(bytes);
-  await made.write(size);
-  return made;
-}
-
-async function denoFile(bytes: Uint8Array): Promise<TemporaryFile> {
-  const path = await Deno.makeTempFile();
-  return {
-    path,
-    write: (length) => Deno.writeFile(path, bytes.subarray(0, length)),
-    [Symbol.asyncDispose]: () => Deno.remove(path),
-  };
-}
-
-function bunFile(bytes: Uint8Array): TemporaryFile {
-  const { Bun } = globalThis as unknown as { Bun: BunFiles };
-  const path = `${Bun.env.TMPDIR ?? Bun.env.TEMP ?? "/tmp"}/tarpush-test-${crypto.randomUUID()}`;
-  return {
-    path,
-    write: (length) => Bun.write(path, bytes.subarray(0, length)),
-    [Symbol.asyncDispose]: () => Bun.file(path).delete(),
-  };
+/** Bytes of which the one at offset `n` is `n % 251`. */
+function patterned(size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, index) => index % 251);
 }

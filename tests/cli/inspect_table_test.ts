@@ -1,0 +1,67 @@
+import { assertEquals } from "@std/assert";
+import { inspectLines } from "../../src/cli/inspect_table.ts";
+import { paintNothing } from "../../src/cli/render.ts";
+import { parseDigest } from "../../src/digest.ts";
+import { test } from "../helpers/test.ts";
+
+const A = parseDigest("sha256:" + "a".repeat(64));
+
+test("inspectLines() aligns labels and layers", () => {
+  const lines = inspectLines({
+    dialect: "docker",
+    images: [{
+      id: "#1",
+      kind: "image",
+      names: ["app:1", "evil\x1b[2J:1"],
+      tags: [],
+      mediaType: "application/x",
+      config: A,
+      platforms: ["linux/amd64"],
+      created: "2024-01-01T00:00:00Z",
+      layers: [
+        { size: 12_345_678, mediaType: "application/tar", path: "a/layer.tar" },
+        { digest: A, size: 7, mediaType: "application/tar+gzip" },
+      ],
+      size: 12_345_685,
+    }],
+  }, paintNothing);
+  assertEquals(lines, [
+    "docker archive, 1 image",
+    "",
+    "#1  image, 2 layers, 12.3 MB",
+    "  names     app:1",
+    "            evil\\u{1b}[2J:1",
+    "  digest    not known before the layers are hashed",
+    "  type      application/x",
+    `  config    ${A}`,
+    "  platform  linux/amd64",
+    "  created   2024-01-01T00:00:00Z",
+    `  layers    ${"a/layer.tar".padEnd(71)}  12.3 MB  application/tar`,
+    `            ${A}      7 B  application/tar+gzip  (not in the archive)`,
+  ]);
+});
+
+test("inspectLines() shows an artifact without platform and names", () => {
+  const lines = inspectLines({
+    dialect: "oci",
+    images: [{
+      id: "#1",
+      kind: "artifact",
+      names: [],
+      tags: ["v1"],
+      digest: A,
+      mediaType: "application/x",
+      platforms: [],
+      layers: [],
+      size: 1,
+    }],
+  }, paintNothing);
+  assertEquals(lines, [
+    "oci archive, 1 image",
+    "",
+    "#1  artifact, 1 B",
+    "  name      v1",
+    `  digest    ${A}`,
+    "  type      application/x",
+  ]);
+});

@@ -1,0 +1,263 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { run } from "../../src/cli/run.ts";
+import type { Host } from "../../src/runtime/host.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { test } from "../helpers/test.ts";
+import { Exited, fakeHost, type FakeHostOptions } from "./fake_host.ts";
+
+const FIXTURES = "tests/fixtures";
+const SINGLE = `${FIXTURES}/docker28-single.tar`;
+const SEVERAL = `${FIXTURES}/docker20-multiimage.tar`;
+const TAGS_ONLY = `${FIXTURES}/buildah-oci-multi.tar`;
+const DIGEST = "sha256:88287e9f4e47a23a1315d297acac3e659b2d638fcb8492a27d7fd0de9f47a2db";
+
+/** Runs the program against a registry in this process; `--insecure` is what makes it use the host's fetch. */
+async function runWith(
+  args: string,
+  { registry = createRegistry(), ...options }: FakeHostOptions & { registry?: Fetch } = {},
+) {
+  const overrides: Partial<Host> = { fetchWith: () => registry, ...options.overrides };
+  const host = fakeHost(args.split(" "), { ...options, overrides });
+  const code = await run(host);
+  return { code, ...host.written };
+}
+
+type Fetch = (request: Request) => Promise<Response>;
+
+test("run() prints help and version on stdout", async () => {
+  const overview = await runWith("--help");
+  assertEquals([overview.code, overview.stderr], [0, ""]);
+  assertStringIncludes(overview.stdout, "tarpush push TAR|-|URL TARGET...");
+  const push = await runWith("push --help");
+  assertStringIncludes(push.stdout, "--digestfile FILE");
+  assertStringIncludes((await runWith("serve --help")).stdout, "--allow-delete");
+  assertMatch((await runWith("--version")).stdout, /^tarpush \d+\.\d+\.\d+\n$/);
+});
+
+test("run() answers wrong usage with one line, a hint and exit code 2", async () => {
+  assertEquals(await runWith("push a.tar h --platfrom x"), {
+    code: 2,
+    stdout: "",
+    stderr: 'tarpush: Unknown option "--platfrom"\nhint: did you mean --platform?\n',
+    files: new Map(),
+  });
+});
+
+test("run() tells a reference that does not parse from a failure", async () => {
+  const usage = await runWith(`push ${SINGLE} localhost:5000/UPPER:1`);
+  assertEquals([usage.code, usage.stdout], [2, ""]);
+  const missing = await runWith("push no-such.tar localhost:5000/app:1");
+  assertEquals(missing.code, 1);
+  assertEquals(missing.stderr, 'tarpush: Cannot open "no-such.tar": no such file\n');
+});
+
+test("run() shows stack traces only with --debug", async () => {
+  const args = "push no-such.tar localhost:5000/app:1";
+  assertEquals((await runWith(args)).stderr.includes("    at "), false);
+  const { stderr } = await runWith(`${args} --debug`);
+  assertMatch(stderr, /\n {4}at /);
+  assertStringIncludes(stderr, "caused by: ");
+});
+
+test("run() push prints each name with its digest, and plain progress beside it", async () => {
+  const registry = createRegistry();
+  const first = await runWith(`push ${SINGLE} localhost:5000/app:1 --insecure`, { registry });
+  assertEquals([first.code, first.stdout], [0, `localhost:5000/app:1@${DIGEST}\n`]);
+  const lines = first.stderr.trimEnd().split("\n");
+  assertMatch(lines.pop() ?? "", /^4 blobs pushed \(21 kB\) in \d/);
+  assertEquals(lines.length, 4);
+  for (const line of lines) assertMatch(line, /^sha256:[0-9a-f]{12} {2}[ .\d]{5} kB {2}pushed$/);
+  const second = await runWith(`push ${SINGLE} localhost:5000/app:1 --insecure`, { registry });
+  assertMatch(second.stderr, /0 blobs pushed, 4 already there in/);
+});
+
+test("run() push keeps stderr empty with --quiet", async () => {
+  const { stdout, stderr } = await runWith(`push ${SINGLE} localhost:5000/app:1 --insecure -q`);
+  assertEquals([stdout, stderr], [`localhost:5000/app:1@${DIGEST}\n`, ""]);
+});
+
+test("run() push prints one document with --json", async () => {
+  const { code, stdout } = await runWith(`push ${SINGLE} localhost:5000/app:1 --insecure --json`);
+  const result = JSON.parse(stdout);
+  assertEquals(code, 0);
+  assertEquals(result.images[0].reference, "localhost:5000/app:1");
+  assertEquals(result.images[0].digest, DIGEST);
+  assertEquals(result.images[0].blobs.length, 4);
+});
+
+test("run() push adds the error to the document with --json", async () => {
+  const refuse: Fetch = () => Promise.resolve(new Response("no", { status: 403 }));
+  const { code, stdout, stderr } = await runWith(
+    `push ${SINGLE} localhost:5000/app:1 --insecure --json`,
+    { registry: refuse },
+  );
+  const { images, error } = JSON.parse(stdout);
+  assertEquals([code, images, error.name, error.status], [1, [], "RegistryError", 403]);
+  assertStringIncludes(stderr, `tarpush: ${error.message}`);
+});
+
+test("run() push writes the digests to a file", async () => {
+  const { files } = await runWith(
+    `push ${SINGLE} localhost:5000/app:1 localhost:5000/app:2 --insecure -q --digestfile digests`,
+  );
+  assertEquals(files.get("digests"), `${DIGEST}\n`);
+});
+
+test("run() push writes nothing in a dry run", async () => {
+  const methods = new Set<string>();
+  const registry = createRegistry();
+  const { code, stdout, stderr, files } = await runWith(
+    `push ${SINGLE} localhost:5000/app:1 --insecure --dry-run --digestfile digests`,
+    {
+      registry: (request) => {
+        methods.add(request.method);
+        return registry(request);
+      },
+    },
+  );
+  assertEquals([code, stdout, files.size], [0, "", 0]);
+  assertEquals([...methods].filter((method) => method !== "HEAD" && method !== "GET"), []);
+  assertStringIncludes(stderr, "kB  missing\n");
+  assertStringIncludes(stderr, `would push localhost:5000/app:1@${DIGEST}\n`);
+});
+
+test("run() push without a target names what the archive holds", async () => {
+  const named = await runWith(`push ${SINGLE}`);
+  assertEquals(named.code, 2);
+  assertStringIncludes(named.stderr, `${SINGLE} holds:\n  held/basic:1\n`);
+  assertStringIncludes(
+    named.stderr,
+    `hint: tarpush push ${SINGLE} HOST[:PORT] keeps these names\n`,
+  );
+  const tagged = await runWith(`push ${TAGS_ONLY}`);
+  assertStringIncludes(tagged.stderr, "HOST[:PORT]/REPOSITORY --all-tags keeps these tags\n");
+  const pipe = await runWith("push -", { stdin: new Uint8Array(0) });
+  assertEquals(pipe.code, 2);
+  assertStringIncludes(pipe.stderr, "hint: tarpush push - REFERENCE\n");
+});
+
+test("run() push of several images to one reference is wrong usage", async () => {
+  const { code, stderr } = await runWith(`push ${SEVERAL} localhost:5000/app:1 --insecure`);
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "held/second:1");
+  assertStringIncludes(stderr, "--image");
+});
+
+test("run() refuses to read an archive from the keyboard", async () => {
+  const push = await runWith("push - localhost:5000/app:1");
+  assertEquals([push.code, push.stderr], [
+    2,
+    "tarpush: Nothing is piped in\nhint: docker save IMAGE | tarpush push - REFERENCE\n",
+  ]);
+  assertEquals((await runWith("inspect -")).code, 2);
+});
+
+test("run() push --ca wants a PEM certificate", async () => {
+  const { code, stderr } = await runWith(`push ${SINGLE} localhost:5000/app:1 --ca ca.pem`);
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, 'Cannot use "ca.pem" as root certificates');
+});
+
+test("run() ends with 130 after an interrupt, once the push has settled", async () => {
+  const host = fakeHost(["push", SINGLE, "localhost:5000/app:1", "--insecure"], {
+    overrides: {
+      fetchWith: () => (request) =>
+        new Promise((_, reject) => {
+          request.signal.addEventListener("abort", () => reject(request.signal.reason));
+          host.interrupt();
+        }),
+    },
+  });
+  assertEquals(await run(host), 130);
+  assertEquals(host.written.stdout, "");
+  assertStringIncludes(host.written.stderr, "tarpush: Interrupted\n");
+  assertEquals(host.written.stderr.match(/Stopping/g)?.length, 1);
+});
+
+test("run() exits at once at the second interrupt", async () => {
+  let exited: unknown;
+  const host = fakeHost(["push", SINGLE, "localhost:5000/app:1", "--insecure", "-q"], {
+    overrides: {
+      fetchWith: () => () => {
+        host.interrupt();
+        try {
+          host.interrupt();
+        } catch (error) {
+          exited ??= error;
+        }
+        return Promise.reject(new TypeError("connection lost"));
+      },
+    },
+  });
+  await run(host);
+  assert(exited instanceof Exited);
+  assertEquals(exited.code, 130);
+});
+
+test("run() push draws bars on a terminal and leaves only lines behind", async () => {
+  const registry = createRegistry();
+  const slow: Fetch = async (request) => {
+    // One frame is drawn every tenth of a second: long enough for the first.
+    if (request.method === "PUT") await new Promise((resolve) => setTimeout(resolve, 150));
+    return await registry(request);
+  };
+  const { code, stdout, stderr } = await runWith(
+    `push ${SINGLE} localhost:5000/app:1 --insecure`,
+    { registry: slow, isTerminal: true, env: { NO_COLOR: "1" }, columns: 60 },
+  );
+  assertEquals([code, stdout], [0, `localhost:5000/app:1@${DIGEST}\n`]);
+  assertMatch(stderr, /total {9}[━╸─]+/);
+  // deno-lint-ignore no-control-regex
+  assertEquals(/\x1b\[\d+m/.test(stderr), false);
+  assertMatch(stderr, /4 blobs pushed \(21 kB\) in \d[^\n]*\n[^\n]*$/);
+  assert(stderr.endsWith("\x1b[J"));
+});
+
+test("run() push draws no bars where TERM is dumb", async () => {
+  const { stderr } = await runWith(
+    `push ${SINGLE} localhost:5000/app:1 --insecure`,
+    { isTerminal: true, env: { TERM: "dumb" } },
+  );
+  assertEquals(stderr.includes("\x1b"), false);
+});
+
+test("run() inspect shows a table or a document, from a file or a pipe alike", async () => {
+  const { code, stdout } = await runWith(`inspect ${SINGLE}`);
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "\n#1  image, 3 layers, 21 kB\n  name      held/basic:1\n");
+  assertStringIncludes(stdout, `  digest    ${DIGEST}\n`);
+  const fromFile = JSON.parse((await runWith(`inspect ${SINGLE} --json`)).stdout);
+  assertEquals(fromFile.images[0].digest, DIGEST);
+  await using file = await fakeHost([]).openFile(SINGLE);
+  const stdin = await new Response(file.slice(0, file.size).stream()).bytes();
+  const fromPipe = JSON.parse((await runWith("inspect - --json", { stdin })).stdout);
+  assertEquals(fromPipe.images[0], fromFile.images[0]);
+});
+
+test("run() inspect refuses what is no archive", async () => {
+  const { code, stdout } = await runWith("inspect deno.json");
+  assertEquals([code, stdout], [1, ""]);
+});
+
+test("run() serve says where it listens, and ends with 0 when it is interrupted", async () => {
+  const calls: unknown[] = [];
+  const host = fakeHost(["serve", "--host", "::1", "--port", "0", "--read-only"], {
+    overrides: {
+      serve: async (handler, options) => {
+        calls.push(options);
+        const answer = await handler(
+          new Request("http://localhost/v2/app/blobs/uploads/", { method: "POST" }),
+        );
+        calls.push(answer.ok);
+        setTimeout(() => host.interrupt());
+        return { port: 4321, stop: () => Promise.resolve(void calls.push("stopped")) };
+      },
+    },
+  });
+  assertEquals(await run(host), 0);
+  assertEquals(calls, [{ hostname: "::1", port: 0 }, false, "stopped"]);
+  assertEquals(
+    host.written.stderr,
+    "Registry on http://[::1]:4321, kept in memory; Ctrl-C ends it\n",
+  );
+});

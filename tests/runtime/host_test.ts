@@ -1,0 +1,95 @@
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { OciError } from "../../src/errors.ts";
+import { currentHost } from "../../src/runtime/host.ts";
+import { createTextOutput, type OutputDevice } from "../../src/runtime/text_output.ts";
+import { temporaryFolder } from "../helpers/process.ts";
+import { test } from "../helpers/test.ts";
+
+const host = currentHost();
+
+test("currentHost() is the one of the runtime", () => {
+  assertEquals(host.name, "Deno" in globalThis ? "deno" : "bun");
+  assertEquals(host.env("TARPUSH_TEST_NOT_SET"), undefined);
+  assert((host.env("PATH") ?? host.env("Path") ?? "") !== "");
+});
+
+test("Host reads and writes small files", async () => {
+  await using folder = await temporaryFolder();
+  const path = await folder.write("text", "before");
+  await host.writeTextFile(path, "after\n");
+  assertEquals(await host.readTextFile(path), "after\n");
+  const missing = await assertRejects(() => host.readTextFile(`${folder.path}/none`), OciError);
+  assertMatch(missing.message, /^Cannot read ".*none": no such file$/);
+  const error = await assertRejects(() => host.writeTextFile(folder.path, "x"), OciError);
+  assertMatch(error.message, /^Cannot write ".*": it is a directory, expected a file$/);
+});
+
+test("Host serves HTTP on a free port, and stops", async () => {
+  const server = await host.serve(
+    async (request) => new Response(`${request.method} ${(await request.bytes()).length}`),
+    { hostname: "127.0.0.1", port: 0 },
+  );
+  const url = `http://127.0.0.1:${server.port}/`;
+  const body = new Uint8Array(1024 * 1024);
+  const answer = await host.fetchWith({})(new Request(url, { method: "PUT", body }));
+  assertEquals(await answer.text(), "PUT 1048576");
+  const taken = await assertRejects(
+    () => host.serve(() => new Response(), { hostname: "127.0.0.1", port: server.port }),
+    OciError,
+  );
+  assertEquals(taken.message, `Cannot listen on 127.0.0.1:${server.port}: the port is in use`);
+  await server.stop();
+  await assertRejects(() => fetch(url).then((response) => response.body?.cancel()));
+});
+
+test("Host.onInterrupt() can be taken back", () => {
+  const release = host.onInterrupt(() => {});
+  release();
+});
+
+function memoryDevice(overrides: Partial<OutputDevice> = {}) {
+  const texts: string[] = [];
+  const device: OutputDevice = {
+    name: "stdout",
+    isTerminal: true,
+    size: () => ({ columns: 120, rows: 40 }),
+    write: async (text) => {
+      // A long text takes longer, yet those after it must wait.
+      for (let turn = 0; turn < text.length; turn++) await Promise.resolve();
+      texts.push(text);
+    },
+    isBrokenPipe: (error) => error === "broken",
+    ...overrides,
+  };
+  return { texts, output: createTextOutput(device) };
+}
+
+test("TextOutput keeps the order of writes", async () => {
+  const { texts, output } = memoryDevice();
+  await Promise.all([output.write("a long text"), output.write("b"), output.write("")]);
+  assertEquals(texts, ["a long text", "b"]);
+});
+
+test("TextOutput drops what nobody reads, and reports other failures", async () => {
+  const failures: unknown[] = [new Error("disk full"), undefined, "broken"];
+  let written = 0;
+  const write = () => {
+    written++;
+    const failure = failures.shift();
+    return failure === undefined ? Promise.resolve() : Promise.reject(failure);
+  };
+  const { output } = memoryDevice({ write });
+  const error = await assertRejects(() => output.write("1"), OciError);
+  assertEquals(error.message, "Cannot write to stdout: disk full");
+  for (const text of ["2", "3", "4", "5"]) await output.write(text);
+  assertEquals(written, 3);
+});
+
+test("TextOutput has a usual size where none can be asked", () => {
+  assertEquals(memoryDevice().output.size(), { columns: 120, rows: 40 });
+  assertEquals(memoryDevice({ size: () => ({}) }).output.size(), { columns: 80, rows: 24 });
+  const fail = () => {
+    throw new Error("no terminal");
+  };
+  assertEquals(memoryDevice({ size: fail }).output.size(), { columns: 80, rows: 24 });
+});
