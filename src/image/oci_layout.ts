@@ -18,7 +18,7 @@ import {
   parseJsonObject,
   verifyBytes,
 } from "./content.ts";
-import { type ArchiveFile, type ArchiveFiles } from "./files.ts";
+import type { ArchiveFile, ArchiveFiles } from "./files.ts";
 
 /** Indexes below indexes: real ones have one or two. */
 const MAX_INDEX_DEPTH = 8;

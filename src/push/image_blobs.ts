@@ -11,6 +11,7 @@ import {
   tooLarge,
 } from "../image/files.ts";
 import type { Hasher, IncrementalHash } from "../incremental_hash.ts";
+import { passedBy } from "./read.ts";
 import { type BlobSource, type Bytes, bytesSource, toBytes } from "../source.ts";
 
 /** What an untar stream yields, ours or another's, such as the one of `@std/tar`. */
@@ -86,16 +87,6 @@ export class PassingFile implements ArchiveFile {
     if (this.#held) return Promise.resolve(this.#held);
     return Promise.reject(passedBy(this.path));
   }
-}
-
-/** The error for content that is needed after it went by. */
-export function passedBy(path: string): ArchiveError {
-  return new ArchiveError(
-    `Cannot use ${
-      JSON.stringify(path)
-    } of the archive: it was passed over in the stream, which comes only once`,
-    { path, hint: "write the archive to a file first and push that" },
-  );
 }
 
 /** Memory for held blobs: taking waits until enough has been given back. */

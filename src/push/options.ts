@@ -46,6 +46,12 @@ export interface PushOptions {
    */
   dryRun?: boolean;
   /**
+   * Memory for blobs of a source that comes only once (a stream, a compressed archive), in bytes. Blobs that fit are
+   * held and can be sent again; a larger one passes through. JSON documents (32 MiB at most) come on top.
+   * @default {67108864} 64 MiB
+   */
+  memoryBudget?: number;
+  /**
    * Repositories of the target's registry to mount blobs from.
    * @default {[]}
    */
@@ -73,6 +79,10 @@ export interface PushOptions {
   hasher?: Hasher;
 }
 
+const DEFAULT_MEMORY_BUDGET = 64 * 1024 * 1024;
+/** Small layers and the files beside them must be held. */
+const MIN_MEMORY_BUDGET = 1024 * 1024;
+
 /** {@linkcode PushOptions} with every value checked and filled in. */
 export type ResolvedOptions = ReturnType<typeof resolveOptions>;
 
@@ -92,6 +102,7 @@ export function resolveOptions(options: PushOptions) {
     rename = [],
     verify = false,
     dryRun = false,
+    memoryBudget = DEFAULT_MEMORY_BUDGET,
     mountFrom = [],
     plainHttp = false,
     headers = {},
@@ -101,9 +112,15 @@ export function resolveOptions(options: PushOptions) {
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new RangeError(`Cannot use concurrency ${concurrency}: expected a whole number above 0`);
   }
+  if (!(memoryBudget >= MIN_MEMORY_BUDGET)) {
+    throw new RangeError(
+      `Cannot use memoryBudget ${memoryBudget}: expected at least ${MIN_MEMORY_BUDGET} bytes`,
+    );
+  }
   return {
     concurrency,
     signal,
+    memoryBudget,
     emit: async (event: PushEvent): Promise<void> => await onEvent?.(event),
     images,
     platforms,

@@ -10,12 +10,13 @@ import {
 } from "../image/content.ts";
 import { buildManifest } from "../image/docker_save.ts";
 import { readPlatform } from "../image/inspect.ts";
-import { formatReference, type Reference, registryOrigin } from "../reference.ts";
+import { formatReference, type Reference, registryOrigin, type Target } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
-import { type BlobSource, isBlobSource } from "../source.ts";
 import { absentFrom, type Choice, fallBack, narrow, parsePlatforms } from "./content.ts";
 import { httpFor, type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { openSource, type PushSource } from "./open_source.ts";
+import { pushPassing } from "./one_pass.ts";
 import { parseTargets, planImages, type PlannedImage } from "./plan.ts";
 import {
   pushManifest,
@@ -68,7 +69,8 @@ export interface PushResult {
  * }
  * ```
  *
- * @param source The tar, readable at any offset; it stays the caller's.
+ * @param source The archive. A `Blob` or file stays the caller's and is read at any offset; a stream is read once, and
+ * cancelled when the push fails; a URL is read by ranges where its server can, else once. gzip and zstd are undone.
  * @param target `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`, several of them, or a place for the archive's own names:
  * `HOST[:PORT]`, or a prefix ending in `/`.
  * @param options Settings; see {@linkcode PushOptions}.
@@ -79,28 +81,20 @@ export interface PushResult {
  * complete by then.
  */
 export async function pushImage(
-  source: BlobSource,
+  source: PushSource,
   target: string | readonly string[],
   options: PushOptions = {},
 ): Promise<PushResult> {
   const start = performance.now();
   const resolved = resolveOptions(options);
   const targets = parseTargets(target);
-  const platforms = parsePlatforms(resolved.platforms);
-  if (!isBlobSource(source)) throw new TypeError("Cannot push: the source is no Blob or file");
+  const push = new Push(parsePlatforms(resolved.platforms), resolved);
   resolved.signal.throwIfAborted();
-
-  const counted = countReads(source);
-  const archive = await openArchive(counted, { signal: resolved.signal });
-  const { planned, notices } = planImages(archive, targets, resolved);
-  for (const message of [...archive.notices, ...notices]) {
-    await resolved.emit({ type: "warning", message });
-  }
-  await resolved.emit({ type: "plan", images: planned.length, ...totals(planned) });
-
-  const push = new Push(archive, platforms, resolved);
+  await using input = await openSource(source, resolved.signal);
   try {
-    for (const item of planned) await push.image(item);
+    if (input.kind === "random") {
+      await push.archive(await openArchive(input.source, resolved), targets);
+    } else await pushPassing(input, targets, push, resolved);
   } catch (error) {
     if (error instanceof OciError) error.pushed = push.pushed;
     throw error;
@@ -108,44 +102,57 @@ export async function pushImage(
   return {
     images: push.pushed,
     bytesUploaded: push.bytesUploaded,
-    bytesRead: counted.read(),
+    bytesRead: input.read(),
     milliseconds: Math.round(performance.now() - start),
   };
 }
 
 /** One call of {@linkcode pushImage}: what has been pushed, and what is known of the registries. */
-class Push {
+export class Push {
   readonly pushed: PushedImage[] = [];
   bytesUploaded = 0;
-  readonly #archive: ImageArchive;
   readonly #platforms: ReturnType<typeof parsePlatforms>;
-  readonly #options: ResolvedOptions & Pick<UploadSettings, "onUploaded">;
+  readonly settings: ResolvedOptions & Pick<UploadSettings, "onUploaded">;
   readonly #registries = new Map<string, RegistryState>();
 
-  constructor(
-    archive: ImageArchive,
-    platforms: ReturnType<typeof parsePlatforms>,
-    options: ResolvedOptions,
-  ) {
-    this.#archive = archive;
+  constructor(platforms: ReturnType<typeof parsePlatforms>, options: ResolvedOptions) {
     this.#platforms = platforms;
-    this.#options = { ...options, onUploaded: (bytes) => void (this.bytesUploaded += bytes) };
+    this.settings = { ...options, onUploaded: (bytes) => void (this.bytesUploaded += bytes) };
+  }
+
+  /** Pushes what an archive holds to the targets, image by image. */
+  async archive(archive: ImageArchive, targets: readonly Target[]): Promise<void> {
+    const { planned, notices } = planImages(archive, targets, this.settings);
+    for (const message of [...archive.notices, ...notices]) {
+      await this.settings.emit({ type: "warning", message });
+    }
+    await this.settings.emit({ type: "plan", images: planned.length, ...totals(planned) });
+    for (const item of planned) await this.#image(archive, item);
+  }
+
+  /** What is known of the repository that a reference names. */
+  repository(reference: Reference): RepositoryState {
+    const origin = registryOrigin(reference, this.settings.plainHttp);
+    const registry = this.#registries.get(origin) ??
+      { http: httpFor(origin, this.settings), repositories: new Map(), all: this.#registries };
+    this.#registries.set(origin, registry);
+    return repositoryState(registry, reference.repository);
   }
 
   /** Pushes one image to one reference: blobs, manifests below it, its own manifest under the tag. */
-  async image({ image, reference }: PlannedImage): Promise<void> {
-    const target = this.#repository(reference);
+  async #image(archive: ImageArchive, { image, reference }: PlannedImage): Promise<void> {
+    const target = this.repository(reference);
     const name = formatReference(reference);
     const { node } = await this.#choose(image, name, target);
-    await settleDigests(node, this.#options);
+    await settleDigests(node, this.settings);
     await checkDigest(node, reference);
-    const { root, blobs } = await uploadContent(target, node, this.#options);
+    const { root, blobs } = await uploadContent(target, node, this.settings);
     refuseOtherDigest(root.digest, reference);
-    await pushManifest(target, root, reference.tag ?? root.digest, this.#options);
-    await this.#pushReferrers(target, root);
+    await pushManifest(target, root, reference.tag ?? root.digest, this.settings);
+    await this.#pushReferrers(archive, target, root);
     const { digest, mediaType } = root;
     this.pushed.push({ reference: name, digest, mediaType, blobs });
-    if (!this.#options.dryRun) await this.#options.emit({ type: "tag", reference: name, digest });
+    if (!this.settings.dryRun) await this.settings.emit({ type: "tag", reference: name, digest });
   }
 
   /** Settles what is pushed when platforms were asked for, or when the archive lacks parts of the image. */
@@ -161,7 +168,7 @@ class Push {
       if (!await this.#isThere(target, kind, digest)) missing.add(digest);
     }
     if (missing.size > 0) choice = await fallBack(name, image, choice.node, missing, platformOf);
-    for (const message of choice.notices) await this.#options.emit({ type: "warning", message });
+    for (const message of choice.notices) await this.settings.emit({ type: "warning", message });
     return choice;
   }
 
@@ -170,9 +177,9 @@ class Push {
     kind: "manifest" | "blob",
     digest: Digest,
   ): Promise<boolean> {
-    const { signal } = this.#options;
+    const { signal } = this.settings;
     if (kind === "manifest") return await headManifest(target, digest, { signal });
-    const places = [target.repository, ...this.#options.mountFrom];
+    const places = [target.repository, ...this.settings.mountFrom];
     for (const repository of places) {
       if (await headBlob({ ...target, repository }, digest, { signal }) !== undefined) return true;
     }
@@ -180,9 +187,13 @@ class Push {
   }
 
   /** Signatures and the like that the archive has for what was just pushed. */
-  async #pushReferrers(target: RepositoryState, root: ManifestNode | IndexNode): Promise<void> {
+  async #pushReferrers(
+    archive: ImageArchive,
+    target: RepositoryState,
+    root: ManifestNode | IndexNode,
+  ): Promise<void> {
     const subjects = new Set(walk(root).map(({ digest }) => digest));
-    const waiting = new Set(this.#archive.referrers);
+    const waiting = new Set(archive.referrers);
     for (let found = true; found;) {
       found = false;
       for (const referrer of waiting) {
@@ -190,18 +201,10 @@ class Push {
         waiting.delete(referrer);
         found = true;
         subjects.add(referrer.digest);
-        await uploadContent(target, referrer, this.#options);
-        await pushManifest(target, referrer, referrer.digest, this.#options);
+        await uploadContent(target, referrer, this.settings);
+        await pushManifest(target, referrer, referrer.digest, this.settings);
       }
     }
-  }
-
-  #repository(reference: Reference): RepositoryState {
-    const origin = registryOrigin(reference, this.#options.plainHttp);
-    const registry = this.#registries.get(origin) ??
-      { http: httpFor(origin, this.#options), repositories: new Map() };
-    this.#registries.set(origin, registry);
-    return repositoryState(registry, reference.repository);
   }
 }
 
@@ -234,27 +237,4 @@ function totals(planned: readonly PlannedImage[]): { blobs: number; bytes: numbe
   let bytes = 0;
   for (const size of sizes.values()) bytes += size;
   return { blobs: sizes.size, bytes };
-}
-
-/** A source that counts what is read of it. */
-function countReads(source: BlobSource): BlobSource & { read(): number } {
-  let read = 0;
-  return {
-    size: source.size,
-    slice: (start, end) => ({
-      stream: () => {
-        const reader = source.slice(start, end).stream().getReader();
-        return new ReadableStream<Uint8Array>({
-          async pull(controller) {
-            const { done, value } = await reader.read();
-            if (done) return controller.close();
-            read += value.length;
-            controller.enqueue(value);
-          },
-          cancel: (reason) => reader.cancel(reason),
-        }, { highWaterMark: 0 });
-      },
-    }),
-    read: () => read,
-  };
 }

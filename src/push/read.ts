@@ -87,6 +87,16 @@ export async function hashBlob(
   return await hash.digest();
 }
 
+/** The error for content that is needed after it went by. */
+export function passedBy(path: string): ArchiveError {
+  return new ArchiveError(
+    `Cannot use ${
+      JSON.stringify(path)
+    } of the archive: it was passed over in the stream, which comes only once`,
+    { path, hint: "write the archive to a file first and push that" },
+  );
+}
+
 function checkPlain({ diffId }: ArchiveBlob, file: ArchiveFile, digest: Digest): Digest {
   if (diffId && diffId !== digest) throw mismatch(file.path, diffId, digest);
   return digest;
@@ -99,5 +109,5 @@ function fileOf(blob: ArchiveBlob): ArchiveFile {
 
 function bodyOf(file: ArchiveFile): NonNullable<ArchiveFile["body"]> {
   if (file.body) return file.body;
-  throw new TypeError("Cannot read a file of a source that has passed");
+  throw passedBy(file.path);
 }

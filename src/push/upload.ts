@@ -13,11 +13,13 @@ import {
   walk,
 } from "../image/content.ts";
 import { buildManifest } from "../image/docker_save.ts";
+import type { ArchiveFile } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import { isForeignLayer } from "../media_types.ts";
 import {
   cancelUpload,
   headBlob,
+  readBlob,
   type RepositoryContext,
   startUpload,
   uploadBlob,
@@ -27,7 +29,7 @@ import {
 import type { Http } from "../registry/http.ts";
 import { putManifest } from "../registry/manifests.ts";
 import type { BlobStatus, PushEvent } from "./events.ts";
-import { hashBlob, openFileBody } from "./read.ts";
+import { hashBlob, openFileBody, passedBy } from "./read.ts";
 
 /** What all uploads of one push share. */
 export interface UploadSettings {
@@ -55,6 +57,8 @@ export interface UploadedBlob {
 export interface RegistryState {
   readonly http: Http;
   readonly repositories: Map<string, RepositoryState>;
+  /** All registries of the push, this one included. */
+  readonly all: ReadonlyMap<string, RegistryState>;
 }
 
 /** A repository, and what this push has found or put there. */
@@ -62,6 +66,8 @@ export interface RepositoryState extends RepositoryContext {
   readonly registry: RegistryState;
   readonly blobs: Map<Digest, BlobStatus>;
   readonly manifests: Set<Digest>;
+  /** Commits what was sent of a file before it was known to be needed; false where nothing was. */
+  take?: (file: ArchiveFile, digest: Digest, hooks: UploadHooks) => Promise<boolean>;
 }
 
 /** Progress events of one blob are at least this far apart, in milliseconds. */
@@ -181,6 +187,12 @@ async function placeBlob(
   settings: UploadSettings,
 ): Promise<{ digest: Digest; status: BlobStatus }> {
   const hooks = hooksFor(settings, blob);
+  const { file } = blob;
+  if (file?.digest && file.digest !== digest) throw mismatch(file.path, digest, file.digest);
+  if (file && await target.take?.(file, digest, hooks)) {
+    settings.onUploaded(blob.size);
+    return { digest, status: "pushed" };
+  }
   const found = await headBlob(target, digest, hooks);
   if (found !== undefined && (found < 0 || found === blob.size)) {
     return { digest, status: "exists" };
@@ -188,7 +200,7 @@ async function placeBlob(
   if (settings.dryRun) return { digest, status: blob.file ? "pushed" : "mounted" };
   const mount = await mountBlob(target, digest, settings, hooks);
   if (mount === "mounted") return { digest, status: "mounted" };
-  if (!blob.file) throw nowhere(blob, digest);
+  if (!file) throw nowhere(blob, digest);
   try {
     await send(target, blob, digest, hooks, mount);
     settings.onUploaded(blob.size);
@@ -239,9 +251,10 @@ async function resend(
 ): Promise<Digest> {
   let actual: Digest;
   try {
+    if (!blob.file?.body) throw refusal;
     actual = await hashBlob(blob, settings.hasher, settings.signal);
   } catch (error) {
-    if (error instanceof Error) error.cause ??= refusal;
+    if (error instanceof Error && error !== refusal) error.cause ??= refusal;
     throw error;
   }
   if (actual !== digest && (blob.origin !== "hint" || !blob.diffId)) {
@@ -266,13 +279,27 @@ async function send(
   hooks: UploadHooks,
   session?: UploadSession,
 ): Promise<void> {
-  const { file } = blob;
+  const { file, size } = blob;
   if (!file) throw nowhere(blob, digest);
-  const upload = { digest, size: file.size, open: () => openFileBody(file) };
-  await uploadBlob(target, upload, hooks, session);
+  const holder = file.body ? undefined : holderOf(target, digest);
+  if (!file.body && !holder) throw passedBy(file.path);
+  const open = () => holder ? readBlob(holder, digest, size, hooks) : openFileBody(file);
+  await uploadBlob(target, { digest, size, open }, hooks, session);
 }
 
-function hooksFor(settings: UploadSettings, blob?: ArchiveBlob): UploadHooks {
+/** A repository of any registry of the push that has a blob which the source no longer gives. */
+function holderOf(target: RepositoryState, digest: Digest): RepositoryState | undefined {
+  const repositories = [...target.registry.all.values()].flatMap((
+    registry,
+  ) => [...registry.repositories.values()]);
+  return repositories.find((other) => other !== target && other.blobs.has(digest));
+}
+
+/** Signal and listeners of the requests for one blob, or for manifests. */
+export function hooksFor(
+  settings: UploadSettings,
+  blob?: Pick<ArchiveBlob, "digest" | "file">,
+): UploadHooks {
   const { signal, emit } = settings;
   const identity = blob ? { ...(blob.digest ? { digest: blob.digest } : {}), ...pathOf(blob) } : {};
   let next = 0;
@@ -284,7 +311,7 @@ function hooksFor(settings: UploadSettings, blob?: ArchiveBlob): UploadHooks {
   if (blob) {
     hooks.onProgress = async (sent) => {
       const now = performance.now();
-      if (now < next && sent !== 0 && sent !== blob.size) return;
+      if (now < next && sent !== 0) return;
       next = now + PROGRESS_INTERVAL;
       await emit({ type: "blob-progress", ...identity, sent });
     };
@@ -292,7 +319,7 @@ function hooksFor(settings: UploadSettings, blob?: ArchiveBlob): UploadHooks {
   return hooks;
 }
 
-function pathOf({ file }: ArchiveBlob): { path?: string } {
+function pathOf({ file }: Pick<ArchiveBlob, "file">): { path?: string } {
   return file ? { path: file.path } : {};
 }
 

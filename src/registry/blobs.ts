@@ -1,6 +1,6 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { DigestMismatchError, NetworkError, RegistryError } from "../errors.ts";
-import { type Bytes, concat } from "../source.ts";
+import { type Bytes, concat, toBytes } from "../source.ts";
 import {
   type Call,
   discard,
@@ -119,6 +119,138 @@ export async function uploadBlob(
 }
 
 /**
+ * Reads a blob. The request is made when the stream is first read.
+ *
+ * @param context The repository.
+ * @param digest The blob.
+ * @param size Its length in bytes.
+ * @param hooks Signal and listeners.
+ * @returns Its content; the stream fails when it has another length.
+ */
+export function readBlob(
+  context: RepositoryContext,
+  digest: Digest,
+  size: number,
+  hooks: UploadHooks = {},
+): ReadableStream<Bytes> {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  let left = size;
+  const action = `read blob ${digest} of ${nameOf(context)}`;
+  const start = async () => {
+    const response = await request(context.http, {
+      action,
+      method: "GET",
+      url: repositoryUrl(context, `blobs/${digest}`),
+      expect: [200],
+      signal: hooks.signal,
+      onRetry: hooks.onRetry,
+    });
+    return (response.body ?? new Blob([]).stream()).getReader();
+  };
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      reader ??= await start();
+      const { done, value } = await reader.read();
+      if (!done) {
+        left -= value.length;
+        controller.enqueue(toBytes(value));
+      } else if (left === 0) controller.close();
+      else {
+        const url = repositoryUrl(context, `blobs/${digest}`).href;
+        throw new NetworkError(`Cannot ${action}: the answer ended ${left} bytes early`, {
+          method: "GET",
+          url,
+        });
+      }
+    },
+    cancel: (reason) => reader?.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+/**
+ * Sends a body once to an open upload and leaves it open: the digest may come later, with {@linkcode commitUpload}.
+ *
+ * @param context The repository.
+ * @param session The upload; its location moves on.
+ * @param body Bytes, or a stream that is read once.
+ * @param hooks Signal and listeners.
+ */
+export async function sendBody(
+  context: RepositoryContext,
+  session: UploadSession,
+  body: Bytes | ReadableStream<Bytes>,
+  hooks: UploadHooks = {},
+): Promise<void> {
+  const action = `push a blob to ${nameOf(context)}`;
+  const response = await requestOnce(context.http, {
+    action,
+    method: "PATCH",
+    url: session.location,
+    headers: OCTETS,
+    body: body instanceof Uint8Array ? body : once(reportProgress(body, hooks.onProgress), action),
+    expect: [200, 201, 202, 204],
+    signal: hooks.signal,
+  });
+  await discard(response);
+  session.location = nextLocation(context, action, response, session.location, false);
+}
+
+/**
+ * Sends a blob once in one PUT that closes the upload.
+ *
+ * @param context The repository.
+ * @param session The upload.
+ * @param blob Digest, length and a body that is read once.
+ * @param hooks Signal and listeners.
+ */
+export async function sendWhole(
+  context: RepositoryContext,
+  session: UploadSession,
+  blob: { digest: Digest; size: number; body: ReadableStream<Bytes> },
+  hooks: UploadHooks = {},
+): Promise<void> {
+  const { digest, size, body } = blob;
+  const action = `push blob ${digest} to ${nameOf(context)}`;
+  await closeUpload(context, session, digest, {
+    action,
+    body: once(reportProgress(body, hooks.onProgress), action),
+    size,
+    signal: hooks.signal,
+  });
+}
+
+/**
+ * Closes an upload whose body was sent, under the digest that the registry then verifies. Where the answer is lost, the
+ * registry is asked whether the blob is there.
+ *
+ * @param context The repository.
+ * @param session The upload.
+ * @param blob Digest and length of all that was sent.
+ * @param hooks Signal and listeners.
+ * @throws {RegistryError} 400 where the content has another digest.
+ */
+export async function commitUpload(
+  context: RepositoryContext,
+  session: UploadSession,
+  blob: { digest: Digest; size: number },
+  hooks: UploadHooks = {},
+): Promise<void> {
+  const action = `commit blob ${blob.digest} to ${nameOf(context)}`;
+  for (let attempt = 2;; attempt++) {
+    try {
+      return await closeUpload(context, session, blob.digest, {
+        action,
+        headers: { "content-length": "0" },
+        signal: hooks.signal,
+      });
+    } catch (error) {
+      if (await arrived(context, blob, error, hooks)) return;
+      await waitForRetry(context.http, hooks, error, attempt);
+    }
+  }
+}
+
+/**
  * Opens an upload (distribution-spec, "POST then PUT"), or has the blob mounted from another repository.
  *
  * @param context The repository.
@@ -153,6 +285,16 @@ export async function startUpload(
     return undefined;
   }
   return { location: nextLocation(context, action, response, url, true) };
+}
+
+/** Opens an upload. */
+export async function openUpload(
+  context: RepositoryContext,
+  hooks: UploadHooks = {},
+): Promise<UploadSession> {
+  const session = await startUpload(context, hooks);
+  if (!session) throw new TypeError("unreachable: only a mount ends without a session");
+  return session;
 }
 
 /** Ends an upload without keeping anything; failures are of no interest (distribution-spec, "Cancel a blob upload"). */
@@ -205,29 +347,51 @@ async function uploadOnce(
   hooks: UploadHooks,
   open?: UploadSession,
 ): Promise<void> {
-  const session = open ?? await startUpload(context, hooks);
-  if (!session) throw new TypeError("unreachable: an upload without mount has a session");
-  const url = new URL(session.location);
-  url.searchParams.set("digest", blob.digest);
+  const session = open ?? await openUpload(context, hooks);
   try {
     const body = await bodyOf(blob, hooks);
-    const response = await requestOnce(context.http, {
+    await closeUpload(context, session, blob.digest, {
       action: `push blob ${blob.digest} to ${nameOf(context)}`,
-      method: "PUT",
-      url,
-      headers: OCTETS,
       body,
       size: blob.size,
-      expect: [200, 201, 202, 204],
       signal: hooks.signal,
     });
-    await discard(response);
-    checkDigestHeader(response, blob.digest, `blob pushed to ${nameOf(context)}`);
     if (typeof body !== "function") await hooks.onProgress?.(blob.size);
   } catch (error) {
     await cancelUpload(context, session);
     throw error;
   }
+}
+
+async function closeUpload(
+  context: RepositoryContext,
+  session: UploadSession,
+  digest: Digest,
+  call: Pick<Call, "action" | "body" | "size" | "signal" | "headers">,
+): Promise<void> {
+  const url = new URL(session.location);
+  url.searchParams.set("digest", digest);
+  const response = await requestOnce(context.http, {
+    ...call,
+    method: "PUT",
+    url,
+    headers: { ...OCTETS, ...call.headers },
+    expect: [200, 201, 202, 204],
+  });
+  await discard(response);
+  checkDigestHeader(response, digest, `blob pushed to ${nameOf(context)}`);
+}
+
+/** A body that cannot be opened again. */
+function once(body: ReadableStream<Bytes>, action: string): () => ReadableStream<Bytes> {
+  let open = false;
+  return () => {
+    if (open) {
+      throw new TypeError(`Cannot ${action}: the registry redirected it, and the body is gone`);
+    }
+    open = true;
+    return body;
+  };
 }
 
 async function bodyOf(
@@ -263,7 +427,7 @@ function reportProgress(
 /** Whether a failed upload is in the registry after all: the answer was lost, or the request was sent twice. */
 async function arrived(
   context: RepositoryContext,
-  blob: UploadBlob,
+  blob: Pick<UploadBlob, "digest" | "size">,
   error: unknown,
   hooks: UploadHooks,
 ): Promise<boolean> {

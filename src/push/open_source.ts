@@ -1,0 +1,141 @@
+import { type Compression, decompress, sniffCompression } from "../compression.ts";
+import {
+  type BlobSource,
+  type Bytes,
+  concat,
+  isBlobSource,
+  readRange,
+  toBytes,
+} from "../source.ts";
+import type { ImageTarEntry } from "./image_blobs.ts";
+
+/**
+ * Where an archive comes from: content that can be read at any offset, a stream that comes once, an http(s) URL, or the
+ * entries of another untar stream, such as the one of `@std/tar`.
+ */
+export type PushSource =
+  | BlobSource
+  | ReadableStream<Uint8Array>
+  | URL
+  | { entries: ReadableStream<ImageTarEntry> };
+
+/** A tar that can be read at any offset. */
+export interface RandomInput extends AsyncDisposable {
+  kind: "random";
+  source: BlobSource;
+  /** Bytes read so far. */
+  read(): number;
+}
+
+/** A tar that comes once. */
+export interface PassingInput extends AsyncDisposable {
+  kind: "bytes" | "entries";
+  /** The tar, inflated; or its entries. */
+  open(): Promise<ReadableStream<Uint8Array>> | ReadableStream<ImageTarEntry>;
+  /** Whether `open` may be called again: a compressed file. */
+  again: boolean;
+  /** Bytes read of the source so far, before they are inflated. */
+  read(): number;
+}
+
+/** Bytes that tell every compression known. */
+const MAGIC_BYTES = 6;
+
+/**
+ * Opens the source of a push and tells which of the two ways of reading it has.
+ *
+ * @param source What the caller gave.
+ * @param signal Aborts requests for a URL.
+ * @returns The input; it gives up what was opened here when disposed of.
+ * @throws {TypeError} If the source is none.
+ */
+export async function openSource(
+  source: PushSource,
+  signal: AbortSignal,
+): Promise<RandomInput | PassingInput> {
+  if (source instanceof URL) {
+    const { openUrl } = await import("./http_source.ts");
+    return await openSource(await openUrl(source, signal), signal);
+  }
+  const count = { read: 0 };
+  const common = { read: () => count.read, [Symbol.asyncDispose]: () => Promise.resolve() };
+  if (source instanceof ReadableStream) {
+    const open = () => inflate(countStream(source, count));
+    return { kind: "bytes", open, again: false, ...common };
+  }
+  if (isBlobSource(source)) {
+    const counted = countSource(source, count);
+    if (!sniffCompression(await readRange(counted, 0, MAGIC_BYTES))) {
+      return { kind: "random", source: counted, ...common };
+    }
+    const open = () => inflate(counted.slice(0, counted.size).stream());
+    return { kind: "bytes", open, again: true, ...common };
+  }
+  if (typeof source === "object" && source !== null && source.entries instanceof ReadableStream) {
+    return { kind: "entries", open: () => source.entries, again: false, ...common };
+  }
+  throw new TypeError(
+    "Cannot push: expected a Blob or file, a ReadableStream, a URL, or { entries }",
+  );
+}
+
+/** Undoes the compression of a stream, where its first bytes show one. */
+async function inflate(stream: ReadableStream<Uint8Array>): Promise<ReadableStream<Uint8Array>> {
+  const { compression, whole } = await sniff(stream);
+  return compression ? decompress(whole, compression, "the archive") : whole;
+}
+
+async function sniff(
+  stream: ReadableStream<Uint8Array>,
+): Promise<{ compression: Compression | undefined; whole: ReadableStream<Bytes> }> {
+  const reader = stream.getReader();
+  const first: Uint8Array[] = [];
+  let size = 0;
+  while (size < MAGIC_BYTES) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    first.push(value);
+    size += value.length;
+  }
+  const head = concat(first, size);
+  let sent = false;
+  const whole = new ReadableStream<Bytes>({
+    async pull(controller) {
+      if (!sent && size > 0) controller.enqueue(head);
+      else {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(toBytes(value));
+      }
+      sent = true;
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+  return { compression: sniffCompression(head), whole };
+}
+
+function countSource(source: BlobSource, count: { read: number }): BlobSource {
+  return {
+    size: source.size,
+    slice: (start, end) => {
+      const part = source.slice(start, end);
+      return { stream: () => countStream(part.stream(), count) };
+    },
+  };
+}
+
+function countStream(
+  stream: ReadableStream<Uint8Array>,
+  count: { read: number },
+): ReadableStream<Uint8Array> {
+  const reader = stream.getReader();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) return controller.close();
+      count.read += value.length;
+      controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
