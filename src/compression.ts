@@ -1,5 +1,13 @@
+import { ArchiveError } from "./errors.ts";
+import { gunzip } from "./gunzip.ts";
+import { type Bytes, concat, toBytes } from "./source.ts";
+import { unzstd } from "./unzstd.ts";
+
 /** Ways of compression that archives and layers come in. */
 export type Compression = "gzip" | "zstd" | "bzip2" | "xz";
+
+/** Smaller pieces of inflated content are joined until they have this size. */
+const MIN_PIECE_BYTES = 64 * 1024;
 
 const MAGIC: readonly [Compression, readonly number[]][] = [
   ["gzip", [0x1f, 0x8b, 0x08]],
@@ -20,4 +28,121 @@ export function sniffCompression(head: Uint8Array): Compression | undefined {
   // A zstd stream may start with a skippable frame: 0x184D2A50 to 0x184D2A5F, little-endian.
   const skippable = head[1] === 0x2a && head[2] === 0x4d && head[3] === 0x18;
   return skippable && ((head[0] ?? 0) & 0xf0) === 0x50 ? "zstd" : undefined;
+}
+
+/**
+ * Inflates a stream, one piece each time the reader asks for one. It reads several gzip members or zstd frames one
+ * after the other, and ignores padding behind the last gzip member.
+ *
+ * Memory does not depend on the ratio: a bomb is inflated in steps of at most 16.5 MiB. The source is read to its end,
+ * cancelled when the reader cancels or the data is corrupt, and its own errors pass unchanged. gzip data is checked
+ * against its checksums; that of zstd is checked where the runtime inflates it itself.
+ *
+ * @example Reading a compressed stream
+ * ```ts ignore
+ * const tar = decompress(response.body, "gzip", "image.tar.gz");
+ * ```
+ *
+ * @param stream The compressed bytes; it belongs to the result from here on.
+ * @param kind What {@linkcode sniffCompression} found.
+ * @param name What to call the data in error messages.
+ * @returns The content.
+ * @throws {ArchiveError} At once for bzip2 and xz, with a hint at the command to pipe through; while reading when the
+ * data is corrupt or ends early.
+ */
+export function decompress(
+  stream: ReadableStream<Uint8Array>,
+  kind: Compression,
+  name = `${kind} data`,
+): ReadableStream<Bytes> {
+  if (kind === "bzip2" || kind === "xz") throw unsupported(kind, name);
+  const inflate = kind === "gzip" ? gunzip : unzstd;
+  const source = new Source(stream);
+  const pieces = joinSmall(inflate(source.read()));
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      try {
+        const { done, value } = await pieces.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        await source.cancel(error);
+        throw source.failure ? source.failure.error : inflateError(name, source.position, error);
+      }
+    },
+    async cancel(reason) {
+      await source.cancel(reason);
+      // Stopped in the middle of its data, the inflater may complain; nobody is left to hear it.
+      await pieces.return(undefined).catch(() => {});
+    },
+  }, { highWaterMark: 0 });
+}
+
+function unsupported(kind: "bzip2" | "xz", name: string): ArchiveError {
+  const command = kind === "xz" ? "xz -dc" : "bunzip2 -c";
+  return new ArchiveError(
+    `Cannot inflate ${name}: it is compressed with ${kind}, expected gzip or zstd`,
+    {
+      hint: `Pipe it through ${kind}: ${command} FILE | tarpush push - TARGET`,
+    },
+  );
+}
+
+function inflateError(name: string, position: number, cause: unknown): ArchiveError {
+  const what = cause instanceof Error ? cause.message : String(cause);
+  return new ArchiveError(
+    `Cannot inflate ${name}: ${what} (byte ${position} of the compressed data)`,
+    { cause },
+  );
+}
+
+/** The compressed stream: what was read of it and, if it failed, its own error. */
+class Source {
+  position = 0;
+  failure: { error: unknown } | undefined;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+  }
+
+  async *read(): AsyncGenerator<Bytes> {
+    for (;;) {
+      const { done, value } = await this.#next();
+      if (done) return;
+      this.position += value.length;
+      yield toBytes(value);
+    }
+  }
+
+  // A source that has failed or ended ignores it; one that fails to cancel has nothing to say to this reader.
+  async cancel(reason: unknown): Promise<void> {
+    await this.#reader.cancel(reason).catch(() => {});
+  }
+
+  async #next(): Promise<ReadableStreamReadResult<Uint8Array>> {
+    try {
+      return await this.#reader.read();
+    } catch (error) {
+      this.failure = { error };
+      throw error;
+    }
+  }
+}
+
+async function* joinSmall(pieces: AsyncIterable<Bytes>): AsyncGenerator<Bytes, undefined> {
+  let held: Bytes[] = [];
+  let size = 0;
+  for await (const piece of pieces) {
+    held.push(piece);
+    size += piece.length;
+    if (size < MIN_PIECE_BYTES) continue;
+    // A large piece goes on as it is rather than being copied behind a small one.
+    const last = piece.length >= MIN_PIECE_BYTES ? held.pop() : undefined;
+    if (held.length > 0) yield concat(held, last ? size - last.length : size);
+    if (last) yield last;
+    held = [];
+    size = 0;
+  }
+  if (size > 0) yield concat(held, size);
 }
