@@ -1,0 +1,191 @@
+import { assert, assertEquals } from "@std/assert";
+import { decompress, sniffCompression } from "../../src/compression.ts";
+import { type Digest, digestAlgorithm, digestBytes, parseDigest } from "../../src/digest.ts";
+import { isIndexType, MANIFEST_TYPES } from "../../src/media_types.ts";
+import expected from "../fixtures/expected.json" with { type: "json" };
+import type { Bytes } from "./archives.ts";
+
+/** What a push must leave: this manifest, or one with this config and these layers. */
+export interface Outcome {
+  manifest?: string;
+  config?: string;
+  diff_ids?: string[];
+}
+
+/** One archive of tests/fixtures; see its README. */
+export interface Fixture {
+  producer: string;
+  command: string;
+  size: number;
+  sha256: string;
+  docker: FixtureImage[] | null;
+  oci: {
+    ref_name: string | null;
+    image_name: string | null;
+    digest: string;
+    media_type: string;
+    kind: string;
+  }[] | null;
+  push: { expect: string; any_of: Outcome[] };
+}
+
+/** One image of a fixture's manifest.json. */
+export interface FixtureImage {
+  tags: string[] | null;
+  config_digest: string;
+  diff_ids: string[];
+}
+
+/** The archives of tests/fixtures by file name. */
+export const FIXTURES: ReadonlyMap<string, Fixture> = new Map(
+  Object.entries(expected.archives as Record<string, Fixture>),
+);
+
+/** Reads an archive of tests/fixtures. */
+export async function readFixture(name: string): Promise<Blob> {
+  const response = await fetch(new URL(`../fixtures/${name}`, import.meta.url));
+  return await response.blob();
+}
+
+/** A registry as tests read it back. */
+export type Registry = (request: Request) => Promise<Response>;
+
+/** A manifest or index as a registry has it, with all that is below it. */
+export interface ReadManifest {
+  digest: Digest;
+  mediaType: string;
+  bytes: Bytes;
+  // deno-lint-ignore no-explicit-any
+  json: any;
+  config?: ReadBlob;
+  layers: ReadBlob[];
+  children: ReadManifest[];
+}
+
+/** A blob as a registry has it. */
+export interface ReadBlob {
+  digest: Digest;
+  mediaType: string;
+  bytes: Bytes;
+}
+
+/**
+ * Reads an image back and checks that it is whole: every manifest and blob is there, has the digest and the size under
+ * which it is named.
+ */
+export async function readBack(
+  registry: Registry,
+  repository: string,
+  reference: string,
+): Promise<ReadManifest> {
+  const response = await get(registry, `${repository}/manifests/${reference}`);
+  const text = new Uint8Array(await response.arrayBuffer());
+  assertEquals(
+    response.status,
+    200,
+    `${repository}:${reference} ${new TextDecoder().decode(text)}`,
+  );
+  const digest = parseDigest(
+    reference.includes(":") ? reference : response.headers.get("Docker-Content-Digest") ?? "",
+  );
+  assertEquals(await digestBytes(text, digestAlgorithm(digest)), digest);
+  const mediaType = response.headers.get("Content-Type") ?? "";
+  const json = JSON.parse(new TextDecoder().decode(text));
+  const read: ReadManifest = { digest, mediaType, bytes: text, json, layers: [], children: [] };
+  for (const child of isIndexType(mediaType) ? json.manifests ?? [] : []) {
+    const below = await readBack(registry, repository, child.digest);
+    assertEquals([below.bytes.length, below.mediaType], [child.size, child.mediaType]);
+    read.children.push(below);
+  }
+  if (json.config) read.config = await readBlob(registry, repository, json.config);
+  for (const layer of json.layers ?? []) {
+    read.layers.push(await readBlob(registry, repository, layer));
+  }
+  return read;
+}
+
+/** Whether a tag or digest is there. */
+export async function hasManifest(
+  registry: Registry,
+  repository: string,
+  reference: string,
+): Promise<boolean> {
+  const response = await get(registry, `${repository}/manifests/${reference}`);
+  await response.body?.cancel();
+  assert(response.status === 200 || response.status === 404, `status ${response.status}`);
+  return response.status === 200;
+}
+
+/** The tags of a repository; none where there is no such repository. */
+export async function tagsOf(registry: Registry, repository: string): Promise<string[]> {
+  const response = await get(registry, `${repository}/tags/list`);
+  return response.status === 200 ? (await response.json()).tags ?? [] : [];
+}
+
+/** All references `repository:tag` of a registry, sorted. */
+export async function allTags(registry: Registry): Promise<string[]> {
+  const response = await get(registry, "_catalog");
+  const names: string[] = [];
+  for (const repository of (await response.json()).repositories) {
+    names.push(...(await tagsOf(registry, repository)).map((tag) => `${repository}:${tag}`));
+  }
+  return names.sort();
+}
+
+/** Digests of the layers when they are inflated. */
+export async function diffIdsOf({ layers }: ReadManifest): Promise<Digest[]> {
+  const diffIds: Digest[] = [];
+  for (const { bytes } of layers) diffIds.push(await digestBytes(await inflate(bytes)));
+  return diffIds;
+}
+
+/** Checks that what stands under a reference is one of the outcomes. */
+export async function assertOutcome(
+  registry: Registry,
+  repository: string,
+  reference: string,
+  outcomes: readonly Outcome[],
+): Promise<ReadManifest> {
+  const read = await readBack(registry, repository, reference);
+  if (outcomes.some(({ manifest }) => manifest === read.digest)) return read;
+  const config = read.config?.digest ?? "";
+  const outcome = outcomes.find((outcome) => outcome.config === config);
+  assert(outcome, `${repository}:${reference} is ${read.digest} with config ${config}`);
+  assertEquals(await diffIdsOf(read) as string[], outcome.diff_ids ?? []);
+  return read;
+}
+
+async function readBlob(
+  registry: Registry,
+  repository: string,
+  { digest, size, mediaType }: { digest: Digest; size: number; mediaType: string },
+): Promise<ReadBlob> {
+  const response = await get(registry, `${repository}/blobs/${digest}`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  assertEquals([response.status, bytes.length], [200, size], digest);
+  assertEquals(await digestBytes(bytes, digestAlgorithm(digest)), digest);
+  return { digest, mediaType, bytes };
+}
+
+async function inflate(bytes: Bytes): Promise<Bytes> {
+  const compression = sniffCompression(bytes);
+  if (compression === undefined) return bytes;
+  const pieces = decompress(new Blob([bytes]).stream(), compression);
+  return new Uint8Array(await new Response(pieces as ReadableStream<Bytes>).arrayBuffer());
+}
+
+function get(registry: Registry, path: string): Promise<Response> {
+  const accept = MANIFEST_TYPES.join(", ");
+  return registry(new Request(`http://registry.test/v2/${path}`, { headers: { accept } }));
+}
+
+/**
+ * Checks that an error can be shown to people: one line, no control characters (which a terminal would obey), not
+ * endless, and with nothing in it that slipped through a template.
+ */
+export function assertClear(error: Error): void {
+  const { message } = error;
+  assert(!/\p{Cc}/u.test(message), `control characters in ${JSON.stringify(message)}`);
+  assert(message.length <= 1000, `a message of ${message.length} characters`);
+  assert(!/undefined|\[object|NaN/.test(message), message);
+}
