@@ -1,4 +1,4 @@
-import type { Digest } from "../digest.ts";
+import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
 import { MANIFEST_TYPES } from "../media_types.ts";
 import type { Bytes } from "../source.ts";
 import {
@@ -72,6 +72,17 @@ export async function putManifest(
     onRetry: hooks.onRetry,
   });
   await discard(response);
-  checkDigestHeader(response, manifest.digest, `manifest pushed to ${nameOf(context)}`);
+  const expected = await digestToExpect(response, manifest);
+  checkDigestHeader(response, expected, `manifest pushed to ${nameOf(context)}`);
   return response.headers;
+}
+
+/** What comes by tag gets a digest of the registry's algorithm, sha256, also where an archive says sha512. */
+async function digestToExpect(
+  { headers }: Response,
+  { digest, bytes }: ManifestContent,
+): Promise<Digest> {
+  const named = headers.get("docker-content-digest");
+  if (!isDigest(named) || digestAlgorithm(named) === digestAlgorithm(digest)) return digest;
+  return await digestBytes(bytes, digestAlgorithm(named));
 }
