@@ -1,195 +1,219 @@
-import type { Inflate } from "fflate/browser";
 import { crc32 } from "./crc32.ts";
-import { type Bytes, concat, toBytes } from "./source.ts";
+import { type Bytes, concat } from "./source.ts";
 
-/** Bytes of compressed data that are inflated at once. Deflate yields at most 1032 bytes for one, so 16.5 MiB. */
+/** Compressed bytes that are inflated at once. Deflate yields at most 1032 bytes for one, so 16.5 MiB. */
 const SLICE_BYTES = 16 * 1024;
-/** Bytes of a member header that are held until it is complete; real ones carry a file name. */
-const MAX_HEADER_BYTES = 128 * 1024;
-/** CRC-32 and length of the content, four bytes each. */
+/** Bytes that are held back until the end is known. A member header, and what follows the last member, may be as long. */
+const TAIL_BYTES = 64 * 1024;
+/** CRC-32 and length of the content, four bytes each, behind the deflate data of a member. */
 const TRAILER_BYTES = 8;
+/** The shortest deflate data: a final block with fixed codes that has no content. */
+const MIN_DEFLATE_BYTES = 2;
+/** So many zeros look like padding. */
+const PADDING_BYTES = 8;
 
+const HEADER_BYTES = 10;
+const HEADER_CHECKSUM = 2;
 const EXTRA = 4;
 const NAME = 8;
 const COMMENT = 16;
-const HEADER_CHECKSUM = 2;
-const RESERVED = 0xe0;
 
 /**
  * Inflates gzip data (RFC 1952): any number of members, each checked against its CRC-32 and its length. As gzip(1)
- * does, it ignores what follows the last member and is none, such as zero padding, but it reads it to the end.
+ * does, it ignores what follows the last member and is none: zeros of any number, other bytes up to 64 KiB. The pieces
+ * are read to their end in any case.
+ *
+ * The runtime inflates, several times as fast as a script can, but it fails on whatever follows a member and does not
+ * tell where that ended. So its input is cut wherever a member may end: before what looks like a header or padding,
+ * and in the last 64 KiB anywhere. When the eight bytes before a cut are the checksum and the length of the content so
+ * far, the member is over; the runtime's own check decides whether that was true.
  *
  * @param pieces Compressed bytes in pieces of any size.
- * @returns The content, as many bytes at a time as {@linkcode SLICE_BYTES} of compressed data give.
+ * @returns The content, at most 16.5 MiB at a time.
  * @throws {Error} If the data is corrupt or ends inside a member.
  */
 export async function* gunzip(pieces: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
-  const { Inflate } = await import("fflate/browser");
-  const reader = new MemberReader((take) => new Inflate(take));
-  for await (const piece of pieces) {
-    for (let at = 0; at < piece.length; at += SLICE_BYTES) {
-      yield* reader.push(piece.subarray(at, at + SLICE_BYTES));
-    }
-  }
-  reader.finish();
-}
-
-type Stage = "header" | "body" | "trailer" | "ignore";
-
-/** What {@linkcode Inflate} of fflate 0.8.3 keeps: only this tells where deflate data ends. */
-interface InflateState {
-  /** Input that is not used yet. */
-  p: Uint8Array;
-  /** `f`: the block is the last one; `l`: its code, until its end; `p`: bits used of the first byte of input. */
-  s: { f?: number; l?: unknown; p?: number };
-}
-
-class MemberReader {
-  readonly #open: (take: (bytes: Uint8Array) => void) => Inflate;
-  #stage: Stage = "header";
-  #members = 0;
-  // The part of a header or trailer that has arrived.
-  #held: Bytes = new Uint8Array(0);
-  #inflate: Inflate | undefined;
-  #output: Bytes[] = [];
-  #crc = 0;
-  #size = 0;
-
-  constructor(open: (take: (bytes: Uint8Array) => void) => Inflate) {
-    this.#open = open;
-  }
-
-  push(slice: Bytes): Bytes[] {
-    this.#output = [];
-    let rest: Bytes | undefined = slice;
-    while (rest && rest.length > 0) rest = this.#step(rest);
-    return this.#output;
-  }
-
-  finish(): void {
-    const between = this.#stage === "header" && this.#held.length === 0 && this.#members > 0;
-    if (between || this.#stage === "ignore") return;
-    throw new Error(`the data ends inside the ${this.#stage} of gzip member ${this.#members + 1}`);
-  }
-
-  // Each step takes bytes off the front; undefined when all of them are used or kept.
-  #step(bytes: Bytes): Bytes | undefined {
-    switch (this.#stage) {
-      case "header":
-        return this.#readHeader(this.#hold(bytes));
-      case "body":
-        return this.#readBody(bytes);
-      case "trailer":
-        return this.#readTrailer(this.#hold(bytes));
-      case "ignore":
-        return undefined;
-    }
-  }
-
-  #hold(bytes: Bytes): Bytes {
-    const held = this.#held;
-    this.#held = new Uint8Array(0);
-    return held.length > 0 ? concat([held, bytes], held.length + bytes.length) : bytes;
-  }
-
-  #readHeader(bytes: Bytes): Bytes | undefined {
-    if (!startsLikeMember(bytes)) {
-      if (this.#members === 0) throw new Error("the data is not gzip");
-      this.#stage = "ignore";
-      return undefined;
-    }
-    const length = headerLength(bytes);
-    if (length === undefined) {
-      if (bytes.length > MAX_HEADER_BYTES) {
-        throw new Error(`a gzip header is above the limit of ${MAX_HEADER_BYTES} bytes`);
+  let member: Member | undefined;
+  let members = 0;
+  let isOver = false;
+  try {
+    for await (const window of windows(pieces)) {
+      let at = window.start;
+      while (at < window.stop && !isOver) {
+        if (!member && members > 0 && !startsLikeMember(window.bytes, at)) {
+          isOver = true;
+          break;
+        }
+        member ??= new Member(headerLength(window.bytes, at), members + 1);
+        const end = nextCut(window, at, member);
+        yield* await member.inflate(window.bytes.subarray(at, end));
+        at = end;
+        if (!member.hasTrailer(window.bytes, at)) continue;
+        await member.close();
+        member = undefined;
+        members++;
       }
-      this.#held = bytes.slice();
-      return undefined;
     }
-    this.#stage = "body";
-    this.#inflate = this.#open((output) => this.#take(toBytes(output)));
-    this.#crc = 0;
-    this.#size = 0;
-    return bytes.subarray(length);
-  }
-
-  #readBody(bytes: Bytes): Bytes | undefined {
-    const inflate = this.#inflate;
-    if (!inflate) throw new Error("no gzip member is open");
-    inflate.push(bytes);
-    const { p: unused, s: state } = stateOf(inflate);
-    const atEnd = state.f && !state.l;
-    if (!atEnd) return undefined;
-    this.#stage = "trailer";
-    this.#inflate = undefined;
-    // The last byte of deflate data counts as used when any of its bits is.
-    return toBytes(unused.subarray(state.p ? 1 : 0));
-  }
-
-  #readTrailer(bytes: Bytes): Bytes | undefined {
-    if (bytes.length < TRAILER_BYTES) {
-      this.#held = bytes.slice();
-      return undefined;
-    }
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
-    const crc = view.getUint32(0, true);
-    const size = view.getUint32(4, true);
-    if (crc !== this.#crc) {
-      throw new Error(`the checksum of the content is ${hex(this.#crc)}, expected ${hex(crc)}`);
-    }
-    if (size !== this.#size) {
-      throw new Error(`the content has ${this.#size} bytes (modulo 2^32), expected ${size}`);
-    }
-    this.#members++;
-    this.#stage = "header";
-    return bytes.subarray(TRAILER_BYTES);
-  }
-
-  #take(output: Bytes): void {
-    if (output.length === 0) return;
-    this.#crc = crc32(output, this.#crc);
-    this.#size = (this.#size + output.length) >>> 0;
-    this.#output.push(output);
+    if (member) throw new Error(`gzip member ${members + 1} ends early or has a wrong checksum`);
+    if (members === 0) throw new Error("the data is empty, expected gzip");
+  } finally {
+    await member?.abort();
   }
 }
 
-// One byte that could begin a member counts as one: cut data must not pass for data with something behind it.
-function startsLikeMember(bytes: Bytes): boolean {
-  return bytes[0] === 0x1f && (bytes.length < 2 || bytes[1] === 0x8b);
+/** One gzip member on its way through the runtime's decoder. */
+class Member {
+  readonly #number: number;
+  readonly #writer: WritableStreamDefaultWriter<Bytes>;
+  readonly #drained: Promise<void>;
+  #output: Bytes[] = [];
+  #missing: number;
+  #size = 0;
+  #crc = 0;
+
+  constructor(headerLength: number, number: number) {
+    const decoder: ReadableWritablePair<Bytes, Bytes> = new DecompressionStream("gzip");
+    this.#number = number;
+    this.#missing = headerLength + MIN_DEFLATE_BYTES + TRAILER_BYTES;
+    this.#writer = decoder.writable.getWriter();
+    // A failure of the decoder is reported by the call that writes or closes.
+    this.#writer.closed.catch(() => {});
+    this.#drained = this.#drain(decoder.readable.getReader()).catch(() => {});
+  }
+
+  /** Bytes that the member needs at least before it can be over. */
+  get missing(): number {
+    return this.#missing;
+  }
+
+  /** Length of the content so far, modulo 2^32 as in the trailer. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Inflates the next bytes; a written piece has left the decoder when the writing is done. */
+  async inflate(bytes: Bytes): Promise<Bytes[]> {
+    await this.#check(this.#writer.write(bytes));
+    this.#missing -= bytes.length;
+    const output = this.#output;
+    this.#output = [];
+    for (const piece of output) {
+      this.#crc = crc32(piece, this.#crc);
+      this.#size = (this.#size + piece.length) >>> 0;
+    }
+    return output;
+  }
+
+  /** Whether the bytes before `end`, the last ones inflated, are the trailer for the content so far. */
+  hasTrailer(bytes: Bytes, end: number): boolean {
+    return this.#missing <= 0 && uint32(bytes, end - 4) === this.#size &&
+      uint32(bytes, end - 8) === this.#crc;
+  }
+
+  async close(): Promise<void> {
+    await this.#check(this.#writer.close());
+    await this.#drained;
+    if (this.#output.length > 0) {
+      throw new Error(`gzip member ${this.#number} is longer than it says`);
+    }
+  }
+
+  async abort(): Promise<void> {
+    await this.#writer.abort().catch(() => {});
+  }
+
+  async #drain(reader: ReadableStreamDefaultReader<Bytes>): Promise<void> {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      this.#output.push(value);
+    }
+  }
+
+  async #check(step: Promise<void>): Promise<void> {
+    try {
+      await step;
+    } catch (cause) {
+      throw new Error(`gzip member ${this.#number} is corrupt or followed by something else`, {
+        cause,
+      });
+    }
+  }
 }
 
-// Length of the member header at the start of the bytes; undefined when they end before it does.
-function headerLength(bytes: Bytes): number | undefined {
-  const [, , method, flags = 0] = bytes;
-  if (method !== undefined && method !== 8) throw new Error(`gzip method ${method} is unknown`);
-  if (flags & RESERVED) throw new Error(`reserved gzip flags are set: ${hex(flags)}`);
-  let at: number | undefined = 10;
-  if (flags & EXTRA) at = 12 + ((bytes[10] ?? 0) | (bytes[11] ?? 0) << 8);
-  if (flags & NAME) at = afterZero(bytes, at);
-  if (flags & COMMENT) at = afterZero(bytes, at);
-  if (at === undefined) return undefined;
-  const end = flags & HEADER_CHECKSUM ? at + 2 : at;
-  if (bytes.length < end) return undefined;
-  if (end > at) checkHeader(bytes, at);
+/** A view on the compressed data: `start` to `stop` is to be inflated, the rest is there to be looked at. */
+interface Window {
+  bytes: Bytes;
+  start: number;
+  stop: number;
+  isLast: boolean;
+}
+
+async function* windows(pieces: AsyncIterable<Bytes>): AsyncGenerator<Window> {
+  let held: Bytes[] = [];
+  let size = 0;
+  let start = 0;
+  for await (const piece of pieces) {
+    held.push(piece);
+    size += piece.length;
+    if (size < start + SLICE_BYTES + TAIL_BYTES) continue;
+    const bytes = concat(held, size);
+    const stop = size - TAIL_BYTES;
+    yield { bytes, start, stop, isLast: false };
+    start = Math.min(stop, TRAILER_BYTES);
+    held = [bytes.slice(stop - start)];
+    size = start + TAIL_BYTES;
+  }
+  yield { bytes: concat(held, size), start, stop: size, isLast: true };
+}
+
+// Where the next bytes to inflate end: at the first place where the member may, if there is one within a slice.
+function nextCut({ bytes, stop, isLast }: Window, start: number, member: Member): number {
+  const end = Math.min(start + SLICE_BYTES, stop);
+  for (let at = start + Math.max(1, member.missing); at < end; at++) {
+    const isCandidate = isLast || looksLikeFollower(bytes, at);
+    if (isCandidate && isInReach(uint32(bytes, at - 4) - member.size)) return at;
+  }
   return end;
 }
 
-function afterZero(bytes: Bytes, start: number | undefined): number | undefined {
-  const zero = start === undefined || start > bytes.length ? -1 : bytes.indexOf(0, start);
-  return zero < 0 ? undefined : zero + 1;
+function looksLikeFollower(bytes: Bytes, at: number): boolean {
+  if (bytes[at] === 0x1f) return bytes[at + 1] === 0x8b && bytes[at + 2] === 8;
+  if (bytes[at] !== 0) return false;
+  for (let next = at + 1; next < at + PADDING_BYTES; next++) if (bytes[next] !== 0) return false;
+  return true;
 }
 
-function checkHeader(bytes: Bytes, length: number): void {
-  const actual = crc32(bytes.subarray(0, length)) & 0xffff;
-  const expected = (bytes[length] ?? 0) | (bytes[length + 1] ?? 0) << 8;
-  if (actual === expected) return;
-  throw new Error(`the checksum of a gzip header is ${hex(actual)}, expected ${hex(expected)}`);
+// Whether a slice can inflate to so much.
+function isInReach(growth: number): boolean {
+  return growth >>> 0 <= 1032 * SLICE_BYTES;
 }
 
-function stateOf(inflate: Inflate): InflateState {
-  const { p, s } = inflate as unknown as Partial<InflateState>;
-  if (p instanceof Uint8Array && typeof s === "object") return { p, s };
-  throw new TypeError("Cannot tell where gzip data ends: fflate is not the version expected");
+// One byte that could begin a member counts as one: cut data must not pass for data with something behind it.
+function startsLikeMember(bytes: Bytes, at: number): boolean {
+  return bytes[at] === 0x1f && (at + 1 === bytes.length || bytes[at + 1] === 0x8b);
 }
 
-const hex = (number: number) => `0x${number.toString(16)}`;
+// The zeros in a header, an empty checksum and length as it seems, must not be taken for a trailer.
+function headerLength(bytes: Bytes, start: number): number {
+  if (!startsLikeMember(bytes, start)) throw new Error("the data is not gzip");
+  const flags = bytes[start + 3] ?? 0;
+  let at = start + HEADER_BYTES;
+  if (flags & EXTRA) at += 2 + ((bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8);
+  if (flags & NAME) at = afterZero(bytes, at);
+  if (flags & COMMENT) at = afterZero(bytes, at);
+  if (flags & HEADER_CHECKSUM) at += 2;
+  if (at > bytes.length) {
+    throw new Error(`a gzip header ends early or is above ${TAIL_BYTES} bytes`);
+  }
+  return at - start;
+}
+
+function afterZero(bytes: Bytes, start: number): number {
+  const zero = bytes.indexOf(0, start);
+  return zero < 0 ? Infinity : zero + 1;
+}
+
+function uint32(bytes: Bytes, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true);
+}
