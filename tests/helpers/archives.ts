@@ -293,9 +293,11 @@ export function withPlatform(descriptor: MadeDescriptor, text: string): MadeDesc
   };
 }
 
-/** A tar of entries, as a file. */
+/** A tar of entries, as a file; names that ustar cannot hold, such as those of sha512 blobs, as GNU tar writes them. */
 export function toBlob(entries: readonly TarWriterEntry[]): Blob {
-  return new Blob([writeTar(entries)]);
+  return new Blob([
+    writeTar(entries.map((entry) => entry.path.length > 100 ? { format: "gnu", ...entry } : entry)),
+  ]);
 }
 
 /** Replaces the content of one entry. */

@@ -1,9 +1,13 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { decompress, sniffCompression } from "../../src/compression.ts";
 import { type Digest, digestAlgorithm, digestBytes, parseDigest } from "../../src/digest.ts";
 import { isIndexType, MANIFEST_TYPES } from "../../src/media_types.ts";
+import type { PushOptions } from "../../src/push/options.ts";
+import { pushImage, type PushResult } from "../../src/push/push.ts";
+import { createRegistry } from "../../src/server/mod.ts";
 import expected from "../fixtures/expected.json" with { type: "json" };
-import type { Bytes } from "./archives.ts";
+import { type Bytes, toBlob } from "./archives.ts";
+import type { TarWriterEntry } from "./tar_writer.ts";
 
 /** What a push must leave: this manifest, or one with this config and these layers. */
 export interface Outcome {
@@ -170,8 +174,8 @@ async function readBlob(
 async function inflate(bytes: Bytes): Promise<Bytes> {
   const compression = sniffCompression(bytes);
   if (compression === undefined) return bytes;
-  const pieces = decompress(new Blob([bytes]).stream(), compression);
-  return new Uint8Array(await new Response(pieces as ReadableStream<Bytes>).arrayBuffer());
+  const pieces = decompress(new Blob([bytes]).stream(), compression, "a layer");
+  return new Uint8Array(await new Response(pieces).arrayBuffer());
 }
 
 function get(registry: Registry, path: string): Promise<Response> {
@@ -188,4 +192,53 @@ export function assertClear(error: Error): void {
   assert(!/\p{Cc}/u.test(message), `control characters in ${JSON.stringify(message)}`);
   assert(message.length <= 1000, `a message of ${message.length} characters`);
   assert(!/undefined|\[object|NaN/.test(message), message);
+}
+
+/** What {@linkcode pushTo} did. */
+export interface Pushed {
+  registry: Registry;
+  result: PushResult;
+  /** Messages of the events of type `warning`. */
+  warnings: string[];
+}
+
+/** Pushes an archive to an embedded registry: a new one, unless the options have a `fetch`. */
+export async function pushTo(
+  archive: Blob | readonly TarWriterEntry[],
+  target: string | readonly string[],
+  options: PushOptions = {},
+): Promise<Pushed> {
+  const registry = options.fetch ?? createRegistry();
+  const warnings: string[] = [];
+  const result = await pushImage(archive instanceof Blob ? archive : toBlob(archive), target, {
+    ...options,
+    fetch: registry,
+    onEvent: (event) => void (event.type === "warning" && warnings.push(event.message)),
+  });
+  return { registry, result, warnings };
+}
+
+/**
+ * Pushes an archive that must be refused: the error is clear, and no tag was written.
+ *
+ * @returns The error.
+ */
+export async function pushFails<E extends Error>(
+  archive: Blob | readonly TarWriterEntry[],
+  // deno-lint-ignore no-explicit-any
+  errorClass: abstract new (...args: any[]) => E,
+  message: string,
+  { target = "localhost:5000/app:1", ...options }: PushOptions & { target?: string | string[] } =
+    {},
+): Promise<E> {
+  const registry = options.fetch ?? createRegistry();
+  const before = await allTags(registry);
+  const error = await assertRejects(
+    () => pushTo(archive, target, { ...options, fetch: registry }),
+    errorClass,
+    message,
+  );
+  assertClear(error);
+  assertEquals(await allTags(registry), before);
+  return error;
 }
