@@ -1,5 +1,6 @@
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
+import type { Descriptor } from "../media_types.ts";
 import { formatImageName, isTag, parseImageName } from "../reference.ts";
 import type { BlobSource } from "../source.ts";
 import {
@@ -106,22 +107,33 @@ class ImageList {
   addEntries(entries: readonly IndexEntry[]): void {
     const below = new Set<Digest>();
     const present = new Set<Digest>();
-    for (const { node } of entries) {
+    const indexNames = new Set<string>();
+    for (const { node, descriptor } of entries) {
       if (!node) continue;
+      if (node.kind === "index") namesOf(descriptor).forEach((name) => indexNames.add(keyOf(name)));
       for (const { digest } of walk(node)) {
         present.add(digest);
         if (digest !== node.digest) below.add(digest);
       }
     }
-    for (const entry of entries) this.#addEntry(entry, below, present);
+    for (const entry of entries) {
+      // A name on both an index and an image means the index.
+      const names = namesOf(entry.descriptor)
+        .filter((name) => entry.node?.kind === "index" || !indexNames.has(keyOf(name)));
+      this.#addEntry(entry, names, below, present);
+    }
   }
 
-  #addEntry({ descriptor, node }: IndexEntry, below: Set<Digest>, present: Set<Digest>): void {
+  #addEntry(
+    { descriptor, node }: IndexEntry,
+    names: readonly string[],
+    below: ReadonlySet<Digest>,
+    present: ReadonlySet<Digest>,
+  ): void {
     if (!node) {
       this.notices.push(`index.json names ${descriptor.digest}, which is not in the archive`);
       return;
     }
-    const names = namesOf(descriptor.annotations ?? {});
     if (names.length === 0 && !this.#byKey.has(node.digest)) {
       // What an index or another manifest brings along is no image of its own.
       if (below.has(node.digest)) return;
@@ -159,11 +171,17 @@ class ImageList {
 }
 
 /** The names that an entry of index.json carries: the full one when there is one, else what the user gave. */
-function namesOf(annotations: Record<string, string>): string[] {
+function namesOf({ annotations = {} }: Descriptor): string[] {
   const full = annotations["io.containerd.image.name"];
   const given = annotations["org.opencontainers.image.ref.name"];
   const usable = full !== undefined && parseImageName(full) !== undefined;
   return [usable ? full : given, usable ? undefined : full].filter((name) => name !== undefined);
+}
+
+/** What two spellings of a name have in common. */
+function keyOf(text: string): string {
+  const name = isTag(text) ? undefined : parseImageName(text);
+  return name ? formatImageName(name) : text;
 }
 
 function addName(image: ArchiveImage, text: string): void {
