@@ -8,6 +8,7 @@ import {
   type ImageName,
   isRepository,
   parseImageName,
+  parseReference,
   parseTarget,
   type Place,
   type Reference,
@@ -178,6 +179,7 @@ function planNames(
 ): PlannedImage[] {
   const planned: PlannedImage[] = [];
   const where = `${place.registry}/${place.prefix}`;
+  const scheme = place.scheme ? `${place.scheme}://` : "";
   for (const image of images) {
     const [tag] = image.tags;
     if (tag !== undefined && image.names.length === 0) {
@@ -191,12 +193,8 @@ function planNames(
     if (image.names.length === 0) notices.push(`image ${image.id} has no name and is not pushed`);
     for (const text of image.names) {
       const { repository, tag } = renamed(text, renames);
-      const reference: Reference = {
-        registry: place.registry,
-        repository: place.prefix + repository,
-        tag,
-      };
-      if (place.scheme) reference.scheme = place.scheme;
+      // Parsed again: prefix and name together may be too long.
+      const reference = parseReference(`${scheme}${where}${repository}:${tag}`);
       planned.push({ image, reference });
     }
   }
