@@ -59,6 +59,8 @@ export interface Call {
 
 /** Most bytes read of an error answer. */
 const MAX_ERROR_BYTES = 64 * 1024;
+/** Longest time to read one: its status says most of it. */
+const ERROR_MILLISECONDS = 5_000;
 const MAX_REDIRECTS = 10;
 const USER_AGENT = "tarpush/0.1.0";
 const RETRYABLE_STATUS = new Set([408, 429, 499, 500, 502, 503, 504, 522]);
@@ -105,7 +107,9 @@ export async function waitForRetry(
   const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
   const delay = retryDelay(attempt, http.retry, retryAfter);
   if (delay === undefined) throw error;
-  if (retryAfter !== undefined) http.seen.pausedUntil = Date.now() + retryAfter;
+  if (retryAfter !== undefined) {
+    http.seen.pausedUntil = Math.max(http.seen.pausedUntil, Date.now() + retryAfter);
+  }
   await call.onRetry?.(attempt, delay, error);
   await sleep(delay, call.signal);
 }
@@ -184,11 +188,15 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     signal,
   };
   if (typeof call.body === "function") {
-    init.body = watch(call.body(), clock, (error) => bodyError = error);
+    init.body = watch(call.body(), clock, signal, (error) => bodyError = error);
     init.duplex = "half";
   } else if (call.body) init.body = call.body;
   try {
-    return await http.fetch(new Request(url, init));
+    const response = await unlessAborted(http.fetch(new Request(url, init)), signal);
+    if (bodyError === undefined) return response;
+    // A registry in this process answers although the body broke; over a socket there is no answer.
+    await discard(response);
+    throw bodyError;
   } catch (error) {
     call.signal?.throwIfAborted();
     if (bodyError !== undefined) throw bodyError;
@@ -251,33 +259,57 @@ function startClock(http: Http, call: Call): Clock {
     sent: () => {
       [limit, state] = [response, "no answer"];
       deadline = performance.now() + limit;
+      clearTimeout(timer);
+      timer = setTimeout(check, limit);
     },
     stop: () => clearTimeout(timer),
   };
   return clock;
 }
 
+/** The answer, or the signal's reason as soon as it is aborted: a handler in this process may not heed it. */
+function unlessAborted(answer: Promise<Response>, signal: AbortSignal): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      reject(signal.reason);
+      // What still comes is nobody's.
+      answer.then(discard, () => {});
+    };
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
+    answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
 function watch(
   body: ReadableStream<Bytes>,
   clock: Clock,
+  signal: AbortSignal,
   onError: (error: unknown) => void,
 ): ReadableStream<Bytes> {
   const reader = body.getReader();
   return new ReadableStream<Bytes>({
+    start(controller) {
+      signal.addEventListener("abort", () => {
+        controller.error(signal.reason);
+        // Nobody waits for the source to close; what its closing throws changes nothing.
+        reader.cancel(signal.reason).catch(() => {});
+      }, { once: true });
+    },
     async pull(controller) {
+      clock.moved();
       try {
-        clock.moved();
         const { done, value } = await reader.read();
-        if (done) {
-          clock.sent();
-          return controller.close();
+        if (!done) {
+          clock.moved();
+          return controller.enqueue(value);
         }
-        clock.moved();
-        controller.enqueue(value);
       } catch (error) {
         onError(error);
-        controller.error(error);
+        throw error;
       }
+      clock.sent();
+      controller.close();
     },
     cancel: (reason) => reader.cancel(reason),
   }, { highWaterMark: 0 });
@@ -298,7 +330,7 @@ async function toRegistryError(
   response: Response,
 ): Promise<RegistryError> {
   const { status } = response;
-  const text = await readErrorBody(response);
+  const text = await readErrorBody(response, Math.min(http.timeouts.idle, ERROR_MILLISECONDS));
   const errors = parseErrors(text);
   const said = errors.map(({ code, message }) => [code, message].filter(Boolean).join(": ")).join(
     "; ",
@@ -350,17 +382,24 @@ function statusHint(http: Http, status: number): string | undefined {
   return undefined;
 }
 
-async function readErrorBody(response: Response): Promise<string> {
-  if (!response.body) return "";
+async function readErrorBody({ body }: Response, milliseconds: number): Promise<string> {
+  if (!body) return "";
+  const reader = body.getReader();
+  const stop = () => void reader.cancel().catch(() => {});
+  const timer = setTimeout(stop, milliseconds);
   const decoder = new TextDecoder();
   let text = "";
   try {
-    for await (const piece of response.body) {
-      text += decoder.decode(piece, { stream: true });
-      if (text.length >= MAX_ERROR_BYTES) break;
+    while (text.length < MAX_ERROR_BYTES) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value, { stream: true });
     }
   } catch {
     // The status is what matters; a body that breaks off adds nothing.
+  } finally {
+    clearTimeout(timer);
+    stop();
   }
   return text.slice(0, MAX_ERROR_BYTES).trim();
 }
@@ -420,7 +459,7 @@ async function speaksPlainHttp(http: Http, url: URL): Promise<boolean> {
 }
 
 function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+  return /^(?:127\.[\d.]+|\[::1\]|(?:.+\.)?localhost\.?)$/.test(hostname);
 }
 
 function isPrivateAddress(hostname: string): boolean {
