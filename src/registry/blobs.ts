@@ -432,8 +432,9 @@ async function arrived(
   hooks: UploadHooks,
 ): Promise<boolean> {
   if (hooks.signal?.aborted) return false;
-  const unknown = error instanceof NetworkError ||
-    (error instanceof RegistryError && isLostSession(error));
+  const unknown = error instanceof NetworkError
+    ? error.retryable
+    : error instanceof RegistryError && isLostSession(error);
   if (!unknown) return false;
   try {
     return await headBlob({ ...context, http: withoutRetry(context.http) }, blob.digest, hooks) ===
@@ -448,7 +449,9 @@ function withoutRetry(http: Http): Http {
   return { ...http, retry: { ...http.retry, attempts: 1 } };
 }
 
-function isLostSession({ status, errors }: RegistryError): boolean {
+function isLostSession({ method, status, errors }: RegistryError): boolean {
+  // Before an upload is open there is none to lose: that 404 means the repository, or no registry at all.
+  if (method === "POST") return false;
   return status === 404 || status === 416 ||
     errors.some(({ code }) => code === "BLOB_UPLOAD_UNKNOWN" || code === "BLOB_UPLOAD_INVALID");
 }

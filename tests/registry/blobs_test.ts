@@ -1,0 +1,516 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Digest, digestBytes } from "../../src/digest.ts";
+import { DigestMismatchError, NetworkError, RegistryError } from "../../src/errors.ts";
+import {
+  cancelUpload,
+  commitUpload,
+  headBlob,
+  sendBody,
+  sendWhole,
+  startUpload,
+  type UploadBlob,
+  uploadBlob,
+} from "../../src/registry/blobs.ts";
+import { type Bytes, bytesSource } from "../../src/source.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { encode, encodeJson } from "../helpers/archives.ts";
+import { atRequest, faultLayer, withHeader } from "../helpers/fault_layer.ts";
+import { scriptedFetch, type ScriptStep, sentRequest } from "../helpers/scripted_fetch.ts";
+import { test } from "../helpers/test.ts";
+import { makeRepository } from "./make_http.ts";
+
+const CONTENT = encode("some content");
+const DIGEST = await digestBytes(CONTENT);
+const OTHER = await digestBytes(encode("other content"));
+const HEAD = `HEAD /v2/team/app/blobs/${DIGEST}`;
+const POST = "POST /v2/team/app/blobs/uploads/";
+const PUT = `PUT /u/1?digest=${encodeURIComponent(DIGEST)}`;
+const OPENED = { status: 202, headers: { location: "/u/1" } };
+const STORED = { status: 201, headers: { location: "/b", "docker-content-digest": DIGEST } };
+const LOST = {
+  status: 404,
+  body: encodeJson({ errors: [{ code: "BLOB_UPLOAD_UNKNOWN", message: "unknown upload" }] }),
+};
+const THERE = { headers: { "content-length": `${CONTENT.length}` } };
+const GONE = { status: 404 };
+
+/** Above what is sent from memory, so that it is streamed. */
+const LARGE = new Uint8Array(1_100_000).map((_, at) => at % 251);
+const LARGE_DIGEST = await digestBytes(LARGE);
+
+function blobOf(bytes: Bytes, digest: Digest, piece = 64 * 1024): UploadBlob & { opened: number } {
+  return {
+    digest,
+    size: bytes.length,
+    opened: 0,
+    open() {
+      this.opened++;
+      let at = 0;
+      return new ReadableStream<Bytes>({
+        pull(controller) {
+          if (at >= bytes.length) return controller.close();
+          controller.enqueue(bytes.subarray(at, at += piece));
+        },
+      }, { highWaterMark: 0 });
+    },
+  };
+}
+
+const small = () => blobOf(CONTENT, DIGEST);
+const large = () => blobOf(LARGE, LARGE_DIGEST);
+
+// Looking for a blob
+
+test("headBlob() tells the size, -1 where the registry does not, undefined where there is none", async () => {
+  const script = scriptedFetch([[HEAD, THERE], [HEAD, {}], [HEAD, GONE], [HEAD, { status: 405 }]]);
+  const repository = makeRepository(script.fetch);
+  const sizes = [];
+  for (let times = 0; times < 4; times++) sizes.push(await headBlob(repository, DIGEST));
+  assertEquals(sizes, [CONTENT.length, -1, undefined, undefined]);
+  script.assertDone();
+});
+
+test("headBlob() does not believe a registry that names another digest", async () => {
+  const headers = { "docker-content-digest": OTHER, "content-length": "12" };
+  const script = scriptedFetch([[HEAD, { headers }]]);
+  const error = await assertRejects(
+    () => headBlob(makeRepository(script.fetch), DIGEST),
+    DigestMismatchError,
+  );
+  assertEquals([error.expected, error.actual], [DIGEST, OTHER]);
+});
+
+test("headBlob() shows garbage in place of a digest as what it is", async () => {
+  const headers = { "docker-content-digest": "sha256:" + "x".repeat(300) };
+  const script = scriptedFetch([[HEAD, { headers }]]);
+  const error = await assertRejects(
+    () => headBlob(makeRepository(script.fetch), DIGEST),
+    DigestMismatchError,
+    '"sha256:xxx',
+  );
+  assert(error.message.length < 400);
+});
+
+test("headBlob() follows a redirect and tries again", async () => {
+  const script = scriptedFetch([
+    [HEAD, "drop"],
+    [HEAD, { status: 307, headers: { location: "http://storage.test/b" } }],
+    ["HEAD /b", THERE],
+  ]);
+  assertEquals(await headBlob(makeRepository(script.fetch), DIGEST), CONTENT.length);
+  script.assertDone();
+});
+
+// Uploading
+
+test("uploadBlob() sends a small blob as bytes with their length", async () => {
+  const script = scriptedFetch([[POST, OPENED], [PUT, STORED]]);
+  const sent: number[] = [];
+  await uploadBlob(makeRepository(script.fetch), small(), { onProgress: (n) => void sent.push(n) });
+  script.assertDone();
+  const { body, headers } = sentRequest(script, 1);
+  assertEquals(body, CONTENT);
+  assertEquals(headers.get("content-type"), "application/octet-stream");
+  assertEquals(sentRequest(script, 0).headers.get("content-length"), "0");
+  assertEquals(sent, [CONTENT.length]);
+});
+
+test("uploadBlob() streams a large blob with its length and tells how far it is", async () => {
+  const put = `PUT /u/1?digest=${encodeURIComponent(LARGE_DIGEST)}`;
+  const script = scriptedFetch([[POST, OPENED], [put, { status: 201 }]]);
+  const sent: number[] = [];
+  await uploadBlob(makeRepository(script.fetch), large(), { onProgress: (n) => void sent.push(n) });
+  const { body, headers } = sentRequest(script, 1);
+  assertEquals(await digestBytes(body), LARGE_DIGEST);
+  assertEquals(headers.get("content-length"), `${LARGE.length}`);
+  assertEquals(sent.length, Math.ceil(LARGE.length / 65536));
+  assertEquals([sent[0], sent.at(-1)], [65536, LARGE.length]);
+});
+
+test("uploadBlob() pushes a blob without any byte", async () => {
+  const registry = createRegistry();
+  const digest = await digestBytes(new Uint8Array(0));
+  const repository = makeRepository(registry);
+  await uploadBlob(repository, blobOf(new Uint8Array(0), digest));
+  assertEquals(await headBlob(repository, digest), 0);
+});
+
+for (
+  const [name, location, expected] of [
+    ["a path", "/u/1", "http://registry.test/u/1"],
+    ["a relative path", "1", "http://registry.test/v2/team/app/blobs/uploads/1"],
+    ["an absolute URL", "http://registry.test/u/1", "http://registry.test/u/1"],
+    ["another port", "http://registry.test:81/u/1", "http://registry.test:81/u/1"],
+    ["another host", "//storage.test/u/1", "http://storage.test/u/1"],
+  ] as const
+) {
+  test(`uploadBlob() goes to where ${name} as Location leads`, async () => {
+    const script = scriptedFetch([
+      [POST, { status: 202, headers: { location } }],
+      [/^PUT /, STORED],
+    ]);
+    const headers = { authorization: "Bearer x" };
+    await uploadBlob(makeRepository(script.fetch, { headers }), small());
+    const put = sentRequest(script, 1);
+    const { origin, pathname } = new URL(expected);
+    assertEquals([put.origin, put.path.split("?")[0]], [origin, pathname]);
+    const own = origin === "http://registry.test";
+    assertEquals(put.headers.get("authorization"), own ? "Bearer x" : null);
+  });
+}
+
+test("uploadBlob() leaves the query of a Location as it is and adds the digest", async () => {
+  const location = "/u/1?_state=a%2Fb-_%3D%3D&x=1";
+  const script = scriptedFetch([
+    [POST, { status: 202, headers: { location } }],
+    [/^PUT /, STORED],
+  ]);
+  await uploadBlob(makeRepository(script.fetch), small());
+  const query = new URL(sentRequest(script, 1).path, "http://x").searchParams;
+  assertEquals([...query], [["_state", "a/b-_=="], ["x", "1"], ["digest", DIGEST]]);
+});
+
+test("uploadBlob() fails where an upload has no Location, and does not try again", async () => {
+  const script = scriptedFetch([[POST, { status: 202 }]]);
+  const error = await assertRejects(
+    () => uploadBlob(makeRepository(script.fetch), small()),
+    RegistryError,
+    "answered 202 without a Location",
+  );
+  assertEquals(error.retryable, false);
+  script.assertDone();
+});
+
+test("uploadBlob() does not go where a Location must not lead", async () => {
+  for (const location of ["http://169.254.169.254/latest", "http://10.0.0.1:5000/u", "file:///u"]) {
+    const script = scriptedFetch([[POST, { status: 202, headers: { location } }]]);
+    await assertRejects(
+      () => uploadBlob(makeRepository(script.fetch), small()),
+      NetworkError,
+      "sent a Location that",
+    );
+    script.assertDone();
+  }
+});
+
+test("uploadBlob() starts again after a failure, cancels the old upload and takes progress back", async () => {
+  const registry = createRegistry();
+  const layer = faultLayer(registry, atRequest(2, { kind: "cut-body", after: 200_000 }));
+  const repository = makeRepository(layer.fetch);
+  const sent: number[] = [];
+  const retries: number[] = [];
+  const blob = large();
+  await uploadBlob(repository, blob, {
+    onProgress: (n) => void sent.push(n),
+    onRetry: (attempt) => void retries.push(attempt),
+  });
+  assertEquals(layer.lines(), [
+    "POST team/app/blobs/uploads/",
+    "PUT team/app/blobs/uploads/SESSION",
+    "DELETE team/app/blobs/uploads/SESSION",
+    "HEAD team/app/blobs/DIGEST",
+    "POST team/app/blobs/uploads/",
+    "PUT team/app/blobs/uploads/SESSION",
+  ]);
+  assertEquals([blob.opened, retries], [2, [2]]);
+  const back = sent.indexOf(0);
+  assert(back > 0, "progress goes back to nothing");
+  assertEquals(sent.at(-1), LARGE.length);
+  assertEquals(await headBlob(makeRepository(registry), LARGE_DIGEST), LARGE.length);
+});
+
+for (const after of [0, 1, 65_536, LARGE.length - 1, LARGE.length]) {
+  test(`uploadBlob() survives a connection that breaks after ${after} bytes`, async () => {
+    const registry = createRegistry();
+    const layer = faultLayer(registry, atRequest(2, { kind: "cut-body", after }));
+    await uploadBlob(makeRepository(layer.fetch), large());
+    assertEquals(await headBlob(makeRepository(registry), LARGE_DIGEST), LARGE.length);
+  });
+}
+
+test("uploadBlob() sends nothing twice when only the answer was lost", async () => {
+  const registry = createRegistry();
+  const layer = faultLayer(registry, atRequest(2, { kind: "lose-response" }));
+  const blob = large();
+  await uploadBlob(makeRepository(layer.fetch), blob);
+  assertEquals(blob.opened, 1);
+  assertEquals(layer.lines().at(-1), "HEAD team/app/blobs/DIGEST");
+});
+
+test("uploadBlob() takes the 404 after a request that was sent twice for what it is", async () => {
+  const registry = createRegistry();
+  const layer = faultLayer(registry, atRequest(2, { kind: "double-send" }));
+  const blob = large();
+  await uploadBlob(makeRepository(layer.fetch), blob);
+  assertEquals(blob.opened, 1);
+});
+
+test("uploadBlob() starts again where the registry has lost the upload", async () => {
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [PUT, LOST],
+    ["DELETE /u/1", { status: 204 }],
+    [HEAD, GONE],
+    [POST, OPENED],
+    [PUT, STORED],
+  ]);
+  await uploadBlob(makeRepository(script.fetch), small());
+  script.assertDone();
+});
+
+test("uploadBlob() says so where the registry loses every upload", async () => {
+  const once: ScriptStep[] = [
+    [POST, OPENED],
+    [PUT, LOST],
+    ["DELETE /u/1", { status: 204 }],
+    [HEAD, GONE],
+  ];
+  const script = scriptedFetch([...once, ...once]);
+  const repository = makeRepository(script.fetch, { retry: { attempts: 2, delay: 0 } });
+  const error = await assertRejects(
+    () => uploadBlob(repository, small()),
+    RegistryError,
+    "the registry lost the upload",
+  );
+  assertEquals(error.errors.map(({ code }) => code), ["BLOB_UPLOAD_UNKNOWN"]);
+  script.assertDone();
+});
+
+test("uploadBlob() takes a 404 on the start of an upload as final", async () => {
+  const body = encodeJson({ errors: [{ code: "NAME_UNKNOWN", message: "no such repository" }] });
+  const script = scriptedFetch([[POST, { status: 404, body }]]);
+  const error = await assertRejects(
+    () => uploadBlob(makeRepository(script.fetch), small()),
+    RegistryError,
+    "answered 404 Not Found: NAME_UNKNOWN",
+  );
+  assertEquals([error.status, error.method], [404, "POST"]);
+  script.assertDone();
+});
+
+for (const status of [500, 502, 503, 504, 429, 408]) {
+  test(`uploadBlob() starts again after a ${status} on the body`, async () => {
+    const script = scriptedFetch([
+      [POST, OPENED],
+      [PUT, { status }],
+      ["DELETE /u/1", { status: 500 }],
+      [POST, OPENED],
+      [PUT, STORED],
+    ]);
+    await uploadBlob(makeRepository(script.fetch), small());
+    script.assertDone();
+  });
+}
+
+for (const status of [400, 401, 403, 405, 413]) {
+  test(`uploadBlob() does not try again after a ${status} on the body`, async () => {
+    const script = scriptedFetch([
+      [POST, OPENED],
+      [PUT, { status }],
+      ["DELETE /u/1", { status: 204 }],
+    ]);
+    const error = await assertRejects(
+      () => uploadBlob(makeRepository(script.fetch), small()),
+      RegistryError,
+    );
+    assertEquals(error.status, status);
+    script.assertDone();
+  });
+}
+
+test("uploadBlob() fails where the registry stores another digest, and does not try again", async () => {
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [PUT, { status: 201, headers: { "docker-content-digest": OTHER } }],
+    ["DELETE /u/1", { status: 404 }],
+  ]);
+  const error = await assertRejects(
+    () => uploadBlob(makeRepository(script.fetch), small()),
+    DigestMismatchError,
+  );
+  assertEquals([error.expected, error.actual], [DIGEST, OTHER]);
+  script.assertDone();
+});
+
+test("uploadBlob() passes on what its source throws, and does not try again", async () => {
+  for (const size of [10, 2_000_000]) {
+    const registry = createRegistry();
+    const layer = faultLayer(registry);
+    const broken = new Error("the disk is gone");
+    const blob: UploadBlob = {
+      digest: DIGEST,
+      size,
+      open: () => new ReadableStream({ pull: (controller) => controller.error(broken) }),
+    };
+    const error = await assertRejects(() => uploadBlob(makeRepository(layer.fetch), blob));
+    assertEquals(error, broken);
+    const methods = layer.seen.map(({ method }) => method).filter((method) => method !== "PUT");
+    assertEquals(methods, ["POST", "DELETE"]);
+  }
+});
+
+test("uploadBlob() cancels the upload when its signal is aborted in the middle of the body", async () => {
+  const registry = createRegistry();
+  const layer = faultLayer(registry);
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const error = await assertRejects(() =>
+    uploadBlob(makeRepository(layer.fetch), large(), {
+      signal: controller.signal,
+      onProgress: (sent) => {
+        if (sent > 300_000) controller.abort(reason);
+      },
+    })
+  );
+  assertEquals(error, reason);
+  assertEquals(layer.lines(), [
+    "POST team/app/blobs/uploads/",
+    "PUT team/app/blobs/uploads/SESSION",
+    "DELETE team/app/blobs/uploads/SESSION",
+  ]);
+  assertEquals(await headBlob(makeRepository(registry), LARGE_DIGEST), undefined);
+});
+
+test("uploadBlob() does not wait for a listener less than a body needs", async () => {
+  const order: string[] = [];
+  const fetch = async (request: Request) => {
+    if (request.method === "POST") return new Response(null, OPENED);
+    for await (const _ of request.body ?? []) order.push("read");
+    return new Response(null, STORED);
+  };
+  await uploadBlob(makeRepository(fetch), blobOf(LARGE, DIGEST, 400_000), {
+    onProgress: async () => {
+      await Promise.resolve();
+      order.push("told");
+    },
+  });
+  assertEquals(order.filter((what) => what === "told").length, 3);
+});
+
+// Mounting
+
+const mount = { digest: DIGEST, from: "base/image" };
+const MOUNT = `${POST}?${new URLSearchParams({ mount: DIGEST, from: "base/image" })}`;
+
+test("startUpload() has a blob mounted", async () => {
+  const script = scriptedFetch([[MOUNT, STORED]]);
+  assertEquals(await startUpload(makeRepository(script.fetch), {}, mount), undefined);
+  script.assertDone();
+});
+
+test("startUpload() goes on with an upload where the registry does not mount", async () => {
+  const script = scriptedFetch([[MOUNT, OPENED]]);
+  const session = await startUpload(makeRepository(script.fetch), {}, mount);
+  assertEquals(session?.location.href, "http://registry.test/u/1");
+});
+
+test("startUpload() reports where the registry refuses to mount", async () => {
+  const script = scriptedFetch([[MOUNT, { status: 403 }]]);
+  await assertRejects(
+    () => startUpload(makeRepository(script.fetch), {}, mount),
+    RegistryError,
+    "mount blob",
+  );
+});
+
+test("startUpload() does not believe a registry that mounted another blob", async () => {
+  const headers = { "docker-content-digest": OTHER };
+  const script = scriptedFetch([[MOUNT, { status: 201, headers }]]);
+  await assertRejects(
+    () => startUpload(makeRepository(script.fetch), {}, mount),
+    DigestMismatchError,
+  );
+});
+
+test("startUpload() takes 201 without a mount for no answer", async () => {
+  const script = scriptedFetch([[POST, { status: 201, headers: { location: "/u/1" } }]]);
+  await assertRejects(() => startUpload(makeRepository(script.fetch)), RegistryError, "201");
+});
+
+// Uploads whose digest comes later
+
+test("sendBody() and commitUpload() push a blob whose digest is known at the end", async () => {
+  const registry = createRegistry();
+  const layer = faultLayer(registry);
+  const repository = makeRepository(layer.fetch);
+  const session = await startUpload(repository);
+  assert(session);
+  const body = bytesSource(LARGE).slice(0, LARGE.length).stream() as ReadableStream<Bytes>;
+  await sendBody(repository, session, body);
+  await commitUpload(repository, session, { digest: LARGE_DIGEST, size: LARGE.length });
+  assertEquals(layer.seen.map(({ method }) => method), ["POST", "PATCH", "PUT"]);
+  assertEquals(await headBlob(repository, LARGE_DIGEST), LARGE.length);
+});
+
+test("sendBody() goes on with the newest Location, and with the last one where none comes", async () => {
+  for (const [answer, next] of [[{ location: "/u/2?s=2" }, "/u/2?s=2"], [{}, "/u/1"]] as const) {
+    const script = scriptedFetch([["PATCH /u/1", { status: 202, headers: answer }]]);
+    const session = { location: new URL("http://registry.test/u/1") };
+    await sendBody(makeRepository(script.fetch), session, CONTENT);
+    assertEquals(session.location.pathname + session.location.search, next);
+  }
+});
+
+for (const status of [200, 201, 202, 204]) {
+  test(`sendBody() takes ${status} for success`, async () => {
+    const script = scriptedFetch([["PATCH /u/1", { status }]]);
+    const session = { location: new URL("http://registry.test/u/1") };
+    await sendBody(makeRepository(script.fetch), session, CONTENT);
+    script.assertDone();
+  });
+}
+
+test("sendWhole() closes the upload with its body", async () => {
+  const script = scriptedFetch([[PUT, STORED]]);
+  const session = { location: new URL("http://registry.test/u/1") };
+  const body = bytesSource(CONTENT).slice(0, CONTENT.length).stream() as ReadableStream<Bytes>;
+  await sendWhole(makeRepository(script.fetch), session, {
+    digest: DIGEST,
+    size: CONTENT.length,
+    body,
+  });
+  assertEquals(sentRequest(script, 0).body, CONTENT);
+});
+
+test("commitUpload() asks for the blob where the answer is lost", async () => {
+  const script = scriptedFetch([[PUT, "drop"], [HEAD, THERE]]);
+  const session = { location: new URL("http://registry.test/u/1") };
+  const blob = { digest: DIGEST, size: CONTENT.length };
+  await commitUpload(makeRepository(script.fetch), session, blob);
+  script.assertDone();
+});
+
+test("commitUpload() tries again, and does not where the digest is wrong", async () => {
+  const session = { location: new URL("http://registry.test/u/1") };
+  const blob = { digest: DIGEST, size: CONTENT.length };
+  const again = scriptedFetch([[PUT, { status: 503 }], [PUT, STORED]]);
+  await commitUpload(makeRepository(again.fetch), session, blob);
+  again.assertDone();
+  const body = encodeJson({ errors: [{ code: "DIGEST_INVALID", message: "no" }] });
+  const wrong = scriptedFetch([[PUT, { status: 400, body }]]);
+  await assertRejects(
+    () => commitUpload(makeRepository(wrong.fetch), session, blob),
+    RegistryError,
+    "DIGEST_INVALID",
+  );
+  wrong.assertDone();
+});
+
+test("cancelUpload() does not mind what the registry says to it", async () => {
+  const session = { location: new URL("http://registry.test/u/1") };
+  for (const reply of ["drop", { status: 204 }, { status: 404 }, { status: 500 }] as const) {
+    const script = scriptedFetch([["DELETE /u/1", reply]]);
+    await cancelUpload(makeRepository(script.fetch), session);
+    script.assertDone();
+  }
+});
+
+test("uploadBlob() trusts a registry that sends no digest header", async () => {
+  const layer = faultLayer(createRegistry(), () => ({
+    kind: "change-response",
+    change: (response) => withHeader(response, "docker-content-digest", undefined),
+  }));
+  const repository = makeRepository(layer.fetch);
+  await uploadBlob(repository, small());
+  assertEquals(await headBlob(repository, DIGEST), CONTENT.length);
+});

@@ -1,0 +1,89 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { digestBytes } from "../../src/digest.ts";
+import { DigestMismatchError, RegistryError } from "../../src/errors.ts";
+import { MANIFEST_TYPES, OCI_MANIFEST } from "../../src/media_types.ts";
+import { headManifest, putManifest } from "../../src/registry/manifests.ts";
+import { encode, encodeJson } from "../helpers/archives.ts";
+import { scriptedFetch, sentRequest } from "../helpers/scripted_fetch.ts";
+import { test } from "../helpers/test.ts";
+import { makeRepository } from "./make_http.ts";
+
+const BYTES = encode('{ "schemaVersion": 2 }\n');
+const DIGEST = await digestBytes(BYTES);
+const MANIFEST = { digest: DIGEST, mediaType: OCI_MANIFEST, bytes: BYTES };
+const PUT = "PUT /v2/team/app/manifests/1.0";
+const HEAD = "HEAD /v2/team/app/manifests/1.0";
+
+test("headManifest() asks for every type that there is", async () => {
+  const script = scriptedFetch([[HEAD, {}], [HEAD, { status: 404 }]]);
+  const repository = makeRepository(script.fetch);
+  assertEquals(await headManifest(repository, "1.0"), true);
+  assertEquals(await headManifest(repository, "1.0"), false);
+  assertEquals(sentRequest(script, 0).headers.get("accept"), MANIFEST_TYPES.join(", "));
+});
+
+test("headManifest() does not take a refusal for an absent manifest", async () => {
+  const script = scriptedFetch([[HEAD, { status: 401 }]]);
+  await assertRejects(
+    () => headManifest(makeRepository(script.fetch), "1.0"),
+    RegistryError,
+    "401",
+  );
+});
+
+test("putManifest() sends the exact bytes under their type", async () => {
+  const headers = { "docker-content-digest": DIGEST, "oci-subject": "sha256:x" };
+  const script = scriptedFetch([[PUT, { status: 201, headers }]]);
+  const answer = await putManifest(makeRepository(script.fetch), "1.0", MANIFEST);
+  const { body, headers: sent } = sentRequest(script, 0);
+  assertEquals([body, sent.get("content-type")], [BYTES, OCI_MANIFEST]);
+  assertEquals(answer.get("oci-subject"), "sha256:x");
+});
+
+test("putManifest() tries again, as often as it takes", async () => {
+  const script = scriptedFetch([
+    [PUT, { status: 429, headers: { "retry-after": "0" } }],
+    [PUT, "drop"],
+    [PUT, { status: 500 }],
+    [PUT, { status: 201 }],
+  ]);
+  await putManifest(makeRepository(script.fetch), "1.0", MANIFEST);
+  script.assertDone();
+});
+
+test("putManifest() fails where the registry stored another digest", async () => {
+  const other = await digestBytes(encode("other"));
+  const headers = { "docker-content-digest": other };
+  const script = scriptedFetch([[PUT, { status: 201, headers }]]);
+  const error = await assertRejects(
+    () => putManifest(makeRepository(script.fetch), "1.0", MANIFEST),
+    DigestMismatchError,
+  );
+  assertEquals([error.expected, error.actual], [DIGEST, other]);
+  script.assertDone();
+});
+
+for (
+  const [status, code] of [
+    [400, "MANIFEST_INVALID"],
+    [400, "MANIFEST_BLOB_UNKNOWN"],
+    [
+      413,
+      "SIZE_INVALID",
+    ],
+    [415, "UNSUPPORTED"],
+    [403, "DENIED"],
+  ] as const
+) {
+  test(`putManifest() reports ${status} ${code} without another attempt`, async () => {
+    const body = encodeJson({ errors: [{ code, message: "no", detail: DIGEST }] });
+    const script = scriptedFetch([[PUT, { status, body }]]);
+    const error = await assertRejects(
+      () => putManifest(makeRepository(script.fetch), "1.0", MANIFEST),
+      RegistryError,
+      `${code}: no`,
+    );
+    assertEquals([error.status, error.errors[0]?.detail], [status, DIGEST]);
+    script.assertDone();
+  });
+}
