@@ -76,7 +76,10 @@ export async function narrow(
     );
   });
   if (node.kind !== "index") return { node, notices: [] };
-  const entries = chosen.map(({ entry }) => entry).filter((entry) => entry !== undefined);
+  // Two platforms may mean one child, as linux/arm64 and linux/arm64/v8 do.
+  const entries = [...new Set(chosen.map(({ entry }) => entry))].filter((entry) =>
+    entry !== undefined
+  );
   const [only, ...others] = entries;
   if (only && others.length === 0) return { node: presentNode(only, platforms), notices: [] };
   const smaller = await rebuildIndex(node, entries);
@@ -130,19 +133,18 @@ export async function fallBack(
     node !== undefined && absentFrom(node).every(({ digest }) => !missing.has(digest));
   const there = offered.filter(isComplete);
   const away = offered.filter((offer) => !isComplete(offer));
+  // Where every image is complete, it is an attestation or the like that is nowhere.
+  const lacks = away.length > 0 ? listPlatforms(away) : [...missing].join(", ");
   const named = there.filter(({ entry }) => image.named.some((named) => named === entry.node));
   const [only, ...others] = node === image.node && named.length === 1 ? named : there;
   if (only?.entry.node && others.length === 0 && node === image.node) {
-    const notice =
-      `the index of ${name} lacks ${listPlatforms(away)} in the archive and the registry: only ` +
+    const notice = `the index of ${name} lacks ${lacks} in the archive and the registry: only ` +
       `${listPlatforms([only])} is pushed`;
     return { node: only.entry.node, notices: [notice] };
   }
   const has = there.length > 0 ? `has ${listPlatforms(there)} and lacks` : "lacks";
   throw new PushError(
-    `Cannot push ${name}: its index ${has} ${
-      listPlatforms(away)
-    }, which the registry has not either`,
+    `Cannot push ${name}: its index ${has} ${lacks}, which the registry has not either`,
     {
       step: "plan",
       origin: "archive",

@@ -1,0 +1,409 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { PushError } from "../../src/errors.ts";
+import { parsePlatforms } from "../../src/push/content.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import {
+  dockerSave,
+  type MadeDescriptor,
+  type MadeImage,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  withPlatform,
+} from "../helpers/archives.ts";
+import {
+  allTags,
+  hasManifest,
+  pushFails,
+  pushTo,
+  readBack,
+  type Registry,
+} from "../helpers/expected.ts";
+import { test } from "../helpers/test.ts";
+
+const TARGET = "localhost:5000/app:1";
+
+/** An index of platforms with an attestation for each, as buildx makes it. */
+async function multiPlatform(...platforms: string[]) {
+  const layout = new OciLayout();
+  const images: MadeImage[] = [];
+  const children: MadeDescriptor[] = [];
+  const attestations: MadeDescriptor[] = [];
+  for (const platform of platforms) {
+    const image = await makeImage([await makeLayer("base", "gzip"), `for ${platform}`], {
+      platform,
+    });
+    const child = withPlatform(await layout.image(image), platform);
+    images.push(image);
+    children.push(child);
+    attestations.push(await layout.attestation(child));
+  }
+  const members = { annotations: { made: "by buildx" } };
+  const index = await layout.indexOf([...children, ...attestations], members);
+  layout.add(index, { ref: "1", name: "docker.io/team/app:1" });
+  return { layout, images, children, attestations, index };
+}
+
+/** A handler that records every PUT of a manifest: the path's last part, and the body. */
+function recording(registry: Registry) {
+  const puts: [string, string][] = [];
+  const fetch = async (request: Request) => {
+    const { pathname } = new URL(request.url);
+    if (request.method === "PUT" && pathname.includes("/manifests/")) {
+      puts.push([pathname.slice(pathname.lastIndexOf("/") + 1), await request.clone().text()]);
+    }
+    return await registry(request);
+  };
+  return { fetch, puts };
+}
+
+const removeAll = (layout: OciLayout, image: MadeImage, ...descriptors: MadeDescriptor[]) => {
+  for (const descriptor of descriptors) layout.remove(descriptor);
+  // The base layer is shared.
+  for (const { digest } of image.layers.slice(1)) layout.remove({ digest });
+  layout.remove({ digest: image.configDigest });
+};
+
+test("parsePlatforms() takes os/architecture and os/architecture/variant", () => {
+  assertEquals(parsePlatforms(["linux/amd64", "linux/arm/v7"]), [
+    { os: "linux", architecture: "amd64" },
+    { os: "linux", architecture: "arm", variant: "v7" },
+  ]);
+  for (const text of ["", "linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x"]) {
+    assertThrows(() => parsePlatforms([text]), TypeError, "expected OS/ARCHITECTURE[/VARIANT]");
+  }
+});
+
+test("an index is pushed with all its children, attestations included, byte for byte", async () => {
+  const { layout, index, children, attestations } = await multiPlatform(
+    "linux/amd64",
+    "linux/arm64",
+  );
+  const { registry, warnings } = await pushTo(layout.entries(), TARGET);
+  const read = await readBack(registry, "app", "1");
+  assertEquals(read.digest, index.digest);
+  assertEquals(
+    read.children.map(({ digest }) => digest),
+    [...children, ...attestations].map(({ digest }) => digest),
+  );
+  assertEquals(warnings, []);
+});
+
+test("children go before their index, and the tag last", async () => {
+  const { layout, children, attestations } = await multiPlatform("linux/amd64", "linux/arm64");
+  const { fetch, puts } = recording(createRegistry());
+  await pushTo(layout.entries(), TARGET, { fetch });
+  const references = puts.map(([reference]) => reference);
+  assertEquals(references.at(-1), "1");
+  assertEquals(
+    references.slice(0, -1).sort(),
+    [...children, ...attestations].map(({ digest }) => digest as string).sort(),
+  );
+});
+
+// --platform
+
+test("one platform pushes that child itself, byte for byte", async () => {
+  const { layout, children } = await multiPlatform("linux/amd64", "linux/arm64", "linux/arm/v7");
+  const texts = ["linux/amd64", "linux/arm64", "linux/arm/v7"];
+  for (const [at, platform] of texts.entries()) {
+    const { registry, result, warnings } = await pushTo(layout.entries(), TARGET, {
+      platforms: [platform],
+    });
+    const read = await readBack(registry, "app", "1");
+    assertEquals([read.digest, warnings], [children[at]?.digest ?? read.digest, []]);
+    assertEquals(result.images[0]?.blobs.length, 3);
+  }
+});
+
+test("several platforms push a new index of the chosen children and their attestations", async () => {
+  const made = await multiPlatform("linux/amd64", "linux/arm64", "linux/arm/v7");
+  const { layout, children, attestations, index } = made;
+  const { registry, warnings } = await pushTo(layout.entries(), TARGET, {
+    platforms: ["linux/arm/v7", "linux/amd64"],
+  });
+  const read = await readBack(registry, "app", "1");
+  assert(read.digest !== index.digest);
+  assertEquals(
+    read.children.map(({ digest }) => digest).sort(),
+    [children[0], children[2], attestations[0], attestations[2]].map((d) => d?.digest ?? "")
+      .sort() as typeof read.digest[],
+  );
+  // What the index said of them, and of itself, is kept.
+  assertEquals(read.json.annotations, { made: "by buildx" });
+  assertEquals(
+    read.json.manifests.map(({ platform }: MadeDescriptor) => platform?.variant).filter(Boolean),
+    ["v7"],
+  );
+  assertEquals(warnings.length, 1);
+  assertStringIncludes(warnings[0] ?? "", read.digest);
+  assertStringIncludes(warnings[0] ?? "", "new index");
+});
+
+test("a platform asked for twice, or in two spellings, is one platform", async () => {
+  const { layout, children } = await multiPlatform("linux/amd64", "linux/arm64");
+  for (const platforms of [["linux/arm64", "linux/arm64"], ["linux/arm64", "linux/arm64/v8"]]) {
+    const { registry } = await pushTo(layout.entries(), TARGET, { platforms });
+    assertEquals((await readBack(registry, "app", "1")).digest, children[1]?.digest);
+  }
+});
+
+test("a platform that is not there is an error with those that are", async () => {
+  const { layout } = await multiPlatform("linux/amd64", "linux/arm64");
+  for (const platform of ["linux/s390x", "windows/amd64", "linux/arm64/v9", "unknown/unknown"]) {
+    const options = { platforms: [platform] };
+    await pushFails(layout.entries(), PushError, "linux/amd64, linux/arm64", options);
+  }
+});
+
+test("a platform is found by the config where the index does not tell", async () => {
+  const layout = new OciLayout();
+  const images = [await makeImage(["a"]), await makeImage(["b"], { platform: "linux/arm64" })];
+  const children = await Promise.all(images.map((image) => layout.image(image)));
+  layout.add(await layout.indexOf(children));
+  const { registry } = await pushTo(layout.entries(), TARGET, { platforms: ["linux/arm64"] });
+  assertEquals((await readBack(registry, "app", "1")).digest, children[1]?.digest);
+});
+
+test("a platform is found in an index below the index", async () => {
+  const layout = new OciLayout();
+  const child = withPlatform(await layout.image(await makeImage(["a"])), "linux/riscv64");
+  layout.add(await layout.indexOf([await layout.indexOf([child])]));
+  const { registry } = await pushTo(layout.entries(), TARGET, { platforms: ["linux/riscv64"] });
+  assertEquals((await readBack(registry, "app", "1")).digest, child.digest);
+});
+
+test("an image without an index is pushed when it has the platform, else refused", async () => {
+  const image = await makeImage(["a"], { platform: "linux/arm64/v8" });
+  const layout = new OciLayout();
+  layout.add(await layout.image(image));
+  for (const entries of [dockerSave([{ image }]), layout.entries()]) {
+    const { registry } = await pushTo(entries, TARGET, { platforms: ["linux/arm64"] });
+    assertEquals((await readBack(registry, "app", "1")).config?.digest, image.configDigest);
+    await pushFails(entries, PushError, "linux/arm64/v8", { platforms: ["linux/amd64"] });
+  }
+});
+
+test("a platform text that is none is wrong usage", async () => {
+  const { layout } = await multiPlatform("linux/amd64");
+  await pushFails(layout.entries(), TypeError, "linux", { platforms: ["linux"] });
+});
+
+// Sparse indexes
+
+test("sparse index: the one image that manifest.json names and the archive has is pushed, with a notice", async () => {
+  const { layout, images, children, attestations, index } = await multiPlatform(
+    "linux/amd64",
+    "linux/arm64",
+    "linux/arm/v7",
+  );
+  for (const at of [0, 2]) {
+    const [image, child, attestation] = [images[at], children[at], attestations[at]];
+    assert(image && child && attestation);
+    removeAll(layout, image, child, attestation);
+  }
+  const [, image] = images;
+  assert(image);
+  const { fetch, puts } = recording(createRegistry());
+  const docker = [{ image, repoTags: ["team/app:1"] }];
+  const { registry, warnings } = await pushTo(layout.entries(docker), TARGET, { fetch });
+  const read = await readBack(registry, "app", "1");
+  assertEquals(read.digest, children[1]?.digest);
+  assertEquals(warnings.length, 1);
+  assertStringIncludes(warnings[0] ?? "", "lacks linux/amd64, linux/arm/v7");
+  assertStringIncludes(warnings[0] ?? "", "only linux/arm64 is pushed");
+  assertEquals(puts.map(([reference]) => reference), ["1"]);
+  assertEquals(await hasManifest(registry, "app", index.digest), false);
+});
+
+test("sparse index: the one complete image is pushed where nothing else names one", async () => {
+  const { layout, images, children, attestations } = await multiPlatform(
+    "linux/amd64",
+    "linux/arm64",
+  );
+  const [image] = images;
+  assert(image && children[0] && attestations[0]);
+  removeAll(layout, image, children[0], attestations[0]);
+  const { registry, warnings } = await pushTo(layout.entries(), TARGET);
+  assertEquals((await readBack(registry, "app", "1")).digest, children[1]?.digest);
+  assertStringIncludes(warnings[0] ?? "", "linux/amd64");
+});
+
+test("sparse index: a child whose manifest is there but not its layers counts as absent", async () => {
+  const { layout, images, children } = await multiPlatform("linux/amd64", "linux/arm64");
+  const [, second] = images[0]?.layers ?? [];
+  assert(second);
+  layout.remove(second);
+  const { registry, warnings } = await pushTo(layout.entries(), TARGET);
+  assertEquals((await readBack(registry, "app", "1")).digest, children[1]?.digest);
+  assertStringIncludes(warnings[0] ?? "", "lacks linux/amd64");
+});
+
+test("sparse index: several complete images need a choice; the error lists what is there and what is not", async () => {
+  const { layout, images, children, attestations } = await multiPlatform(
+    "linux/amd64",
+    "linux/arm64",
+    "linux/s390x",
+  );
+  const [image] = images;
+  assert(image && children[0] && attestations[0]);
+  removeAll(layout, image, children[0], attestations[0]);
+  const { fetch, puts } = recording(createRegistry());
+  const error = await pushFails(layout.entries(), PushError, "has linux/arm64, linux/s390x", {
+    fetch,
+  });
+  assertStringIncludes(error.message, "lacks linux/amd64");
+  assertStringIncludes(`${error.hint}`, "--platform linux/arm64 --platform linux/s390x");
+  assertEquals(puts, []);
+  const one = await pushTo(layout.entries(), TARGET, { platforms: ["linux/s390x"] });
+  assertEquals((await readBack(one.registry, "app", "1")).digest, children[2]?.digest);
+  const two = await pushTo(layout.entries(), TARGET, { platforms: ["linux/arm64", "linux/s390x"] });
+  assertEquals((await readBack(two.registry, "app", "1")).children.length, 4);
+  const absent = { platforms: ["linux/arm64", "linux/amd64"] };
+  await pushFails(layout.entries(), PushError, "linux/amd64", absent);
+  await pushFails(layout.entries(), PushError, "linux/amd64", { platforms: ["linux/amd64"] });
+});
+
+test("sparse index: none of several images that manifest.json names is preferred", async () => {
+  const { layout, images, children, attestations } = await multiPlatform(
+    "linux/amd64",
+    "linux/arm64",
+    "linux/s390x",
+  );
+  const [first, ...rest] = images;
+  assert(first && children[0] && attestations[0]);
+  removeAll(layout, first, children[0], attestations[0]);
+  const docker = rest.map((image) => ({ image, repoTags: ["team/app:1"] }));
+  await pushFails(layout.entries(docker), PushError, "has linux/arm64, linux/s390x");
+  // One of two named: manifest.json decides.
+  const { registry } = await pushTo(layout.entries(docker.slice(1)), TARGET);
+  assertEquals((await readBack(registry, "app", "1")).digest, children[2]?.digest);
+});
+
+test("sparse index: no complete image at all", async () => {
+  const { layout, images, children, attestations } = await multiPlatform(
+    "linux/amd64",
+    "linux/arm64",
+  );
+  for (const [at, image] of images.entries()) {
+    const [child, attestation] = [children[at], attestations[at]];
+    assert(child && attestation);
+    for (const { digest } of [...image.layers.slice(1), { digest: image.configDigest }]) {
+      layout.remove({ digest });
+    }
+    layout.remove(child);
+    layout.remove(attestation);
+  }
+  const error = await pushFails(layout.entries(), PushError, "lacks linux/amd64, linux/arm64");
+  assertEquals(error.hint, undefined);
+});
+
+test("sparse index: an attestation that is nowhere is told, and the platforms can be pushed", async () => {
+  const { layout, attestations, children } = await multiPlatform("linux/amd64", "linux/arm64");
+  const [attestation] = attestations;
+  assert(attestation);
+  layout.remove(attestation);
+  const error = await pushFails(layout.entries(), PushError, attestation.digest);
+  assertStringIncludes(`${error.hint}`, "--platform linux/amd64 --platform linux/arm64");
+  const { registry } = await pushTo(layout.entries(), TARGET, {
+    platforms: ["linux/amd64", "linux/arm64"],
+  });
+  assertEquals((await readBack(registry, "app", "1")).children.length, 3);
+  const one = await pushTo(layout.entries(), TARGET, { platforms: ["linux/amd64"] });
+  assertEquals((await readBack(one.registry, "app", "1")).digest, children[0]?.digest);
+});
+
+test("an index whose children the registry has is pushed whole, wherever its archive lacks them", async () => {
+  const { layout, images, children, attestations, index } = await multiPlatform(
+    "linux/amd64",
+    "linux/arm64",
+  );
+  const registry = createRegistry();
+  const whole = layout.entries();
+  await pushTo(whole, "localhost:5000/app:amd64", { fetch: registry, platforms: ["linux/amd64"] });
+  const [image] = images;
+  assert(image && children[0] && attestations[0]);
+  removeAll(layout, image, children[0]);
+  const { warnings } = await pushTo(layout.entries(), TARGET, { fetch: registry });
+  assertEquals((await readBack(registry, "app", "1")).digest, index.digest);
+  assertEquals(warnings, []);
+  // Another repository of the registry does not count.
+  const other = await pushTo(layout.entries(), "localhost:5000/other:1", { fetch: registry });
+  assertEquals((await readBack(registry, "other", "1")).digest, children[1]?.digest);
+  assertEquals(other.warnings.length, 1);
+});
+
+test("layers that the registry has may be absent from the archive", async () => {
+  const layout = new OciLayout();
+  const image = await makeImage(["one", "two"]);
+  const descriptor = await layout.image(image);
+  layout.add(descriptor);
+  const registry = createRegistry();
+  await pushTo(layout.entries(), "localhost:5000/app:whole", { fetch: registry });
+  const [layer] = image.layers;
+  assert(layer);
+  layout.remove(layer);
+  const { result } = await pushTo(layout.entries(), TARGET, { fetch: registry });
+  assertEquals((await readBack(registry, "app", "1")).digest, descriptor.digest);
+  assertEquals(result.images[0]?.blobs.map(({ status }) => status), ["exists", "exists", "exists"]);
+  const options = { fetch: registry, mountFrom: ["app"] };
+  const mounted = await pushTo(layout.entries(), "localhost:5000/other:1", options);
+  assertEquals((await readBack(registry, "other", "1")).digest, descriptor.digest);
+  assert(mounted.result.images[0]?.blobs.every(({ status }) => status === "mounted"));
+});
+
+test("layers and configs that are nowhere are named", async () => {
+  const layout = new OciLayout();
+  const image = await makeImage(["one", "two"]);
+  layout.add(await layout.image(image));
+  const [, layer] = image.layers;
+  assert(layer);
+  layout.remove(layer);
+  await pushFails(layout.entries(), PushError, `layer 2 ${layer.digest}`);
+  await layout.blob(layer.bytes, "");
+  layout.remove({ digest: image.configDigest });
+  await pushFails(layout.entries(), PushError, `config ${image.configDigest}`);
+});
+
+test("a manifest that index.json names and the archive lacks is told, the rest is pushed", async () => {
+  const layout = new OciLayout();
+  const [gone, there] = [
+    await layout.image(await makeImage(["gone"])),
+    await layout.image(await makeImage(["there"])),
+  ];
+  layout.add(gone, { ref: "gone" });
+  layout.add(there, { ref: "there" });
+  layout.remove(gone);
+  const { registry, warnings } = await pushTo(layout.entries(), "localhost:5000/app", {
+    allTags: true,
+  });
+  assertEquals(await allTags(registry), ["app:there"]);
+  assertStringIncludes(warnings[0] ?? "", gone.digest);
+});
+
+test("after a failure the error tells which images stand", async () => {
+  const [one, two] = [await makeImage(["one"]), await makeImage(["two"])];
+  const entries = dockerSave([
+    { image: one, repoTags: ["one:1"] },
+    { image: two, repoTags: ["two:1"] },
+  ]).map((entry) =>
+    entry.body === two.layers[0]?.bytes ? { ...entry, body: makeDifferent(entry.body) } : entry
+  );
+  const registry = createRegistry();
+  const error = await assertRejects(() => pushTo(entries, "localhost:5000", { fetch: registry }));
+  const pushed = (error as { pushed?: { reference: string }[] }).pushed;
+  assertEquals(pushed?.map(({ reference }) => reference), ["localhost:5000/one:1"]);
+  assertEquals(await allTags(registry), ["one:1"]);
+});
+
+function makeDifferent(body: unknown): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(body as Uint8Array);
+  copy[0] = (copy[0] ?? 0) ^ 1;
+  return copy;
+}
