@@ -1,3 +1,4 @@
+import { quoteName } from "../quote_name.ts";
 import type { TarError } from "../errors.ts";
 import { type Overrides, parseLongName, parsePax } from "./extensions.ts";
 import {
@@ -6,7 +7,6 @@ import {
   notTarError,
   paddedSize,
   parseHeader,
-  quoteName,
   tarError,
   type TarHeader,
 } from "./header.ts";

@@ -1,5 +1,6 @@
 import type { TarError } from "../errors.ts";
-import { parseText, quoteName, tarError } from "./header.ts";
+import { quoteName } from "../quote_name.ts";
+import { parseText, tarError } from "./header.ts";
 
 /** Longest name or link target: far above any file system's limit (4096), far below what would hurt. */
 export const MAX_NAME_BYTES = 64 * 1024;

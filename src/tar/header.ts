@@ -1,4 +1,5 @@
 import { TarError } from "../errors.ts";
+import { quoteName } from "../quote_name.ts";
 
 /** Size of a tar block, in bytes: headers are one, bodies are padded to a whole number of them. */
 export const BLOCK_BYTES = 512;
@@ -117,20 +118,6 @@ export function notTarError(state: string, hint?: string): TarError {
   });
 }
 
-/**
- * A name from a tar as it may be shown: quoted, with everything escaped that a terminal could act upon, and cut where
- * it is longer than anybody would read.
- */
-export function quoteName(name: string): string {
-  const shown = name.length > MAX_SHOWN_CHARACTERS
-    ? `${name.slice(0, MAX_SHOWN_CHARACTERS)}...`
-    : name;
-  return JSON.stringify(shown).replace(
-    UNSAFE_CHARACTERS,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
 /** Decodes a text that ends at its first NUL. Bytes that are not UTF-8 become U+FFFD. */
 export function parseText(bytes: Uint8Array, start: number, length: number): string {
   const limit = start + length;
@@ -147,13 +134,6 @@ export function parseText(bytes: Uint8Array, start: number, length: number): str
 }
 
 const SHORT_BYTES = 12;
-
-// Long enough for a path with two digests in it.
-const MAX_SHOWN_CHARACTERS = 256;
-
-// DEL and C1 controls, then what changes the direction of text or cannot be seen.
-const UNSAFE_CHARACTERS =
-  /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 

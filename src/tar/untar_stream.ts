@@ -1,6 +1,7 @@
 import { type Bytes, toBytes } from "../source.ts";
 import { EntryParser, hasBody, type ParsedEntry } from "./entry_parser.ts";
-import { BLOCK_BYTES, quoteName, type TarHeader } from "./header.ts";
+import { quoteName } from "../quote_name.ts";
+import { BLOCK_BYTES, type TarHeader } from "./header.ts";
 
 /** One entry of a tar that is read as a stream. */
 export interface TarEntry {

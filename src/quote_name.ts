@@ -1,0 +1,20 @@
+// Long enough for a path with two digests in it.
+const MAX_SHOWN_CHARACTERS = 256;
+
+// DEL and C1 controls, then what changes the direction of text or cannot be seen.
+const UNSAFE_CHARACTERS =
+  /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+/**
+ * A name from a tar or a document as it may be shown: quoted, with everything escaped that a terminal could act upon,
+ * and cut where it is longer than anybody would read.
+ */
+export function quoteName(name: string): string {
+  const shown = name.length > MAX_SHOWN_CHARACTERS
+    ? `${name.slice(0, MAX_SHOWN_CHARACTERS)}...`
+    : name;
+  return JSON.stringify(shown).replace(
+    UNSAFE_CHARACTERS,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

@@ -1,0 +1,11 @@
+import { assertEquals } from "@std/assert";
+import { quoteName } from "../src/quote_name.ts";
+import { test } from "./helpers/test.ts";
+
+test("quoteName() escapes what a terminal or a reader could fall for, and cuts", () => {
+  assertEquals(quoteName('a"b\\c\n'), '"a\\"b\\\\c\\n"');
+  assertEquals(quoteName("\x1b[31mred\x9b0m\x7f"), '"\\u001b[31mred\\u009b0m\\u007f"');
+  assertEquals(quoteName("a\u202egpj.exe\u2028"), '"a\\u202egpj.exe\\u2028"');
+  assertEquals(quoteName("größe"), '"größe"');
+  assertEquals(quoteName("a".repeat(300)).length, 256 + 3 + 2);
+});
