@@ -1,0 +1,233 @@
+import { createSHA256, type IHasher } from "hash-wasm";
+
+/** The shape of an image. */
+export interface ImageShape {
+  /** File name in the cache, and repository. */
+  name: string;
+  layers: number;
+  /** Bytes of each layer, a multiple of 512. */
+  layerBytes: number;
+}
+
+/** A blob in a file of its own. */
+export interface BlobFile {
+  path: string;
+  digest: string;
+  size: number;
+}
+
+/** An image as a `docker save` archive, and the same image taken apart for clients that know nothing of archives. */
+export interface PreparedImage {
+  shape: ImageShape;
+  tar: string;
+  tarBytes: number;
+  /** Layers in order, then the config. */
+  blobs: BlobFile[];
+  manifest: BlobFile;
+}
+
+export const MIB = 1024 * 1024;
+
+const CACHE = new URL("../.bench/", import.meta.url);
+const BLOCK_BYTES = 512;
+const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
+const CONFIG_TYPE = "application/vnd.docker.container.image.v1+json";
+const LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar";
+
+/** Makes an image, or takes it from the cache. */
+export async function prepareImage(shape: ImageShape): Promise<PreparedImage> {
+  const folder = new URL(`${shape.name}/`, CACHE);
+  const description = new URL("image.json", folder);
+  const known = await Deno.readTextFile(description).catch(() => undefined);
+  if (known !== undefined) {
+    const image: PreparedImage = JSON.parse(known); // Written by the lines below.
+    if (JSON.stringify(image.shape) === JSON.stringify(shape)) return image;
+    await Deno.remove(folder, { recursive: true });
+  }
+  await Deno.mkdir(folder, { recursive: true });
+  const image = await writeImage(shape, decodeURIComponent(folder.pathname));
+  await Deno.writeTextFile(description, JSON.stringify(image));
+  return image;
+}
+
+/** The archive alone, made while it is read; nothing is written. */
+export function streamArchive(shape: ImageShape): ReadableStream<Uint8Array> {
+  return ReadableStream.from(archivePieces(shape, { startBlob() {}, write() {}, endBlob() {} }));
+}
+
+async function writeImage(shape: ImageShape, folder: string): Promise<PreparedImage> {
+  const tar = `${folder}image.tar`;
+  const blobs: BlobFile[] = [];
+  let blob: Deno.FsFile | undefined;
+  const pieces = archivePieces(shape, {
+    startBlob() {
+      blob = Deno.openSync(`${folder}partial`, { create: true, write: true, truncate: true });
+    },
+    write: (bytes) => writeAll(blob, bytes),
+    endBlob({ digest, size }) {
+      blob?.close();
+      const path = `${folder}${digest.slice("sha256:".length)}`;
+      Deno.renameSync(`${folder}partial`, path);
+      blobs.push({ path, digest, size });
+    },
+  });
+  await Deno.writeFile(tar, ReadableStream.from(pieces));
+  return {
+    shape,
+    tar,
+    tarBytes: (await Deno.stat(tar)).size,
+    blobs,
+    manifest: await writeManifest(folder, blobs),
+  };
+}
+
+async function writeManifest(folder: string, blobs: BlobFile[]): Promise<BlobFile> {
+  const describe = (mediaType: string, { digest, size }: Blob) => ({ mediaType, size, digest });
+  const config = blobs.at(-1);
+  if (!config) throw new Error("Cannot write manifest: image has no config");
+  const text = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MANIFEST_TYPE,
+    config: describe(CONFIG_TYPE, config),
+    layers: blobs.slice(0, -1).map((layer) => describe(LAYER_TYPE, layer)),
+  });
+  const path = `${folder}manifest.json`;
+  await Deno.writeTextFile(path, text);
+  return { path, digest: await digestOf(encode(text)), size: text.length };
+}
+
+interface Blob {
+  digest: string;
+  size: number;
+}
+
+/** Told of each blob while the archive passes by. */
+interface BlobObserver {
+  startBlob(): void;
+  write(bytes: Uint8Array): void;
+  endBlob(blob: Blob): void;
+}
+
+// As docker before 25 writes it: a folder with layer.tar, json and VERSION for each layer, then config and names.
+async function* archivePieces(
+  { name, layers, layerBytes }: ImageShape,
+  observer: BlobObserver,
+): AsyncGenerator<Uint8Array> {
+  const hasher = await createSHA256();
+  const diffIds: string[] = [];
+  const folders: string[] = [];
+  for (let index = 0; index < layers; index++) {
+    const id = (await digestOf(encode(`${name} ${index}`))).slice("sha256:".length);
+    const parent = folders.at(-1);
+    folders.push(id);
+    yield header(`${id}/`, 0, "5");
+    yield* file(`${id}/VERSION`, encode("1.0"));
+    yield* file(
+      `${id}/json`,
+      encode(JSON.stringify({ id, ...(parent && { parent }), os: "linux" })),
+    );
+    yield header(`${id}/layer.tar`, layerBytes);
+    observer.startBlob();
+    hasher.init();
+    for (const piece of layerPieces(index, layerBytes)) {
+      hasher.update(piece);
+      observer.write(piece);
+      yield piece;
+    }
+    const digest = finish(hasher);
+    observer.endBlob({ digest, size: layerBytes });
+    diffIds.push(digest);
+  }
+  yield* closingFiles(name, folders, diffIds, observer);
+  yield new Uint8Array(2 * BLOCK_BYTES);
+}
+
+async function* closingFiles(
+  name: string,
+  folders: string[],
+  diffIds: string[],
+  observer: BlobObserver,
+): AsyncGenerator<Uint8Array> {
+  const config = encode(JSON.stringify({
+    architecture: "amd64",
+    os: "linux",
+    created: "2026-01-01T00:00:00Z",
+    config: { Cmd: ["/data"] },
+    rootfs: { type: "layers", diff_ids: diffIds },
+    history: diffIds.map(() => ({ created: "2026-01-01T00:00:00Z", created_by: "bench" })),
+  }));
+  const digest = await digestOf(config);
+  observer.startBlob();
+  observer.write(config);
+  observer.endBlob({ digest, size: config.length });
+  const path = `${digest.slice("sha256:".length)}.json`;
+  yield* file(path, config);
+  const layerPaths = folders.map((folder) => `${folder}/layer.tar`);
+  yield* file(
+    "manifest.json",
+    encode(JSON.stringify([{ Config: path, RepoTags: [`bench/${name}:1`], Layers: layerPaths }])),
+  );
+  const last = folders.at(-1);
+  yield* file("repositories", encode(JSON.stringify({ [`bench/${name}`]: { 1: last } })));
+}
+
+// A tar with one file. Every MiB starts with its number, so that no two pieces are alike, neither in a layer nor
+// between layers; a whole MiB of fresh random numbers each time would take longer than hashing it.
+function* layerPieces(seed: number, size: number): Generator<Uint8Array<ArrayBuffer>> {
+  const room = size - 3 * BLOCK_BYTES;
+  const piece = new Uint8Array(MIB);
+  yield header("data", room);
+  let state = seed + 1;
+  const words = new Uint32Array(piece.buffer);
+  for (let index = 0; index < words.length; index++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[index] = state;
+  }
+  for (let offset = 0; offset < room; offset += MIB) {
+    words[0] = offset / MIB;
+    words[1] = seed;
+    yield piece.slice(0, Math.min(MIB, room - offset));
+  }
+  yield new Uint8Array(2 * BLOCK_BYTES);
+}
+
+function* file(path: string, content: Uint8Array): Generator<Uint8Array> {
+  yield header(path, content.length);
+  yield content;
+  const rest = content.length % BLOCK_BYTES;
+  if (rest > 0) yield new Uint8Array(BLOCK_BYTES - rest);
+}
+
+function header(path: string, size: number, type = "0"): Uint8Array<ArrayBuffer> {
+  const block = new Uint8Array(BLOCK_BYTES);
+  const put = (offset: number, text: string) => block.set(encode(text), offset);
+  const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0");
+  put(0, path);
+  put(100, `${octal(type === "5" ? 0o755 : 0o644, 7)}\0${octal(0, 7)}\0${octal(0, 7)}\0`);
+  put(124, `${octal(size, 11)} ${octal(0, 11)} `);
+  put(148, " ".repeat(8));
+  put(156, type);
+  put(257, "ustar\0" + "00");
+  put(148, `${octal(block.reduce((sum, byte) => sum + byte), 6)}\0 `);
+  return block;
+}
+
+function writeAll(file: Deno.FsFile | undefined, bytes: Uint8Array): void {
+  let rest = bytes;
+  while (file && rest.length > 0) rest = rest.subarray(file.writeSync(rest));
+}
+
+function finish(hasher: IHasher): string {
+  return `sha256:${hasher.digest("hex")}`;
+}
+
+async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return `sha256:${hash.toHex()}`;
+}
+
+function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}

@@ -1,0 +1,55 @@
+import { findProgram } from "../tests/helpers/programs.ts";
+import { startRealRegistry } from "../tests/helpers/real_registry.ts";
+import { type PreparedImage, prepareImage } from "./archives.ts";
+import { type Contender, contenders } from "./contenders.ts";
+import {
+  type BenchOptions,
+  formatMebibytes,
+  formatSeconds,
+  measureProcess,
+  median,
+  warmUp,
+} from "./measure.ts";
+import { ONE_LARGE } from "./shapes.ts";
+
+/** The second push of the same archive: the whole process, and what it read of 1 GiB. */
+export async function benchRepush({ runs, isWanted, onRow }: BenchOptions): Promise<void> {
+  const wanted = contenders().filter(({ name }) => isWanted(`repush 1x1024 ${name}`));
+  if (wanted.length === 0 || !findProgram("docker-registry")) return;
+  const image = await prepareImage(ONE_LARGE);
+  await warmUp([image.tar]);
+  for (const contender of wanted) {
+    const bench = `repush 1x1024 ${contender.name}`;
+    try {
+      onRow({ bench, cells: await benchContender(contender, image, runs) });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      onRow({ bench, cells: { time: `failed: ${message}` } });
+    }
+  }
+}
+
+async function benchContender(
+  contender: Contender,
+  image: PreparedImage,
+  runs: number,
+): Promise<Record<string, string>> {
+  await using registry = await startRealRegistry("docker-registry");
+  const command = contender.push(image, registry.host);
+  await measureProcess(command);
+  const measured = [];
+  for (let run = 0; run < runs; run++) measured.push(await measureProcess(command));
+  const peaks = measured.flatMap(({ peakBytes }) => peakBytes ?? []);
+  return {
+    time: formatSeconds(median(measured.map(({ milliseconds }) => milliseconds))),
+    memory: formatMebibytes(peaks.length > 0 ? Math.max(...peaks) : undefined),
+    ...(contender.isOurs && { read: `${bytesRead(measured.at(-1)?.stdout ?? "")} bytes` }),
+  };
+}
+
+function bytesRead(stdout: string): unknown {
+  const result: unknown = JSON.parse(stdout);
+  return typeof result === "object" && result !== null && "bytesRead" in result
+    ? result.bytesRead
+    : "-";
+}
