@@ -1,4 +1,5 @@
 import { type Digest, isDigest } from "./digest.ts";
+import { quoteName } from "./quote_name.ts";
 
 /** OCI image manifest (image-spec, manifest.md). */
 export const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
@@ -114,19 +115,28 @@ export function parseDescriptor(value: unknown): Descriptor {
   if (platform) descriptor.platform = platform;
   if (isJsonObject(value.annotations)) descriptor.annotations = toStrings(value.annotations);
   if (typeof value.artifactType === "string") descriptor.artifactType = value.artifactType;
-  if (Array.isArray(value.urls)) descriptor.urls = value.urls.filter((url) => typeof url === "string");
+  if (Array.isArray(value.urls)) {
+    descriptor.urls = value.urls.filter((url) => typeof url === "string");
+  }
   return descriptor;
 }
+
+/** What may stand in a platform: Go's names and variants of them; platforms are shown to people. */
+const PLATFORM_PART = /^[\w.+-]{1,64}$/;
 
 /** Reads a platform, of an index entry or of a config; undefined where it names none. */
 export function parsePlatform(value: unknown): Platform | undefined {
   if (!isJsonObject(value)) return undefined;
   const { architecture, os, variant } = value;
-  if (typeof architecture !== "string" || typeof os !== "string" || !architecture || !os) return undefined;
+  if (!isPlatformPart(architecture) || !isPlatformPart(os)) return undefined;
   const platform: Platform = { architecture, os };
-  if (typeof variant === "string" && variant) platform.variant = variant;
+  if (isPlatformPart(variant)) platform.variant = variant;
   if (typeof value["os.version"] === "string") platform["os.version"] = value["os.version"];
   return platform;
+}
+
+function isPlatformPart(value: unknown): value is string {
+  return typeof value === "string" && PLATFORM_PART.test(value);
 }
 
 function toStrings(value: JsonObject): Record<string, string> {
@@ -136,5 +146,7 @@ function toStrings(value: JsonObject): Record<string, string> {
 }
 
 function describe(value: unknown): string {
-  return value === undefined ? "missing" : JSON.stringify(value)?.slice(0, 80) ?? typeof value;
+  if (value === undefined) return "missing";
+  if (typeof value === "string") return quoteName(value.slice(0, 80));
+  return typeof value === "object" && value !== null ? "of a wrong type" : `${value}`;
 }

@@ -2,6 +2,7 @@ import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import type { Descriptor } from "../media_types.ts";
 import { formatImageName, isTag, parseImageName } from "../reference.ts";
+import { quoteName } from "../quote_name.ts";
 import type { BlobSource } from "../source.ts";
 import {
   type ContentNode,
@@ -10,6 +11,7 @@ import {
   type IndexNode,
   type ManifestNode,
   walk,
+  walkUnseen,
 } from "./content.ts";
 import { type DockerImage, missingFile, readDockerImages } from "./docker_save.ts";
 import { type ArchiveFiles, scanFiles } from "./files.ts";
@@ -66,7 +68,8 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
   const dialect = docker && layout ? "docker+oci" : docker ? "docker" : "oci";
   const found = new ImageList();
   const entries = layout ?? [];
-  for (const image of docker ?? []) found.addDocker(image, entries);
+  const manifests = groupByConfig(entries);
+  for (const image of docker ?? []) found.addDocker(image, manifests);
   found.addEntries(entries);
   if (found.images.length === 0) {
     const [notice] = found.notices;
@@ -89,9 +92,9 @@ class ImageList {
   /** Configs of manifest.json's images. */
   readonly #configs = new Set<Digest>();
 
-  addDocker({ repoTags, node }: DockerImage, entries: readonly IndexEntry[]): void {
+  addDocker({ repoTags, node }: DockerImage, manifests: Placed): void {
     this.#configs.add(node.config.digest);
-    const match = findManifest(node, entries);
+    const match = manifests.get(node.config.digest)?.find(({ manifest }) => isSame(node, manifest));
     const absent = node.layers.find(({ file }) => !file);
     if (!match && absent?.digest) {
       throw missingFile(`blobs/${absent.digest.replace(":", "/")}`, "layer");
@@ -105,15 +108,20 @@ class ImageList {
   }
 
   addEntries(entries: readonly IndexEntry[]): void {
-    const below = new Set<Digest>();
-    const present = new Set<Digest>();
     const indexNames = new Set<string>();
     for (const { node, descriptor } of entries) {
-      if (!node) continue;
-      if (node.kind === "index") namesOf(descriptor).forEach((name) => indexNames.add(keyOf(name)));
-      for (const { digest } of walk(node)) {
-        present.add(digest);
-        if (digest !== node.digest) below.add(digest);
+      if (node?.kind === "index") {
+        namesOf(descriptor).forEach((name) => indexNames.add(keyOf(name)));
+      }
+    }
+    const below = new Set<Digest>();
+    const present = new Set<Digest>();
+    for (
+      const node of walk(...entries.map(({ node }) => node).filter((node) => node !== undefined))
+    ) {
+      present.add(node.digest);
+      for (const child of node.kind === "index" ? node.entries : []) {
+        below.add(child.descriptor.digest);
       }
     }
     for (const entry of entries) {
@@ -196,21 +204,27 @@ function addTo(list: string[], text: string): void {
   if (!list.includes(text)) list.push(text);
 }
 
-/** Finds the manifest that says the same as an image of manifest.json, and the entry of index.json it belongs to. */
-function findManifest(
-  docker: DockerNode,
-  entries: readonly IndexEntry[],
-): { root: ManifestNode | IndexNode; manifest: ManifestNode } | undefined {
-  let match: { root: ManifestNode | IndexNode; manifest: ManifestNode } | undefined;
-  for (const { node: root } of entries) {
-    if (!root) continue;
-    const manifest = walk(root).find((node) => node.kind === "manifest" && isSame(docker, node));
-    if (manifest?.kind !== "manifest") continue;
-    // A name on both an index and an image means the index.
-    if (root.kind === "index") return { root, manifest };
-    match ??= { root, manifest };
+/** Manifests by the digest of their config, each with the entry of index.json that it belongs to. */
+type Placed = ReadonlyMap<Digest, { root: ManifestNode | IndexNode; manifest: ManifestNode }[]>;
+
+function groupByConfig(entries: readonly IndexEntry[]): Placed {
+  const roots = entries.map(({ node }) => node).filter((node) => node !== undefined);
+  const placed = new Map<Digest, { root: ManifestNode | IndexNode; manifest: ManifestNode }[]>();
+  const seen = new Set<Digest>();
+  // A name on both an index and an image means the index, so an image in both belongs to that.
+  for (const kind of ["index", "manifest"]) {
+    for (const root of roots) {
+      if (root.kind !== kind) continue;
+      for (const manifest of walkUnseen(root, seen)) {
+        const config = manifest.kind === "manifest" && manifest.config?.digest;
+        if (!config) continue;
+        const list = placed.get(config);
+        if (list) list.push({ root, manifest });
+        else placed.set(config, [{ root, manifest }]);
+      }
+    }
   }
-  return match;
+  return placed;
 }
 
 function isSame(docker: DockerNode, manifest: ManifestNode): boolean {
@@ -226,7 +240,7 @@ function keyOfLayer({ digest, file }: { digest?: Digest; file?: { path: string }
 function notAnArchive(files: ArchiveFiles): ArchiveError {
   const paths: string[] = [];
   for (const { path } of files.files()) {
-    if (paths.push(JSON.stringify(path.slice(0, 60))) === 3) break;
+    if (paths.push(quoteName(path.slice(0, 60))) === 3) break;
   }
   const found = paths.length === 0 ? "it is empty" : `it starts with ${paths.join(", ")}`;
   return new ArchiveError(

@@ -1,6 +1,7 @@
 import { type Digest, digestAlgorithm, digestBytes, shortDigest } from "../digest.ts";
 import { ArchiveError, DigestMismatchError } from "../errors.ts";
 import { type Descriptor, isJsonObject, type JsonObject, type Platform } from "../media_types.ts";
+import { quoteName } from "../quote_name.ts";
 import type { Bytes } from "../source.ts";
 import type { ArchiveFile } from "./files.ts";
 
@@ -87,18 +88,27 @@ export function manifestsOf(node: ContentNode): (ManifestNode | DockerNode)[] {
   return walk(node).filter((below) => below.kind === "manifest");
 }
 
-/** All nodes below and including `node`, children before parents, each once. */
-export function walk(node: ManifestNode | IndexNode): (ManifestNode | IndexNode)[] {
+/** All nodes below and including the given ones, children before parents, each once. */
+export function walk(...nodes: (ManifestNode | IndexNode)[]): (ManifestNode | IndexNode)[] {
+  const seen = new Set<Digest>();
+  return nodes.flatMap((node) => walkUnseen(node, seen));
+}
+
+/** Like {@linkcode walk} for one node, without what `seen` has; that grows by what is returned. */
+export function walkUnseen(
+  node: ManifestNode | IndexNode,
+  seen: Set<Digest>,
+): (ManifestNode | IndexNode)[] {
+  const found: (ManifestNode | IndexNode)[] = [];
   // Documents name each other by hash, so there is no circle, but one may be named very often.
-  const found = new Map<Digest, ManifestNode | IndexNode>();
   const visit = (at: ManifestNode | IndexNode) => {
-    if (found.has(at.digest)) return;
-    const entries = at.kind === "index" ? at.entries : [];
-    for (const entry of entries) if (entry.node) visit(entry.node);
-    found.set(at.digest, at);
+    if (seen.has(at.digest)) return;
+    seen.add(at.digest);
+    for (const entry of at.kind === "index" ? at.entries : []) if (entry.node) visit(entry.node);
+    found.push(at);
   };
   visit(node);
-  return [...found.values()];
+  return found;
 }
 
 /** Whether an index entry is an attestation or the like: it goes with an image, it is none itself. */
@@ -120,7 +130,7 @@ export function parseJson(file: ArchiveFile, bytes: Bytes): unknown {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new ArchiveError(
-      `Cannot read ${JSON.stringify(file.path)} of the archive: it is not JSON`,
+      `Cannot read ${quoteName(file.path)} of the archive: it is not JSON`,
       {
         path: file.path,
         cause,
@@ -138,7 +148,7 @@ export function parseJsonObject(file: ArchiveFile, bytes: Bytes): JsonObject {
 
 /** The error for a document that is JSON but not what it should be. */
 export function malformed(path: string, problem: string, cause?: unknown): ArchiveError {
-  return new ArchiveError(`Cannot read ${JSON.stringify(path)} of the archive: ${problem}`, {
+  return new ArchiveError(`Cannot read ${quoteName(path)} of the archive: ${problem}`, {
     path,
     cause,
   });
@@ -161,12 +171,12 @@ export async function verifyBytes(path: string, bytes: Bytes, expected: Digest):
 export function mismatch(path: string, expected: Digest, actual?: Digest): DigestMismatchError {
   const found = actual ? `its content has digest ${actual}` : "its content has another digest";
   return new DigestMismatchError(
-    `Cannot trust ${JSON.stringify(path)} of the archive: ${found}, expected ${expected}`,
+    `Cannot trust ${quoteName(path)} of the archive: ${found}, expected ${expected}`,
     { expected, actual },
   );
 }
 
 /** The name of a blob for messages: its path where the archive has it, else its digest. */
 export function blobName({ file, digest }: ArchiveBlob): string {
-  return file ? JSON.stringify(file.path) : digest ? shortDigest(digest) : "unknown blob";
+  return file ? quoteName(file.path) : digest ? shortDigest(digest) : "unknown blob";
 }

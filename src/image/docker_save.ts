@@ -11,7 +11,9 @@ import {
   OCI_LAYER,
   OCI_MANIFEST,
   parsePlatform,
+  type Platform,
 } from "../media_types.ts";
+import { quoteName } from "../quote_name.ts";
 import {
   type ArchiveBlob,
   type DockerNode,
@@ -36,6 +38,8 @@ export const MAX_MANIFEST_JSON_BYTES = 16 * 1024 * 1024;
 export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 /** Most layers of one image: docker itself stops at 127. */
 const MAX_LAYERS = 10_000;
+/** Most images of one archive, as of an OCI layout. */
+const MAX_IMAGES = 10_000;
 const PATH = "manifest.json";
 
 /**
@@ -51,12 +55,16 @@ export async function readDockerImages(files: ArchiveFiles): Promise<DockerImage
   if (!file) return undefined;
   const list = parseJson(file, await file.bytes(MAX_MANIFEST_JSON_BYTES));
   if (!Array.isArray(list)) throw malformed(PATH, "it is no list of images, expected a JSON array");
+  if (list.length > MAX_IMAGES) {
+    throw malformed(PATH, `it has ${list.length} images, expected at most ${MAX_IMAGES}`);
+  }
   const images: DockerImage[] = [];
+  const configs = new Map<string, Promise<Config>>();
   for (const [index, item] of list.entries()) {
     if (!isJsonObject(item)) throw malformed(PATH, `item ${index} is not a JSON object`);
     images.push({
       repoTags: stringList(item.RepoTags, index, "RepoTags"),
-      node: await readImage(files, item, index),
+      node: await readImage(files, configs, item, index),
     });
   }
   return images;
@@ -101,8 +109,15 @@ export async function buildManifest(
   };
 }
 
+interface Config {
+  digest: Digest;
+  diffIds: Digest[];
+  platform: Platform | undefined;
+}
+
 async function readImage(
   files: ArchiveFiles,
+  configs: Map<string, Promise<Config>>,
   item: JsonObject,
   index: number,
 ): Promise<DockerNode> {
@@ -116,8 +131,10 @@ async function readImage(
   if (typeof item.Config !== "string") throw malformed(PATH, `item ${index} names no Config`);
   const file = files.find(item.Config);
   if (!file) throw missingFile(item.Config, "config");
-  const { digest, config } = await readConfig(file, item.Config);
-  const diffIds = diffIdsOf(config, file.path);
+  // One config may be named any number of times.
+  const config = configs.get(item.Config) ?? readConfig(file, item.Config);
+  configs.set(item.Config, config);
+  const { digest, diffIds, platform } = await config;
   if (diffIds.length !== paths.length) {
     throw malformed(
       file.path,
@@ -132,7 +149,6 @@ async function readImage(
     config: { digest, origin: "hashed", size: file.size, mediaType: DOCKER_CONFIG, file },
     layers,
   };
-  const platform = parsePlatform(config);
   if (platform) node.platform = platform;
   if (needsOci(node)) useOciTypes(node);
   return node;
@@ -142,12 +158,13 @@ async function readImage(
 async function readConfig(
   file: ArchiveFile,
   name: string,
-): Promise<{ digest: Digest; config: JsonObject }> {
+): Promise<Config> {
   const bytes = await file.bytes(MAX_CONFIG_BYTES);
   const digest = await digestBytes(bytes);
   const named = digestOfName(file.path) ?? digestOfName(name);
   if (named?.startsWith("sha256:") && named !== digest) throw mismatch(file.path, named, digest);
-  return { digest, config: parseJsonObject(file, bytes) };
+  const config = parseJsonObject(file, bytes);
+  return { digest, diffIds: diffIdsOf(config, file.path), platform: parsePlatform(config) };
 }
 
 /** The diff_ids of an image config (image-spec, config.md, "Properties"). */
@@ -236,7 +253,7 @@ function stringList(value: unknown, index: number, name: string): string[] {
 export function missingFile(path: string, what: string): ArchiveError {
   return new ArchiveError(
     `Cannot read the image archive: manifest.json names ${what} ${
-      JSON.stringify(path)
+      quoteName(path)
     }, which is not in the ` +
       `archive, expected a file`,
     { path },

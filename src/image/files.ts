@@ -1,5 +1,6 @@
 import { type Digest, toDigest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
+import { quoteName } from "../quote_name.ts";
 import { type BlobSource, type Bytes, readRange } from "../source.ts";
 import { scanTar } from "../tar/scan.ts";
 
@@ -85,7 +86,7 @@ export class ArchiveFiles {
     }
     throw new ArchiveError(
       `Cannot find ${
-        JSON.stringify(first)
+        quoteName(first)
       } in the archive: its links lead in a circle or through more than ` +
         `${MAX_LINK_DEPTH} steps, expected a file`,
       { path: first },
@@ -168,11 +169,13 @@ export function cleanPath(path: string): string | undefined {
 }
 
 function toFile(path: string, body: BlobSource): ArchiveFile {
+  let head: Promise<Bytes> | undefined;
   return {
     path,
     size: body.size,
     body,
-    peek: () => readRange(body, 0, PEEK_BYTES),
+    // A manifest.json may name one file any number of times.
+    peek: () => head ??= readRange(body, 0, PEEK_BYTES),
     bytes: (limit) => {
       if (body.size > limit) throw tooLarge(path, body.size, limit);
       return readRange(body, 0, body.size);
@@ -184,7 +187,7 @@ function toFile(path: string, body: BlobSource): ArchiveFile {
 export function tooLarge(path: string, size: number, limit: number): ArchiveError {
   return new ArchiveError(
     `Cannot read ${
-      JSON.stringify(path)
+      quoteName(path)
     } of the archive: it has ${size} bytes, expected at most ${limit}`,
     { path },
   );

@@ -9,6 +9,7 @@ import {
   OCI_MANIFEST,
   parseDescriptor,
 } from "../media_types.ts";
+import { quoteName } from "../quote_name.ts";
 import {
   type ArchiveBlob,
   type IndexEntry,
@@ -27,6 +28,9 @@ const MAX_DOCUMENTS = 10_000;
 const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 const MAX_BLOBS = 10_000;
 const PATH = "index.json";
+/** RFC 6838, section 4.2; it becomes a header, and is shown. */
+const MEDIA_TYPE =
+  /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/;
 /** The content `{}` (image-spec, manifest.md, "Guidance for an Empty Descriptor"), which some writers leave out. */
 const EMPTY_JSON: Digest =
   "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
@@ -49,6 +53,8 @@ export async function readLayout(files: ArchiveFiles): Promise<IndexEntry[] | un
 class LayoutReader {
   readonly #files: ArchiveFiles;
   readonly #nodes = new Map<Digest, ManifestNode | IndexNode>();
+  /** How many documents stand above each other at and below a node. */
+  readonly #heights = new Map<Digest, number>();
   #bytes = 0;
 
   constructor(files: ArchiveFiles) {
@@ -80,12 +86,13 @@ class LayoutReader {
   ): Promise<ManifestNode | IndexNode | undefined> {
     const { digest, size } = descriptor;
     const known = this.#nodes.get(digest);
-    if (known) return known;
+    if (known) {
+      this.#checkDepth(depth + (this.#heights.get(digest) ?? 1), parent);
+      return known;
+    }
     const file = this.#files.blob(digest);
     if (!file) return undefined;
-    if (depth >= MAX_INDEX_DEPTH) {
-      throw malformed(parent, `it is nested more than ${MAX_INDEX_DEPTH} indexes deep`);
-    }
+    this.#checkDepth(depth + 1, parent);
     if (file.size !== size) {
       throw malformed(
         parent,
@@ -93,8 +100,16 @@ class LayoutReader {
       );
     }
     const node = await this.#read(file, descriptor, depth);
+    const below = node.kind === "index" ? node.entries : [];
+    const heights = below.map(({ node }) => node && this.#heights.get(node.digest) || 0);
+    this.#heights.set(digest, heights.reduce((most, height) => Math.max(most, height), 0) + 1);
     this.#nodes.set(digest, node);
     return node;
+  }
+
+  #checkDepth(depth: number, path: string): void {
+    if (depth <= MAX_INDEX_DEPTH) return;
+    throw malformed(path, `it is nested more than ${MAX_INDEX_DEPTH} indexes deep`);
   }
 
   async #read(
@@ -167,10 +182,16 @@ function typeOf(json: JsonObject, descriptor: Descriptor, path: string): string 
     ? json.mediaType
     : descriptor.mediaType;
   const type = said || (isIndex ? OCI_INDEX : OCI_MANIFEST);
+  if (!MEDIA_TYPE.test(type)) {
+    throw malformed(
+      path,
+      `its media type is ${quoteName(type)}, expected one such as ${OCI_MANIFEST}`,
+    );
+  }
   if (isIndex !== isIndexType(type)) {
     // Only an index may lack its list: dockerd has written null.
     if (!(isIndexType(type) && json.layers === undefined && json.config === undefined)) {
-      throw malformed(path, `its media type is ${type}, which does not fit its content`);
+      throw malformed(path, `its media type is ${quoteName(type)}, which does not fit its content`);
     }
   }
   return type;
