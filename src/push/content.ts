@@ -12,6 +12,7 @@ import {
   walk,
 } from "../image/content.ts";
 import { formatPlatform, isForeignLayer, type Platform } from "../media_types.ts";
+import { quoteName } from "../quote_name.ts";
 
 /** Content to push under a reference, and what a person should know about the choice. */
 export interface Choice {
@@ -24,6 +25,9 @@ export interface Absent {
   kind: "manifest" | "blob";
   digest: Digest;
 }
+
+/** Platforms or digests that a message lists before it only counts. */
+const MAX_LISTED = 12;
 
 /** Reads the platform of a manifest from its config, where the index does not tell. */
 export type PlatformOf = (node: ContentNode) => Promise<Platform | undefined>;
@@ -39,7 +43,7 @@ export function parsePlatforms(texts: readonly string[]): Platform[] {
     if (!os || !architecture || variant === "" || rest.length > 0) {
       throw new TypeError(
         `Cannot use platform ${
-          JSON.stringify(text)
+          quoteName(text)
         }: expected OS/ARCHITECTURE[/VARIANT], such as linux/arm64`,
       );
     }
@@ -134,7 +138,7 @@ export async function fallBack(
   const there = offered.filter(isComplete);
   const away = offered.filter((offer) => !isComplete(offer));
   // Where every image is complete, it is an attestation or the like that is nowhere.
-  const lacks = away.length > 0 ? listPlatforms(away) : [...missing].join(", ");
+  const lacks = away.length > 0 ? listPlatforms(away) : list([...missing]);
   const named = there.filter(({ entry }) => image.named.some((named) => named === entry.node));
   const [only, ...others] = node === image.node && named.length === 1 ? named : there;
   if (only?.entry.node && others.length === 0 && node === image.node) {
@@ -151,7 +155,7 @@ export async function fallBack(
       digest: node.digest,
       hint: there.length > 0
         ? `push what is there: ${
-          there.map(({ platform }) => `--platform ${show(platform)}`).join(" ")
+          there.slice(0, MAX_LISTED).map(({ platform }) => `--platform ${show(platform)}`).join(" ")
         }`
         : undefined,
     },
@@ -225,7 +229,13 @@ function fits(wanted: Platform, offered: Platform | undefined): boolean {
 }
 
 function listPlatforms(offers: readonly { platform: Platform | undefined }[]): string {
-  return offers.map(({ platform }) => show(platform)).join(", ") || "none";
+  return list(offers.map(({ platform }) => show(platform)));
+}
+
+function list(texts: readonly string[]): string {
+  if (texts.length === 0) return "none";
+  const more = texts.length - MAX_LISTED;
+  return texts.slice(0, MAX_LISTED).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 function show(platform: Platform | undefined): string {

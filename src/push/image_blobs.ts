@@ -11,6 +11,7 @@ import {
   tooLarge,
 } from "../image/files.ts";
 import type { Hasher, IncrementalHash } from "../incremental_hash.ts";
+import { quoteName } from "../quote_name.ts";
 import { passedBy } from "./read.ts";
 import { type BlobSource, type Bytes, bytesSource, toBytes } from "../source.ts";
 
@@ -247,7 +248,9 @@ class EntrySorter {
   async #inflate(file: PassingFile, bytes: Bytes, compression: Compression): Promise<void> {
     const hash = await this.#options.hasher("sha256");
     const source = bytesSource(bytes).slice(0, bytes.length).stream();
-    for await (const piece of decompress(source, compression, file.path)) await hash.update(piece);
+    for await (const piece of decompress(source, compression, quoteName(file.path))) {
+      await hash.update(piece);
+    }
     file.inflatedDigest = await hash.digest();
   }
 }
@@ -353,7 +356,7 @@ async function inflated(
   const side = new TransformStream<Bytes, Bytes>(undefined, { highWaterMark: 1 });
   const writer = side.writable.getWriter();
   const hashing = (async () => {
-    for await (const piece of decompress(side.readable, compression, file.path)) {
+    for await (const piece of decompress(side.readable, compression, quoteName(file.path))) {
       await hash.update(piece);
     }
     file.inflatedDigest = await hash.digest();
@@ -409,7 +412,7 @@ function emptyFile(path: string): PassingFile {
 
 function endedEarly(path: string, missing: number): ArchiveError {
   return new ArchiveError(
-    `Cannot read ${JSON.stringify(path)} of the archive: its stream ended ${missing} bytes early`,
+    `Cannot read ${quoteName(path)} of the archive: its stream ended ${missing} bytes early`,
     { path },
   );
 }

@@ -2,6 +2,7 @@ import { digestHex, shortDigest } from "../digest.ts";
 import { AmbiguousImageError, ArchiveError } from "../errors.ts";
 import type { ArchiveImage, ImageArchive } from "../image/archive.ts";
 import type { ContentNode } from "../image/content.ts";
+import { quoteName } from "../quote_name.ts";
 import {
   formatImageName,
   formatReference,
@@ -116,10 +117,10 @@ function selectImage(images: readonly ArchiveImage[], text: string): ArchiveImag
     const [only, ...others] = images.filter(rule);
     if (!only) continue;
     if (others.length === 0) return only;
-    throw ambiguous(`Cannot choose image ${JSON.stringify(text)}`, [only, ...others]);
+    throw ambiguous(`Cannot choose image ${quoteName(text)}`, [only, ...others]);
   }
   throw new ArchiveError(
-    `Cannot find image ${JSON.stringify(text)} in the archive: it has ${listImages(images)}`,
+    `Cannot find image ${quoteName(text)} in the archive: it has ${listImages(images)}`,
     { hint: "choose by a full name, a tag, a digest, or #N as inspect prints" },
   );
 }
@@ -185,7 +186,7 @@ function planNames(
     if (tag !== undefined && image.names.length === 0) {
       throw new ArchiveError(
         `Cannot push image ${image.id} under its own name to ${where}: it is only called ${
-          JSON.stringify(tag)
+          quoteName(tag)
         }, expected a repository`,
         { hint: `push its tags to a repository: ${where}REPOSITORY --all-tags` },
       );
@@ -212,14 +213,14 @@ interface Rename {
 function parseRename(text: string): Rename {
   const at = text.indexOf("=");
   if (at > 0) return { from: text.slice(0, at), to: text.slice(at + 1) };
-  throw new TypeError(`Cannot rename by ${JSON.stringify(text)}: expected FROM=TO`);
+  throw new TypeError(`Cannot rename by ${quoteName(text)}: expected FROM=TO`);
 }
 
 /** Applies the first rename that fits, to the name as it is pushed or with its host before it. */
 function renamed(text: string, renames: readonly Rename[]): ImageName {
   const name = parseImageName(text);
   if (!name) {
-    throw new ArchiveError(`Cannot push under the name ${JSON.stringify(text)}: it is not valid`);
+    throw new ArchiveError(`Cannot push under the name ${quoteName(text)}: it is not valid`);
   }
   const spellings = [
     formatImageName(name),
@@ -235,7 +236,7 @@ function renamed(text: string, renames: readonly Rename[]): ImageName {
     const changed = parseImageName(text);
     if (changed && isRepository(changed.repository)) return changed;
     throw new TypeError(
-      `Cannot rename ${JSON.stringify(spelling)} to ${JSON.stringify(text)}: that is no image name`,
+      `Cannot rename ${quoteName(spelling)} to ${quoteName(text)}: that is no image name`,
     );
   }
   return name;
@@ -277,7 +278,7 @@ function ambiguous(what: string, images: readonly ArchiveImage[]): AmbiguousImag
 function listImages(images: readonly ArchiveImage[]): string {
   const texts = images.slice(0, MAX_LISTED).map((image) => {
     const [name] = image.names.concat(image.tags);
-    return name === undefined ? `${image.id} (${describe(image.node)})` : JSON.stringify(name);
+    return name === undefined ? `${image.id} (${describe(image.node)})` : quoteName(name);
   });
   const more = images.length - texts.length;
   return texts.join(", ") + (more > 0 ? ` and ${more} more` : "");

@@ -4,6 +4,7 @@ import { ArchiveError } from "../errors.ts";
 import { type ArchiveBlob, mismatch } from "../image/content.ts";
 import type { ArchiveFile } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
+import { quoteName } from "../quote_name.ts";
 import { type Bytes, readRange, toBytes } from "../source.ts";
 
 /** Blobs up to this size are hashed in memory with Web Crypto, several times as fast as hash-wasm. */
@@ -28,7 +29,7 @@ export function openFileBody(file: ArchiveFile): ReadableStream<Bytes> {
       else {
         throw new ArchiveError(
           `Cannot read ${
-            JSON.stringify(file.path)
+            quoteName(file.path)
           } of the archive: its source ended ${left} bytes early`,
           { path: file.path },
         );
@@ -78,7 +79,7 @@ export async function hashBlob(
       },
     }),
   );
-  for await (const piece of decompress(tapped, compression)) {
+  for await (const piece of decompress(tapped, compression, quoteName(file.path))) {
     signal?.throwIfAborted();
     await inflated.update(piece);
   }
@@ -91,7 +92,7 @@ export async function hashBlob(
 export function passedBy(path: string): ArchiveError {
   return new ArchiveError(
     `Cannot use ${
-      JSON.stringify(path)
+      quoteName(path)
     } of the archive: it was passed over in the stream, which comes only once`,
     { path, hint: "write the archive to a file first and push that" },
   );
