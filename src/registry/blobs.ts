@@ -409,19 +409,17 @@ function reportProgress(
   onProgress: UploadHooks["onProgress"],
 ): ReadableStream<Bytes> {
   if (!onProgress) return body;
+  const reader = body.getReader();
   let sent = 0;
-  return body.pipeThrough(
-    new TransformStream<Bytes, Bytes>(
-      {
-        async transform(piece, controller) {
-          controller.enqueue(piece);
-          await onProgress(sent += piece.length);
-        },
-      },
-      { highWaterMark: 0 },
-      { highWaterMark: 0 },
-    ),
-  );
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) return controller.close();
+      controller.enqueue(value);
+      await onProgress(sent += value.length);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
 }
 
 /** Whether a failed upload is in the registry after all: the answer was lost, or the request was sent twice. */
