@@ -1,0 +1,158 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { AmbiguousImageError, ArchiveError } from "../../src/errors.ts";
+import { openArchive } from "../../src/image/archive.ts";
+import {
+  choiceOf,
+  parseTargets,
+  planImages,
+  type PlanOptions,
+  selectImages,
+} from "../../src/push/plan.ts";
+import { formatReference } from "../../src/reference.ts";
+import { dockerSave, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
+import { assertClear } from "../helpers/expected.ts";
+import { test } from "../helpers/test.ts";
+
+const ALL: PlanOptions = { images: [], allTags: false, rename: [] };
+
+/** Three images: one with two full names, one with a bare tag, one without any name. */
+async function mixedArchive() {
+  const layout = new OciLayout();
+  const images = await Promise.all(["a", "b", "c"].map((text) => makeImage([text])));
+  const [first, second, third] = await Promise.all(images.map((image) => layout.image(image)));
+  if (!first || !second || !third) throw new Error("unreachable");
+  layout.add(first, { ref: "docker.io/library/app:1" });
+  layout.add(first, { ref: "registry.example.com/team/app:2" });
+  layout.add(second, { ref: "v1" });
+  layout.add(third);
+  const archive = await openArchive(toBlob(layout.entries()));
+  return { archive, digests: [first.digest, second.digest, third.digest] };
+}
+
+/** The references of a plan, each with the id of its image. */
+function planned(...parameters: Parameters<typeof planImages>): string[] {
+  return planImages(...parameters).planned
+    .map(({ image, reference }) => `${image.id} ${formatReference(reference)}`);
+}
+
+test("parseTargets() takes one or several, each once", () => {
+  assertEquals(parseTargets("h/a").length, 1);
+  assertEquals(parseTargets(["h/a", "h/b", "h/a"]).length, 2);
+  assertThrows(() => parseTargets([]), TypeError, "no target given");
+  assertThrows(() => parseTargets(["h/a", "h"]), TypeError, "mixed");
+  assertThrows(() => parseTargets(["h/a", "h/A"]), SyntaxError);
+});
+
+test("choiceOf() gives a full name, else a tag, else the place in the archive", async () => {
+  const { archive } = await mixedArchive();
+  assertEquals(archive.images.map(choiceOf), ["app:1", "v1", "#3"]);
+});
+
+test("selectImages() finds each image by everything that names it", async () => {
+  const { archive, digests } = await mixedArchive();
+  const cases: [string, string][] = [
+    ["app:1", "#1"],
+    ["docker.io/library/app:1", "#1"],
+    ["registry.example.com/team/app:2", "#1"],
+    ["1", "#1"],
+    ["2", "#1"],
+    ["v1", "#2"],
+    ["#3", "#3"],
+    ...digests.map((digest, index): [string, string] => [digest, `#${index + 1}`]),
+  ];
+  for (const [text, id] of cases) {
+    assertEquals(selectImages(archive, [text]).map((image) => image.id), [id], text);
+  }
+  assertEquals(selectImages(archive, []).length, 3);
+});
+
+test("selectImages() keeps the order of the archive", async () => {
+  const { archive } = await mixedArchive();
+  const ids = selectImages(archive, ["#3", "v1", "#3", "app:1"]).map(({ id }) => id);
+  assertEquals(ids, ["#1", "#2", "#3"]);
+});
+
+test("selectImages() says what there is when a name fits nothing", async () => {
+  const { archive } = await mixedArchive();
+  for (const text of ["team/app:2", "registry.example.com/team/app:1", "v", "3", "#4", "latest"]) {
+    const error = assertThrows(
+      () => selectImages(archive, [text]),
+      ArchiveError,
+      '"app:1", "v1", #3',
+    );
+    assertClear(error);
+  }
+});
+
+test("selectImages() prefers a name to the first digits of a digest", async () => {
+  const [one, two] = [await makeImage(["one"]), await makeImage(["two"])];
+  const digits = one.configDigest.slice(7, 19);
+  const archive = await openArchive(toBlob(dockerSave([
+    { image: one, repoTags: ["one:1"] },
+    { image: two, repoTags: [`two:${digits}`] },
+  ])));
+  assertEquals(selectImages(archive, [digits]).map(({ id }) => id), ["#2"]);
+});
+
+test("planImages() gives a reference without tag the tag latest", async () => {
+  const { archive } = await mixedArchive();
+  const options = { ...ALL, images: ["#1"] };
+  assertEquals(planned(archive, parseTargets("h/x"), options), ["#1 h/x:latest"]);
+  const { notices } = planImages(archive, parseTargets("h/x"), options);
+  assertEquals(notices.length, 1);
+  const other = { ...ALL, images: ["#3"] };
+  assertEquals(planImages(archive, parseTargets("h/x"), other).notices, []);
+});
+
+test("planImages() puts the own names of each image in archive order", async () => {
+  const { archive } = await mixedArchive();
+  const options = { ...ALL, images: ["#1", "#3"] };
+  assertEquals(planned(archive, parseTargets("h:1/x/"), options), [
+    "#1 h:1/x/app:1",
+    "#1 h:1/x/team/app:2",
+  ]);
+  assertThrows(() => planImages(archive, parseTargets("h"), ALL), ArchiveError, '"v1"');
+});
+
+test("planImages() keeps the scheme of a place", async () => {
+  const { archive } = await mixedArchive();
+  const options = { ...ALL, images: ["#1"] };
+  const { planned } = planImages(archive, parseTargets("http://h"), options);
+  assertEquals(planned.map(({ reference }) => reference.scheme), ["http", "http"]);
+});
+
+test("planImages() with allTags takes bare tags and the tags of full names", async () => {
+  const { archive } = await mixedArchive();
+  const options = { ...ALL, allTags: true };
+  assertEquals(planned(archive, parseTargets("h/x"), options), [
+    "#1 h/x:1",
+    "#1 h/x:2",
+    "#2 h/x:v1",
+  ]);
+  assertThrows(() => planImages(archive, parseTargets("h/x:1"), options), TypeError);
+  assertThrows(
+    () => planImages(archive, parseTargets(`h/x@sha256:${"0".repeat(64)}`), options),
+    TypeError,
+  );
+});
+
+test("planImages() refuses several images for one reference", async () => {
+  const { archive } = await mixedArchive();
+  const error = assertThrows(
+    () => planImages(archive, parseTargets("h/x:1"), ALL),
+    AmbiguousImageError,
+    "h/x:1",
+  );
+  assertEquals(error.choices, ["app:1", "v1", "#3"]);
+});
+
+test("planImages() takes the first rename that fits", async () => {
+  const { archive } = await mixedArchive();
+  const options = {
+    ...ALL,
+    images: ["#1"],
+    rename: ["team=never", "registry.example.com/team=new", "registry.example.com=late", "app=web"],
+  };
+  // The second spelling of the name, without its host, fits the first pair.
+  assertEquals(planned(archive, parseTargets("h"), options), ["#1 h/web:1", "#1 h/never/app:2"]);
+});
