@@ -148,7 +148,11 @@ export class Push {
     await checkDigest(node, reference);
     const { root, blobs } = await uploadContent(target, node, this.settings);
     refuseOtherDigest(root.digest, reference);
-    await pushManifest(target, root, reference.tag ?? root.digest, this.settings);
+    // By digest first: a registry that makes something else of it is found out before there is a tag.
+    await pushManifest(target, root, root.digest, this.settings);
+    if (reference.tag !== undefined) {
+      await pushManifest(target, root, reference.tag, this.settings);
+    }
     await this.#pushReferrers(archive, target, root);
     const { digest, mediaType } = root;
     this.pushed.push({ reference: name, digest, mediaType, blobs });

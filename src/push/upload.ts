@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { PushError, RegistryError } from "../errors.ts";
+import { NetworkError, PushError, RegistryError } from "../errors.ts";
 import { runAll } from "../concurrency.ts";
 import {
   type ArchiveBlob,
@@ -120,9 +120,11 @@ export async function pushManifest(
   settings: UploadSettings,
 ): Promise<void> {
   if (settings.dryRun) return;
-  if (reference === node.digest && target.manifests.has(node.digest)) return;
+  const isThere = target.manifests.has(node.digest);
+  if (isThere && reference === node.digest) return;
   await putManifest(target, reference, node, hooksFor(settings));
   target.manifests.add(node.digest);
+  if (isThere) return;
   await settings.emit({ type: "manifest", digest: node.digest, mediaType: node.mediaType });
 }
 
@@ -230,8 +232,10 @@ async function mountBlob(
       session = await startUpload(target, hooks, { digest, from });
       if (!session) return "mounted";
     } catch (error) {
-      // Some registries refuse to mount where others just begin an upload: that is no reason to fail.
-      if (!(error instanceof RegistryError)) throw error;
+      // Some registries refuse to mount where others just begin an upload: that is no reason to fail. Neither is a
+      // broken connection, since the upload that follows has attempts of its own.
+      const mayPass = error instanceof NetworkError && error.retryable;
+      if (!mayPass && !(error instanceof RegistryError)) throw error;
     }
   }
   return session;
