@@ -8,6 +8,8 @@ export type Compression = "gzip" | "zstd" | "bzip2" | "xz";
 
 /** Smaller pieces of inflated content are joined until they have this size. */
 const MIN_PIECE_BYTES = 64 * 1024;
+/** Larger pieces of compressed data are cut, because the inflaters copy what they look ahead at. */
+const MAX_SOURCE_PIECE_BYTES = 1024 * 1024;
 
 const MAGIC: readonly [Compression, readonly number[]][] = [
   ["gzip", [0x1f, 0x8b, 0x08]],
@@ -38,11 +40,6 @@ export function sniffCompression(head: Uint8Array): Compression | undefined {
  * cancelled when the reader cancels or the data is corrupt, and its own errors pass unchanged. gzip data is checked
  * against its checksums; that of zstd is checked where the runtime inflates it itself.
  *
- * @example Reading a compressed stream
- * ```ts ignore
- * const tar = decompress(response.body, "gzip", "image.tar.gz");
- * ```
- *
  * @param stream The compressed bytes; it belongs to the result from here on.
  * @param kind What {@linkcode sniffCompression} found.
  * @param name What to call the data in error messages.
@@ -66,7 +63,7 @@ export function decompress(
         if (done) controller.close();
         else controller.enqueue(value);
       } catch (error) {
-        await source.cancel(error);
+        void source.cancel(error);
         throw source.failure ? source.failure.error : inflateError(name, source.position, error);
       }
     },
@@ -91,7 +88,7 @@ function unsupported(kind: "bzip2" | "xz", name: string): ArchiveError {
 function inflateError(name: string, position: number, cause: unknown): ArchiveError {
   const what = cause instanceof Error ? cause.message : String(cause);
   return new ArchiveError(
-    `Cannot inflate ${name}: ${what} (byte ${position} of the compressed data)`,
+    `Cannot inflate ${name}: ${what} (found after reading ${position} bytes)`,
     { cause },
   );
 }
@@ -110,8 +107,11 @@ class Source {
     for (;;) {
       const { done, value } = await this.#next();
       if (done) return;
-      this.position += value.length;
-      yield toBytes(value);
+      for (let at = 0; at < value.length; at += MAX_SOURCE_PIECE_BYTES) {
+        const piece = value.subarray(at, at + MAX_SOURCE_PIECE_BYTES);
+        this.position += piece.length;
+        yield toBytes(piece);
+      }
     }
   }
 
@@ -134,6 +134,8 @@ async function* joinSmall(pieces: AsyncIterable<Bytes>): AsyncGenerator<Bytes, u
   let held: Bytes[] = [];
   let size = 0;
   for await (const piece of pieces) {
+    // Endless empty frames must not fill the memory with pieces of no bytes.
+    if (piece.length === 0) continue;
     held.push(piece);
     size += piece.length;
     if (size < MIN_PIECE_BYTES) continue;

@@ -3,7 +3,7 @@ import { type Bytes, concat } from "./source.ts";
 
 /** Compressed bytes that are inflated at once. Deflate yields at most 1032 bytes for one, so 16.5 MiB. */
 const SLICE_BYTES = 16 * 1024;
-/** Bytes that are held back until the end is known. A member header, and what follows the last member, may be as long. */
+/** Bytes that are held back until the end is known: a header, or what follows the last member, may be as long. */
 const TAIL_BYTES = 64 * 1024;
 /** CRC-32 and length of the content, four bytes each, behind the deflate data of a member. */
 const TRAILER_BYTES = 8;
@@ -170,17 +170,39 @@ async function* windows(pieces: AsyncIterable<Bytes>): AsyncGenerator<Window> {
 // Where the next bytes to inflate end: at the first place where the member may, if there is one within a slice.
 function nextCut({ bytes, stop, isLast }: Window, start: number, member: Member): number {
   const end = Math.min(start + SLICE_BYTES, stop);
-  for (let at = start + Math.max(1, member.missing); at < end; at++) {
-    const isCandidate = isLast || looksLikeFollower(bytes, at);
-    if (isCandidate && isInReach(uint32(bytes, at - 4) - member.size)) return at;
-  }
+  const first = start + Math.max(1, member.missing);
+  const candidates = isLast ? everyPlace(first, end) : placesBeforeFollowers(bytes, first, end);
+  for (const at of candidates) if (isInReach(uint32(bytes, at - 4) - member.size)) return at;
   return end;
 }
 
-function looksLikeFollower(bytes: Bytes, at: number): boolean {
-  if (bytes[at] === 0x1f) return bytes[at + 1] === 0x8b && bytes[at + 2] === 8;
-  if (bytes[at] !== 0) return false;
-  for (let next = at + 1; next < at + PADDING_BYTES; next++) if (bytes[next] !== 0) return false;
+function* everyPlace(start: number, end: number): Generator<number> {
+  for (let at = start; at < end; at++) yield at;
+}
+
+function* placesBeforeFollowers(bytes: Bytes, start: number, end: number): Generator<number> {
+  const part = bytes.subarray(0, end);
+  let magic = indexOf(part, 0x1f, start);
+  let zero = indexOf(part, 0, start);
+  while (magic < end || zero < end) {
+    const at = Math.min(magic, zero);
+    if (at === magic) magic = indexOf(part, 0x1f, at + 1);
+    else zero = indexOf(part, 0, at + 1);
+    if (isHeader(bytes, at) || isPadding(bytes, at)) yield at;
+  }
+}
+
+function indexOf(bytes: Bytes, byte: number, start: number): number {
+  const at = bytes.indexOf(byte, start);
+  return at < 0 ? bytes.length : at;
+}
+
+function isHeader(bytes: Bytes, at: number): boolean {
+  return bytes[at] === 0x1f && bytes[at + 1] === 0x8b && bytes[at + 2] === 8;
+}
+
+function isPadding(bytes: Bytes, start: number): boolean {
+  for (let at = start; at < start + PADDING_BYTES; at++) if (bytes[at] !== 0) return false;
   return true;
 }
 

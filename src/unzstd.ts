@@ -12,7 +12,7 @@ import { zstdBlocks } from "./zstd_frames.ts";
 export async function* unzstd(pieces: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
   const blocks = zstdBlocks(pieces);
   const native = nativeDecoder();
-  if (native) return yield* toStream(blocks).pipeThrough(native);
+  if (native) return yield* ReadableStream.from(blocks).pipeThrough(native);
   const { Decompress } = await import("fzstd");
   const output: Bytes[] = [];
   const decoder = new Decompress((bytes) => void output.push(toBytes(bytes)));
@@ -35,17 +35,4 @@ function nativeDecoder(): ReadableWritablePair<Bytes, Bytes> | undefined {
   } catch {
     return undefined;
   }
-}
-
-function toStream(pieces: AsyncGenerator<Bytes>): ReadableStream<Bytes> {
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      const { done, value } = await pieces.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel() {
-      await pieces.return(undefined);
-    },
-  }, { highWaterMark: 0 });
 }

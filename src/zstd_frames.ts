@@ -2,9 +2,9 @@ import { type Bytes, concat } from "./source.ts";
 
 /** Largest window that is accepted, as the zstd command does: the decoder holds that many bytes. */
 const MAX_WINDOW_BYTES = 128 * 1024 * 1024;
-/** Blocks that are passed on together; one inflates to at most 128 KiB, so to 2 MiB in all. */
-const MAX_BLOCKS = 16;
 const MAX_BLOCK_BYTES = 128 * 1024;
+/** Headers of frames and blocks that are passed on together; a block inflates to 128 KiB, so these to 2 MiB. */
+const MAX_HEADERS = 16;
 
 const MAGIC = 0xfd2fb528;
 /** The last four bits are free. */
@@ -15,7 +15,7 @@ const SKIPPABLE_MAGIC = 0x184d2a50;
  * complete frames with a bounded window, and never so much at once that its output could fill the memory.
  *
  * @param pieces Compressed bytes in pieces of any size.
- * @returns The same bytes, cut so that no piece holds more than {@linkcode MAX_BLOCKS} blocks.
+ * @returns The same bytes, cut so that no piece holds more than {@linkcode MAX_HEADERS} headers.
  * @throws {Error} If they are no zstd frames, need a dictionary or a larger window, or end inside a frame.
  */
 export async function* zstdBlocks(pieces: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
@@ -45,18 +45,18 @@ class FrameWalker {
 
   /** Where the bytes to pass on together end; they start at `start`. */
   advance(bytes: Bytes, start: number): number {
-    let blocks = 0;
+    let headers = 0;
     let at = start;
-    while (at < bytes.length && blocks < MAX_BLOCKS) {
+    while (at < bytes.length && headers < MAX_HEADERS) {
       if (this.#part === "frame header" || this.#part === "block header") {
         at = this.#readHeader(bytes, at);
+        headers++;
         continue;
       }
       const step = Math.min(this.#remaining, bytes.length - at);
       at += step;
       this.#remaining -= step;
       if (this.#remaining > 0) break;
-      if (this.#part === "block") blocks++;
       this.#endPart();
     }
     return at;
