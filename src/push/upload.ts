@@ -135,7 +135,10 @@ export async function pushManifest(
  * @param settings Settings of the push.
  */
 export async function settleDigests(node: ContentNode, settings: UploadSettings): Promise<void> {
-  const unknown = blobsOf(node).filter(({ file, digest }) => file && (!digest || settings.verify));
+  const unknown = blobsOf(node).filter(({ file, digest }) =>
+    // What comes in one pass was hashed while it passed.
+    file && (!digest || (settings.verify && file.body))
+  );
   await runAll(unknown, settings.concurrency, async (blob, signal) => {
     const digest = await hashBlob(blob, settings.hasher, signal);
     if (blob.digest && blob.digest !== digest && blob.origin !== "hint") {

@@ -107,6 +107,17 @@ for (const [file, fixture] of FIXTURES) {
       assertEquals(new Set(image?.blobs.map(({ status }) => status)), new Set(["exists"]));
     });
 
+    test(`pushImage() gives ${file} the same digest when it comes in one pass`, async () => {
+      const blob = await readFixture(file);
+      const options = { fetch: createRegistry() };
+      const { images: [image] } = await pushImage(blob, "localhost:5000/app:1", options);
+      for (const verify of [false, true]) {
+        const registry = createRegistry();
+        await pushImage(blob.stream(), "localhost:5000/app:1", { fetch: registry, verify });
+        assertEquals((await readBack(registry, "app", "1")).digest, image?.digest);
+      }
+    });
+
     test(`pushImage() gives ${file} the same digest when it reads everything first`, async () => {
       const [one, two] = [createRegistry(), createRegistry()];
       const blob = await readFixture(file);
