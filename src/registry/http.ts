@@ -122,7 +122,7 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const response = await send(http, call, url);
     http.seen.answered = true;
-    if (call.expect.includes(response.status)) return response;
+    if (call.expect.includes(response.status) && !isWebPage(call, response)) return response;
     const location = redirectOf(call, response);
     if (!location) throw await toRegistryError(http, call, url, response);
     await discard(response);
@@ -315,6 +315,12 @@ function watch(
   }, { highWaterMark: 0 });
 }
 
+/** Whether this is a web server that answers 200 to everything, and no registry at all. */
+function isWebPage({ method }: Call, { status, headers }: Response): boolean {
+  return status === 200 && method !== "GET" &&
+    headers.get("content-type")?.toLowerCase().startsWith("text/html") === true;
+}
+
 function redirectOf(call: Call, response: Response): string | undefined {
   const any = call.method === "GET" || call.method === "HEAD";
   const follow = any ? [301, 302, 303, 307, 308] : [307, 308];
@@ -375,7 +381,7 @@ function statusHint(http: Http, status: number): string | undefined {
   if (status === 401 || status === 403) {
     return "the registry wants a login, and tarpush has none: use a registry without one, or the module's headers option";
   }
-  if (status === 404) {
+  if (status === 404 || status === 200) {
     return `check that ${http.origin} is a registry: ${http.origin}/v2/ should answer 200`;
   }
   if (status === 413) return "a limit on the size of a request: try a smaller --chunk-size";

@@ -103,21 +103,21 @@ for (const { name, tar, target, tags } of ARCHIVES) {
         }
       });
     }
-
-    test(`pushImage() of ${name}, ${concurrency} at a time, survives a fault at any single request`, async () => {
-      const whole = faultLayer(createRegistry());
-      const expected = digestsOf(await pushImage(tar, target, { fetch: whole.fetch, ...once }));
-      for (const fault of Object.values(HOW)) {
-        for (let number = 1; number <= whole.seen.length; number++) {
-          const registry = createRegistry();
-          const layer = faultLayer(registry, atRequest(number, fault));
-          const options = { fetch: layer.fetch, concurrency, retry: { delay: 0 } };
-          assertEquals(digestsOf(await pushImage(tar, target, options)), expected);
-          assertEquals(await readTags(registry), expected.toSorted());
-        }
-      }
-    });
   }
+
+  test(`pushImage() of ${name} survives a fault at any single request`, async () => {
+    const whole = faultLayer(createRegistry());
+    const expected = digestsOf(await pushImage(tar, target, { fetch: whole.fetch }));
+    for (const fault of Object.values(HOW)) {
+      for (let number = 1; number <= whole.seen.length; number++) {
+        const registry = createRegistry();
+        const layer = faultLayer(registry, atRequest(number, fault));
+        const options = { fetch: layer.fetch, retry: { delay: 0 } };
+        assertEquals(digestsOf(await pushImage(tar, target, options)), expected);
+        assertEquals(await readTags(registry), expected.toSorted());
+      }
+    }
+  });
 }
 
 test("pushImage() leaves what a second run need not upload again", async () => {

@@ -78,6 +78,16 @@ test("request() says that an HTML page is no registry error, and does not show i
   assert(error.hint?.includes("http://registry.test/v2/"), error.hint);
 });
 
+for (const method of ["HEAD", "POST", "PUT"] as const) {
+  test(`request() takes a web page for no answer to a ${method}, whatever its status`, async () => {
+    const headers = { "content-type": "Text/HTML; charset=utf-8" };
+    const body = "<html></html>";
+    const error = await errorOf([[`${method} ${PATH}`, { headers, body }]], {}, { method });
+    assertEquals([error.status, error.retryable], [200, false]);
+    assert(error.hint?.includes("http://registry.test/v2/"), error.hint);
+  });
+}
+
 test("request() takes JSON of any other shape for no error list", async () => {
   for (const json of ["null", "[]", '{"errors":{}}', '{"errors":[1,null]}', "{", "\u0000"]) {
     const error = await errorOf([[GET, { status: 400, body: json }]]);
