@@ -82,8 +82,9 @@ function useViolation(code: string): string | undefined {
 }
 
 function importedModules(code: string): string[] {
-  const pattern = /^\s*(?:import|export)\b[^;"']*?(?:\bfrom\s*)?"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
-  return [...code.matchAll(pattern)].map((match) => match[1] ?? match[2] ?? "");
+  const pattern =
+    /^\s*(?:import|export)\b[^;"'()]*?\bfrom\s*"([^"]+)"|^\s*import\s*"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
+  return [...code.matchAll(pattern)].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
 }
 
 const STRING = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/;

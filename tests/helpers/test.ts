@@ -12,7 +12,11 @@ export const test: Register = await pickRunner();
 async function pickRunner(): Promise<Register> {
   if ("Deno" in globalThis) {
     return (name, fn, { skip } = {}) =>
-      Deno.test({ name: skip ? `${name} (skipped: ${skip})` : name, ignore: skip !== undefined, fn });
+      Deno.test({
+        name: skip ? `${name} (skipped: ${skip})` : name,
+        ignore: skip !== undefined,
+        fn,
+      });
   }
   // A variable keeps `deno check` from resolving a module that only Bun has.
   const runner = "bun:test";
