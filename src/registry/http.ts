@@ -342,7 +342,9 @@ async function toRegistryError(
     "; ",
   );
   const type = response.headers.get("content-type")?.split(";")[0];
-  const foreign = text && !errors.length
+  const foreign = isWebPage(call, response)
+    ? ` with ${type}, expected the answer of a registry`
+    : text && !errors.length
     ? ` with ${type ?? "a body"} that is no registry error`
     : "";
   const words = `${status}${

@@ -1,0 +1,45 @@
+import type { FetchHandler } from "../../src/registry/http.ts";
+import { currentHost } from "../../src/runtime/host.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import {
+  type Fault,
+  type FaultLayer,
+  faultLayer,
+  type SeenRequest,
+} from "../helpers/fault_layer.ts";
+
+/** An embedded registry behind a socket of this process; disposing of it closes the socket. */
+export interface RegistryServer extends AsyncDisposable {
+  /** `127.0.0.1:PORT`. */
+  readonly host: string;
+  /** The registry itself, without socket and faults. */
+  readonly registry: FetchHandler;
+  /** What came through the socket. */
+  readonly layer: FaultLayer;
+}
+
+/**
+ * Serves a registry on a free port.
+ *
+ * @param plan What goes wrong; only faults that a server can show, such as an answer of its own.
+ */
+export async function serveRegistry(
+  plan?: (request: SeenRequest) => Fault | undefined,
+): Promise<RegistryServer> {
+  const registry = createRegistry();
+  const layer = faultLayer(registry, plan);
+  const server = await serve(layer.fetch);
+  return { host: server.host, registry, layer, [Symbol.asyncDispose]: server[Symbol.asyncDispose] };
+}
+
+/** Serves any handler on a free port. */
+export async function serve(handler: FetchHandler): Promise<AsyncDisposable & { host: string }> {
+  const server = await currentHost().serve(handler, { hostname: "127.0.0.1", port: 0 });
+  return { host: `127.0.0.1:${server.port}`, [Symbol.asyncDispose]: () => server.stop() };
+}
+
+/** A port of this machine on which nobody listens. */
+export async function closedPort(): Promise<string> {
+  await using server = await serve(() => Promise.resolve(new Response()));
+  return server.host;
+}
