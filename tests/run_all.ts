@@ -29,6 +29,9 @@ export interface RunAllOptions {
 /** Longest time for one test on Bun, whose own limit of 5 s is too short for pushes to real registries. */
 const BUN_TEST_MILLISECONDS = 120_000;
 
+/** Longest time for all tests on one runtime: a test that hangs is a failure, not a job that never ends. */
+const RUN_MILLISECONDS = 20 * 60_000;
+
 /** Runs the tests on both runtimes, their output going where that of this process goes. */
 export async function runAllTests(
   { paths = [], coverage, check = true }: RunAllOptions = {},
@@ -83,8 +86,13 @@ async function run(
   env: Record<string, string>,
 ): Promise<number> {
   try {
-    const child = new Deno.Command(command, { args, env, stdin: "null" }).spawn();
-    return (await child.status).code;
+    const signal = AbortSignal.timeout(RUN_MILLISECONDS);
+    const child = new Deno.Command(command, { args, env, stdin: "null", signal }).spawn();
+    const { code } = await child.status;
+    if (signal.aborted) {
+      console.error(`Ended ${command}: still running after ${RUN_MILLISECONDS / 60_000} minutes`);
+    }
+    return code;
   } catch (error) {
     console.error(`Cannot run ${command}: ${error}`);
     return 1;
