@@ -3,6 +3,9 @@ import { type Bytes, concat } from "./source.ts";
 
 /** Compressed bytes that are inflated at once. Deflate yields at most 1032 bytes for one, so 16.5 MiB. */
 const SLICE_BYTES = 16 * 1024;
+/** The same after a slice that gave more than 1 MiB: a bomb goes on in steps of 1 MiB. */
+const SMALL_SLICE_BYTES = 1024;
+const LARGE_OUTPUT_BYTES = 1024 * 1024;
 /** Bytes that are held back until the end is known: a header, or what follows the last member, may be as long. */
 const TAIL_BYTES = 64 * 1024;
 /** CRC-32 and length of the content, four bytes each, behind the deflate data of a member. */
@@ -68,6 +71,7 @@ class Member {
   readonly #drained: Promise<void>;
   #output: Bytes[] = [];
   #missing: number;
+  #sliceBytes = SLICE_BYTES;
   #size = 0;
   #crc = 0;
 
@@ -86,6 +90,11 @@ class Member {
     return this.#missing;
   }
 
+  /** Compressed bytes to inflate next at most. */
+  get sliceBytes(): number {
+    return this.#sliceBytes;
+  }
+
   /** Length of the content so far, modulo 2^32 as in the trailer. */
   get size(): number {
     return this.#size;
@@ -97,10 +106,14 @@ class Member {
     this.#missing -= bytes.length;
     const output = this.#output;
     this.#output = [];
+    let grown = 0;
     for (const piece of output) {
       this.#crc = crc32(piece, this.#crc);
-      this.#size = (this.#size + piece.length) >>> 0;
+      grown += piece.length;
     }
+    this.#size = (this.#size + grown) >>> 0;
+    if (grown > LARGE_OUTPUT_BYTES) this.#sliceBytes = SMALL_SLICE_BYTES;
+    else if (grown < LARGE_OUTPUT_BYTES / 16) this.#sliceBytes = SLICE_BYTES;
     return output;
   }
 
@@ -169,7 +182,7 @@ async function* windows(pieces: AsyncIterable<Bytes>): AsyncGenerator<Window> {
 
 // Where the next bytes to inflate end: at the first place where the member may, if there is one within a slice.
 function nextCut({ bytes, stop, isLast }: Window, start: number, member: Member): number {
-  const end = Math.min(start + SLICE_BYTES, stop);
+  const end = Math.min(start + member.sliceBytes, stop);
   const first = start + Math.max(1, member.missing);
   const candidates = isLast ? everyPlace(first, end) : placesBeforeFollowers(bytes, first, end);
   for (const at of candidates) if (isInReach(uint32(bytes, at - 4) - member.size)) return at;
