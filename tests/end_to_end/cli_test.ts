@@ -56,7 +56,7 @@ function assertFailure({ code, stdout, stderr }: ProcessResult, expected: {
   assert(at >= 0, stderr);
   assertMatch(lines[at] ?? "", expected.message);
   const rest = lines.slice(at + 1);
-  assertEquals(rest.filter((line) => !/^(?:hint: |  --image )/.test(line)), [], stderr);
+  assertEquals(rest.filter((line) => !/^(?:hint: |\s+--image )/.test(line)), [], stderr);
   if (expected.hint) assertMatch(rest[0] ?? "", expected.hint);
   assert(!/^\s+at |\bundefined\b|\[object /m.test(stderr), stderr);
 }
@@ -311,12 +311,9 @@ test("tarpush push ends at Ctrl-C in the middle of an upload, with 130 and no ta
   await using slow = await serve(async (request) => {
     if (request.method === "DELETE") cancelled.resolve();
     if (request.method !== "PUT") return await registry.registry(request);
-    // Takes a little and then nothing more.
-    const reader = request.body?.getReader();
-    await reader?.read();
+    // Reads nothing: what fits into the buffers of the sockets is on its way, the rest waits.
     arrived.resolve();
     await end.promise;
-    await reader?.cancel().catch(() => {});
     return new Response(null, { status: 500 });
   });
   await using folder = await temporaryFolder();
