@@ -1,7 +1,5 @@
 import { ArchiveError } from "./errors.ts";
-import { gunzip } from "./gunzip.ts";
 import { type Bytes, concat, toBytes } from "./source.ts";
-import { unzstd } from "./unzstd.ts";
 
 /** Ways of compression that archives and layers come in. */
 export type Compression = "gzip" | "zstd" | "bzip2" | "xz";
@@ -53,9 +51,8 @@ export function decompress(
   name = `${kind} data`,
 ): ReadableStream<Bytes> {
   if (kind === "bzip2" || kind === "xz") throw unsupported(kind, name);
-  const inflate = kind === "gzip" ? gunzip : unzstd;
   const source = new Source(stream);
-  const pieces = joinSmall(inflate(source.read()));
+  const pieces = joinSmall(inflate(kind, source.read()));
   return new ReadableStream<Bytes>({
     async pull(controller) {
       try {
@@ -73,6 +70,15 @@ export function decompress(
       await pieces.return(undefined).catch(() => {});
     },
   }, { highWaterMark: 0 });
+}
+
+/** Loads what inflates only when something is to be inflated: a push that finds all in place takes milliseconds. */
+async function* inflate(
+  kind: "gzip" | "zstd",
+  source: AsyncGenerator<Bytes>,
+): AsyncGenerator<Bytes> {
+  if (kind === "gzip") yield* (await import("./gunzip.ts")).gunzip(source);
+  else yield* (await import("./unzstd.ts")).unzstd(source);
 }
 
 function unsupported(kind: "bzip2" | "xz", name: string): ArchiveError {

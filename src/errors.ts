@@ -41,7 +41,10 @@ export class TarError extends OciError {
    * @param message The whole message.
    * @param options `offset` in bytes, and the entry's name.
    */
-  constructor(message: string, options: OciErrorOptions & { offset: number; entry?: string | undefined }) {
+  constructor(
+    message: string,
+    options: OciErrorOptions & { offset: number; entry?: string | undefined },
+  ) {
     super(message, options);
     this.offset = options.offset;
     this.entry = options.entry;

@@ -28,7 +28,8 @@ interface BunCryptoHasher {
 }
 
 function bunHash(algorithm: DigestAlgorithm): IncrementalHash | undefined {
-  const bun = (globalThis as { Bun?: { CryptoHasher?: new (name: string) => BunCryptoHasher } }).Bun;
+  const bun =
+    (globalThis as { Bun?: { CryptoHasher?: new (name: string) => BunCryptoHasher } }).Bun;
   if (!bun?.CryptoHasher) return undefined;
   const hash = new bun.CryptoHasher(algorithm);
   return {

@@ -9,7 +9,15 @@ export interface BlobSource {
   /** Length in bytes. */
   readonly size: number;
   /** The bytes from `start` up to, not including, `end`; nothing is read before `stream()` is. */
-  slice(start: number, end: number): { stream(): ReadableStream<Uint8Array> };
+  slice(start: number, end: number): SourceSlice;
+}
+
+/** A part of a {@linkcode BlobSource}. */
+export interface SourceSlice {
+  /** The bytes as a stream, each time from the first. */
+  stream(): ReadableStream<Uint8Array>;
+  /** The bytes at once; where it is there, small reads are spared a stream. */
+  arrayBuffer?(): Promise<ArrayBuffer>;
 }
 
 /** Whether a value has the two members of {@linkcode BlobSource}. */
@@ -30,9 +38,11 @@ export function isBlobSource(value: unknown): value is BlobSource {
 export async function readRange(source: BlobSource, start: number, end: number): Promise<Bytes> {
   const wanted = Math.max(0, Math.min(end, source.size) - start);
   if (wanted === 0) return new Uint8Array(0);
+  const slice = source.slice(start, start + wanted);
+  if (slice.arrayBuffer) return new Uint8Array(await slice.arrayBuffer());
   const bytes = new Uint8Array(wanted);
   let filled = 0;
-  for await (const piece of source.slice(start, start + wanted).stream()) {
+  for await (const piece of slice.stream()) {
     if (filled === 0 && piece.length === wanted) return toBytes(piece);
     bytes.set(piece.subarray(0, wanted - filled), filled);
     filled += piece.length;
@@ -69,6 +79,7 @@ export function bytesSource(bytes: Bytes): BlobSource {
   return {
     size: bytes.length,
     slice: (start, end) => ({
+      arrayBuffer: () => Promise.resolve(bytes.slice(start, end).buffer),
       stream: () =>
         new ReadableStream<Bytes>({
           pull(controller) {

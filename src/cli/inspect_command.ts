@@ -12,7 +12,7 @@ import { readStreamedFiles } from "./streamed_files.ts";
 /** `tarpush inspect`: what an archive holds, for people or as JSON. */
 export async function runInspect(command: InspectCommand, host: Host): Promise<number> {
   if (command.source === "-") {
-    if (host.stdin.isTerminal) {
+    if (await host.stdin.isTerminal()) {
       throw new UsageError("Nothing is piped in", "docker save IMAGE | tarpush inspect -");
     }
     const archive = await readArchive(await readStreamedFiles(host.stdin.stream()));
@@ -26,7 +26,7 @@ type Archive = Awaited<ReturnType<typeof openArchive>>;
 
 async function show(command: InspectCommand, host: Host, archive: Archive): Promise<number> {
   const summary = await summarizeArchive(archive);
-  const paint = choosePaint(host, host.stdout);
+  const paint = await choosePaint(host, host.stdout);
   const text = command.json
     ? JSON.stringify(summary, null, 2)
     : inspectLines(summary, paint).join("\n");

@@ -19,7 +19,7 @@ export async function runPush(
   if (command.targets.length === 0) return await refuseWithoutTarget(command, host);
   const options = await toPushOptions(command, host);
   const source = await openSource(command.source, host);
-  const reporter = createReporter(host, command);
+  const reporter = await createReporter(host, command);
   signal.addEventListener("abort", () => {
     reporter.note("Stopping; Ctrl-C again ends at once");
   }, { once: true });
@@ -69,7 +69,7 @@ async function openSource(
   host: Host,
 ): Promise<OpenFile | ReadableStream<Uint8Array> | URL> {
   if (source === "-") {
-    if (!host.stdin.isTerminal) return host.stdin.stream();
+    if (!await host.stdin.isTerminal()) return host.stdin.stream();
     throw new UsageError("Nothing is piped in", "docker save IMAGE | tarpush push - REFERENCE");
   }
   return isUrl(source) ? new URL(source) : await host.openFile(source);

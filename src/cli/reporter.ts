@@ -32,15 +32,17 @@ export interface ReporterOptions {
 }
 
 /** Picks bars for a terminal that can move its cursor, else plain lines, else silence. */
-export function createReporter(host: Host, options: ReporterOptions): Reporter {
-  if (options.quiet) return new PlainReporter(host, options);
-  const isLive = host.stderr.isTerminal && host.env("TERM") !== "dumb";
-  return isLive ? new LiveReporter(host, options) : new PlainReporter(host, options);
+export async function createReporter(host: Host, options: ReporterOptions): Promise<Reporter> {
+  if (options.quiet) return new PlainReporter(host, options, paintNothing);
+  const isLive = await host.stderr.isTerminal() && host.env("TERM") !== "dumb";
+  const paint = await choosePaint(host, host.stderr);
+  return isLive ? new LiveReporter(host, options, paint) : new PlainReporter(host, options, paint);
 }
 
 /** Colours for a terminal, unless the person asked for none (https://no-color.org). */
-export function choosePaint(host: Host, output: TextOutput): Paint {
-  const isColored = output.isTerminal && !host.env("NO_COLOR") && host.env("TERM") !== "dumb";
+export async function choosePaint(host: Host, output: TextOutput): Promise<Paint> {
+  const isColored = await output.isTerminal() && !host.env("NO_COLOR") &&
+    host.env("TERM") !== "dumb";
   return isColored ? paintColors : paintNothing;
 }
 
@@ -56,10 +58,10 @@ class PlainReporter implements Reporter {
   readonly #paint: Paint;
   readonly #state = new ProgressState();
 
-  constructor(host: Host, options: ReporterOptions) {
+  constructor(host: Host, options: ReporterOptions, paint: Paint) {
     this.#host = host;
     this.#options = options;
-    this.#paint = choosePaint(host, host.stderr);
+    this.#paint = paint;
   }
 
   async handle(event: PushEvent): Promise<void> {
@@ -93,10 +95,10 @@ class LiveReporter implements Reporter {
   #isDrawing = false;
   #isCleared = false;
 
-  constructor(host: Host, options: ReporterOptions) {
+  constructor(host: Host, options: ReporterOptions, paint: Paint) {
     this.#host = host;
     this.#options = options;
-    this.#paint = choosePaint(host, host.stderr);
+    this.#paint = paint;
     this.#timer = setInterval(() => this.#tick(), FRAME_MILLISECONDS);
   }
 

@@ -57,6 +57,6 @@ async function dispatch(command: Command, host: Host, signal: AbortSignal): Prom
 
 async function report(host: Host, error: unknown): Promise<void> {
   const isDebug = host.args.includes("--debug");
-  const lines = failureLines(error, choosePaint(host, host.stderr), isDebug);
+  const lines = failureLines(error, await choosePaint(host, host.stderr), isDebug);
   await host.stderr.write(lines.map((line) => `${line}\n`).join(""));
 }

@@ -5,6 +5,7 @@ import {
   concat,
   isBlobSource,
   readRange,
+  type SourceSlice,
   toBytes,
 } from "../source.ts";
 import type { ImageTarEntry } from "./image_blobs.ts";
@@ -119,7 +120,15 @@ function countSource(source: BlobSource, count: { read: number }): BlobSource {
     size: source.size,
     slice: (start, end) => {
       const part = source.slice(start, end);
-      return { stream: () => countStream(part.stream(), count) };
+      const counted: SourceSlice = { stream: () => countStream(part.stream(), count) };
+      if (part.arrayBuffer) {
+        counted.arrayBuffer = async () => {
+          const buffer = await part.arrayBuffer?.() ?? new ArrayBuffer(0);
+          count.read += buffer.byteLength;
+          return buffer;
+        };
+      }
+      return counted;
     },
   };
 }

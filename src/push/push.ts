@@ -16,7 +16,6 @@ import { headManifest } from "../registry/manifests.ts";
 import { absentFrom, type Choice, fallBack, narrow, parsePlatforms } from "./content.ts";
 import { httpFor, type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { openSource, type PushSource } from "./open_source.ts";
-import { pushPassing } from "./one_pass.ts";
 import { parseTargets, planImages, type PlannedImage } from "./plan.ts";
 import {
   pushManifest,
@@ -94,7 +93,10 @@ export async function pushImage(
   try {
     if (input.kind === "random") {
       await push.archive(await openArchive(input.source, resolved), targets);
-    } else await pushPassing(input, targets, push, resolved);
+    } else {
+      const { pushPassing } = await import("./one_pass.ts");
+      await pushPassing(input, targets, push, resolved);
+    }
   } catch (error) {
     if (error instanceof OciError) error.pushed = push.pushed;
     throw error;
@@ -148,15 +150,38 @@ export class Push {
     await checkDigest(node, reference);
     const { root, blobs } = await uploadContent(target, node, this.settings);
     refuseOtherDigest(root.digest, reference);
-    // By digest first: a registry that makes something else of it is found out before there is a tag.
-    await pushManifest(target, root, root.digest, this.settings);
-    if (reference.tag !== undefined) {
-      await pushManifest(target, root, reference.tag, this.settings);
+    if (!await this.#stands(target, root, blobs, reference.tag)) {
+      // By digest first: a registry that makes something else of it is found out before there is a tag.
+      await pushManifest(target, root, root.digest, this.settings);
+      if (reference.tag !== undefined) {
+        await pushManifest(target, root, reference.tag, this.settings);
+      }
     }
     await this.#pushReferrers(archive, target, root);
     const { digest, mediaType } = root;
     this.pushed.push({ reference: name, digest, mediaType, blobs });
     if (!this.settings.dryRun) await this.settings.emit({ type: "tag", reference: name, digest });
+  }
+
+  /** Whether the tag names the manifest already, where every blob was found in place: one question for two writes. */
+  async #stands(
+    target: RepositoryState,
+    root: ManifestNode | IndexNode,
+    blobs: readonly UploadedBlob[],
+    tag: string | undefined,
+  ): Promise<boolean> {
+    if (tag === undefined || root.kind === "index" || root.subject || this.settings.dryRun) {
+      return false;
+    }
+    if (blobs.some(({ status }) => status !== "exists")) return false;
+    try {
+      const found = await headManifest(target, tag, { signal: this.settings.signal });
+      return found?.digest === root.digest;
+    } catch (error) {
+      // Whatever is wrong with the question, writing the tag will tell.
+      if (error instanceof OciError) return false;
+      throw error;
+    }
   }
 
   /** Settles what is pushed when platforms were asked for, or when the archive lacks parts of the image. */
@@ -182,7 +207,7 @@ export class Push {
     digest: Digest,
   ): Promise<boolean> {
     const { signal } = this.settings;
-    if (kind === "manifest") return await headManifest(target, digest, { signal });
+    if (kind === "manifest") return await headManifest(target, digest, { signal }) !== undefined;
     const places = [target.repository, ...this.settings.mountFrom];
     for (const repository of places) {
       if (await headBlob({ ...target, repository }, digest, { signal }) !== undefined) return true;

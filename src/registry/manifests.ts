@@ -24,13 +24,13 @@ export interface ManifestContent {
  * @param context The repository.
  * @param reference Tag or digest.
  * @param hooks Signal and listeners.
- * @returns Whether it is there.
+ * @returns Undefined when it is not there; else its digest, where the registry says it.
  */
 export async function headManifest(
   context: RepositoryContext,
   reference: string,
   hooks: UploadHooks = {},
-): Promise<boolean> {
+): Promise<{ digest: string | undefined } | undefined> {
   const response = await request(context.http, {
     action: `look for manifest ${reference} in ${nameOf(context)}`,
     method: "HEAD",
@@ -41,7 +41,8 @@ export async function headManifest(
     onRetry: hooks.onRetry,
   });
   await discard(response);
-  return response.status === 200;
+  if (response.status !== 200) return undefined;
+  return { digest: response.headers.get("docker-content-digest")?.trim() };
 }
 
 /**

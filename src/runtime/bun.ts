@@ -1,4 +1,5 @@
 import { OciError } from "../errors.ts";
+import type { SourceSlice } from "../source.ts";
 import { fileError, type FileState } from "./file_error.ts";
 import type { ByteInput, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
 import { createTextOutput } from "./text_output.ts";
@@ -63,13 +64,12 @@ class BunOpenFile implements OpenFile {
     this.#file = file;
   }
 
-  slice(start: number, end: number): { stream(): ReadableStream<Uint8Array> } {
-    return {
-      stream: () => {
-        if (!this.#file) throw fileError("read", this.#path, "closed");
-        return this.#file.slice(start, Math.min(end, this.size)).stream();
-      },
+  slice(start: number, end: number): SourceSlice {
+    const slice = () => {
+      if (!this.#file) throw fileError("read", this.#path, "closed");
+      return this.#file.slice(start, Math.min(end, this.size));
     };
+    return { stream: () => slice().stream(), arrayBuffer: async () => await slice().arrayBuffer() };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -97,11 +97,9 @@ function fileState(error: unknown): FileState | undefined {
 }
 
 function bunInput(): ByteInput {
-  const { Bun, process } = bunGlobals();
+  const { Bun } = bunGlobals();
   return {
-    get isTerminal() {
-      return process.stdin.isTTY === true;
-    },
+    isTerminal: () => isTerminal("stdin"),
     stream: () => ReadableStream.from(gather(Bun.stdin.stream())),
   };
 }
@@ -124,13 +122,18 @@ async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
   if (filled > 0) yield piece.subarray(0, filled);
 }
 
+async function isTerminal(name: "stdin" | "stdout" | "stderr"): Promise<boolean> {
+  const { Bun, process } = bunGlobals();
+  // Bun loads Node's streams for process.stdout and the like, which takes as long as the rest of a repeated push.
+  const info = await Bun[name].stat().catch(() => undefined);
+  return info?.isCharacterDevice() === true && process[name].isTTY === true;
+}
+
 function bunOutput(name: "stdout" | "stderr"): TextOutput {
   const { Bun, process } = bunGlobals();
   return createTextOutput({
     name,
-    get isTerminal() {
-      return process[name].isTTY === true;
-    },
+    isTerminal: () => isTerminal(name),
     size: () => process[name],
     write: (text) => Bun.write(Bun[name], text),
     isBrokenPipe: (error) => errorCode(error) === "EPIPE",
@@ -171,10 +174,13 @@ function errorCode(error: unknown): unknown {
 }
 
 interface BunFile {
-  stat(): Promise<{ size: number; isFile(): boolean; isDirectory(): boolean }>;
+  stat(): Promise<
+    { size: number; isFile(): boolean; isDirectory(): boolean; isCharacterDevice(): boolean }
+  >;
   slice(start: number, end: number): BunFile;
   stream(): ReadableStream<Uint8Array>;
   bytes(): Promise<Uint8Array>;
+  arrayBuffer(): Promise<ArrayBuffer>;
   text(): Promise<string>;
 }
 

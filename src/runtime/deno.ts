@@ -1,4 +1,5 @@
 import { OciError } from "../errors.ts";
+import type { SourceSlice } from "../source.ts";
 import { fileError, type FileState } from "./file_error.ts";
 import type { ByteInput, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
 import { createTextOutput } from "./text_output.ts";
@@ -60,14 +61,20 @@ class DenoFile implements OpenFile {
     this.#file = file;
   }
 
-  slice(start: number, end: number): { stream(): ReadableStream<Uint8Array> } {
+  slice(start: number, end: number): SourceSlice {
     const stop = Math.min(end, this.size);
-    return {
+    const slice: SourceSlice = {
       stream: () =>
         stop - start <= SMALL_READ_BYTES
           ? this.#readAtOnce(start, stop)
           : ReadableStream.from(this.#readPieces(start, stop)),
     };
+    // Deno loads its streams when the first one is made, which takes as long as the rest of a repeated push.
+    if (stop - start <= SMALL_READ_BYTES) {
+      slice.arrayBuffer = () =>
+        Promise.resolve(this.#readNow(start, stop).slice().buffer as ArrayBuffer);
+    }
+    return slice;
   }
 
   #readAtOnce(start: number, end: number): ReadableStream<Uint8Array> {
@@ -140,9 +147,7 @@ function fileState(error: unknown): FileState | undefined {
 
 function denoInput(): ByteInput {
   return {
-    get isTerminal() {
-      return Deno.stdin.isTerminal();
-    },
+    isTerminal: () => Deno.stdin.isTerminal(),
     stream: () => ReadableStream.from(readStdin()),
   };
 }
@@ -167,9 +172,7 @@ function denoOutput(name: "stdout" | "stderr"): TextOutput {
   const encoder = new TextEncoder();
   return createTextOutput({
     name,
-    get isTerminal() {
-      return output.isTerminal();
-    },
+    isTerminal: () => output.isTerminal(),
     size: () => Deno.consoleSize(),
     async write(text) {
       for (let bytes = encoder.encode(text); bytes.length > 0;) {

@@ -10,7 +10,7 @@ export type OpenFile = BlobSource & AsyncDisposable;
 /** Where a program writes text. Writes keep their order; one to a pipe that nobody reads is dropped. */
 export interface TextOutput {
   /** Whether a person sees it at once. */
-  readonly isTerminal: boolean;
+  isTerminal(): Promise<boolean> | boolean;
   /** Size of the terminal in characters, as it is now; 80 by 24 where there is none to ask. */
   size(): { columns: number; rows: number };
   /** Writes the text; the promise is settled when it has been handed to the system. */
@@ -20,7 +20,7 @@ export interface TextOutput {
 /** Where a program reads bytes. */
 export interface ByteInput {
   /** Whether a person would have to type them. */
-  readonly isTerminal: boolean;
+  isTerminal(): Promise<boolean> | boolean;
   /** The bytes in pieces of up to 1 MiB, read only as they are asked for. To be called once. */
   stream(): ReadableStream<Uint8Array>;
 }

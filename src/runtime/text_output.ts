@@ -4,7 +4,7 @@ import type { TextOutput } from "./host.ts";
 /** What a runtime offers to write text with. */
 export interface OutputDevice {
   readonly name: "stdout" | "stderr";
-  readonly isTerminal: boolean;
+  isTerminal(): Promise<boolean> | boolean;
   /** Size of the terminal; throws or leaves something out where it cannot be asked. */
   size(): { columns?: number; rows?: number };
   /** Hands all of the text to the system. */
@@ -36,9 +36,7 @@ export function createTextOutput(device: OutputDevice): TextOutput {
     }
   };
   return {
-    get isTerminal() {
-      return device.isTerminal;
-    },
+    isTerminal: () => device.isTerminal(),
     size() {
       try {
         const { columns, rows } = device.size();

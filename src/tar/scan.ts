@@ -1,4 +1,4 @@
-import { type BlobSource, readRange } from "../source.ts";
+import { type BlobSource, readRange, type SourceSlice } from "../source.ts";
 import { EntryParser, type ParsedEntry } from "./entry_parser.ts";
 
 /** One entry found by {@linkcode scanTar}. */
@@ -127,7 +127,7 @@ class BlobRange implements BlobSource {
     this.size = size;
   }
 
-  slice(start: number, end: number): { stream(): ReadableStream<Uint8Array> } {
+  slice(start: number, end: number): SourceSlice {
     const from = Math.min(Math.max(start, 0), this.size);
     const to = Math.min(Math.max(end, from), this.size);
     return this.#source.slice(this.#start + from, this.#start + to);

@@ -29,7 +29,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
   const written: FakeHost["written"] = { stdout: "", stderr: "", files: new Map() };
   const handlers = new Set<() => void>();
   const output = (name: "stdout" | "stderr"): TextOutput => ({
-    isTerminal,
+    isTerminal: () => isTerminal,
     size: () => ({ columns, rows: 24 }),
     write: (text) => {
       written[name] += text;
@@ -40,7 +40,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
     name: "deno",
     args,
     stdin: {
-      isTerminal: stdin === undefined,
+      isTerminal: () => stdin === undefined,
       stream: () => ReadableStream.from(stdin ? [stdin] : []),
     },
     stdout: output("stdout"),

@@ -51,7 +51,7 @@ function memoryDevice(overrides: Partial<OutputDevice> = {}) {
   const texts: string[] = [];
   const device: OutputDevice = {
     name: "stdout",
-    isTerminal: true,
+    isTerminal: () => true,
     size: () => ({ columns: 120, rows: 40 }),
     write: async (text) => {
       // A long text takes longer, yet those after it must wait.
