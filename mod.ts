@@ -15,23 +15,20 @@
  *
  * @module
  */
-export { pushImage, type PushedImage, type PushResult } from "./src/push/push.ts";
+export { type PushedImage, pushImage, type PushResult } from "./src/push/push.ts";
 export type { PushOptions } from "./src/push/options.ts";
 export type { UploadedBlob } from "./src/push/upload.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";
 export type { FetchHandler, Timeouts } from "./src/registry/http.ts";
 export type { RetryOptions } from "./src/registry/retry.ts";
-export { type ArchiveImage, type ImageArchive, openArchive } from "./src/image/archive.ts";
-export {
-  type ArchiveSummary,
-  type ImageSummary,
-  type LayerSummary,
-  summarizeArchive,
-} from "./src/image/inspect.ts";
+export { openArchive, type OpenArchiveOptions } from "./src/push/open_archive.ts";
+export type { ImageTarEntry } from "./src/push/image_blobs.ts";
+export type { PushSource } from "./src/push/open_source.ts";
+export type { ArchiveSummary, ImageSummary, LayerSummary } from "./src/image/inspect.ts";
 export { formatReference, parseReference, type Reference } from "./src/reference.ts";
 export { type Digest, type DigestAlgorithm, isDigest, parseDigest } from "./src/digest.ts";
 export { createHash, type Hasher, type IncrementalHash } from "./src/incremental_hash.ts";
-export { type BlobSource, isBlobSource } from "./src/source.ts";
+export { type BlobSource, isBlobSource, type SourceSlice } from "./src/source.ts";
 export {
   AmbiguousImageError,
   ArchiveError,

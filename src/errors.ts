@@ -11,6 +11,7 @@ export interface OciErrorOptions extends ErrorOptions {
  * that does not parse is `SyntaxError`; everything else that this package reports extends this class.
  */
 export class OciError extends Error {
+  /** The class name. */
   override name = "OciError";
   /** One line that tells a person what to try next, where there is one. */
   readonly hint: string | undefined;
@@ -20,6 +21,8 @@ export class OciError extends Error {
   pushed?: readonly unknown[];
 
   /**
+   * Makes one.
+   *
    * @param message What was being done, to what, what was found and what was expected.
    * @param options `cause` and `hint`.
    */
@@ -31,6 +34,7 @@ export class OciError extends Error {
 
 /** A tar stream or file that cannot be read. */
 export class TarError extends OciError {
+  /** The class name. */
   override name = "TarError";
   /** Position in the tar, in bytes, of the header or record that is at fault. */
   readonly offset: number;
@@ -38,6 +42,8 @@ export class TarError extends OciError {
   readonly entry: string | undefined;
 
   /**
+   * Makes one.
+   *
    * @param message The whole message.
    * @param options `offset` in bytes, and the entry's name.
    */
@@ -53,11 +59,14 @@ export class TarError extends OciError {
 
 /** A tar that is readable but is no image archive, or one whose parts contradict each other. */
 export class ArchiveError extends OciError {
+  /** The class name. */
   override name = "ArchiveError";
   /** Path in the archive of the file that is at fault, where there is one. */
   readonly path: string | undefined;
 
   /**
+   * Makes one.
+   *
    * @param message The whole message.
    * @param options `path`: the file in the archive.
    */
@@ -69,11 +78,14 @@ export class ArchiveError extends OciError {
 
 /** One reference was given where the archive holds several images that it could mean. */
 export class AmbiguousImageError extends ArchiveError {
+  /** The class name. */
   override name = "AmbiguousImageError";
   /** The names to choose from, each accepted by the option `images`. */
   readonly choices: readonly string[];
 
   /**
+   * Makes one.
+   *
    * @param message The whole message.
    * @param options `choices`: what the option `images` accepts here.
    */
@@ -85,6 +97,7 @@ export class AmbiguousImageError extends ArchiveError {
 
 /** Content that does not have the digest under which it goes. */
 export class DigestMismatchError extends OciError {
+  /** The class name. */
   override name = "DigestMismatchError";
   /** The digest that the content should have. */
   readonly expected: Digest;
@@ -92,6 +105,8 @@ export class DigestMismatchError extends OciError {
   readonly actual: string | undefined;
 
   /**
+   * Makes one.
+   *
    * @param message The whole message.
    * @param options `expected` and `actual` digest.
    */
@@ -107,14 +122,18 @@ export class DigestMismatchError extends OciError {
 
 /** A request that got no answer: name not found, connection refused, reset, TLS failure. */
 export class NetworkError extends OciError {
+  /** The class name. */
   override name = "NetworkError";
   /** Request method. */
   readonly method: string;
   /** Request URL, without user information and query. */
   readonly url: string;
+  /** Whether the same call may succeed when it is made again. */
   override readonly retryable: boolean;
 
   /**
+   * Makes one.
+   *
    * @param message The whole message.
    * @param options Method and URL of the request; `retryable` is true unless said otherwise.
    */
@@ -131,6 +150,7 @@ export class NetworkError extends OciError {
 
 /** A time limit that ran out: no byte moved, or no answer came. */
 export class TimeoutError extends NetworkError {
+  /** The class name. */
   override name = "TimeoutError";
 }
 
@@ -146,6 +166,7 @@ export interface RegistryErrorEntry {
 
 /** A registry's answer that is not a success. */
 export class RegistryError extends OciError {
+  /** The class name. */
   override name = "RegistryError";
   /** Request method. */
   readonly method: string;
@@ -157,9 +178,12 @@ export class RegistryError extends OciError {
   readonly errors: readonly RegistryErrorEntry[];
   /** How long the registry asked to wait, in milliseconds. */
   readonly retryAfter: number | undefined;
+  /** Whether the same call may succeed when it is made again. */
   override readonly retryable: boolean;
 
   /**
+   * Makes one.
+   *
    * @param message The whole message.
    * @param options The request, the answer's status and error list.
    */
@@ -186,6 +210,7 @@ export class RegistryError extends OciError {
 
 /** A push that cannot go on although each single answer was in order: content that is nowhere, a refused plan. */
 export class PushError extends OciError {
+  /** The class name. */
   override name = "PushError";
   /** The step that failed. */
   readonly step: "plan" | "blob" | "manifest" | "tag";
@@ -195,6 +220,8 @@ export class PushError extends OciError {
   readonly digest: Digest | undefined;
 
   /**
+   * Makes one.
+   *
    * @param message The whole message.
    * @param options Where it failed, and on whose side.
    */

@@ -18,9 +18,9 @@ export type Hasher = (algorithm: DigestAlgorithm) => IncrementalHash | Promise<I
  * @param algorithm Hash to use.
  * @returns A fresh hash.
  */
-export const createHash: Hasher = (algorithm) => {
+export function createHash(algorithm: DigestAlgorithm): IncrementalHash | Promise<IncrementalHash> {
   return bunHash(algorithm) ?? digestStreamHash(algorithm) ?? wasmHash(algorithm);
-};
+}
 
 interface BunCryptoHasher {
   update(bytes: Uint8Array): unknown;

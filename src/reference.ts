@@ -6,8 +6,11 @@ export interface Reference {
   scheme?: "http" | "https";
   /** `host` or `host:port`. */
   registry: string;
+  /** Path of the repository below the registry. */
   repository: string;
+  /** Tag, where the text has one. */
   tag?: string;
+  /** Digest, where the text has one. */
   digest?: Digest;
 }
 

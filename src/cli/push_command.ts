@@ -1,14 +1,14 @@
 import type { PushOptions } from "../push/options.ts";
 import { pushImage, type PushResult } from "../push/push.ts";
-import type { Host, OpenFile } from "../runtime/host.ts";
+import type { Host } from "../runtime/host.ts";
 import type { PushCommand } from "./args.ts";
 import { EXIT, failureDocument, pushedBefore } from "./failure.ts";
+import { openInput } from "./input.ts";
 import { UsageError } from "./options.ts";
 import { printable, resultLine } from "./render.ts";
 import { createReporter, type Reporter } from "./reporter.ts";
 
-/** What the library takes; it says itself what it cannot use. */
-type Source = Parameters<typeof pushImage>[0];
+const PIPE_EXAMPLE = "docker save IMAGE | tarpush push - REFERENCE";
 
 /** `tarpush push`: pushes, shows how it goes, and prints each name as soon as it stands. */
 export async function runPush(
@@ -18,13 +18,13 @@ export async function runPush(
 ): Promise<number> {
   if (command.targets.length === 0) return await refuseWithoutTarget(command, host);
   const options = await toPushOptions(command, host);
-  const source = await openSource(command.source, host);
+  await using input = await openInput(command.source, host, PIPE_EXAMPLE);
   const reporter = await createReporter(host, command);
   signal.addEventListener("abort", () => {
     reporter.note("Stopping; Ctrl-C again ends at once");
   }, { once: true });
   try {
-    const result = await pushImage(source as Source, command.targets, {
+    const result = await pushImage(input.source, command.targets, {
       ...options,
       signal,
       onEvent: (event) => reporter.handle(event),
@@ -38,8 +38,6 @@ export async function runPush(
       await host.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
     }
     throw error;
-  } finally {
-    if (Symbol.asyncDispose in source) await source[Symbol.asyncDispose]();
   }
 }
 
@@ -62,21 +60,6 @@ async function showResult(
     command.digestfile,
     [...digests].map((digest) => `${digest}\n`).join(""),
   );
-}
-
-async function openSource(
-  source: string,
-  host: Host,
-): Promise<OpenFile | ReadableStream<Uint8Array> | URL> {
-  if (source === "-") {
-    if (!await host.stdin.isTerminal()) return host.stdin.stream();
-    throw new UsageError("Nothing is piped in", "docker save IMAGE | tarpush push - REFERENCE");
-  }
-  return isUrl(source) ? new URL(source) : await host.openFile(source);
-}
-
-function isUrl(source: string): boolean {
-  return /^https?:\/\//i.test(source);
 }
 
 async function toPushOptions(command: PushCommand, host: Host): Promise<PushOptions> {
@@ -112,15 +95,10 @@ async function readCertificates(path: string, host: Host): Promise<string> {
 /** Wrong usage, but the archive can tell what to type. */
 async function refuseWithoutTarget({ source }: PushCommand, host: Host): Promise<never> {
   const message = "No target given, expected a reference such as localhost:5000/team/app:1.0";
-  if (source === "-" || isUrl(source)) {
-    throw new UsageError(message, `tarpush push ${source} REFERENCE`);
-  }
-  const [{ openArchive }, { summarizeArchive }] = await Promise.all([
-    import("../image/archive.ts"),
-    import("../image/inspect.ts"),
-  ]);
-  await using file = await host.openFile(source);
-  const { images } = await summarizeArchive(await openArchive(file));
+  if (source === "-") throw new UsageError(message, `tarpush push ${source} REFERENCE`);
+  const { openArchive } = await import("../push/open_archive.ts");
+  await using input = await openInput(source, host, PIPE_EXAMPLE);
+  const { images } = await openArchive(input.source);
   const names = images.flatMap((image) => image.names);
   const tags = images.flatMap((image) => image.tags);
   if (names.length + tags.length === 0) {

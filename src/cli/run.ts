@@ -49,7 +49,7 @@ async function dispatch(command: Command, host: Host, signal: AbortSignal): Prom
     case "push":
       return (await import("./push_command.ts")).runPush(command, host, signal);
     case "inspect":
-      return (await import("./inspect_command.ts")).runInspect(command, host);
+      return (await import("./inspect_command.ts")).runInspect(command, host, signal);
     case "serve":
       return (await import("./serve_command.ts")).runServe(command, host, signal);
   }

@@ -23,7 +23,9 @@ import { buildManifest, manifestType, MAX_CONFIG_BYTES } from "./docker_save.ts"
 export interface LayerSummary {
   /** Absent where only hashing the content would tell. */
   digest?: Digest;
+  /** Length in bytes. */
   size: number;
+  /** Media type that a push gives it. */
   mediaType: string;
   /** Path in the archive, absent where the archive lacks it. */
   path?: string;
@@ -33,13 +35,17 @@ export interface LayerSummary {
 export interface ImageSummary {
   /** `#1`, `#2`, ... : what the option `images` accepts. */
   id: string;
+  /** An image, an index of several, or something else that a manifest describes. */
   kind: "image" | "index" | "artifact";
   /** Full original names, such as `held/basic:1`. */
   names: string[];
   /** Bare original tags, such as `v1`. */
   tags: string[];
+  /** The first of its names, or of its tags; absent where it has neither. */
+  primaryTag?: string;
   /** Digest that a push gives it; absent where only hashing the layers would tell. */
   digest?: Digest;
+  /** Media type of the manifest or index. */
   mediaType: string;
   /** Config digest of an image. */
   config?: Digest;
@@ -57,7 +63,10 @@ export interface ImageSummary {
 export interface ArchiveSummary {
   /** Who may have written it: `docker` (manifest.json), `oci` (index.json), or `docker+oci` (both). */
   dialect: "docker" | "oci" | "docker+oci";
+  /** Images in archive order. */
   images: ImageSummary[];
+  /** What a person should know about parts that cannot be used. */
+  notices: string[];
 }
 
 /**
@@ -69,7 +78,7 @@ export interface ArchiveSummary {
 export async function summarizeArchive(archive: ImageArchive): Promise<ArchiveSummary> {
   const images: ImageSummary[] = [];
   for (const image of archive.images) images.push(await summarizeImage(image));
-  return { dialect: archive.dialect, images };
+  return { dialect: archive.dialect, images, notices: [...archive.notices] };
 }
 
 /** The platform of an image, from its config; undefined for an index or an artifact. */
@@ -92,6 +101,8 @@ async function summarizeImage({ id, names, tags, node }: ArchiveImage): Promise<
   };
   const { digest, mediaType } = await manifestOf(node);
   summary.mediaType = mediaType;
+  const primaryTag = names[0] ?? tags[0];
+  if (primaryTag !== undefined) summary.primaryTag = primaryTag;
   if (digest) summary.digest = digest;
   if (node.kind === "index") return summary;
   if (node.config?.digest) summary.config = node.config.digest;

@@ -34,6 +34,7 @@ export interface PushedImage {
   reference: string;
   /** Digest of the manifest or index that stands under the reference. */
   digest: Digest;
+  /** Media type of that manifest or index. */
   mediaType: string;
   /** Every blob of the image, each once, and how it came to be in the repository. */
   blobs: UploadedBlob[];

@@ -47,9 +47,13 @@ export interface UploadSettings {
 
 /** A blob as it stands in a repository after the push. */
 export interface UploadedBlob {
+  /** Digest of the content as it is in the repository. */
   digest: Digest;
+  /** Length in bytes. */
   size: number;
+  /** Media type that the manifest gives it. */
   mediaType: string;
+  /** How it came to be there. */
   status: BlobStatus;
 }
 

@@ -1,8 +1,8 @@
-import type { BlobSource } from "../source.ts";
+import type { BlobSource, SourceSlice } from "../source.ts";
 import { createBunHost, openBunFile } from "./bun.ts";
 import { createDenoHost, openDenoFile } from "./deno.ts";
 
-export type { BlobSource };
+export type { BlobSource, SourceSlice };
 
 /** A file that is open: readable at any offset, any number of times, until it is disposed of. */
 export type OpenFile = BlobSource & AsyncDisposable;

@@ -15,8 +15,9 @@
  *
  * @module
  */
-export { TarError } from "../errors.ts";
-export type { BlobSource, Bytes } from "../source.ts";
+export { OciError, type OciErrorOptions, TarError } from "../errors.ts";
+export type { BlobSource, Bytes, SourceSlice } from "../source.ts";
+export type { ParsedEntry } from "./entry_parser.ts";
 export type { TarHeader } from "./header.ts";
 export { type ScannedEntry, scanTar, type ScanTarOptions } from "./scan.ts";
 export { type TarEntry, UntarStream } from "./untar_stream.ts";

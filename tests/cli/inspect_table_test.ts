@@ -8,6 +8,7 @@ const A = parseDigest("sha256:" + "a".repeat(64));
 
 test("inspectLines() aligns labels and layers", () => {
   const lines = inspectLines({
+    notices: [],
     dialect: "docker",
     images: [{
       id: "#1",
@@ -43,6 +44,7 @@ test("inspectLines() aligns labels and layers", () => {
 
 test("inspectLines() shows an artifact without platform and names", () => {
   const lines = inspectLines({
+    notices: [],
     dialect: "oci",
     images: [{
       id: "#1",

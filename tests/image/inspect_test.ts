@@ -45,6 +45,7 @@ test("summarizeArchive() tells all of a docker image, with the digest that a pus
     id: "#1",
     kind: "image",
     names: ["team/app:1"],
+    primaryTag: "team/app:1",
     tags: [],
     mediaType: DOCKER_MANIFEST,
     platforms: ["linux/arm64/v8"],
