@@ -1,0 +1,20 @@
+// Pushes a file and prints the digest. Without the option `fetch`, it goes over the network:
+//   deno run --allow-read --allow-net examples/push_file.ts image.tar localhost:5000/team/app:1.0
+import { pushImage } from "../mod.ts";
+import { createRegistry } from "../src/server/mod.ts";
+import { currentHost, openFile } from "../src/runtime/host.ts";
+
+const [path, target] = currentHost().args;
+const options = target === undefined ? { fetch: createRegistry() } : {};
+
+await using file = await openFile(
+  path ?? new URL("../tests/fixtures/docker28-single.tar", import.meta.url),
+);
+const { images, bytesUploaded } = await pushImage(
+  file,
+  target ?? "localhost:5000/team/app:1.0",
+  options,
+);
+
+for (const { reference, digest } of images) console.log(`${reference}@${digest}`);
+console.log(`${bytesUploaded} bytes uploaded`);
