@@ -46,6 +46,9 @@ const HEAD_BYTES = 16;
 /** Bytes looked at to tell a tar. */
 const PEEK_BYTES = 512;
 
+/** What layers without a header of their own are called: an old tar, or none at all. */
+const LAYER_NAME = /(?:^|\/)layer$|\.tar$/;
+
 /** A file that passed by: its bytes are there while they are held, its digest once it is known. */
 export class PassingFile implements ArchiveFile {
   readonly path: string;
@@ -193,15 +196,18 @@ class EntrySorter {
     const { budget } = this.#options;
     const compression = sniffCompression(head);
     const named = digestOfPath(file.path);
-    const likely = named !== undefined || compression !== undefined || isTar(head);
+    const likely = named !== undefined || compression !== undefined || isTar(head) ||
+      LAYER_NAME.test(file.path);
     const blob: PassingBlob = { file, likely };
     if (named) blob.named = named;
     else {
       const hint = digestOfName(file.path);
       if (hint) blob.hint = hint;
     }
-    if (!likely) return await this.#wait(blob, head, body);
-    if (file.size > budget.size) return await this.#stream(blob, head, body, compression);
+    const room = budget.size / WAITING_SHARE;
+    if (!likely && this.#waiting + file.size <= room) return await this.#wait(blob, head, body);
+    // What waits gives nothing back before the end.
+    if (file.size > budget.size - room) return await this.#stream(blob, head, body, compression);
     await budget.take(file.size);
     const bytes = await body.readAll(head);
     file.hold(bytes);
@@ -212,11 +218,10 @@ class EntrySorter {
     return blob;
   }
 
-  /** A file like VERSION waits for the end while there is room, else it is let go. */
+  /** A file like VERSION waits for the end while there is room. */
   async #wait(blob: PassingBlob, head: Bytes, body: EntryReader): Promise<undefined> {
     const { budget } = this.#options;
     const { file } = blob;
-    if (this.#waiting + file.size > budget.size / WAITING_SHARE) return await body.cancel();
     this.#waiting += file.size;
     await budget.take(file.size);
     const bytes = await body.readAll(head);

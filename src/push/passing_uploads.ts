@@ -45,6 +45,7 @@ export class PassingUploads {
   readonly #settings: PassingUploadSettings;
   readonly #staged = new Map<PassingFile, UploadSession>();
   readonly #running = new Set<Promise<void>>();
+  readonly #sending = new Map<Digest, Promise<void>>();
   readonly #failed = new AbortController();
 
   constructor(target: RepositoryState, settings: PassingUploadSettings) {
@@ -91,12 +92,30 @@ export class PassingUploads {
     try {
       // A held blob with a wrong name is of no use; if an image needs it, the end says so.
       if (!stream && named && named !== digest) return;
-      if (digest && await this.#exists(digest, file, hooks)) await stream?.cancel();
-      else if (stream) await this.#pass(file, named, stream, hooks);
-      else await this.#sendHeld(file, hooks);
+      // Equal layers may follow each other: the second finds what the first has sent.
+      if (digest) await this.#sending.get(digest);
+      const sending = this.#place(blob, digest, hooks);
+      if (digest) this.#sending.set(digest, sending.catch(() => {}));
+      await sending;
     } finally {
+      if (digest) this.#sending.delete(digest);
       if (!stream) this.#settings.budget.giveBack(file.release());
     }
+  }
+
+  async #place(
+    { file, named, stream, likely }: PassingBlob,
+    digest: Digest | undefined,
+    hooks: UploadHooks,
+  ): Promise<void> {
+    if (digest && await this.#exists(digest, file, hooks)) return await stream?.cancel();
+    const isFull = this.#staged.size >= MAX_STAGED;
+    // So many files that are no layers: should an image need one after all, the end says that it was passed over.
+    if (!likely && isFull) return await stream?.cancel();
+    const later = !likely || (this.#settings.selective && !isFull);
+    if (stream) await this.#pass(file, later ? undefined : named, stream, hooks);
+    else if (later) await this.#stageHeld(file, hooks);
+    else await this.#sendHeld(file, hooks);
   }
 
   async #exists(digest: Digest, file: PassingFile, hooks: UploadHooks): Promise<boolean> {
@@ -115,9 +134,6 @@ export class PassingUploads {
     const { digest } = file;
     if (!digest) throw new TypeError("unreachable: held blobs are hashed");
     if (this.#settings.dryRun) return;
-    if (this.#settings.selective && this.#staged.size < MAX_STAGED) {
-      return await this.#stageHeld(file, hooks);
-    }
     await uploadBlob(
       this.#target,
       { digest, size: file.size, open: () => openFileBody(file) },
@@ -127,6 +143,7 @@ export class PassingUploads {
   }
 
   async #stageHeld(file: PassingFile, hooks: UploadHooks): Promise<void> {
+    if (this.#settings.dryRun) return;
     const bytes = await file.bytes(file.size);
     for (let attempt = 2;; attempt++) {
       const session = await openUpload(this.#target, hooks);
@@ -151,7 +168,7 @@ export class PassingUploads {
     if (this.#settings.dryRun) return await drain(body);
     const session = await this.#open(hooks);
     try {
-      if (named && !this.#settings.selective) {
+      if (named) {
         const checked = checkHash(body, file, named);
         await sendWhole(
           this.#target,
