@@ -17,7 +17,7 @@ for (const name of await listPrograms()) {
   });
 }
 
-/** The files that no other one imports: what they share is no program. */
+/** The files that no other one imports, and `main.ts` of each folder: what they share is no program. */
 async function listPrograms(): Promise<string[]> {
   const names = await listFiles();
   let text = "";
@@ -28,12 +28,16 @@ async function listPrograms(): Promise<string[]> {
 async function listFiles(): Promise<string[]> {
   const names: string[] = [];
   if ("Deno" in globalThis) {
-    for await (const { name } of Deno.readDir(FOLDER)) names.push(name);
+    for await (const { name, isDirectory } of Deno.readDir(FOLDER)) {
+      names.push(isDirectory ? `${name}/main.ts` : name);
+    }
   } else {
     const { Bun } = globalThis as unknown as {
       Bun: { Glob: new (pattern: string) => { scan(folder: string): AsyncIterable<string> } };
     };
-    for await (const name of new Bun.Glob("*").scan(toPath(FOLDER))) names.push(name);
+    for await (const name of new Bun.Glob("{*.ts,*/main.ts}").scan(toPath(FOLDER))) {
+      names.push(name);
+    }
   }
   return names.filter((name) => name.endsWith(".ts")).sort();
 }
