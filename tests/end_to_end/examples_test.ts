@@ -35,8 +35,8 @@ async function listFiles(): Promise<string[]> {
     const { Bun } = globalThis as unknown as {
       Bun: { Glob: new (pattern: string) => { scan(folder: string): AsyncIterable<string> } };
     };
-    for await (const name of new Bun.Glob("{*.ts,*/main.ts}").scan(toPath(FOLDER))) {
-      names.push(name);
+    for (const pattern of ["*.ts", "*/main.ts"]) {
+      for await (const name of new Bun.Glob(pattern).scan(toPath(FOLDER))) names.push(name);
     }
   }
   return names.filter((name) => name.endsWith(".ts")).sort();
