@@ -64,7 +64,7 @@ async function showResult(
 
 async function toPushOptions(command: PushCommand, host: Host): Promise<PushOptions> {
   const { concurrency, retries, chunkSize, timeoutSeconds, ca, insecure } = command;
-  const options: PushOptions & { chunkSize?: number } = {
+  const options: PushOptions = {
     images: command.images,
     platforms: command.platforms,
     allTags: command.allTags,

@@ -1,6 +1,7 @@
 import { type Compression, decompress, sniffCompression } from "../compression.ts";
 import { type Digest, digestBytes } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
+import { malformed } from "../image/content.ts";
 import { MAX_CONFIG_BYTES, MAX_MANIFEST_JSON_BYTES } from "../image/docker_save.ts";
 import {
   type ArchiveFile,
@@ -12,7 +13,6 @@ import {
 } from "../image/files.ts";
 import type { Hasher, IncrementalHash } from "../incremental_hash.ts";
 import { quoteName } from "../quote_name.ts";
-import { passedBy } from "./read.ts";
 import { type BlobSource, type Bytes, bytesSource, toBytes } from "../source.ts";
 
 /** What an untar stream yields, ours or another's, such as the one of `@std/tar`. */
@@ -31,7 +31,7 @@ export interface PassingBlob {
   /** What its name says of its digest: an OCI layout's name is certain, `HEX.tar.gz` is a hint. */
   named?: Digest;
   hint?: Digest;
-  /** Absent where the blob is held. */
+  /** Absent where the blob is held; the file then has memory reserved for a replay window. */
   stream?: ReadableStream<Bytes>;
   /** Whether it looks like a layer: a tar, compressed, or named by digest. */
   likely: boolean;
@@ -39,8 +39,10 @@ export interface PassingBlob {
 
 /** Most bytes of JSON documents that are kept to the end; they come on top of the memory budget. */
 const MAX_KEPT_BYTES = 32 * 1024 * 1024;
-/** Share of the budget for small files that look like no layer and wait for the end. */
+/** Share of the budget for small files that look like no layer and wait for the end, and for the replay window. */
 const WAITING_SHARE = 4;
+/** What a broken upload can go back by: more than what sockets and runtimes have taken but not delivered. */
+const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
 /** Bytes kept of every file: enough to tell gzip and zstd. */
 const HEAD_BYTES = 16;
 /** Bytes looked at to tell a tar. */
@@ -55,6 +57,7 @@ export class PassingFile implements ArchiveFile {
   readonly size: number;
   readonly #head: Bytes;
   #held: Bytes | undefined;
+  #reserved = 0;
   body?: BlobSource;
   digest?: Digest;
   inflatedDigest?: Digest;
@@ -70,10 +73,21 @@ export class PassingFile implements ArchiveFile {
     this.body = bytesSource(bytes);
   }
 
+  /** Notes memory of the budget that sending this file needs besides what is held. */
+  reserve(bytes: number): void {
+    this.#reserved = bytes;
+  }
+
+  /** Memory for what may have to be sent again. */
+  get window(): number {
+    return this.#reserved;
+  }
+
   /** Gives the memory back; returns how much that is. */
   release(): number {
-    const size = this.#held?.length ?? 0;
+    const size = (this.#held?.length ?? 0) + this.#reserved;
     this.#held = undefined;
+    this.#reserved = 0;
     delete this.body;
     return size;
   }
@@ -89,7 +103,16 @@ export class PassingFile implements ArchiveFile {
   bytes(limit: number): Promise<Bytes> {
     if (this.size > limit) return Promise.reject(tooLarge(this.path, this.size, limit));
     if (this.#held) return Promise.resolve(this.#held);
-    return Promise.reject(passedBy(this.path));
+    // Every document is kept while there is room: what is asked for here and was not is none, or one too many.
+    return Promise.reject(
+      isJson(this.#head)
+        ? new ArchiveError(
+          `Cannot read ${quoteName(this.path)} of the archive: the JSON documents before it in the ` +
+            `stream come to ${MAX_KEPT_BYTES / 1024 / 1024} MiB, the most that is kept`,
+          { path: this.path, hint: "write the archive to a file first and push that" },
+        )
+        : malformed(this.path, "it is no JSON document"),
+    );
   }
 }
 
@@ -235,8 +258,12 @@ class EntrySorter {
     body: EntryReader,
     compression: Compression | undefined,
   ): Promise<PassingBlob> {
-    const { verify, hasher } = this.#options;
+    const { budget, verify, hasher } = this.#options;
     const { file, named } = blob;
+    // Taken here, in order of the entries: behind a later one that is held, it might never come.
+    const window = Math.min(MAX_WINDOW_BYTES, Math.floor(budget.size / WAITING_SHARE));
+    await budget.take(window);
+    file.reserve(window);
     // Without a name the digest of a plain layer comes from the config, that of a compressed one only from its bytes.
     const compressed = compression !== undefined && !named;
     const hash = verify || compressed
@@ -294,7 +321,7 @@ class EntryReader {
     bytes.set(head);
     await this.#fill(bytes, head.length);
     // Reading on is what tells the untar stream that the body was wanted to its end.
-    await this.#reader.read();
+    if (await this.next()) throw await this.#tooLong();
     return bytes;
   }
 
@@ -311,6 +338,7 @@ class EntryReader {
           return controller.close();
         }
         left -= piece.length;
+        if (left < 0) throw await this.#tooLong();
         controller.enqueue(piece);
       },
       cancel: () => this.cancel(),
@@ -319,6 +347,15 @@ class EntryReader {
 
   async cancel(): Promise<undefined> {
     await this.#reader.cancel();
+  }
+
+  async #tooLong(): Promise<ArchiveError> {
+    await this.cancel();
+    const message = `its stream has more than the ${this.#size} bytes that its header says`;
+    return new ArchiveError(
+      `Cannot read ${quoteName(this.#path)} of the archive: ${message}`,
+      { path: this.#path },
+    );
   }
 
   async #fill(bytes: Bytes, from: number): Promise<void> {

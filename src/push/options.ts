@@ -52,6 +52,12 @@ export interface PushOptions {
    */
   memoryBudget?: number;
   /**
+   * Send blobs above this size in chunks of it, in bytes: for a proxy that limits the size of a request. A limit that is
+   * found out by a refusal is met in the same way, with chunks of 8 MiB or less.
+   * @default {undefined} one request for a blob
+   */
+  chunkSize?: number;
+  /**
    * Repositories of the target's registry to mount blobs from.
    * @default {[]}
    */
@@ -102,6 +108,7 @@ export function resolveOptions(options: PushOptions) {
     rename = [],
     verify = false,
     dryRun = false,
+    chunkSize,
     memoryBudget = DEFAULT_MEMORY_BUDGET,
     mountFrom = [],
     plainHttp = false,
@@ -112,6 +119,11 @@ export function resolveOptions(options: PushOptions) {
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new RangeError(`Cannot use concurrency ${concurrency}: expected a whole number above 0`);
   }
+  if (chunkSize !== undefined && !(Number.isInteger(chunkSize) && chunkSize > 0)) {
+    throw new RangeError(
+      `Cannot use chunkSize ${chunkSize}: expected a whole number of bytes above 0`,
+    );
+  }
   if (!(memoryBudget >= MIN_MEMORY_BUDGET)) {
     throw new RangeError(
       `Cannot use memoryBudget ${memoryBudget}: expected at least ${MIN_MEMORY_BUDGET} bytes`,
@@ -121,6 +133,7 @@ export function resolveOptions(options: PushOptions) {
     concurrency,
     signal,
     memoryBudget,
+    chunkSize,
     emit: async (event: PushEvent): Promise<void> => await onEvent?.(event),
     images,
     platforms,
@@ -140,8 +153,10 @@ export function resolveOptions(options: PushOptions) {
 
 /** What requests to one registry share, from the options of a push. */
 export function httpFor(origin: string, options: ResolvedOptions): Http {
-  const { fetch, headers, retry, timeouts } = options;
-  return { origin, fetch, headers, retry, timeouts, seen: { answered: false, pausedUntil: 0 } };
+  const { fetch, headers, retry, timeouts, chunkSize } = options;
+  const seen: Http["seen"] = { answered: false, pausedUntil: 0 };
+  if (chunkSize !== undefined) seen.chunkSize = chunkSize;
+  return { origin, fetch, headers, retry, timeouts, seen };
 }
 
 function resolveTimeouts(timeouts: Timeouts = {}): Required<Timeouts> {

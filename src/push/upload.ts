@@ -221,7 +221,7 @@ async function placeBlob(
 }
 
 /** Tries the repositories that may have a blob; where none has, the last upload opened on the way is of use. */
-async function mountBlob(
+export async function mountBlob(
   target: RepositoryState,
   digest: Digest,
   settings: UploadSettings,
@@ -279,7 +279,8 @@ async function resend(
   return actual;
 }
 
-function isDigestRefusal({ errors, message }: RegistryError): boolean {
+/** Whether a registry found another digest than the request names. */
+export function isDigestRefusal({ errors, message }: RegistryError): boolean {
   return errors.some(({ code }) => code === "DIGEST_INVALID") || /digest/i.test(message);
 }
 

@@ -1,6 +1,7 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { DigestMismatchError, NetworkError, RegistryError } from "../errors.ts";
 import { type Bytes, concat, toBytes } from "../source.ts";
+import { chunkSizeFor, DEFAULT_CHUNK_BYTES, isBodyLimit, sendChunks } from "./chunks.ts";
 import {
   type Call,
   discard,
@@ -38,12 +39,18 @@ export interface UploadHooks {
 export interface UploadSession {
   /** Where the next request of the session goes; registries change it with every answer. */
   location: URL;
+  /** `OCI-Chunk-Min-Length`, in bytes. */
+  minChunk?: number;
+  /** `OCI-Chunk-Max-Length`, in bytes: not in the spec, but sent where there is a limit. */
+  maxChunk?: number;
 }
 
 /** Bodies up to this size are sent from memory: one request with a length, where a stream is two writes and chunked. */
 const SMALL_BODY_BYTES = 1024 * 1024;
 /** Time for a cancel request, in milliseconds: it is a courtesy, not worth waiting for. */
 const CANCEL_MILLISECONDS = 3_000;
+/** Smallest chunk to try against a limit: nginx takes 1 MiB unless told otherwise. */
+const MIN_CHUNK_BYTES = 512 * 1024;
 const OCTETS = { "content-type": "application/octet-stream" };
 
 /**
@@ -99,7 +106,8 @@ export async function uploadBlob(
     } catch (error) {
       if (await arrived(context, blob, error, hooks)) return;
       await hooks.onProgress?.(0);
-      await waitForRetry(context.http, hooks, asRetryable(error), attempt);
+      if (shrinkBodies(context.http, blob.size, error)) attempt--;
+      else await waitForRetry(context.http, hooks, asRetryable(error), attempt);
     }
     session = undefined;
   }
@@ -284,7 +292,17 @@ export async function startUpload(
     checkDigestHeader(response, mount.digest, `blob of ${nameOf(context)}`);
     return undefined;
   }
-  return { location: nextLocation(context, action, response, url, true) };
+  const session: UploadSession = { location: nextLocation(context, action, response, url, true) };
+  const minChunk = lengthHeader(response, "oci-chunk-min-length");
+  const maxChunk = lengthHeader(response, "oci-chunk-max-length");
+  if (minChunk !== undefined) session.minChunk = minChunk;
+  if (maxChunk !== undefined) session.maxChunk = maxChunk;
+  return session;
+}
+
+function lengthHeader(response: Response, name: string): number | undefined {
+  const text = response.headers.get(name)?.trim() ?? "";
+  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }
 
 /** Opens an upload. */
@@ -349,6 +367,15 @@ async function uploadOnce(
 ): Promise<void> {
   const session = open ?? await openUpload(context, hooks);
   try {
+    const chunkSize = chunkSizeFor(context.http, session, blob.size);
+    if (chunkSize !== undefined) {
+      await sendChunks(context, session, blob.open(), chunkSize, hooks);
+      return await closeUpload(context, session, blob.digest, {
+        action: `push blob ${blob.digest} to ${nameOf(context)}`,
+        headers: { "content-length": "0" },
+        signal: hooks.signal,
+      });
+    }
     const body = await bodyOf(blob, hooks);
     await closeUpload(context, session, blob.digest, {
       action: `push blob ${blob.digest} to ${nameOf(context)}`,
@@ -363,6 +390,21 @@ async function uploadOnce(
   }
 }
 
+/**
+ * Turns to chunks, from here on for all blobs of the registry, where a body may have been too large for one request.
+ *
+ * @returns Whether another attempt is due for that reason.
+ */
+function shrinkBodies(http: Http, size: number, error: unknown): boolean {
+  const { chunkSize = Infinity } = http.seen;
+  const next = Math.min(DEFAULT_CHUNK_BYTES, chunkSize / 2);
+  if (!isBodyLimit(error) || size <= next || next < MIN_CHUNK_BYTES) return false;
+  // Once a size is settled a broken connection means what it says.
+  if (chunkSize !== Infinity && error instanceof NetworkError) return false;
+  http.seen.chunkSize = next;
+  return true;
+}
+
 async function closeUpload(
   context: RepositoryContext,
   session: UploadSession,
@@ -370,7 +412,8 @@ async function closeUpload(
   call: Pick<Call, "action" | "body" | "size" | "signal" | "headers">,
 ): Promise<void> {
   const url = new URL(session.location);
-  url.searchParams.set("digest", digest);
+  // What the registry wrote there is opaque: it is added to, never parsed and written anew.
+  url.search += `${url.search ? "&" : "?"}digest=${encodeURIComponent(digest)}`;
   const response = await requestOnce(context.http, {
     ...call,
     method: "PUT",

@@ -36,7 +36,13 @@ export interface Http {
   readonly retry: Required<RetryOptions>;
   readonly timeouts: Required<Timeouts>;
   /** What this registry has shown of itself so far. */
-  readonly seen: { answered: boolean; pausedUntil: number; plainHttp?: Promise<boolean> };
+  readonly seen: {
+    answered: boolean;
+    pausedUntil: number;
+    plainHttp?: Promise<boolean>;
+    /** Bodies above this size go in chunks: the caller wants it, or the registry refused a larger one. */
+    chunkSize?: number;
+  };
 }
 
 /** One request. */

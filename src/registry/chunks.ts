@@ -1,0 +1,196 @@
+import { NetworkError, RegistryError } from "../errors.ts";
+import { type Bytes, concat } from "../source.ts";
+import { nameOf, type RepositoryContext, type UploadHooks, type UploadSession } from "./blobs.ts";
+import { discard, type Http, requestOnce, resolveLocation, waitForRetry } from "./http.ts";
+
+/** Chunks where nothing else is said: above what one request may carry at few registries, below most memory limits. */
+export const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
+/** Largest chunk that a registry may ask for: each one is held in memory. */
+const MAX_CHUNK_BYTES = 128 * 1024 * 1024;
+
+/**
+ * The chunk size that an upload must use, or undefined where the whole body may go in one request: what the caller or
+ * an earlier refusal says for this registry, or what the registry said when it opened the upload.
+ *
+ * @param http The registry.
+ * @param session The open upload.
+ * @param size Length of the blob in bytes.
+ */
+export function chunkSizeFor(http: Http, session: UploadSession, size: number): number | undefined {
+  const { minChunk = 0, maxChunk = Infinity } = session;
+  const wanted = http.seen.chunkSize ?? (size > maxChunk ? DEFAULT_CHUNK_BYTES : undefined);
+  if (wanted === undefined) return undefined;
+  const chunk = Math.min(Math.max(wanted, minChunk), maxChunk, MAX_CHUNK_BYTES);
+  return size > chunk ? chunk : undefined;
+}
+
+/**
+ * Whether a failure of a request with a large body is, or may be, a limit on the size of one request. Deno often loses
+ * an early 413 and sees only a broken connection.
+ */
+export function isBodyLimit(error: unknown): boolean {
+  if (error instanceof NetworkError) return error.retryable && /broken/.test(error.message);
+  if (!(error instanceof RegistryError)) return false;
+  const { status, message } = error;
+  return status === 413 || status === 411 ||
+    (status === 416 && /large|limit|exceed/i.test(message));
+}
+
+/**
+ * Sends a body in chunks (distribution-spec, "Pushing a blob in chunks") and leaves the upload open. Every chunk is held
+ * until it has arrived; after a failure the registry is asked how much it has, and gets the rest.
+ *
+ * @param context The repository.
+ * @param session The upload; its location moves on.
+ * @param body The content.
+ * @param chunkSize Length of all chunks but the last.
+ * @param hooks Signal and listeners.
+ * @throws {RegistryError} If the registry lost the upload, or has more than was sent.
+ */
+export async function sendChunks(
+  context: RepositoryContext,
+  session: UploadSession,
+  body: ReadableStream<Bytes>,
+  chunkSize: number,
+  hooks: UploadHooks,
+): Promise<void> {
+  const reader = body.getReader();
+  let start = 0;
+  try {
+    for await (const chunk of cut(reader, chunkSize)) {
+      await deliver(context, session, chunk, start, hooks);
+      start += chunk.length;
+      await hooks.onProgress?.(start);
+    }
+  } catch (error) {
+    await reader.cancel(error).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Asks how much of an upload the registry has (distribution-spec, "Pushing a blob in chunks").
+ *
+ * @param context The repository.
+ * @param session The upload; its location moves on.
+ * @param hooks Signal and listeners.
+ * @returns Bytes that have arrived; undefined where `Range` does not tell: `0-0` stands for none and for one byte.
+ * @throws {RegistryError} If the upload is gone.
+ */
+export async function readUploadStatus(
+  context: RepositoryContext,
+  session: UploadSession,
+  hooks: UploadHooks = {},
+): Promise<number | undefined> {
+  const action = `ask for the state of an upload to ${nameOf(context)}`;
+  const response = await requestOnce(context.http, {
+    action,
+    method: "GET",
+    url: session.location,
+    expect: [200, 202, 204],
+    signal: hooks.signal,
+  });
+  await discard(response);
+  move(context, session, response, action);
+  return parseRange(response.headers.get("range"));
+}
+
+/**
+ * Reads the header `Range` of an upload's answers: `0-N`, with or without `bytes=`.
+ *
+ * @returns Bytes that have arrived, or undefined where the text does not tell.
+ */
+export function parseRange(text: string | null): number | undefined {
+  const match = /^(?:bytes[= ])?0-(\d{1,15})$/.exec(text?.trim() ?? "");
+  const last = match ? Number(match[1]) : 0;
+  return last > 0 ? last + 1 : undefined;
+}
+
+/** Gets one chunk across, with the usual attempts; what has arrived of it is not sent again. */
+async function deliver(
+  context: RepositoryContext,
+  session: UploadSession,
+  chunk: Bytes,
+  start: number,
+  hooks: UploadHooks,
+): Promise<void> {
+  let sent = 0;
+  for (let attempt = 2; sent < chunk.length; attempt++) {
+    try {
+      await sendChunk(context, session, chunk.subarray(sent), start + sent, hooks);
+      return;
+    } catch (error) {
+      await waitForRetry(context.http, hooks, asRetryable(error), attempt);
+      const arrived = await readUploadStatus(context, session, hooks) ?? start + sent;
+      if (arrived < start || arrived > start + chunk.length) throw error;
+      sent = arrived - start;
+    }
+  }
+}
+
+/** An offset that the registry refuses is settled by asking it, like a failure that may pass. */
+function asRetryable(error: unknown): unknown {
+  if (!(error instanceof RegistryError) || error.status !== 416 || isBodyLimit(error)) return error;
+  const { message, method, url, status, errors } = error;
+  return new RegistryError(message, { method, url, status, errors, retryable: true, cause: error });
+}
+
+async function sendChunk(
+  context: RepositoryContext,
+  session: UploadSession,
+  chunk: Bytes,
+  start: number,
+  hooks: UploadHooks,
+): Promise<void> {
+  const action = `push bytes ${start} to ${start + chunk.length - 1} of a blob to ${
+    nameOf(context)
+  }`;
+  const response = await requestOnce(context.http, {
+    action,
+    method: "PATCH",
+    url: session.location,
+    headers: {
+      "content-type": "application/octet-stream",
+      "content-range": `${start}-${start + chunk.length - 1}`,
+    },
+    body: chunk,
+    expect: [200, 201, 202, 204],
+    signal: hooks.signal,
+  });
+  await discard(response);
+  move(context, session, response, action);
+}
+
+function move(
+  context: RepositoryContext,
+  session: UploadSession,
+  response: Response,
+  action: string,
+): void {
+  const location = response.headers.get("location");
+  if (location) {
+    session.location = resolveLocation(context.http, action, location, session.location);
+  }
+}
+
+/** Cuts a body into chunks of one size; the last one may be shorter. */
+async function* cut(
+  reader: ReadableStreamDefaultReader<Bytes>,
+  size: number,
+): AsyncGenerator<Bytes> {
+  let pieces: Bytes[] = [];
+  let filled = 0;
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    let piece = next.value;
+    while (filled + piece.length >= size) {
+      const part = piece.subarray(0, size - filled);
+      yield concat([...pieces, part], size);
+      piece = piece.subarray(part.length);
+      [pieces, filled] = [[], 0];
+    }
+    if (piece.length === 0) continue;
+    pieces.push(piece);
+    filled += piece.length;
+  }
+  if (filled > 0) yield concat(pieces, filled);
+}
