@@ -19,14 +19,16 @@ export async function openUrl(
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`Cannot read ${url.href}: expected an http:// or https:// URL`);
   }
-  const response = await get(url, { range: "bytes=0-0" }, signal);
-  const size = sizeOf(response);
-  if (response.status === 206 && size !== undefined) {
+  let response = await get(url, { range: "bytes=0-0" }, signal);
+  if (response.status === 206) {
     await response.body?.cancel();
-    return blockReader(new RangeSource(url, size, response.headers.get("etag"), signal));
+    const range = rangeOf(response);
+    if (range) return blockReader(new RangeSource(url, range.size, versionOf(response), signal));
+    // A server that does not say how long the whole is has no use for ranges.
+    response = await get(url, {}, signal);
   }
   // A server that ignores ranges has begun to send the whole.
-  if (response.status === 200 && response.body) return response.body;
+  if (response.status === 200 && response.body) return wholeOf(url, response.body, signal);
   // An empty file has no first byte.
   if (response.status === 416) return new Blob([]);
   await response.body?.cancel();
@@ -36,13 +38,13 @@ export async function openUrl(
 class RangeSource implements BlobSource {
   readonly size: number;
   readonly #url: URL;
-  readonly #etag: string | null;
+  readonly #version: string | null;
   readonly #signal: AbortSignal;
 
-  constructor(url: URL, size: number, etag: string | null, signal: AbortSignal) {
+  constructor(url: URL, size: number, version: string | null, signal: AbortSignal) {
     this.#url = url;
     this.size = size;
-    this.#etag = etag;
+    this.#version = version;
     this.#signal = signal;
   }
 
@@ -56,9 +58,13 @@ class RangeSource implements BlobSource {
       pull: async (controller) => {
         if (start >= end) return controller.close();
         reader ??= await this.#open(start, end);
-        const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(toBytes(value));
+        const { done, value } = await readFrom(this.#url, reader, true, this.#signal);
+        if (!done) {
+          start += value.length;
+          controller.enqueue(toBytes(value));
+        } else if (start < end) {
+          throw failure(this.#url, `the answer ended ${end - start} bytes early`, true);
+        } else controller.close();
       },
       cancel: (reason) => reader?.cancel(reason),
     }, { highWaterMark: 0 });
@@ -66,15 +72,19 @@ class RangeSource implements BlobSource {
 
   async #open(start: number, end: number): Promise<ReadableStreamDefaultReader<Uint8Array>> {
     const response = await get(this.#url, { range: `bytes=${start}-${end - 1}` }, this.#signal);
-    const changed = this.#etag !== null && response.headers.get("etag") !== this.#etag;
-    if (response.status === 206 && !changed && sizeOf(response) === this.size && response.body) {
+    const changed = versionOf(response) !== this.#version;
+    const range = rangeOf(response);
+    const fits = range?.size === this.size && range.start === start && range.end === end;
+    if (response.status === 206 && !changed && fits && response.body) {
       return response.body.getReader();
     }
     await response.body?.cancel();
     throw failure(
       this.#url,
-      changed || response.status === 206
-        ? "the file changed while it was read"
+      response.status === 206
+        ? changed || (range && range.size !== this.size)
+          ? "the file changed while it was read"
+          : `${this.#url.host} answered another range than asked for`
         : `${this.#url.host} answered ${response.status} to a range`,
       response.status >= 500,
     );
@@ -123,9 +133,52 @@ async function get(
   }
 }
 
-function sizeOf(response: Response): number | undefined {
-  const size = /^bytes \d+-\d+\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
-  return size === undefined ? undefined : Number(size);
+/** The range of an answer, its end past the last byte, and the length of the whole. */
+function rangeOf(
+  { headers }: Response,
+): { start: number; end: number; size: number } | undefined {
+  const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(
+    headers.get("content-range") ?? "",
+  );
+  const [start, last, size] = match?.slice(1).map(Number) ?? [];
+  if (start === undefined || last === undefined || size === undefined) return undefined;
+  return { start, end: last + 1, size };
+}
+
+/** What changes when the file does. */
+function versionOf({ headers }: Response): string | null {
+  return headers.get("etag") ?? headers.get("last-modified");
+}
+
+/** The body of an answer; when it breaks off, the error names the URL. */
+function wholeOf(
+  url: URL,
+  body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): ReadableStream<Bytes> {
+  const reader = body.getReader();
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      const { done, value } = await readFrom(url, reader, false, signal);
+      if (done) controller.close();
+      else controller.enqueue(toBytes(value));
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+async function readFrom(
+  url: URL,
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  retryable: boolean,
+  signal: AbortSignal,
+): Promise<ReadableStreamReadResult<Uint8Array>> {
+  try {
+    return await reader.read();
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw failure(url, "the answer broke off", retryable, cause);
+  }
 }
 
 function failure(url: URL, state: string, retryable: boolean, cause?: unknown): NetworkError {

@@ -107,7 +107,9 @@ export class PassingFile implements ArchiveFile {
     return Promise.reject(
       isJson(this.#head)
         ? new ArchiveError(
-          `Cannot read ${quoteName(this.path)} of the archive: the JSON documents before it in the ` +
+          `Cannot read ${
+            quoteName(this.path)
+          } of the archive: the JSON documents before it in the ` +
             `stream come to ${MAX_KEPT_BYTES / 1024 / 1024} MiB, the most that is kept`,
           { path: this.path, hint: "write the archive to a file first and push that" },
         )

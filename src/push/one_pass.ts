@@ -37,7 +37,9 @@ export async function pushPassing(
   const target = push.repository(await firstReference(input, targets, options));
   const budget = new MemoryBudget(options.memoryBudget);
   const blobs = new ImageBlobs({ budget, hasher: options.hasher, verify: options.verify });
-  const selective = options.images.length > 0 || options.platforms.length > 0;
+  // Of a reference with a digest only the end tells whether the archive has what it wants.
+  const selective = options.images.length > 0 || options.platforms.length > 0 ||
+    targets.some((target) => target.kind === "reference" && target.reference.digest);
   const uploads = new PassingUploads(target, { ...push.settings, budget, selective });
   target.take = async (file, digest, hooks) =>
     file instanceof PassingFile && await uploads.take(file, digest, hooks);
@@ -70,8 +72,8 @@ export async function readPassing(
   const blobs = new ImageBlobs({ budget, hasher, verify: false });
   const discard = new WritableStream<PassingBlob>({
     async write({ file, stream }) {
-      budget.giveBack(file.release());
       for await (const _ of stream ?? []);
+      budget.giveBack(file.release());
     },
   });
   const entries = await openEntries(input);

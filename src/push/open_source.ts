@@ -61,43 +61,80 @@ export async function openSource(
   const count = { read: 0 };
   const common = { read: () => count.read, [Symbol.asyncDispose]: () => Promise.resolve() };
   if (source instanceof ReadableStream) {
-    const open = () => inflate(countStream(source, count));
-    return { kind: "bytes", open, again: false, ...common };
+    const counted = countStream(source, count);
+    const open = () => inflate(counted, signal);
+    return { kind: "bytes", open, again: false, ...common, ...givesUp(counted) };
   }
   if (isBlobSource(source)) {
+    signal.throwIfAborted();
     const counted = countSource(source, count);
     if (!sniffCompression(await readRange(counted, 0, MAGIC_BYTES))) {
       return { kind: "random", source: counted, ...common };
     }
-    const open = () => inflate(counted.slice(0, counted.size).stream());
+    const open = () => inflate(counted.slice(0, counted.size).stream(), signal);
     return { kind: "bytes", open, again: true, ...common };
   }
   if (typeof source === "object" && source !== null && source.entries instanceof ReadableStream) {
-    return { kind: "entries", open: () => source.entries, again: false, ...common };
+    const { entries } = source;
+    return { kind: "entries", open: () => entries, again: false, ...common, ...givesUp(entries) };
   }
   throw new TypeError(
     "Cannot push: expected a Blob or file, a ReadableStream, a URL, or { entries }",
   );
 }
 
+/** Cancels a stream in the end that nobody has begun to read; where somebody has, cancelling it is up to them. */
+function givesUp<T>(stream: ReadableStream<T>): AsyncDisposable {
+  return {
+    // Not awaited: what the source does about it changes nothing.
+    async [Symbol.asyncDispose]() {
+      if (!stream.locked) stream.cancel(endOfPush()).catch(() => {});
+      await Promise.resolve();
+    },
+  };
+}
+
+function endOfPush(): DOMException {
+  return new DOMException("The push ended before the source was read", "AbortError");
+}
+
 /** Undoes the compression of a stream, where its first bytes show one. */
-async function inflate(stream: ReadableStream<Uint8Array>): Promise<ReadableStream<Uint8Array>> {
-  const { compression, whole } = await sniff(stream);
-  return compression ? decompress(whole, compression, "the archive") : whole;
+async function inflate(
+  stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): Promise<ReadableStream<Uint8Array>> {
+  const { compression, whole } = await sniff(stream, signal);
+  if (!compression) return whole;
+  try {
+    return decompress(whole, compression, "the archive");
+  } catch (error) {
+    if (!whole.locked) whole.cancel(error).catch(() => {});
+    throw error;
+  }
 }
 
 async function sniff(
   stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
 ): Promise<{ compression: Compression | undefined; whole: ReadableStream<Bytes> }> {
   const reader = stream.getReader();
+  // Ends a read that is under way; the source may be a pipe that nobody writes to.
+  const stop = () => void reader.cancel(signal.reason).catch(() => {});
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
   const first: Uint8Array[] = [];
   let size = 0;
-  while (size < MAGIC_BYTES) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    first.push(value);
-    size += value.length;
+  try {
+    while (size < MAGIC_BYTES) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      first.push(value);
+      size += value.length;
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
+  signal.throwIfAborted();
   const head = concat(first, size);
   let sent = false;
   const whole = new ReadableStream<Bytes>({

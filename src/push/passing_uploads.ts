@@ -1,6 +1,6 @@
 import type { Digest } from "../digest.ts";
 import { digestAlgorithm } from "../digest.ts";
-import { NetworkError, RegistryError } from "../errors.ts";
+import { RegistryError } from "../errors.ts";
 import { mismatch } from "../image/content.ts";
 import {
   cancelUpload,
@@ -8,16 +8,24 @@ import {
   headBlob,
   openUpload,
   sendBody,
-  sendWhole,
   uploadBlob,
   type UploadHooks,
   type UploadSession,
 } from "../registry/blobs.ts";
 import { waitForRetry } from "../registry/http.ts";
 import { type Bytes, concat } from "../source.ts";
+import type { BlobStatus } from "./events.ts";
 import type { MemoryBudget, PassingBlob, PassingFile } from "./image_blobs.ts";
 import { openFileBody } from "./read.ts";
-import { hooksFor, type RepositoryState, type UploadSettings } from "./upload.ts";
+import { ResumableBody } from "./resumable_body.ts";
+import { openPatiently, sendPassing } from "./send_passing.ts";
+import {
+  hooksFor,
+  isDigestRefusal,
+  mountBlob,
+  type RepositoryState,
+  type UploadSettings,
+} from "./upload.ts";
 
 /** Settings of {@linkcode PassingUploads}. */
 export interface PassingUploadSettings extends UploadSettings {
@@ -28,6 +36,8 @@ export interface PassingUploadSettings extends UploadSettings {
 
 /** Pieces that streamed bodies are sent in: 64 KiB pieces, as pipes give them, cost Deno half its speed. */
 const PIECE_BYTES = 1024 * 1024;
+/** A replay window holds at least so many pieces. */
+const WINDOW_PIECES = 4;
 /** Uploads left open at once until the end tells whether they are needed: registries limit them. */
 const MAX_STAGED = 256;
 
@@ -99,7 +109,7 @@ export class PassingUploads {
       await sending;
     } finally {
       if (digest) this.#sending.delete(digest);
-      if (!stream) this.#settings.budget.giveBack(file.release());
+      this.#settings.budget.giveBack(file.release());
     }
   }
 
@@ -113,9 +123,38 @@ export class PassingUploads {
     // So many files that are no layers: should an image need one after all, the end says that it was passed over.
     if (!likely && isFull) return await stream?.cancel();
     const later = !likely || (this.#settings.selective && !isFull);
-    if (stream) await this.#pass(file, later ? undefined : named, stream, hooks);
-    else if (later) await this.#stageHeld(file, hooks);
-    else await this.#sendHeld(file, hooks);
+    if (this.#settings.dryRun) return await drain(stream);
+    if (later && !stream) return await this.#stageHeld(file, hooks);
+    // What is mounted is committed: that is for blobs that an image is known to need.
+    const mount = later || !digest
+      ? undefined
+      : await this.#mount(digest, file, stream && !named ? "hint" : "certain", hooks);
+    if (mount === "mounted") return await stream?.cancel();
+    if (!stream) return await this.#sendHeld(file, hooks, mount);
+    const session = mount ?? await openPatiently(this.#target, hooks);
+    await this.#pass(file, later ? undefined : named, stream, session, hooks);
+  }
+
+  /** Has a blob mounted that another repository has; else there may be an upload open. */
+  async #mount(
+    digest: Digest,
+    file: PassingFile,
+    name: "hint" | "certain",
+    hooks: UploadHooks,
+  ): Promise<"mounted" | UploadSession | undefined> {
+    const mountFrom: string[] = [];
+    for (const repository of this.#settings.mountFrom) {
+      // A name that may be wrong is good for no more than a blob of the same length.
+      const fits = name === "certain" ||
+        await headBlob({ ...this.#target, repository }, digest, hooks) === file.size;
+      if (fits) mountFrom.push(repository);
+    }
+    const mount = await mountBlob(this.#target, digest, { ...this.#settings, mountFrom }, hooks);
+    if (mount !== "mounted") return mount;
+    file.digest = digest;
+    this.#target.blobs.set(digest, "mounted");
+    await this.#done(digest, file, "mounted");
+    return mount;
   }
 
   async #exists(digest: Digest, file: PassingFile, hooks: UploadHooks): Promise<boolean> {
@@ -130,20 +169,23 @@ export class PassingUploads {
   }
 
   /** Sends a held blob; it can be sent again after a failure. */
-  async #sendHeld(file: PassingFile, hooks: UploadHooks): Promise<void> {
+  async #sendHeld(
+    file: PassingFile,
+    hooks: UploadHooks,
+    session: UploadSession | undefined,
+  ): Promise<void> {
     const { digest } = file;
     if (!digest) throw new TypeError("unreachable: held blobs are hashed");
-    if (this.#settings.dryRun) return;
     await uploadBlob(
       this.#target,
       { digest, size: file.size, open: () => openFileBody(file) },
       hooks,
+      session,
     );
     await this.#pushed(digest, file);
   }
 
   async #stageHeld(file: PassingFile, hooks: UploadHooks): Promise<void> {
-    if (this.#settings.dryRun) return;
     const bytes = await file.bytes(file.size);
     for (let attempt = 2;; attempt++) {
       const session = await openUpload(this.#target, hooks);
@@ -157,71 +199,29 @@ export class PassingUploads {
     }
   }
 
-  /** Lets a blob pass that does not fit into memory: it is sent once. */
+  /** Lets a blob pass that does not fit into memory: the source gives it once. */
   async #pass(
     file: PassingFile,
     named: Digest | undefined,
     stream: ReadableStream<Bytes>,
+    session: UploadSession,
     hooks: UploadHooks,
   ): Promise<void> {
-    const body = inPieces(stream, PIECE_BYTES);
-    if (this.#settings.dryRun) return await drain(body);
-    const session = await this.#open(hooks);
+    const { size, window } = file;
+    const checked = named ? checkHash(stream, file, named) : stream;
+    const pieces = inPieces(checked, Math.min(PIECE_BYTES, Math.ceil(window / WINDOW_PIECES)));
+    const body = new ResumableBody(pieces, window);
     try {
-      if (named) {
-        const checked = checkHash(body, file, named);
-        await sendWhole(
-          this.#target,
-          session,
-          { digest: named, size: file.size, body: checked },
-          hooks,
-        );
-        file.digest = named;
-        return await this.#pushed(named, file);
-      }
-      await sendBody(this.#target, session, body, hooks);
-      this.#staged.set(file, session);
+      await sendPassing(this.#target, session, { body, size, digest: named }, hooks);
     } catch (error) {
+      // Not awaited: a source that hangs must not hold up the failure.
+      body.cancel(error).catch(() => {});
       await cancelUpload(this.#target, session);
-      throw await this.#explain(error, file, named);
+      throw named ? asMismatch(error, file, named) : error;
     }
-  }
-
-  /** Opens an upload, again where a failure may pass: nothing of the body is gone yet. */
-  async #open(hooks: UploadHooks): Promise<UploadSession> {
-    for (let attempt = 2;; attempt++) {
-      try {
-        return await openUpload(this.#target, hooks);
-      } catch (error) {
-        await waitForRetry(this.#target.http, hooks, error, attempt);
-      }
-    }
-  }
-
-  async #explain(error: unknown, file: PassingFile, named: Digest | undefined): Promise<unknown> {
-    if (error instanceof RegistryError && error.status === 400 && named) {
-      const wrong = mismatch(file.path, named);
-      wrong.cause = error;
-      return wrong;
-    }
-    if (!(error instanceof NetworkError || error instanceof RegistryError) || !error.retryable) {
-      return error;
-    }
-    const again = "the stream comes only once, so this blob cannot be sent again";
-    const options = { cause: error, hint: "write the archive to a file first and push that" };
-    const message = `${error.message}; ${again}`;
-    const { method, url } = error;
-    return await Promise.resolve(
-      error instanceof NetworkError
-        ? new NetworkError(message, { ...options, method, url, retryable: false })
-        : new RegistryError(message, {
-          ...options,
-          method,
-          url,
-          status: error.status,
-          errors: error.errors,
-        }),
-    );
+    if (!named) return void this.#staged.set(file, session);
+    file.digest = named;
+    await this.#pushed(named, file);
   }
 
   /**
@@ -239,10 +239,7 @@ export class PassingUploads {
       await commitUpload(this.#target, session, { digest, size: file.size }, hooks);
     } catch (error) {
       await cancelUpload(this.#target, session);
-      if (!(error instanceof RegistryError && error.status === 400)) throw error;
-      const wrong = mismatch(file.path, digest, file.digest);
-      wrong.cause = error;
-      throw wrong;
+      throw asMismatch(error, file, digest);
     }
     file.digest = digest;
     return true;
@@ -261,7 +258,7 @@ export class PassingUploads {
     await this.#done(digest, file, "pushed");
   }
 
-  async #done(digest: Digest, file: PassingFile, status: "pushed" | "exists"): Promise<void> {
+  async #done(digest: Digest, file: PassingFile, status: BlobStatus): Promise<void> {
     await this.#settings.emit({
       type: "blob-done",
       digest,
@@ -270,6 +267,16 @@ export class PassingUploads {
       status,
     });
   }
+}
+
+/** The failure of a blob, in terms of the archive where the registry found another digest than expected. */
+function asMismatch(error: unknown, file: PassingFile, digest: Digest): unknown {
+  if (!(error instanceof RegistryError && error.status === 400 && isDigestRefusal(error))) {
+    return error;
+  }
+  const wrong = mismatch(file.path, digest, file.digest);
+  wrong.cause = error;
+  return wrong;
 }
 
 /** Fails a stream at its end where a hash on the way gave another digest than the name: the registry gets no whole blob. */
@@ -312,9 +319,8 @@ function inPieces(stream: ReadableStream<Bytes>, size: number): ReadableStream<B
   }, { highWaterMark: 0 });
 }
 
-async function drain(stream: ReadableStream<Bytes>): Promise<void> {
-  const reader = stream.getReader();
-  while (!(await reader.read()).done);
+async function drain(stream: ReadableStream<Bytes> | undefined): Promise<void> {
+  for await (const _ of stream ?? []);
 }
 
 function identityOf(

@@ -89,8 +89,8 @@ export async function pushImage(
   const resolved = resolveOptions(options);
   const targets = parseTargets(target);
   const push = new Push(parsePlatforms(resolved.platforms), resolved);
-  resolved.signal.throwIfAborted();
   await using input = await openSource(source, resolved.signal);
+  resolved.signal.throwIfAborted();
   try {
     if (input.kind === "random") {
       await push.archive(await openArchive(input.source, resolved), targets);

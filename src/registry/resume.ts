@@ -121,11 +121,15 @@ function counted(
 ): ReadableStream<Bytes> {
   let sent = start;
   return body.pipeThrough(
-    new TransformStream<Bytes, Bytes>({
-      async transform(piece, controller) {
-        controller.enqueue(piece);
-        await onProgress?.(sent += piece.length);
+    new TransformStream<Bytes, Bytes>(
+      {
+        async transform(piece, controller) {
+          controller.enqueue(piece);
+          await onProgress?.(sent += piece.length);
+        },
       },
-    }, undefined, { highWaterMark: 0 }),
+      undefined,
+      { highWaterMark: 0 },
+    ),
   );
 }
