@@ -19,7 +19,26 @@ export type Hasher = (algorithm: DigestAlgorithm) => IncrementalHash | Promise<I
  * @returns A fresh hash.
  */
 export function createHash(algorithm: DigestAlgorithm): IncrementalHash | Promise<IncrementalHash> {
-  return bunHash(algorithm) ?? digestStreamHash(algorithm) ?? wasmHash(algorithm);
+  return nativeHash(algorithm, globalThis as HashScope) ?? wasmHash(algorithm);
+}
+
+/** The incremental hasher of a runtime that has one; `scope` is where its globals are. */
+export function nativeHash(
+  algorithm: DigestAlgorithm,
+  scope: HashScope,
+): IncrementalHash | undefined {
+  const { CryptoHasher } = scope.Bun ?? {};
+  if (CryptoHasher) return bunHash(algorithm, CryptoHasher);
+  const { DigestStream } = scope.crypto ?? {};
+  return DigestStream && digestStreamHash(algorithm, DigestStream);
+}
+
+/** Globals that may hold a native incremental hasher. */
+export interface HashScope {
+  /** Bun. */
+  Bun?: { CryptoHasher?: new (name: string) => BunCryptoHasher };
+  /** workerd. */
+  crypto?: { DigestStream?: new (name: string) => DigestStream };
 }
 
 interface BunCryptoHasher {
@@ -27,11 +46,11 @@ interface BunCryptoHasher {
   digest(encoding: "hex"): string;
 }
 
-function bunHash(algorithm: DigestAlgorithm): IncrementalHash | undefined {
-  const bun =
-    (globalThis as { Bun?: { CryptoHasher?: new (name: string) => BunCryptoHasher } }).Bun;
-  if (!bun?.CryptoHasher) return undefined;
-  const hash = new bun.CryptoHasher(algorithm);
+function bunHash(
+  algorithm: DigestAlgorithm,
+  CryptoHasher: new (name: string) => BunCryptoHasher,
+): IncrementalHash {
+  const hash = new CryptoHasher(algorithm);
   return {
     update: (bytes) => void hash.update(bytes),
     digest: () => parseDigest(`${algorithm}:${hash.digest("hex")}`),
@@ -40,9 +59,10 @@ function bunHash(algorithm: DigestAlgorithm): IncrementalHash | undefined {
 
 type DigestStream = WritableStream<Uint8Array> & { digest: Promise<ArrayBuffer> };
 
-function digestStreamHash(algorithm: DigestAlgorithm): IncrementalHash | undefined {
-  const { DigestStream } = crypto as { DigestStream?: new (name: string) => DigestStream };
-  if (!DigestStream) return undefined;
+function digestStreamHash(
+  algorithm: DigestAlgorithm,
+  DigestStream: new (name: string) => DigestStream,
+): IncrementalHash {
   const stream = new DigestStream(algorithm === "sha256" ? "SHA-256" : "SHA-512");
   const writer = stream.getWriter();
   return {

@@ -39,7 +39,7 @@ export async function readRange(source: BlobSource, start: number, end: number):
   const wanted = Math.max(0, Math.min(end, source.size) - start);
   if (wanted === 0) return new Uint8Array(0);
   const slice = source.slice(start, start + wanted);
-  if (slice.arrayBuffer) return new Uint8Array(await slice.arrayBuffer());
+  if (slice.arrayBuffer) return new Uint8Array(await slice.arrayBuffer()).subarray(0, wanted);
   const bytes = new Uint8Array(wanted);
   let filled = 0;
   for await (const piece of slice.stream()) {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { type DigestAlgorithm, digestBytes } from "../src/digest.ts";
-import { createHash } from "../src/incremental_hash.ts";
+import { type Digest, type DigestAlgorithm, digestBytes } from "../src/digest.ts";
+import { createHash, nativeHash } from "../src/incremental_hash.ts";
 import { test } from "./helpers/test.ts";
 
 const ALGORITHMS: DigestAlgorithm[] = ["sha256", "sha512"];
@@ -51,4 +51,35 @@ test("createHash() keeps two hashes apart", async () => {
     await one.digest(),
     await digestBytes(new Uint8Array([...pattern(10), ...pattern(5)])),
   );
+});
+
+test("nativeHash() uses what Bun and workerd have, and nothing where there is neither", async () => {
+  class Pieces {
+    readonly bytes: number[] = [];
+    update = (bytes: Uint8Array) => void this.bytes.push(...bytes);
+    digest = () => this.bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+  class DigestStream extends WritableStream<Uint8Array> {
+    readonly digest: Promise<ArrayBuffer>;
+    constructor(readonly algorithm: string) {
+      const closed = Promise.withResolvers<ArrayBuffer>();
+      const bytes: number[] = [];
+      super({
+        write: (piece) => void bytes.push(...piece),
+        close: () => closed.resolve(new Uint8Array(bytes).buffer),
+      });
+      this.digest = closed.promise;
+    }
+  }
+  const value = pattern(32);
+  const expected = `sha256:${
+    [...value].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+  }`;
+  for (const scope of [{ Bun: { CryptoHasher: Pieces } }, { crypto: { DigestStream } }]) {
+    const hash = nativeHash("sha256", scope);
+    await hash?.update(value.subarray(0, 5));
+    await hash?.update(value.subarray(5));
+    assertEquals(await hash?.digest(), expected as Digest);
+  }
+  assertEquals(nativeHash("sha256", { crypto: {} }), undefined);
 });

@@ -4,7 +4,11 @@ declare module "@std/assert" {
   export function assert(expr: unknown, msg?: string): asserts expr;
   export function assertEquals<T>(actual: T, expected: T, msg?: string): void;
   export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void;
-  export function assertStrictEquals<T>(actual: unknown, expected: T, msg?: string): asserts actual is T;
+  export function assertStrictEquals<T>(
+    actual: unknown,
+    expected: T,
+    msg?: string,
+  ): asserts actual is T;
   export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T>;
   export function assertGreater<T>(actual: T, expected: T, msg?: string): void;
   export function assertGreaterOrEqual<T>(actual: T, expected: T, msg?: string): void;
@@ -13,7 +17,11 @@ declare module "@std/assert" {
   export function assertStringIncludes(actual: string, expected: string, msg?: string): void;
   export function assertMatch(actual: string, expected: RegExp, msg?: string): void;
   export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void;
-  export function assertArrayIncludes<T>(actual: ArrayLike<T>, expected: ArrayLike<T>, msg?: string): void;
+  export function assertArrayIncludes<T>(
+    actual: ArrayLike<T>,
+    expected: ArrayLike<T>,
+    msg?: string,
+  ): void;
   export function assertObjectMatch(actual: object, expected: object, msg?: string): void;
   export function assertInstanceOf<T>(
     actual: unknown,
