@@ -252,16 +252,17 @@ function tagsOf({ names, tags }: ArchiveImage): string[] {
   return [...new Set([...tags, ...names.map((name) => name.slice(name.lastIndexOf(":") + 1))])];
 }
 
+/** Drops a reference that comes twice, and refuses one that two images compete for. */
 function refuseCollisions(planned: PlannedImage[]): void {
   const seen = new Map<string, ArchiveImage>();
-  for (const { image, reference } of [...planned]) {
+  for (const item of planned.splice(0)) {
+    const { image, reference } = item;
     const text = formatReference(reference);
-    const other = seen.get(text);
+    const key = `${reference.scheme ?? ""} ${text}`;
+    const other = seen.get(key);
     if (other && other !== image) throw ambiguous(`Cannot push to ${text}`, [other, image]);
-    if (other) {
-      planned.splice(planned.findLastIndex((item) => formatReference(item.reference) === text), 1);
-    }
-    seen.set(text, image);
+    if (!other) planned.push(item);
+    seen.set(key, image);
   }
 }
 

@@ -259,7 +259,7 @@ function refuseOtherDigest(actual: Digest, reference: Reference): void {
 
 function totals(planned: readonly PlannedImage[]): { blobs: number; bytes: number } {
   const sizes = new Map<string, number>();
-  for (const { image } of planned) {
+  for (const image of new Set(planned.map(({ image }) => image))) {
     for (const { digest, file, size } of blobsOf(image.node)) {
       sizes.set(digest ?? file?.path ?? "", size);
     }

@@ -16,6 +16,7 @@ import { buildManifest } from "../image/docker_save.ts";
 import type { ArchiveFile } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import { isForeignLayer } from "../media_types.ts";
+import { quoteName } from "../quote_name.ts";
 import {
   cancelUpload,
   headBlob,
@@ -209,7 +210,10 @@ async function placeBlob(
   if (settings.dryRun) return { digest, status: blob.file ? "pushed" : "mounted" };
   const mount = await mountBlob(target, digest, settings, hooks);
   if (mount === "mounted") return { digest, status: "mounted" };
-  if (!file) throw nowhere(blob, digest);
+  if (!file) {
+    if (mount) await cancelUpload(target, mount);
+    throw nowhere(blob, digest);
+  }
   try {
     await send(target, blob, digest, hooks, mount);
     settings.onUploaded(blob.size);
@@ -337,7 +341,9 @@ function pathOf({ file }: Pick<ArchiveBlob, "file">): { path?: string } {
 
 function nowhere({ mediaType }: ArchiveBlob, digest: Digest): PushError {
   return new PushError(
-    `Cannot push blob ${digest} (${mediaType}): it is in neither the archive nor the registry`,
+    `Cannot push blob ${digest} (${
+      quoteName(mediaType)
+    }): it is in neither the archive nor the registry`,
     { step: "blob", origin: "archive", digest },
   );
 }
