@@ -27,16 +27,25 @@ export function openFileBody(file: ArchiveFile): ReadableStream<Bytes> {
         controller.enqueue(toBytes(value));
       } else if (left === 0) controller.close();
       else {
-        throw new ArchiveError(
-          `Cannot read ${
-            quoteName(file.path)
-          } of the archive: its source ended ${left} bytes early`,
-          { path: file.path },
-        );
+        throw endedEarly(file, left);
       }
     },
     cancel: (reason) => reader.cancel(reason),
   }, { highWaterMark: 0 });
+}
+
+/** Reads a small file of a random-access archive at once; fails like {@linkcode openFileBody}. */
+export async function readFileBody(file: ArchiveFile): Promise<Bytes> {
+  const bytes = await readRange(bodyOf(file), 0, file.size);
+  if (bytes.length < file.size) throw endedEarly(file, file.size - bytes.length);
+  return bytes;
+}
+
+function endedEarly({ path }: ArchiveFile, missing: number): ArchiveError {
+  return new ArchiveError(
+    `Cannot read ${quoteName(path)} of the archive: its source ended ${missing} bytes early`,
+    { path },
+  );
 }
 
 /**

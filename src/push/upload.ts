@@ -30,7 +30,7 @@ import {
 import type { Http } from "../registry/http.ts";
 import { putManifest } from "../registry/manifests.ts";
 import type { BlobStatus, PushEvent } from "./events.ts";
-import { hashBlob, openFileBody, passedBy } from "./read.ts";
+import { hashBlob, openFileBody, passedBy, readFileBody } from "./read.ts";
 
 /** What all uploads of one push share. */
 export interface UploadSettings {
@@ -299,8 +299,10 @@ async function send(
   if (!file) throw nowhere(blob, digest);
   const holder = file.body ? undefined : holderOf(target, digest);
   if (!file.body && !holder) throw passedBy(file.path);
-  const open = () => holder ? readBlob(holder, digest, size, hooks) : openFileBody(file);
-  await uploadBlob(target, { digest, size, open }, hooks, session);
+  const upload = holder
+    ? { digest, size, open: () => readBlob(holder, digest, size, hooks) }
+    : { digest, size, open: () => openFileBody(file), read: () => readFileBody(file) };
+  await uploadBlob(target, upload, hooks, session);
 }
 
 /** A repository of any registry of the push that has a blob which the source no longer gives. */

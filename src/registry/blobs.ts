@@ -25,6 +25,8 @@ export interface UploadBlob {
   size: number;
   /** Opens the body from its first byte; it must have `size` bytes or fail. */
   open(): ReadableStream<Bytes>;
+  /** Reads the whole body at once, for small ones; the same as `open`, without a stream. */
+  read?(): Promise<Bytes>;
 }
 
 /** Listeners and limits of one upload. */
@@ -442,6 +444,7 @@ async function bodyOf(
   hooks: UploadHooks,
 ): Promise<Bytes | (() => ReadableStream<Bytes>)> {
   if (blob.size > SMALL_BODY_BYTES) return () => reportProgress(blob.open(), hooks.onProgress);
+  if (blob.read) return await blob.read();
   const pieces: Bytes[] = [];
   for await (const piece of blob.open()) pieces.push(piece);
   return concat(pieces, blob.size);

@@ -9,7 +9,7 @@ import { createTextOutput } from "./text_output.ts";
 /** Bytes of one read of a body: with 64 KiB, Deno uploads at half the speed. */
 const PIECE_BYTES = 1024 * 1024;
 /** Up to here a read is answered at once from the handle that the file keeps. */
-const SMALL_READ_BYTES = 64 * 1024;
+const SMALL_READ_BYTES = 1024 * 1024;
 
 /** The host for Deno. */
 export function createDenoHost(): Host {
@@ -71,8 +71,10 @@ class DenoFile implements OpenFile {
     };
     // Deno loads its streams when the first one is made, which takes as long as the rest of a repeated push.
     if (stop - start <= SMALL_READ_BYTES) {
-      slice.arrayBuffer = () =>
-        Promise.resolve(this.#readNow(start, stop).slice().buffer as ArrayBuffer);
+      slice.arrayBuffer = async () => {
+        const bytes = await Promise.resolve(this.#readNow(start, stop));
+        return bytes.length === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
+      };
     }
     return slice;
   }
@@ -86,7 +88,7 @@ class DenoFile implements OpenFile {
     return new ReadableStream({ pull }, { highWaterMark: 0 });
   }
 
-  #readNow(start: number, end: number): Uint8Array {
+  #readNow(start: number, end: number): Uint8Array<ArrayBuffer> {
     const file = this.#requireOpen();
     const bytes = new Uint8Array(Math.max(0, end - start));
     let filled = 0;
