@@ -29,3 +29,23 @@ export async function runAll<T>(
   await Promise.all(Array.from({ length: limit }, worker));
   inner.throwIfAborted();
 }
+
+/**
+ * Like {@linkcode runAll}, with results in the order of the items.
+ *
+ * @param items What to work on.
+ * @param limit Most jobs at once.
+ * @param job The work.
+ * @returns One result for each item.
+ */
+export async function mapAll<T, R>(
+  items: readonly T[],
+  limit: number,
+  job: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  await runAll(items.entries(), limit, async ([at, item]) => {
+    results[at] = await job(item);
+  });
+  return results;
+}

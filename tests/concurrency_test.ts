@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { runAll } from "../src/concurrency.ts";
+import { mapAll, runAll } from "../src/concurrency.ts";
 import { test } from "./helpers/test.ts";
 
 /** Jobs that end when the test says so. */
@@ -101,4 +101,14 @@ test("runAll() fails when a job throws before its first await", async () => {
     throw new TypeError("sync");
   };
   await assertRejects(() => runAll([1], 1, job), TypeError, "sync");
+});
+
+test("mapAll() keeps the order of the items, whichever ends first", async () => {
+  const turns = [3, 1, 2, 0];
+  const results = await mapAll(turns, 2, async (count) => {
+    for (let turn = 0; turn < count; turn++) await Promise.resolve();
+    return count * 10;
+  });
+  assertEquals(results, [30, 10, 20, 0]);
+  assertEquals(await mapAll([], 2, () => Promise.resolve(1)), []);
 });

@@ -1,5 +1,6 @@
 import { sniffCompression } from "../compression.ts";
 import { type Digest, digestBytes, isDigest } from "../digest.ts";
+import { mapAll } from "../concurrency.ts";
 import { ArchiveError } from "../errors.ts";
 import {
   DOCKER_CONFIG,
@@ -40,6 +41,8 @@ export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 const MAX_LAYERS = 10_000;
 /** Most images of one archive, as of an OCI layout. */
 const MAX_IMAGES = 10_000;
+/** First bytes of layers that are read at once: a file answers faster when several are asked for. */
+const READS_AT_ONCE = 16;
 const PATH = "manifest.json";
 
 /**
@@ -142,8 +145,11 @@ async function readImage(
         `expected equal numbers`,
     );
   }
-  const layers: ArchiveBlob[] = [];
-  for (const [at, path] of paths.entries()) layers.push(await readLayer(files, path, diffIds[at]));
+  const layers = await mapAll(
+    [...paths.entries()],
+    READS_AT_ONCE,
+    ([at, path]) => readLayer(files, path, diffIds[at]),
+  );
   const node: DockerNode = {
     kind: "docker",
     config: { digest, origin: "hashed", size: file.size, mediaType: DOCKER_CONFIG, file },
