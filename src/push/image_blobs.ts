@@ -39,8 +39,10 @@ export interface PassingBlob {
 
 /** Most bytes of JSON documents that are kept to the end; they come on top of the memory budget. */
 const MAX_KEPT_BYTES = 32 * 1024 * 1024;
-/** Share of the budget for small files that look like no layer and wait for the end, and for the replay window. */
+/** Share of the budget for small files that look like no layer and wait for the end. */
 const WAITING_SHARE = 4;
+/** Share of the budget for what a large blob may have to send again. */
+const WINDOW_SHARE = 8;
 /** What a broken upload can go back by: more than what sockets and runtimes have taken but not delivered. */
 const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
 /** Bytes kept of every file: enough to tell gzip and zstd. */
@@ -263,7 +265,7 @@ class EntrySorter {
     const { budget, verify, hasher } = this.#options;
     const { file, named } = blob;
     // Taken here, in order of the entries: behind a later one that is held, it might never come.
-    const window = Math.min(MAX_WINDOW_BYTES, Math.floor(budget.size / WAITING_SHARE));
+    const window = Math.min(MAX_WINDOW_BYTES, Math.floor(budget.size / WINDOW_SHARE));
     await budget.take(window);
     file.reserve(window);
     // Without a name the digest of a plain layer comes from the config, that of a compressed one only from its bytes.

@@ -61,9 +61,9 @@ export async function openSource(
   const count = { read: 0 };
   const common = { read: () => count.read, [Symbol.asyncDispose]: () => Promise.resolve() };
   if (source instanceof ReadableStream) {
-    const counted = countStream(source, count);
-    const open = () => inflate(counted, signal);
-    return { kind: "bytes", open, again: false, ...common, ...givesUp(counted) };
+    const { stream, dispose } = holdStream(countStream(source, count), signal);
+    const open = () => inflate(stream, signal);
+    return { kind: "bytes", open, again: false, ...common, [Symbol.asyncDispose]: dispose };
   }
   if (isBlobSource(source)) {
     signal.throwIfAborted();
@@ -75,27 +75,39 @@ export async function openSource(
     return { kind: "bytes", open, again: true, ...common };
   }
   if (typeof source === "object" && source !== null && source.entries instanceof ReadableStream) {
-    const { entries } = source;
-    return { kind: "entries", open: () => entries, again: false, ...common, ...givesUp(entries) };
+    const { stream, dispose } = holdStream(source.entries, signal);
+    const open = () => stream;
+    return { kind: "entries", open, again: false, ...common, [Symbol.asyncDispose]: dispose };
   }
   throw new TypeError(
     "Cannot push: expected a Blob or file, a ReadableStream, a URL, or { entries }",
   );
 }
 
-/** Cancels a stream in the end that nobody has begun to read; where somebody has, cancelling it is up to them. */
-function givesUp<T>(stream: ReadableStream<T>): AsyncDisposable {
-  return {
-    // Not awaited: what the source does about it changes nothing.
-    async [Symbol.asyncDispose]() {
-      if (!stream.locked) stream.cancel(endOfPush()).catch(() => {});
-      await Promise.resolve();
+/**
+ * Keeps hold of a stream: `dispose` cancels it wherever the pipes behind it stand. A pipe by itself does so only when
+ * what it has in hand is through, which may wait for the next byte of a source that has none.
+ */
+function holdStream<T>(
+  stream: ReadableStream<T>,
+  signal: AbortSignal,
+): { stream: ReadableStream<T>; dispose: () => Promise<void> } {
+  const reader = stream.getReader();
+  const held = new ReadableStream<T>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
     },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+  const dispose = () => {
+    const end = new DOMException("The push ended before the source did", "AbortError");
+    // Not awaited: what the source does about it changes nothing. One that has ended is left alone by this.
+    reader.cancel(signal.aborted ? signal.reason : end).catch(() => {});
+    return Promise.resolve();
   };
-}
-
-function endOfPush(): DOMException {
-  return new DOMException("The push ended before the source was read", "AbortError");
+  return { stream: held, dispose };
 }
 
 /** Undoes the compression of a stream, where its first bytes show one. */

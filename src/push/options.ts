@@ -46,8 +46,15 @@ export interface PushOptions {
    */
   dryRun?: boolean;
   /**
-   * Memory for blobs of a source that comes only once (a stream, a compressed archive), in bytes. Blobs that fit are
-   * held and can be sent again; a larger one passes through. JSON documents (32 MiB at most) come on top.
+   * Memory for blobs of a source that comes only once (a stream, a compressed archive), in bytes. Blobs of up to three
+   * quarters of it are held, pushed while reading goes on, and can be sent again. A larger one passes through, of which
+   * the last eighth (8 MiB at most) is kept: where its connection breaks and the registry keeps what had arrived, it goes
+   * on from there, else the push fails. JSON documents (32 MiB at most), the chunk in flight where uploads are chunked
+   * (8 MiB) and buffers of the runtime come on top.
+   *
+   * Which blobs an image needs is known only at the end. What was sent and not needed is cancelled where its digest was
+   * unknown, or where images, platforms or a digest were asked for, up to 256 open uploads; any other blob of the archive
+   * that no image needs stays in the repository until the registry collects its garbage.
    * @default {67108864} 64 MiB
    */
   memoryBudget?: number;

@@ -10,8 +10,15 @@ import {
   type UploadHooks,
   type UploadSession,
 } from "../registry/blobs.ts";
+import {
+  chunkSizeFor,
+  DEFAULT_CHUNK_BYTES,
+  isBodyLimit,
+  readUploadStatus,
+  sendChunks,
+} from "../registry/chunks.ts";
 import { waitForRetry } from "../registry/http.ts";
-import { isThereAfterAll, mayGoOn, sendRest, uploadStatus } from "../registry/resume.ts";
+import { isThereAfterAll, mayGoOn, sendRest } from "../registry/resume.ts";
 import type { ResumableBody } from "./resumable_body.ts";
 
 /** A blob that comes only once. */
@@ -66,6 +73,10 @@ export async function sendPassing(
     } catch (error) {
       hooks.signal?.throwIfAborted();
       if (body.failure) throw body.failure.error;
+      if (turnToChunks(context, body, error)) {
+        start = await beginAgain(context, session, hooks);
+        continue;
+      }
       if (!mayGoOn(error)) throw error;
       if (digest && await isThereAfterAll(context, { digest, size }, hooks)) {
         return await body.cancel(error);
@@ -88,6 +99,12 @@ async function sendFrom(
 ): Promise<void> {
   if (start === 0) {
     const whole = body.open(0);
+    const chunkSize = chunkSizeFor(context.http, session, size);
+    if (chunkSize !== undefined) {
+      await sendChunks(context, session, whole, chunkSize, hooks);
+      if (digest) await commitUpload(context, session, { digest, size }, hooks);
+      return;
+    }
     if (!digest) return await sendBody(context, session, whole, hooks);
     return await sendWhole(context, session, { digest, size, body: whole }, hooks);
   }
@@ -121,16 +138,44 @@ async function findStart(
   failure: unknown,
   hooks: UploadHooks,
 ): Promise<number> {
-  const stands = await uploadStatus(context, session, hooks).catch((error) => {
-    // An upload that is gone is no news; a registry that does not answer is.
-    if (error instanceof RegistryError) return undefined;
-    throw error;
-  });
+  const stands = await askStatus(context, session, hooks);
   if (stands && stands >= body.start && stands <= body.end) return stands;
   if (body.start > 0) throw comesOnce(failure, "the registry did not keep what had arrived");
+  return await beginAgain(context, session, hooks);
+}
+
+async function askStatus(
+  context: RepositoryContext,
+  session: UploadSession,
+  hooks: UploadHooks,
+): Promise<number | undefined> {
+  for (let attempt = 2;; attempt++) {
+    try {
+      return await readUploadStatus(context, session, hooks);
+    } catch (error) {
+      // An upload that is gone is no news; a registry that does not answer is.
+      if (error instanceof RegistryError && !error.retryable) return undefined;
+      await waitForRetry(context.http, hooks, error, attempt);
+    }
+  }
+}
+
+async function beginAgain(
+  context: RepositoryContext,
+  session: UploadSession,
+  hooks: UploadHooks,
+): Promise<0> {
   await cancelUpload(context, session);
   Object.assign(session, await openPatiently(context, hooks));
   return 0;
+}
+
+/** Turns to chunks, once, where one request is refused for its size and nothing of the body is gone. */
+function turnToChunks({ http }: RepositoryContext, body: ResumableBody, error: unknown): boolean {
+  const refused = error instanceof RegistryError && isBodyLimit(error);
+  if (!refused || body.start > 0 || http.seen.chunkSize !== undefined) return false;
+  http.seen.chunkSize = DEFAULT_CHUNK_BYTES;
+  return true;
 }
 
 function asRetryable(error: unknown): unknown {

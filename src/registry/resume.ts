@@ -8,39 +8,7 @@ import {
   type UploadHooks,
   type UploadSession,
 } from "./blobs.ts";
-import { discard, request, requestOnce, resolveLocation } from "./http.ts";
-
-/**
- * Asks how far an upload has come (distribution-spec, "Pushing a blob in chunks"): a registry that keeps what arrived of
- * a broken request can be sent the rest.
- *
- * @param context The repository.
- * @param session The upload; its location moves on.
- * @param hooks Signal and listeners.
- * @returns Bytes that the registry has, where `0-0` counts as none; undefined where it does not tell.
- * @throws {RegistryError} If the upload is gone.
- */
-export async function uploadStatus(
-  context: RepositoryContext,
-  session: UploadSession,
-  hooks: UploadHooks = {},
-): Promise<number | undefined> {
-  const action = `ask how far an upload to ${nameOf(context)} has come`;
-  const response = await request(context.http, {
-    action,
-    method: "GET",
-    url: session.location,
-    expect: [200, 202, 204],
-    signal: hooks.signal,
-    onRetry: hooks.onRetry,
-  });
-  await discard(response);
-  moveOn(context, action, session, response);
-  // Nothing is told as 0-0, as one byte is, or as 0--1 (gitea).
-  const end = /^(?:bytes=)?0-(-1|\d{1,15})$/.exec(response.headers.get("range")?.trim() ?? "")?.[1];
-  if (end === undefined) return undefined;
-  return Number(end) > 0 ? Number(end) + 1 : 0;
-}
+import { discard, requestOnce, resolveLocation } from "./http.ts";
 
 /**
  * Sends the rest of a body to an upload that broke, and leaves the upload open.
