@@ -19,6 +19,19 @@ export { type PushedImage, pushImage, type PushResult } from "./src/push/push.ts
 export type { PushOptions } from "./src/push/options.ts";
 export type { UploadedBlob } from "./src/push/upload.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";
+export { RegistryClient, type RegistryClientOptions } from "./src/registry/client.ts";
+export type {
+  BlobInput,
+  CallOptions,
+  Repository,
+  RepositoryBlobs,
+  RepositoryManifests,
+} from "./src/registry/repository.ts";
+export type { PingResult } from "./src/registry/ping.ts";
+export type { ImageInfo, IndexEntryInfo } from "./src/registry/image.ts";
+export type { BlobContent } from "./src/registry/blob_content.ts";
+export type { ManifestContent, ManifestHead, PulledManifest } from "./src/registry/manifests.ts";
+export type { Descriptor, JsonObject, Platform } from "./src/media_types.ts";
 export type { FetchHandler, Timeouts } from "./src/registry/http.ts";
 export type { RetryOptions } from "./src/registry/retry.ts";
 export { openArchive, type OpenArchiveOptions } from "./src/push/open_archive.ts";
@@ -28,7 +41,7 @@ export type { ArchiveSummary, ImageSummary, LayerSummary } from "./src/image/ins
 export { formatReference, parseReference, type Reference } from "./src/reference.ts";
 export { type Digest, type DigestAlgorithm, isDigest, parseDigest } from "./src/digest.ts";
 export { createHash, type Hasher, type IncrementalHash } from "./src/incremental_hash.ts";
-export { type BlobSource, isBlobSource, type SourceSlice } from "./src/source.ts";
+export { type BlobSource, type Bytes, isBlobSource, type SourceSlice } from "./src/source.ts";
 export {
   AmbiguousImageError,
   ArchiveError,

@@ -1,0 +1,227 @@
+import { type Digest, digestAlgorithm } from "../digest.ts";
+import { DigestMismatchError, NetworkError } from "../errors.ts";
+import { createHash, type Hasher, type IncrementalHash } from "../incremental_hash.ts";
+import type { Bytes } from "../source.ts";
+import { badAnswer, openAnswer } from "./answer_body.ts";
+import {
+  checkDigestHeader,
+  nameOf,
+  type RepositoryContext,
+  repositoryUrl,
+  type UploadHooks,
+} from "./blobs.ts";
+import { type Call, discard, request, requestOnce, waitForRetry } from "./http.ts";
+
+/** What is wanted of a blob, and how. */
+export interface GetBlobOptions extends Pick<UploadHooks, "signal" | "onRetry"> {
+  /**
+   * First byte to read.
+   * @default {0}
+   */
+  start?: number | undefined;
+  /** One past the last byte to read; without it to the end. */
+  end?: number | undefined;
+  /**
+   * Makes the hash that the whole of a blob is checked with.
+   * @default {createHash}
+   */
+  hasher?: Hasher | undefined;
+}
+
+/** A blob, or the part of it that was asked for, on its way. */
+export interface BlobContent {
+  /** Length of `body` in bytes, where the registry tells. */
+  size: number | undefined;
+  /**
+   * The bytes. It fails at its end if length or digest are wrong (of a part, the length); a broken connection is opened
+   * again where it broke. Whoever does not read it to the end cancels it.
+   */
+  body: ReadableStream<Bytes>;
+}
+
+/**
+ * Reads a blob (distribution-spec, "Pulling blobs").
+ *
+ * @param context The repository.
+ * @param digest The blob.
+ * @param options Part, signal and hasher.
+ * @returns Its length and content.
+ * @throws {RangeError} If `start` and `end` make no part.
+ * @throws {RegistryError} 404 where the repository does not have it.
+ */
+export async function getBlob(
+  context: RepositoryContext,
+  digest: Digest,
+  options: GetBlobOptions = {},
+): Promise<BlobContent> {
+  const { start = 0, end, hasher = createHash, signal, onRetry } = options;
+  checkPart(start, end);
+  const call: Call = {
+    action: `read blob ${digest} of ${nameOf(context)}`,
+    method: "GET",
+    url: repositoryUrl(context, `blobs/${digest}`),
+    expect: [200, 206],
+    signal,
+    onRetry,
+  };
+  const first = await openPart(context, digest, call, { start, end }, request);
+  const isWhole = start === 0 && end === undefined;
+  const hash = isWhole ? await hasher(digestAlgorithm(digest)) : undefined;
+  return {
+    size: first.end === undefined ? undefined : first.end - start,
+    body: readOn(context, digest, call, { start, end: first.end ?? end }, first, hash),
+  };
+}
+
+interface Part {
+  start: number;
+  end: number | undefined;
+}
+
+interface OpenPart {
+  reader: ReadableStreamDefaultReader<Bytes>;
+  /** Bytes to pass over: a registry may send all where a part was asked for. */
+  skip: number;
+  /** One past the last byte of the blob that is wanted, where that is known. */
+  end: number | undefined;
+}
+
+async function openPart(
+  context: RepositoryContext,
+  digest: Digest,
+  call: Call,
+  { start, end }: Part,
+  send: typeof request,
+): Promise<OpenPart> {
+  const isPart = start > 0 || end !== undefined;
+  // A proxy that compresses on the way changes the length.
+  const headers: Record<string, string> = { "accept-encoding": "identity" };
+  if (isPart) headers.range = `bytes=${start}-${end === undefined ? "" : end - 1}`;
+  const response = await send(context.http, { ...call, headers });
+  try {
+    checkDigestHeader(response, digest, `blob of ${nameOf(context)}`);
+    const sent = describePart(call, response, isPart ? start : undefined);
+    if (isPart && sent.total !== undefined && sent.total <= start) {
+      throw badAnswer(call, response, `${sent.total} bytes, expected more than ${start}`);
+    }
+    const reader = openAnswer(context.http, response, call).getReader();
+    const last = sent.total === undefined ? end : Math.min(end ?? Infinity, sent.total);
+    return { reader, skip: start - sent.start, end: last };
+  } catch (error) {
+    await discard(response);
+    throw error;
+  }
+}
+
+/** Where the body of an answer begins in the blob, and how long the blob is. */
+function describePart(
+  call: Call,
+  response: Response,
+  asked: number | undefined,
+): { start: number; total: number | undefined } {
+  const { headers, status } = response;
+  if (status === 200) {
+    const length = headers.get("content-encoding") ? null : headers.get("content-length");
+    return { start: 0, total: length && /^\d{1,15}$/.test(length) ? Number(length) : undefined };
+  }
+  const range = headers.get("content-range") ?? "";
+  const [, start, total] = /^bytes (\d{1,15})-\d{1,15}\/(\d{1,15}|\*)$/i.exec(range.trim()) ?? [];
+  if (start === undefined || Number(start) !== asked) {
+    throw badAnswer(
+      call,
+      response,
+      `the range ${JSON.stringify(range.slice(0, 80))}, expected one from ${asked ?? 0}`,
+    );
+  }
+  return { start: asked, total: total === "*" ? undefined : Number(total) };
+}
+
+/** Reads from the first byte to the last over as many answers as it takes. */
+function readOn(
+  context: RepositoryContext,
+  digest: Digest,
+  call: Call,
+  { start, end }: Part,
+  first: OpenPart,
+  hash: IncrementalHash | undefined,
+): ReadableStream<Bytes> {
+  let position = start;
+  let open: OpenPart | undefined = first;
+  const close = (reason: unknown) => {
+    // The connection is given up; that its end may be untidy is of no interest.
+    open?.reader.cancel(reason).catch(() => {});
+    open = undefined;
+  };
+  const readPiece = async (): Promise<Bytes | undefined> => {
+    if (position === end) {
+      // The end of the answer is read too, so that its connection is free again; what stands behind it is not wanted.
+      if (open && !(await open.reader.read()).done) close("read to the end");
+      return undefined;
+    }
+    open ??= await openPart(context, digest, call, { start: position, end }, requestOnce);
+    for (;;) {
+      const { done, value } = await open.reader.read();
+      if (done) {
+        if (end === undefined) return undefined;
+        throw endedEarly(call, end - position);
+      }
+      const skipped = Math.min(open.skip, value.length);
+      open.skip -= skipped;
+      const piece = value.subarray(skipped, end === undefined ? end : skipped + end - position);
+      if (piece.length > 0) return piece;
+    }
+  };
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      for (let attempt = 2;; attempt++) {
+        try {
+          const piece = await readPiece();
+          if (!piece) break;
+          position += piece.length;
+          await hash?.update(piece);
+          return controller.enqueue(piece);
+        } catch (error) {
+          close(error);
+          if (position === end) break;
+          await waitForRetry(context.http, call, error, attempt);
+        }
+      }
+      await checkDigest(context, digest, hash);
+      controller.close();
+    },
+    cancel: close,
+  }, { highWaterMark: 0 });
+}
+
+function endedEarly({ action, method, url }: Call, missing: number): NetworkError {
+  return new NetworkError(`Cannot ${action}: the answer ended ${missing} bytes early`, {
+    method,
+    url: url.origin + url.pathname,
+  });
+}
+
+async function checkDigest(
+  context: RepositoryContext,
+  expected: Digest,
+  hash: IncrementalHash | undefined,
+): Promise<void> {
+  const actual = await hash?.digest();
+  if (actual === undefined || actual === expected) return;
+  throw new DigestMismatchError(
+    `Cannot trust blob of ${
+      nameOf(context)
+    }: what the registry sent has digest ${actual}, expected ${expected}`,
+    { expected, actual },
+  );
+}
+
+function checkPart(start: number, end: number | undefined): void {
+  const isPart = Number.isSafeInteger(start) && start >= 0 &&
+    (end === undefined || (Number.isSafeInteger(end) && end > start));
+  if (isPart) return;
+  throw new RangeError(
+    `Cannot read bytes ${start} to ${
+      end ?? "the end"
+    } of a blob: expected whole numbers, the second above the first`,
+  );
+}

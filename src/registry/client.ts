@@ -1,0 +1,153 @@
+import { createHash, type Hasher } from "../incremental_hash.ts";
+import { isRepository, parseTarget, registryOrigin } from "../reference.ts";
+import type { FetchHandler, Http, Timeouts } from "./http.ts";
+import { listRepositories } from "./listing.ts";
+import { pingRegistry, type PingResult } from "./ping.ts";
+import { type CallOptions, Repository } from "./repository.ts";
+import { resolveRetry, type RetryOptions } from "./retry.ts";
+
+/** Options for {@linkcode RegistryClient}. */
+export interface RegistryClientOptions {
+  /**
+   * Use http where the address names no scheme.
+   * @default {false} https, but http for localhost, 127.0.0.0/8 and [::1]
+   */
+  plainHttp?: boolean;
+  /** Sent with every request to the registry, and to no other host. */
+  headers?: Record<string, string>;
+  /**
+   * Answers requests in place of the network: a proxy, or a registry in this process.
+   * @default {fetch}
+   */
+  fetch?: FetchHandler;
+  /** How failed requests are repeated. */
+  retry?: RetryOptions;
+  /** Limits on waiting; there is none on the whole of a transfer. */
+  timeouts?: Timeouts;
+  /**
+   * Makes incremental hashes.
+   * @default {createHash} the fastest that the runtime has
+   */
+  hasher?: Hasher;
+  /** Aborts every call of the client. */
+  signal?: AbortSignal;
+}
+
+/**
+ * A client for one registry: what is there, what it is made of, and what shall go. Nothing is sent before a method is
+ * called. Disposing of it aborts what is under way.
+ *
+ * @example Listing what a registry has
+ * ```ts
+ * import { RegistryClient } from "@tarpush/tarpush";
+ * import { createRegistry } from "@tarpush/tarpush/registry";
+ *
+ * await using client = new RegistryClient("localhost:5000", { fetch: createRegistry() });
+ * const { state } = await client.ping();
+ * if (state !== "registry") throw new Error("unreachable");
+ * for await (const name of client.repositories()) {
+ *   for await (const tag of client.repository(name).tags()) console.log(`${name}:${tag}`);
+ * }
+ * ```
+ */
+export class RegistryClient implements AsyncDisposable {
+  /** Scheme, host and port. */
+  readonly origin: string;
+  readonly #http: Http;
+  readonly #hasher: Hasher;
+  readonly #closed = new AbortController();
+  readonly #signal: AbortSignal;
+
+  /**
+   * Makes one.
+   *
+   * @param address `[http://|https://]HOST[:PORT]`.
+   * @param options Options.
+   * @throws {SyntaxError} If the address is none, or has a path.
+   * @throws {RangeError} If a number is out of range.
+   */
+  constructor(address: string, options: RegistryClientOptions = {}) {
+    const { plainHttp, headers = {}, fetch = globalThis.fetch, hasher = createHash } = options;
+    const target = parseTarget(address);
+    if (target.kind === "reference" || target.place.prefix !== "") {
+      const shown = JSON.stringify(address.slice(0, 300));
+      throw new SyntaxError(
+        `Cannot use ${shown} as a registry: it has a path, expected HOST[:PORT]`,
+      );
+    }
+    this.origin = registryOrigin(target.place, plainHttp);
+    this.#http = {
+      origin: this.origin,
+      fetch: fetch as FetchHandler,
+      headers,
+      retry: resolveRetry(options.retry),
+      timeouts: resolveTimeouts(options.timeouts),
+      seen: { answered: false, pausedUntil: 0 },
+    };
+    this.#hasher = hasher;
+    this.#signal = options.signal
+      ? AbortSignal.any([options.signal, this.#closed.signal])
+      : this.#closed.signal;
+  }
+
+  /**
+   * Asks once whether there is a registry, and tells what else is there.
+   *
+   * @param options Signal.
+   * @returns What was found; that nobody answers is a result, too.
+   */
+  ping(options: CallOptions = {}): Promise<PingResult> {
+    return pingRegistry(this.#http, this.#hooks(options));
+  }
+
+  /**
+   * Lists the repositories page by page, in the registry's order: the first come before the last were sent.
+   *
+   * @param options Signal.
+   * @returns Their names; to leave the loop ends the request.
+   * @throws {RegistryError} If the registry has no catalog.
+   */
+  repositories(options: CallOptions = {}): AsyncIterable<string> {
+    return listRepositories(this.#http, this.#hooks(options));
+  }
+
+  /**
+   * One repository; it need not exist yet.
+   *
+   * @param name Its path below the registry, such as `team/app`.
+   * @returns The repository; nothing is asked.
+   * @throws {SyntaxError} If it is no name of a repository.
+   */
+  repository(name: string): Repository {
+    if (!isRepository(name)) {
+      throw new SyntaxError(
+        `Cannot use ${JSON.stringify(name.slice(0, 300))} as a repository: it is no valid name`,
+      );
+    }
+    const context = { http: this.#http, repository: name };
+    return new Repository(context, {
+      hasher: this.#hasher,
+      hooks: (options) => this.#hooks(options),
+    });
+  }
+
+  /** Aborts what is under way; every later call rejects. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort(new DOMException("The registry client was disposed of", "AbortError"));
+    return Promise.resolve();
+  }
+
+  #hooks({ signal }: CallOptions): { signal: AbortSignal } {
+    return { signal: signal ? AbortSignal.any([signal, this.#signal]) : this.#signal };
+  }
+}
+
+function resolveTimeouts(timeouts: Timeouts = {}): Required<Timeouts> {
+  const { connect = 30_000, idle = 60_000, response = 300_000 } = timeouts;
+  for (const [name, value] of Object.entries({ connect, idle, response })) {
+    if (!(value > 0)) {
+      throw new RangeError(`Cannot use timeouts.${name} ${value}: expected more than 0`);
+    }
+  }
+  return { connect, idle, response };
+}

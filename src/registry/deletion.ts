@@ -1,0 +1,101 @@
+import { type Digest, isDigest } from "../digest.ts";
+import { RegistryError } from "../errors.ts";
+import { nameOf, type RepositoryContext, repositoryUrl, type UploadHooks } from "./blobs.ts";
+import { type Call, discard, type Http, request } from "./http.ts";
+
+/** What distribution and the embedded registry want to be told before they delete anything. */
+const DISABLED_HINT =
+  "deletion is switched off there: distribution (registry:2) needs REGISTRY_STORAGE_DELETE_ENABLED=true, tarpush serve --allow-delete";
+
+/**
+ * Deletes a manifest by its digest, with all tags that name it, or a tag alone (distribution-spec, "Deleting tags",
+ * "Deleting Manifests").
+ *
+ * @param context The repository.
+ * @param reference Tag or digest.
+ * @param hooks Signal and listeners.
+ * @throws {RegistryError} 404 where it is not there; 400 or 405 where the registry does not delete (registry:2 deletes
+ *   by digest only, and nothing unless it is told to).
+ */
+export async function deleteManifest(
+  context: RepositoryContext,
+  reference: string,
+  hooks: UploadHooks = {},
+): Promise<void> {
+  const action = `delete ${isDigest(reference) ? "manifest" : "tag"} ${reference} of ${
+    nameOf(context)
+  }`;
+  const url = repositoryUrl(context, `manifests/${reference}`);
+  await requestDeletion(context.http, { action, url, ...hooks });
+}
+
+/**
+ * Deletes a blob (distribution-spec, "Deleting Blobs"). Registries do not ask whether a manifest needs it.
+ *
+ * @param context The repository.
+ * @param digest The blob.
+ * @param hooks Signal and listeners.
+ * @throws {RegistryError} 404 where it is not there; 405 where deletion is switched off.
+ */
+export async function deleteBlob(
+  context: RepositoryContext,
+  digest: Digest,
+  hooks: UploadHooks = {},
+): Promise<void> {
+  const action = `delete blob ${digest} of ${nameOf(context)}`;
+  const url = repositoryUrl(context, `blobs/${digest}`);
+  await requestDeletion(context.http, { action, url, ...hooks });
+}
+
+/** Whether a registry does not delete at all, or not this way: distribution-spec has it say 400 or 405. */
+export function isRefusedDeletion(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.method === "DELETE" &&
+    (error.status === 405 || error.status === 400 || error.status === 501);
+}
+
+/** Sends a DELETE; what went through although its answer was lost is no failure. */
+async function requestDeletion(
+  http: Http,
+  { action, url, signal, onRetry }: Pick<Call, "action" | "url" | "signal" | "onRetry">,
+): Promise<void> {
+  let isAgain = false;
+  try {
+    const response = await request(http, {
+      action,
+      method: "DELETE",
+      url,
+      expect: [200, 202, 204],
+      signal,
+      onRetry: async (...args) => {
+        isAgain = true;
+        await onRetry?.(...args);
+      },
+    });
+    await discard(response);
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    // The attempt before deleted it, and the answer was lost.
+    if (error.status === 404 && isAgain) return;
+    throw isRefusedDeletion(error) ? explainRefusal(action, error) : error;
+  }
+}
+
+function explainRefusal(action: string, cause: RegistryError): RegistryError {
+  const { method, url, status, errors } = cause;
+  const isTag = errors.some(({ code }) => code === "DIGEST_INVALID");
+  return new RegistryError(
+    isTag
+      ? `Cannot ${action}: the registry deletes by digest only, with all tags of it (${status})`
+      : `Cannot ${action}: the registry does not allow it (${status})`,
+    {
+      method,
+      url,
+      status,
+      errors,
+      cause,
+      hint: isTag
+        ? "tarpush rm REFERENCE finds the digest and names its other tags"
+        : DISABLED_HINT,
+    },
+  );
+}

@@ -1,0 +1,93 @@
+import { NetworkError, type OciError, RegistryError } from "../errors.ts";
+import { contentType } from "./answer_body.ts";
+import { discard, type Http, requestOnce } from "./http.ts";
+import type { ReadHooks } from "./listing.ts";
+
+/** What is behind an address. */
+export interface PingResult {
+  /**
+   * `registry`: one that answers. `refused`: a registry or a proxy that wants a login. `web-page`: a web server that is
+   * none. `other`: something else that answers. `unreachable`: nobody answers.
+   */
+  state: "registry" | "refused" | "web-page" | "other" | "unreachable";
+  /** The URL that was asked. */
+  url: string;
+  /** HTTP status, where there was an answer. */
+  status?: number;
+  /** `Docker-Distribution-API-Version`, such as `registry/2.0`; newer registries may leave it out. */
+  apiVersion?: string;
+  /** Time until the answer, in milliseconds. */
+  milliseconds: number;
+  /** Why it cannot be used; absent for a registry that answers. */
+  error?: OciError;
+}
+
+const STATUSES = [200, 400, 401, 403, 404, 405, 410, 501];
+
+/**
+ * Asks once whether there is a registry (distribution-spec, "Determining Support").
+ *
+ * @param http The address.
+ * @param hooks Signal.
+ * @returns What was found; only an abort rejects.
+ */
+export async function pingRegistry(http: Http, hooks: ReadHooks = {}): Promise<PingResult> {
+  const url = new URL("/v2/", http.origin);
+  const action = `ping ${url.host}`;
+  const start = performance.now();
+  const elapsed = () => Math.round(performance.now() - start);
+  try {
+    const response = await requestOnce(http, {
+      action,
+      method: "GET",
+      url,
+      expect: STATUSES,
+      signal: hooks.signal,
+    });
+    await discard(response);
+    return describe(url, response, elapsed());
+  } catch (error) {
+    const state = error instanceof RegistryError ? "other" : "unreachable";
+    if (!(error instanceof RegistryError || error instanceof NetworkError)) throw error;
+    const result: PingResult = { state, url: url.href, milliseconds: elapsed(), error };
+    if (error instanceof RegistryError) result.status = error.status;
+    return result;
+  }
+}
+
+function describe(url: URL, response: Response, milliseconds: number): PingResult {
+  const { status, headers } = response;
+  const apiVersion = headers.get("docker-distribution-api-version")?.trim().slice(0, 100);
+  const result: PingResult = { state: "registry", url: url.href, status, milliseconds };
+  if (apiVersion) result.apiVersion = apiVersion;
+  const type = contentType(response);
+  const isPage = type === "text/html" && !apiVersion;
+  if (status === 200 && (apiVersion || type === "" || type.endsWith("json"))) return result;
+  if ((status === 401 || status === 403) && !isPage) {
+    return fail(result, "refused", `${status}: it wants a login`, LOGIN_HINT);
+  }
+  const found = `${status} with ${type.slice(0, 100) || "nothing"}`;
+  return isPage
+    ? fail(result, "web-page", `${found}: it is a web server, and no registry`, ADDRESS_HINT)
+    : fail(result, "other", `${found}, expected 200 and a registry`, ADDRESS_HINT);
+}
+
+const LOGIN_HINT =
+  "tarpush has no login: use a registry without one, or the module's headers option";
+const ADDRESS_HINT = "check host and port, and that a proxy in between passes on /v2/";
+
+function fail(
+  result: PingResult,
+  state: PingResult["state"],
+  found: string,
+  hint: string,
+): PingResult {
+  const { host, href } = new URL(result.url);
+  const error = new RegistryError(`Cannot ping ${host}: ${href} answered ${found}`, {
+    method: "GET",
+    url: href,
+    status: result.status ?? 0,
+    hint,
+  });
+  return { ...result, state, error };
+}

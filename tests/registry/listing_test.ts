@@ -1,0 +1,336 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { digestBytes } from "../../src/digest.ts";
+import { NetworkError, RegistryError, TimeoutError } from "../../src/errors.ts";
+import { OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
+import { readJsonList } from "../../src/registry/json_list.ts";
+import {
+  listReferrers,
+  listRepositories,
+  listTags,
+  parseNextLink,
+  referrersTag,
+} from "../../src/registry/listing.ts";
+import { encode, encodeJson } from "../helpers/archives.ts";
+import { scriptedFetch, type ScriptStep } from "../helpers/scripted_fetch.ts";
+import { test } from "../helpers/test.ts";
+import { makeHttp, makeRepository } from "./make_http.ts";
+
+const TAGS = "GET /v2/team/app/tags/list?n=1000";
+const CATALOG = "GET /v2/_catalog?n=1000";
+
+async function collectAll<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+const page = (tags: unknown, link?: string) => ({
+  body: encodeJson({ name: "team/app", tags }),
+  headers: { "content-type": "application/json", ...(link ? { link } : {}) },
+});
+
+test("parseNextLink() finds the next page among links", () => {
+  const cases: [header: string | null, expected: string | undefined][] = [
+    [null, undefined],
+    ["", undefined],
+    ['</v2/_catalog?n=2&last=b>; rel="next"', "/v2/_catalog?n=2&last=b"],
+    ["</a>; rel=next", "/a"],
+    ['</a>; title="x"; REL="last Next"', "/a"],
+    ['</a>; rel="prev", </b,c;d>; rel="next"', "/b,c;d"],
+    ['</a>; rel="prev"', undefined],
+    ["/a; rel=next", undefined],
+    ["</a>", undefined],
+  ];
+  for (const [header, expected] of cases) assertEquals(parseNextLink(header), expected);
+});
+
+test("readJsonList() gives the same strings however the text is cut", async () => {
+  const tags = ["1.0", 'a"b', "\\", "ü", "}]", ""];
+  const text = encodeJson({ other: [["x"], { tags: ["no"] }], n: 12, tags, end: null });
+  for (const size of [1, 2, 3, 7, 1000]) {
+    const pieces: Uint8Array[] = [];
+    for (let at = 0; at < text.length; at += size) pieces.push(text.subarray(at, at + size));
+    const found = await collectAll(readJsonList(ReadableStream.from(pieces), "tags"));
+    assertEquals(found.flat(), tags, `pieces of ${size}`);
+  }
+});
+
+test("readJsonList() takes null and nothing for an empty list", async () => {
+  for (const text of ['{"tags":null}', "{}", '{"tags":[]}', ' {"name":"tags"} ']) {
+    for (const size of [1, 100]) {
+      const pieces = (text.match(new RegExp(`.{1,${size}}`, "gs")) ?? []).map(encode);
+      assertEquals(await collectAll(readJsonList(ReadableStream.from(pieces), "tags")), [], text);
+    }
+  }
+});
+
+test("readJsonList() refuses what is no list of strings, and text that ends early", async () => {
+  const cases: [text: string, message: string][] = [
+    ["", "ends early"],
+    ['{"tags":["a"', "ends early"],
+    ['{"tags":["a"]', "ends early"],
+    ['["a"]', "no JSON object"],
+    ["<html>", "no JSON object"],
+    ['{"tags":"a"}', "tags that is no list"],
+    ['{"tags":{"a":1}}', "tags that is no list"],
+    ['{"tags":[1]}', "tags with something else"],
+    ['{"tags":[["a"]]}', "tags with something else"],
+    ['{"tags":["a"}}', "crossed brackets"],
+    ['{"tags":["a"]} {', "behind it"],
+    [`{"tags":["${"x".repeat(20_000)}`, "long string"],
+    ['{"tags":["\\x"]}', "broken string"],
+  ];
+  for (const [text, message] of cases) {
+    const body = ReadableStream.from([encode(text)]);
+    await assertRejects(() => collectAll(readJsonList(body, "tags")), SyntaxError, message, text);
+  }
+  const body = ReadableStream.from([new Uint8Array([0x7b, 0xff])]);
+  await assertRejects(() => collectAll(readJsonList(body, "tags")), SyntaxError, "UTF-8");
+});
+
+test("listTags() follows links, relative and absolute, to the last page", async () => {
+  const script = scriptedFetch([
+    [TAGS, page(["a", "b"], '</v2/team/app/tags/list?n=2&last=b>; rel="next"')],
+    [
+      "GET /v2/team/app/tags/list?n=2&last=b",
+      page(["c"], '<http://registry.test/v2/team/app/tags/list?n=2&last=c>; rel="next"'),
+    ],
+    // A page may be empty and not the last.
+    ["GET /v2/team/app/tags/list?n=2&last=c", page([], "<list?n=2&last=d>; rel=next")],
+    ["GET /v2/team/app/tags/list?n=2&last=d", page(["e"])],
+  ]);
+  assertEquals(await collectAll(listTags(makeRepository(script.fetch))), ["a", "b", "c", "e"]);
+  script.assertDone();
+});
+
+test("listTags() takes an unsorted list and one that is null", async () => {
+  const script = scriptedFetch([
+    [TAGS, page(["z", "a", "m"], "<list?last=a>; rel=next")],
+    ["GET /v2/team/app/tags/list?last=a", page(null)],
+  ]);
+  assertEquals(await collectAll(listTags(makeRepository(script.fetch))), ["z", "a", "m"]);
+  script.assertDone();
+});
+
+const BAD_LINKS: Record<string, [steps: ScriptStep[], message: string]> = {
+  "to another host": [
+    [[TAGS, page(["a"], "<http://other.test/v2/team/app/tags/list?last=a>; rel=next")]],
+    "leads to another host, other.test",
+  ],
+  "to another port": [
+    [[TAGS, page(["a"], "<http://registry.test:81/v2/team/app/tags/list?last=a>; rel=next")]],
+    "leads to another host",
+  ],
+  "to a private address": [
+    [[TAGS, page(["a"], "<http://169.254.169.254/latest>; rel=next")]],
+    "private address",
+  ],
+  "that is no URL": [
+    [[TAGS, page(["a"], "<http://[>; rel=next")]],
+    "not a URL",
+  ],
+  "to itself": [
+    [[TAGS, page(["a"], "<list?n=1000>; rel=next")]],
+    "read already",
+  ],
+  "to the first page in other words": [
+    [[TAGS, page(["a"], "<list?n=1000&last=>; rel=next")]],
+    "read already",
+  ],
+  "in a circle": [
+    [
+      [TAGS, page(["b", "a"], "<list?last=a>; rel=next")],
+      [/last=a$/, page(["d"], "<list?last=b>; rel=next")],
+      [/last=b$/, page(["e"], "<list?last=a>; rel=next")],
+    ],
+    "read already",
+  ],
+  "backwards": [
+    [
+      [TAGS, page(["a", "c"], "<list?last=c>; rel=next")],
+      [/last=c$/, page(["d"], "<list?last=b>; rel=next")],
+    ],
+    'leads back, from "c" to "b"',
+  ],
+};
+
+for (const [where, [steps, message]] of Object.entries(BAD_LINKS)) {
+  test(`listTags() refuses a link ${where}`, async () => {
+    const script = scriptedFetch(steps);
+    const list = () => collectAll(listTags(makeRepository(script.fetch)));
+    const error = await assertRejects(list, NetworkError, message);
+    assertEquals(error.retryable, false);
+    script.assertDone();
+  });
+}
+
+test("listTags() keeps https where a link of the same host says http", async () => {
+  const script = scriptedFetch([
+    [TAGS, page(["a"], "<http://registry.test/v2/team/app/tags/list?last=a>; rel=next")],
+    [/last=a$/, page(["b"])],
+  ]);
+  const repository = makeRepository(script.fetch, { origin: "https://registry.test" });
+  assertEquals(await collectAll(listTags(repository)), ["a", "b"]);
+  assertEquals(script.requests.map(({ origin }) => origin), [
+    "https://registry.test",
+    "https://registry.test",
+  ]);
+});
+
+test("listTags() passes 100,000 tags of one answer on as they come", async () => {
+  const count = 100_000;
+  let sent = 0;
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (sent === count) {
+        controller.enqueue(encode("]}"));
+        return controller.close();
+      }
+      const names = Array.from({ length: 1000 }, (_, index) => `"v${sent + index}"`);
+      controller.enqueue(encode(`${sent === 0 ? '{"tags":[' : ","}${names.join(",")}`));
+      sent += names.length;
+    },
+  }, { highWaterMark: 0 });
+  let seen = 0;
+  let most = 0;
+  for await (const tag of listTags(makeRepository(() => Promise.resolve(new Response(body))))) {
+    assertEquals(tag, `v${seen++}`);
+    most = Math.max(most, sent - seen);
+  }
+  assertEquals(seen, count);
+  assert(most < 5000, `${most} tags were ahead of the reader`);
+});
+
+test("listTags() that is left ends the request", async () => {
+  let cancelled = false;
+  const body = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.enqueue(encode(cancelled ? "" : '{"tags":["a","b",')),
+    cancel: () => void (cancelled = true),
+  }, { highWaterMark: 0 });
+  for await (const tag of listTags(makeRepository(() => Promise.resolve(new Response(body))))) {
+    assertEquals(tag, "a");
+    break;
+  }
+  assert(cancelled);
+});
+
+test("listTags() fails when a list breaks off, stalls, or is something else", async () => {
+  const broken = new ReadableStream({
+    pull: (controller) => controller.error(new Error("connection reset")),
+  });
+  const cases: [body: BodyInit, kind: typeof NetworkError | typeof RegistryError, text: string][] =
+    [
+      [
+        broken,
+        NetworkError,
+        "Cannot list the tags of registry.test/team/app: registry.test: connection broken",
+      ],
+      [new ReadableStream(), TimeoutError, "no byte moved for 0.02 s"],
+      ['{"tags":["a"', RegistryError, "sent JSON that ends early"],
+      ["<html>", RegistryError, "sent something that is no JSON object"],
+    ];
+  for (const [body, kind, text] of cases) {
+    const fetch = () => Promise.resolve(new Response(body));
+    const repository = makeRepository(fetch, { timeouts: { idle: 20 }, retry: { attempts: 1 } });
+    await assertRejects(() => collectAll(listTags(repository)), kind, text);
+  }
+});
+
+test("listTags() stops at once when it is aborted", async () => {
+  const controller = new AbortController();
+  const body = new ReadableStream({ start: () => setTimeout(() => controller.abort("enough")) });
+  const repository = makeRepository(() => Promise.resolve(new Response(body)));
+  const { signal } = controller;
+  const reason = await collectAll(listTags(repository, { signal })).catch((error) => error);
+  assertEquals(reason, "enough");
+});
+
+test("listRepositories() never asks for more than 1000 at once", async () => {
+  const link = '</v2/_catalog?last=b&n=1000>; rel="next"';
+  const script = scriptedFetch([
+    [CATALOG, { body: encodeJson({ repositories: ["a", "b"] }), headers: { link } }],
+    ["GET /v2/_catalog?last=b&n=1000", { body: encodeJson({ repositories: ["c"] }) }],
+  ]);
+  assertEquals(await collectAll(listRepositories(makeHttp(script.fetch))), ["a", "b", "c"]);
+  script.assertDone();
+});
+
+const SUBJECT = await digestBytes(encode("subject"));
+const SIGNATURE = {
+  mediaType: OCI_MANIFEST,
+  digest: await digestBytes(encode("signature")),
+  size: 9,
+  artifactType: "application/x-signature",
+};
+const SBOM = { ...SIGNATURE, artifactType: "application/x-sbom" };
+const indexOf = (manifests: unknown) =>
+  encodeJson({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
+const REFERRERS = `GET /v2/team/app/referrers/${SUBJECT}`;
+const FILTERED = `${REFERRERS}?artifactType=${encodeURIComponent(SBOM.artifactType)}`;
+
+test("listReferrers() trusts a filter that the registry says it applied, and filters else", async () => {
+  const body = indexOf([SIGNATURE, SBOM]);
+  const script = scriptedFetch([
+    [REFERRERS, { body }],
+    [FILTERED, { body }],
+    [FILTERED, { body: indexOf([SBOM]), headers: { "OCI-Filters-Applied": "artifactType" } }],
+  ]);
+  const repository = makeRepository(script.fetch);
+  const list = (type?: string) => collectAll(listReferrers(repository, SUBJECT, type));
+  assertEquals(await list(), [SIGNATURE, SBOM]);
+  assertEquals(await list(SBOM.artifactType), [SBOM]);
+  assertEquals(await list(SBOM.artifactType), [SBOM]);
+  script.assertDone();
+});
+
+test("listReferrers() follows links", async () => {
+  const link = `</v2/team/app/referrers/${SUBJECT}?page=2>; rel="next"`;
+  const script = scriptedFetch([
+    [REFERRERS, { body: indexOf([SIGNATURE]), headers: { link } }],
+    [`${REFERRERS}?page=2`, { body: indexOf(null) }],
+  ]);
+  const repository = makeRepository(script.fetch);
+  assertEquals(await collectAll(listReferrers(repository, SUBJECT)), [SIGNATURE]);
+  script.assertDone();
+});
+
+test("listReferrers() reads the referrers tag where there is no API, or nothing", async () => {
+  const tag = `GET /v2/team/app/manifests/${SUBJECT.replace(":", "-")}`;
+  assertEquals(`GET /v2/team/app/manifests/${referrersTag(SUBJECT)}`, tag);
+  const absent = {
+    status: 404,
+    body: "404 page not found",
+    headers: { "content-type": "text/plain" },
+  };
+  const headers = { "content-type": OCI_INDEX };
+  const script = scriptedFetch([
+    [FILTERED, absent],
+    [tag, { body: indexOf([SIGNATURE, SBOM]), headers }],
+    [REFERRERS, absent],
+    [tag, { status: 404 }],
+    [REFERRERS, absent],
+    [tag, {
+      body: encodeJson({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: {}, layers: [] }),
+      headers: { "content-type": OCI_MANIFEST },
+    }],
+  ]);
+  const repository = makeRepository(script.fetch);
+  const list = (type?: string) => collectAll(listReferrers(repository, SUBJECT, type));
+  assertEquals(await list(SBOM.artifactType), [SBOM]);
+  assertEquals(await list(), []);
+  await assertRejects(() => list(), RegistryError, "expected an index");
+  script.assertDone();
+});
+
+test("listReferrers() refuses an answer that is no index", async () => {
+  const cases: [body: Uint8Array<ArrayBuffer>, message: string][] = [
+    [encode("<html>"), "that is not JSON"],
+    [encodeJson({}), "an index without manifests"],
+    [indexOf([{ digest: "../../etc" }]), "an index with a broken entry"],
+  ];
+  for (const [body, message] of cases) {
+    const script = scriptedFetch([[REFERRERS, { body }]]);
+    const list = () => collectAll(listReferrers(makeRepository(script.fetch), SUBJECT));
+    await assertRejects(list, RegistryError, message);
+  }
+});
