@@ -11,7 +11,7 @@ import {
 } from "./options.ts";
 
 /** What can be asked of the command line. */
-export type Verb = "push" | "inspect" | "serve";
+export type Verb = "push" | "inspect" | "ping" | "ls" | "info" | "rm" | "serve" | "completions";
 
 /** Options that every command takes. */
 export interface CommonOptions {
@@ -54,6 +54,41 @@ export interface InspectCommand extends CommonOptions {
   source: string;
 }
 
+/** `tarpush ping REGISTRY` */
+export interface PingCommand extends CommonOptions {
+  verb: "ping";
+  registry: string;
+}
+
+/** `tarpush ls REGISTRY[/REPOSITORY]` */
+export interface ListCommand extends CommonOptions {
+  verb: "ls";
+  target: string;
+}
+
+/** `tarpush info REFERENCE` */
+export interface InfoCommand extends CommonOptions {
+  verb: "info";
+  reference: string;
+}
+
+/** `tarpush rm REFERENCE` */
+export interface RemoveCommand extends CommonOptions {
+  verb: "rm";
+  reference: string;
+  /** Remove what goes with it, unasked. */
+  yes: boolean;
+}
+
+/** `tarpush completions SHELL` */
+export interface CompletionsCommand {
+  verb: "completions";
+  shell: Shell;
+}
+
+/** Shells that completions can be written for. */
+export type Shell = "bash" | "zsh" | "fish";
+
 /** `tarpush serve` */
 export interface ServeCommand extends CommonOptions {
   verb: "serve";
@@ -71,9 +106,15 @@ export type Command =
   | { verb: "version" }
   | PushCommand
   | InspectCommand
-  | ServeCommand;
+  | PingCommand
+  | ListCommand
+  | InfoCommand
+  | RemoveCommand
+  | ServeCommand
+  | CompletionsCommand;
 
-const COMMON_OPTIONS: OptionTable = {
+/** Options of every command. */
+export const COMMON_OPTIONS: OptionTable = {
   "plain-http": "flag",
   ca: "value",
   insecure: "flag",
@@ -85,7 +126,8 @@ const COMMON_OPTIONS: OptionTable = {
   version: "flag",
 };
 
-const VERB_OPTIONS: Readonly<Record<Verb, OptionTable>> = {
+/** Options of each command beside the common ones. */
+export const VERB_OPTIONS: Readonly<Record<Verb, OptionTable>> = {
   push: {
     image: "list",
     "all-tags": "flag",
@@ -100,6 +142,10 @@ const VERB_OPTIONS: Readonly<Record<Verb, OptionTable>> = {
     digestfile: "value",
   },
   inspect: {},
+  ping: {},
+  ls: {},
+  info: {},
+  rm: { yes: "flag" },
   serve: {
     host: "value",
     port: "value",
@@ -107,9 +153,12 @@ const VERB_OPTIONS: Readonly<Record<Verb, OptionTable>> = {
     "allow-delete": "flag",
     cors: "list",
   },
+  completions: {},
 };
 
 const VERBS = Object.keys(VERB_OPTIONS) as Verb[];
+const SHELLS: readonly Shell[] = ["bash", "zsh", "fish"];
+
 /**
  * Reads the arguments of a command line.
  *
@@ -135,6 +184,36 @@ export function parseCommand(args: readonly string[]): Command {
       return toPushCommand(given);
     case "inspect":
       return toInspectCommand(given);
+    case "ping":
+      return {
+        verb,
+        ...toCommonOptions(given),
+        registry: onlyArgument(given, "ping", "a registry"),
+      };
+    case "ls":
+      return {
+        verb,
+        ...toCommonOptions(given),
+        target: onlyArgument(given, "list", "a registry or repository", "ls"),
+      };
+    case "info":
+      return {
+        verb,
+        ...toCommonOptions(given),
+        reference: onlyArgument(given, "show", REFERENCE, verb),
+      };
+    case "rm":
+      return {
+        verb,
+        ...toCommonOptions(given),
+        reference: onlyArgument(given, "remove", REFERENCE, verb),
+        yes: given.flag("yes"),
+      };
+    case "completions":
+      return {
+        verb,
+        shell: parseShell(onlyArgument(given, "complete", "bash, zsh or fish", verb)),
+      };
     case "serve":
       return toServeCommand(given);
   }
@@ -198,6 +277,23 @@ function toInspectCommand(given: Given): InspectCommand {
   }
   refuseExtra(extra);
   return { verb: "inspect", ...toCommonOptions(given), source };
+}
+
+const REFERENCE = "a reference such as localhost:5000/team/app:1.0";
+
+function onlyArgument(given: Given, what: string, expected: string, verb: string = what): string {
+  const [argument, extra] = given.rest;
+  if (argument === undefined) {
+    throw new UsageError(`Nothing to ${what}, expected ${expected}`, `tarpush ${verb} --help`);
+  }
+  refuseExtra(extra);
+  return argument;
+}
+
+function parseShell(text: string): Shell {
+  const shell = SHELLS.find((known) => known === text);
+  if (shell) return shell;
+  throw new UsageError(`Unknown shell ${quote(text)}, expected one of ${SHELLS.join(", ")}`);
 }
 
 function toServeCommand(given: Given): ServeCommand {

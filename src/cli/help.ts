@@ -26,7 +26,12 @@ const OVERVIEW =
 Usage:
   tarpush push TAR|-|URL TARGET...   Push the images of an archive
   tarpush inspect TAR|-              Show what is in an archive
+  tarpush ping REGISTRY              Tell whether a registry answers
+  tarpush ls REGISTRY[/REPOSITORY]   List repositories, or the tags of one
+  tarpush info REFERENCE             Show what an image in a registry is made of
+  tarpush rm REFERENCE               Remove an image from a registry
   tarpush serve                      Run a registry in memory
+  tarpush completions SHELL          Print completions for bash, zsh or fish
   tarpush COMMAND --help             Tell more about a command
 
 Examples:
@@ -82,6 +87,79 @@ Examples:
   tarpush inspect image.tar --json | jq -r '.images[].names[]'
 `;
 
+const PING = `Ask a registry once whether it is one, and say what else is there.
+
+Usage:
+  tarpush ping REGISTRY
+
+  REGISTRY   [http://|https://]HOST[:PORT]
+
+Exit code 0 where it can be used, 1 where a login is wanted, a web server or nobody answers.
+
+Examples:
+  tarpush ping localhost:5000
+  tarpush ping registry.lan --plain-http
+  until tarpush ping localhost:5000 -q; do sleep 1; done
+  tarpush ping localhost:5000 --json | jq -r .state
+`;
+
+const LS =
+  `List the repositories of a registry, or the tags of one repository, a line each as they come.
+
+Usage:
+  tarpush ls REGISTRY[/REPOSITORY]
+  tarpush ls REGISTRY/PREFIX/        Only the repositories below a prefix
+
+Examples:
+  tarpush ls localhost:5000
+  tarpush ls localhost:5000/team/
+  tarpush ls localhost:5000/team/app
+  tarpush ls localhost:5000/team/app --json | jq -r '.tags[]'
+`;
+
+const INFO = `Show digest, platforms, sizes, labels and layers of an image in a registry.
+
+Usage:
+  tarpush info REFERENCE
+
+  REFERENCE   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], without a tag latest
+
+Examples:
+  tarpush info localhost:5000/team/app:1.0
+  tarpush info localhost:5000/team/app:1.0 --json | jq -r .digest
+  tarpush info localhost:5000/team/app:1.0 --json | jq '.entries[].platform'
+`;
+
+const RM = `Remove a tag, or a digest with all tags that name it, from a registry.
+
+Usage:
+  tarpush rm REFERENCE
+
+  REFERENCE   [http://|https://]HOST[:PORT]/REPOSITORY:TAG or ...@DIGEST
+
+registry:2 removes by digest only: other tags of the same image go as well. They are named, and
+on a terminal you are asked; elsewhere nothing is removed without --yes (exit code 2). The space
+is free after the registry's garbage collection.
+
+Options:
+  --yes               Remove the other tags of the same image too, unasked
+
+Examples:
+  tarpush rm localhost:5000/team/app:1.0
+  tarpush rm localhost:5000/team/app@sha256:9f86d0... --yes
+`;
+
+const COMPLETIONS = `Print completions of commands and options for a shell.
+
+Usage:
+  tarpush completions bash|zsh|fish
+
+Examples:
+  source <(tarpush completions bash)
+  tarpush completions zsh > ~/.zfunc/_tarpush
+  tarpush completions fish > ~/.config/fish/completions/tarpush.fish
+`;
+
 const SERVE = `Run a registry that keeps everything in memory, until Ctrl-C.
 
 Usage:
@@ -99,4 +177,13 @@ Examples:
   tarpush serve --host 0.0.0.0 --port 8080 --allow-delete
 `;
 
-const TOPICS: Readonly<Record<Verb, string>> = { push: PUSH, inspect: INSPECT, serve: SERVE };
+const TOPICS: Readonly<Record<Verb, string>> = {
+  push: PUSH,
+  inspect: INSPECT,
+  ping: PING,
+  ls: LS,
+  info: INFO,
+  rm: RM,
+  serve: SERVE,
+  completions: COMPLETIONS,
+};

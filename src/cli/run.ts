@@ -50,6 +50,19 @@ async function dispatch(command: Command, host: Host, signal: AbortSignal): Prom
       return (await import("./push_command.ts")).runPush(command, host, signal);
     case "inspect":
       return (await import("./inspect_command.ts")).runInspect(command, host, signal);
+    case "ping":
+      return (await import("./ping_command.ts")).runPing(command, host, signal);
+    case "ls":
+      return (await import("./ls_command.ts")).runList(command, host, signal);
+    case "info":
+      return (await import("./info_command.ts")).runInfo(command, host, signal);
+    case "rm":
+      return (await import("./rm_command.ts")).runRemove(command, host, signal);
+    case "completions": {
+      const { completionScript } = await import("./completions.ts");
+      await host.stdout.write(completionScript(command.shell));
+      return EXIT.done;
+    }
     case "serve":
       return (await import("./serve_command.ts")).runServe(command, host, signal);
   }

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { VERB_OPTIONS } from "../../src/cli/args.ts";
 import { helpText, VERSION } from "../../src/cli/help.ts";
 import { openFile } from "../../src/runtime/host.ts";
 import { test } from "../helpers/test.ts";
@@ -9,8 +10,21 @@ test("VERSION is the one in deno.json", async () => {
   assertEquals(VERSION, version);
 });
 
+const VERBS = Object.keys(VERB_OPTIONS) as (keyof typeof VERB_OPTIONS)[];
+
 test("helpText() fits a terminal of 100 columns", () => {
-  for (const topic of [undefined, "push", "inspect", "serve"] as const) {
+  for (const topic of [undefined, ...VERBS]) {
     for (const line of helpText(topic).split("\n")) assert(line.length <= 100, line);
+  }
+});
+
+test("helpText() of a command has every option of it, and examples that parse", () => {
+  for (const verb of VERBS) {
+    const text = helpText(verb);
+    for (const option of Object.keys(VERB_OPTIONS[verb])) {
+      assert(text.includes(`--${option}`), option);
+    }
+    assert(new RegExp(`\\nExamples:\\n(?:  .*tarpush ${verb}\\b.*\\n)+`).test(text), text);
+    assert(helpText(undefined).includes(`tarpush ${verb} `), verb);
   }
 });

@@ -1,0 +1,32 @@
+import { formatReference } from "../reference.ts";
+import { DigestMismatchError } from "../errors.ts";
+import type { Host } from "../runtime/host.ts";
+import type { InfoCommand } from "./args.ts";
+import { EXIT } from "./failure.ts";
+import { infoLines } from "./info_table.ts";
+import { openRegistry, parseImage, withErrorDocument, writeDocument } from "./registry_client.ts";
+import { choosePaint } from "./reporter.ts";
+
+/** `tarpush info`: what an image in a registry is made of, for people or as JSON. */
+export function runInfo(command: InfoCommand, host: Host, signal: AbortSignal): Promise<number> {
+  return withErrorDocument(command, host, async () => {
+    const image = parseImage(command.reference);
+    const { tag, digest, repository: name } = image;
+    await using client = await openRegistry(image, command, host, signal);
+    const repository = client.repository(name);
+    const info = await repository.image(image.name);
+    const reference = formatReference(tag || digest ? image : { ...image, tag: "latest" });
+    if (digest && info.digest !== digest) {
+      throw new DigestMismatchError(
+        `Cannot show ${reference}: it has digest ${info.digest}, expected ${digest}`,
+        { expected: digest, actual: info.digest },
+      );
+    }
+    if (command.json) await writeDocument(host, { reference, ...info });
+    else {
+      const lines = infoLines(reference, info, await choosePaint(host, host.stdout));
+      await host.stdout.write(lines.map((line) => `${line}\n`).join(""));
+    }
+    return EXIT.done;
+  });
+}

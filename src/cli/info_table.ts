@@ -1,0 +1,52 @@
+import { formatPlatform } from "../media_types.ts";
+import type { ImageInfo, IndexEntryInfo } from "../registry/image.ts";
+import { formatSize, type Paint, printable } from "./render.ts";
+
+/** Wide enough for the longest label. */
+const LABEL_WIDTH = 9;
+
+/**
+ * What `info` shows to people: labels and values in columns, a line for each platform or layer.
+ *
+ * @param reference What was asked for.
+ * @param info What the registry has under it.
+ * @param paint How to colour.
+ * @returns Lines without line ends.
+ */
+export function infoLines(reference: string, info: ImageInfo, paint: Paint): string[] {
+  const line = (label: string, text: string) =>
+    `  ${paint("dim", label.padEnd(LABEL_WIDTH))}  ${text}`;
+  const lines = (label: string, texts: string[]) =>
+    texts.map((text, index) => line(index === 0 ? label : "", printable(text)));
+  const labels = Object.entries(info.labels).map(([name, value]) => `${name}=${value}`);
+  return [
+    `${paint("cyan", printable(reference))}  ${info.kind}, ${formatSize(info.size)}`,
+    line("digest", info.digest),
+    line("type", info.mediaType),
+    ...lines("platform", info.platform ? [formatPlatform(info.platform)] : []),
+    ...lines("created", info.created ? [info.created] : []),
+    ...lines(labels.length === 1 ? "label" : "labels", labels),
+    ...lines(info.layers.length === 1 ? "layer" : "layers", layerRows(info)),
+    ...lines("platforms", columns(info.entries.map(entryRow))),
+  ];
+}
+
+function layerRows({ layers }: ImageInfo): string[] {
+  return columns(
+    layers.map(({ digest, size, mediaType }) => [digest, formatSize(size), mediaType]),
+  );
+}
+
+function entryRow({ descriptor, platform, isAttestation, image }: IndexEntryInfo): string[] {
+  const name = isAttestation ? "attestation" : platform ? formatPlatform(platform) : "unknown";
+  return [name, descriptor.digest, image ? formatSize(image.size) : "(not in the registry)"];
+}
+
+function columns(rows: string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => printable(row[column] ?? "").length))
+  );
+  return rows.map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()
+  );
+}

@@ -1,0 +1,66 @@
+import { parseTarget, type Target } from "../reference.ts";
+import type { Host } from "../runtime/host.ts";
+import type { ListCommand } from "./args.ts";
+import { EXIT } from "./failure.ts";
+import { quote, UsageError } from "./options.ts";
+import { openRegistry, withErrorDocument, writeDocument } from "./registry_client.ts";
+import { printable } from "./render.ts";
+
+/** Characters of names that are written at once: a system call for each of 100,000 lines takes seconds. */
+const BATCH_CHARACTERS = 8 * 1024;
+
+/** `tarpush ls`: repositories, or the tags of one. */
+export function runList(command: ListCommand, host: Host, signal: AbortSignal): Promise<number> {
+  return withErrorDocument(command, host, async () => {
+    const target = parseTarget(command.target);
+    refuseTag(command.target, target);
+    const registry = target.kind === "reference" ? target.reference : target.place;
+    await using client = await openRegistry(registry, command, host, signal);
+    if (target.kind === "reference") {
+      const { repository } = target.reference;
+      const tags = client.repository(repository).tags();
+      if (!command.json) return await writeLines(tags, host);
+      const document = { registry: registry.registry, repository, tags: await collect(tags) };
+      await writeDocument(host, document);
+      return EXIT.done;
+    }
+    const repositories = below(client.repositories(), target.place.prefix);
+    if (!command.json) return await writeLines(repositories, host);
+    const found = await collect(repositories);
+    await writeDocument(host, { registry: registry.registry, repositories: found });
+    return EXIT.done;
+  });
+}
+
+function refuseTag(text: string, target: Target): void {
+  if (target.kind === "place") return;
+  if (target.reference.tag === undefined && target.reference.digest === undefined) return;
+  throw new UsageError(
+    `Cannot list ${quote(text)}: it names one image, expected HOST[:PORT][/REPOSITORY]`,
+    `tarpush info ${text} shows it`,
+  );
+}
+
+/** Writes the first name at once, and no more often than needed after that. */
+async function writeLines(names: AsyncIterable<string>, host: Host): Promise<number> {
+  let lines = "";
+  let isFirst = true;
+  for await (const name of names) {
+    lines += `${printable(name)}\n`;
+    if (!isFirst && lines.length < BATCH_CHARACTERS) continue;
+    await host.stdout.write(lines);
+    [lines, isFirst] = ["", false];
+  }
+  await host.stdout.write(lines);
+  return EXIT.done;
+}
+
+async function* below(names: AsyncIterable<string>, prefix: string): AsyncGenerator<string> {
+  for await (const name of names) if (name.startsWith(prefix)) yield name;
+}
+
+async function collect(names: AsyncIterable<string>): Promise<string[]> {
+  const all: string[] = [];
+  for await (const name of names) all.push(name);
+  return all;
+}

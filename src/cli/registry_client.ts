@@ -1,0 +1,71 @@
+import { RegistryClient, type RegistryClientOptions } from "../registry/client.ts";
+import { parseReference, type Reference } from "../reference.ts";
+import type { Host } from "../runtime/host.ts";
+import type { CommonOptions } from "./args.ts";
+import { failureDocument } from "./failure.ts";
+import { UsageError } from "./options.ts";
+
+/** Attempts of a command that a person waits for: a push is worth more of them. */
+const ATTEMPTS = 3;
+
+/**
+ * Connects a command to a registry; nothing is sent yet.
+ *
+ * @param target Registry, and the scheme where one was typed.
+ * @param command The options that say how.
+ * @param host Where files and connections come from.
+ * @param signal Aborts every request.
+ */
+export async function openRegistry(
+  { registry, scheme }: Pick<Reference, "registry" | "scheme">,
+  command: CommonOptions,
+  host: Host,
+  signal: AbortSignal,
+): Promise<RegistryClient> {
+  const { plainHttp, ca, insecure, timeoutSeconds } = command;
+  const options: RegistryClientOptions = { plainHttp, signal, retry: { attempts: ATTEMPTS } };
+  if (timeoutSeconds !== undefined) options.timeouts = { idle: timeoutSeconds * 1000 };
+  if (ca !== undefined || insecure) {
+    options.fetch = host.fetchWith({ ca: ca && await readCertificates(ca, host), insecure });
+  }
+  return new RegistryClient(scheme ? `${scheme}://${registry}` : registry, options);
+}
+
+/**
+ * Runs what writes a document with `--json`: after a failure that is one with the error in it.
+ *
+ * @param command Whether a document is wanted.
+ * @param host Where it goes.
+ * @param work The command.
+ */
+export async function withErrorDocument(
+  command: CommonOptions,
+  host: Host,
+  work: () => Promise<number>,
+): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    if (command.json) await writeDocument(host, { error: failureDocument(error) });
+    throw error;
+  }
+}
+
+/** Writes the one document of `--json`. */
+export async function writeDocument(host: Host, document: unknown): Promise<void> {
+  await host.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+}
+
+/** Parses a reference; `name` is the tag or digest to ask for, `latest` where the text has neither. */
+export function parseImage(text: string): Reference & { name: string } {
+  const reference = parseReference(text);
+  return { ...reference, name: reference.tag ?? reference.digest ?? "latest" };
+}
+
+async function readCertificates(path: string, host: Host): Promise<string> {
+  const text = await host.readTextFile(path);
+  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+  throw new UsageError(
+    `Cannot use ${JSON.stringify(path)} as root certificates: it has no PEM certificate`,
+  );
+}

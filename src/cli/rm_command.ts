@@ -1,0 +1,106 @@
+import type { Digest } from "../digest.ts";
+import { DigestMismatchError, OciError } from "../errors.ts";
+import { formatReference, type Reference } from "../reference.ts";
+import { isRefusedDeletion } from "../registry/deletion.ts";
+import type { RepositoryManifests } from "../registry/repository.ts";
+import type { Host } from "../runtime/host.ts";
+import type { RemoveCommand } from "./args.ts";
+import { EXIT } from "./failure.ts";
+import { quote, UsageError } from "./options.ts";
+import { openRegistry, parseImage, withErrorDocument, writeDocument } from "./registry_client.ts";
+import { printable, resultLine } from "./render.ts";
+
+/** Asks a question on the terminal, and waits for yes or no. */
+export type Ask = (question: string) => boolean;
+
+/**
+ * `tarpush rm`: removes a tag where the registry can, else its digest. What would go with that is named, and goes only if
+ * a person or `--yes` says so.
+ *
+ * @param command The reference, and whether to ask.
+ * @param host Where to write.
+ * @param signal Aborts the requests.
+ * @param ask How to ask; both runtimes have the web's `confirm`.
+ * @returns The exit code.
+ */
+export function runRemove(
+  command: RemoveCommand,
+  host: Host,
+  signal: AbortSignal,
+  ask: Ask = globalThis.confirm,
+): Promise<number> {
+  return withErrorDocument(command, host, async () => {
+    const reference = parseImage(command.reference);
+    if (!reference.tag && !reference.digest) {
+      throw new UsageError(
+        `Cannot remove ${quote(command.reference)}: it names neither a tag nor a digest`,
+        `tarpush rm ${command.reference}:TAG`,
+      );
+    }
+    await using client = await openRegistry(reference, command, host, signal);
+    const { manifests } = client.repository(reference.repository);
+    const digest = await resolve(manifests, reference);
+    const removed = await remove(manifests, reference, digest, (others) => {
+      return command.yes ? Promise.resolve() : agree(command.reference, others, host, ask);
+    });
+    const references = removed.map((name) => formatReference({ ...reference, ...name }));
+    if (command.json) await writeDocument(host, { digest, removed: references });
+    else {
+      const lines = references.map((name) => `${resultLine(name, digest)}\n`);
+      await host.stdout.write(lines.join(""));
+    }
+    return EXIT.done;
+  });
+}
+
+async function resolve(
+  manifests: RepositoryManifests,
+  reference: Reference & { name: string },
+): Promise<Digest> {
+  const { digest } = reference;
+  const actual = await manifests.resolve(reference.name);
+  if (!digest || actual === digest) return actual;
+  throw new DigestMismatchError(
+    `Cannot remove ${formatReference(reference)}: it has digest ${actual}, expected ${digest}`,
+    { expected: digest, actual },
+  );
+}
+
+/** Removes, and returns what is gone: tags, or else the digest. */
+async function remove(
+  manifests: RepositoryManifests,
+  { tag }: Reference,
+  digest: Digest,
+  confirm: (others: string[]) => Promise<void>,
+): Promise<Pick<Reference, "tag" | "digest">[]> {
+  if (tag !== undefined) {
+    try {
+      await manifests.delete(tag);
+      return [{ tag }];
+    } catch (error) {
+      // registry:2 answers so for every tag.
+      if (!isRefusedDeletion(error)) throw error;
+    }
+  }
+  const tags = await manifests.tags(digest);
+  const others = tags.filter((other) => other !== tag);
+  if (others.length > 0) await confirm(others);
+  await manifests.delete(digest);
+  const gone = tag === undefined ? others : [tag, ...others];
+  return gone.length > 0 ? gone.map((tag) => ({ tag })) : [{ digest }];
+}
+
+async function agree(reference: string, others: string[], host: Host, ask: Ask): Promise<void> {
+  const count = others.length === 1 ? "1 other tag" : `${others.length} other tags`;
+  const lines = others.map((tag) => `  ${printable(tag)}\n`).join("");
+  await host.stderr.write(`${printable(reference)} goes with its digest, and so would:\n${lines}`);
+  // `confirm` writes its question to stdout: with that elsewhere nobody would see it.
+  if (!await host.stdin.isTerminal() || !await host.stdout.isTerminal()) {
+    throw new UsageError(
+      `Cannot remove ${quote(reference)} alone: ${count} would go with it`,
+      "add --yes to remove all of them",
+    );
+  }
+  if (ask(`Remove ${count} as well?`)) return;
+  throw new OciError("Nothing was removed");
+}

@@ -1,0 +1,64 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { VERB_OPTIONS } from "../../src/cli/args.ts";
+import { completionScript } from "../../src/cli/completions.ts";
+import { run } from "../../src/cli/run.ts";
+import { runProcess, temporaryFolder } from "../helpers/process.ts";
+import { findProgram } from "../helpers/programs.ts";
+import { test } from "../helpers/test.ts";
+import { fakeHost } from "./fake_host.ts";
+
+const SHELLS = ["bash", "zsh", "fish"] as const;
+
+test("completionScript() knows every command and option, for every shell", () => {
+  for (const shell of SHELLS) {
+    const script = completionScript(shell);
+    for (const [verb, options] of Object.entries(VERB_OPTIONS)) {
+      assert(new RegExp(`\\b${verb}\\b`).test(script), `${shell} lacks ${verb}`);
+      for (const option of [...Object.keys(options), "json", "help"]) {
+        assert(new RegExp(`-l ${option}\\b|--${option}\\b`).test(script), `${shell}: ${option}`);
+      }
+    }
+  }
+});
+
+test("run() completions prints the script", async () => {
+  const host = fakeHost(["completions", "bash"]);
+  assertEquals([await run(host), host.written.stdout], [0, completionScript("bash")]);
+});
+
+for (const shell of SHELLS) {
+  const path = findProgram(shell);
+  test(`${shell} can parse its completions`, async () => {
+    await using folder = await temporaryFolder();
+    const file = await folder.write("script", completionScript(shell));
+    const { code, stderr } = await runProcess(path ?? "", ["-n", file]);
+    assertEquals([code, stderr], [0, ""]);
+  }, { skip: path ? undefined : `no ${shell} on PATH` });
+}
+
+const bash = findProgram("bash");
+
+test("bash completes commands, options, shells and files", async () => {
+  await using folder = await temporaryFolder();
+  await folder.write("image.tar", "");
+  const script = await folder.write("script", completionScript("bash"));
+  const cases: [words: string[], expected: string[]][] = [
+    [["tarpush", "i"], ["inspect", "info"]],
+    [["tarpush", "rm", "--y"], ["--yes"]],
+    [["tarpush", "info", "--y"], []],
+    [["tarpush", "completions", ""], ["bash", "zsh", "fish"]],
+    [["tarpush", "push", `${folder.path}/im`], [`${folder.path}/image.tar`]],
+    [["tarpush", "ls", `${folder.path}/im`], []],
+    [["tarpush", "push", "--digestfile", `${folder.path}/im`], [`${folder.path}/image.tar`]],
+    [["tarpush", "push", "--image", ""], []],
+    [["tarpush", "help", "ser"], ["serve"]],
+  ];
+  for (const [words, expected] of cases) {
+    const line = `. '${script}'; COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})
+      COMP_CWORD=${words.length - 1}; _tarpush; printf '%s\n' "\${COMPREPLY[@]}"`;
+    const { stdout, stderr } = await runProcess(bash ?? "", ["-c", line]);
+    assertEquals(stderr, "");
+    assertEquals(stdout.split("\n").filter(Boolean), expected, words.join(" "));
+  }
+  assertStringIncludes(completionScript("bash"), "complete -o filenames -F _tarpush tarpush");
+}, { skip: bash ? undefined : "no bash on PATH" });
