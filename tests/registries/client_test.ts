@@ -1,0 +1,183 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { digestBytes } from "../../src/digest.ts";
+import { RegistryError } from "../../src/errors.ts";
+import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
+import { RegistryClient } from "../../src/registry/client.ts";
+import { isRefusedDeletion } from "../../src/registry/deletion.ts";
+import { referrersTag } from "../../src/registry/listing.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { serve } from "../end_to_end/registry_server.ts";
+import { encode, encodeJson } from "../helpers/archives.ts";
+import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
+import { test } from "../helpers/test.ts";
+
+type Upstream = AsyncDisposable & { host: string };
+const upstreams: { title: string; skip: string | undefined; start(): Promise<Upstream> }[] = [
+  {
+    title: "the embedded registry",
+    skip: undefined,
+    start: () => serve(createRegistry({ allowDelete: true })),
+  },
+  ...realRegistries().map(({ kind, title, skip }) => ({
+    title,
+    skip,
+    start: () => startRealRegistry(kind),
+  })),
+];
+
+async function collectAll<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+/** Pushes an image of one layer under tags, and returns its parts. */
+async function pushImage(
+  client: RegistryClient,
+  name: string,
+  tags: readonly string[],
+  more: Record<string, unknown> = {},
+) {
+  const { blobs, manifests } = client.repository(name);
+  const config = await blobs.push(encodeJson({
+    os: "linux",
+    architecture: "amd64",
+    config: { Labels: { name } },
+    rootfs: { type: "layers", diff_ids: [] },
+  }));
+  const layer = await blobs.push(encode(`layer of ${name}`.repeat(1000)));
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: { mediaType: OCI_CONFIG, digest: config.digest, size: config.size },
+    layers: [{ mediaType: OCI_LAYER, digest: layer.digest, size: layer.size }],
+    ...more,
+  };
+  const bytes = encodeJson(manifest);
+  const digest = await digestBytes(bytes);
+  for (const tag of [digest, ...tags]) await manifests.put(tag, bytes);
+  return { digest, size: bytes.length, layer, config, bytes };
+}
+
+for (const { title, skip, start } of upstreams) {
+  test(`RegistryClient pings ${title} and lists what it has`, async () => {
+    await using server = await start();
+    await using client = new RegistryClient(server.host);
+    const { state, status } = await client.ping();
+    assertEquals([state, status], ["registry", 200]);
+    assertEquals(await collectAll(client.repositories()), []);
+    const tags = Array.from({ length: 25 }, (_, index) => `v${index}`);
+    await pushImage(client, "team/app", tags);
+    for (const name of ["a", "b/c"]) await pushImage(client, name, ["1"]);
+    assertEquals((await collectAll(client.repositories())).sort(), ["a", "b/c", "team/app"]);
+    assertEquals((await collectAll(client.repository("team/app").tags())).sort(), tags.sort());
+    const missing = () => collectAll(client.repository("none").tags());
+    assertEquals((await assertRejects(missing, RegistryError)).status, 404);
+  }, { skip });
+
+  test(`RegistryClient reads images and parts of blobs from ${title}`, async () => {
+    await using server = await start();
+    await using client = new RegistryClient(server.host);
+    const { digest, size, layer, config, bytes } = await pushImage(client, "team/app", ["1"]);
+    const repository = client.repository("team/app");
+    assertEquals(await repository.manifests.head("1"), { digest, mediaType: OCI_MANIFEST, size });
+    assertEquals((await repository.manifests.get(digest)).bytes, bytes);
+    const info = await repository.image("1");
+    assertEquals([info.kind, info.digest, info.labels], ["image", digest, { name: "team/app" }]);
+    assertEquals(info.size, size + config.size + layer.size);
+    const text = "layer of team/app".repeat(1000);
+    const read = async (part: { start?: number; end?: number }) => {
+      const content = await repository.blobs.get(layer.digest, part);
+      return [content.size, await new Response(content.body).text()];
+    };
+    assertEquals(await read({}), [layer.size, text]);
+    assertEquals(await read({ start: 10, end: 5000 }), [4990, text.slice(10, 5000)]);
+    assertEquals(await read({ start: 16_990 }), [layer.size - 16_990, text.slice(16_990)]);
+    const index = {
+      schemaVersion: 2,
+      mediaType: OCI_INDEX,
+      manifests: [{ mediaType: OCI_MANIFEST, digest, size }],
+    };
+    await repository.manifests.put("all", index);
+    const { kind, entries } = await repository.image("all");
+    assertEquals([kind, entries[0]?.platform], ["index", { os: "linux", architecture: "amd64" }]);
+    const missing = () => repository.image("none");
+    const error = await assertRejects(
+      missing,
+      RegistryError,
+      "the repository has no such manifest",
+    );
+    assertEquals(error.status, 404);
+  }, { skip });
+
+  test(`RegistryClient mounts blobs and streams them into ${title}`, async () => {
+    await using server = await start();
+    await using client = new RegistryClient(server.host);
+    const { layer } = await pushImage(client, "from", ["1"]);
+    const { blobs } = client.repository("to");
+    assertEquals(await blobs.mount(layer.digest, "from"), true);
+    assertEquals(await blobs.head(layer.digest), { size: layer.size });
+    const streamed = await blobs.push(new Blob(["streamed"]).stream());
+    assertEquals(streamed.digest, await digestBytes(encode("streamed")));
+    assertEquals(await blobs.head(streamed.digest), { size: 8 });
+    assertEquals((await blobs.push(encode("streamed"))).status, "exists");
+  }, { skip });
+
+  test(`RegistryClient deletes tags, digests and blobs from ${title}`, async () => {
+    await using server = await start();
+    await using client = new RegistryClient(server.host);
+    const { digest, layer } = await pushImage(client, "team/app", ["1", "2", "3"]);
+    const other = await pushImage(client, "team/app", ["other"], { annotations: { other: "1" } });
+    const { manifests, blobs } = client.repository("team/app");
+    const tags = async () => (await collectAll(client.repository("team/app").tags())).sort();
+    assertEquals((await manifests.tags(digest)).sort(), ["1", "2", "3"]);
+    // distribution 2 deletes by digest only.
+    const deletesTags = await manifests.delete("1").then(() => true, (error) => {
+      assert(isRefusedDeletion(error), `${error}`);
+      return false;
+    });
+    assertEquals(await tags(), deletesTags ? ["2", "3", "other"] : ["1", "2", "3", "other"]);
+    await manifests.delete(digest);
+    assertEquals(await tags(), ["other"]);
+    assertEquals((await manifests.get("other")).digest, other.digest);
+    const again = () => manifests.delete(digest);
+    assertEquals((await assertRejects(again, RegistryError)).status, 404);
+    await manifests.delete(other.digest);
+    await blobs.delete(layer.digest);
+    assertEquals(await blobs.head(layer.digest), undefined);
+  }, { skip });
+
+  test(
+    `RegistryClient lists referrers of ${title}, by its API or the tag in its place`,
+    async () => {
+      await using server = await start();
+      await using client = new RegistryClient(server.host);
+      const repository = client.repository("team/app");
+      const { digest, size } = await pushImage(client, "team/app", ["1"]);
+      assertEquals(await collectAll(repository.referrers(digest)), []);
+      const subject = { mediaType: OCI_MANIFEST, digest, size };
+      const manifests: Record<string, unknown>[] = [];
+      for (const artifactType of ["application/x-one", "application/x-two"]) {
+        const pushed = await pushImage(client, "team/app", [], { subject, artifactType });
+        manifests.push({
+          mediaType: OCI_MANIFEST,
+          digest: pushed.digest,
+          size: pushed.size,
+          artifactType,
+        });
+      }
+      const hasReferrers = (await collectAll(repository.referrers(digest))).length > 0;
+      if (!hasReferrers) {
+        const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+        await repository.manifests.put(referrersTag(digest), index);
+      }
+      const types = async (artifactType?: string) =>
+        (await collectAll(repository.referrers(digest, { artifactType })))
+          .map((descriptor) => descriptor.artifactType).sort();
+      assertEquals(await types(), ["application/x-one", "application/x-two"]);
+      assertEquals(await types("application/x-two"), ["application/x-two"]);
+      assertEquals(await types("application/x-none"), []);
+    },
+    { skip },
+  );
+}
