@@ -23,6 +23,7 @@ export { RegistryClient, type RegistryClientOptions } from "./src/registry/clien
 export type {
   BlobInput,
   CallOptions,
+  ListNamesOptions,
   Repository,
   RepositoryBlobs,
   RepositoryManifests,

@@ -3,7 +3,7 @@ import { isRepository, parseTarget, registryOrigin } from "../reference.ts";
 import type { FetchHandler, Http, Timeouts } from "./http.ts";
 import { listRepositories } from "./listing.ts";
 import { pingRegistry, type PingResult } from "./ping.ts";
-import { type CallOptions, Repository } from "./repository.ts";
+import { type CallOptions, type ListNamesOptions, Repository } from "./repository.ts";
 import { resolveRetry, type RetryOptions } from "./retry.ts";
 
 /** Options for {@linkcode RegistryClient}. */
@@ -103,12 +103,13 @@ export class RegistryClient implements AsyncDisposable {
   /**
    * Lists the repositories page by page, in the registry's order: the first come before the last were sent.
    *
-   * @param options Signal.
+   * @param options Signal, size of pages, and where to begin.
    * @returns Their names; to leave the loop ends the request.
    * @throws {RegistryError} If the registry has no catalog.
    */
-  repositories(options: CallOptions = {}): AsyncIterable<string> {
-    return listRepositories(this.#http, this.#hooks(options));
+  repositories(options: ListNamesOptions = {}): AsyncIterable<string> {
+    const { pageSize, last } = options;
+    return listRepositories(this.#http, { pageSize, last, ...this.#hooks(options) });
   }
 
   /**

@@ -16,6 +16,14 @@ import { getManifest, MAX_PULLED_MANIFEST_BYTES } from "./manifests.ts";
 /** Signal and listener of a request that reads. */
 export type ReadHooks = Pick<UploadHooks, "signal" | "onRetry">;
 
+/** How a list of names is asked for. */
+export interface ListOptions extends ReadHooks {
+  /** Names to ask for at a time. */
+  pageSize?: number | undefined;
+  /** The name after which the list begins. */
+  last?: string | undefined;
+}
+
 /** Names asked for at a time: registry:2 refuses more for the catalog (since CVE-2023-2253), ECR for tags. */
 export const MAX_PAGE_NAMES = 1000;
 /** Most pages of one list: ten million names; a list beyond that is a loop. */
@@ -25,16 +33,17 @@ const MAX_PAGES = 10_000;
  * Lists the repositories of a registry, page by page. The catalog is distribution's own; some registries have none.
  *
  * @param http The registry.
- * @param hooks Signal and listeners.
+ * @param options Size of pages, signal and listeners.
  * @yields Names as they come, in the registry's order.
+ * @throws {RangeError} If the size of pages is out of range.
  * @throws {RegistryError} If the registry has no catalog, or sends none.
  */
 export async function* listRepositories(
   http: Http,
-  hooks: ReadHooks = {},
+  options: ListOptions = {},
 ): AsyncGenerator<string, void, void> {
   const action = `list the repositories of ${new URL(http.origin).host}`;
-  yield* listNames(http, action, new URL("/v2/_catalog", http.origin), "repositories", hooks);
+  yield* listNames(http, action, new URL("/v2/_catalog", http.origin), "repositories", options);
 }
 
 /**
@@ -42,16 +51,17 @@ export async function* listRepositories(
  * and in no order; they are passed on while they come.
  *
  * @param context The repository.
- * @param hooks Signal and listeners.
+ * @param options Size of pages, signal and listeners.
  * @yields Tags as they come, in the registry's order.
+ * @throws {RangeError} If the size of pages is out of range.
  * @throws {RegistryError} 404 where there is no such repository.
  */
 export async function* listTags(
   context: RepositoryContext,
-  hooks: ReadHooks = {},
+  options: ListOptions = {},
 ): AsyncGenerator<string, void, void> {
   const action = `list the tags of ${nameOf(context)}`;
-  yield* listNames(context.http, action, repositoryUrl(context, "tags/list"), "tags", hooks);
+  yield* listNames(context.http, action, repositoryUrl(context, "tags/list"), "tags", options);
 }
 
 /**
@@ -121,9 +131,15 @@ async function* listNames(
   action: string,
   url: URL,
   member: string,
-  hooks: ReadHooks,
+  { pageSize = MAX_PAGE_NAMES, last, ...hooks }: ListOptions,
 ): AsyncGenerator<string, void, void> {
-  url.searchParams.set("n", `${MAX_PAGE_NAMES}`);
+  if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > MAX_PAGE_NAMES) {
+    throw new RangeError(
+      `Cannot use pageSize ${pageSize}: expected a whole number from 1 to ${MAX_PAGE_NAMES}`,
+    );
+  }
+  url.searchParams.set("n", `${pageSize}`);
+  if (last !== undefined) url.searchParams.set("last", last);
   const pages = new Pages(http);
   for (let next: URL | undefined = url; next;) {
     const call: Call = { action, method: "GET", url: next, expect: [200], ...hooks };

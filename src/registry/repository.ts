@@ -34,6 +34,17 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Options of a list of names. */
+export interface ListNamesOptions extends CallOptions {
+  /**
+   * Names to ask for at a time, 1000 at most; registry:2 sends all tags at once whatever it is asked for.
+   * @default {1000}
+   */
+  pageSize?: number | undefined;
+  /** Begin after this name; registry:2 begins at the first tag all the same. */
+  last?: string | undefined;
+}
+
 /** What a {@linkcode Repository} shares with the client that made it. */
 export interface RepositoryServices {
   /** Signal and listeners for a call; fails when the client is disposed of. */
@@ -73,12 +84,13 @@ export class Repository {
   /**
    * Lists the tags page by page, in the registry's order: the first come before the last were sent.
    *
-   * @param options Signal.
+   * @param options Signal, size of pages, and where to begin.
    * @returns The tags; to leave the loop ends the request.
    * @throws {RegistryError} 404 where there is no such repository.
    */
-  tags(options: CallOptions = {}): AsyncIterable<string> {
-    return listTags(this.#context, this.#services.hooks(options));
+  tags(options: ListNamesOptions = {}): AsyncIterable<string> {
+    const { pageSize, last } = options;
+    return listTags(this.#context, { pageSize, last, ...this.#services.hooks(options) });
   }
 
   /**

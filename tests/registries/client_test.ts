@@ -71,6 +71,10 @@ for (const { title, skip, start } of upstreams) {
     for (const name of ["a", "b/c"]) await pushImage(client, name, ["1"]);
     assertEquals((await collectAll(client.repositories())).sort(), ["a", "b/c", "team/app"]);
     assertEquals((await collectAll(client.repository("team/app").tags())).sort(), tags.sort());
+    const pages = { pageSize: 2 };
+    assertEquals((await collectAll(client.repositories(pages))).sort(), ["a", "b/c", "team/app"]);
+    const paged = await collectAll(client.repository("team/app").tags(pages));
+    assertEquals(paged.sort(), tags);
     const missing = () => collectAll(client.repository("none").tags());
     assertEquals((await assertRejects(missing, RegistryError)).status, 404);
   }, { skip });

@@ -116,6 +116,29 @@ test("RegistryClient lists, pushes, reads and deletes", async () => {
   await assertRejects(() => blobs.delete(layer.digest), RegistryError, "404");
 });
 
+test("RegistryClient asks for pages of a size, and begins after a name", async () => {
+  const paths: string[] = [];
+  const registry = createRegistry();
+  const client = makeClient((request) => {
+    const { pathname, search } = new URL(request.url);
+    paths.push(pathname + search);
+    return registry(request);
+  });
+  await pushImage(client, "app", ["1", "2", "3", "4"]);
+  const repository = client.repository("app");
+  paths.length = 0;
+  assertEquals(await collectAll(repository.tags({ pageSize: 2, last: "1" })), ["2", "3", "4"]);
+  assertEquals(paths, [
+    "/v2/app/tags/list?n=2&last=1",
+    "/v2/app/tags/list?n=2&last=3",
+  ]);
+  assertEquals(await collectAll(client.repositories({ last: "app" })), []);
+  for (const pageSize of [0, 1001, 1.5, NaN]) {
+    const list = () => collectAll(client.repositories({ pageSize }));
+    await assertRejects(list, RangeError, "from 1 to 1000");
+  }
+});
+
 test("RegistryClient rejects every call once it is disposed of, and those under way", async () => {
   const client = makeClient(() => new Promise(() => {}));
   const pending = assertRejects(() => client.repository("app").manifests.head("1"), DOMException);
