@@ -44,7 +44,7 @@ const WAITING_SHARE = 4;
 /** Share of the budget for what a large blob may have to send again. */
 const WINDOW_SHARE = 8;
 /** What a broken upload can go back by: more than what sockets and runtimes have taken but not delivered. */
-const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
+const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
 /** Bytes kept of every file: enough to tell gzip and zstd. */
 const HEAD_BYTES = 16;
 /** Bytes looked at to tell a tar. */

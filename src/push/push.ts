@@ -18,6 +18,7 @@ import { httpFor, type PushOptions, type ResolvedOptions, resolveOptions } from 
 import { openSource, type PushSource } from "./open_source.ts";
 import { parseTargets, planImages, type PlannedImage } from "./plan.ts";
 import {
+  listReferrers,
   pushManifest,
   type RegistryState,
   type RepositoryState,
@@ -159,6 +160,8 @@ export class Push {
       }
     }
     await this.#pushReferrers(archive, target, root);
+    // Last of all: a failure before this leaves no tag behind, not even one of these.
+    await listReferrers(target, this.settings);
     const { digest, mediaType } = root;
     this.pushed.push({ reference: name, digest, mediaType, blobs });
     if (!this.settings.dryRun) await this.settings.emit({ type: "tag", reference: name, digest });

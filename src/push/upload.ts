@@ -29,6 +29,7 @@ import {
 } from "../registry/blobs.ts";
 import type { Http } from "../registry/http.ts";
 import { putManifest } from "../registry/manifests.ts";
+import type { Referrer } from "../registry/referrers_tag.ts";
 import type { BlobStatus, PushEvent } from "./events.ts";
 import { hashBlob, openFileBody, passedBy, readFileBody } from "./read.ts";
 
@@ -71,6 +72,8 @@ export interface RepositoryState extends RepositoryContext {
   readonly registry: RegistryState;
   readonly blobs: Map<Digest, BlobStatus>;
   readonly manifests: Set<Digest>;
+  /** Manifests with a subject that the registry does not list by itself. */
+  readonly unlisted: Referrer[];
   /** Commits what was sent of a file before it was known to be needed; false where nothing was. */
   take?: (file: ArchiveFile, digest: Digest, hooks: UploadHooks) => Promise<boolean>;
 }
@@ -83,7 +86,14 @@ export function repositoryState(registry: RegistryState, repository: string): Re
   const known = registry.repositories.get(repository);
   if (known) return known;
   const { http } = registry;
-  const state = { http, registry, repository, blobs: new Map(), manifests: new Set<Digest>() };
+  const state: RepositoryState = {
+    http,
+    registry,
+    repository,
+    blobs: new Map(),
+    manifests: new Set(),
+    unlisted: [],
+  };
   registry.repositories.set(repository, state);
   return state;
 }
@@ -127,10 +137,25 @@ export async function pushManifest(
   if (settings.dryRun) return;
   const isThere = target.manifests.has(node.digest);
   if (isThere && reference === node.digest) return;
-  await putManifest(target, reference, node, hooksFor(settings));
+  const answer = await putManifest(target, reference, node, hooksFor(settings));
   target.manifests.add(node.digest);
   if (isThere) return;
+  if (node.subject && !answer.has("oci-subject")) {
+    target.unlisted.push({ ...node, subject: node.subject });
+  }
   await settings.emit({ type: "manifest", digest: node.digest, mediaType: node.mediaType });
+}
+
+/** Lists what refers to other manifests under their referrers tags, where the registry has no list of its own. */
+export async function listReferrers(
+  target: RepositoryState,
+  settings: UploadSettings,
+): Promise<void> {
+  if (target.unlisted.length === 0) return;
+  const { keepReferrersTag } = await import("../registry/referrers_tag.ts");
+  for (const referrer of target.unlisted.splice(0)) {
+    await keepReferrersTag(target, referrer, hooksFor(settings));
+  }
 }
 
 /**

@@ -74,7 +74,9 @@ for (const { kind, title, skip } of realRegistries()) {
         written.push(path);
       }
     }
-    assertEquals(await allTags(registry), written.sort());
+    // Attestations with a subject are owed a tag of their own where the registry does not list them.
+    const tags = (await allTags(registry)).filter((tag) => !/:sha256-[0-9a-f]{64}$/.test(tag));
+    assertEquals(tags, written.sort());
   }, { skip });
 
   test(`${title} gets every fixture in one pass as well`, async () => {

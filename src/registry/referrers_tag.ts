@@ -1,0 +1,67 @@
+import { type Digest, digestAlgorithm, digestHex } from "../digest.ts";
+import { RegistryError } from "../errors.ts";
+import { type Descriptor, isJsonObject, type JsonObject, OCI_INDEX } from "../media_types.ts";
+import { digestBytes } from "../digest.ts";
+import type { RepositoryContext, UploadHooks } from "./blobs.ts";
+import { getManifest, type ManifestContent, putManifest } from "./manifests.ts";
+
+/** A manifest that refers to another one. */
+export interface Referrer extends ManifestContent {
+  subject: Descriptor;
+}
+
+/** The tag that stands for the referrers API where a registry has none (distribution-spec, "Referrers Tag Schema"). */
+export function referrersTag(subject: Digest): string {
+  return `${digestAlgorithm(subject).slice(0, 32)}-${digestHex(subject).slice(0, 64)}`;
+}
+
+/**
+ * Lists a manifest under the referrers tag of its subject, for a registry that did not answer its push with
+ * `OCI-Subject` (distribution-spec, "Pushing Manifests with Subject").
+ *
+ * @param context The repository.
+ * @param referrer The manifest, which has been pushed.
+ * @param hooks Signal and listeners.
+ */
+export async function keepReferrersTag(
+  context: RepositoryContext,
+  referrer: Referrer,
+  hooks: UploadHooks = {},
+): Promise<void> {
+  const tag = referrersTag(referrer.subject.digest);
+  const index = await readIndex(context, tag, hooks);
+  const manifests = Array.isArray(index.manifests) ? index.manifests : [];
+  if (manifests.some((entry) => isJsonObject(entry) && entry.digest === referrer.digest)) return;
+  const json = { ...index, manifests: [...manifests, describe(referrer)] };
+  const bytes = new TextEncoder().encode(JSON.stringify(json));
+  const digest = await digestBytes(bytes);
+  await putManifest(context, tag, { digest, mediaType: OCI_INDEX, bytes }, hooks);
+}
+
+async function readIndex(
+  context: RepositoryContext,
+  tag: string,
+  hooks: UploadHooks,
+): Promise<JsonObject> {
+  try {
+    const { json, mediaType } = await getManifest(context, tag, hooks);
+    if (mediaType === OCI_INDEX) return json;
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.status !== 404) throw error;
+  }
+  return { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] };
+}
+
+/** The entry of a referrers list: an image manifest without artifactType goes by the type of its config. */
+function describe({ mediaType, digest, bytes }: Referrer): JsonObject {
+  const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  const { artifactType, config, annotations } = isJsonObject(json) ? json : {};
+  const type = artifactType ?? (isJsonObject(config) ? config.mediaType : undefined);
+  return {
+    mediaType,
+    digest,
+    size: bytes.length,
+    ...(typeof type === "string" ? { artifactType: type } : {}),
+    ...(isJsonObject(annotations) ? { annotations } : {}),
+  };
+}

@@ -1,0 +1,57 @@
+import { assertEquals } from "@std/assert";
+import { type FetchHandler, pushImage } from "../../mod.ts";
+import { OCI_INDEX } from "../../src/media_types.ts";
+import { openFile } from "../../src/runtime/host.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { test } from "../helpers/test.ts";
+
+const ATTESTED = new URL("../fixtures/docker29-attested.tar", import.meta.url);
+const TARGET = "localhost:5000/held/attested:1";
+
+test("pushImage() keeps the referrers tag up for a registry that does not list subjects itself", async () => {
+  const registry = createRegistry();
+  await push(withoutSubjects(registry));
+  const [list, ...others] = (await tags(registry)).filter((tag) => tag !== "1");
+  assertEquals(others, []);
+  const { manifests } = await read(registry, list ?? "");
+  const [attestation] = manifests;
+  assertEquals(manifests.length, 1);
+  const { subject, artifactType } = await read(registry, attestation.digest);
+  assertEquals(list, subject.digest.replace(":", "-"));
+  assertEquals(attestation.artifactType, artifactType);
+
+  await push(withoutSubjects(registry));
+  assertEquals((await read(registry, list ?? "")).manifests.length, 1);
+});
+
+test("pushImage() leaves the list of referrers to a registry that keeps it", async () => {
+  const registry = createRegistry();
+  await push(registry);
+  assertEquals(await tags(registry), ["1"]);
+});
+
+async function push(fetch: FetchHandler): Promise<void> {
+  await using file = await openFile(ATTESTED);
+  await pushImage(file, TARGET, { fetch });
+}
+
+/** Answers as registry:2 does. */
+function withoutSubjects(registry: FetchHandler): FetchHandler {
+  return async (request) => {
+    const response = await registry(request);
+    const headers = new Headers(response.headers);
+    headers.delete("oci-subject");
+    return new Response(response.body, { status: response.status, headers });
+  };
+}
+
+async function tags(registry: FetchHandler): Promise<string[]> {
+  const url = "http://localhost:5000/v2/held/attested/tags/list";
+  return (await (await registry(new Request(url))).json()).tags;
+}
+
+async function read(registry: FetchHandler, reference: string) {
+  const url = `http://localhost:5000/v2/held/attested/manifests/${reference}`;
+  const accept = `${OCI_INDEX}, application/vnd.oci.image.manifest.v1+json`;
+  return await (await registry(new Request(url, { headers: { accept } }))).json();
+}
