@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { DigestMismatchError, OciError } from "../errors.ts";
+import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
 import { formatReference, type Reference } from "../reference.ts";
 import { isRefusedDeletion } from "../registry/deletion.ts";
 import type { RepositoryManifests } from "../registry/repository.ts";
@@ -40,8 +40,9 @@ export function runRemove(
     await using client = await openRegistry(reference, command, host, signal);
     const { manifests } = client.repository(reference.repository);
     const digest = await resolve(manifests, reference);
-    const removed = await remove(manifests, reference, digest, (others) => {
-      return command.yes ? Promise.resolve() : agree(command.reference, others, host, ask);
+    const removed = await remove(manifests, reference, digest, async (others) => {
+      await requireDeletion(manifests, command.reference);
+      if (!command.yes) await agree(command.reference, others, host, ask);
     });
     const references = removed.map((name) => formatReference({ ...reference, ...name }));
     if (command.json) await writeDocument(host, { digest, removed: references });
@@ -90,10 +91,22 @@ async function remove(
   return gone.length > 0 ? gone.map((tag) => ({ tag })) : [{ digest }];
 }
 
+/** A digest that nothing has: to delete it tells whether the registry deletes at all, and does no more. */
+const NOTHING: Digest = `sha256:${"0".repeat(64)}`;
+
+/** Nobody is asked about what the registry would not do. */
+async function requireDeletion(manifests: RepositoryManifests, reference: string): Promise<void> {
+  const answer: unknown = await manifests.delete(NOTHING).catch((error) => error);
+  if (!isRefusedDeletion(answer) || answer.status === 400) return;
+  const { method, url, status, errors, hint } = answer;
+  const message = `Cannot remove ${quote(reference)}: the registry does not allow it (${status})`;
+  throw new RegistryError(message, { method, url, status, errors, hint, cause: answer });
+}
+
 async function agree(reference: string, others: string[], host: Host, ask: Ask): Promise<void> {
   const count = others.length === 1 ? "1 other tag" : `${others.length} other tags`;
   const lines = others.map((tag) => `  ${printable(tag)}\n`).join("");
-  await host.stderr.write(`${printable(reference)} goes with its digest, and so would:\n${lines}`);
+  await host.stderr.write(`To remove ${printable(reference)} removes these tags too:\n${lines}`);
   // `confirm` writes its question to stdout: with that elsewhere nobody would see it.
   if (!await host.stdin.isTerminal() || !await host.stdout.isTerminal()) {
     throw new UsageError(

@@ -11,7 +11,7 @@ import { badAnswer, openAnswer, parseAnswer, type ReadCall, requestBytes } from 
 import { nameOf, type RepositoryContext, repositoryUrl, type UploadHooks } from "./blobs.ts";
 import { type Call, type Http, request, resolveLocation } from "./http.ts";
 import { readJsonList } from "./json_list.ts";
-import { getManifest, MAX_PULLED_MANIFEST_BYTES } from "./manifests.ts";
+import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./manifests.ts";
 
 /** Signal and listener of a request that reads. */
 export type ReadHooks = Pick<UploadHooks, "signal" | "onRetry">;
@@ -61,7 +61,12 @@ export async function* listTags(
   options: ListOptions = {},
 ): AsyncGenerator<string, void, void> {
   const action = `list the tags of ${nameOf(context)}`;
-  yield* listNames(context.http, action, repositoryUrl(context, "tags/list"), "tags", options);
+  const url = repositoryUrl(context, "tags/list");
+  try {
+    yield* listNames(context.http, action, url, "tags", options);
+  } catch (error) {
+    throw explainAbsence(context, { action }, error);
+  }
 }
 
 /**

@@ -140,8 +140,12 @@ export async function putManifest(
   return response.headers;
 }
 
-/** A registry that knows what a manifest is, and does not have this one, is one: what to check is the name. */
-function explainAbsence(context: RepositoryContext, { action }: Call, error: unknown): unknown {
+/** A registry that says what is absent is one: what to check is the name. Other errors stay as they are. */
+export function explainAbsence(
+  context: RepositoryContext,
+  { action }: Pick<Call, "action">,
+  error: unknown,
+): unknown {
   if (!(error instanceof RegistryError) || error.status !== 404 || !error.errors.length) {
     return error;
   }

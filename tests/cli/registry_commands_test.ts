@@ -136,7 +136,11 @@ test("run() ls fails plainly", async () => {
   assertStringIncludes(usage.stderr, "hint: tarpush info localhost:5000/team/app:1 shows it\n");
   const missing = await runWith("ls localhost:5000/other --json", registry);
   assertEquals([missing.code, JSON.parse(missing.stdout).error.status], [1, 404]);
-  assertStringIncludes(missing.stderr, "tarpush: Cannot list the tags of localhost:5000/other: ");
+  assertEquals(
+    missing.stderr,
+    "tarpush: Cannot list the tags of localhost:5000/other: the registry has no such repository\n" +
+      "hint: tarpush ls localhost:5000 lists the repositories\n",
+  );
 });
 
 test("run() info shows an image, and latest where no tag is given", async () => {
@@ -222,7 +226,7 @@ test("run() rm names what goes with a digest, and removes nothing unasked", asyn
     const { code, stdout, stderr } = await runWith(`rm ${reference}`, handler);
     assertEquals([code, stdout], [2, ""]);
     const list = others.map((tag) => `  ${tag}\n`).join("");
-    assertStringIncludes(stderr, `${reference} goes with its digest, and so would:\n${list}`);
+    assertStringIncludes(stderr, `To remove ${reference} removes these tags too:\n${list}`);
     assertStringIncludes(stderr, `alone: ${others.length} other tags would go with it\n`);
     assertStringIncludes(stderr, "hint: add --yes to remove all of them\n");
   }
@@ -248,12 +252,19 @@ test("run() rm removes a digest that no tag names without a question", async () 
   assertEquals([code, stdout], [0, `localhost:5000/team/app@${digest}\n`]);
 });
 
-test("run() rm says plainly that a registry does not delete", async () => {
-  const { registry } = await filledRegistry({ allowDelete: false });
-  const { code, stderr } = await runWith("rm localhost:5000/team/app:1 --yes", registry);
-  assertEquals(code, 1);
-  assertMatch(stderr, /^tarpush: Cannot delete manifest sha256:.*: the registry does not allow it/);
-  assertStringIncludes(stderr, "REGISTRY_STORAGE_DELETE_ENABLED=true");
+test("run() rm says plainly that a registry does not delete, and asks nobody first", async () => {
+  const { registry, digest } = await filledRegistry({ allowDelete: false });
+  for (
+    const args of ["rm localhost:5000/team/app:1", `rm localhost:5000/team/app@${digest} --yes`]
+  ) {
+    const { code, stdout, stderr } = await runWith(args, byDigestOnly(registry));
+    assertEquals([code, stdout], [1, ""]);
+    assertMatch(
+      stderr,
+      /^tarpush: Cannot remove "[^"]+": the registry does not allow it \(405\)\n/,
+    );
+    assertStringIncludes(stderr, "REGISTRY_STORAGE_DELETE_ENABLED=true");
+  }
 });
 
 test("run() rm wants a tag or digest, and both to be the same", async () => {
