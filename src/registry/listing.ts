@@ -1,4 +1,4 @@
-import { type Digest, digestAlgorithm, digestHex } from "../digest.ts";
+import type { Digest } from "../digest.ts";
 import { NetworkError, RegistryError } from "../errors.ts";
 import {
   type Descriptor,
@@ -12,6 +12,7 @@ import { nameOf, type RepositoryContext, repositoryUrl, type UploadHooks } from 
 import { type Call, type Http, request, resolveLocation } from "./http.ts";
 import { readJsonList } from "./json_list.ts";
 import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./manifests.ts";
+import { referrersTag } from "./referrers_tag.ts";
 
 /** Signal and listener of a request that reads. */
 export type ReadHooks = Pick<UploadHooks, "signal" | "onRetry">;
@@ -110,11 +111,6 @@ export async function* listReferrers(
     yield* filterReferrers(found, isFiltered ? undefined : artifactType);
     next = pages.next(call, response);
   }
-}
-
-/** The tag under which clients keep an index of referrers where the registry does not (distribution-spec, "Referrers Tag Schema"). */
-export function referrersTag(digest: Digest): string {
-  return `${digestAlgorithm(digest).slice(0, 32)}-${digestHex(digest).slice(0, 64)}`;
 }
 
 /**

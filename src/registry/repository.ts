@@ -2,7 +2,7 @@ import { runAll } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest, parseDigest } from "../digest.ts";
 import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
 import type { Hasher } from "../incremental_hash.ts";
-import { type Descriptor, isJsonObject, type JsonObject } from "../media_types.ts";
+import { type Descriptor, isJsonObject, type JsonObject, parseDescriptor } from "../media_types.ts";
 import { isTag } from "../reference.ts";
 import { type BlobSource, type Bytes, toBytes } from "../source.ts";
 import { type BlobContent, getBlob } from "./blob_content.ts";
@@ -27,6 +27,7 @@ import {
   type PulledManifest,
   putManifest,
 } from "./manifests.ts";
+import { keepReferrersTag } from "./referrers_tag.ts";
 
 /** Options that every call to a registry takes. */
 export interface CallOptions {
@@ -323,7 +324,8 @@ export class RepositoryManifests {
   }
 
   /**
-   * Stores a manifest or index under a tag or its digest. All that it names must be there before.
+   * Stores a manifest or index under a tag or its digest. All that it names must be there before. One with a subject is
+   * listed under the referrers tag as well, where the registry does not say that it keeps the list itself.
    *
    * @param reference Tag, or the digest that the content must have.
    * @param content Exact bytes, or an object to be written as JSON.
@@ -353,7 +355,12 @@ export class RepositoryManifests {
         { expected: reference, actual: digest },
       );
     }
-    await putManifest(this.#context, reference, { digest, mediaType, bytes }, hooks);
+    const manifest = { digest, mediaType, bytes };
+    const answer = await putManifest(this.#context, reference, manifest, hooks);
+    const subject = subjectOf(bytes);
+    if (subject && !answer.has("oci-subject")) {
+      await keepReferrersTag(this.#context, { ...manifest, subject }, hooks);
+    }
     return { mediaType, digest, size: bytes.length };
   }
 
@@ -436,6 +443,16 @@ function checkReference(reference: string): string {
   if (isTag(reference) || isDigest(reference)) return reference;
   const shown = JSON.stringify(reference.slice(0, 200));
   throw new SyntaxError(`Cannot use ${shown} as a tag or digest: it is neither`);
+}
+
+function subjectOf(bytes: Bytes): Descriptor | undefined {
+  try {
+    const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return isJsonObject(json) && json.subject ? parseDescriptor(json.subject) : undefined;
+  } catch {
+    // The registry took it: nothing of this is for the client to refuse.
+    return undefined;
+  }
 }
 
 function mediaTypeOf(bytes: Bytes): string {

@@ -419,6 +419,26 @@ test("manifests.put() checks digest and media type before it sends", async () =>
   assertEquals((await manifests.get("1")).mediaType, OCI_INDEX);
 });
 
+test("manifests.put() keeps the referrers tag where the registry says nothing of the subject", async () => {
+  const registry = createRegistry();
+  const subject = { mediaType: OCI_MANIFEST, digest: OTHER, size: 5 };
+  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [], subject };
+  const referrers: FetchHandler = async (request) => {
+    if (request.url.includes("/referrers/")) return new Response(null, { status: 404 });
+    const response = await registry(request);
+    response.headers.delete("oci-subject");
+    return response;
+  };
+  const tags = () => collectAll(makeClient(registry).repository("app").tags());
+  await makeClient(registry).repository("app").manifests.put("1", index);
+  assertEquals(await tags(), ["1"]);
+  const repository = makeClient(referrers).repository("app");
+  const { digest } = await repository.manifests.put("1", index);
+  assertEquals(await tags(), ["1", OTHER.replace(":", "-")]);
+  const found = await collectAll(repository.referrers(OTHER));
+  assertEquals(found.map((descriptor) => descriptor.digest), [digest]);
+});
+
 test("manifests.delete() says plainly that a registry does not delete", async () => {
   const { manifests, blobs } = makeClient(createRegistry()).repository("app");
   for (const call of [() => manifests.delete("1"), () => blobs.delete(DIGEST)]) {

@@ -8,8 +8,8 @@ import {
   listRepositories,
   listTags,
   parseNextLink,
-  referrersTag,
 } from "../../src/registry/listing.ts";
+import { referrersTag } from "../../src/registry/referrers_tag.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
 import { scriptedFetch, type ScriptStep } from "../helpers/scripted_fetch.ts";
 import { test } from "../helpers/test.ts";
