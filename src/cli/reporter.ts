@@ -67,7 +67,9 @@ class PlainReporter implements Reporter {
   async handle(event: PushEvent): Promise<void> {
     if (!this.#options.quiet) {
       this.#state.apply(event, performance.now());
-      for (const line of eventLines(event, this.#paint, this.#options.dryRun)) await this.note(line);
+      for (const line of eventLines(event, this.#paint, this.#options.dryRun)) {
+        await this.note(line);
+      }
     }
     if (isResult(event, this.#options)) {
       await this.#host.stdout.write(`${resultLine(event.reference, event.digest)}\n`);

@@ -1,6 +1,7 @@
 import type { BlobSource, SourceSlice } from "../source.ts";
 import { createBunHost, openBunFile } from "./bun.ts";
 import { createDenoHost, openDenoFile } from "./deno.ts";
+import { runtimeName } from "./runtime_name.ts";
 
 export type { BlobSource, SourceSlice };
 
@@ -92,7 +93,7 @@ export interface Host {
  * @throws {TypeError} If the runtime is neither Deno nor Bun.
  */
 export function currentHost(): Host {
-  return isDeno() ? createDenoHost() : requireBun() && createBunHost();
+  return runtimeName(globalThis) === "deno" ? createDenoHost() : createBunHost();
 }
 
 /**
@@ -115,15 +116,5 @@ export function currentHost(): Host {
  * @throws {OciError} If there is no such file, it may not be read, or it is a directory or a pipe.
  */
 export function openFile(path: string | URL): Promise<OpenFile> {
-  return isDeno() ? openDenoFile(path) : requireBun() && openBunFile(path);
-}
-
-// Bun has no Deno global unless a program brings its own; it is asked for second.
-function isDeno(): boolean {
-  return "Deno" in globalThis && !("Bun" in globalThis);
-}
-
-function requireBun(): true {
-  if ("Bun" in globalThis) return true;
-  throw new TypeError("Cannot use files and processes here: expected Deno or Bun");
+  return runtimeName(globalThis) === "deno" ? openDenoFile(path) : openBunFile(path);
 }

@@ -261,3 +261,19 @@ test("run() serve says where it listens, and ends with 0 when it is interrupted"
     "Registry on http://[::1]:4321, kept in memory; Ctrl-C ends it\n",
   );
 });
+
+test("run() serve tells of what it could not answer, and ends where it was interrupted before", async () => {
+  const host = fakeHost(["serve", "--quiet"], {
+    overrides: {
+      serve: async (handler) => {
+        // No runtime makes such a request: it stands for whatever fails inside.
+        const broken = { method: "PUT", url: "http://localhost/v2/app/manifests/1" };
+        assertEquals((await handler(broken as Request)).status, 500);
+        host.interrupt();
+        return { port: 1, stop: () => Promise.resolve() };
+      },
+    },
+  });
+  assertEquals(await run(host), 0);
+  assertStringIncludes(host.written.stderr, "tarpush: Cannot answer PUT http://localhost/v2/app/");
+});

@@ -1,0 +1,24 @@
+import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { openInput } from "../../src/cli/input.ts";
+import { UsageError } from "../../src/cli/options.ts";
+import { isBlobSource } from "../../src/source.ts";
+import { test } from "../helpers/test.ts";
+import { fakeHost } from "./fake_host.ts";
+
+test("openInput() tells a path, a pipe and a URL apart", async () => {
+  const host = fakeHost([], { stdin: new Uint8Array([1, 2]) });
+  await using url = await openInput("https://example.com/image.tar", host, "");
+  assertInstanceOf(url.source, URL);
+  await using pipe = await openInput("-", host, "");
+  assertInstanceOf(pipe.source, ReadableStream);
+  await using file = await openInput("tests/fixtures/docker28-single.tar", host, "");
+  assertEquals(isBlobSource(file.source), true);
+});
+
+test("openInput() wants something piped in for -", async () => {
+  await assertRejects(
+    () => openInput("-", fakeHost([]), "cat x | tarpush"),
+    UsageError,
+    "Nothing is piped in",
+  );
+});

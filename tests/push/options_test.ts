@@ -1,0 +1,33 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { httpFor, resolveOptions } from "../../src/push/options.ts";
+import { test } from "../helpers/test.ts";
+
+test("resolveOptions() fills in what DESIGN promises", () => {
+  const { concurrency, memoryBudget, timeouts, retry } = resolveOptions({});
+  assertEquals([concurrency, memoryBudget], [3, 64 * 1024 * 1024]);
+  assertEquals(timeouts, { connect: 30_000, idle: 60_000, response: 300_000 });
+  assertEquals(retry.attempts, 5);
+});
+
+test("resolveOptions() refuses numbers out of range before anything is read", () => {
+  for (
+    const options of [
+      { concurrency: 0 },
+      { concurrency: 1.5 },
+      { memoryBudget: 1000 },
+      { memoryBudget: NaN },
+      { chunkSize: 0 },
+      { chunkSize: 0.5 },
+      { timeouts: { idle: 0 } },
+      { timeouts: { response: NaN } },
+      { retry: { attempts: 0 } },
+      { retry: { delay: -1 } },
+    ]
+  ) assertThrows(() => resolveOptions(options), RangeError, "Cannot use", JSON.stringify(options));
+});
+
+test("httpFor() hands the chunk size on as what is known of the registry", () => {
+  const http = httpFor("http://localhost:5000", resolveOptions({ chunkSize: 1000 }));
+  assertEquals(http.seen.chunkSize, 1000);
+  assertEquals(httpFor("http://localhost:5000", resolveOptions({})).seen.chunkSize, undefined);
+});
