@@ -1,5 +1,5 @@
 import { createHash, type Hasher } from "../incremental_hash.ts";
-import type { FetchHandler, Http, Timeouts } from "../registry/http.ts";
+import { type FetchHandler, type Http, resolveTimeouts, type Timeouts } from "../registry/http.ts";
 import { resolveRetry, type RetryOptions } from "../registry/retry.ts";
 import type { PushEvent } from "./events.ts";
 
@@ -164,14 +164,4 @@ export function httpFor(origin: string, options: ResolvedOptions): Http {
   const seen: Http["seen"] = { answered: false, pausedUntil: 0 };
   if (chunkSize !== undefined) seen.chunkSize = chunkSize;
   return { origin, fetch, headers, retry, timeouts, seen };
-}
-
-function resolveTimeouts(timeouts: Timeouts = {}): Required<Timeouts> {
-  const { connect = 30_000, idle = 60_000, response = 300_000 } = timeouts;
-  for (const [name, value] of Object.entries({ connect, idle, response })) {
-    if (!(value > 0)) {
-      throw new RangeError(`Cannot use timeouts.${name} ${value}: expected more than 0`);
-    }
-  }
-  return { connect, idle, response };
 }

@@ -1,6 +1,6 @@
 import { createHash, type Hasher } from "../incremental_hash.ts";
 import { isRepository, parseTarget, registryOrigin } from "../reference.ts";
-import type { FetchHandler, Http, Timeouts } from "./http.ts";
+import { type FetchHandler, type Http, resolveTimeouts, type Timeouts } from "./http.ts";
 import { listRepositories } from "./listing.ts";
 import { pingRegistry, type PingResult } from "./ping.ts";
 import { type CallOptions, type ListNamesOptions, Repository } from "./repository.ts";
@@ -141,14 +141,4 @@ export class RegistryClient implements AsyncDisposable {
   #hooks({ signal }: CallOptions): { signal: AbortSignal } {
     return { signal: signal ? AbortSignal.any([signal, this.#signal]) : this.#signal };
   }
-}
-
-function resolveTimeouts(timeouts: Timeouts = {}): Required<Timeouts> {
-  const { connect = 30_000, idle = 60_000, response = 300_000 } = timeouts;
-  for (const [name, value] of Object.entries({ connect, idle, response })) {
-    if (!(value > 0)) {
-      throw new RangeError(`Cannot use timeouts.${name} ${value}: expected more than 0`);
-    }
-  }
-  return { connect, idle, response };
 }

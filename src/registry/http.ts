@@ -26,6 +26,21 @@ export interface Timeouts {
   response?: number;
 }
 
+/**
+ * Checks and completes time limits.
+ *
+ * @throws {RangeError} If one is not above 0.
+ */
+export function resolveTimeouts(timeouts: Timeouts = {}): Required<Timeouts> {
+  const { connect = 30_000, idle = 60_000, response = 300_000 } = timeouts;
+  for (const [name, value] of Object.entries({ connect, idle, response })) {
+    if (!(value > 0)) {
+      throw new RangeError(`Cannot use timeouts.${name} ${value}: expected more than 0`);
+    }
+  }
+  return { connect, idle, response };
+}
+
 /** What all requests to one registry share. */
 export interface Http {
   /** Scheme, host and port. */
