@@ -1,4 +1,10 @@
-import { type BlobSource, readRange, type SourceSlice } from "../source.ts";
+import {
+  type BlobSource,
+  type Bytes,
+  bytesSource,
+  readRange,
+  type SourceSlice,
+} from "../source.ts";
 import { EntryParser, type ParsedEntry } from "./entry_parser.ts";
 
 /** One entry found by {@linkcode scanTar}. */
@@ -15,7 +21,7 @@ export interface ScanTarOptions {
 
 /**
  * Lists the entries of a tar that can be read at any offset. Bodies are jumped over: a tar of any size costs about one
- * read of 4 KiB for each large body, and reads of up to 64 KiB where many small entries follow each other.
+ * read of 8 KiB for each large body, and reads of up to 64 KiB where many small entries follow each other.
  *
  * Entries come in archive order, with nothing held back but the window of the last read. What follows the two zero
  * blocks at the end is not read.
@@ -47,6 +53,7 @@ export async function* scanTar(
   const { signal } = options;
   const parser = new EntryParser();
   const window = new HeaderWindow(source);
+  let heads = 0;
   while (!parser.ended) {
     const { offset, needs } = parser;
     let bytes = window.take(offset, needs);
@@ -59,12 +66,30 @@ export async function* scanTar(
     const entry = parser.push(bytes);
     if (!entry) continue;
     if (parser.offset > source.size) throw parser.truncated(source.size, entry);
-    yield { ...entry, body: new BlobRange(source, entry.bodyOffset, entry.header.size) };
+    yield { ...entry, body: bodyOf(entry) };
+  }
+
+  function bodyOf({ bodyOffset, header: { size } }: ParsedEntry): BlobSource {
+    const head = size >= MIN_BODY_WITH_HEAD && heads < MAX_HEADS
+      ? window.copy(bodyOffset, HEAD_BYTES)
+      : undefined;
+    if (head) heads++;
+    return new BlobRange(source, bodyOffset, size, head);
   }
 }
 
-// One page. The headers between two layers of `docker save` (a folder, VERSION, json, layer.tar) fit in.
-const MIN_WINDOW_BYTES = 4 * 1024;
+// The headers between two layers of `docker save` (a folder, VERSION, json, layer.tar) fit in, and the layer's first
+// bytes as well.
+const MIN_WINDOW_BYTES = 8 * 1024;
+
+// Whoever looks at an image asks for the first block of every layer: tar, gzip or zstd?
+const HEAD_BYTES = 512;
+
+// Smaller bodies are configs and the like: they are read whole, or not at all.
+const MIN_BODY_WITH_HEAD = 16 * 1024;
+
+// 2 MiB in all, however many entries there are.
+const MAX_HEADS = 4096;
 
 // Beyond this, fewer and larger reads gain nothing.
 const MAX_WINDOW_BYTES = 64 * 1024;
@@ -75,7 +100,7 @@ const MAX_WINDOW_AFTER_JUMP_BYTES = 16 * 1024;
 /** The bytes of the last read. It grows while entries are near each other and shrinks to what one run of them took. */
 class HeaderWindow {
   readonly #source: BlobSource;
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Bytes = new Uint8Array(0);
   #start = 0;
   #size = MIN_WINDOW_BYTES;
   /** Where the current run of headers starts and how far it was used. */
@@ -92,6 +117,12 @@ class HeaderWindow {
     if (at + length > this.#bytes.length) return undefined;
     this.#runEnd = offset + length;
     return this.#bytes.subarray(at, at + length);
+  }
+
+  /** A copy of bytes that happen to be in the window. */
+  copy(offset: number, length: number): Bytes | undefined {
+    const at = offset - this.#start;
+    return at + length > this.#bytes.length ? undefined : this.#bytes.slice(at, at + length);
   }
 
   /** Moves the window; fewer bytes than asked for mean that the source ends. */
@@ -120,16 +151,19 @@ class BlobRange implements BlobSource {
   readonly size: number;
   readonly #source: BlobSource;
   readonly #start: number;
+  readonly #head: Bytes | undefined;
 
-  constructor(source: BlobSource, start: number, size: number) {
+  constructor(source: BlobSource, start: number, size: number, head: Bytes | undefined) {
     this.#source = source;
     this.#start = start;
     this.size = size;
+    this.#head = head;
   }
 
   slice(start: number, end: number): SourceSlice {
     const from = Math.min(Math.max(start, 0), this.size);
     const to = Math.min(Math.max(end, from), this.size);
+    if (this.#head && to <= this.#head.length) return bytesSource(this.#head).slice(from, to);
     return this.#source.slice(this.#start + from, this.#start + to);
   }
 }
