@@ -26,6 +26,7 @@ import {
   uploadBlob,
   type UploadHooks,
   type UploadSession,
+  withoutRetry,
 } from "../registry/blobs.ts";
 import type { Http } from "../registry/http.ts";
 import { putManifest } from "../registry/manifests.ts";
@@ -114,8 +115,9 @@ export async function uploadContent(
 ): Promise<{ root: ManifestNode | IndexNode; blobs: UploadedBlob[] }> {
   const blobs = blobsOf(node).filter(({ file, mediaType }) => file || !isForeignLayer(mediaType));
   const done = new Map<ArchiveBlob, UploadedBlob>();
+  await using ahead = lookAhead(target, blobs, settings);
   await runAll(blobs, settings.concurrency, async (blob, signal) => {
-    done.set(blob, await pushBlob(target, blob, { ...settings, signal }));
+    done.set(blob, await pushBlob(target, blob, { ...settings, signal }, ahead));
   }, settings.signal);
   const uploaded = blobs.map((blob) => done.get(blob)).filter((blob) => blob !== undefined);
   if (node.kind === "docker") {
@@ -125,6 +127,48 @@ export async function uploadContent(
     if (below !== node) await pushManifest(target, below, below.digest, settings);
   }
   return { root: node, blobs: uploaded };
+}
+
+/** Answers to questions that were asked before anybody needed them. */
+interface Ahead extends AsyncDisposable {
+  found(blob: ArchiveBlob): Found | Promise<Found>;
+}
+
+/** What a registry has of a blob, as `headBlob` tells it; "unknown" where the question has to be asked (again). */
+type Found = number | undefined | "unknown";
+
+/**
+ * Asks for blobs while those before them are uploaded, so that no upload waits for an answer. One request fewer than
+ * `concurrency` is spent on it: a push of one blob at a time has one request at a time.
+ */
+function lookAhead(
+  target: RepositoryState,
+  blobs: readonly ArchiveBlob[],
+  { concurrency, signal }: UploadSettings,
+): Ahead {
+  const answers = new Map<ArchiveBlob, Promise<Found>>();
+  const taken = new Set<ArchiveBlob>();
+  const over = new AbortController();
+  const quietly = { ...target, http: withoutRetry(target.http) };
+  // In one pass most blobs are known by now, and those that were sent need no question.
+  const workers = target.take ? 0 : Math.min(concurrency - 1, blobs.length);
+  const asked = runAll(blobs, workers, async (blob, signal) => {
+    if (taken.has(blob) || !blob.digest || target.blobs.has(blob.digest)) return;
+    // What goes wrong here is asked again by whoever needs the answer, and goes wrong there.
+    const answer = headBlob(quietly, blob.digest, { signal }).catch(() => "unknown" as const);
+    answers.set(blob, answer);
+    await answer;
+  }, AbortSignal.any([signal, over.signal])).catch(() => {});
+  return {
+    found(blob) {
+      taken.add(blob);
+      return answers.get(blob) ?? "unknown";
+    },
+    async [Symbol.asyncDispose]() {
+      over.abort();
+      await asked;
+    },
+  };
 }
 
 /** Writes a manifest under a tag or its digest. */
@@ -202,13 +246,14 @@ async function pushBlob(
   target: RepositoryState,
   blob: ArchiveBlob,
   settings: UploadSettings,
+  ahead: Ahead,
 ): Promise<UploadedBlob> {
   const { size, mediaType, digest } = blob;
   if (!digest) throw new TypeError("unreachable: digests were settled");
   const known = target.blobs.get(digest);
   if (known) return { digest, size, mediaType, status: known };
   await settings.emit({ type: "blob-start", digest, size, ...pathOf(blob) });
-  const result = await placeBlob(target, blob, digest, settings);
+  const result = await placeBlob(target, blob, digest, settings, ahead);
   if (!settings.dryRun) target.blobs.set(result.digest, result.status);
   await settings.emit({ type: "blob-done", ...result, size, ...pathOf(blob) });
   return { ...result, size, mediaType };
@@ -220,6 +265,7 @@ async function placeBlob(
   blob: ArchiveBlob,
   digest: Digest,
   settings: UploadSettings,
+  ahead: Ahead,
 ): Promise<{ digest: Digest; status: BlobStatus }> {
   const hooks = hooksFor(settings, blob);
   const { file } = blob;
@@ -228,7 +274,8 @@ async function placeBlob(
     settings.onUploaded(blob.size);
     return { digest, status: "pushed" };
   }
-  const found = await headBlob(target, digest, hooks);
+  let found = await ahead.found(blob);
+  if (found === "unknown") found = await headBlob(target, digest, hooks);
   if (found !== undefined && (found < 0 || found === blob.size)) {
     return { digest, status: "exists" };
   }

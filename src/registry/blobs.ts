@@ -343,7 +343,7 @@ export function repositoryUrl({ http, repository }: RepositoryContext, path: str
 
 /** `host[:port]/repository`, for messages. */
 export function nameOf({ http, repository }: RepositoryContext): string {
-  return `${new URL(http.origin).host}/${repository}`;
+  return `${http.origin.slice(http.origin.indexOf("//") + 2)}/${repository}`;
 }
 
 /**
@@ -489,7 +489,8 @@ async function arrived(
   }
 }
 
-function withoutRetry(http: Http): Http {
+/** The same registry, for a question that is asked once. */
+export function withoutRetry(http: Http): Http {
   return { ...http, retry: { ...http.retry, attempts: 1 } };
 }
 

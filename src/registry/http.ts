@@ -179,8 +179,8 @@ export function resolveLocation(http: Http, action: string, location: string, ba
       url: base.origin + base.pathname,
       retryable: false,
     });
-  if (!URL.canParse(location, base)) throw refuse("is not a URL");
-  const url = new URL(location, base);
+  const url = URL.parse(location, base);
+  if (!url) throw refuse("is not a URL");
   if (url.protocol !== "http:" && url.protocol !== "https:") throw refuse("is not an http(s) URL");
   const secure = base.protocol === "https:";
   if (secure && url.protocol === "http:" && url.hostname === base.hostname) {
@@ -188,19 +188,24 @@ export function resolveLocation(http: Http, action: string, location: string, ba
     if (url.port === "80") url.port = "";
   }
   if (secure && url.protocol === "http:") throw refuse(`leads from https to ${url.origin}`);
-  const known = [base.hostname, new URL(http.origin).hostname];
-  const near = known.includes(url.hostname) || (isLoopback(url.hostname) && known.some(isLoopback));
-  if (!near && isPrivateAddress(url.hostname)) {
+  if (!isNear(http, url, base) && isPrivateAddress(url.hostname)) {
     throw refuse(`leads to the private address ${url.host}`);
   }
-  url.username = url.password = "";
+  if (url.username || url.password) url.username = url.password = "";
   return url;
+}
+
+/** Whether an address is on a host that is spoken to anyway. */
+function isNear(http: Http, { hostname }: URL, base: URL): boolean {
+  if (hostname === base.hostname) return true;
+  const known = [base.hostname, new URL(http.origin).hostname];
+  return known.includes(hostname) || (isLoopback(hostname) && known.some(isLoopback));
 }
 
 async function send(http: Http, call: Call, url: URL): Promise<Response> {
   call.signal?.throwIfAborted();
   const clock = startClock(http, call);
-  const signal = call.signal ? AbortSignal.any([call.signal, clock.signal]) : clock.signal;
+  const { signal } = clock;
   let bodyError: unknown;
   const init: RequestInit & { duplex?: "half" } = {
     method: call.method,
@@ -215,7 +220,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   try {
     // The runtime's own fetch heeds the signal, and spares itself a copy of the body where no Request stands between.
     const response = http.fetch === globalThis.fetch
-      ? await globalThis.fetch(url, init)
+      ? await globalThis.fetch(url.href, init)
       : await unlessAborted(http.fetch(new Request(url, init)), signal);
     if (bodyError === undefined) return response;
     // A registry in this process answers although the body broke; over a socket there is no answer.
@@ -236,19 +241,20 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   }
 }
 
-function headersFor(http: Http, call: Call, url: URL): Headers {
-  const headers = new Headers({ "user-agent": USER_AGENT });
+function headersFor(http: Http, call: Call, url: URL): Record<string, string> {
+  const headers: Record<string, string> = { "user-agent": USER_AGENT };
   // The caller's headers may be credentials: they stay with the registry that they were given for.
   if (url.origin === http.origin) {
-    for (const [name, value] of Object.entries(http.headers)) headers.set(name, value);
+    for (const [name, value] of Object.entries(http.headers)) headers[name.toLowerCase()] = value;
   }
-  for (const [name, value] of Object.entries(call.headers ?? {})) headers.set(name, value);
+  Object.assign(headers, call.headers);
   // Deno ignores it for a streamed body and sends chunks; Bun keeps it.
-  if (call.size !== undefined) headers.set("content-length", String(call.size));
+  if (call.size !== undefined) headers["content-length"] = String(call.size);
   return headers;
 }
 
 interface Clock {
+  /** Aborted when time runs out, and with the call's own signal. */
   signal: AbortSignal;
   /** What ran out, for the message. */
   expired: string | undefined;
@@ -276,8 +282,15 @@ function startClock(http: Http, call: Call): Clock {
     controller.abort();
   };
   let timer = setTimeout(check, limit);
+  const abort = () => controller.abort(call.signal?.reason);
+  // The answer to a GET is read after this is over, so the two stay bound; any other answer is short, and a listener
+  // that is taken off costs a third of that.
+  const isRead = call.method === "GET";
+  if (!isRead) call.signal?.addEventListener("abort", abort);
   const clock: Clock = {
-    signal: controller.signal,
+    signal: isRead && call.signal
+      ? AbortSignal.any([call.signal, controller.signal])
+      : controller.signal,
     expired: undefined,
     moved: () => void (deadline = performance.now() + limit),
     sent: () => {
@@ -286,7 +299,10 @@ function startClock(http: Http, call: Call): Clock {
       clearTimeout(timer);
       timer = setTimeout(check, limit);
     },
-    stop: () => clearTimeout(timer),
+    stop: () => {
+      clearTimeout(timer);
+      call.signal?.removeEventListener("abort", abort);
+    },
   };
   return clock;
 }
