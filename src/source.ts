@@ -18,6 +18,8 @@ export interface SourceSlice {
   stream(): ReadableStream<Uint8Array>;
   /** The bytes at once; where it is there, small reads are spared a stream. */
   arrayBuffer?(): Promise<ArrayBuffer>;
+  /** Reads into memory of the caller's, as much as fits; where it is there, reads of one size are spared new memory. */
+  readInto?(buffer: Uint8Array): number;
 }
 
 /** Whether a value has the two members of {@linkcode BlobSource}. */
@@ -33,12 +35,21 @@ export function isBlobSource(value: unknown): value is BlobSource {
  * @param source Where to read.
  * @param start First byte.
  * @param end One past the last byte.
+ * @param buffer Where to put them, if it is large enough and the source can.
  * @returns The bytes; fewer than asked for where the source ends early.
  */
-export async function readRange(source: BlobSource, start: number, end: number): Promise<Bytes> {
+export async function readRange(
+  source: BlobSource,
+  start: number,
+  end: number,
+  buffer?: Bytes,
+): Promise<Bytes> {
   const wanted = Math.max(0, Math.min(end, source.size) - start);
   if (wanted === 0) return new Uint8Array(0);
   const slice = source.slice(start, start + wanted);
+  if (buffer && slice.readInto && wanted <= buffer.length) {
+    return buffer.subarray(0, slice.readInto(buffer.subarray(0, wanted)));
+  }
   if (slice.arrayBuffer) return new Uint8Array(await slice.arrayBuffer()).subarray(0, wanted);
   const bytes = new Uint8Array(wanted);
   let filled = 0;

@@ -138,7 +138,12 @@ export class Push {
   repository(reference: Reference): RepositoryState {
     const origin = registryOrigin(reference, this.settings.plainHttp);
     const registry = this.#registries.get(origin) ??
-      { http: httpFor(origin, this.settings), repositories: new Map(), all: this.#registries };
+      {
+        http: httpFor(origin, this.settings),
+        repositories: new Map(),
+        buffers: [],
+        all: this.#registries,
+      };
     this.#registries.set(origin, registry);
     return repositoryState(registry, reference.repository);
   }

@@ -34,9 +34,14 @@ export function openFileBody(file: ArchiveFile): ReadableStream<Bytes> {
   }, { highWaterMark: 0 });
 }
 
-/** Reads a small file of a random-access archive at once; fails like {@linkcode openFileBody}. */
-export async function readFileBody(file: ArchiveFile): Promise<Bytes> {
-  const bytes = await readRange(bodyOf(file), 0, file.size);
+/**
+ * Reads a small file of a random-access archive at once; fails like {@linkcode openFileBody}.
+ *
+ * @param file The file.
+ * @param buffer Memory that may be used for it.
+ */
+export async function readFileBody(file: ArchiveFile, buffer?: Bytes): Promise<Bytes> {
+  const bytes = await readRange(bodyOf(file), 0, file.size, buffer);
   if (bytes.length < file.size) throw endedEarly(file, file.size - bytes.length);
   return bytes;
 }

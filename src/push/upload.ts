@@ -22,6 +22,7 @@ import {
   headBlob,
   readBlob,
   type RepositoryContext,
+  SMALL_BODY_BYTES,
   startUpload,
   uploadBlob,
   type UploadHooks,
@@ -32,6 +33,7 @@ import type { Http } from "../registry/http.ts";
 import { putManifest } from "../registry/manifests.ts";
 import type { Referrer } from "../registry/referrers_tag.ts";
 import type { BlobStatus, PushEvent } from "./events.ts";
+import type { Bytes } from "../source.ts";
 import { hashBlob, openFileBody, passedBy, readFileBody } from "./read.ts";
 
 /** What all uploads of one push share. */
@@ -64,6 +66,8 @@ export interface UploadedBlob {
 export interface RegistryState {
   readonly http: Http;
   readonly repositories: Map<string, RepositoryState>;
+  /** Memory for the bodies of small blobs, one piece for each upload in flight. */
+  readonly buffers: Bytes[];
   /** All registries of the push, this one included. */
   readonly all: ReadonlyMap<string, RegistryState>;
 }
@@ -371,10 +375,16 @@ async function send(
   if (!file) throw nowhere(blob, digest);
   const holder = file.body ? undefined : holderOf(target, digest);
   if (!file.body && !holder) throw passedBy(file.path);
-  const upload = holder
-    ? { digest, size, open: () => readBlob(holder, digest, size, hooks) }
-    : { digest, size, open: () => openFileBody(file), read: () => readFileBody(file) };
-  await uploadBlob(target, upload, hooks, session);
+  if (holder) {
+    const open = () => readBlob(holder, digest, size, hooks);
+    return await uploadBlob(target, { digest, size, open }, hooks, session);
+  }
+  const { buffers } = target.registry;
+  const buffer = buffers.pop() ?? new Uint8Array(SMALL_BODY_BYTES);
+  const read = () => readFileBody(file, buffer);
+  await uploadBlob(target, { digest, size, open: () => openFileBody(file), read }, hooks, session);
+  // Where an upload ends in an error, somebody may still be reading what it was given.
+  buffers.push(buffer);
 }
 
 /** A repository of any registry of the push that has a blob which the source no longer gives. */

@@ -48,7 +48,7 @@ export interface UploadSession {
 }
 
 /** Bodies up to this size are sent from memory: one request with a length, where a stream is two writes and chunked. */
-const SMALL_BODY_BYTES = 1024 * 1024;
+export const SMALL_BODY_BYTES = 1024 * 1024;
 /** Time for a cancel request, in milliseconds: it is a courtesy, not worth waiting for. */
 const CANCEL_MILLISECONDS = 3_000;
 /** Smallest chunk to try against a limit: nginx takes 1 MiB unless told otherwise. */

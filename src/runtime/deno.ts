@@ -75,6 +75,7 @@ class DenoFile implements OpenFile {
         const bytes = await Promise.resolve(this.#readNow(start, stop));
         return bytes.length === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
       };
+      slice.readInto = (buffer) => this.#readNow(start, stop, buffer).length;
     }
     return slice;
   }
@@ -88,9 +89,12 @@ class DenoFile implements OpenFile {
     return new ReadableStream({ pull }, { highWaterMark: 0 });
   }
 
-  #readNow(start: number, end: number): Uint8Array<ArrayBuffer> {
+  #readNow(start: number, end: number): Uint8Array<ArrayBuffer>;
+  #readNow(start: number, end: number, buffer: Uint8Array): Uint8Array;
+  #readNow(start: number, end: number, buffer?: Uint8Array): Uint8Array {
     const file = this.#requireOpen();
-    const bytes = new Uint8Array(Math.max(0, end - start));
+    const length = Math.max(0, end - start);
+    const bytes = buffer?.subarray(0, length) ?? new Uint8Array(length);
     let filled = 0;
     // Seek and read without a pause between them: the handle is shared.
     file.seekSync(start, Deno.SeekMode.Start);
