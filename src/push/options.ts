@@ -1,6 +1,7 @@
 import { createHash, type Hasher } from "../incremental_hash.ts";
-import { type FetchHandler, type Http, resolveTimeouts, type Timeouts } from "../registry/http.ts";
+import type { FetchHandler, Http } from "../registry/http.ts";
 import { resolveRetry, type RetryOptions } from "../registry/retry.ts";
+import { resolveTimeouts, type Timeouts } from "../registry/time_limits.ts";
 import type { PushEvent } from "./events.ts";
 
 /** Options for {@linkcode pushImage}. */

@@ -338,7 +338,7 @@ export async function cancelUpload(
 
 /** The URL of something in a repository. */
 export function repositoryUrl({ http, repository }: RepositoryContext, path: string): URL {
-  return new URL(`/v2/${repository}/${path}`, http.origin);
+  return new URL(`${http.origin}/v2/${repository}/${path}`);
 }
 
 /** `host[:port]/repository`, for messages. */

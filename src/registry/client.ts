@@ -1,10 +1,11 @@
 import { createHash, type Hasher } from "../incremental_hash.ts";
 import { isRepository, parseTarget, registryOrigin } from "../reference.ts";
-import { type FetchHandler, type Http, resolveTimeouts, type Timeouts } from "./http.ts";
+import type { FetchHandler, Http } from "./http.ts";
 import { listRepositories } from "./listing.ts";
 import { pingRegistry, type PingResult } from "./ping.ts";
 import { type CallOptions, type ListNamesOptions, Repository } from "./repository.ts";
 import { resolveRetry, type RetryOptions } from "./retry.ts";
+import { resolveTimeouts, type Timeouts } from "./time_limits.ts";
 
 /** Options for {@linkcode RegistryClient}. */
 export interface RegistryClientOptions {

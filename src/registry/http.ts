@@ -3,43 +3,10 @@ import { isJsonObject } from "../media_types.ts";
 import type { Bytes } from "../source.ts";
 import { toNetworkError } from "./network.ts";
 import { parseRetryAfter, retryDelay, type RetryOptions, sleep } from "./retry.ts";
+import { type Clock, startClock, type Timeouts } from "./time_limits.ts";
 
 /** What answers requests: the runtime's `fetch`, or a registry in the same process. */
 export type FetchHandler = (request: Request) => Promise<Response>;
-
-/** Time limits in milliseconds; there is none on the whole of a transfer. */
-export interface Timeouts {
-  /**
-   * Until a registry answers for the first time.
-   * @default {30000}
-   */
-  connect?: number;
-  /**
-   * Without a byte moved.
-   * @default {60000}
-   */
-  idle?: number;
-  /**
-   * Between the last byte sent and the answer: registries hash and store then.
-   * @default {300000}
-   */
-  response?: number;
-}
-
-/**
- * Checks and completes time limits.
- *
- * @throws {RangeError} If one is not above 0.
- */
-export function resolveTimeouts(timeouts: Timeouts = {}): Required<Timeouts> {
-  const { connect = 30_000, idle = 60_000, response = 300_000 } = timeouts;
-  for (const [name, value] of Object.entries({ connect, idle, response })) {
-    if (!(value > 0)) {
-      throw new RangeError(`Cannot use timeouts.${name} ${value}: expected more than 0`);
-    }
-  }
-  return { connect, idle, response };
-}
 
 /** What all requests to one registry share. */
 export interface Http {
@@ -204,7 +171,14 @@ function isNear(http: Http, { hostname }: URL, base: URL): boolean {
 
 async function send(http: Http, call: Call, url: URL): Promise<Response> {
   call.signal?.throwIfAborted();
-  const clock = startClock(http, call);
+  const clock = startClock(http.timeouts, {
+    isFirst: !http.seen.answered,
+    isStreamed: typeof call.body === "function",
+    isStored: call.method === "PUT" || call.method === "PATCH",
+    // The answer to a GET is read when this is over.
+    isRead: call.method === "GET",
+    signal: call.signal,
+  });
   const { signal } = clock;
   let bodyError: unknown;
   const init: RequestInit & { duplex?: "half" } = {
@@ -251,60 +225,6 @@ function headersFor(http: Http, call: Call, url: URL): Record<string, string> {
   // Deno ignores it for a streamed body and sends chunks; Bun keeps it.
   if (call.size !== undefined) headers["content-length"] = String(call.size);
   return headers;
-}
-
-interface Clock {
-  /** Aborted when time runs out, and with the call's own signal. */
-  signal: AbortSignal;
-  /** What ran out, for the message. */
-  expired: string | undefined;
-  /** A byte of the body moved. */
-  moved(): void;
-  /** The body has been handed over whole. */
-  sent(): void;
-  stop(): void;
-}
-
-/** Watches the time limits of one request with a single timer that is moved on only when it fires. */
-function startClock(http: Http, call: Call): Clock {
-  const { connect, idle, response } = http.timeouts;
-  const streamed = typeof call.body === "function";
-  const stores = call.method === "PUT" || call.method === "PATCH";
-  let limit = streamed || !stores ? idle : response;
-  if (!http.seen.answered && !stores) limit = Math.min(limit, connect);
-  let state = streamed ? "no byte moved" : "no answer";
-  let deadline = performance.now() + limit;
-  const controller = new AbortController();
-  const check = () => {
-    const left = deadline - performance.now();
-    if (left > 1) return void (timer = setTimeout(check, left));
-    clock.expired = `${state} for ${limit / 1000} s`;
-    controller.abort();
-  };
-  let timer = setTimeout(check, limit);
-  const abort = () => controller.abort(call.signal?.reason);
-  // The answer to a GET is read after this is over, so the two stay bound; any other answer is short, and a listener
-  // that is taken off costs a third of that.
-  const isRead = call.method === "GET";
-  if (!isRead) call.signal?.addEventListener("abort", abort);
-  const clock: Clock = {
-    signal: isRead && call.signal
-      ? AbortSignal.any([call.signal, controller.signal])
-      : controller.signal,
-    expired: undefined,
-    moved: () => void (deadline = performance.now() + limit),
-    sent: () => {
-      [limit, state] = [response, "no answer"];
-      deadline = performance.now() + limit;
-      clearTimeout(timer);
-      timer = setTimeout(check, limit);
-    },
-    stop: () => {
-      clearTimeout(timer);
-      call.signal?.removeEventListener("abort", abort);
-    },
-  };
-  return clock;
 }
 
 /** The answer, or the signal's reason as soon as it is aborted: a handler in this process may not heed it. */

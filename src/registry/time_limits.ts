@@ -1,0 +1,103 @@
+/** Time limits in milliseconds; there is none on the whole of a transfer. */
+export interface Timeouts {
+  /**
+   * Until a registry answers for the first time.
+   * @default {30000}
+   */
+  connect?: number;
+  /**
+   * Without a byte moved.
+   * @default {60000}
+   */
+  idle?: number;
+  /**
+   * Between the last byte sent and the answer: registries hash and store then.
+   * @default {300000}
+   */
+  response?: number;
+}
+
+/**
+ * Checks and completes time limits.
+ *
+ * @throws {RangeError} If one is not above 0.
+ */
+export function resolveTimeouts(timeouts: Timeouts = {}): Required<Timeouts> {
+  const { connect = 30_000, idle = 60_000, response = 300_000 } = timeouts;
+  for (const [name, value] of Object.entries({ connect, idle, response })) {
+    if (!(value > 0)) {
+      throw new RangeError(`Cannot use timeouts.${name} ${value}: expected more than 0`);
+    }
+  }
+  return { connect, idle, response };
+}
+
+/** What a request is like, as far as its limits go. */
+export interface TimedRequest {
+  /** Nothing has been heard of the registry yet. */
+  isFirst: boolean;
+  /** Its body is a stream. */
+  isStreamed: boolean;
+  /** The registry hashes and stores before it answers. */
+  isStored: boolean;
+  /** Its answer is read after the clock was stopped, and must heed `signal` then, too. */
+  isRead: boolean;
+  signal: AbortSignal | undefined;
+}
+
+/** Watches the time limits of one request. */
+export interface Clock {
+  /** Aborted when time runs out, and with the request's own signal. */
+  readonly signal: AbortSignal;
+  /** What ran out, for the message. */
+  expired: string | undefined;
+  /** A byte of the body moved. */
+  moved(): void;
+  /** The body has been handed over whole. */
+  sent(): void;
+  stop(): void;
+}
+
+/**
+ * Starts the clock of one request.
+ *
+ * @param limits Complete time limits.
+ * @param request What it is like.
+ */
+export function startClock(
+  { connect, idle, response }: Required<Timeouts>,
+  { isFirst, isStreamed, isStored, isRead, signal }: TimedRequest,
+): Clock {
+  let limit = isStreamed || !isStored ? idle : response;
+  if (isFirst && !isStored) limit = Math.min(limit, connect);
+  let state = isStreamed ? "no byte moved" : "no answer";
+  let deadline = performance.now() + limit;
+  const controller = new AbortController();
+  // The timer is moved on only when it fires: bytes move far more often.
+  const check = () => {
+    const left = deadline - performance.now();
+    if (left > 1) return void (timer = setTimeout(check, left));
+    clock.expired = `${state} for ${limit / 1000} s`;
+    controller.abort();
+  };
+  let timer = setTimeout(check, limit);
+  const abort = () => controller.abort(signal?.reason);
+  // A listener that is taken off again costs a third of what it takes to bind two signals for good.
+  if (!isRead) signal?.addEventListener("abort", abort);
+  const clock: Clock = {
+    signal: isRead && signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
+    expired: undefined,
+    moved: () => void (deadline = performance.now() + limit),
+    sent: () => {
+      [limit, state] = [response, "no answer"];
+      deadline = performance.now() + limit;
+      clearTimeout(timer);
+      timer = setTimeout(check, limit);
+    },
+    stop: () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    },
+  };
+  return clock;
+}
