@@ -51,8 +51,8 @@ export async function benchCeiling({ runs, isWanted, onRow }: BenchOptions): Pro
   }
 }
 
-// A process of its own: what it costs must not be done by the one that measures.
-async function startSink(): Promise<AsyncDisposable & { host: string }> {
+/** Starts the sink as a process of its own: what it costs must not be done by the one that measures. */
+export async function startSink(): Promise<AsyncDisposable & { host: string }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-net", SINK],
     stdin: "null",

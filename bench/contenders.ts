@@ -1,13 +1,16 @@
 import { findProgram } from "../tests/helpers/programs.ts";
 import type { PreparedImage } from "./archives.ts";
 
+/** What is pushed: a file, or `-` for a pipe. */
+export type PushedArchive = Pick<PreparedImage, "shape" | "tar">;
+
 /** A program that pushes an archive. */
 export interface Contender {
   name: string;
   /** Whether it is this project. */
   isOurs: boolean;
   /** Its command line. */
-  push(image: PreparedImage, host: string): string[];
+  push(image: PushedArchive, host: string): string[];
 }
 
 const MAIN = decodeURIComponent(new URL("../src/cli/main.ts", import.meta.url).pathname);
@@ -64,6 +67,6 @@ function peers(): Contender[] {
   ];
 }
 
-function reference(image: PreparedImage, host: string): string {
+function reference(image: PushedArchive, host: string): string {
   return `${host}/${image.shape.name}:1`;
 }

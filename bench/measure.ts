@@ -26,15 +26,29 @@ export interface BenchOptions {
 
 const GNU_TIME = "/usr/bin/time";
 
-/** Runs a process to its end. Its time counts from before its start until it has been waited for. */
-export async function measureProcess([command = "", ...args]: string[]): Promise<Measurement> {
+/**
+ * Runs a process to its end. Its time counts from before its start until it has been waited for.
+ *
+ * @param command Program and arguments.
+ * @param input What it reads from a pipe, nothing unless given.
+ */
+export async function measureProcess(
+  [command = "", ...args]: string[],
+  input?: ReadableStream<Uint8Array>,
+): Promise<Measurement> {
   const report = await Deno.makeTempFile({ prefix: "tarpush-bench-" });
   try {
     const hasTime = findProgram("time") === GNU_TIME;
     const prefix = hasTime ? [GNU_TIME, "-q", "-f", "%M", "-o", report] : [];
     const [first = "", ...rest] = [...prefix, command, ...args];
     const start = performance.now();
-    const output = await new Deno.Command(first, { args: rest, stdin: "null" }).output();
+    const child = new Deno.Command(first, {
+      args: rest,
+      stdin: input ? "piped" : "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const [output] = await Promise.all([child.output(), input?.pipeTo(child.stdin)]);
     const milliseconds = performance.now() - start;
     if (output.code !== 0) throw new Error(lastLines(output.stderr));
     const kibibytes = Number(await Deno.readTextFile(report));
