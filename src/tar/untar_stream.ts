@@ -188,8 +188,8 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
 
   #checkEnd(): void {
     if (this.#parser.ended) return;
-    if (!this.#body) return this.#parser.finish(this.#partialFilled);
-    const { remaining, padding, entry } = this.#body;
+    const { remaining = 0, padding = 0, entry } = this.#body ?? {};
+    if (remaining + padding === 0) return this.#parser.finish(this.#partialFilled);
     throw this.#parser.truncated(this.#parser.offset - remaining - padding, entry);
   }
 

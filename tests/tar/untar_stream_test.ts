@@ -341,6 +341,16 @@ test("UntarStream reports truncation at each block, give or take a byte, as scan
   }
 });
 
+test("UntarStream reads a tar that ends with a body of whole blocks", async () => {
+  for (const size of [512, 1024]) {
+    const tar = writeTar([{ path: "a", body: pattern(size) }], { end: 0 });
+    for (const chunkSize of [1, 512, 65_536]) {
+      assertEquals((await readAll(untar(tar, chunkSize))).map(({ body }) => body), [pattern(size)]);
+    }
+    await untarSkipping(tar);
+  }
+});
+
 async function untarSkipping(bytes: Uint8Array) {
   for await (const _ of untar(bytes, 700)) { /* Skips every body. */ }
 }
