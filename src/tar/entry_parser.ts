@@ -49,7 +49,8 @@ export class EntryParser {
   #global: Overrides = {};
   #next: Overrides = {};
   #gnu: Pick<Overrides, "path" | "linkpath"> = {};
-  #awaitsEntry = false;
+  /** Kinds of extension records that wait for their entry. */
+  readonly #waiting = new Set<RecordKind>();
 
   /**
    * Takes the next bytes.
@@ -105,7 +106,7 @@ export class EntryParser {
   }
 
   #checkNothingPending(end: number): void {
-    if (!this.#awaitsEntry) return;
+    if (this.#waiting.size === 0) return;
     throw tarError(end, undefined, "tar ends after an extension record, expected its entry");
   }
 
@@ -129,10 +130,23 @@ export class EntryParser {
       Object.assign(this.#global, parsePax(content, offset));
       return;
     }
-    this.#awaitsEntry = true;
-    if (header.typeflag === "L") this.#gnu.path = parseLongName(content, offset);
-    else if (header.typeflag === "K") this.#gnu.linkpath = parseLongName(content, offset);
-    else Object.assign(this.#next, parsePax(content, offset));
+    const kind = RECORD_KINDS[header.typeflag] ?? "PAX";
+    this.#await(kind, offset);
+    if (kind === "GNU long name") this.#gnu.path = parseLongName(content, offset);
+    else if (kind === "GNU long link") this.#gnu.linkpath = parseLongName(content, offset);
+    else this.#next = parsePax(content, offset);
+  }
+
+  /** Of two records of a kind, Go and GNU tar take the last, Python the first of each key: no writer makes two. */
+  #await(kind: RecordKind, offset: number): void {
+    if (this.#waiting.has(kind)) {
+      throw tarError(
+        offset,
+        undefined,
+        `it is the second ${kind} record of one entry, expected one`,
+      );
+    }
+    this.#waiting.add(kind);
   }
 
   #entry(header: TarHeader, offset: number): ParsedEntry {
@@ -179,7 +193,7 @@ export class EntryParser {
   #forgetExtensions(): void {
     this.#next = {};
     this.#gnu = {};
-    this.#awaitsEntry = false;
+    this.#waiting.clear();
     this.#extensionBytes = 0;
   }
 }
@@ -196,6 +210,10 @@ interface ExtensionRecord {
   header: TarHeader;
   offset: number;
 }
+
+type RecordKind = "PAX" | "GNU long name" | "GNU long link";
+
+const RECORD_KINDS: Record<string, RecordKind> = { L: "GNU long name", K: "GNU long link" };
 
 function isExtension(typeflag: string): boolean {
   // "X" is the PAX record of Solaris, written before the format was a standard.

@@ -92,6 +92,23 @@ test("EntryParser applies PAX to the next file only, not to GNU records between"
   );
 });
 
+test("EntryParser refuses two extension records of one kind for one entry", () => {
+  const cases: [string, Uint8Array, Uint8Array][] = [
+    ["PAX", record("x", paxRecords({ path: "one" })), record("x", paxRecords({ size: "3" }))],
+    ["PAX", record("x", paxRecords({ path: "one" })), record("X", paxRecords({ path: "one" }))],
+    ["GNU long name", record("L", "one\0"), record("L", "two\0")],
+    ["GNU long link", record("K", "one\0"), record("K", "two\0")],
+  ];
+  for (const [kind, first, second] of cases) {
+    const between = record("g", paxRecords({ comment: "any number of these" }));
+    const tar = join([first, between, between, second, writeTar([{ path: "a", linkname: "b" }])]);
+    const error = assertThrows(() => parseAll(tar), TarError, `the second ${kind} record`);
+    assertEquals(error.offset, first.length + 2 * between.length);
+  }
+  const apart = writeTar([{ path: LONG, format: "gnu" }, { path: LONG + 2, format: "gnu" }]);
+  assertEquals(parseAll(apart).map(({ path }) => path), [LONG, LONG + 2]);
+});
+
 test("EntryParser applies global records to all entries, under those of one entry", () => {
   const tar = writeTar([
     { path: "a", global: { linkpath: "everywhere", comment: "0123" }, type: "symlink" },
