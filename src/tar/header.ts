@@ -186,7 +186,8 @@ function parseNumber(block: Uint8Array, at: number, length: number): number | Ma
   if (first >= 0x80) return parseBase256(block, at, length);
   const value = parseOctal(block, at, length);
   if (!Number.isNaN(value)) return value;
-  return { problem: `is ${quoteName(parseText(block, at, length))}` };
+  const text = decoder.decode(block.subarray(at, at + length)).replace(/\0+$/, "");
+  return { problem: `is ${quoteName(text)}` };
 }
 
 /** Two's complement, big-endian, with the top bit of the first byte set as the mark of the format. */
@@ -201,11 +202,17 @@ function parseBase256(block: Uint8Array, at: number, length: number): number | M
   return value;
 }
 
-/** Octal digits between spaces or NULs; 0 for an empty field and NaN for anything else. */
+/**
+ * Octal digits behind spaces, up to a space or NUL; 0 for an empty field and NaN for anything else. Digits behind a NUL
+ * are a number to Go and none to other readers, so they are an error.
+ */
 function parseOctal(block: Uint8Array, start: number, length: number): number {
   const end = start + length;
   let at = start;
+  while (at < end && block[at] === SPACE) at++;
+  const first = at;
   while (at < end && isBlank(block[at])) at++;
+  if (at > first && at < end) return NaN;
   let value = 0;
   for (; at < end; at++) {
     const digit = (block[at] ?? 0) - 0x30;
