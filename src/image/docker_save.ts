@@ -225,7 +225,8 @@ function checkPassed(
   compression: string | undefined,
   diffId: Digest | undefined,
 ): Digest {
-  const { digest, inflatedDigest } = file;
+  const { digest, inflatedDigest, inflateError } = file;
+  if (inflateError) throw inflateError;
   if (!digest) throw new TypeError("unreachable: the file was hashed");
   const plain = compression ? inflatedDigest : digest;
   if (plain && diffId && plain !== diffId) throw mismatch(file.path, diffId, plain);

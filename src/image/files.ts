@@ -16,6 +16,8 @@ export interface ArchiveFile {
   readonly digest?: Digest;
   /** Digest of the inflated content, where that was computed. */
   readonly inflatedDigest?: Digest;
+  /** Why that could not be computed: of interest only where an image needs the file. */
+  readonly inflateError?: unknown;
   /** The first bytes, at most {@linkcode PEEK_BYTES}. */
   peek(): Promise<Bytes>;
   /**

@@ -63,6 +63,7 @@ export class PassingFile implements ArchiveFile {
   body?: BlobSource;
   digest?: Digest;
   inflatedDigest?: Digest;
+  inflateError?: unknown;
 
   constructor(path: string, size: number, head: Bytes) {
     this.path = path;
@@ -276,18 +277,14 @@ class EntrySorter {
     let stream = body.stream(head);
     if (hash) stream = hashed(stream, hash, (digest) => file.digest = digest);
     if (compressed && (compression === "gzip" || compression === "zstd")) {
-      stream = await inflated(stream, compression, file, hasher);
+      stream = inflated(stream, compression, file, hasher);
     }
     return { ...blob, stream };
   }
 
   async #inflate(file: PassingFile, bytes: Bytes, compression: Compression): Promise<void> {
-    const hash = await this.#options.hasher("sha256");
     const source = bytesSource(bytes).slice(0, bytes.length).stream();
-    for await (const piece of decompress(source, compression, quoteName(file.path))) {
-      await hash.update(piece);
-    }
-    file.inflatedDigest = await hash.digest();
+    await hashInflated(source, compression, file, this.#options.hasher);
   }
 }
 
@@ -392,27 +389,20 @@ function hashed(
 }
 
 /** Lets a stream pass while its inflated content is hashed beside it, at the pace of the slower of the two. */
-async function inflated(
+function inflated(
   stream: ReadableStream<Bytes>,
   compression: Compression,
   file: PassingFile,
   hasher: Hasher,
-): Promise<ReadableStream<Bytes>> {
-  const hash = await hasher("sha256");
+): ReadableStream<Bytes> {
   const side = new TransformStream<Bytes, Bytes>(undefined, { highWaterMark: 1 });
   const writer = side.writable.getWriter();
-  const hashing = (async () => {
-    for await (const piece of decompress(side.readable, compression, quoteName(file.path))) {
-      await hash.update(piece);
-    }
-    file.inflatedDigest = await hash.digest();
-  })();
-  // Whoever reads the stream sees the failure; without a reader it must not end the process.
-  hashing.catch(() => {});
+  const hashing = hashInflated(side.readable, compression, file, hasher);
   return stream.pipeThrough(
     new TransformStream<Bytes, Bytes>({
       async transform(piece, controller) {
-        await Promise.race([writer.ready, hashing]);
+        // Where inflating has failed, nobody takes the bytes.
+        await Promise.race([writer.ready.catch(() => {}), hashing]);
         writer.write(piece).catch(() => {});
         controller.enqueue(piece);
       },
@@ -422,6 +412,24 @@ async function inflated(
       },
     }),
   );
+}
+
+/** Notes the digest of the inflated content, or why there is none: the file may be one that no image needs. */
+async function hashInflated(
+  stream: ReadableStream<Uint8Array>,
+  compression: Compression,
+  file: PassingFile,
+  hasher: Hasher,
+): Promise<void> {
+  try {
+    const hash = await hasher("sha256");
+    for await (const piece of decompress(stream, compression, quoteName(file.path))) {
+      await hash.update(piece);
+    }
+    file.inflatedDigest = await hash.digest();
+  } catch (error) {
+    file.inflateError = error;
+  }
 }
 
 async function digestOf(path: string, bytes: Bytes): Promise<Digest> {

@@ -445,6 +445,31 @@ for (const layer of [named, zipped, await makeLayer("small"), await makeLayer("s
   });
 }
 
+for (const layer of [zipped, framed, await makeLayer("small", "gzip")]) {
+  const size = layer.bytes.length > 1_000_000 ? "large" : "small";
+  const broken = layer.bytes.slice(0, layer.bytes.length - 20);
+
+  test(`pushImage() of a pipe refuses a ${size} ${layer.compression} layer that is broken`, async () => {
+    const image = await makeImage([layer]);
+    const entries = dockerSave([{ image: { ...image, layers: [{ ...layer, bytes: broken }] } }]);
+    const { registry, open } = countingRegistry();
+    const { stream } = sourceOf(await bytesOf(toBlob(entries)));
+    const error = await assertRejects(
+      () => pushImage(stream, TARGET, { ...SMALL, fetch: registry }),
+      ArchiveError,
+      "layer.tar",
+    );
+    assertClear(error);
+    assertEquals([await allTags(registry), open()], [[], 0]);
+  });
+
+  test(`pushImage() of a pipe minds no ${size} ${layer.compression} file that is broken and no layer`, async () => {
+    const entries = dockerSave([{ image: await makeImage(["a"]), repoTags: ["app:1"] }]);
+    const tar = toBlob([{ path: "backup.tar", body: broken }, ...entries]);
+    await assertSame(tar, TARGET, SMALL);
+  });
+}
+
 test("pushImage() of a pipe says what is wrong with a document", async () => {
   const layout = await layoutWith("a");
   const root = layout.index[0];
