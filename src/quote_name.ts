@@ -13,8 +13,18 @@ export function quoteName(name: string): string {
   const shown = name.length > MAX_SHOWN_CHARACTERS
     ? `${name.slice(0, MAX_SHOWN_CHARACTERS)}...`
     : name;
-  return JSON.stringify(shown).replace(
-    UNSAFE_CHARACTERS,
+  return escapeAll(JSON.stringify(shown), UNSAFE_CHARACTERS);
+}
+
+/** Words of others within a message, such as a media type: what a terminal could act upon is escaped. */
+export function escapeText(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return escapeAll(escapeAll(text, /[\u0000-\u001f]/g), UNSAFE_CHARACTERS);
+}
+
+function escapeAll(text: string, characters: RegExp): string {
+  return text.replace(
+    characters,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { quoteName } from "../src/quote_name.ts";
+import { escapeText, quoteName } from "../src/quote_name.ts";
 import { test } from "./helpers/test.ts";
 
 test("quoteName() escapes what a terminal or a reader could fall for, and cuts", () => {
@@ -8,4 +8,12 @@ test("quoteName() escapes what a terminal or a reader could fall for, and cuts",
   assertEquals(quoteName("a\u202egpj.exe\u2028"), '"a\\u202egpj.exe\\u2028"');
   assertEquals(quoteName("größe"), '"größe"');
   assertEquals(quoteName("a".repeat(300)).length, 256 + 3 + 2);
+});
+
+test("escapeText() escapes the same and leaves the rest as it is", () => {
+  assertEquals(
+    escapeText('a "b" \\ \x1b[31m\x9b0m\r\n\u202e'),
+    'a "b" \\ \\u001b[31m\\u009b0m\\u000d\\u000a\\u202e',
+  );
+  assertEquals(escapeText("größe"), "größe");
 });

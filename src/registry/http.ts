@@ -311,8 +311,8 @@ async function toRegistryError(
     response.statusText ? " " + response.statusText : STATUS_TEXT[status] ?? ""
   }`;
   return new RegistryError(
-    `Cannot ${call.action}: ${url.host} answered ${words}${
-      said ? `: ${printable(said)}` : foreign
+    `Cannot ${call.action}: ${url.host} answered ${printable(words)}${
+      said ? `: ${printable(said)}` : printable(foreign)
     }`,
     {
       ...describe(call, url),
