@@ -1,5 +1,6 @@
 import { type Digest, digestAlgorithm, digestBytes, shortDigest } from "../digest.ts";
 import { ArchiveError, DigestMismatchError } from "../errors.ts";
+import { isTooDeep, MAX_JSON_DEPTH } from "../json_depth.ts";
 import { type Descriptor, isJsonObject, type JsonObject, type Platform } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
 import type { Bytes } from "../source.ts";
@@ -123,11 +124,12 @@ export function isAttestation({ descriptor }: IndexEntry): boolean {
  * @param file Where it is.
  * @param bytes Its content.
  * @returns The JSON value.
- * @throws {ArchiveError} If it is not JSON in UTF-8.
+ * @throws {ArchiveError} If it is not JSON in UTF-8, or nests deeper than any real document.
  */
 export function parseJson(file: ArchiveFile, bytes: Bytes): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    if (!isTooDeep(text)) return JSON.parse(text);
   } catch (cause) {
     throw new ArchiveError(
       `Cannot read ${quoteName(file.path)} of the archive: it is not JSON`,
@@ -137,6 +139,7 @@ export function parseJson(file: ArchiveFile, bytes: Bytes): unknown {
       },
     );
   }
+  throw malformed(file.path, `it nests more than ${MAX_JSON_DEPTH} levels deep`);
 }
 
 /** Like {@linkcode parseJson}, for a document that must be an object. */

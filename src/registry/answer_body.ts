@@ -1,5 +1,7 @@
 import { RegistryError, TimeoutError } from "../errors.ts";
+import { isTooDeep, MAX_JSON_DEPTH } from "../json_depth.ts";
 import { isJsonObject, type JsonObject } from "../media_types.ts";
+import { escapeText } from "../quote_name.ts";
 import { type Bytes, collect, toBytes } from "../source.ts";
 import { type Call, type Http, requestOnce, waitForRetry } from "./http.ts";
 import { toNetworkError } from "./network.ts";
@@ -79,11 +81,17 @@ export async function requestBytes(
  * @throws {RegistryError} If it is none.
  */
 export function parseAnswer(call: ReadCall, response: Response, bytes: Bytes): JsonObject {
+  let isDeep = false;
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const value: unknown = isTooDeep(text) ? undefined : JSON.parse(text);
     if (isJsonObject(value)) return value;
+    isDeep = value === undefined;
   } catch (cause) {
     throw badAnswer(call, response, `${describeType(response)} that is not JSON`, { cause });
+  }
+  if (isDeep) {
+    throw badAnswer(call, response, `JSON that nests more than ${MAX_JSON_DEPTH} levels deep`);
   }
   throw badAnswer(call, response, "JSON that is no object");
 }
@@ -95,7 +103,7 @@ export function badAnswer(
   found: string,
   { cause, hint }: { cause?: unknown; hint?: string } = {},
 ): RegistryError {
-  return new RegistryError(`Cannot ${call.action}: ${call.url.host} sent ${found}`, {
+  return new RegistryError(`Cannot ${call.action}: ${call.url.host} sent ${escapeText(found)}`, {
     ...describe(call),
     status,
     cause,

@@ -1,4 +1,5 @@
 import { NetworkError, RegistryError, type RegistryErrorEntry, TimeoutError } from "../errors.ts";
+import { isTooDeep } from "../json_depth.ts";
 import { isJsonObject } from "../media_types.ts";
 import type { Bytes } from "../source.ts";
 import { toNetworkError } from "./network.ts";
@@ -374,6 +375,8 @@ async function readErrorBody({ body }: Response, milliseconds: number): Promise<
 
 function parseErrors(text: string): RegistryErrorEntry[] {
   try {
+    // What a registry adds as a detail is written out again.
+    if (isTooDeep(text)) return [];
     const body: unknown = JSON.parse(text);
     if (!isJsonObject(body) || !Array.isArray(body.errors)) return [];
     return body.errors.filter(isJsonObject).slice(0, 10).map(({ code, message, detail }) => ({

@@ -1,3 +1,5 @@
+import { MAX_JSON_DEPTH } from "../json_depth.ts";
+
 /** Longest string or other token that is taken; names and tags have at most 255 characters. */
 const MAX_TOKEN_CHARACTERS = 16 * 1024;
 
@@ -70,6 +72,7 @@ class ListReader {
     if (this.#ended) throw new SyntaxError("JSON with something behind it");
     const depth = this.#open.length;
     const isInside = this.#key === this.#member;
+    if (depth > MAX_JSON_DEPTH) throw new SyntaxError("JSON that is nested without end");
     if (depth === 0 && token !== "{") throw new SyntaxError("something that is no JSON object");
     if (token === "}" || token === "]") this.#close(token);
     else if (depth === 1) this.#useMember(token, isInside);

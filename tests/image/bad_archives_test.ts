@@ -173,6 +173,20 @@ test("manifest.json that nests without end is refused", async () => {
   await pushFails(withManifestJson(deep), ArchiveError, "manifest.json");
 });
 
+test("documents that nest without end are refused, with something in them or not", async () => {
+  const deep = (depth: number) => `${'{"a":['.repeat(depth)}${"]}".repeat(depth)}`;
+  const document = JSON.parse(`{"schemaVersion":2,"layers":[],"annotations":${deep(40)}}`);
+  await pushFails(withConfig(deep(100_000)), ArchiveError, "200 levels deep");
+  await pushFails(await withIndexJson(deep(100_000)), ArchiveError, "200 levels deep");
+  const layout = new OciLayout();
+  layout.add(await layout.blob(encode(deep(100_000)), OCI_MANIFEST));
+  await pushFails(layout.entries(), ArchiveError, "200 levels deep");
+  layout.index.length = 0;
+  layout.add(await layout.image(image, { annotations: document }));
+  const { registry } = await pushTo(layout.entries(), "localhost:5000/app:1");
+  await readBack(registry, "app", "1");
+});
+
 test("names that the archive lacks are told", async () => {
   const cases: [Record<string, unknown>, string][] = [
     [{ Config: "gone.json" }, 'config "gone.json"'],

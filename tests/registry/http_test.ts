@@ -144,6 +144,24 @@ for (const status of [401, 403]) {
   });
 }
 
+test("request() leaves out a detail that nests so deep that nobody could write it again", async () => {
+  const body = `{"errors":[{"code":"X","detail":${"[".repeat(20_000)}${"]".repeat(20_000)}}]}`;
+  assertEquals((await errorOf([[GET, { status: 400, body }]])).errors, []);
+});
+
+test("request() shows neither a media type nor a reason with what a terminal obeys", async () => {
+  const headers = { "content-type": "\u009b31m/html" };
+  const answers = [
+    () => new Response("x", { status: 404, headers }),
+    () => new Response("x", { status: 404, statusText: "\u009b31m" }),
+  ];
+  for (const answer of answers) {
+    const http = makeHttp(() => Promise.resolve(answer()));
+    const error = await assertRejects(() => request(http, callTo(http)), RegistryError, "404");
+    assertEquals(/\p{Cc}/u.test(error.message), false, JSON.stringify(error.message));
+  }
+});
+
 test("request() names --chunk-size after a 413", async () => {
   const error = await errorOf([[GET, { status: 413 }]], { retry: { attempts: 5, delay: 0 } });
   assert(error.hint?.includes("--chunk-size"), error.hint);

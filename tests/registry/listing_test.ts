@@ -79,6 +79,7 @@ test("readJsonList() refuses what is no list of strings, and text that ends earl
     ['{"tags":["a"]} {', "behind it"],
     [`{"tags":["${"x".repeat(20_000)}`, "long string"],
     ['{"tags":["\\x"]}', "broken string"],
+    [`{"name":${"[".repeat(100_000)}`, "nested without end"],
   ];
   for (const [text, message] of cases) {
     const body = ReadableStream.from([encode(text)]);

@@ -137,6 +137,26 @@ test("manifest: documents that are none, or two things at once, are refused", as
   assertEquals((await call(registry, "HEAD", "/v2/app/manifests/x")).status, 404);
 });
 
+test("manifest: what nests so deep that a list of referrers could not be written is refused", async () => {
+  const registry = createRegistry();
+  const digest = await pushImage(registry, "1");
+  const subject = { mediaType: OCI_MANIFEST, digest, size: 1 };
+  const document = { ...await makeManifest(registry), subject };
+  const deep = `{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
+  const text = JSON.stringify({ ...document, annotations: 0 }).replace(
+    '"annotations":0',
+    `"annotations":${deep}`,
+  );
+  const put = await call(registry, "PUT", "/v2/app/manifests/x", text, {
+    "Content-Type": OCI_MANIFEST,
+  });
+  assertStringIncludes(await put.text(), "200 levels deep");
+  assertEquals([put.status, (await call(registry, "GET", `/v2/app/referrers/${digest}`)).status], [
+    400,
+    200,
+  ]);
+});
+
 test("manifest: every blob must be in the repository, foreign layers excepted", async () => {
   const registry = createRegistry();
   const document = await makeManifest(registry);

@@ -1,0 +1,33 @@
+/**
+ * Deepest nesting of JSON that is taken from others. Real documents have six levels or so; V8 reads any depth, but what
+ * it cannot write again or walk through ends the program, and JavaScriptCore reads far less.
+ */
+export const MAX_JSON_DEPTH = 200;
+
+/** Whether a JSON text, right or wrong, nests deeper than {@linkcode MAX_JSON_DEPTH}; strings do not count. */
+export function isTooDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at);
+    else if (code === BRACKET || code === BRACE) {
+      if (++depth > MAX_JSON_DEPTH) return true;
+    } else if (code === CLOSING_BRACKET || code === CLOSING_BRACE) depth--;
+  }
+  return false;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const BRACKET = 0x5b;
+const BRACE = 0x7b;
+const CLOSING_BRACKET = 0x5d;
+const CLOSING_BRACE = 0x7d;
+
+function endOfString(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && text.charCodeAt(at) !== QUOTE) {
+    at += text.charCodeAt(at) === BACKSLASH ? 2 : 1;
+  }
+  return at;
+}
