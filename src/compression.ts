@@ -9,6 +9,24 @@ const MIN_PIECE_BYTES = 64 * 1024;
 /** Larger pieces of compressed data are cut, because the inflaters copy what they look ahead at. */
 const MAX_SOURCE_PIECE_BYTES = 1024 * 1024;
 
+/** How far inflated content may exceed the data that it comes from. */
+export interface InflationLimits {
+  /**
+   * Most bytes for one of the data. Layers of real images have 2 to 4, one with a database of zeros may have 100; gzip
+   * can reach 1,032 and zstd 30,000.
+   * @default {200}
+   */
+  ratio?: number;
+  /**
+   * Bytes up to which the ratio does not matter: a file of zeros is no attack, and these take a minute or two.
+   * @default {64 * 1024 ** 3}
+   */
+  freeBytes?: number;
+}
+
+const MAX_INFLATION_RATIO = 200;
+const FREE_INFLATED_BYTES = 64 * 1024 ** 3;
+
 const MAGIC: readonly [Compression, readonly number[]][] = [
   ["gzip", [0x1f, 0x8b, 0x08]],
   ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
@@ -34,31 +52,39 @@ export function sniffCompression(head: Uint8Array): Compression | undefined {
  * Inflates a stream, one piece each time the reader asks for one. It reads several gzip members or zstd frames one
  * after the other, and ignores padding behind the last gzip member.
  *
- * Memory does not depend on the ratio: a bomb is inflated in steps of at most 16.5 MiB. The source is read to its end,
+ * Memory does not depend on the ratio: a bomb is inflated in steps of at most 16.5 MiB, and refused where it goes on and
+ * on. The source is read to its end,
  * cancelled when the reader cancels or the data is corrupt, and its own errors pass unchanged. gzip data is checked
  * against its checksums; that of zstd is checked where the runtime inflates it itself.
  *
  * @param stream The compressed bytes; it belongs to the result from here on.
  * @param kind What {@linkcode sniffCompression} found.
  * @param name What to call the data in error messages.
+ * @param limits When to give up on a bomb.
  * @returns The content.
  * @throws {ArchiveError} At once for bzip2 and xz, with a hint at the command to pipe through; while reading when the
- * data is corrupt or ends early.
+ * data is corrupt, ends early or is a bomb.
  */
 export function decompress(
   stream: ReadableStream<Uint8Array>,
   kind: Compression,
   name = `${kind} data`,
+  { ratio = MAX_INFLATION_RATIO, freeBytes = FREE_INFLATED_BYTES }: InflationLimits = {},
 ): ReadableStream<Bytes> {
   if (kind === "bzip2" || kind === "xz") throw unsupported(kind, name);
   const source = new Source(stream);
   const pieces = joinSmall(inflate(kind, source.read()));
+  let inflated = 0;
   return new ReadableStream<Bytes>({
     async pull(controller) {
       try {
         const { done, value } = await pieces.next();
-        if (done) controller.close();
-        else controller.enqueue(value);
+        if (done) return controller.close();
+        inflated += value.length;
+        if (inflated > Math.max(freeBytes, ratio * source.position)) {
+          throw new Error(`it has become ${inflated} bytes, more than ${ratio} times as much`);
+        }
+        controller.enqueue(value);
       } catch (error) {
         void source.cancel(error);
         throw source.failure ? source.failure.error : inflateError(name, source.position, error);

@@ -7,6 +7,7 @@ import {
   assertMatch,
   assertRejects,
   assertStrictEquals,
+  assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import { type Compression, decompress, sniffCompression } from "../src/compression.ts";
@@ -251,6 +252,50 @@ test("decompress() inflates a zstd bomb in bounded steps, as far as the reader a
     ahead: 3 * 4096,
   });
 });
+
+test("decompress() refuses a bomb that goes on and on, and cancels its source", async () => {
+  const bombs = [["gzip", await gzip(new Uint8Array(4 * 1024 * 1024))], [
+    "zstd",
+    zstdZeros(32),
+  ]] as const;
+  for (const [kind, bomb] of bombs) {
+    let cancelled = false;
+    const source = () =>
+      new ReadableStream<Uint8Array<ArrayBuffer>>({
+        pull: (controller) => controller.enqueue(bomb),
+        cancel: () => void (cancelled = true),
+      }, { highWaterMark: 0 });
+    const limits = { ratio: 100, freeBytes: 20 * 1024 * 1024 };
+    let inflated = 0;
+    const error = await assertRejects(
+      async () => {
+        for await (const piece of decompress(source(), kind, "a bomb", limits)) {
+          inflated += piece.length;
+        }
+      },
+      ArchiveError,
+      "more than 100 times as much",
+    );
+    assertStringIncludes(error.message, "Cannot inflate a bomb: it has become");
+    assert(inflated <= limits.freeBytes, `${inflated}`);
+    assertEquals(cancelled, true);
+    // The ratio alone is no reason: a file may be full of zeros.
+    const whole = decompress(new Blob([bomb]).stream(), kind, "zeros", limits);
+    assertEquals((await new Response(whole).bytes()).length, 4 * 1024 * 1024);
+  }
+});
+
+/** One zstd frame of blocks that are 128 KiB of zeros each (RFC 8878, "RLE_Block"). */
+function zstdZeros(blocks: number): Uint8Array<ArrayBuffer> {
+  const bytes = [0x28, 0xb5, 0x2f, 0xfd, 0b1010_0000];
+  const size = blocks * 128 * 1024;
+  bytes.push(size & 0xff, (size >> 8) & 0xff, (size >> 16) & 0xff, (size >> 24) & 0xff);
+  for (let at = 1; at <= blocks; at++) {
+    const word = (128 * 1024) << 3 | 0b010 | (at === blocks ? 1 : 0);
+    bytes.push(word & 0xff, (word >> 8) & 0xff, (word >> 16) & 0xff, 0);
+  }
+  return new Uint8Array(bytes);
+}
 
 test("decompress() joins small pieces and reads nothing before it is asked", async () => {
   for (const [kind, data] of [["gzip", await gzip(RANDOM)], ["zstd", ZSTD_LINES]] as const) {
