@@ -5,7 +5,7 @@ import type { InspectCommand } from "./args.ts";
 import { openInput } from "./input.ts";
 import { EXIT } from "./failure.ts";
 import { inspectLines } from "./inspect_table.ts";
-import { printable } from "./render.ts";
+import { jsonText, printable } from "./render.ts";
 import { choosePaint } from "./reporter.ts";
 
 /** `tarpush inspect`: what an archive holds, for people or as JSON. */
@@ -24,9 +24,7 @@ export async function runInspect(
 
 async function show(command: InspectCommand, host: Host, archive: ArchiveSummary): Promise<number> {
   const paint = await choosePaint(host, host.stdout);
-  const text = command.json
-    ? JSON.stringify(archive, null, 2)
-    : inspectLines(archive, paint).join("\n");
+  const text = command.json ? jsonText(archive) : inspectLines(archive, paint).join("\n");
   await host.stdout.write(`${text}\n`);
   if (!command.quiet) {
     const lines = archive.notices.map((notice) => `warning: ${printable(notice)}\n`);

@@ -5,7 +5,7 @@ import type { PushCommand } from "./args.ts";
 import { EXIT, failureDocument, pushedBefore } from "./failure.ts";
 import { openInput } from "./input.ts";
 import { UsageError } from "./options.ts";
-import { printable, resultLine } from "./render.ts";
+import { jsonText, printable, resultLine } from "./render.ts";
 import { createReporter, type Reporter } from "./reporter.ts";
 
 const PIPE_EXAMPLE = "docker save IMAGE | tarpush push - REFERENCE";
@@ -35,7 +35,7 @@ export async function runPush(
     await reporter.finish();
     if (command.json) {
       const document = { images: pushedBefore(error), error: failureDocument(error) };
-      await host.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+      await host.stdout.write(`${jsonText(document)}\n`);
     }
     throw error;
   }
@@ -53,7 +53,7 @@ async function showResult(
     }
   }
   await reporter.finish(command.dryRun ? undefined : result.milliseconds);
-  if (command.json) await host.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+  if (command.json) await host.stdout.write(`${jsonText(result)}\n`);
   if (command.digestfile === undefined || command.dryRun) return;
   const digests = new Set(result.images.map(({ digest }) => digest));
   await host.writeTextFile(
@@ -105,7 +105,7 @@ async function refuseWithoutTarget({ source }: PushCommand, host: Host): Promise
     throw new UsageError(message, `tarpush push ${source} REFERENCE`);
   }
   const lines = [...names, ...tags].map((name) => `  ${printable(name)}\n`).join("");
-  await host.stderr.write(`${source} holds:\n${lines}`);
+  await host.stderr.write(`${printable(source)} holds:\n${lines}`);
   throw new UsageError(
     message,
     names.length > 0

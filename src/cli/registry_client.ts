@@ -4,6 +4,7 @@ import type { Host } from "../runtime/host.ts";
 import type { CommonOptions } from "./args.ts";
 import { failureDocument } from "./failure.ts";
 import { UsageError } from "./options.ts";
+import { jsonText } from "./render.ts";
 
 /** Attempts of a command that a person waits for: a push is worth more of them. */
 const ATTEMPTS = 3;
@@ -53,7 +54,7 @@ export async function withErrorDocument(
 
 /** Writes the one document of `--json`. */
 export async function writeDocument(host: Host, document: unknown): Promise<void> {
-  await host.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  await host.stdout.write(`${jsonText(document)}\n`);
 }
 
 /** Parses a reference; `name` is the tag or digest to ask for, `latest` where the text has neither. */

@@ -34,6 +34,18 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (char) => `\\u{${char.charCodeAt(0).toString(16)}}`);
 }
 
+/**
+ * The JSON of a document, whose names come from an archive or a registry: JSON itself leaves DEL, C1 controls and what
+ * turns the direction of writing as they are.
+ */
+export function jsonText(document: unknown): string {
+  const text = JSON.stringify(document, null, 2);
+  return text.replace(
+    UNPRINTABLE,
+    (char) => char === "\n" ? char : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** A size for people, such as `12.3 MB`. */
 export function formatSize(bytes: number): string {
   return formatBytes(bytes);

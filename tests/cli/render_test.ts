@@ -5,6 +5,7 @@ import {
   formatDuration,
   formatSeconds,
   formatSize,
+  jsonText,
   paintColors,
   paintNothing,
   printable,
@@ -20,6 +21,14 @@ test("printable() spells out whatever could steer a terminal", () => {
   assertEquals(printable("plain-1.0 ä 漢"), "plain-1.0 ä 漢");
   assertEquals(printable("a\x1b[2Jb\r\n\x07\x7f"), "a\\u{1b}[2Jb\\u{d}\\u{a}\\u{7}\\u{7f}");
   assertEquals(printable("\x9b31m\u202egpj"), "\\u{9b}31m\\u{202e}gpj");
+});
+
+test("jsonText() escapes what JSON leaves as it is, and stays the same document", () => {
+  const document = { name: "a\x1b[2J\x9b31m\x7f\u202e\u2028\n", list: ["ä 漢", { "\x9b": 1 }] };
+  const text = jsonText(document);
+  assertEquals(JSON.parse(text), document);
+  assertEquals(/[\p{Cc}\p{Cf}\p{Zl}]/u.test(text.replaceAll("\n", "")), false);
+  assertEquals(jsonText({ a: [1] }), '{\n  "a": [\n    1\n  ]\n}');
 });
 
 test("resultLine() adds the digest once", () => {
