@@ -1,67 +1,22 @@
 import { assert, assertEquals } from "@std/assert";
-import { packTar, type TarHeader, unpackTar } from "modern-tar";
-import { scanTar } from "../../src/tar/scan.ts";
-import { UntarStream } from "../../src/tar/untar_stream.ts";
+import { packTar, type TarHeader } from "modern-tar";
+import {
+  readByReference,
+  readByScan,
+  readByStream,
+  type ReadEntry,
+} from "../helpers/tar_readers.ts";
 import { type TarWriterEntry, type TarWriterFormat, writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What all readers should agree on. */
-interface Listed {
-  path: string;
-  typeflag: string;
-  size: number;
-  mode: number;
-  mtime: number;
-  linkname: string;
-  body: Bytes;
-}
-
-const TYPEFLAGS: Record<string, string> = { file: "0", link: "1", symlink: "2", directory: "5" };
-
-async function byReference(tar: Bytes): Promise<Listed[]> {
-  const entries = await unpackTar(tar, { strict: true });
-  return entries.map(({ header, data }) => ({
-    path: header.name,
-    typeflag: TYPEFLAGS[header.type ?? "file"] ?? "?",
-    size: header.size,
-    mode: header.mode ?? 0,
-    mtime: (header.mtime?.getTime() ?? 0) / 1000,
-    linkname: header.linkname ?? "",
-    body: data ?? new Uint8Array(0),
-  }));
-}
-
-async function byStream(tar: Bytes): Promise<Listed[]> {
-  const listed: Listed[] = [];
-  for await (
-    const { path, header, readable } of new Blob([tar]).stream().pipeThrough(new UntarStream())
-  ) {
-    const { typeflag, size, mode, mtime, linkname } = header;
-    const body = new Uint8Array(await new Response(readable ?? null).arrayBuffer());
-    listed.push({ path, typeflag, size, mode, mtime, linkname, body });
-  }
-  return listed;
-}
-
-async function byScan(tar: Bytes): Promise<Listed[]> {
-  const listed: Listed[] = [];
-  for await (const { path, header, body: source } of scanTar(new Blob([tar]))) {
-    const { typeflag, size, mode, mtime, linkname } = header;
-    const body = new Uint8Array(
-      await new Response(source.slice(0, source.size).stream()).arrayBuffer(),
-    );
-    listed.push({ path, typeflag, size, mode, mtime, linkname, body });
-  }
-  return listed;
-}
-
-async function assertAgree(tar: Bytes, message: string): Promise<Listed[]> {
-  const expected = await byReference(tar);
-  assertEquals(await byStream(tar), expected, `UntarStream, ${message}`);
-  assertEquals(await byScan(tar), expected, `scanTar(), ${message}`);
-  return expected;
+async function assertAgree(tar: Bytes, message: string): Promise<ReadEntry[]> {
+  const expected = await readByReference(tar);
+  assertEquals(expected.error, undefined, message);
+  assertEquals(await readByStream(new Blob([tar]).stream()), expected, `UntarStream, ${message}`);
+  assertEquals(await readByScan(new Blob([tar])), expected, `scanTar(), ${message}`);
+  return expected.entries;
 }
 
 /** Numbers that look random and are the same in each run (mulberry32). */
