@@ -89,11 +89,11 @@ class ImageList {
   readonly #byKey = new Map<string, ArchiveImage>();
   /** Images to which manifest.json gave names; index.json adds none to those. */
   readonly #named = new Set<ArchiveImage>();
-  /** Configs of manifest.json's images. */
+  /** Configs of manifest.json's images that have layers. */
   readonly #configs = new Set<Digest>();
 
   addDocker({ repoTags, node }: DockerImage, manifests: Placed): void {
-    this.#configs.add(node.config.digest);
+    if (node.layers.length > 0) this.#configs.add(node.config.digest);
     const match = manifests.get(node.config.digest)?.find(({ manifest }) => isSame(node, manifest));
     const absent = node.layers.find(({ file }) => !file);
     if (!match && absent?.digest) {
@@ -133,11 +133,17 @@ class ImageList {
   }
 
   #addEntry(
-    { descriptor, node }: IndexEntry,
+    { descriptor, node, blob }: IndexEntry,
     names: readonly string[],
     below: ReadonlySet<Digest>,
     present: ReadonlySet<Digest>,
   ): void {
+    if (blob) {
+      // As image-spec has it (image-index.md, "Image Index Property Descriptions").
+      const type = quoteName(descriptor.mediaType);
+      this.notices.push(`index.json names ${descriptor.digest}, whose type ${type} is no image's`);
+      return;
+    }
     if (!node) {
       this.notices.push(`index.json names ${descriptor.digest}, which is not in the archive`);
       return;
@@ -151,14 +157,19 @@ class ImageList {
       }
     }
     // dockerd has written manifests without their layers (moby issue 47065): manifest.json knows better.
-    const broken = node.kind === "manifest" && node.layers.length === 0 && node.config?.digest &&
-      this.#configs.has(node.config.digest) && !this.#byKey.has(node.digest);
-    if (broken) return;
+    if (!this.#byKey.has(node.digest) && walk(node).some((below) => this.#lacksLayers(below))) {
+      return;
+    }
     const image = this.#image(node.digest, node);
     for (const name of names) {
       if (this.#named.has(image)) addTo(image.aliases, name);
       else addName(image, name);
     }
+  }
+
+  #lacksLayers(node: ManifestNode | IndexNode): boolean {
+    return node.kind === "manifest" && node.layers.length === 0 &&
+      node.config?.digest !== undefined && this.#configs.has(node.config.digest);
   }
 
   #image(key: string, node: ContentNode): ArchiveImage {

@@ -57,6 +57,8 @@ export interface IndexEntry {
   raw: JsonObject;
   /** What it names; absent where the archive lacks it. */
   node?: ManifestNode | IndexNode;
+  /** The blob that it names where its type is none of a manifest: BuildKit's cache lists layers in an index. */
+  blob?: ArchiveBlob;
 }
 
 /** An image of manifest.json for which the archive has no manifest: one is written for it. */
@@ -73,14 +75,21 @@ export type ContentNode = ManifestNode | IndexNode | DockerNode;
 /** The blobs of a node and, for an index, of all that is below it; each digest once, in order. */
 export function blobsOf(node: ContentNode): ArchiveBlob[] {
   const blobs = new Map<string, ArchiveBlob>();
-  for (const manifest of manifestsOf(node)) {
-    for (const blob of manifest.config ? [manifest.config, ...manifest.layers] : manifest.layers) {
-      const key = blob.digest ?? `file ${blob.file?.path}`;
-      const known = blobs.get(key);
-      if (!known || (!known.file && blob.file)) blobs.set(key, blob);
-    }
+  const nodes = node.kind === "docker" ? [node] : walk(node);
+  for (const blob of nodes.flatMap(ownBlobs)) {
+    const key = blob.digest ?? `file ${blob.file?.path}`;
+    const known = blobs.get(key);
+    if (!known || (!known.file && blob.file)) blobs.set(key, blob);
   }
   return [...blobs.values()];
+}
+
+/** What a node itself names. */
+function ownBlobs(node: ContentNode): ArchiveBlob[] {
+  if (node.kind === "index") {
+    return node.entries.map(({ blob }) => blob).filter((blob) => blob !== undefined);
+  }
+  return node.config ? [node.config, ...node.layers] : node.layers;
 }
 
 /** The manifests of a node: itself, or all that stand below an index, each once. */

@@ -109,7 +109,7 @@ export class ArchiveFiles {
 
   /**
    * The folder that the image archive starts in: "", or, for a tar packed by hand around a folder, that folder with a
-   * slash.
+   * slash. An OCI layout may be any number of folders down.
    */
   get root(): string {
     return this.#root ??= this.#findRoot();
@@ -117,13 +117,19 @@ export class ArchiveFiles {
 
   #findRoot(): string {
     if (["manifest.json", "index.json"].some((name) => this.#entries.has(name))) return "";
+    const folders = this.#foldersOf(/^([^/]+\/)(?:manifest|index)\.json$/);
+    // Deeper down such a name says little: a file system has manifest.json anywhere.
+    const [only, ...others] = folders.size > 0 ? folders : this.#foldersOf(/^(.+\/)oci-layout$/);
+    return only && others.length === 0 ? only : "";
+  }
+
+  #foldersOf(pattern: RegExp): Set<string> {
     const folders = new Set<string>();
     for (const path of this.#entries.keys()) {
-      const folder = /^([^/]+\/)(?:manifest|index)\.json$/.exec(path)?.[1];
+      const folder = pattern.exec(path)?.[1];
       if (folder) folders.add(folder);
     }
-    const [only, ...others] = folders;
-    return only && others.length === 0 ? only : "";
+    return folders;
   }
 }
 

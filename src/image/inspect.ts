@@ -133,7 +133,7 @@ async function platformsOf(node: ContentNode): Promise<string[]> {
   const indexes = walk(node).filter((below): below is IndexNode => below.kind === "index");
   const platforms = new Set<string>();
   for (const entry of indexes.flatMap(({ entries }) => entries)) {
-    if (isAttestation(entry)) continue;
+    if (entry.blob || isAttestation(entry)) continue;
     const platform = entry.descriptor.platform ?? (entry.node && await readPlatform(entry.node));
     if (platform) platforms.add(formatPlatform(platform));
   }

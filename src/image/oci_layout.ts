@@ -3,6 +3,7 @@ import {
   type Descriptor,
   isIndexType,
   isJsonObject,
+  isManifestType,
   type JsonObject,
   MAX_MANIFEST_BYTES,
   OCI_INDEX,
@@ -28,6 +29,8 @@ const MAX_DOCUMENTS = 10_000;
 const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 const MAX_BLOBS = 10_000;
 const PATH = "index.json";
+/** Artifacts of a release candidate of image-spec 1.1, which some tools still write. */
+const OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json";
 /** RFC 6838, section 4.2; it becomes a header, and is shown. */
 const MEDIA_TYPE =
   /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/;
@@ -72,9 +75,13 @@ class LayoutReader {
     for (const raw of list) {
       const descriptor = descriptorOf(raw, path);
       const entry: IndexEntry = { descriptor, raw };
+      entries.push(entry);
+      if (!isDocumentType(descriptor.mediaType)) {
+        entry.blob = this.#blob(raw, path);
+        continue;
+      }
       const node = await this.#node(descriptor, path, depth);
       if (node) entry.node = node;
-      entries.push(entry);
     }
     return entries;
   }
@@ -167,6 +174,12 @@ class LayoutReader {
     }
     return { digest, size, mediaType, origin: "named", file };
   }
+}
+
+/** Whether a descriptor in an index is one of a manifest or index; most tools take one without a type for one. */
+function isDocumentType(mediaType: string): boolean {
+  return mediaType === "" || mediaType === OCI_ARTIFACT || isIndexType(mediaType) ||
+    isManifestType(mediaType);
 }
 
 /** The type of a document, from what it says of itself, else from its descriptor, else from what it holds. */

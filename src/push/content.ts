@@ -101,8 +101,8 @@ export function absentFrom(node: ContentNode): Absent[] {
   if (node.kind === "index") {
     for (const below of walk(node)) {
       if (below.kind !== "index") continue;
-      for (const { descriptor: { digest }, node } of below.entries) {
-        if (!node) absent.set(digest, { kind: "manifest", digest });
+      for (const { descriptor: { digest }, node, blob } of below.entries) {
+        if (!node && !blob) absent.set(digest, { kind: "manifest", digest });
       }
     }
   }
@@ -173,7 +173,7 @@ async function childImages(index: IndexNode, platformOf: PlatformOf): Promise<Of
   for (const below of walk(index)) {
     if (below.kind !== "index") continue;
     for (const entry of below.entries) {
-      if (entry.node?.kind === "index" || isAttestation(entry)) continue;
+      if (entry.node?.kind === "index" || entry.blob || isAttestation(entry)) continue;
       const platform = entry.descriptor.platform ?? (entry.node && await platformOf(entry.node));
       offers.set(entry.descriptor.digest, { platform, entry });
     }

@@ -75,7 +75,7 @@ export function planImages(
   const renames = options.rename.map(parseRename);
   const images = selectImages(archive, options.images);
   const planned: PlannedImage[] = [];
-  const notices: string[] = [];
+  const notices = options.images.length > 0 ? [] : noticesOfCaches(archive, images);
   for (const target of targets) {
     if (target.kind === "place") {
       planned.push(...planNames(images, target.place, renames, notices));
@@ -87,13 +87,17 @@ export function planImages(
 }
 
 /**
- * Finds the images that the option `images` names; all of them when it names none.
+ * Finds the images that the option `images` names; when it names none, all of them but build caches, or these where
+ * there is nothing else.
  *
  * @throws {ArchiveError} If a name fits no image.
  * @throws {AmbiguousImageError} If a bare tag or a digest's first digits fit several.
  */
 export function selectImages(archive: ImageArchive, wanted: readonly string[]): ArchiveImage[] {
-  if (wanted.length === 0) return [...archive.images];
+  if (wanted.length === 0) {
+    const images = archive.images.filter((image) => !isCache(image));
+    return images.length > 0 ? images : [...archive.images];
+  }
   const chosen = new Set(wanted.map((text) => selectImage(archive.images, text)));
   return archive.images.filter((image) => chosen.has(image));
 }
@@ -101,6 +105,19 @@ export function selectImages(archive: ImageArchive, wanted: readonly string[]): 
 /** The shortest text that selects an image: a full name, a tag, or `#N`. */
 export function choiceOf(image: ArchiveImage): string {
   return image.names[0] ?? image.tags[0] ?? image.id;
+}
+
+/** BuildKit exports its cache as an index that lists layers and no image. */
+function isCache({ node }: ArchiveImage): boolean {
+  return node.kind === "index" && node.entries.length > 0 &&
+    node.entries.every(({ blob }) => blob !== undefined);
+}
+
+function noticesOfCaches(archive: ImageArchive, images: readonly ArchiveImage[]): string[] {
+  return archive.images.filter((image) => !images.includes(image)).map((image) =>
+    `${quoteName(choiceOf(image))} is a build cache and no image, so it is not pushed; ` +
+    `choosing it with --image pushes it`
+  );
 }
 
 function selectImage(images: readonly ArchiveImage[], text: string): ArchiveImage {

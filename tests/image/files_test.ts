@@ -155,6 +155,17 @@ test("ArchiveFiles.root is the one folder that holds the archive", async () => {
   assertEquals(top.root, "");
   const deep = await open([{ path: "a/b/index.json", body: "" }]);
   assertEquals(deep.root, "");
+  const layout = await open([
+    { path: "out/x/oci-layout", body: "{}" },
+    { path: "out/x/index.json", body: "{}" },
+    { path: "out/x/blobs/sha256/y/manifest.json", body: "{}" },
+  ]);
+  assertEquals(layout.root, "out/x/");
+  const two = await open([
+    { path: "a/x/oci-layout", body: "{}" },
+    { path: "a/y/oci-layout", body: "{}" },
+  ]);
+  assertEquals(two.root, "");
 });
 
 test("ArchiveFile.bytes() refuses more than its limit without reading", async () => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { digestBytes, digestHex } from "../../src/digest.ts";
-import { DigestMismatchError } from "../../src/errors.ts";
+import { ArchiveError, DigestMismatchError } from "../../src/errors.ts";
 import {
   DOCKER_CONFIG,
   DOCKER_INDEX,
@@ -17,7 +17,9 @@ import {
   type DockerSaveOptions,
   encode,
   hybridManifest,
+  type MadeDescriptor,
   type MadeImage,
+  type MadeLayer,
   makeImage,
   makeLayer,
   OciLayout,
@@ -586,6 +588,83 @@ test("moby 47065: an OCI manifest without the layers that manifest.json has is n
   layout.add(broken, { ref: "1", name: "docker.io/library/app:1" });
   const read = await assertPushed(layout.entries([{ image, repoTags: ["app:1"] }]), image);
   assertEquals([read.mediaType, read.layers.length], [DOCKER_MANIFEST, 2]);
+});
+
+test("moby 47065 below an index: manifest.json is believed there, too", async () => {
+  const layout = new OciLayout();
+  const image = await makeImage(["one", "two"]);
+  await layout.image(image);
+  const broken = withPlatform(await layout.image(image, { layers: [] }), "linux/amd64");
+  layout.add(await layout.indexOf([broken, await layout.attestation(broken)]), {
+    ref: "1",
+    name: "docker.io/library/app:1",
+  });
+  const entries = layout.entries([{ image, repoTags: ["app:1"] }]);
+  const read = await assertPushed(entries, image);
+  assertEquals([read.mediaType, read.layers.length], [DOCKER_MANIFEST, 2]);
+  const { registry } = await pushTo(entries, "localhost:5000");
+  assertEquals(await allTags(registry), ["app:1"]);
+});
+
+/** What BuildKit exports as its cache: an index of layers, and of a config that says how they came to be. */
+async function cacheOf(layout: OciLayout, layers: readonly MadeLayer[]): Promise<MadeDescriptor> {
+  const entries = [];
+  for (const { bytes } of layers) entries.push(await layout.blob(bytes, `${OCI_LAYER}+gzip`));
+  entries.push(
+    await layout.blob(encode('{"layers":[]}'), "application/vnd.buildkit.cacheconfig.v0"),
+  );
+  return await layout.indexOf(entries);
+}
+
+test("BuildKit's cache: what an index lists and is no manifest goes along as a blob", async () => {
+  const layout = new OciLayout();
+  const layers = [await makeLayer("one", "gzip"), await makeLayer("two", "gzip")];
+  const cache = await cacheOf(layout, layers);
+  layout.add(cache, { ref: "cache" });
+  const { registry, result } = await pushTo(layout.entries(), "localhost:5000/app:1");
+  assertEquals(result.images[0]?.digest, cache.digest);
+  assertEquals(result.images[0]?.blobs.length, 3);
+  for (const { digest } of layers) {
+    const url = `http://localhost:5000/v2/app/blobs/${digest}`;
+    assertEquals((await registry(new Request(url, { method: "HEAD" }))).status, 200);
+  }
+});
+
+test("BuildKit's cache beside an image is left out, unless it is chosen", async () => {
+  const layout = new OciLayout();
+  const layer = await makeLayer("one", "gzip");
+  const image = await makeImage([layer]);
+  const cache = await cacheOf(layout, [layer]);
+  layout.add(cache, { ref: "cache" });
+  layout.add(await layout.image(image), { ref: "1" });
+  await assertPushed(layout.entries(), image);
+  const all = await pushTo(layout.entries(), "localhost:5000/app", { allTags: true });
+  assertEquals(await allTags(all.registry), ["app:1"]);
+  assertEquals(all.warnings.map((text) => text.slice(0, 24)), ['"cache" is a build cache']);
+  const chosen = await pushTo(layout.entries(), TARGET, { images: ["cache"] });
+  assertEquals([chosen.result.images[0]?.digest, chosen.warnings], [cache.digest, []]);
+});
+
+test("an entry of index.json of a type that is not known is left out, with a notice", async () => {
+  const layout = new OciLayout();
+  const image = await makeImage(["one"]);
+  layout.add(await layout.blob(encode("no JSON"), "application/vnd.example.cache.v0"), {
+    ref: "c",
+  });
+  layout.add(await layout.document({ a: 1 }, "application/vnd.example.config.v1+json"));
+  layout.add(await layout.image(image), { ref: "1" });
+  const { warnings } = await pushTo(layout.entries(), "localhost:5000/app:1");
+  assertEquals(warnings.map((text) => /application\/[\w.+]+/.exec(text)?.[0]), [
+    "application/vnd.example.cache.v0",
+    "application/vnd.example.config.v1+json",
+  ]);
+  await assertPushed(layout.entries(), image);
+});
+
+test("an archive of nothing but types that are not known says so", async () => {
+  const layout = new OciLayout();
+  layout.add(await layout.blob(encode("x"), "application/vnd.example.cache.v0"), { ref: "c" });
+  await pushFails(layout.entries(), ArchiveError, "application/vnd.example.cache.v0");
 });
 
 test("moby 47210: index.json with manifests null beside manifest.json", async () => {
