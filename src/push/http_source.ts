@@ -61,6 +61,10 @@ class RangeSource implements BlobSource {
         const { done, value } = await readFrom(this.#url, reader, true, this.#signal);
         if (!done) {
           start += value.length;
+          if (start > end) {
+            await reader.cancel();
+            throw failure(this.#url, "the answer has more bytes than asked for", false);
+          }
           controller.enqueue(toBytes(value));
         } else if (start < end) {
           throw failure(this.#url, `the answer ended ${end - start} bytes early`, true);

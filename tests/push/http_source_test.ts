@@ -167,6 +167,50 @@ test("openUrl() refuses a range that was not asked for", async () => {
   await assertRejects(() => readRange(source, 100, 120), NetworkError, "another range");
 });
 
+test("openUrl() refuses an answer with more bytes than its range", async () => {
+  const long = new Uint8Array(200_000);
+  await using server = serve(async (request) => {
+    const { status, headers } = await fileServer(long)(request);
+    return new Response(ReadableStream.from([long]), { status, headers });
+  });
+  const source = await openUrl(server.url, new AbortController().signal);
+  assert(isBlobSource(source));
+  const range = source.slice(0, 100_000).stream() as ReadableStream<Bytes>;
+  const error = await assertRejects(
+    () => new Response(range).bytes(),
+    NetworkError,
+    "more bytes than asked for",
+  );
+  assertClear(error);
+});
+
+test("pushImage() of a URL whose server overstates its length leaves no tag", async () => {
+  await using server = serve(async (request) => {
+    const response = await fileServer(tar)(request);
+    const range = response.headers.get("content-range")?.replace(/\d+$/, `${tar.length + 512}`);
+    if (range) response.headers.set("content-range", range);
+    return response;
+  });
+  const registry = createRegistry();
+  const error = await assertRejects(
+    () => pushImage(server.url, TARGET, { fetch: registry }),
+    NetworkError,
+    "another range than asked for",
+  );
+  assertClear(error);
+  assertEquals(await allTags(registry), []);
+});
+
+test("pushImage() of a URL follows redirects, by ranges and in one pass", async () => {
+  for (const handler of [fileServer(tar), () => new Response(tar)]) {
+    await using server = serve(handler);
+    await using redirecting = serve(() => Response.redirect(server.url, 302));
+    const registry = createRegistry();
+    await pushImage(redirecting.url, TARGET, { fetch: registry });
+    await readBack(registry, "app", "1");
+  }
+});
+
 test("openUrl() gives the bytes of the file at any offset", async () => {
   const bytes = crypto.getRandomValues(new Uint8Array(65536));
   const long = new Uint8Array(300_000).map((_, at) => bytes[at % 65521] ?? 0);
