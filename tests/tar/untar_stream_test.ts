@@ -102,6 +102,34 @@ test("UntarStream reads every kind of entry", async () => {
   }
 });
 
+/** What `@std/tar` 0.1.10 says of its entries: whoever uses these members can use this class in its place. */
+interface StdEntry {
+  path: string;
+  header: Record<"name" | "typeflag" | "linkname", string> & Record<StdNumber, number>;
+  readable?: ReadableStream<Uint8Array>;
+}
+type StdNumber = "mode" | "uid" | "gid" | "size" | "mtime";
+
+test("UntarStream has the interface of the one in @std/tar", async () => {
+  const stream: TransformStream<Uint8Array, StdEntry> = new UntarStream();
+  const tar = writeTar([{ path: "folder/file", body: "text" }, {
+    path: "folder/",
+    type: "directory",
+  }]);
+  const entries: StdEntry[] = [];
+  for await (const entry of new Blob([tar]).stream().pipeThrough(stream)) {
+    entries.push(entry);
+    if (entry.readable) assertEquals(await new Response(entry.readable).text(), "text");
+  }
+  assertEquals(entries.map(({ path }) => path), ["folder/file", "folder/"]);
+  assertEquals(entries.map(({ readable }) => readable !== undefined), [true, false]);
+  const [header] = entries.map(({ header }) => header);
+  const members = ["name", "mode", "uid", "gid", "size", "mtime", "typeflag", "linkname"];
+  const ustar = ["magic", "version", "uname", "gname", "devmajor", "devminor", "prefix"];
+  for (const member of [...members, ...ustar]) assert(header && member in header, member);
+  assertEquals([header?.size, header?.typeflag], [4, "0"]);
+});
+
 test("UntarStream gives equal results for all chunk sizes", async () => {
   const expected = await readAll(untar(SAMPLE, SAMPLE.length));
   for (const chunkSize of [1, 511, 512, 513, 65_536]) {
