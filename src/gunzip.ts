@@ -3,7 +3,7 @@ import { type Bytes, concat } from "./source.ts";
 
 /** Compressed bytes that are inflated at once. Deflate yields at most 1032 bytes for one, so 16.5 MiB. */
 const SLICE_BYTES = 16 * 1024;
-/** The same after a slice that gave more than 1 MiB: a bomb goes on in steps of 1 MiB. */
+/** The same at first, and after a slice that gave more than 1 MiB: a bomb goes in steps of 1 MiB. */
 const SMALL_SLICE_BYTES = 1024;
 const LARGE_OUTPUT_BYTES = 1024 * 1024;
 /** Bytes that are held back until the end is known: a header, or what follows the last member, may be as long. */
@@ -71,7 +71,8 @@ class Member {
   readonly #drained: Promise<void>;
   #output: Bytes[] = [];
   #missing: number;
-  #sliceBytes = SLICE_BYTES;
+  // Nothing is known of the data yet.
+  #sliceBytes = SMALL_SLICE_BYTES;
   #size = 0;
   #crc = 0;
 
@@ -113,7 +114,10 @@ class Member {
     }
     this.#size = (this.#size + grown) >>> 0;
     if (grown > LARGE_OUTPUT_BYTES) this.#sliceBytes = SMALL_SLICE_BYTES;
-    else if (grown < LARGE_OUTPUT_BYTES / 16) this.#sliceBytes = SLICE_BYTES;
+    // Not at once: a decoder may give what it owes with the next slice.
+    else if (grown < LARGE_OUTPUT_BYTES / 16) {
+      this.#sliceBytes = Math.min(2 * this.#sliceBytes, SLICE_BYTES);
+    }
     return output;
   }
 

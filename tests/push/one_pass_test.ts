@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { type Digest, digestBytes, digestHex } from "../../src/digest.ts";
+import { createHash, type Hasher } from "../../src/incremental_hash.ts";
 import { ArchiveError, DigestMismatchError, NetworkError, OciError } from "../../src/errors.ts";
 import type { PushEvent } from "../../src/push/events.ts";
 import type { PushOptions } from "../../src/push/options.ts";
@@ -543,6 +544,44 @@ test("pushImage() of a compressed file reads it twice for its own names", async 
   const tar = new Blob([await gzip(await bytesOf(await dockerOf(named, "b")))]);
   await pushImage(tar, "localhost:5000", { ...SMALL, fetch: registry });
   assertEquals(await allTags(registry), ["app:1"]);
+});
+
+/** A registry that takes anything and keeps nothing; told of each piece of a body as it takes it. */
+function discardingRegistry(onPiece: (length: number) => void): FetchHandler {
+  return async ({ method, url, body }) => {
+    for await (const piece of body ?? []) onPiece(piece.length);
+    if (method === "HEAD") return new Response(null, { status: 404 });
+    if (method === "PUT") return new Response(null, { status: 201 });
+    return new Response(null, { status: 202, headers: { location: new URL("upload", url).href } });
+  };
+}
+
+test("pushImage() of a gzip bomb reads and inflates no more than the registry takes", async () => {
+  const zeros = await makeLayer(new Uint8Array(128 * 1024 * 1024));
+  const bomb = await gzip(await bytesOf(await dockerOf(zeros)));
+  assert(bomb.length < zeros.bytes.length / 900);
+  const source = sourceOf(bomb, 1000);
+  let [inflated, taken, mostAhead, firstRead] = [0, 0, 0, 0];
+  const fetch = discardingRegistry((length) => {
+    firstRead ||= source.read();
+    mostAhead = Math.max(mostAhead, inflated - taken);
+    taken += length;
+  });
+  // Every large layer passes through a hash here, so that is where inflated bytes are counted.
+  const hasher: Hasher = async (algorithm) => {
+    const hash = await createHash(algorithm);
+    const update = (bytes: Uint8Array) => {
+      inflated += bytes.length;
+      return hash.update(bytes);
+    };
+    return { update, digest: () => hash.digest() };
+  };
+  await pushImage(source.stream, TARGET, { ...SMALL, verify: true, hasher, fetch });
+  assert(inflated >= zeros.bytes.length && taken >= inflated);
+  // One slice of what is inflated at once, and what the decoder owed from the one before.
+  assert(mostAhead <= 8 * 1024 * 1024, `${mostAhead} bytes were inflated ahead`);
+  // What is looked ahead at, and two slices.
+  assert(firstRead <= 100 * 1024, `${firstRead} bytes were read before the first went out`);
 });
 
 test("pushImage() of a pipe that is compressed with bzip2 or xz names the command", async () => {
