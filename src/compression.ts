@@ -112,7 +112,7 @@ function unsupported(kind: "bzip2" | "xz", name: string): ArchiveError {
   return new ArchiveError(
     `Cannot inflate ${name}: it is compressed with ${kind}, expected gzip or zstd`,
     {
-      hint: `Pipe it through ${kind}: ${command} FILE | tarpush push - TARGET`,
+      hint: `pipe it through ${kind}: ${command} FILE | tarpush push - TARGET`,
     },
   );
 }
