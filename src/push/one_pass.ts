@@ -1,5 +1,6 @@
 import { type ImageArchive, readArchive } from "../image/archive.ts";
-import type { Reference, Target } from "../reference.ts";
+import { blobsOf, type ContentNode } from "../image/content.ts";
+import type { Target } from "../reference.ts";
 import { UntarStream } from "../tar/untar_stream.ts";
 import {
   ImageBlobs,
@@ -10,9 +11,10 @@ import {
 } from "./image_blobs.ts";
 import type { PassingInput } from "./open_source.ts";
 import type { ResolvedOptions } from "./options.ts";
-import { PassingUploads } from "./passing_uploads.ts";
+import { type Destination, PassingUploads } from "./passing_uploads.ts";
 import { planImages } from "./plan.ts";
 import type { Push } from "./push.ts";
+import type { RepositoryState } from "./upload.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
 
 /**
@@ -34,15 +36,22 @@ export async function pushPassing(
   push: Push,
   options: ResolvedOptions,
 ): Promise<void> {
-  const target = push.repository(await firstReference(input, targets, options));
+  const { target, route } = await findRoute(input, targets, push, options);
   const budget = new MemoryBudget(options.memoryBudget);
   const blobs = new ImageBlobs({ budget, hasher: options.hasher, verify: options.verify });
   // Of a reference with a digest only the end tells whether the archive has what it wants.
   const selective = options.images.length > 0 || options.platforms.length > 0 ||
     targets.some((target) => target.kind === "reference" && target.reference.digest);
-  const uploads = new PassingUploads(target, { ...push.settings, budget, selective });
-  target.take = async (file, digest, hooks) =>
-    file instanceof PassingFile && await uploads.take(file, digest, hooks);
+  const uploads = new PassingUploads(target, { ...push.settings, budget, selective, route });
+  for (
+    const place of new Set([
+      target,
+      ...[...route?.values() ?? []].map(({ target }) => target),
+    ])
+  ) {
+    place.take = async (file, digest, hooks) =>
+      file instanceof PassingFile && await uploads.take(place, file, digest, hooks);
+  }
   try {
     const entries = await openEntries(input);
     await entries.pipeThrough(blobs).pipeTo(uploads.writable, { signal: options.signal });
@@ -87,14 +96,18 @@ async function openEntries(input: PassingInput): Promise<ReadableStream<ImageTar
   return (opened as ReadableStream<Uint8Array>).pipeThrough(new UntarStream());
 }
 
-/** The reference whose repository takes the blobs. A compressed file can be read twice: its names are looked up first. */
-async function firstReference(
+/**
+ * Where the blobs go: to the repository of the first reference. A compressed file can be read twice, so for its own names
+ * it is read first, and each blob goes where it is needed.
+ */
+async function findRoute(
   input: PassingInput,
   targets: readonly Target[],
+  push: Push,
   options: ResolvedOptions,
-): Promise<Reference> {
+): Promise<{ target: RepositoryState; route?: Map<string, Destination> }> {
   const [first] = targets;
-  if (first?.kind === "reference") return first.reference;
+  if (first?.kind === "reference") return { target: push.repository(first.reference) };
   const where = first ? first.place.registry + "/" + first.place.prefix : "";
   if (!input.again) {
     throw new TypeError(
@@ -102,8 +115,19 @@ async function firstReference(
         `(use ${where}REPOSITORY:TAG, or ${where}REPOSITORY --all-tags)`,
     );
   }
-  const { planned } = planImages(await readPassing(input, options), targets, options);
+  const archive = await readPassing(input, options);
+  const { planned } = planImages(archive, targets, options);
   const [item] = planned;
   if (!item) throw new TypeError("unreachable: a plan has an image");
-  return item.reference;
+  const target = push.repository(item.reference);
+  const route = new Map<string, Destination>();
+  const add = (node: ContentNode, target: RepositoryState) => {
+    for (const { file, digest } of blobsOf(node)) {
+      if (file && !route.has(file.path)) route.set(file.path, { target, digest });
+    }
+  };
+  for (const { image, reference } of planned) add(image.node, push.repository(reference));
+  // Which of them go along is known when the images stand.
+  for (const node of archive.referrers) add(node, target);
+  return { target, route };
 }

@@ -49,13 +49,14 @@ export interface PushOptions {
   /**
    * Memory for blobs of a source that comes only once (a stream, a compressed archive), in bytes. Blobs of up to three
    * quarters of it are held, pushed while reading goes on, and can be sent again. A larger one passes through, of which
-   * the last eighth (8 MiB at most) is kept: where its connection breaks and the registry keeps what had arrived, it goes
+   * the last eighth (4 MiB at most) is kept: where its connection breaks and the registry keeps what had arrived, it goes
    * on from there, else the push fails. JSON documents (32 MiB at most), the chunk in flight where uploads are chunked
    * (8 MiB) and buffers of the runtime come on top.
    *
    * Which blobs an image needs is known only at the end. What was sent and not needed is cancelled where its digest was
    * unknown, or where images, platforms or a digest were asked for, up to 256 open uploads; any other blob of the archive
-   * that no image needs stays in the repository until the registry collects its garbage.
+   * that no image needs stays in the repository until the registry collects its garbage. A compressed file that goes to its
+   * own names is read twice, and of that only what is needed is sent.
    * @default {67108864} 64 MiB
    */
   memoryBudget?: number;

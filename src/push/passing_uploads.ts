@@ -32,6 +32,20 @@ export interface PassingUploadSettings extends UploadSettings {
   budget: MemoryBudget;
   /** Whether images of the archive may be left out: nothing is committed then before it is known to be needed. */
   selective: boolean;
+  /** Where each file goes, by its path, where that is known before it passes; a file that it lacks is not needed. */
+  route?: ReadonlyMap<string, Destination> | undefined;
+}
+
+/** The repository that needs a file first, and the digest that the file should have. */
+export interface Destination {
+  target: RepositoryState;
+  digest?: Digest | undefined;
+}
+
+/** An upload whose body has been sent, and which is not closed. */
+interface Staged {
+  target: RepositoryState;
+  session: UploadSession;
 }
 
 /** Pieces that streamed bodies are sent in: 64 KiB pieces, as pipes give them, cost Deno half its speed. */
@@ -53,7 +67,7 @@ export class PassingUploads {
   readonly writable: WritableStream<PassingBlob>;
   readonly #target: RepositoryState;
   readonly #settings: PassingUploadSettings;
-  readonly #staged = new Map<PassingFile, UploadSession>();
+  readonly #staged = new Map<PassingFile, Staged>();
   readonly #running = new Set<Promise<void>>();
   readonly #sending = new Map<Digest, Promise<void>>();
   readonly #failed = new AbortController();
@@ -96,7 +110,12 @@ export class PassingUploads {
 
   async #upload(blob: PassingBlob): Promise<void> {
     const { file, stream, named } = blob;
-    const digest = stream ? named ?? blob.hint : file.digest;
+    const { target, digest: expected } = this.#destinationOf(file) ?? {};
+    if (!target) {
+      await stream?.cancel();
+      return this.#settings.budget.giveBack(file.release());
+    }
+    const digest = stream ? named ?? expected ?? blob.hint : file.digest;
     await this.#settings.emit({ type: "blob-start", ...identityOf(file, digest), size: file.size });
     const hooks = hooksFor(this.#settings, { file, ...(digest ? { digest } : {}) });
     try {
@@ -104,7 +123,7 @@ export class PassingUploads {
       if (!stream && named && named !== digest) return;
       // Equal layers may follow each other: the second finds what the first has sent.
       if (digest) await this.#sending.get(digest);
-      const sending = this.#place(blob, digest, hooks);
+      const sending = this.#place(target, blob, digest, hooks);
       if (digest) this.#sending.set(digest, sending.catch(() => {}));
       await sending;
     } finally {
@@ -113,30 +132,37 @@ export class PassingUploads {
     }
   }
 
+  #destinationOf({ path }: PassingFile): Destination | undefined {
+    const { route } = this.#settings;
+    return route ? route.get(path) : { target: this.#target };
+  }
+
   async #place(
+    target: RepositoryState,
     { file, named, stream, likely }: PassingBlob,
     digest: Digest | undefined,
     hooks: UploadHooks,
   ): Promise<void> {
-    if (digest && await this.#exists(digest, file, hooks)) return await stream?.cancel();
+    if (digest && await this.#exists(target, digest, file, hooks)) return await stream?.cancel();
     const isFull = this.#staged.size >= MAX_STAGED;
     // So many files that are no layers: should an image need one after all, the end says that it was passed over.
     if (!likely && isFull) return await stream?.cancel();
     const later = !likely || (this.#settings.selective && !isFull);
     if (this.#settings.dryRun) return await drain(stream);
-    if (later && !stream) return await this.#stageHeld(file, hooks);
+    if (later && !stream) return await this.#stageHeld(target, file, hooks);
     // What is mounted is committed: that is for blobs that an image is known to need.
     const mount = later || !digest
       ? undefined
-      : await this.#mount(digest, file, stream && !named ? "hint" : "certain", hooks);
+      : await this.#mount(target, digest, file, stream && !named ? "hint" : "certain", hooks);
     if (mount === "mounted") return await stream?.cancel();
-    if (!stream) return await this.#sendHeld(file, hooks, mount);
-    const session = mount ?? await openPatiently(this.#target, hooks);
-    await this.#pass(file, later ? undefined : named, stream, session, hooks);
+    if (!stream) return await this.#sendHeld(target, file, hooks, mount);
+    const session = mount ?? await openPatiently(target, hooks);
+    await this.#pass(file, later ? undefined : named, stream, { target, session }, hooks);
   }
 
   /** Has a blob mounted that another repository has; else there may be an upload open. */
   async #mount(
+    target: RepositoryState,
     digest: Digest,
     file: PassingFile,
     name: "hint" | "certain",
@@ -146,30 +172,36 @@ export class PassingUploads {
     for (const repository of this.#settings.mountFrom) {
       // A name that may be wrong is good for no more than a blob of the same length.
       const fits = name === "certain" ||
-        await headBlob({ ...this.#target, repository }, digest, hooks) === file.size;
+        await headBlob({ ...target, repository }, digest, hooks) === file.size;
       if (fits) mountFrom.push(repository);
     }
-    const mount = await mountBlob(this.#target, digest, { ...this.#settings, mountFrom }, hooks);
+    const mount = await mountBlob(target, digest, { ...this.#settings, mountFrom }, hooks);
     if (mount !== "mounted") return mount;
     file.digest = digest;
-    this.#target.blobs.set(digest, "mounted");
+    target.blobs.set(digest, "mounted");
     await this.#done(digest, file, "mounted");
     return mount;
   }
 
-  async #exists(digest: Digest, file: PassingFile, hooks: UploadHooks): Promise<boolean> {
-    const known = this.#target.blobs.get(digest);
-    const found = known ? file.size : await headBlob(this.#target, digest, hooks);
+  async #exists(
+    target: RepositoryState,
+    digest: Digest,
+    file: PassingFile,
+    hooks: UploadHooks,
+  ): Promise<boolean> {
+    const known = target.blobs.get(digest);
+    const found = known ? file.size : await headBlob(target, digest, hooks);
     if (found === undefined || (found >= 0 && found !== file.size)) return false;
     file.digest = digest;
     if (known) return true;
-    this.#target.blobs.set(digest, "exists");
+    target.blobs.set(digest, "exists");
     await this.#done(digest, file, "exists");
     return true;
   }
 
   /** Sends a held blob; it can be sent again after a failure. */
   async #sendHeld(
+    target: RepositoryState,
     file: PassingFile,
     hooks: UploadHooks,
     session: UploadSession | undefined,
@@ -177,24 +209,28 @@ export class PassingUploads {
     const { digest } = file;
     if (!digest) throw new TypeError("unreachable: held blobs are hashed");
     await uploadBlob(
-      this.#target,
+      target,
       { digest, size: file.size, open: () => openFileBody(file) },
       hooks,
       session,
     );
-    await this.#pushed(digest, file);
+    await this.#pushed(target, digest, file);
   }
 
-  async #stageHeld(file: PassingFile, hooks: UploadHooks): Promise<void> {
+  async #stageHeld(
+    target: RepositoryState,
+    file: PassingFile,
+    hooks: UploadHooks,
+  ): Promise<void> {
     const bytes = await file.bytes(file.size);
     for (let attempt = 2;; attempt++) {
-      const session = await openUpload(this.#target, hooks);
+      const session = await openUpload(target, hooks);
       try {
-        await sendBody(this.#target, session, bytes, hooks);
-        return void this.#staged.set(file, session);
+        await sendBody(target, session, bytes, hooks);
+        return void this.#staged.set(file, { target, session });
       } catch (error) {
-        await cancelUpload(this.#target, session);
-        await waitForRetry(this.#target.http, hooks, error, attempt);
+        await cancelUpload(target, session);
+        await waitForRetry(target.http, hooks, error, attempt);
       }
     }
   }
@@ -204,7 +240,7 @@ export class PassingUploads {
     file: PassingFile,
     named: Digest | undefined,
     stream: ReadableStream<Bytes>,
-    session: UploadSession,
+    { target, session }: Staged,
     hooks: UploadHooks,
   ): Promise<void> {
     const { size, window } = file;
@@ -212,33 +248,40 @@ export class PassingUploads {
     const pieces = inPieces(checked, Math.min(PIECE_BYTES, Math.ceil(window / WINDOW_PIECES)));
     const body = new ResumableBody(pieces, window);
     try {
-      await sendPassing(this.#target, session, { body, size, digest: named }, hooks);
+      await sendPassing(target, session, { body, size, digest: named }, hooks);
     } catch (error) {
       // Not awaited: a source that hangs must not hold up the failure.
       body.cancel(error).catch(() => {});
-      await cancelUpload(this.#target, session);
+      await cancelUpload(target, session);
       throw named ? asMismatch(error, file, named) : error;
     }
-    if (!named) return void this.#staged.set(file, session);
+    if (!named) return void this.#staged.set(file, { target, session });
     file.digest = named;
-    await this.#pushed(named, file);
+    await this.#pushed(target, named, file);
   }
 
   /**
    * Commits what was sent of a file.
    *
+   * @param target The repository that needs it.
    * @param file A file that an image turned out to need.
    * @param digest Its digest, as the archive has it.
    * @returns Whether there was something to commit.
    */
-  async take(file: PassingFile, digest: Digest, hooks: UploadHooks): Promise<boolean> {
-    const session = this.#staged.get(file);
-    if (!session) return false;
+  async take(
+    target: RepositoryState,
+    file: PassingFile,
+    digest: Digest,
+    hooks: UploadHooks,
+  ): Promise<boolean> {
+    const staged = this.#staged.get(file);
+    if (staged?.target !== target) return false;
+    const { session } = staged;
     this.#staged.delete(file);
     try {
-      await commitUpload(this.#target, session, { digest, size: file.size }, hooks);
+      await commitUpload(target, session, { digest, size: file.size }, hooks);
     } catch (error) {
-      await cancelUpload(this.#target, session);
+      await cancelUpload(target, session);
       throw asMismatch(error, file, digest);
     }
     file.digest = digest;
@@ -247,13 +290,13 @@ export class PassingUploads {
 
   /** Cancels what was sent and nothing needed. */
   async cancelRest(): Promise<void> {
-    const sessions = [...this.#staged.values()];
+    const left = [...this.#staged.values()];
     this.#staged.clear();
-    await Promise.all(sessions.map((session) => cancelUpload(this.#target, session)));
+    await Promise.all(left.map(({ target, session }) => cancelUpload(target, session)));
   }
 
-  async #pushed(digest: Digest, file: PassingFile): Promise<void> {
-    this.#target.blobs.set(digest, "pushed");
+  async #pushed(target: RepositoryState, digest: Digest, file: PassingFile): Promise<void> {
+    target.blobs.set(digest, "pushed");
     this.#settings.onUploaded(file.size);
     await this.#done(digest, file, "pushed");
   }

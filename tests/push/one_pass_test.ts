@@ -546,6 +546,52 @@ test("pushImage() of a compressed file reads it twice for its own names", async 
   assertEquals(await allTags(registry), ["app:1"]);
 });
 
+test("pushImage() of a compressed file to its own names puts each blob where it is needed, and no other", async () => {
+  const common = await makeLayer("common");
+  const tar = toBlob([
+    { path: "unused/layer.tar", body: (await makeLayer("unused")).bytes },
+    { path: `blobs/sha256/${digestHex(framed.digest)}`, body: framed.bytes },
+    ...dockerSave([
+      { image: await makeImage([common, named]), repoTags: ["one:1"] },
+      { image: await makeImage(["b", common, zipped]), repoTags: ["two:1", "two:2", "three:1"] },
+    ]),
+  ]);
+  const packed = new Blob([await gzip(await bytesOf(tar))]);
+  const { registry, storage, open } = countingRegistry();
+  const expected = await pushImage(tar, "localhost:5000", { fetch: createRegistry() });
+  const result = await pushImage(packed, "localhost:5000", { ...SMALL, fetch: registry });
+  assertEquals(outcome(result), outcome(expected));
+  assertEquals(open(), 0);
+  for (const [at, name] of ["one", "two", "three"].entries()) {
+    const read = await readBack(registry, name, "1");
+    const image = expected.images.find(({ reference }) => reference === `localhost:5000/${name}:1`);
+    assertEquals(read.digest, image?.digest, `${at}`);
+  }
+  assertEquals(await hasBlob(registry, "two", named.digest), false);
+  assertEquals(await hasBlob(registry, "one", zipped.digest), false);
+  assertEquals(await storage.openBlob("one", framed.digest), undefined);
+  const needed = expected.images.flatMap(({ blobs }) => blobs);
+  const sizes = new Map(needed.map(({ digest, size }) => [digest, size]));
+  assertEquals(result.bytesUploaded, [...sizes.values()].reduce((sum, size) => sum + size, 0));
+  const again = faultLayer(registry);
+  const second = await pushImage(packed, "localhost:5000", { ...SMALL, fetch: again.fetch });
+  assertEquals([second.bytesUploaded, outcome(second)], [0, outcome(expected)]);
+  assertEquals(again.seen.filter(({ method }) => method === "POST" || method === "PATCH"), []);
+});
+
+test("pushImage() of a compressed file to its own names brings signatures along", async () => {
+  const layout = new OciLayout();
+  const image = await layout.image(await makeImage(["a", named]));
+  layout.add(image, { ref: "team/app:1" });
+  layout.add(await layout.artifact("signature", "text/x-signature", { subject: image }));
+  const packed = new Blob([await gzip(await bytesOf(toBlob(layout.entries())))]);
+  const registry = createRegistry();
+  await pushImage(packed, "localhost:5000", { ...SMALL, fetch: registry });
+  await readBack(registry, "team/app", "1");
+  const signature = await digestBytes(encode("signature"));
+  assertEquals(await hasBlob(registry, "team/app", signature), true);
+});
+
 /** A registry that takes anything and keeps nothing; told of each piece of a body as it takes it. */
 function discardingRegistry(onPiece: (length: number) => void): FetchHandler {
   return async ({ method, url, body }) => {
