@@ -1,4 +1,4 @@
-import { type Digest, digestAlgorithm, digestBytes, shortDigest } from "../digest.ts";
+import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { ArchiveError, DigestMismatchError } from "../errors.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../json_depth.ts";
 import { type Descriptor, isJsonObject, type JsonObject, type Platform } from "../media_types.ts";
@@ -186,9 +186,4 @@ export function mismatch(path: string, expected: Digest, actual?: Digest): Diges
     `Cannot trust ${quoteName(path)} of the archive: ${found}, expected ${expected}`,
     { expected, actual },
   );
-}
-
-/** The name of a blob for messages: its path where the archive has it, else its digest. */
-export function blobName({ file, digest }: ArchiveBlob): string {
-  return file ? quoteName(file.path) : digest ? shortDigest(digest) : "unknown blob";
 }
