@@ -20,14 +20,10 @@ export type { PushOptions } from "./src/push/options.ts";
 export type { UploadedBlob } from "./src/push/upload.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";
 export { RegistryClient, type RegistryClientOptions } from "./src/registry/client.ts";
-export type {
-  BlobInput,
-  CallOptions,
-  ListNamesOptions,
-  Repository,
-  RepositoryBlobs,
-  RepositoryManifests,
-} from "./src/registry/repository.ts";
+export type { CallOptions, ListNamesOptions } from "./src/registry/call_options.ts";
+export type { Repository } from "./src/registry/repository.ts";
+export type { BlobInput, RepositoryBlobs } from "./src/registry/repository_blobs.ts";
+export type { RepositoryManifests } from "./src/registry/repository_manifests.ts";
 export type { PingResult } from "./src/registry/ping.ts";
 export type { ImageInfo, IndexEntryInfo } from "./src/registry/image.ts";
 export type { BlobContent } from "./src/registry/blob_content.ts";

@@ -2,7 +2,7 @@ import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
 import { formatReference, type Reference } from "../reference.ts";
 import { isRefusedDeletion } from "../registry/deletion.ts";
-import type { RepositoryManifests } from "../registry/repository.ts";
+import type { RepositoryManifests } from "../registry/repository_manifests.ts";
 import type { Host } from "../runtime/host.ts";
 import type { RemoveCommand } from "./args.ts";
 import { EXIT } from "./failure.ts";

@@ -2,13 +2,9 @@ import { type ImageArchive, readArchive } from "../image/archive.ts";
 import { blobsOf, type ContentNode } from "../image/content.ts";
 import type { Target } from "../reference.ts";
 import { UntarStream } from "../tar/untar_stream.ts";
-import {
-  ImageBlobs,
-  type ImageTarEntry,
-  MemoryBudget,
-  type PassingBlob,
-  PassingFile,
-} from "./image_blobs.ts";
+import { ImageBlobs, type ImageTarEntry, type PassingBlob } from "./image_blobs.ts";
+import { MemoryBudget } from "./memory_budget.ts";
+import { PassingFile } from "./passing_file.ts";
 import type { PassingInput } from "./open_source.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { type Destination, PassingUploads } from "./passing_uploads.ts";

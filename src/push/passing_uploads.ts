@@ -1,5 +1,4 @@
 import type { Digest } from "../digest.ts";
-import { digestAlgorithm } from "../digest.ts";
 import { RegistryError } from "../errors.ts";
 import { mismatch } from "../image/content.ts";
 import {
@@ -13,9 +12,12 @@ import {
   type UploadSession,
 } from "../registry/blobs.ts";
 import { waitForRetry } from "../registry/http.ts";
-import { type Bytes, concat } from "../source.ts";
+import type { Bytes } from "../source.ts";
 import type { BlobStatus } from "./events.ts";
-import type { MemoryBudget, PassingBlob, PassingFile } from "./image_blobs.ts";
+import type { PassingBlob } from "./image_blobs.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
+import type { PassingFile } from "./passing_file.ts";
+import { checkHash, inPieces } from "./passing_streams.ts";
 import { openFileBody } from "./read.ts";
 import { ResumableBody } from "./resumable_body.ts";
 import { openPatiently, sendPassing } from "./send_passing.ts";
@@ -320,46 +322,6 @@ function asMismatch(error: unknown, file: PassingFile, digest: Digest): unknown 
   const wrong = mismatch(file.path, digest, file.digest);
   wrong.cause = error;
   return wrong;
-}
-
-/** Fails a stream at its end where a hash on the way gave another digest than the name: the registry gets no whole blob. */
-function checkHash(
-  stream: ReadableStream<Bytes>,
-  file: PassingFile,
-  named: Digest,
-): ReadableStream<Bytes> {
-  return stream.pipeThrough(
-    new TransformStream<Bytes, Bytes>({
-      flush(controller) {
-        const { digest } = file;
-        if (!digest || digest === named || digestAlgorithm(digest) !== digestAlgorithm(named)) {
-          return;
-        }
-        controller.error(mismatch(file.path, named, digest));
-      },
-    }),
-  );
-}
-
-/** Joins small pieces; large ones pass as they are. */
-function inPieces(stream: ReadableStream<Bytes>, size: number): ReadableStream<Bytes> {
-  const reader = stream.getReader();
-  let next: Bytes | undefined;
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      const pieces: Bytes[] = [];
-      let filled = 0;
-      for (; filled < size; next = undefined) {
-        next ??= (await reader.read()).value;
-        if (!next || (filled > 0 && filled + next.length > size)) break;
-        pieces.push(next);
-        filled += next.length;
-      }
-      if (filled > 0) controller.enqueue(concat(pieces, filled));
-      else controller.close();
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
 }
 
 async function drain(stream: ReadableStream<Bytes> | undefined): Promise<void> {

@@ -6,8 +6,6 @@ import { quoteName } from "../quote_name.ts";
 import {
   formatImageName,
   formatReference,
-  type ImageName,
-  isRepository,
   parseImageName,
   parseReference,
   parseTarget,
@@ -15,6 +13,7 @@ import {
   type Reference,
   type Target,
 } from "../reference.ts";
+import { parseRename, type Rename, renamed } from "./rename.ts";
 
 /** One reference that a push will write, and the image it will name. */
 export interface PlannedImage {
@@ -220,48 +219,6 @@ function planNames(
   throw new ArchiveError(`Cannot push own names to ${where}: no image of the archive has a name`, {
     hint: `give one: ${where}REPOSITORY:TAG`,
   });
-}
-
-interface Rename {
-  from: string;
-  to: string;
-}
-
-function parseRename(text: string): Rename {
-  const at = text.indexOf("=");
-  if (at > 0) return { from: text.slice(0, at), to: text.slice(at + 1) };
-  throw new TypeError(`Cannot rename by ${quoteName(text)}: expected FROM=TO`);
-}
-
-/** Applies the first rename that fits, to the name as it is pushed or with its host before it. */
-function renamed(text: string, renames: readonly Rename[]): ImageName {
-  const name = parseImageName(text);
-  if (!name) {
-    throw new ArchiveError(`Cannot push under the name ${quoteName(text)}: it is not valid`);
-  }
-  const spellings = [
-    formatImageName(name),
-    formatImageName({ ...name, host: "" }),
-    ...(name.host
-      ? []
-      : [`docker.io/${formatImageName(name)}`, `docker.io/library/${formatImageName(name)}`]),
-  ];
-  for (const { from, to } of renames) {
-    const spelling = spellings.find((spelling) => isLeadingPart(from, spelling));
-    if (spelling === undefined) continue;
-    const text = (to + spelling.slice(from.length)).replace(/^\/+/, "");
-    const changed = parseImageName(text);
-    if (changed && isRepository(changed.repository)) return changed;
-    throw new TypeError(
-      `Cannot rename ${quoteName(spelling)} to ${quoteName(text)}: that is no image name`,
-    );
-  }
-  return name;
-}
-
-function isLeadingPart(part: string, text: string): boolean {
-  if (!text.startsWith(part)) return false;
-  return part.endsWith("/") || part.endsWith(":") || /^(?:[/:]|$)/.test(text.slice(part.length));
 }
 
 /** Bare tags, and the tags of full names, each once. */

@@ -3,7 +3,8 @@ import { isRepository, parseTarget, registryOrigin } from "../reference.ts";
 import type { FetchHandler, Http } from "./http.ts";
 import { listRepositories } from "./listing.ts";
 import { pingRegistry, type PingResult } from "./ping.ts";
-import { type CallOptions, type ListNamesOptions, Repository } from "./repository.ts";
+import type { CallOptions, ListNamesOptions } from "./call_options.ts";
+import { Repository } from "./repository.ts";
 import { resolveRetry, type RetryOptions } from "./retry.ts";
 import { resolveTimeouts, type Timeouts } from "./time_limits.ts";
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "../../src/incremental_hash.ts";
-import { ImageBlobs, MemoryBudget } from "../../src/push/image_blobs.ts";
+import { ImageBlobs } from "../../src/push/image_blobs.ts";
+import { MemoryBudget } from "../../src/push/memory_budget.ts";
 import { httpFor, resolveOptions } from "../../src/push/options.ts";
 import { PassingUploads } from "../../src/push/passing_uploads.ts";
 import { type RegistryState, repositoryState } from "../../src/push/upload.ts";
