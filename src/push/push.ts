@@ -10,10 +10,11 @@ import {
 } from "../image/content.ts";
 import { buildManifest } from "../image/docker_save.ts";
 import { readPlatform } from "../image/inspect.ts";
+import { parsePlatforms } from "../image/platforms.ts";
 import { formatReference, type Reference, registryOrigin, type Target } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
-import { absentFrom, type Choice, fallBack, narrow, parsePlatforms } from "./content.ts";
+import { absentFrom, type Choice, fallBack, narrow } from "./content.ts";
 import { httpFor, type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { openSource, type PushSource } from "./open_source.ts";
 import { parseTargets, planImages, type PlannedImage } from "./plan.ts";
