@@ -1,0 +1,195 @@
+import type { Digest } from "../digest.ts";
+import { OciError } from "../errors.ts";
+import { isForeignLayer, OCI_INDEX } from "../media_types.ts";
+import { formatImageName, type ImageName, parseImageName } from "../reference.ts";
+import type { Bytes } from "../source.ts";
+import { type PackedEntry, packedSize, packTar } from "../tar/pack_tar.ts";
+import { type ArchiveBlob, blobsOf, type IndexNode, type ManifestNode, walk } from "./content.ts";
+import { chooseDockerImage } from "./docker_image.ts";
+
+/** An image, index or artifact to be written, with its names. */
+export interface NamedContent {
+  node: ManifestNode | IndexNode;
+  /** Full names, such as `localhost:5000/team/app:1.0`; without one it can be had by its digest alone. */
+  names: readonly string[];
+}
+
+/**
+ * How an archive is laid out. "docker": an OCI layout with manifest.json beside it, as docker has saved since version
+ * 25. "oci": the layout alone.
+ */
+export type ArchiveFormat = "docker" | "oci";
+
+/** Options for {@linkcode planArchive}. */
+export interface WriteArchiveOptions {
+  /** @default {"docker"} */
+  format?: ArchiveFormat;
+  /** Passes on the content of a config or layer, to watch it; called when its turn has come. */
+  watch?: (blob: WrittenBlob, content: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array>;
+}
+
+/** A config or layer that is in the archive. */
+export interface WrittenBlob {
+  digest: Digest;
+  size: number;
+}
+
+/** An archive that can be written. */
+export interface ArchivePlan {
+  /** Configs and layers, each once, in the order in which they are written. */
+  blobs: WrittenBlob[];
+  /** Length of the tar in bytes. */
+  size: number;
+  /** What a person should know about it. */
+  notices: string[];
+  /** Writes it; nothing is read before the first byte is asked for. To be called once. */
+  stream(): ReadableStream<Bytes>;
+}
+
+/** What the file oci-layout says (image-spec, image-layout.md, "oci-layout file"). */
+const LAYOUT = { imageLayoutVersion: "1.0.0" };
+
+/**
+ * Lays out an archive of images. Manifests and indexes stay as they are, byte for byte; equal blobs are written once.
+ * The same content under the same names gives the same bytes. index.json and manifest.json come last: what was cut off
+ * has none.
+ *
+ * An index goes in with all that `node` has of it; manifest.json names one of its images, that for linux/amd64 where
+ * there is one, else its first: what a docker without containerd's image store loads.
+ *
+ * @param contents What to write. The files of their blobs must stay readable as long as the stream is.
+ * @param options Layout, and a listener.
+ * @returns The archive; of the blobs only the config of the image that manifest.json names has been read.
+ * @throws {OciError} If a blob is absent that must not be.
+ */
+export async function planArchive(
+  contents: readonly NamedContent[],
+  { format = "docker", watch = (_, content) => content }: WriteArchiveOptions = {},
+): Promise<ArchivePlan> {
+  const documents = walk(...contents.map(({ node }) => node));
+  const blobs = presentBlobs(contents, new Set(documents.map(({ digest }) => digest)));
+  const docker = format === "docker" ? await listDockerImages(contents) : undefined;
+  const entries: PackedEntry[] = [
+    { path: "oci-layout", body: encodeJson(LAYOUT) },
+    { path: "blobs/" },
+    ...algorithmsOf([...documents, ...blobs]).map((name) => ({ path: `blobs/${name}/` })),
+    ...documents.map(({ digest, bytes }) => ({ path: blobPath(digest), body: bytes })),
+    ...blobs.map((blob) => ({
+      path: blobPath(blob.digest),
+      body: { size: blob.size, open: () => watch(blob, openBlob(blob, docker?.configs)) },
+    })),
+    { path: "index.json", body: encodeJson(indexOf(contents)) },
+  ];
+  if (docker && docker.images.length > 0) {
+    entries.push({ path: "manifest.json", body: encodeJson(docker.images) });
+  }
+  return {
+    blobs: blobs.map(({ digest, size }) => ({ digest, size })),
+    size: packedSize(entries),
+    notices: docker?.notices ?? [],
+    stream: () => packTar(entries),
+  };
+}
+
+type PresentBlob = WrittenBlob & { file: NonNullable<ArchiveBlob["file"]> };
+
+/** What is written of configs and layers, without what is among the documents. */
+function presentBlobs(
+  contents: readonly NamedContent[],
+  documents: ReadonlySet<Digest>,
+): PresentBlob[] {
+  const blobs = new Map<Digest, PresentBlob>();
+  for (const { digest, size, file, mediaType } of contents.flatMap(({ node }) => blobsOf(node))) {
+    if (!digest || documents.has(digest)) continue;
+    if (file?.body) blobs.set(digest, { digest, size, file });
+    else if (!blobs.has(digest) && !isForeignLayer(mediaType)) {
+      throw new OciError(`Cannot write blob ${digest} into an archive: its content is not there`);
+    }
+  }
+  return [...blobs.values()];
+}
+
+function openBlob(
+  { digest, size, file }: PresentBlob,
+  known: ReadonlyMap<Digest, Bytes> | undefined,
+): ReadableStream<Uint8Array> {
+  const bytes = known?.get(digest);
+  if (bytes) return new Blob([bytes]).stream();
+  if (file.body) return file.body.slice(0, size).stream();
+  throw new TypeError("unreachable: only blobs with a body are written");
+}
+
+/** index.json: an entry for each name, as dockerd writes it. */
+function indexOf(contents: readonly NamedContent[]): unknown {
+  const manifests = contents.flatMap(({ node, names }) => {
+    const descriptor = {
+      mediaType: node.mediaType,
+      digest: node.digest,
+      size: node.bytes.length,
+      ...(node.kind === "manifest" && node.artifactType !== undefined &&
+        { artifactType: node.artifactType }),
+    };
+    if (names.length === 0) return [descriptor];
+    return names.map((text) => {
+      const name = parseName(text);
+      return {
+        ...descriptor,
+        annotations: {
+          "io.containerd.image.name": containerdName(name),
+          "org.opencontainers.image.ref.name": name.tag,
+        },
+      };
+    });
+  });
+  return { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+}
+
+/** manifest.json, with the configs that were read for it. */
+async function listDockerImages(contents: readonly NamedContent[]) {
+  const images: { Config: string; RepoTags: string[] | null; Layers: string[] }[] = [];
+  const notices: string[] = [];
+  const configs = new Map<Digest, Bytes>();
+  for (const { node, names } of contents) {
+    const chosen = await chooseDockerImage(node);
+    if ("problem" in chosen) {
+      notices.push(`docker load will not take the archive: ${chosen.problem}`);
+      continue;
+    }
+    const { config, layers } = chosen;
+    configs.set(config.digest, config.bytes);
+    images.push({
+      Config: blobPath(config.digest),
+      RepoTags: names.length > 0 ? names.map((name) => formatImageName(parseName(name))) : null,
+      Layers: layers.map(blobPath),
+    });
+  }
+  return { images, notices, configs };
+}
+
+function blobPath(digest: Digest): string {
+  return `blobs/${digest.replace(":", "/")}`;
+}
+
+function algorithmsOf(blobs: readonly { digest: Digest }[]): string[] {
+  return [...new Set(blobs.map(({ digest }) => digest.slice(0, digest.indexOf(":"))))].sort();
+}
+
+function parseName(text: string): ImageName {
+  const name = parseImageName(text);
+  if (name) return name;
+  throw new TypeError(
+    `Cannot write an archive for ${
+      JSON.stringify(text)
+    }: it is no name, expected HOST/REPOSITORY:TAG`,
+  );
+}
+
+/** The name as containerd has it, Docker Hub's host and `library/` included. */
+function containerdName(name: ImageName): string {
+  if (name.host) return formatImageName(name);
+  return `docker.io/${name.repository.includes("/") ? "" : "library/"}${formatImageName(name)}`;
+}
+
+function encodeJson(value: unknown): Bytes {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
