@@ -15,13 +15,14 @@ const LAYERS: Record<string, number> = {
   image: 1,
   registry: 1,
   server: 1,
+  pull: 2,
   push: 2,
   runtime: 3,
   cli: 4,
 };
 
 /** Imports between folders of one layer. */
-const SIDEWAYS = ["image -> tar", "image -> compression"];
+const SIDEWAYS = ["image -> tar", "image -> compression", "push -> pull"];
 
 /** The files that may name the globals of a runtime. */
 const RUNTIME_FILES = ["runtime/deno.ts", "runtime/bun.ts"];
@@ -122,6 +123,8 @@ test("findViolations() names an import of a higher layer, a neighbour, runtime/ 
     ["server/handler.ts", "../registry/http.ts", true],
     ["push/push.ts", "../registry/client.ts", false],
     ["push/push.ts", "../runtime/host.ts", true],
+    ["push/copy.ts", "../pull/remote_content.ts", false],
+    ["pull/remote_content.ts", "../push/push.ts", true],
     ["runtime/host.ts", "../storage.ts", false],
     ["runtime/host.ts", "../server/memory.ts", true],
     ["cli/run.ts", "../runtime/host.ts", false],

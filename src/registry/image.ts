@@ -1,6 +1,6 @@
 import { runAll } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
-import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
+import { DigestMismatchError, OciError } from "../errors.ts";
 import {
   type Descriptor,
   DOCKER_CONFIG,
@@ -18,7 +18,7 @@ import { badAnswer } from "./answer_body.ts";
 import { getBlob } from "./blob_content.ts";
 import { nameOf, type RepositoryContext } from "./blobs.ts";
 import type { ReadHooks } from "./listing.ts";
-import { getManifest } from "./manifests.ts";
+import { getManifest, isAbsence } from "./manifests.ts";
 
 /** What a registry has under a tag or digest. */
 export interface ImageInfo {
@@ -178,9 +178,7 @@ async function readEntry(
     return await node;
   } catch (error) {
     // Registries take an index that lacks platforms, and tools push such ones.
-    const isAbsent = error instanceof RegistryError && error.status === 404 &&
-      error.url.endsWith(`/manifests/${digest}`);
-    if (isAbsent) return undefined;
+    if (isAbsence(error, digest)) return undefined;
     throw error;
   }
 }

@@ -140,6 +140,12 @@ export async function putManifest(
   return response.headers;
 }
 
+/** Whether a failed read of a manifest by digest means that the repository does not have it. */
+export function isAbsence(error: unknown, digest: Digest): boolean {
+  return error instanceof RegistryError && error.status === 404 &&
+    error.url.endsWith(`/manifests/${digest}`);
+}
+
 /** A registry that says what is absent is one: what to check is the name. Other errors stay as they are. */
 export function explainAbsence(
   context: RepositoryContext,

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { type Digest, digestBytes } from "../../src/digest.ts";
+import { digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, OciError, RegistryError } from "../../src/errors.ts";
 import {
   DOCKER_CONFIG,
@@ -12,41 +12,9 @@ import {
   OCI_MANIFEST,
 } from "../../src/media_types.ts";
 import { readImage } from "../../src/registry/image.ts";
-import { type Bytes, encode, encodeJson } from "../helpers/archives.ts";
+import { encode } from "../helpers/archives.ts";
 import { test } from "../helpers/test.ts";
-import { makeRepository } from "./make_http.ts";
-
-/** Content by digest or tag, as a registry that checks nothing has it. */
-class Shelf {
-  readonly #documents = new Map<string, { bytes: Bytes; mediaType: string }>();
-  readonly paths: string[] = [];
-
-  async add(content: unknown, mediaType: string, tag?: string) {
-    const bytes = content instanceof Uint8Array ? content as Bytes : encodeJson(content);
-    const digest = await digestBytes(bytes);
-    this.#documents.set(digest, { bytes, mediaType });
-    if (tag) this.#documents.set(tag, { bytes, mediaType });
-    return { mediaType, digest, size: bytes.length };
-  }
-
-  remove(digest: Digest): void {
-    this.#documents.delete(digest);
-  }
-
-  read(tag = "1.0") {
-    return readImage(
-      makeRepository((request) => {
-        const { pathname } = new URL(request.url);
-        this.paths.push(pathname);
-        const found = this.#documents.get(pathname.split("/").at(-1) ?? "");
-        const status = found ? 200 : 404;
-        const headers = { "content-type": found?.mediaType ?? "text/plain" };
-        return Promise.resolve(new Response(found?.bytes ?? null, { status, headers }));
-      }),
-      tag,
-    );
-  }
-}
+import { Shelf } from "./shelf.ts";
 
 const LAYER = { digest: await digestBytes(encode("layer")), size: 1000 };
 
@@ -69,7 +37,7 @@ async function addImage(shelf: Shelf, architecture: string, tag?: string) {
 test("readImage() tells manifest, config, platform, layers and sizes of an image", async () => {
   const shelf = new Shelf();
   const { config, layers, manifest } = await addImage(shelf, "arm64", "1.0");
-  const info = await shelf.read();
+  const info = await readImage(shelf.context, "1.0");
   assertEquals([info.kind, info.digest, info.mediaType], ["image", manifest.digest, OCI_MANIFEST]);
   assertEquals([info.platform, info.created], [
     { os: "linux", architecture: "arm64" },
@@ -80,7 +48,7 @@ test("readImage() tells manifest, config, platform, layers and sizes of an image
   // The same layer twice is one blob to pull.
   assertEquals([info.manifestSize, info.size], [manifest.size, manifest.size + config.size + 1000]);
   assertEquals([info.config?.architecture, info.manifest.schemaVersion], ["arm64", 2]);
-  assertEquals(shelf.paths.length, 2);
+  assertEquals(shelf.requests.length, 2);
 });
 
 test("readImage() reads Docker's types, and a list that is null", async () => {
@@ -90,8 +58,11 @@ test("readImage() reads Docker's types, and a list that is null", async () => {
   const manifest = { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config };
   await shelf.add({ ...manifest, layers }, DOCKER_MANIFEST, "1.0");
   await shelf.add({ ...manifest, layers: null }, DOCKER_MANIFEST, "none");
-  assertEquals((await shelf.read()).platform, { os: "windows", architecture: "amd64" });
-  assertEquals((await shelf.read("none")).layers, []);
+  assertEquals((await readImage(shelf.context, "1.0")).platform, {
+    os: "windows",
+    architecture: "amd64",
+  });
+  assertEquals((await readImage(shelf.context, "none")).layers, []);
 });
 
 test("readImage() tells an artifact from an image, and does not read its config", async () => {
@@ -99,7 +70,7 @@ test("readImage() tells an artifact from an image, and does not read its config"
   const config = { mediaType: OCI_EMPTY, digest: await digestBytes(encode("{}")), size: 2 };
   const artifact = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [] };
   await shelf.add({ ...artifact, artifactType: "text/x" }, OCI_MANIFEST, "1.0");
-  const info = await shelf.read();
+  const info = await readImage(shelf.context, "1.0");
   assertEquals([info.kind, info.config, info.platform], ["artifact", undefined, undefined]);
 });
 
@@ -121,7 +92,7 @@ test("readImage() tells every platform of an index, what is absent and what is a
   ];
   const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
   const { size } = await shelf.add(index, OCI_INDEX, "1.0");
-  const info = await shelf.read();
+  const info = await readImage(shelf.context, "1.0");
   assertEquals(info.kind, "index");
   assertEquals(
     info.entries.map(({ platform, isAttestation, image }) => [
@@ -141,7 +112,7 @@ test("readImage() tells every platform of an index, what is absent and what is a
   const once = [amd64.manifest, amd64.config, arm64.manifest, arm64.config, inner, LAYER]
     .reduce((sum, { size }) => sum + size, size);
   assertEquals(info.size, once);
-  assertEquals(shelf.paths.length, new Set(shelf.paths).size, "something was read twice");
+  assertEquals(shelf.requests.length, new Set(shelf.requests).size, "something was read twice");
 });
 
 test("readImage() fails where a config is absent, wrong, too large or no JSON object", async () => {
@@ -156,23 +127,31 @@ test("readImage() fails where a config is absent, wrong, too large or no JSON ob
     const shelf = new Shelf();
     const config = { ...await shelf.add(content, OCI_CONFIG), ...change };
     await shelf.add({ schemaVersion: 2, config, layers: [] }, OCI_MANIFEST, "1.0");
-    await assertRejects(() => shelf.read(), kind, message);
+    await assertRejects(() => readImage(shelf.context, "1.0"), kind, message);
   }
 });
 
 test("readImage() fails where descriptors are broken or indexes go too deep", async () => {
   const shelf = new Shelf();
   await shelf.add({ schemaVersion: 2, config: {}, layers: [{ digest: "x" }] }, OCI_MANIFEST, "1.0");
-  await assertRejects(() => shelf.read(), RegistryError, "a manifest with broken layers");
+  await assertRejects(
+    () => readImage(shelf.context, "1.0"),
+    RegistryError,
+    "a manifest with broken layers",
+  );
   let child = await shelf.add({ schemaVersion: 2, manifests: [] }, OCI_INDEX);
   for (let depth = 0; depth < 8; depth++) {
     child = await shelf.add({ schemaVersion: 2, manifests: [child] }, OCI_INDEX, "deep");
   }
-  await assertRejects(() => shelf.read("deep"), RegistryError, "indexes within indexes");
+  await assertRejects(
+    () => readImage(shelf.context, "deep"),
+    RegistryError,
+    "indexes within indexes",
+  );
   const many = Array.from({ length: 1001 }, (_, index) => ({
     ...child,
     digest: `sha256:${index.toString(16).padStart(64, "0")}`,
   }));
   await shelf.add({ schemaVersion: 2, manifests: many }, OCI_INDEX, "wide");
-  await assertRejects(() => shelf.read("wide"), OciError, "more than 1000 manifests");
+  await assertRejects(() => readImage(shelf.context, "wide"), OciError, "more than 1000 manifests");
 });

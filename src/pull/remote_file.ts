@@ -1,0 +1,151 @@
+import type { Digest } from "../digest.ts";
+import { DigestMismatchError, OciError } from "../errors.ts";
+import { type ArchiveFile, PEEK_BYTES } from "../image/files.ts";
+import type { Hasher } from "../incremental_hash.ts";
+import type { Descriptor } from "../media_types.ts";
+import { getBlob } from "../registry/blob_content.ts";
+import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
+import { type BlobSource, type Bytes, collect, readRange } from "../source.ts";
+
+/** What reads of a repository share. */
+export interface RemoteReadOptions {
+  /** Aborts every read. */
+  signal?: AbortSignal | undefined;
+  /** Told before each wait for another attempt; `digest` is that of the blob, where one is read. */
+  onRetry?:
+    | ((attempt: number, delay: number, error: Error, digest?: Digest) => void | Promise<void>)
+    | undefined;
+  /** Told how many bytes of content came, piece by piece. */
+  onRead?: ((bytes: number) => void) | undefined;
+  /**
+   * Makes the hashes that blobs are checked with.
+   * @default {createHash}
+   */
+  hasher?: Hasher | undefined;
+}
+
+/**
+ * A blob of a registry as a file. Nothing is asked for before it is read; it may be read any number of times. A read of
+ * the whole checks digest and length, and gives its last piece only then; a broken connection is opened again where it
+ * broke.
+ *
+ * @param context The repository.
+ * @param descriptor Digest and length.
+ * @param options Signal, listeners and hasher of every read.
+ * @returns The file.
+ */
+export function remoteFile(
+  context: RepositoryContext,
+  { digest, size }: Pick<Descriptor, "digest" | "size">,
+  options: RemoteReadOptions,
+): ArchiveFile {
+  const blob = new RemoteBlob(context, digest, size, options);
+  let head: Promise<Bytes> | undefined;
+  return {
+    path: `${nameOf(context)}@${digest}`,
+    size,
+    body: blob,
+    peek: () => head ??= readRange(blob, 0, PEEK_BYTES),
+    bytes: async (limit) => {
+      if (size > limit) {
+        throw new OciError(
+          `Cannot read ${blob.name}: it has ${size} bytes, expected at most ${limit}`,
+        );
+      }
+      return await blob.read(0, size);
+    },
+  };
+}
+
+class RemoteBlob implements BlobSource {
+  readonly size: number;
+  /** For messages. */
+  readonly name: string;
+  readonly #context: RepositoryContext;
+  readonly #digest: Digest;
+  readonly #options: RemoteReadOptions;
+
+  constructor(
+    context: RepositoryContext,
+    digest: Digest,
+    size: number,
+    options: RemoteReadOptions,
+  ) {
+    this.size = size;
+    this.name = `blob ${digest} of ${nameOf(context)}`;
+    this.#context = context;
+    this.#digest = digest;
+    this.#options = options;
+  }
+
+  slice(start: number, end: number): {
+    stream(): ReadableStream<Bytes>;
+    arrayBuffer(): Promise<ArrayBuffer>;
+  } {
+    const last = Math.max(start, Math.min(end, this.size));
+    return {
+      stream: () => this.#open(start, last),
+      arrayBuffer: async () => {
+        const bytes = await this.read(start, last);
+        return bytes.length === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
+      },
+    };
+  }
+
+  async read(start: number, end: number): Promise<Bytes> {
+    return await collect(this.#open(start, end), end - start, () => this.#wrongSize("more"));
+  }
+
+  #open(start: number, end: number): ReadableStream<Bytes> {
+    const closed = new AbortController();
+    let reader: ReadableStreamDefaultReader<Bytes> | undefined;
+    let left = end - start;
+    const next = async () => {
+      reader ??= (await this.#request(start, end, closed.signal)).getReader();
+      return await reader.read();
+    };
+    return new ReadableStream<Bytes>({
+      pull: async (controller) => {
+        if (start === end && this.size > 0) return controller.close();
+        const { done, value } = await next();
+        if (done && left > 0) throw this.#wrongSize("fewer");
+        if (done) return controller.close();
+        left -= value.length;
+        // The end of the whole is where its digest is checked: without its last bytes nobody takes it for good.
+        if (left < 0 || (left === 0 && !(await next()).done)) throw this.#wrongSize("more");
+        this.#options.onRead?.(value.length);
+        controller.enqueue(value);
+      },
+      cancel: async (reason) => {
+        closed.abort(reason);
+        // The connection is given up; that its end may be untidy is of no interest.
+        await reader?.cancel(reason).catch(() => {});
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  async #request(
+    start: number,
+    end: number,
+    closed: AbortSignal,
+  ): Promise<ReadableStream<Bytes>> {
+    const { signal, onRetry, hasher } = this.#options;
+    const isWhole = start === 0 && end === this.size;
+    const { size, body } = await getBlob(this.#context, this.#digest, {
+      ...(isWhole ? {} : { start, end }),
+      signal: signal ? AbortSignal.any([signal, closed]) : closed,
+      onRetry: (attempt, delay, error) => onRetry?.(attempt, delay, error, this.#digest),
+      hasher,
+    });
+    if (size === undefined || size === end - start) return body;
+    await body.cancel().catch(() => {});
+    throw this.#wrongSize(size < end - start ? "fewer" : "more");
+  }
+
+  #wrongSize(found: "more" | "fewer"): DigestMismatchError {
+    return new DigestMismatchError(
+      `Cannot trust ${this.name}: it has ${found} bytes than the ${this.size} of its descriptor`,
+      { expected: this.#digest },
+    );
+  }
+}
