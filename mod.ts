@@ -19,6 +19,10 @@ export { type PushedImage, pushImage, type PushResult } from "./src/push/push.ts
 export type { PushOptions } from "./src/push/options.ts";
 export type { UploadedBlob } from "./src/push/upload.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";
+export { pullImage } from "./src/pull/pull.ts";
+export type { PullOptions } from "./src/pull/options.ts";
+export type { PullEvent } from "./src/pull/events.ts";
+export type { ArchiveFormat } from "./src/image/write_archive.ts";
 export { RegistryClient, type RegistryClientOptions } from "./src/registry/client.ts";
 export type { CallOptions, ListNamesOptions } from "./src/registry/call_options.ts";
 export type { Repository } from "./src/registry/repository.ts";
