@@ -1,7 +1,17 @@
 import { OciError } from "../errors.ts";
 import type { SourceSlice } from "../source.ts";
-import { fileError, type FileState } from "./file_error.ts";
-import type { ByteInput, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
+import { createByteOutput } from "./byte_output.ts";
+import { fileError, stateOfCode } from "./file_error.ts";
+import type {
+  ByteInput,
+  ByteOutput,
+  Host,
+  ListeningServer,
+  NewFile,
+  OpenFile,
+  TextOutput,
+} from "./host.ts";
+import { temporaryName } from "./temporary_name.ts";
 import { createTextOutput } from "./text_output.ts";
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
@@ -19,6 +29,7 @@ export function createBunHost(): Host {
     },
     stdin: bunInput(),
     stdout: bunOutput("stdout"),
+    byteStdout: bunByteOutput(),
     stderr: bunOutput("stderr"),
     env: (name) => Bun.env[name],
     openFile: openBunFile,
@@ -27,6 +38,7 @@ export function createBunHost(): Host {
     writeTextFile: async (path, text) => {
       await Bun.write(path, text).catch((error) => throwFileError("write", path, error));
     },
+    createFile: createBunFile,
     onInterrupt(handler) {
       const signals = ["SIGINT", "SIGTERM"];
       for (const signal of signals) process.on(signal, handler);
@@ -78,22 +90,79 @@ class BunOpenFile implements OpenFile {
   }
 }
 
-function throwFileError(action: string, path: string | URL, cause: unknown): never {
-  if (cause instanceof OciError) throw cause;
-  throw fileError(action, path, fileState(cause) ?? { text: String(cause) }, { cause });
+async function createBunFile(path: string): Promise<NewFile> {
+  const { Bun } = bunGlobals();
+  const temporary = temporaryName(path);
+  const info = await Bun.file(path).stat().catch(() => undefined);
+  if (info && !info.isFile()) {
+    throw fileError("write", path, info.isDirectory() ? "directory" : "special");
+  }
+  try {
+    // The writer would open it with the first byte only: whether that is allowed shows now.
+    await Bun.write(temporary, "", { createPath: false });
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") throw fileError("write", path, "folder", { cause: error });
+    throw throwFileError("write", path, error);
+  }
+  return new BunNewFile(path, temporary, Bun.file(temporary).writer());
 }
 
-function fileState(error: unknown): FileState | undefined {
-  switch (errorCode(error)) {
-    case "ENOENT":
-    case "ENOTDIR":
-      return "missing";
-    case "EACCES":
-    case "EPERM":
-      return "denied";
-    case "EISDIR":
-      return "directory";
+class BunNewFile implements NewFile {
+  readonly #path: string;
+  readonly #temporary: string;
+  readonly #writer: BunWriter;
+  #isOpen = true;
+  #isThere = true;
+
+  constructor(path: string, temporary: string, writer: BunWriter) {
+    this.#path = path;
+    this.#temporary = temporary;
+    this.#writer = writer;
   }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await writeNow(this.#writer, bytes).catch((error) =>
+      throwFileError("write", this.#path, error)
+    );
+  }
+
+  async commit(): Promise<void> {
+    const { Bun } = bunGlobals();
+    try {
+      this.#isOpen = false;
+      await this.#writer.end();
+    } catch (error) {
+      throw throwFileError("write", this.#path, error);
+    }
+    // Bun has no rename of its own but that of its shell, which is built in; what starts with a dash is no option.
+    const [from, to] = [this.#temporary, this.#path].map((name) => name.replace(/^-/, "./-"));
+    const { exitCode, stderr } = await Bun.$`mv ${from} ${to}`.quiet().nothrow();
+    if (exitCode !== 0) {
+      throw fileError("write", this.#path, { text: new TextDecoder().decode(stderr).trim() });
+    }
+    this.#isThere = false;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A writer that failed fails again; what led here is what counts.
+    if (this.#isOpen) await Promise.resolve(this.#writer.end()).catch(() => {});
+    this.#isOpen = false;
+    if (this.#isThere) await bunGlobals().Bun.file(this.#temporary).delete().catch(() => {});
+    this.#isThere = false;
+  }
+}
+
+/** Both may fail, each for what is handed to the system by it. */
+async function writeNow(writer: BunWriter, bytes: Uint8Array): Promise<void> {
+  await writer.write(bytes);
+  await writer.flush();
+}
+
+function throwFileError(action: string, path: string | URL, cause: unknown): never {
+  if (cause instanceof OciError) throw cause;
+  throw fileError(action, path, stateOfCode(errorCode(cause)) ?? { text: String(cause) }, {
+    cause,
+  });
 }
 
 function bunInput(): ByteInput {
@@ -140,6 +209,17 @@ function bunOutput(name: "stdout" | "stderr"): TextOutput {
   });
 }
 
+function bunByteOutput(): ByteOutput {
+  // Bun.write() to a file that is appended to leaves holes in it; a writer does not.
+  let writer: BunWriter | undefined;
+  return createByteOutput({
+    name: "stdout",
+    isTerminal: () => isTerminal("stdout"),
+    write: (bytes) => writeNow(writer ??= bunGlobals().Bun.stdout.writer(), bytes),
+    isBrokenPipe: (error) => errorCode(error) === "EPIPE",
+  });
+}
+
 const fetchWith: Host["fetchWith"] = ({ ca, insecure = false }) => {
   const tls = { ...(ca !== undefined && { ca }), rejectUnauthorized: !insecure };
   const init: RequestInit & { tls: typeof tls } = { tls };
@@ -182,6 +262,19 @@ interface BunFile {
   bytes(): Promise<Uint8Array>;
   arrayBuffer(): Promise<ArrayBuffer>;
   text(): Promise<string>;
+  writer(): BunWriter;
+  delete(): Promise<void>;
+}
+
+interface BunWriter {
+  write(bytes: Uint8Array): number | Promise<number>;
+  flush(): number | Promise<number>;
+  end(): number | Promise<number>;
+}
+
+interface BunShellCommand extends Promise<{ exitCode: number; stderr: Uint8Array }> {
+  quiet(): BunShellCommand;
+  nothrow(): BunShellCommand;
 }
 
 interface BunTerminal {
@@ -199,7 +292,12 @@ interface BunGlobals {
     stdout: BunFile;
     stderr: BunFile;
     file(path: string | URL): BunFile;
-    write(target: BunFile | string, text: string): Promise<number>;
+    write(
+      target: BunFile | string,
+      text: string,
+      options?: { createPath: boolean },
+    ): Promise<number>;
+    $(parts: TemplateStringsArray, ...values: unknown[]): BunShellCommand;
     serve(options: {
       hostname: string;
       port: number;

@@ -1,7 +1,16 @@
 import { OciError } from "../errors.ts";
 
 /** A condition of a file that people meet, whatever the runtime calls it. */
-export type FileState = "missing" | "denied" | "directory" | "special" | "closed";
+export type FileState =
+  | "missing"
+  | "denied"
+  | "directory"
+  | "special"
+  | "closed"
+  | "folder"
+  | "full"
+  | "limit"
+  | "read-only";
 
 const STATES: Record<FileState, string> = {
   missing: "no such file",
@@ -9,11 +18,20 @@ const STATES: Record<FileState, string> = {
   directory: "it is a directory, expected a file",
   special: "it is a pipe or device, expected a file",
   closed: "it has been closed",
+  folder: "its folder does not exist",
+  full: "the disk is full",
+  limit: "it is larger than a file may be here",
+  "read-only": "the disk is read-only",
 };
 
 const HINTS: Partial<Record<FileState, string>> = {
   directory: "pack it first: tar -cf image.tar -C DIRECTORY .",
   special: 'read a pipe as "-": COMMAND | tarpush push - REFERENCE',
+};
+
+const WRITE_HINTS: Partial<Record<FileState, string>> = {
+  directory: "name a file in it",
+  special: 'write "-" to a pipe or device: tarpush save REFERENCE - | COMMAND',
 };
 
 /**
@@ -31,9 +49,27 @@ export function fileError(
   options: { cause?: unknown; hint?: string } = {},
 ): OciError {
   const text = typeof state === "string" ? STATES[state] : state.text;
-  const hint = options.hint ?? (typeof state === "string" ? HINTS[state] : undefined);
+  const hints = action === "write" ? WRITE_HINTS : HINTS;
+  const hint = options.hint ?? (typeof state === "string" ? hints[state] : undefined);
   return new OciError(`Cannot ${action} ${JSON.stringify(String(path))}: ${text}`, {
     cause: options.cause,
     hint,
   });
 }
+
+/** The state behind an error code of the system, where it is one that people meet; both runtimes have these codes. */
+export function stateOfCode(code: unknown): FileState | undefined {
+  return typeof code === "string" && Object.hasOwn(CODES, code) ? CODES[code] : undefined;
+}
+
+const CODES: Readonly<Record<string, FileState>> = {
+  ENOENT: "missing",
+  ENOTDIR: "missing",
+  EACCES: "denied",
+  EPERM: "denied",
+  EISDIR: "directory",
+  ENOSPC: "full",
+  EDQUOT: "full",
+  EFBIG: "limit",
+  EROFS: "read-only",
+};

@@ -26,6 +26,29 @@ export interface ByteInput {
   stream(): ReadableStream<Uint8Array>;
 }
 
+/** Where a program writes bytes. */
+export interface ByteOutput {
+  /** Whether a person would see them as garbage. */
+  isTerminal(): Promise<boolean> | boolean;
+  /**
+   * Hands bytes to the system. One call after the other.
+   *
+   * @returns False once nobody reads: what was written is not whole for anybody.
+   */
+  write(bytes: Uint8Array): Promise<boolean>;
+}
+
+/**
+ * A file that is written beside the one that it shall replace. Disposing of it removes it, unless it was committed:
+ * under its own name a file is whole, or is the one that was there before.
+ */
+export interface NewFile extends AsyncDisposable {
+  /** Appends bytes. One call after the other. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Gives the file its name, in the place of what had it. */
+  commit(): Promise<void>;
+}
+
 /** How a TLS connection is checked. */
 export interface TlsOptions {
   /** Further root certificates, PEM. */
@@ -63,6 +86,8 @@ export interface Host {
   readonly stdin: ByteInput;
   /** For results. */
   readonly stdout: TextOutput;
+  /** The same for what is no text; a program uses one of the two. */
+  readonly byteStdout: ByteOutput;
   /** For progress and messages. */
   readonly stderr: TextOutput;
   /** An environment variable; undefined where it is not set or may not be read. */
@@ -73,6 +98,13 @@ export interface Host {
   readTextFile(path: string): Promise<string>;
   /** Creates or replaces a file. */
   writeTextFile(path: string, text: string): Promise<void>;
+  /**
+   * Begins a file that takes its place when it is whole. A link in that place is replaced, not followed.
+   *
+   * @param path Where it shall be.
+   * @throws {OciError} If there is no such folder, it may not be written to, or a directory or device is in the place.
+   */
+  createFile(path: string): Promise<NewFile>;
   /** Calls `handler` at every Ctrl-C or request to end, instead of ending; returns what takes that back. */
   onInterrupt(handler: () => void): () => void;
   /** A `fetch` whose TLS connections are checked so. */
