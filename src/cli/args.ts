@@ -1,3 +1,4 @@
+import type { ArchiveFormat } from "../image/write_archive.ts";
 import {
   didYouMean,
   type Given,
@@ -11,7 +12,16 @@ import {
 } from "./options.ts";
 
 /** What can be asked of the command line. */
-export type Verb = "push" | "inspect" | "ping" | "ls" | "info" | "rm" | "serve" | "completions";
+export type Verb =
+  | "push"
+  | "inspect"
+  | "ping"
+  | "ls"
+  | "info"
+  | "rm"
+  | "save"
+  | "serve"
+  | "completions";
 
 /** Options that every command takes. */
 export interface CommonOptions {
@@ -80,6 +90,18 @@ export interface RemoveCommand extends CommonOptions {
   yes: boolean;
 }
 
+/** `tarpush save REFERENCE TAR` */
+export interface SaveCommand extends CommonOptions {
+  verb: "save";
+  reference: string;
+  /** Path or `-`. */
+  tar: string;
+  format: ArchiveFormat;
+  platforms: string[];
+  /** Further attempts after the first. */
+  retries: number | undefined;
+}
+
 /** `tarpush completions SHELL` */
 export interface CompletionsCommand {
   verb: "completions";
@@ -110,6 +132,7 @@ export type Command =
   | ListCommand
   | InfoCommand
   | RemoveCommand
+  | SaveCommand
   | ServeCommand
   | CompletionsCommand;
 
@@ -146,6 +169,7 @@ export const VERB_OPTIONS: Readonly<Record<Verb, OptionTable>> = {
   ls: {},
   info: {},
   rm: { yes: "flag" },
+  save: { format: "value", platform: "list", retries: "value" },
   serve: {
     host: "value",
     port: "value",
@@ -157,6 +181,7 @@ export const VERB_OPTIONS: Readonly<Record<Verb, OptionTable>> = {
 };
 
 const VERBS = Object.keys(VERB_OPTIONS) as Verb[];
+const FORMATS: readonly ArchiveFormat[] = ["docker", "oci"];
 const SHELLS: readonly Shell[] = ["bash", "zsh", "fish"];
 
 /**
@@ -209,6 +234,8 @@ export function parseCommand(args: readonly string[]): Command {
         reference: onlyArgument(given, "remove", REFERENCE, verb),
         yes: given.flag("yes"),
       };
+    case "save":
+      return toSaveCommand(given);
     case "completions":
       return {
         verb,
@@ -294,6 +321,35 @@ function parseShell(text: string): Shell {
   const shell = SHELLS.find((known) => known === text);
   if (shell) return shell;
   throw new UsageError(`Unknown shell ${quote(text)}, expected one of ${SHELLS.join(", ")}`);
+}
+
+function toSaveCommand(given: Given): SaveCommand {
+  const [reference, tar, extra] = given.rest;
+  if (reference === undefined) {
+    throw new UsageError(`Nothing to save, expected ${REFERENCE}`, "tarpush save --help");
+  }
+  if (tar === undefined) {
+    throw new UsageError(
+      "Nothing to write to, expected a file or -",
+      `tarpush save ${reference} image.tar`,
+    );
+  }
+  refuseExtra(extra);
+  return {
+    verb: "save",
+    ...toCommonOptions(given),
+    reference,
+    tar,
+    format: given.parsed("format", parseFormat) ?? "docker",
+    platforms: given.list("platform"),
+    retries: given.parsed("retries", parseCount(0)),
+  };
+}
+
+function parseFormat(text: string, option: string): ArchiveFormat {
+  const format = FORMATS.find((known) => known === text);
+  if (format) return format;
+  throw new UsageError(`Option ${option} is ${quote(text)}, expected ${FORMATS.join(" or ")}`);
 }
 
 function toServeCommand(given: Given): ServeCommand {

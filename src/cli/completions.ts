@@ -39,7 +39,7 @@ function tables(): VerbTable[] {
       kind,
       isFile: FILE_OPTIONS.has(name),
     })),
-    takesFiles: verb === "push" || verb === "inspect",
+    takesFiles: ["push", "inspect", "save"].includes(verb),
     words: verb === "completions" ? SHELLS : [],
   }));
 }

@@ -30,6 +30,7 @@ Usage:
   tarpush ls REGISTRY[/REPOSITORY]   List repositories, or the tags of one
   tarpush info REFERENCE             Show what an image in a registry is made of
   tarpush rm REFERENCE               Remove an image from a registry
+  tarpush save REFERENCE TAR|-       Save an image of a registry as an archive
   tarpush serve                      Run a registry in memory
   tarpush completions SHELL          Print completions for bash, zsh or fish
   tarpush COMMAND --help             Tell more about a command
@@ -149,6 +150,35 @@ Examples:
   tarpush rm localhost:5000/team/app@sha256:9f86d0... --yes
 `;
 
+const SAVE =
+  `Save an image of a registry as an archive that docker load, podman load, skopeo and tarpush push
+take. Manifests are kept byte for byte: the image keeps its digest wherever it is pushed.
+
+Usage:
+  tarpush save REFERENCE TAR|-
+
+  REFERENCE   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]; the archive has the image
+              under this name
+  TAR         The file to write. It gets its name when it is whole: until then what had the name
+              stays, and so it does after a failure
+  -           Write to a pipe; the result goes to stderr then
+
+An image of several platforms is saved with all of them. A docker without containerd's image
+store loads one of those, linux/amd64 where there is one: choose another with --platform.
+
+Options:
+  --format FORMAT     docker: as docker save, an OCI layout with manifest.json (the default);
+                      oci: the layout alone
+  --platform P        Save only this platform, such as linux/arm64; may repeat
+  --retries N         Further attempts after the first (4)
+
+Examples:
+  tarpush save localhost:5000/team/app:1.0 app.tar
+  tarpush save registry.lan/app:1.0 - --platform linux/arm64 | docker load
+  tarpush save registry.lan/app:1.0 app.tar --format oci
+  tarpush save registry.lan/app:1.0 - | ssh edge tarpush push - localhost:5000/app:1.0
+`;
+
 const COMPLETIONS = `Print completions of commands and options for a shell.
 
 Usage:
@@ -184,6 +214,7 @@ const TOPICS: Readonly<Record<Verb, string>> = {
   ls: LS,
   info: INFO,
   rm: RM,
+  save: SAVE,
   serve: SERVE,
   completions: COMPLETIONS,
 };

@@ -2,8 +2,8 @@ import { RegistryClient, type RegistryClientOptions } from "../registry/client.t
 import { parseReference, type Reference } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { CommonOptions } from "./args.ts";
+import { connectionOptions } from "./connection.ts";
 import { failureDocument } from "./failure.ts";
-import { UsageError } from "./options.ts";
 import { jsonText } from "./render.ts";
 
 /** Attempts of a command that a person waits for: a push is worth more of them. */
@@ -23,12 +23,11 @@ export async function openRegistry(
   host: Host,
   signal: AbortSignal,
 ): Promise<RegistryClient> {
-  const { plainHttp, ca, insecure, timeoutSeconds } = command;
-  const options: RegistryClientOptions = { plainHttp, signal, retry: { attempts: ATTEMPTS } };
-  if (timeoutSeconds !== undefined) options.timeouts = { idle: timeoutSeconds * 1000 };
-  if (ca !== undefined || insecure) {
-    options.fetch = host.fetchWith({ ca: ca && await readCertificates(ca, host), insecure });
-  }
+  const options: RegistryClientOptions = {
+    ...await connectionOptions(command, [registry], host),
+    signal,
+    retry: { attempts: ATTEMPTS },
+  };
   return new RegistryClient(scheme ? `${scheme}://${registry}` : registry, options);
 }
 
@@ -61,12 +60,4 @@ export async function writeDocument(host: Host, document: unknown): Promise<void
 export function parseImage(text: string): Reference & { name: string } {
   const reference = parseReference(text);
   return { ...reference, name: reference.tag ?? reference.digest ?? "latest" };
-}
-
-async function readCertificates(path: string, host: Host): Promise<string> {
-  const text = await host.readTextFile(path);
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  throw new UsageError(
-    `Cannot use ${JSON.stringify(path)} as root certificates: it has no PEM certificate`,
-  );
 }

@@ -71,13 +71,13 @@ export function resultLine(reference: string, digest: string): string {
  *
  * @param event What happened.
  * @param paint How to colour.
- * @param isDryRun Whether nothing is sent: what a push would send is missing so far.
+ * @param pushed What to call a blob that was transferred.
  */
-export function eventLines(event: PushEvent, paint: Paint, isDryRun = false): string[] {
+export function eventLines(event: PushEvent, paint: Paint, pushed = "pushed"): string[] {
   switch (event.type) {
     case "blob-done": {
       const size = formatSize(event.size).padStart(8);
-      const word = isDryRun && event.status === "pushed" ? "missing" : event.status;
+      const word = event.status === "pushed" ? pushed : event.status;
       return [`${shortDigest(event.digest)}  ${size}  ${paint(STATUS_COLORS[event.status], word)}`];
     }
     case "retry": {
@@ -100,10 +100,11 @@ const STATUS_COLORS = { pushed: "green", exists: "dim", mounted: "blue" } as con
  *
  * @param state What happened to the blobs.
  * @param milliseconds How long it took.
+ * @param word What to call a blob that was transferred.
  */
-export function summaryLine(state: ProgressState, milliseconds: number): string {
+export function summaryLine(state: ProgressState, milliseconds: number, word = "pushed"): string {
   const { pushed, exists, mounted } = state.done;
-  const parts = [`${pushed.blobs} ${pushed.blobs === 1 ? "blob" : "blobs"} pushed`];
+  const parts = [`${pushed.blobs} ${pushed.blobs === 1 ? "blob" : "blobs"} ${word}`];
   if (pushed.blobs > 0) parts[0] += ` (${formatSize(pushed.bytes)})`;
   if (exists.blobs > 0) parts.push(`${exists.blobs} already there`);
   if (mounted.blobs > 0) parts.push(`${mounted.blobs} mounted`);

@@ -29,6 +29,11 @@ export interface ReporterOptions {
   json: boolean;
   /** No lines on stdout: no name stands. */
   dryRun: boolean;
+  /**
+   * What became of a blob that was transferred.
+   * @default {"pushed"}
+   */
+  word?: string;
 }
 
 /** Picks bars for a terminal that can move its cursor, else plain lines, else silence. */
@@ -52,6 +57,11 @@ function isResult(event: PushEvent, { json, dryRun }: ReporterOptions): event is
   return event.type === "tag" && !json && !dryRun;
 }
 
+/** What a push would send is missing so far. */
+function wordOf({ dryRun, word }: ReporterOptions): string | undefined {
+  return dryRun ? "missing" : word;
+}
+
 class PlainReporter implements Reporter {
   readonly #host: Host;
   readonly #options: ReporterOptions;
@@ -67,7 +77,7 @@ class PlainReporter implements Reporter {
   async handle(event: PushEvent): Promise<void> {
     if (!this.#options.quiet) {
       this.#state.apply(event, performance.now());
-      for (const line of eventLines(event, this.#paint, this.#options.dryRun)) {
+      for (const line of eventLines(event, this.#paint, wordOf(this.#options))) {
         await this.note(line);
       }
     }
@@ -81,7 +91,9 @@ class PlainReporter implements Reporter {
   }
 
   async finish(milliseconds?: number): Promise<void> {
-    if (milliseconds !== undefined) await this.note(summaryLine(this.#state, milliseconds));
+    if (milliseconds !== undefined) {
+      await this.note(summaryLine(this.#state, milliseconds, this.#options.word));
+    }
   }
 }
 
@@ -108,7 +120,7 @@ class LiveReporter implements Reporter {
 
   async handle(event: PushEvent): Promise<void> {
     this.#state.apply(event, performance.now());
-    this.#above.push(...eventLines(event, this.#paint, this.#options.dryRun));
+    this.#above.push(...eventLines(event, this.#paint, wordOf(this.#options)));
     if (!isResult(event, this.#options)) return;
     // stdout may be the same terminal: the bars make room, and the next frame brings them back.
     await this.#whileCleared(() =>
@@ -123,7 +135,9 @@ class LiveReporter implements Reporter {
 
   async finish(milliseconds?: number): Promise<void> {
     clearInterval(this.#timer);
-    if (milliseconds !== undefined) this.#above.push(summaryLine(this.#state, milliseconds));
+    if (milliseconds !== undefined) {
+      this.#above.push(summaryLine(this.#state, milliseconds, this.#options.word));
+    }
     await this.#replace([]);
   }
 

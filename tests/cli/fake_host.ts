@@ -1,8 +1,16 @@
-import { type Host, openFile, type TextOutput } from "../../src/runtime/host.ts";
+import { currentHost, type Host, openFile, type TextOutput } from "../../src/runtime/host.ts";
+
+/** Files are real ones, as those that are opened. */
+const { createFile } = currentHost();
 
 /** A host in memory, and what a program left on it. */
 export interface FakeHost extends Host {
-  readonly written: { stdout: string; stderr: string; files: Map<string, string> };
+  readonly written: {
+    stdout: string;
+    stderr: string;
+    files: Map<string, string>;
+    bytes: Uint8Array[];
+  };
   /** What Ctrl-C does. */
   interrupt(): void;
 }
@@ -26,7 +34,7 @@ export class Exited extends Error {
 /** Makes a {@linkcode FakeHost} with these arguments. */
 export function fakeHost(args: readonly string[], options: FakeHostOptions = {}): FakeHost {
   const { env = {}, stdin, isTerminal = false, columns = 80, overrides = {} } = options;
-  const written: FakeHost["written"] = { stdout: "", stderr: "", files: new Map() };
+  const written: FakeHost["written"] = { stdout: "", stderr: "", files: new Map(), bytes: [] };
   const handlers = new Set<() => void>();
   const output = (name: "stdout" | "stderr"): TextOutput => ({
     isTerminal: () => isTerminal,
@@ -44,6 +52,13 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
       stream: () => ReadableStream.from(stdin ? [stdin] : []),
     },
     stdout: output("stdout"),
+    byteStdout: {
+      isTerminal: () => isTerminal,
+      write: (bytes) => {
+        written.bytes.push(bytes.slice());
+        return Promise.resolve(true);
+      },
+    },
     stderr: output("stderr"),
     env: (name) => env[name],
     openFile,
@@ -52,6 +67,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
       written.files.set(path, text);
       return Promise.resolve();
     },
+    createFile,
     onInterrupt: (handler) => {
       handlers.add(handler);
       return () => handlers.delete(handler);

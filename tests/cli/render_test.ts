@@ -51,7 +51,9 @@ test("eventLines() writes one plain line a blob, retry or warning", () => {
     "sha256:0123456789ab       7 B  exists",
   ]);
   const pushed = { type: "blob-done", digest: DIGEST, size: 7, status: "pushed" } as const;
-  assertEquals(eventLines(pushed, paintNothing, true), ["sha256:0123456789ab       7 B  missing"]);
+  assertEquals(eventLines(pushed, paintNothing, "missing"), [
+    "sha256:0123456789ab       7 B  missing",
+  ]);
   const retry = { type: "retry", attempt: 2, delay: 500, reason: "reset\nby peer" } as const;
   assertEquals(lines({ ...retry, digest: DIGEST }), [
     "retry: sha256:0123456789ab  attempt 2 in 0.5s: reset\\u{a}by peer",

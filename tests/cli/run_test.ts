@@ -40,6 +40,7 @@ test("run() answers wrong usage with one line, a hint and exit code 2", async ()
     stdout: "",
     stderr: 'tarpush: Unknown option "--platfrom"\nhint: did you mean --platform?\n',
     files: new Map(),
+    bytes: [],
   });
 });
 

@@ -1,0 +1,163 @@
+import { OciError } from "../errors.ts";
+import type { PullEvent } from "../pull/events.ts";
+import type { PullOptions } from "../pull/options.ts";
+import { pullImage } from "../pull/pull.ts";
+import type { PushEvent } from "../push/events.ts";
+import { parseReference } from "../reference.ts";
+import type { Host, TextOutput } from "../runtime/host.ts";
+import type { SaveCommand } from "./args.ts";
+import { connectionOptions } from "./connection.ts";
+import { EXIT, failureDocument } from "./failure.ts";
+import { UsageError } from "./options.ts";
+import { resultLine } from "./render.ts";
+import { createReporter } from "./reporter.ts";
+
+type PlanEvent = Extract<PullEvent, { type: "plan" }>;
+
+/** `tarpush save`: writes an image of a registry to a file or a pipe, and shows how it goes. */
+export async function runSave(
+  command: SaveCommand,
+  host: Host,
+  signal: AbortSignal,
+): Promise<number> {
+  try {
+    if (isPiped(command) && await host.byteStdout.isTerminal()) throw refuseTerminal(command);
+    return await save(command, host, signal);
+  } catch (cause) {
+    const error = signal.aborted && cause === signal.reason ? interrupted(command, cause) : cause;
+    if (command.json) {
+      const document = { error: failureDocument(error) };
+      await resultsOf(command, host).write(`${JSON.stringify(document, null, 2)}\n`);
+    }
+    throw error;
+  }
+}
+
+async function save(command: SaveCommand, host: Host, signal: AbortSignal): Promise<number> {
+  const start = performance.now();
+  const options = await toPullOptions(command, host);
+  const reporter = await createReporter(host, { ...command, dryRun: false, word: "saved" });
+  signal.addEventListener("abort", () => {
+    reporter.note("Stopping; Ctrl-C again ends at once");
+  }, { once: true });
+  try {
+    let plan: PlanEvent | undefined;
+    const tar = pullImage(command.reference, {
+      ...options,
+      signal,
+      onEvent: async (event) => {
+        if (event.type === "plan") plan = event;
+        await reporter.handle(toPushEvent(event));
+      },
+    });
+    const isWhole = isPiped(command)
+      ? await writeToPipe(tar, host)
+      : await writeToFile(tar, command, host);
+    const milliseconds = Math.round(performance.now() - start);
+    await reporter.finish(isWhole ? milliseconds : undefined);
+    // Whoever was to read it knows why it went away.
+    if (!isWhole || !plan) return EXIT.failed;
+    await resultsOf(command, host).write(`${resultText(command, plan, milliseconds)}\n`);
+    return EXIT.done;
+  } catch (error) {
+    await reporter.finish();
+    throw error;
+  }
+}
+
+function isPiped({ tar }: SaveCommand): boolean {
+  return tar === "-";
+}
+
+/** Where results go: a tar has stdout for itself. */
+function resultsOf(command: SaveCommand, host: Host): TextOutput {
+  return isPiped(command) ? host.stderr : host.stdout;
+}
+
+function resultText(
+  { json, format, tar }: SaveCommand,
+  { reference, digest, mediaType, size }: PlanEvent,
+  milliseconds: number,
+): string {
+  if (!json) return resultLine(reference, digest);
+  const document = { reference, digest, mediaType, format, tar, size, milliseconds };
+  return JSON.stringify(document, null, 2);
+}
+
+async function writeToFile(
+  tar: ReadableStream<Uint8Array>,
+  command: SaveCommand,
+  host: Host,
+): Promise<boolean> {
+  await using file = await host.createFile(command.tar);
+  for await (const bytes of gather(tar)) await file.write(bytes);
+  await file.commit();
+  return true;
+}
+
+/** Writes to stdout; false where its reader went away before the end. */
+async function writeToPipe(tar: ReadableStream<Uint8Array>, host: Host): Promise<boolean> {
+  for await (const bytes of gather(tar)) {
+    if (!await host.byteStdout.write(bytes)) return false;
+  }
+  return true;
+}
+
+/** Bytes that are written at once: a network hands out a few KiB at a time, and each write costs. */
+const WRITE_BYTES = 512 * 1024;
+
+/** Small pieces put together; the bytes of one are only good until the next is asked for. */
+async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(WRITE_BYTES);
+  let filled = 0;
+  for await (const piece of stream) {
+    if (filled + piece.length > WRITE_BYTES) {
+      yield buffer.subarray(0, filled);
+      filled = 0;
+    }
+    if (piece.length > WRITE_BYTES) yield piece;
+    else {
+      buffer.set(piece, filled);
+      filled += piece.length;
+    }
+  }
+  if (filled > 0) yield buffer.subarray(0, filled);
+}
+
+async function toPullOptions(command: SaveCommand, host: Host): Promise<PullOptions> {
+  const { reference, format, platforms, retries } = command;
+  const { registry } = parseReference(reference);
+  const options: PullOptions = {
+    ...await connectionOptions(command, [registry], host),
+    format,
+    platforms,
+  };
+  if (retries !== undefined) options.retry = { attempts: retries + 1 };
+  return options;
+}
+
+/** What the display of a push makes of it. */
+function toPushEvent(event: PullEvent): PushEvent {
+  switch (event.type) {
+    case "plan":
+      return { type: "plan", images: 1, blobs: event.blobs, bytes: event.bytes };
+    case "blob-progress":
+      return { type: "blob-progress", digest: event.digest, sent: event.received };
+    case "blob-done":
+      return { ...event, status: "pushed" };
+    default:
+      return event;
+  }
+}
+
+function refuseTerminal({ reference }: SaveCommand): UsageError {
+  return new UsageError(
+    "Cannot write a tar to a terminal, expected a pipe or a file",
+    `tarpush save ${reference} image.tar`,
+  );
+}
+
+function interrupted({ tar }: SaveCommand, cause: unknown): OciError {
+  const hint = tar === "-" ? "what was written is not whole" : `${tar} is as it was before`;
+  return new OciError("Interrupted", { hint, cause });
+}
