@@ -1,14 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { pushImage, type PushResult } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import {
-  allTags,
-  assertOutcome,
-  FIXTURES,
-  readBack,
-  readFixture,
-  type Registry,
-} from "../helpers/expected.ts";
+import { allTags, assertOutcome, FIXTURES, readBack, readFixture } from "../helpers/expected.ts";
+import { pushOwnNames, repositoryOf } from "../helpers/own_names.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
 import { test } from "../helpers/test.ts";
@@ -19,23 +13,6 @@ const NAMES = [...FIXTURES.keys()];
 
 /** Archives with one image, or one index. */
 const SINGLE = NAMES.filter((name) => FIXTURES.get(name)?.push.expect === "accept");
-
-/** The repository for a fixture; its name is a path component already, but for the ending. */
-function repositoryOf(name: string): string {
-  return name.replace(/\.tar$/, "");
-}
-
-/** Pushes a fixture under its own names, below a prefix; bare tags to a repository of that name. */
-async function pushOwnNames(name: string, host: string, fetch?: Registry): Promise<PushResult> {
-  const fixture = FIXTURES.get(name);
-  const hasNames = fixture?.docker?.some(({ tags }) => tags) ||
-    fixture?.oci?.some(({ ref_name, image_name }) => `${ref_name} ${image_name}`.includes("/"));
-  const target = `${host}/${repositoryOf(name)}`;
-  const options = fetch ? { fetch } : {};
-  return hasNames
-    ? await pushImage(await readFixture(name), `${target}/`, options)
-    : await pushImage(await readFixture(name), target, { ...options, allTags: true });
-}
 
 function summary({ images }: PushResult, host: string): string[] {
   return images.map(({ reference, digest }) => `${reference.replace(host, "")}@${digest}`);
