@@ -160,7 +160,7 @@ async function writeNow(writer: BunWriter, bytes: Uint8Array): Promise<void> {
 
 function throwFileError(action: string, path: string | URL, cause: unknown): never {
   if (cause instanceof OciError) throw cause;
-  throw fileError(action, path, stateOfCode(errorCode(cause)) ?? { text: String(cause) }, {
+  throw fileError(action, path, stateOfCode(errorCode(cause)) ?? { text: reasonOf(cause) }, {
     cause,
   });
 }

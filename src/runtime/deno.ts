@@ -233,7 +233,7 @@ function throwFileError(action: string, path: string | URL, cause: unknown): nev
       hint: `add --allow-${right}=${path} to deno run`,
     });
   }
-  throw fileError(action, path, fileState(cause) ?? { text: String(cause) }, { cause });
+  throw fileError(action, path, fileState(cause) ?? { text: reasonOf(cause) }, { cause });
 }
 
 function fileState(error: unknown): FileState | undefined {

@@ -49,7 +49,7 @@ const COMMANDS: [args: string, expected: object][] = [
 const MISTAKES: [args: string, message: string, hint?: string][] = [
   [
     "",
-    "No command given, expected one of push, inspect, ping, ls, info, rm, serve, completions",
+    "No command given, expected one of push, inspect, ping, ls, info, rm, save, serve, completions",
     "tarpush --help",
   ],
   ["pusch a.tar", 'Unknown command "pusch"', "did you mean push?"],

@@ -21,7 +21,7 @@ const { registry, digest } = await (async () => {
   const layout = new OciLayout();
   const children = [];
   for (const platform of ["linux/amd64", "linux/arm64"]) {
-    const layer = await makeLayer(new Uint8Array(600_000).fill(platform.length));
+    const layer = await makeLayer(new Uint8Array(600_000).fill(children.length + 1));
     const image = await makeImage(["base", layer], { platform });
     children.push(withPlatform(await layout.image(image), platform));
   }
@@ -279,6 +279,6 @@ test("run() save says that there is no such image, and makes no file", async () 
   await using folder = await temporaryFolder();
   const { code, stderr } = await runWith(`save localhost:5000/team/none:1 ${folder.path}/a.tar`);
   assertEquals(code, 1);
-  assertStringIncludes(stderr, "the registry has no such repository");
+  assertStringIncludes(stderr, "the repository has no such manifest");
   assertEquals(await list(folder.path), []);
 }, noLs);
