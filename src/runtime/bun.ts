@@ -199,25 +199,31 @@ async function isTerminal(name: "stdin" | "stdout" | "stderr"): Promise<boolean>
 }
 
 function bunOutput(name: "stdout" | "stderr"): TextOutput {
-  const { Bun, process } = bunGlobals();
+  const { process } = bunGlobals();
+  const write = bunWrite(name);
+  const encoder = new TextEncoder();
   return createTextOutput({
     name,
     isTerminal: () => isTerminal(name),
     size: () => process[name],
-    write: (text) => Bun.write(Bun[name], text),
+    write: (text) => write(encoder.encode(text)),
     isBrokenPipe: (error) => errorCode(error) === "EPIPE",
   });
 }
 
 function bunByteOutput(): ByteOutput {
-  // Bun.write() to a file that is appended to leaves holes in it; a writer does not.
-  let writer: BunWriter | undefined;
   return createByteOutput({
     name: "stdout",
     isTerminal: () => isTerminal("stdout"),
-    write: (bytes) => writeNow(writer ??= bunGlobals().Bun.stdout.writer(), bytes),
+    write: bunWrite("stdout"),
     isBrokenPipe: (error) => errorCode(error) === "EPIPE",
   });
+}
+
+/** Bun.write() makes room in a file before it writes: where that is appended to, the room stays as a row of zeros. */
+function bunWrite(name: "stdout" | "stderr"): (bytes: Uint8Array) => Promise<void> {
+  let writer: BunWriter | undefined;
+  return (bytes) => writeNow(writer ??= bunGlobals().Bun[name].writer(), bytes);
 }
 
 const fetchWith: Host["fetchWith"] = ({ ca, insecure = false }) => {
