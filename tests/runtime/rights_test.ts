@@ -1,8 +1,9 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { OciError } from "../../src/errors.ts";
-import { currentHost } from "../../src/runtime/host.ts";
+import { pushImage } from "../../src/push/push.ts";
+import { currentHost, openFile } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { runProcess } from "../helpers/process.ts";
+import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 
 const host = currentHost();
@@ -38,6 +39,34 @@ test("push needs no more rights than the registry and the file", async () => {
     ]);
     assertEquals(unheard.code, 1);
     assertStringIncludes(unheard.stderr, "hint: run Deno with --allow-net");
+  } finally {
+    await server.stop();
+  }
+}, { skip: onlyDeno });
+
+test("save needs no more rights than the registry and the folder of the file", async () => {
+  const registry = createRegistry();
+  const server = await host.serve(registry, { hostname: "127.0.0.1", port: 0 });
+  await using folder = await temporaryFolder();
+  try {
+    const reference = `127.0.0.1:${server.port}/app:1`;
+    await using tar = await openFile("tests/fixtures/docker28-single.tar");
+    await pushImage(tar, reference, { fetch: registry });
+    const net = `--allow-net=127.0.0.1:${server.port}`;
+    const path = `${folder.path}/app.tar`;
+    const save = (...rights: string[]) =>
+      deno([net, ...rights, "src/cli/main.ts", "save", reference, path, "-q"]);
+    const saved = await save(`--allow-read=${folder.path}`, `--allow-write=${folder.path}`);
+    assertEquals([saved.code, saved.stderr], [0, ""]);
+    const piped = await deno([net, "src/cli/main.ts", "save", reference, "-", "-q"]);
+    assertEquals(piped.stdoutBytes, await folder.read("app.tar"));
+    const hint = `hint: add --allow-read=${folder.path} --allow-write=${folder.path} to deno run`;
+    for (const rights of [[], [`--allow-read=${path}`, `--allow-write=${path}`]]) {
+      const { code, stderr } = await save(...rights);
+      assertEquals(code, 1);
+      assertStringIncludes(stderr, "Deno was not given the rights to replace it");
+      assertStringIncludes(stderr, hint);
+    }
   } finally {
     await server.stop();
   }
