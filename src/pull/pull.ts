@@ -154,7 +154,7 @@ async function choosePlatforms(
 /** What to say of an index that the repository has only in part; undefined where it has all of it. */
 async function describeAbsent(index: IndexNode, reference: string): Promise<string | undefined> {
   const absent = walk(index).flatMap((below) => below.kind === "index" ? below.entries : [])
-    .filter(({ node }) => !node);
+    .filter(({ node, blob }) => !node && !blob);
   if (absent.length === 0) return undefined;
   const images = await childImages(index, readPlatform);
   const there = images.filter(({ entry }) => entry.node);

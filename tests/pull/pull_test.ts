@@ -9,7 +9,14 @@ import { pullImage } from "../../src/pull/pull.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { makeImage, makeLayer, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";
+import {
+  encode,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  toBlob,
+  withPlatform,
+} from "../helpers/archives.ts";
 import { assertClear, readBack } from "../helpers/expected.ts";
 import { type Fault, faultLayer, type SeenRequest } from "../helpers/fault_layer.ts";
 import { Shelf } from "../registry/shelf.ts";
@@ -268,6 +275,23 @@ test("pullImage() saves what a registry has of an index, says what it lacks, and
     OciError,
     "the registry has none of the images of its index, linux/amd64, linux/arm64, linux/s390x",
   );
+});
+
+test("pullImage() saves the blobs that an index lists, as BuildKit's cache does", async () => {
+  const registry = createRegistry();
+  const layout = new OciLayout();
+  const layer = await makeLayer("cached", "gzip");
+  const index = await layout.indexOf([
+    await layout.blob(layer.bytes, "application/vnd.oci.image.layer.v1.tar+gzip"),
+    await layout.blob(encode('{"layers":[]}'), "application/vnd.buildkit.cacheconfig.v0"),
+  ]);
+  layout.add(index, { ref: "1" });
+  await pushImage(toBlob(layout.entries()), NAME, { fetch: registry });
+  const { tar, warnings } = await pull(registry);
+  assertEquals(warnings, ["docker load will not take the archive: its index has no image"]);
+  const other = createRegistry();
+  const { images: [image] } = await pushImage(tar, "localhost:6000", { fetch: other });
+  assertEquals([image?.digest, image?.blobs.length], [index.digest, 2]);
 });
 
 test("pullImage() saves an artifact, and says that docker has no use for it", async () => {
