@@ -1,11 +1,9 @@
 import type { Digest } from "../digest.ts";
-import { RegistryError } from "../errors.ts";
 import { mismatch } from "../image/content.ts";
 import {
   cancelUpload,
   commitUpload,
   headBlob,
-  openUpload,
   sendBody,
   uploadBlob,
   type UploadHooks,
@@ -210,12 +208,14 @@ export class PassingUploads {
   ): Promise<void> {
     const { digest } = file;
     if (!digest) throw new TypeError("unreachable: held blobs are hashed");
-    await uploadBlob(
-      target,
-      { digest, size: file.size, open: () => openFileBody(file) },
-      hooks,
-      session,
-    );
+    const blob = { digest, size: file.size, open: () => openFileBody(file) };
+    try {
+      await uploadBlob(target, blob, hooks, session);
+    } catch (error) {
+      // The digest is right: it was damaged on the way.
+      if (!isDigestRefusal(error)) throw error;
+      await uploadBlob(target, blob, hooks);
+    }
     await this.#pushed(target, digest, file);
   }
 
@@ -226,7 +226,7 @@ export class PassingUploads {
   ): Promise<void> {
     const bytes = await file.bytes(file.size);
     for (let attempt = 2;; attempt++) {
-      const session = await openUpload(target, hooks);
+      const session = await openPatiently(target, hooks);
       try {
         await sendBody(target, session, bytes, hooks);
         return void this.#staged.set(file, { target, session });
@@ -316,9 +316,7 @@ export class PassingUploads {
 
 /** The failure of a blob, in terms of the archive where the registry found another digest than expected. */
 function asMismatch(error: unknown, file: PassingFile, digest: Digest): unknown {
-  if (!(error instanceof RegistryError && error.status === 400 && isDigestRefusal(error))) {
-    return error;
-  }
+  if (!isDigestRefusal(error) || file.digest === digest) return error;
   const wrong = mismatch(file.path, digest, file.digest);
   wrong.cause = error;
   return wrong;

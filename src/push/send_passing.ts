@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { NetworkError, RegistryError } from "../errors.ts";
+import { ArchiveError, NetworkError, RegistryError } from "../errors.ts";
 import {
   cancelUpload,
   commitUpload,
@@ -16,9 +16,12 @@ import {
   isBodyLimit,
   readUploadStatus,
   sendChunks,
+  shrinkBodies,
 } from "../registry/chunks.ts";
-import { waitForRetry } from "../registry/http.ts";
+import { type Http, waitForRetry } from "../registry/http.ts";
+import { isBroken } from "../registry/network.ts";
 import { isThereAfterAll, mayGoOn, sendRest } from "../registry/resume.ts";
+import type { Bytes } from "../source.ts";
 import type { ResumableBody } from "./resumable_body.ts";
 
 /** A blob that comes only once. */
@@ -32,6 +35,8 @@ export interface PassingBody {
 
 /** So much more than at the failure before makes a failure the first one again. */
 const PROGRESS_BYTES = 1024 * 1024;
+
+const WRITE_A_FILE = "write the archive to a file first and push that";
 
 /** Opens an upload, again where a failure may pass: nothing of a body is gone yet. */
 export async function openPatiently(
@@ -67,14 +72,18 @@ export async function sendPassing(
   const { body, size, digest } = blob;
   let start = 0;
   let reached = 0;
+  let isTurned = false;
   for (let attempt = 2;; attempt++) {
+    const isWhole = start === 0 && chunkSizeFor(context.http, session, size) === undefined;
     try {
       return await sendFrom(context, session, blob, start, hooks);
     } catch (error) {
       hooks.signal?.throwIfAborted();
       if (body.failure) throw body.failure.error;
-      if (turnToChunks(context, body, error)) {
+      if (isWhole && !isTurned && turnToChunks(context.http, blob, error)) {
+        isTurned = true;
         start = await beginAgain(context, session, hooks);
+        await hooks.onProgress?.(0);
         continue;
       }
       if (!mayGoOn(error)) throw error;
@@ -97,22 +106,30 @@ async function sendFrom(
   start: number,
   hooks: UploadHooks,
 ): Promise<void> {
-  if (start === 0) {
-    const whole = body.open(0);
-    const chunkSize = chunkSizeFor(context.http, session, size);
-    if (chunkSize !== undefined) {
-      await sendChunks(context, session, whole, chunkSize, hooks);
-      if (digest) await commitUpload(context, session, { digest, size }, hooks);
-      return;
-    }
+  const chunkSize = chunkSizeFor(context.http, session, size - start);
+  if (start === 0 && chunkSize === undefined) {
+    const whole = () => openWhole(body);
     if (!digest) return await sendBody(context, session, whole, hooks);
     return await sendWhole(context, session, { digest, size, body: whole }, hooks);
   }
   const rest = body.open(start);
-  if (start < size) await sendRest(context, session, { start, size, body: rest }, hooks);
-  // Only its end tells that the source was whole.
-  else for await (const _ of rest);
+  if (chunkSize !== undefined) {
+    await sendChunks(context, session, rest, chunkSize, hooks, start);
+  } else if (start < size) {
+    await sendRest(context, session, { start, size, body: rest }, hooks);
+  } else {
+    // Only its end tells that the source was whole.
+    for await (const _ of rest);
+  }
   if (digest) await commitUpload(context, session, { digest, size }, hooks);
+}
+
+/** Opens a body for a request; the one after a redirect may come too late. */
+function openWhole(body: ResumableBody): ReadableStream<Bytes> {
+  if (body.start === 0) return body.open(0);
+  throw new ArchiveError("Cannot follow a redirect of an upload: the stream comes only once", {
+    hint: WRITE_A_FILE,
+  });
 }
 
 /** Waits before an attempt to go on; where none is due, says what that means for a stream. */
@@ -170,12 +187,14 @@ async function beginAgain(
   return 0;
 }
 
-/** Turns to chunks, once, where one request is refused for its size and nothing of the body is gone. */
-function turnToChunks({ http }: RepositoryContext, body: ResumableBody, error: unknown): boolean {
-  const refused = error instanceof RegistryError && isBodyLimit(error);
-  if (!refused || body.start > 0 || http.seen.chunkSize !== undefined) return false;
-  http.seen.chunkSize = DEFAULT_CHUNK_BYTES;
-  return true;
+/**
+ * Turns to chunks where one request was, or may have been, refused for its size and nothing of the body is gone. Deno
+ * often loses an early 413 and sees only a broken connection.
+ */
+function turnToChunks(http: Http, { body, size }: PassingBody, error: unknown): boolean {
+  const isLost = error instanceof NetworkError && isBroken(error) && size > DEFAULT_CHUNK_BYTES;
+  if (body.start > 0 || !(isLost || isBodyLimit(error))) return false;
+  return shrinkBodies(http, size) !== undefined;
 }
 
 function asRetryable(error: unknown): unknown {
@@ -189,8 +208,7 @@ function comesOnce(error: unknown, state: string): unknown {
   if (!(error instanceof NetworkError || error instanceof RegistryError)) return error;
   const { method, url, cause } = error;
   const message = `${error.message}; ${state}, and the stream comes only once`;
-  const hint = "write the archive to a file first and push that";
-  const options = { method, url, cause: cause ?? error, hint, retryable: false };
+  const options = { method, url, cause: cause ?? error, hint: WRITE_A_FILE, retryable: false };
   if (error instanceof NetworkError) return new NetworkError(message, options);
   return new RegistryError(message, { ...options, status: error.status, errors: error.errors });
 }

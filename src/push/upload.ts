@@ -20,7 +20,6 @@ import { quoteName } from "../quote_name.ts";
 import {
   cancelUpload,
   headBlob,
-  readBlob,
   type RepositoryContext,
   SMALL_BODY_BYTES,
   startUpload,
@@ -29,6 +28,7 @@ import {
   type UploadSession,
   withoutRetry,
 } from "../registry/blobs.ts";
+import { openBlob } from "../registry/blob_content.ts";
 import type { Http } from "../registry/http.ts";
 import { putManifest } from "../registry/manifests.ts";
 import type { Referrer } from "../registry/referrers_tag.ts";
@@ -360,8 +360,9 @@ async function resend(
 }
 
 /** Whether a registry found another digest than the request names. */
-export function isDigestRefusal({ errors, message }: RegistryError): boolean {
-  return errors.some(({ code }) => code === "DIGEST_INVALID") || /digest/i.test(message);
+export function isDigestRefusal(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.status === 400 &&
+    error.errors.some(({ code, message }) => code === "DIGEST_INVALID" || /digest/i.test(message));
 }
 
 async function send(
@@ -376,12 +377,12 @@ async function send(
   const holder = file.body ? undefined : holderOf(target, digest);
   if (!file.body && !holder) throw passedBy(file.path);
   if (holder) {
-    const open = () => readBlob(holder, digest, size, hooks);
+    const open = () => openBlob(holder, digest, hooks);
     return await uploadBlob(target, { digest, size, open }, hooks, session);
   }
   const { buffers } = target.registry;
   const buffer = buffers.pop() ?? new Uint8Array(SMALL_BODY_BYTES);
-  const read = () => readFileBody(file, buffer);
+  const read = () => readFileBody(file, size > buffer.length ? undefined : buffer);
   await uploadBlob(target, { digest, size, open: () => openFileBody(file), read }, hooks, session);
   // Where an upload ends in an error, somebody may still be reading what it was given.
   buffers.push(buffer);

@@ -73,6 +73,31 @@ export async function getBlob(
   };
 }
 
+/**
+ * Reads the whole of a blob, as {@linkcode getBlob} does; the request is made when the stream is first read.
+ *
+ * @param context The repository.
+ * @param digest The blob.
+ * @param options Signal and hasher.
+ * @returns Its content; it fails at its end if length or digest are wrong.
+ */
+export function openBlob(
+  context: RepositoryContext,
+  digest: Digest,
+  options: Omit<GetBlobOptions, "start" | "end"> = {},
+): ReadableStream<Bytes> {
+  let reader: ReadableStreamDefaultReader<Bytes> | undefined;
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      reader ??= (await getBlob(context, digest, options)).body.getReader();
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader?.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
 interface Part {
   start: number;
   end: number | undefined;

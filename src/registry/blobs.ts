@@ -1,7 +1,13 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { DigestMismatchError, NetworkError, RegistryError } from "../errors.ts";
-import { type Bytes, concat, toBytes } from "../source.ts";
-import { chunkSizeFor, DEFAULT_CHUNK_BYTES, isBodyLimit, sendChunks } from "./chunks.ts";
+import { type Bytes, concat } from "../source.ts";
+import {
+  chunkSizeFor,
+  DEFAULT_CHUNK_BYTES,
+  isBodyLimit,
+  sendChunks,
+  shrinkBodies,
+} from "./chunks.ts";
 import {
   type Call,
   discard,
@@ -11,6 +17,7 @@ import {
   resolveLocation,
   waitForRetry,
 } from "./http.ts";
+import { isBroken, isRefused } from "./network.ts";
 
 /** One repository of a registry. */
 export interface RepositoryContext {
@@ -51,8 +58,6 @@ export interface UploadSession {
 export const SMALL_BODY_BYTES = 1024 * 1024;
 /** Time for a cancel request, in milliseconds: it is a courtesy, not worth waiting for. */
 const CANCEL_MILLISECONDS = 3_000;
-/** Smallest chunk to try against a limit: nginx takes 1 MiB unless told otherwise. */
-const MIN_CHUNK_BYTES = 512 * 1024;
 const OCTETS = { "content-type": "application/octet-stream" };
 
 /**
@@ -102,14 +107,18 @@ export async function uploadBlob(
   session?: UploadSession,
 ): Promise<void> {
   const action = `push blob ${blob.digest} to ${nameOf(context)}`;
+  const way: Way = { whole: false, asBytes: blob.size <= SMALL_BODY_BYTES };
+  let isTurned = false;
   for (let attempt = 2;; attempt++) {
     try {
-      return await uploadOnce(context, blob, hooks, session);
+      return await uploadOnce(context, blob, hooks, way, session);
     } catch (error) {
       if (await arrived(context, blob, error, hooks)) return;
       await hooks.onProgress?.(0);
-      if (shrinkBodies(context.http, blob.size, error)) attempt--;
-      else await waitForRetry(context.http, hooks, asRetryable(error), attempt);
+      if (!isTurned && turnToChunks(context.http, blob, way, error)) {
+        isTurned = true;
+        attempt--;
+      } else await waitForRetry(context.http, hooks, asRetryable(error), attempt);
     }
     session = undefined;
   }
@@ -129,66 +138,18 @@ export async function uploadBlob(
 }
 
 /**
- * Reads a blob. The request is made when the stream is first read.
- *
- * @param context The repository.
- * @param digest The blob.
- * @param size Its length in bytes.
- * @param hooks Signal and listeners.
- * @returns Its content; the stream fails when it has another length.
- */
-export function readBlob(
-  context: RepositoryContext,
-  digest: Digest,
-  size: number,
-  hooks: UploadHooks = {},
-): ReadableStream<Bytes> {
-  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  let left = size;
-  const action = `read blob ${digest} of ${nameOf(context)}`;
-  const start = async () => {
-    const response = await request(context.http, {
-      action,
-      method: "GET",
-      url: repositoryUrl(context, `blobs/${digest}`),
-      expect: [200],
-      signal: hooks.signal,
-      onRetry: hooks.onRetry,
-    });
-    return (response.body ?? new Blob([]).stream()).getReader();
-  };
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      reader ??= await start();
-      const { done, value } = await reader.read();
-      if (!done) {
-        left -= value.length;
-        controller.enqueue(toBytes(value));
-      } else if (left === 0) controller.close();
-      else {
-        const url = repositoryUrl(context, `blobs/${digest}`).href;
-        throw new NetworkError(`Cannot ${action}: the answer ended ${left} bytes early`, {
-          method: "GET",
-          url,
-        });
-      }
-    },
-    cancel: (reason) => reader?.cancel(reason),
-  }, { highWaterMark: 0 });
-}
-
-/**
  * Sends a body once to an open upload and leaves it open: the digest may come later, with {@linkcode commitUpload}.
  *
  * @param context The repository.
  * @param session The upload; its location moves on.
- * @param body Bytes, or a stream that is read once.
+ * @param body Bytes, a stream that is read once, or a function that opens the body and throws when it cannot do so
+ * again.
  * @param hooks Signal and listeners.
  */
 export async function sendBody(
   context: RepositoryContext,
   session: UploadSession,
-  body: Bytes | ReadableStream<Bytes>,
+  body: Bytes | ReadableStream<Bytes> | (() => ReadableStream<Bytes>),
   hooks: UploadHooks = {},
 ): Promise<void> {
   const action = `push a blob to ${nameOf(context)}`;
@@ -197,7 +158,7 @@ export async function sendBody(
     method: "PATCH",
     url: session.location,
     headers: OCTETS,
-    body: body instanceof Uint8Array ? body : once(reportProgress(body, hooks.onProgress), action),
+    body: body instanceof Uint8Array ? body : reopened(body, action, hooks),
     expect: [200, 201, 202, 204],
     signal: hooks.signal,
   });
@@ -210,20 +171,24 @@ export async function sendBody(
  *
  * @param context The repository.
  * @param session The upload.
- * @param blob Digest, length and a body that is read once.
+ * @param blob Digest, length and a body that is read once, or a function as for {@linkcode sendBody}.
  * @param hooks Signal and listeners.
  */
 export async function sendWhole(
   context: RepositoryContext,
   session: UploadSession,
-  blob: { digest: Digest; size: number; body: ReadableStream<Bytes> },
+  blob: {
+    digest: Digest;
+    size: number;
+    body: ReadableStream<Bytes> | (() => ReadableStream<Bytes>);
+  },
   hooks: UploadHooks = {},
 ): Promise<void> {
   const { digest, size, body } = blob;
   const action = `push blob ${digest} to ${nameOf(context)}`;
   await closeUpload(context, session, digest, {
     action,
-    body: once(reportProgress(body, hooks.onProgress), action),
+    body: reopened(body, action, hooks),
     size,
     signal: hooks.signal,
   });
@@ -361,15 +326,26 @@ export function checkDigestHeader(response: Response, expected: Digest, what: st
   );
 }
 
+/** How an attempt sends a body. */
+interface Way {
+  /** In one request; the attempt says so. */
+  whole: boolean;
+  /** From memory, where it goes in one request. */
+  asBytes: boolean;
+}
+
 async function uploadOnce(
   context: RepositoryContext,
   blob: UploadBlob,
   hooks: UploadHooks,
+  way: Way,
   open?: UploadSession,
 ): Promise<void> {
+  way.whole = false;
   const session = open ?? await openUpload(context, hooks);
   try {
     const chunkSize = chunkSizeFor(context.http, session, blob.size);
+    way.whole = chunkSize === undefined;
     if (chunkSize !== undefined) {
       await sendChunks(context, session, blob.open(), chunkSize, hooks);
       return await closeUpload(context, session, blob.digest, {
@@ -378,7 +354,7 @@ async function uploadOnce(
         signal: hooks.signal,
       });
     }
-    const body = await bodyOf(blob, hooks);
+    const body = await bodyOf(blob, way, hooks);
     await closeUpload(context, session, blob.digest, {
       action: `push blob ${blob.digest} to ${nameOf(context)}`,
       body,
@@ -393,18 +369,18 @@ async function uploadOnce(
 }
 
 /**
- * Turns to chunks, from here on for all blobs of the registry, where a body may have been too large for one request.
+ * Turns to chunks where the whole body was, or may have been, too large for one request. Deno often loses an early 413
+ * and sees only a broken connection, unless the body is bytes: one that fits into memory is sent so from there on.
  *
  * @returns Whether another attempt is due for that reason.
  */
-function shrinkBodies(http: Http, size: number, error: unknown): boolean {
-  const { chunkSize = Infinity } = http.seen;
-  const next = Math.min(DEFAULT_CHUNK_BYTES, chunkSize / 2);
-  if (!isBodyLimit(error) || size <= next || next < MIN_CHUNK_BYTES) return false;
-  // Once a size is settled a broken connection means what it says.
-  if (chunkSize !== Infinity && error instanceof NetworkError) return false;
-  http.seen.chunkSize = next;
-  return true;
+function turnToChunks(http: Http, { size }: UploadBlob, way: Way, error: unknown): boolean {
+  if (!way.whole) return false;
+  if (isBodyLimit(error)) return shrinkBodies(http, size) !== undefined;
+  if (way.asBytes || !(error instanceof NetworkError && isBroken(error))) return false;
+  if (size > DEFAULT_CHUNK_BYTES) return shrinkBodies(http, size) !== undefined;
+  way.asBytes = true;
+  return false;
 }
 
 async function closeUpload(
@@ -427,23 +403,29 @@ async function closeUpload(
   checkDigestHeader(response, digest, `blob pushed to ${nameOf(context)}`);
 }
 
-/** A body that cannot be opened again. */
-function once(body: ReadableStream<Bytes>, action: string): () => ReadableStream<Bytes> {
-  let open = false;
+/** A body to be opened for each request that it takes: a redirect makes them two. */
+function reopened(
+  body: ReadableStream<Bytes> | (() => ReadableStream<Bytes>),
+  action: string,
+  { onProgress }: UploadHooks,
+): () => ReadableStream<Bytes> {
+  if (typeof body === "function") return () => reportProgress(body(), onProgress);
+  let isOpen = false;
   return () => {
-    if (open) {
+    if (isOpen) {
       throw new TypeError(`Cannot ${action}: the registry redirected it, and the body is gone`);
     }
-    open = true;
-    return body;
+    isOpen = true;
+    return reportProgress(body, onProgress);
   };
 }
 
 async function bodyOf(
   blob: UploadBlob,
+  { asBytes }: Way,
   hooks: UploadHooks,
 ): Promise<Bytes | (() => ReadableStream<Bytes>)> {
-  if (blob.size > SMALL_BODY_BYTES) return () => reportProgress(blob.open(), hooks.onProgress);
+  if (!asBytes) return () => reportProgress(blob.open(), hooks.onProgress);
   if (blob.read) return await blob.read();
   const pieces: Bytes[] = [];
   for await (const piece of blob.open()) pieces.push(piece);
@@ -476,10 +458,7 @@ async function arrived(
   hooks: UploadHooks,
 ): Promise<boolean> {
   if (hooks.signal?.aborted) return false;
-  const unknown = error instanceof NetworkError
-    ? error.retryable
-    : error instanceof RegistryError && isLostSession(error);
-  if (!unknown) return false;
+  if (!isOutcomeUnknown(error)) return false;
   try {
     return await headBlob({ ...context, http: withoutRetry(context.http) }, blob.digest, hooks) ===
       blob.size;
@@ -487,6 +466,13 @@ async function arrived(
     // What counts is the failure that led here.
     return false;
   }
+}
+
+/** A connection that broke says nothing of what arrived, and neither does a gateway that lost its registry. */
+function isOutcomeUnknown(error: unknown): boolean {
+  if (error instanceof NetworkError) return error.retryable && !isRefused(error);
+  if (!(error instanceof RegistryError)) return false;
+  return isLostSession(error) || (error.method === "PUT" && error.status >= 499);
 }
 
 /** The same registry, for a question that is asked once. */

@@ -1,4 +1,4 @@
-import { NetworkError, RegistryError } from "../errors.ts";
+import { RegistryError } from "../errors.ts";
 import { type Bytes, concat } from "../source.ts";
 import { nameOf, type RepositoryContext, type UploadHooks, type UploadSession } from "./blobs.ts";
 import { discard, type Http, requestOnce, resolveLocation, waitForRetry } from "./http.ts";
@@ -7,6 +7,8 @@ import { discard, type Http, requestOnce, resolveLocation, waitForRetry } from "
 export const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
 /** Largest chunk that a registry may ask for: each one is held in memory. */
 const MAX_CHUNK_BYTES = 128 * 1024 * 1024;
+/** Smallest chunk to try against a limit: nginx takes 1 MiB unless told otherwise. */
+const MIN_CHUNK_BYTES = 512 * 1024;
 
 /**
  * The chunk size that an upload must use, or undefined where the whole body may go in one request: what the caller or
@@ -24,27 +26,41 @@ export function chunkSizeFor(http: Http, session: UploadSession, size: number): 
   return size > chunk ? chunk : undefined;
 }
 
-/**
- * Whether a failure of a request with a large body is, or may be, a limit on the size of one request. Deno often loses
- * an early 413 and sees only a broken connection.
- */
-export function isBodyLimit(error: unknown): boolean {
-  if (error instanceof NetworkError) return error.retryable && /broken/.test(error.message);
+/** Whether a registry, or a proxy before it, refused the size of one request, not the blob. */
+export function isBodyLimit(error: unknown): error is RegistryError {
   if (!(error instanceof RegistryError)) return false;
-  const { status, message } = error;
+  const { status, errors } = error;
   return status === 413 || status === 411 ||
-    (status === 416 && /large|limit|exceed/i.test(message));
+    (status === 416 && errors.some(({ message }) => /large|limit|exceed/i.test(message)));
+}
+
+/**
+ * Notes, for all blobs of the registry, that a body of one size was too large for one request.
+ *
+ * @param http The registry.
+ * @param size Length of that body.
+ * @param least Smallest chunk that the registry takes.
+ * @returns The largest body to try from here on; undefined where nothing smaller is worth a try.
+ */
+export function shrinkBodies(http: Http, size: number, least = 0): number | undefined {
+  let next = Math.min(DEFAULT_CHUNK_BYTES, http.seen.chunkSize ?? Infinity);
+  while (next >= size) next = Math.floor(next / 2);
+  if (next < Math.max(least, MIN_CHUNK_BYTES)) return undefined;
+  http.seen.chunkSize = next;
+  return next;
 }
 
 /**
  * Sends a body in chunks (distribution-spec, "Pushing a blob in chunks") and leaves the upload open. Every chunk is held
- * until it has arrived; after a failure the registry is asked how much it has, and gets the rest.
+ * until it has arrived; after a failure the registry is asked how much it has, and gets the rest. A chunk that is refused
+ * as too large goes in smaller ones.
  *
  * @param context The repository.
  * @param session The upload; its location moves on.
- * @param body The content.
+ * @param body The content, or the rest of it.
  * @param chunkSize Length of all chunks but the last.
  * @param hooks Signal and listeners.
+ * @param start Position in the whole of the first byte of `body`.
  * @throws {RegistryError} If the registry lost the upload, or has more than was sent.
  */
 export async function sendChunks(
@@ -53,12 +69,13 @@ export async function sendChunks(
   body: ReadableStream<Bytes>,
   chunkSize: number,
   hooks: UploadHooks,
+  start = 0,
 ): Promise<void> {
   const reader = body.getReader();
-  let start = 0;
+  const most = { bytes: chunkSize };
   try {
     for await (const chunk of cut(reader, chunkSize)) {
-      await deliver(context, session, chunk, start, hooks);
+      await deliver(context, session, chunk, start, most, hooks);
       start += chunk.length;
       await hooks.onProgress?.(start);
     }
@@ -112,27 +129,53 @@ async function deliver(
   session: UploadSession,
   chunk: Bytes,
   start: number,
+  most: { bytes: number },
   hooks: UploadHooks,
 ): Promise<void> {
   let sent = 0;
   for (let attempt = 2; sent < chunk.length; attempt++) {
+    const part = chunk.subarray(sent, sent + most.bytes);
     try {
-      await sendChunk(context, session, chunk.subarray(sent), start + sent, hooks);
-      return;
+      await sendChunk(context, session, part, start + sent, hooks);
+      sent += part.length;
+      attempt = 1;
     } catch (error) {
+      if (isBodyLimit(error)) {
+        most.bytes = smaller(context, session, part, error);
+        continue;
+      }
       await waitForRetry(context.http, hooks, asRetryable(error), attempt);
       const arrived = await readUploadStatus(context, session, hooks) ?? start + sent;
       if (arrived < start || arrived > start + chunk.length) throw error;
+      // The offset was right: what GHCR means by a 416 is the length.
+      const isTooLarge = isRangeRefusal(error) && arrived === start + sent;
+      if (isTooLarge) most.bytes = smaller(context, session, part, error);
       sent = arrived - start;
     }
   }
 }
 
+/** The size for further chunks after one was refused as too large. */
+function smaller(
+  { http }: RepositoryContext,
+  { minChunk }: UploadSession,
+  part: Bytes,
+  refusal: RegistryError,
+): number {
+  const size = shrinkBodies(http, part.length, minChunk);
+  if (size === undefined) throw refusal;
+  return size;
+}
+
 /** An offset that the registry refuses is settled by asking it, like a failure that may pass. */
 function asRetryable(error: unknown): unknown {
-  if (!(error instanceof RegistryError) || error.status !== 416 || isBodyLimit(error)) return error;
+  if (!isRangeRefusal(error)) return error;
   const { message, method, url, status, errors } = error;
   return new RegistryError(message, { method, url, status, errors, retryable: true, cause: error });
+}
+
+function isRangeRefusal(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.status === 416;
 }
 
 async function sendChunk(

@@ -2,7 +2,7 @@ import { NetworkError, RegistryError, type RegistryErrorEntry, TimeoutError } fr
 import { isTooDeep } from "../json_depth.ts";
 import { isJsonObject } from "../media_types.ts";
 import type { Bytes } from "../source.ts";
-import { toNetworkError } from "./network.ts";
+import { isRefused, toNetworkError } from "./network.ts";
 import { parseRetryAfter, retryDelay, type RetryOptions, sleep } from "./retry.ts";
 import { type Clock, startClock, type Timeouts } from "./time_limits.ts";
 
@@ -54,6 +54,8 @@ const MAX_REDIRECTS = 10;
 const USER_AGENT = "tarpush/0.1.0";
 const RETRYABLE_STATUS = new Set([408, 429, 499, 500, 502, 503, 504, 522]);
 const RETRYABLE_CODES = new Set(["TOOMANYREQUESTS", "UNAVAILABLE"]);
+/** Failures that have had all their attempts: whatever they are part of does not begin to count anew. */
+const spent = new WeakSet<Error>();
 
 /**
  * Sends a request, again where the failure may pass, and returns an expected answer.
@@ -75,8 +77,9 @@ export async function request(http: Http, call: Call): Promise<Response> {
 }
 
 /**
- * Waits before another attempt, or throws `error` when none is due. A registry's `Retry-After` pauses every request
- * to it.
+ * Waits before another attempt, or throws `error` when none is due: it cannot pass, it has had its attempts, here or in
+ * a request that this is made of, or nobody listens where nobody has answered yet. A registry's `Retry-After` pauses
+ * every request to it.
  *
  * @param http The registry.
  * @param call Signal and listener of the request or group of requests that failed.
@@ -93,9 +96,13 @@ export async function waitForRetry(
   if (!(error instanceof NetworkError || error instanceof RegistryError) || !error.retryable) {
     throw error;
   }
+  if (isSpent(error) || (!http.seen.answered && isRefused(error))) throw error;
   const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
   const delay = retryDelay(attempt, http.retry, retryAfter);
-  if (delay === undefined) throw error;
+  if (delay === undefined) {
+    spent.add(error);
+    throw error;
+  }
   if (retryAfter !== undefined) {
     http.seen.pausedUntil = Math.max(http.seen.pausedUntil, Date.now() + retryAfter);
   }
@@ -103,10 +110,20 @@ export async function waitForRetry(
   await sleep(delay, call.signal);
 }
 
+/** Whether a failure, or one that led to it, has had all its attempts. */
+function isSpent(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    if (spent.has(at)) return true;
+  }
+  return false;
+}
+
 /** Sends a request once (redirects followed) and returns an expected answer; see {@linkcode request}. */
 export async function requestOnce(http: Http, call: Call): Promise<Response> {
-  const pause = http.seen.pausedUntil - Date.now();
-  if (pause > 0) await sleep(pause, call.signal);
+  // Another request may make the pause longer meanwhile.
+  for (let pause; (pause = http.seen.pausedUntil - Date.now()) > 0;) {
+    await sleep(pause, call.signal);
+  }
   let url = call.url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const response = await send(http, call, url);
@@ -172,12 +189,14 @@ function isNear(http: Http, { hostname }: URL, base: URL): boolean {
 
 async function send(http: Http, call: Call, url: URL): Promise<Response> {
   call.signal?.throwIfAborted();
+  const body = typeof call.body === "function" ? call.body() : call.body;
   const clock = startClock(http.timeouts, {
     isFirst: !http.seen.answered,
     isStreamed: typeof call.body === "function",
     isStored: call.method === "PUT" || call.method === "PATCH",
     // The answer to a GET is read when this is over.
     isRead: call.method === "GET",
+    bytes: call.body instanceof Uint8Array ? call.body.length : 0,
     signal: call.signal,
   });
   const { signal } = clock;
@@ -188,10 +207,10 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     redirect: "manual",
     signal,
   };
-  if (typeof call.body === "function") {
-    init.body = watch(call.body(), clock, signal, (error) => bodyError = error);
+  if (body instanceof ReadableStream) {
+    init.body = watch(body, clock, signal, (error) => bodyError = error);
     init.duplex = "half";
-  } else if (call.body) init.body = call.body;
+  } else if (body) init.body = body;
   try {
     // The runtime's own fetch heeds the signal, and spares itself a copy of the body where no Request stands between.
     const response = http.fetch === globalThis.fetch
@@ -435,7 +454,8 @@ function isLoopback(hostname: string): boolean {
 
 function isPrivateAddress(hostname: string): boolean {
   return isLoopback(hostname) || hostname.startsWith("[") ||
-    /^(?:0|10|169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01]))\./.test(hostname);
+    /^(?:0|10|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])|169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01]))\./
+      .test(hostname);
 }
 
 function describe(call: Call, url: URL): { method: string; url: string } {

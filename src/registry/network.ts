@@ -27,11 +27,24 @@ export function toNetworkError(
   });
 }
 
+const REFUSED = "connection refused, nothing listens there";
+const BROKEN = "connection broken";
+
+/** Whether nothing listens at a host. */
+export function isRefused({ message }: Error): boolean {
+  return message.endsWith(`: ${REFUSED}`);
+}
+
+/** Whether a connection was cut: its end, or something on the way, gave it up. */
+export function isBroken({ message }: Error): boolean {
+  return message.endsWith(`: ${BROKEN}`);
+}
+
 /** Pattern in the runtimes' texts and codes, what to say, whether trying again is pointless, a hint. */
 const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
   [
     /connection ?refused|ECONNREFUSED/i,
-    "connection refused, nothing listens there",
+    REFUSED,
     "retry",
     "check host and port, and that the registry is running",
   ],
@@ -63,7 +76,7 @@ const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
   [/ETIMEDOUT|timed out/i, "connection timed out", "retry"],
   [
     /ECONNRESET|reset by peer|connection reset|EPIPE|broken pipe|closed before|connection closed|socket.*closed|ConnectionClosed|IncompleteMessage|unexpected EOF/i,
-    "connection broken",
+    BROKEN,
     "retry",
   ],
 ];

@@ -32,6 +32,9 @@ export function resolveTimeouts(timeouts: Timeouts = {}): Required<Timeouts> {
   return { connect, idle, response };
 }
 
+/** Slower than any line that images go over: a body sent as bytes has so much more time, for nobody sees it move. */
+const SLOWEST_BYTES_PER_SECOND = 32 * 1024;
+
 /** What a request is like, as far as its limits go. */
 export interface TimedRequest {
   /** Nothing has been heard of the registry yet. */
@@ -40,6 +43,8 @@ export interface TimedRequest {
   isStreamed: boolean;
   /** The registry hashes and stores before it answers. */
   isStored: boolean;
+  /** Length of a body that is sent from memory. */
+  bytes: number;
   /** Its answer is read after the clock was stopped, and must heed `signal` then, too. */
   isRead: boolean;
   signal: AbortSignal | undefined;
@@ -66,9 +71,10 @@ export interface Clock {
  */
 export function startClock(
   { connect, idle, response }: Required<Timeouts>,
-  { isFirst, isStreamed, isStored, isRead, signal }: TimedRequest,
+  { isFirst, isStreamed, isStored, isRead, bytes, signal }: TimedRequest,
 ): Clock {
-  let limit = isStreamed || !isStored ? idle : response;
+  const slowly = Math.floor(bytes / SLOWEST_BYTES_PER_SECOND) * 1000;
+  let limit = isStreamed || !isStored ? idle : response + slowly;
   if (isFirst && !isStored) limit = Math.min(limit, connect);
   let state = isStreamed ? "no byte moved" : "no answer";
   let deadline = performance.now() + limit;

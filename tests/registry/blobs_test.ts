@@ -290,10 +290,13 @@ test("uploadBlob() takes a 404 on the start of an upload as final", async () => 
 
 for (const status of [500, 502, 503, 504, 429, 408]) {
   test(`uploadBlob() starts again after a ${status} on the body`, async () => {
+    // A gateway that lost its registry does not know what the registry did.
+    const asked: ScriptStep[] = status >= 500 ? [[HEAD, GONE]] : [];
     const script = scriptedFetch([
       [POST, OPENED],
       [PUT, { status }],
       ["DELETE /u/1", { status: 500 }],
+      ...asked,
       [POST, OPENED],
       [PUT, STORED],
     ]);
@@ -301,6 +304,17 @@ for (const status of [500, 502, 503, 504, 429, 408]) {
     script.assertDone();
   });
 }
+
+test("uploadBlob() sends nothing again where a gateway lost the answer", async () => {
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [PUT, { status: 504 }],
+    ["DELETE /u/1", { status: 404 }],
+    [HEAD, THERE],
+  ]);
+  await uploadBlob(makeRepository(script.fetch), small());
+  script.assertDone();
+});
 
 for (const status of [400, 401, 403, 405, 413]) {
   test(`uploadBlob() does not try again after a ${status} on the body`, async () => {
@@ -483,7 +497,7 @@ test("commitUpload() asks for the blob where the answer is lost", async () => {
 test("commitUpload() tries again, and does not where the digest is wrong", async () => {
   const session = { location: new URL("http://registry.test/u/1") };
   const blob = { digest: DIGEST, size: CONTENT.length };
-  const again = scriptedFetch([[PUT, { status: 503 }], [PUT, STORED]]);
+  const again = scriptedFetch([[PUT, { status: 503 }], [HEAD, GONE], [PUT, STORED]]);
   await commitUpload(makeRepository(again.fetch), session, blob);
   again.assertDone();
   const body = encodeJson({ errors: [{ code: "DIGEST_INVALID", message: "no" }] });
