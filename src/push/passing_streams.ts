@@ -86,7 +86,7 @@ export function checkHash(
   );
 }
 
-/** Joins small pieces; large ones pass as they are. */
+/** Joins small pieces and cuts large ones, which some sources give: a window holds whole pieces. */
 export function inPieces(stream: ReadableStream<Bytes>, size: number): ReadableStream<Bytes> {
   const reader = stream.getReader();
   let next: Bytes | undefined;
@@ -94,11 +94,13 @@ export function inPieces(stream: ReadableStream<Bytes>, size: number): ReadableS
     async pull(controller) {
       const pieces: Bytes[] = [];
       let filled = 0;
-      for (; filled < size; next = undefined) {
+      while (filled < size) {
         next ??= (await reader.read()).value;
         if (!next || (filled > 0 && filled + next.length > size)) break;
-        pieces.push(next);
-        filled += next.length;
+        const piece = next.subarray(0, size);
+        pieces.push(piece);
+        filled += piece.length;
+        next = next.length > size ? next.subarray(size) : undefined;
       }
       if (filled > 0) controller.enqueue(concat(pieces, filled));
       else controller.close();

@@ -4,12 +4,10 @@ import {
   cancelUpload,
   commitUpload,
   headBlob,
-  sendBody,
   uploadBlob,
   type UploadHooks,
   type UploadSession,
 } from "../registry/blobs.ts";
-import { waitForRetry } from "../registry/http.ts";
 import type { Bytes } from "../source.ts";
 import type { BlobStatus } from "./events.ts";
 import type { PassingBlob } from "./image_blobs.ts";
@@ -224,17 +222,15 @@ export class PassingUploads {
     file: PassingFile,
     hooks: UploadHooks,
   ): Promise<void> {
-    const bytes = await file.bytes(file.size);
-    for (let attempt = 2;; attempt++) {
-      const session = await openPatiently(target, hooks);
-      try {
-        await sendBody(target, session, bytes, hooks);
-        return void this.#staged.set(file, { target, session });
-      } catch (error) {
-        await cancelUpload(target, session);
-        await waitForRetry(target.http, hooks, error, attempt);
-      }
+    const session = await openPatiently(target, hooks);
+    const body = new ResumableBody(openFileBody(file), file.size);
+    try {
+      await sendPassing(target, session, { body, size: file.size, digest: undefined }, hooks);
+    } catch (error) {
+      await cancelUpload(target, session);
+      throw error;
     }
+    this.#staged.set(file, { target, session });
   }
 
   /** Lets a blob pass that does not fit into memory: the source gives it once. */

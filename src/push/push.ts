@@ -18,6 +18,7 @@ import { absentFrom, type Choice, fallBack, narrow } from "./content.ts";
 import { httpFor, type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { openSource, type PushSource } from "./open_source.ts";
 import { parseTargets, planImages, type PlannedImage } from "./plan.ts";
+import { completely } from "./complete.ts";
 import {
   listReferrers,
   pushManifest,
@@ -156,15 +157,18 @@ export class Push {
     const { node } = await this.#choose(image, name, target);
     await settleDigests(node, this.settings);
     await checkDigest(node, reference);
-    const { root, blobs } = await uploadContent(target, node, this.settings);
-    refuseOtherDigest(root.digest, reference);
-    if (!await this.#stands(target, root, blobs, reference.tag)) {
-      // By digest first: a registry that makes something else of it is found out before there is a tag.
-      await pushManifest(target, root, root.digest, this.settings);
-      if (reference.tag !== undefined) {
-        await pushManifest(target, root, reference.tag, this.settings);
+    const { root, blobs } = await completely(target, node, this.settings, async () => {
+      const placed = await uploadContent(target, node, this.settings);
+      refuseOtherDigest(placed.root.digest, reference);
+      if (!await this.#stands(target, placed.root, placed.blobs, reference.tag)) {
+        // By digest first: a registry that makes something else of it is found out before there is a tag.
+        await pushManifest(target, placed.root, placed.root.digest, this.settings);
+        if (reference.tag !== undefined) {
+          await pushManifest(target, placed.root, reference.tag, this.settings);
+        }
       }
-    }
+      return placed;
+    });
     await this.#pushReferrers(archive, target, root);
     // Last of all: a failure before this leaves no tag behind, not even one of these.
     await listReferrers(target, this.settings);
@@ -240,8 +244,11 @@ export class Push {
         waiting.delete(referrer);
         found = true;
         subjects.add(referrer.digest);
-        await uploadContent(target, referrer, this.settings);
-        await pushManifest(target, referrer, referrer.digest, this.settings);
+        await completely(target, referrer, this.settings, async () => {
+          const placed = await uploadContent(target, referrer, this.settings);
+          await pushManifest(target, placed.root, placed.root.digest, this.settings);
+          return placed;
+        });
       }
     }
   }

@@ -208,7 +208,10 @@ function comesOnce(error: unknown, state: string): unknown {
   if (!(error instanceof NetworkError || error instanceof RegistryError)) return error;
   const { method, url, cause } = error;
   const message = `${error.message}; ${state}, and the stream comes only once`;
-  const options = { method, url, cause: cause ?? error, hint: WRITE_A_FILE, retryable: false };
+  // The limit of a proxy on the size of a request looks like this as well.
+  const mayBeLimit = error instanceof NetworkError && isBroken(error);
+  const hint = mayBeLimit ? `${WRITE_A_FILE}, or try --chunk-size 8MiB` : WRITE_A_FILE;
+  const options = { method, url, cause: cause ?? error, hint, retryable: false };
   if (error instanceof NetworkError) return new NetworkError(message, options);
   return new RegistryError(message, { ...options, status: error.status, errors: error.errors });
 }

@@ -54,7 +54,7 @@ export async function headManifest(
   reference: string,
   hooks: UploadHooks = {},
 ): Promise<ManifestHead | undefined> {
-  const response = await request(context.http, {
+  const call: Call = {
     action: `look for manifest ${reference} in ${nameOf(context)}`,
     method: "HEAD",
     url: repositoryUrl(context, `manifests/${reference}`),
@@ -62,8 +62,14 @@ export async function headManifest(
     expect: [200, 404],
     signal: hooks.signal,
     onRetry: hooks.onRetry,
-  });
+  };
+  let response = await request(context.http, { ...call, expect: [200, 404, 405] });
   await discard(response);
+  if (response.status === 405) {
+    // A proxy that lets no HEAD through: the answer to a GET says the same, its body is left.
+    response = await request(context.http, { ...call, method: "GET" });
+    await discard(response);
+  }
   if (response.status !== 200) return undefined;
   const length = response.headers.get("content-length") ?? "";
   return {

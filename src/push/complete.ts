@@ -1,0 +1,72 @@
+import { ArchiveError, RegistryError } from "../errors.ts";
+import { blobsOf, type ContentNode, walk } from "../image/content.ts";
+import { waitForRetry } from "../registry/http.ts";
+import {
+  hooksFor,
+  type RepositoryState,
+  type UploadedBlob,
+  type UploadSettings,
+} from "./upload.ts";
+
+/** How a registry says that something a manifest names is not there. */
+const ABSENT_CODES = new Set(["MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN"]);
+
+/**
+ * Places content in a repository, once more where the registry then lacks a part of it: one that was purged meanwhile,
+ * or that a registry of several machines does not show everywhere yet. All parts are asked for again, and those that are
+ * not there are sent.
+ *
+ * @param target The repository.
+ * @param node What is placed.
+ * @param settings Settings of the push.
+ * @param place Uploads the content and writes its manifests.
+ * @returns What `place` returned; a blob keeps the status that it had at first.
+ */
+export async function completely<T extends { blobs: UploadedBlob[] }>(
+  target: RepositoryState,
+  node: ContentNode,
+  settings: UploadSettings,
+  place: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await place();
+  } catch (error) {
+    if (!(error instanceof RegistryError && lacksPart(error))) throw error;
+    await waitForRetry(target.http, hooksFor(settings), asRetryable(error), 2);
+    return await placeAgain(target, node, place, error);
+  }
+}
+
+async function placeAgain<T extends { blobs: UploadedBlob[] }>(
+  target: RepositoryState,
+  node: ContentNode,
+  place: () => Promise<T>,
+  refusal: RegistryError,
+): Promise<T> {
+  const before = new Map(target.blobs);
+  for (const { digest } of blobsOf(node)) if (digest) target.blobs.delete(digest);
+  const manifests = node.kind === "docker" ? [] : walk(node);
+  for (const { digest } of manifests) target.manifests.delete(digest);
+  try {
+    const placed = await place();
+    for (const blob of placed.blobs) {
+      const status = before.get(blob.digest);
+      if (blob.status !== "exists" || !status) continue;
+      blob.status = status;
+      target.blobs.set(blob.digest, status);
+    }
+    return placed;
+  } catch (error) {
+    // What a stream has given already cannot be sent again: what the registry said is the reason.
+    throw error instanceof ArchiveError ? refusal : error;
+  }
+}
+
+function lacksPart({ method, errors }: RegistryError): boolean {
+  return method === "PUT" && errors.some(({ code }) => ABSENT_CODES.has(code));
+}
+
+function asRetryable(error: RegistryError): RegistryError {
+  const { message, method, url, status, errors } = error;
+  return new RegistryError(message, { method, url, status, errors, retryable: true, cause: error });
+}

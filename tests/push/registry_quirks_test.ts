@@ -1,0 +1,481 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { RegistryError } from "../../src/errors.ts";
+import { pushImage, type PushResult } from "../../src/push/push.ts";
+import type { PushOptions } from "../../src/push/options.ts";
+import type { FetchHandler } from "../../src/registry/http.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import {
+  dockerSave,
+  encodeJson,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  toBlob,
+} from "../helpers/archives.ts";
+import { allTags, readBack } from "../helpers/expected.ts";
+import {
+  type Fault,
+  type FaultLayer,
+  faultLayer,
+  type SeenRequest,
+  withHeader,
+} from "../helpers/fault_layer.ts";
+import { connectionReset } from "../helpers/scripted_fetch.ts";
+import { writeTar } from "../helpers/tar_writer.ts";
+import { test } from "../helpers/test.ts";
+
+const MIB = 1024 * 1024;
+const CHUNK = 256 * 1024;
+const TARGET = "localhost:5000/app:1";
+const QUICK = { retry: { delay: 0 }, concurrency: 1, memoryBudget: MIB };
+
+function largeLayer(seed: number, bytes: number) {
+  const body = new Uint8Array(bytes);
+  for (let at = 0; at < bytes; at++) body[at] = (at * seed) % 251;
+  return makeLayer(writeTar([{ path: `${seed}`, body }]));
+}
+
+const layoutOf = kept(async (bytes) => {
+  const layout = new OciLayout();
+  const image = await makeImage(["small", await largeLayer(3, bytes)]);
+  layout.add(await layout.image(image), { ref: "1" });
+  return toBlob(layout.entries());
+});
+const dockerOf = kept(async (bytes) => {
+  const image = await makeImage(["small", await largeLayer(3, bytes)]);
+  return toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
+});
+
+/** Makes an archive of each size once. */
+function kept(make: (bytes: number) => Promise<Blob>): (bytes: number) => Promise<Blob> {
+  const made = new Map<number, Promise<Blob>>();
+  return (bytes) => {
+    const archive = made.get(bytes) ?? make(bytes);
+    made.set(bytes, archive);
+    return archive;
+  };
+}
+
+const SOURCES: Record<string, (bytes: number) => Promise<Blob | ReadableStream<Uint8Array>>> = {
+  "a file": layoutOf,
+  "a pipe": async (bytes) => (await layoutOf(bytes)).stream(),
+  "a pipe without digests": async (bytes) => (await dockerOf(bytes)).stream(),
+};
+
+/** The most that a proxy lets through, the length of the layer, and memory: the layer passes as a stream, or is held. */
+const LIMITS = [
+  [512 * 1024, 7 * MIB, 8 * MIB],
+  [MIB, 4 * MIB, 64 * MIB],
+  [3 * MIB, 4 * MIB, 64 * MIB],
+] as const;
+
+/** Pushes an image with a large layer through faults, and checks what stands then. */
+async function push(
+  source: string,
+  bytes: number,
+  layer: FaultLayer,
+  registry: FetchHandler,
+  options: PushOptions = {},
+): Promise<PushResult> {
+  const archive = await SOURCES[source]?.(bytes);
+  assert(archive);
+  const result = await pushImage(archive, TARGET, { ...QUICK, ...options, fetch: layer.fetch })
+    .catch((cause) => Promise.reject(new Error(layer.lines().join("\n"), { cause })));
+  assertEquals((await readBack(registry, "app", "1")).digest, result.images[0]?.digest);
+  return result;
+}
+
+const isSession = ({ path }: SeenRequest) => path.includes("/blobs/uploads/");
+const isChunk = (request: SeenRequest) => request.headers.has("content-range");
+const isStatus = (request: SeenRequest) => request.method === "GET" && isSession(request);
+const isManifest = ({ method, path }: SeenRequest) =>
+  method === "PUT" && path.includes("/manifests/");
+const isBody = (request: SeenRequest) => isSession(request) && /PUT|PATCH/.test(request.method);
+
+function answer(status: number, body: BodyInit | null = null, headers: HeadersInit = {}): Fault {
+  return { kind: "answer", answer: () => new Response(body, { status, headers }), readBody: true };
+}
+
+/** The n-th request of a kind, counted from 1. */
+function nth(fits: (request: SeenRequest) => boolean, number: number) {
+  let seen = 0;
+  return (request: SeenRequest) => fits(request) && ++seen === number;
+}
+
+const changed = (change: (response: Response) => Response): Fault => ({
+  kind: "change-response",
+  change,
+});
+const withStatus = (status: number) =>
+  changed(({ body, headers }) => new Response(body, { status, headers }));
+const withRange = (range: string | undefined) =>
+  changed((response) => withHeader(response, "range", range));
+
+/** What a registry does with each answer to a chunk, and to the question how far an upload is. */
+const QUIRKS: Record<string, (request: SeenRequest) => Fault | undefined> = {
+  "answers 201 to a chunk and shows no progress, as ECR does": (request) => {
+    if (isStatus(request)) return answer(404);
+    if (!isChunk(request)) return undefined;
+    return changed(({ body, headers }) => {
+      const shown = new Headers(headers);
+      shown.set("range", "0-9");
+      return new Response(body, { status: 201, headers: shown });
+    });
+  },
+  "answers 204 to a chunk": (request) => isChunk(request) ? withStatus(204) : undefined,
+  "counts within the chunk, as zot and Aliyun did": (request) =>
+    isChunk(request) ? withRange("0-1023") : undefined,
+  "sends no Range, as Gitea did": (request) => isChunk(request) ? withRange(undefined) : undefined,
+  "sends the Range 0--1, as Gitea did": (request) =>
+    isChunk(request) ? withRange("0--1") : undefined,
+  "sends a Range with unit": (request) => isChunk(request) ? withRange("bytes=0-9") : undefined,
+  "sends a Range beyond all": (request) =>
+    isChunk(request) ? withRange("0-99999999999999999999") : undefined,
+  "names no Location after the first": (request) =>
+    isChunk(request)
+      ? changed((response) => withHeader(response, "location", undefined))
+      : undefined,
+};
+
+for (const source of Object.keys(SOURCES)) {
+  for (const [what, plan] of Object.entries(QUIRKS)) {
+    test(`pushImage() of ${source} in chunks: the registry ${what}`, async () => {
+      const registry = createRegistry();
+      const layer = faultLayer(registry, plan);
+      await push(source, 3.5 * CHUNK, layer, registry, { chunkSize: CHUNK });
+      const ranges = layer.seen.filter(isChunk).map(({ headers }) => headers.get("content-range"));
+      // As ACR wants it: no unit, no total.
+      assertEquals(ranges.slice(0, 2), [`0-${CHUNK - 1}`, `${CHUNK}-${2 * CHUNK - 1}`]);
+      assertEquals(layer.seen.filter(({ method }) => method === "DELETE").length, 0);
+    });
+
+    test(`pushImage() of ${source} in chunks, one of them broken: the registry ${what}`, async () => {
+      const registry = createRegistry();
+      const isBroken = nth(isChunk, 2);
+      const layer = faultLayer(
+        registry,
+        (request) => isBroken(request) ? { kind: "cut-body", after: 1000 } : plan(request),
+      );
+      // A pipe may have given away what a registry that cannot tell would have to get again.
+      await push(source, 3.5 * CHUNK, layer, registry, {
+        chunkSize: CHUNK,
+        memoryBudget: 64 * MIB,
+      });
+    });
+  }
+
+  for (const range of ["0-1023", "0-99999999", "0-99999999999999999999", "0--1", undefined]) {
+    test(`pushImage() of ${source} restarts or goes on where a broken upload stands at ${range}`, async () => {
+      const registry = createRegistry();
+      const isBroken = nth(isChunk, 2);
+      const layer = faultLayer(registry, (request) => {
+        if (isBroken(request)) return { kind: "refuse" };
+        return isStatus(request) ? withRange(range) : undefined;
+      });
+      await push(source, 3.5 * CHUNK, layer, registry, {
+        chunkSize: CHUNK,
+        memoryBudget: 64 * MIB,
+      });
+    });
+  }
+
+  test(`pushImage() of ${source} follows a Location that changes with every answer`, async () => {
+    const registry = createRegistry();
+    const states = new Map<string, number>();
+    const layer = faultLayer(async (request) => {
+      const { pathname, searchParams } = new URL(request.url);
+      const state = states.get(pathname);
+      if (state !== undefined && searchParams.get("state") !== `${state}`) {
+        return new Response(null, { status: 404 });
+      }
+      const response = await registry(request);
+      const location = response.headers.get("location");
+      if (response.status !== 202 || !location) return response;
+      const next = (state ?? 0) + 1;
+      states.set(new URL(location, request.url).pathname, next);
+      return withHeader(response, "location", `${location}?state=${next}`);
+    });
+    await push(source, 3.5 * CHUNK, layer, registry, { chunkSize: CHUNK });
+    assert(Math.max(...states.values()) >= 4);
+  });
+
+  // Limits on the size of one request
+
+  for (const status of [413, 411]) {
+    for (const [limit, bytes, memoryBudget] of LIMITS) {
+      test(`pushImage() of ${source} with ${memoryBudget} bytes of memory through a proxy that answers ${status} to bodies above ${limit} bytes`, async () => {
+        const registry = createRegistry();
+        const layer = faultLayer(limited(registry, limit, status));
+        await push(source, bytes, layer, registry, { memoryBudget });
+      });
+    }
+  }
+
+  for (
+    const [what, body] of Object.entries({
+      "that says so in JSON": encodeJson({
+        errors: [{ code: "BLOB_UPLOAD_INVALID", message: "body too large" }],
+      }),
+      "in plain text": "chunk exceeds maximum",
+      "without a word": null,
+    })
+  ) {
+    test(`pushImage() of ${source} where a chunk is too large and gets a 416 ${what}, as GHCR does`, async () => {
+      const registry = createRegistry();
+      const layer = faultLayer(registry, (request) => {
+        const [start = 0, end = 0] = (request.headers.get("content-range") ?? "").split("-").map(
+          Number,
+        );
+        return end - start + 1 > MIB ? answer(416, body) : undefined;
+      });
+      await push(source, 5 * MIB, layer, registry, { chunkSize: 4 * MIB });
+      const starts = layer.seen.filter(isChunk).map(({ headers }) => headers.get("content-range"));
+      assert(starts.includes(`${MIB}-${2 * MIB - 1}`), starts.join());
+    });
+  }
+
+  test(`pushImage() of ${source} goes on where a 416 says that a chunk has arrived already`, async () => {
+    const registry = createRegistry();
+    const isTwice = nth(isChunk, 2);
+    const layer = faultLayer(
+      registry,
+      (request) => isTwice(request) ? { kind: "double-send" } : undefined,
+    );
+    await push(source, 3.5 * CHUNK, layer, registry, { chunkSize: CHUNK });
+    assertEquals(layer.seen.filter(isStatus).length, 1);
+    assertEquals(layer.seen.filter(({ method }) => method === "DELETE").length, 0);
+  });
+
+  // Attempts
+
+  for (
+    const [what, fits, fault, most] of [
+      ["every chunk", isChunk, answer(500), 5],
+      ["every chunk with a 416", isChunk, answer(416), 10],
+      ["every chunk with a lost connection", isChunk, { kind: "refuse" }, 5],
+      ["every chunk as of a lost upload", isChunk, answer(404), 5],
+      ["every body", isBody, answer(503), 5],
+      ["every start of an upload", ({ method }: SeenRequest) => method === "POST", answer(500), 5],
+      ["every manifest", isManifest, answer(502), 5],
+      ["every question", ({ method }: SeenRequest) => method === "HEAD", answer(500), 5],
+    ] as [string, (request: SeenRequest) => boolean, Fault, number][]
+  ) {
+    test(`pushImage() of ${source} to a registry that fails ${what} ends after the attempts of one request`, async () => {
+      const registry = createRegistry();
+      const layer = faultLayer(registry, (request) => fits(request) ? fault : undefined);
+      const options = {
+        ...QUICK,
+        fetch: layer.fetch,
+        chunkSize: fits === isBody ? 8 * MIB : CHUNK,
+      };
+      const archive = await SOURCES[source]?.(3.5 * CHUNK);
+      assert(archive);
+      await assertRejects(() => pushImage(archive, TARGET, options));
+      const tried = layer.seen.filter(fits).map(({ path }) => path.replace(/uploads\/.*/, ""));
+      const largest = Math.max(
+        ...Map.groupBy(tried, (path) => path).values().map((of) => of.length),
+      );
+      assert(largest <= most, `${largest} requests:\n${layer.lines().join("\n")}`);
+      assertEquals(await allTags(registry), []);
+    });
+  }
+
+  // Digests
+
+  test(`pushImage() of ${source} sends a blob that was damaged on the way once more, and no oftener`, async () => {
+    const invalid = encodeJson({ errors: [{ code: "DIGEST_INVALID", message: "wrong digest" }] });
+    for (const times of [1, Infinity]) {
+      const registry = createRegistry();
+      const closes = (request: SeenRequest) => isBody(request) && request.query.has("digest");
+      let failures = times;
+      const layer = faultLayer(
+        registry,
+        (request) => closes(request) && failures-- > 0 ? answer(400, invalid) : undefined,
+      );
+      const archive = source === "a file" ? await layoutOf(1000) : (await layoutOf(1000)).stream();
+      const pushed = pushImage(archive, TARGET, { ...QUICK, fetch: layer.fetch });
+      if (times === 1) await pushed;
+      else {
+        const error = await assertRejects(() => pushed, RegistryError, "DIGEST_INVALID");
+        assertEquals(error.status, 400);
+        assertEquals(layer.seen.filter(closes).length, 2, layer.lines().join("\n"));
+      }
+      assertEquals((await allTags(registry)).length, times === 1 ? 1 : 0);
+    }
+  });
+
+  // Manifests
+
+  test(`pushImage() of ${source} waits as long as a registry asks that gets too many manifests`, async () => {
+    const registry = createRegistry();
+    const isFirst = nth(isManifest, 1);
+    const waits: number[] = [];
+    const layer = faultLayer(
+      registry,
+      (request) => isFirst(request) ? answer(429, null, { "retry-after": "0" }) : undefined,
+    );
+    await push(source, 1000, layer, registry, {
+      retry: { delay: 60_000 },
+      onEvent: (event) => void (event.type === "retry" && waits.push(event.delay)),
+    });
+    assertEquals(waits, [0]);
+  });
+
+  for (const status of [411, 413]) {
+    test(`pushImage() of ${source} reports a ${status} on a manifest at once`, async () => {
+      const registry = createRegistry();
+      const layer = faultLayer(
+        registry,
+        (request) => isManifest(request) ? answer(status) : undefined,
+      );
+      const archive = await SOURCES[source]?.(1000);
+      assert(archive);
+      const error = await assertRejects(
+        () => pushImage(archive, TARGET, { ...QUICK, fetch: layer.fetch }),
+        RegistryError,
+        "Cannot push manifest",
+      );
+      assertEquals(error.status, status);
+      const manifests = layer.seen.filter(isManifest);
+      assertEquals(manifests.length, 1);
+      // A stream would have none on Deno, which some registries answer with 411.
+      assertEquals(await allTags(registry), []);
+    });
+  }
+}
+
+test("pushImage() sends a manifest with its length, for registries that answer 411 without", async () => {
+  const registry = createRegistry();
+  const bodies: boolean[] = [];
+  const fetch: FetchHandler = async (request) => {
+    if (!request.url.includes("/manifests/") || request.method !== "PUT") {
+      return await registry(request);
+    }
+    // What a body was made of cannot be asked of a Request; a runtime knows the length of bytes.
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    bodies.push(bytes.length > 0);
+    const { url, headers, method } = request;
+    return await registry(new Request(url, { method, headers, body: bytes }));
+  };
+  await pushImage(await layoutOf(1000), TARGET, { ...QUICK, fetch });
+  assertEquals(bodies, [true, true]);
+});
+
+/** A proxy with a limit on the size of one request; like nginx it answers as soon as it has read too much. */
+function limited(registry: FetchHandler, limit: number, status: number): FetchHandler {
+  return async (request) => {
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
+    let length = 0;
+    for await (const piece of request.body ?? []) {
+      pieces.push(piece);
+      length += piece.length;
+      if (length > limit) return new Response("<h1>no</h1>", { status });
+    }
+    const { method, url, headers } = request;
+    const body = length > 0 ? { body: new Blob(pieces) } : {};
+    return await registry(new Request(url, { method, headers, ...body }));
+  };
+}
+
+test("pushImage() finds a limit that three blobs meet at once without going below it", async () => {
+  const registry = createRegistry();
+  const layout = new OciLayout();
+  const layers = await Promise.all([3, 5, 7].map((seed) => largeLayer(seed, 3 * MIB)));
+  layout.add(await layout.image(await makeImage(layers)), { ref: "1" });
+  const layer = faultLayer(limited(registry, 2 * MIB, 413));
+  await pushImage(toBlob(layout.entries()), TARGET, { retry: { delay: 0 }, fetch: layer.fetch });
+  await readBack(registry, "app", "1");
+  const lengths = layer.seen.filter(isChunk).map(({ headers }) => {
+    const [start = 0, end = 0] = (headers.get("content-range") ?? "").split("-").map(Number);
+    return end - start + 1;
+  });
+  assertEquals(Math.max(...lengths), 2 * MIB);
+});
+
+for (const bytes of [2 * MIB, 9 * MIB]) {
+  test(`pushImage() meets a limit that a runtime sees only as a broken connection, with ${bytes} bytes`, async () => {
+    const registry = createRegistry();
+    let lost = 0;
+    const layer = faultLayer(async (request) => {
+      const isStream = !request.headers.has("content-range") && lost < 1;
+      if (request.method !== "PUT" || !request.url.includes("digest=")) {
+        return await limited(registry, MIB, 413)(request);
+      }
+      const length = Number(request.headers.get("content-length"));
+      if (length <= MIB || !isStream) return await limited(registry, MIB, 413)(request);
+      lost++;
+      throw connectionReset();
+    });
+    await push("a file", bytes, layer, registry);
+    assertEquals(lost, 1);
+  });
+}
+
+// What a registry lacks after all
+
+const ABSENT = encodeJson({
+  errors: [{ code: "MANIFEST_BLOB_UNKNOWN", message: "blob unknown to registry" }],
+});
+
+for (const source of ["a file", "a pipe"]) {
+  test(`pushImage() of ${source} writes a manifest again that a registry did not see complete at first`, async () => {
+    const registry = createRegistry();
+    const isFirst = nth(isManifest, 1);
+    const layer = faultLayer(
+      registry,
+      (request) => isFirst(request) ? answer(404, ABSENT) : undefined,
+    );
+    const { images } = await push(source, 1000, layer, registry);
+    assertEquals(images[0]?.blobs.map(({ status }) => status), ["pushed", "pushed", "pushed"]);
+    assertEquals(layer.seen.filter(({ method }) => method === "POST").length, 3);
+  });
+
+  test(`pushImage() of ${source} gives up on a registry that lacks what it says it has`, async () => {
+    const registry = createRegistry();
+    const layer = faultLayer(
+      registry,
+      (request) => isManifest(request) ? answer(400, ABSENT) : undefined,
+    );
+    const archive = await SOURCES[source]?.(1000);
+    assert(archive);
+    await assertRejects(
+      () => pushImage(archive, TARGET, { ...QUICK, fetch: layer.fetch }),
+      RegistryError,
+      "MANIFEST_BLOB_UNKNOWN",
+    );
+    assertEquals(layer.seen.filter(isManifest).length, 2);
+  });
+}
+
+/** A registry that loses a blob just before the first manifest comes. */
+async function forgetful(): Promise<{ registry: FetchHandler; layer: FaultLayer }> {
+  const registry = createRegistry({ allowDelete: true });
+  const { digest } = await makeLayer("small");
+  const run = async () => {
+    const url = `http://localhost:5000/v2/app/blobs/${digest}`;
+    assertEquals((await registry(new Request(url, { method: "DELETE" }))).status, 202);
+  };
+  const isFirst = nth(isManifest, 1);
+  const plan = (request: SeenRequest): Fault | undefined =>
+    isFirst(request) ? { kind: "before", run } : undefined;
+  return { registry, layer: faultLayer(registry, plan) };
+}
+
+test("pushImage() sends a blob again that a registry took and then does not have", async () => {
+  const { registry, layer } = await forgetful();
+  const result = await push("a file", 1000, layer, registry);
+  assertEquals(result.images[0]?.blobs.map(({ status }) => status), ["pushed", "pushed", "pushed"]);
+  assertEquals(layer.seen.filter(({ method }) => method === "POST").length, 4);
+});
+
+test("pushImage() of a pipe says what the registry said where it lacks a layer that has passed", async () => {
+  const { registry, layer } = await forgetful();
+  const archive = await SOURCES["a pipe"]?.(1000);
+  assert(archive);
+  await assertRejects(
+    () => pushImage(archive, TARGET, { ...QUICK, fetch: layer.fetch }),
+    RegistryError,
+    "MANIFEST_BLOB_UNKNOWN",
+  );
+  assertEquals(await allTags(registry), []);
+});
