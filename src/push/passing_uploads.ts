@@ -4,6 +4,7 @@ import {
   cancelUpload,
   commitUpload,
   headBlob,
+  openUpload,
   uploadBlob,
   type UploadHooks,
   type UploadSession,
@@ -16,7 +17,7 @@ import type { PassingFile } from "./passing_file.ts";
 import { checkHash, inPieces } from "./passing_streams.ts";
 import { openFileBody } from "./read.ts";
 import { ResumableBody } from "./resumable_body.ts";
-import { openPatiently, sendPassing } from "./send_passing.ts";
+import { sendPassing } from "./send_passing.ts";
 import {
   hooksFor,
   isDigestRefusal,
@@ -154,7 +155,7 @@ export class PassingUploads {
       : await this.#mount(target, digest, file, stream && !named ? "hint" : "certain", hooks);
     if (mount === "mounted") return await stream?.cancel();
     if (!stream) return await this.#sendHeld(target, file, hooks, mount);
-    const session = mount ?? await openPatiently(target, hooks);
+    const session = mount ?? await openUpload(target, hooks);
     await this.#pass(file, later ? undefined : named, stream, { target, session }, hooks);
   }
 
@@ -222,7 +223,7 @@ export class PassingUploads {
     file: PassingFile,
     hooks: UploadHooks,
   ): Promise<void> {
-    const session = await openPatiently(target, hooks);
+    const session = await openUpload(target, hooks);
     const body = new ResumableBody(openFileBody(file), file.size);
     try {
       await sendPassing(target, session, { body, size: file.size, digest: undefined }, hooks);

@@ -38,20 +38,6 @@ const PROGRESS_BYTES = 1024 * 1024;
 
 const WRITE_A_FILE = "write the archive to a file first and push that";
 
-/** Opens an upload, again where a failure may pass: nothing of a body is gone yet. */
-export async function openPatiently(
-  context: RepositoryContext,
-  hooks: UploadHooks,
-): Promise<UploadSession> {
-  for (let attempt = 2;; attempt++) {
-    try {
-      return await openUpload(context, hooks);
-    } catch (error) {
-      await waitForRetry(context.http, hooks, error, attempt);
-    }
-  }
-}
-
 /**
  * Sends a blob that comes only once. After a failure it goes on where the registry stands, if that is within what the
  * body still has; a blob of which nothing is gone yet begins again. registry:2 forgets an upload that broke, so there the
@@ -183,7 +169,7 @@ async function beginAgain(
   hooks: UploadHooks,
 ): Promise<0> {
   await cancelUpload(context, session);
-  Object.assign(session, await openPatiently(context, hooks));
+  Object.assign(session, await openUpload(context, hooks));
   return 0;
 }
 

@@ -17,7 +17,7 @@ import {
   resolveLocation,
   waitForRetry,
 } from "./http.ts";
-import { isBroken, isRefused } from "./network.ts";
+import { isBroken } from "./network.ts";
 
 /** One repository of a registry. */
 export interface RepositoryContext {
@@ -272,14 +272,20 @@ function lengthHeader(response: Response, name: string): number | undefined {
   return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Opens an upload. */
+/** Opens an upload, again where a failure may pass: nothing has been sent yet, so those attempts are counted apart. */
 export async function openUpload(
   context: RepositoryContext,
   hooks: UploadHooks = {},
 ): Promise<UploadSession> {
-  const session = await startUpload(context, hooks);
-  if (!session) throw new TypeError("unreachable: only a mount ends without a session");
-  return session;
+  for (let attempt = 2;; attempt++) {
+    try {
+      const session = await startUpload(context, hooks);
+      if (session) return session;
+      throw new TypeError("unreachable: only a mount ends without a session");
+    } catch (error) {
+      await waitForRetry(context.http, hooks, error, attempt);
+    }
+  }
 }
 
 /** Ends an upload without keeping anything; failures are of no interest (distribution-spec, "Cancel a blob upload"). */
@@ -470,7 +476,7 @@ async function arrived(
 
 /** A connection that broke says nothing of what arrived, and neither does a gateway that lost its registry. */
 function isOutcomeUnknown(error: unknown): boolean {
-  if (error instanceof NetworkError) return error.retryable && !isRefused(error);
+  if (error instanceof NetworkError) return error.retryable && error.method !== "POST";
   if (!(error instanceof RegistryError)) return false;
   return isLostSession(error) || (error.method === "PUT" && error.status >= 499);
 }
