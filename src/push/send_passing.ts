@@ -66,7 +66,7 @@ export async function sendPassing(
     } catch (error) {
       hooks.signal?.throwIfAborted();
       if (body.failure) throw body.failure.error;
-      if (isWhole && !isTurned && turnToChunks(context.http, blob, error)) {
+      if (isWhole && !isTurned && isRefusedForSize(context.http, blob, error)) {
         isTurned = true;
         start = await beginAgain(context, session, hooks);
         await hooks.onProgress?.(0);
@@ -80,6 +80,7 @@ export async function sendPassing(
       reached = body.end;
       await waitToGoOn(context, hooks, error, attempt);
       start = await findStart(context, session, body, error, hooks);
+      if (start === 0 && isWhole) isTurned ||= mayBeRefusedForSize(context.http, blob, error);
       await hooks.onProgress?.(start);
     }
   }
@@ -173,14 +174,15 @@ async function beginAgain(
   return 0;
 }
 
-/**
- * Turns to chunks where one request was, or may have been, refused for its size and nothing of the body is gone. Deno
- * often loses an early 413 and sees only a broken connection.
- */
-function turnToChunks(http: Http, { body, size }: PassingBody, error: unknown): boolean {
-  const isLost = error instanceof NetworkError && isBroken(error) && size > DEFAULT_CHUNK_BYTES;
-  if (body.start > 0 || !(isLost || isBodyLimit(error))) return false;
-  return shrinkBodies(http, size) !== undefined;
+/** Whether one request was refused for its size while nothing of the body is gone; chunks are due from here on then. */
+function isRefusedForSize(http: Http, { body, size }: PassingBody, error: unknown): boolean {
+  return body.start === 0 && isBodyLimit(error) && shrinkBodies(http, size) !== undefined;
+}
+
+/** The same where nothing arrived: Deno often loses an early 413 and sees only a broken connection. */
+function mayBeRefusedForSize(http: Http, { size }: PassingBody, error: unknown): boolean {
+  return error instanceof NetworkError && isBroken(error) && size > DEFAULT_CHUNK_BYTES &&
+    shrinkBodies(http, size) !== undefined;
 }
 
 function asRetryable(error: unknown): unknown {
