@@ -35,8 +35,11 @@ export interface PassingBlob {
 const WAITING_SHARE = 4;
 /** Share of the budget for what a large blob may have to send again. */
 const WINDOW_SHARE = 8;
-/** What a broken upload can go back by: more than what sockets and runtimes have taken but not delivered. */
-const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
+/**
+ * What a broken upload can go back by: more than what sockets and runtimes have taken but not delivered, which is 4 to 6
+ * MB on Linux.
+ */
+const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
 /** Bytes looked at to tell a tar. */
 const PEEK_BYTES = 512;
 

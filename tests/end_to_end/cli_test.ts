@@ -251,8 +251,10 @@ test("tarpush push - refuses a host alone before it reads", async () => {
 
 test("tarpush push says where nobody listens", async () => {
   const host = await closedPort();
-  const result = await tarpush(`push image.tar ${host}/app:1 --retries 0`);
+  const result = await tarpush(`push image.tar ${host}/app:1`);
   assertFailure(result, { message: /127\.0\.0\.1:\d+: connection refused/, hint: /^hint: / });
+  // Not another word: nothing is tried again where nobody has answered yet.
+  assertEquals(result.stderr.trimEnd().split("\n").length, 2, result.stderr);
 });
 
 const HTML = { "content-type": "text/html" };

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { RegistryError } from "../../src/errors.ts";
+import { ArchiveError, RegistryError } from "../../src/errors.ts";
 import { pushImage, type PushResult } from "../../src/push/push.ts";
 import type { PushOptions } from "../../src/push/options.ts";
 import type { FetchHandler } from "../../src/registry/http.ts";
@@ -246,6 +246,22 @@ for (const source of Object.keys(SOURCES)) {
     assertEquals(layer.seen.filter(({ method }) => method === "DELETE").length, 0);
   });
 
+  test(`pushImage() of ${source} follows the redirect of an upload`, async () => {
+    const registry = createRegistry();
+    const layer = faultLayer(registry, (request) => {
+      if (!isBody(request) || request.query.has("moved")) return undefined;
+      const query = new URLSearchParams(request.query);
+      query.set("moved", "1");
+      const location = `${request.path}?${query}`;
+      // At once, as storage in front of a registry does: nothing of the body has been read.
+      return {
+        kind: "answer",
+        answer: () => new Response(null, { status: 307, headers: { location } }),
+      };
+    });
+    await push(source, 3.5 * CHUNK, layer, registry, { memoryBudget: 64 * MIB });
+  });
+
   // Attempts
 
   for (
@@ -410,6 +426,52 @@ for (const bytes of [2 * MIB, 9 * MIB]) {
     assertEquals(lost, 1);
   });
 }
+
+test("pushImage() of a pipe follows the redirect of a body that passes, while it has all of it", async () => {
+  for (const readBody of [false, true]) {
+    const registry = createRegistry();
+    const isFirst = nth((request) => isBody(request) && request.method === "PATCH", 1);
+    const layer = faultLayer(registry, (request) => {
+      if (!isFirst(request)) return undefined;
+      const headers = { location: `${request.path}?${request.query}` };
+      return {
+        kind: "answer",
+        answer: () => new Response(null, { status: 307, headers }),
+        readBody,
+      };
+    });
+    const archive = await SOURCES["a pipe without digests"]?.(3 * MIB);
+    assert(archive);
+    const pushed = pushImage(archive, TARGET, { ...QUICK, fetch: layer.fetch });
+    if (!readBody) await pushed;
+    else await assertRejects(() => pushed, ArchiveError, "Cannot follow a redirect of an upload");
+    assertEquals((await allTags(registry)).length, readBody ? 0 : 1);
+  }
+});
+
+// What another registry gives
+
+test("pushImage() of a pipe to two registries goes on with a layer whose reading from the first broke", async () => {
+  const registries = [createRegistry(), createRegistry()];
+  let cuts = 0;
+  const layer = faultLayer((request) => {
+    const registry = registries[new URL(request.url).port === "5000" ? 0 : 1];
+    assert(registry);
+    return registry(request);
+  }, ({ method, path }) => {
+    if (method !== "GET" || !path.includes("/blobs/sha256:") || cuts >= 2) return undefined;
+    cuts++;
+    return { kind: "cut-response", after: 1000 };
+  });
+  const archive = await SOURCES["a pipe"]?.(3 * MIB);
+  assert(archive);
+  const targets = [TARGET, "localhost:5001/app:1"];
+  const { images } = await pushImage(archive, targets, { ...QUICK, fetch: layer.fetch });
+  assertEquals(cuts, 2);
+  for (const registry of registries) {
+    assertEquals((await readBack(registry, "app", "1")).digest, images[0]?.digest);
+  }
+});
 
 // What a registry lacks after all
 

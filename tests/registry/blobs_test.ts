@@ -159,6 +159,26 @@ for (
   });
 }
 
+test("uploadBlob() sends the caller's headers to no other host that a Location names", async () => {
+  for (const body of [small(), large()]) {
+    const script = scriptedFetch([
+      [POST, { status: 202, headers: { location: "https://storage.test/u/1" } }],
+      [/^PUT \/u\/1/, { status: 503 }],
+      ["DELETE /u/1", { status: 204 }],
+      [/^HEAD /, GONE],
+      [POST, { status: 202, headers: { location: "https://storage.test/u/2" } }],
+      [/^PUT \/u\/2/, { status: 201 }],
+    ]);
+    const headers = { authorization: "Bearer secret", cookie: "session=1" };
+    await uploadBlob(makeRepository(script.fetch, { headers }), body);
+    script.assertDone();
+    for (const { origin, headers } of script.requests) {
+      const isOwn = origin === "http://registry.test";
+      assertEquals([headers.has("authorization"), headers.has("cookie")], [isOwn, isOwn], origin);
+    }
+  }
+});
+
 test("uploadBlob() leaves the query of a Location as it is and adds the digest", async () => {
   const location = "/u/1?_state=a%2Fb-_%3D%3D&x=1";
   const script = scriptedFetch([

@@ -9,6 +9,7 @@ import {
   resolveLocation,
   waitForRetry,
 } from "../../src/registry/http.ts";
+import { sleep } from "../../src/registry/retry.ts";
 import type { Bytes } from "../../src/source.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
 import {
@@ -386,6 +387,9 @@ test("resolveLocation() refuses private addresses of another host", () => {
     "172.31.255.255",
     "192.168.1.1",
     "169.254.169.254",
+    "100.64.0.1",
+    "100.100.100.200",
+    "100.127.255.255",
     "localhost",
     "localhost.",
     "db.localhost",
@@ -418,6 +422,70 @@ test("resolveLocation() refuses what is no http URL", () => {
     assertThrows(() => locationOf(location), NetworkError, "not an http(s) URL");
   }
   assertThrows(() => locationOf("https://[broken"), NetworkError, "not a URL");
+});
+
+// Nobody there
+
+/** What Deno's fetch throws where nothing listens. */
+function refused(): TypeError {
+  return new TypeError("error sending request", {
+    cause: new Error("tcp connect error: Connection refused (os error 111)"),
+  });
+}
+
+test("request() does not try again where nothing listens and nothing has answered yet", async () => {
+  let count = 0;
+  const http = makeHttp(() => {
+    count++;
+    return Promise.reject(refused());
+  });
+  const retries: number[] = [];
+  const onRetry = (attempt: number) => void retries.push(attempt);
+  const error = await assertRejects(
+    () => request(http, callTo(http, { onRetry })),
+    NetworkError,
+    "connection refused, nothing listens there",
+  );
+  assertEquals([count, retries, error.retryable], [1, [], true]);
+});
+
+test("request() tries again where a registry that has answered is starting anew", async () => {
+  const answers: (() => Promise<Response>)[] = [
+    () => Promise.resolve(new Response()),
+    () => Promise.reject(refused()),
+    () => Promise.reject(refused()),
+    () => Promise.resolve(new Response()),
+  ];
+  const http = makeHttp(() => answers.shift()?.() ?? Promise.reject(new Error("too many")));
+  await request(http, callTo(http));
+  assertEquals((await request(http, callTo(http))).status, 200);
+  assertEquals(answers.length, 0);
+});
+
+test("waitForRetry() tries nothing again that has had its attempts, also under another name", async () => {
+  const http = makeHttp(() => Promise.resolve(new Response(null, { status: 500 })));
+  const error = await assertRejects(() => request(http, callTo(http)), RegistryError);
+  const { message, method, url, status } = error;
+  const wrapped = new RegistryError(message, {
+    method,
+    url,
+    status,
+    retryable: true,
+    cause: error,
+  });
+  for (const spent of [error, wrapped]) {
+    assertEquals(await assertRejects(() => waitForRetry(http, {}, spent, 2)), spent);
+  }
+});
+
+test("request() waits on where a pause is made longer while it waits", async () => {
+  const http = makeHttp(() => Promise.resolve(new Response()));
+  const long = Date.now() + 60;
+  http.seen.pausedUntil = Date.now() + 20;
+  const pending = request(http, callTo(http));
+  http.seen.pausedUntil = long;
+  await pending;
+  assert(Date.now() >= long);
 });
 
 // Time limits
@@ -460,6 +528,47 @@ test("request() ends when no byte of a body moves, and cancels its source", asyn
     "no byte moved for 0.01 s",
   );
   assert(cancelled !== undefined);
+});
+
+test("request() takes a body for alive whose bytes trickle, however long that takes in all", async () => {
+  const idle = 300;
+  const pieces = 12;
+  let sent = 0;
+  const body = () =>
+    new ReadableStream<Bytes>({
+      async pull(controller) {
+        if (sent++ === pieces) return controller.close();
+        await sleep(idle / 6);
+        controller.enqueue(encode("x"));
+      },
+    }, { highWaterMark: 0 });
+  const http = makeHttp(readWhole, { retry: { attempts: 1 }, timeouts: { idle } });
+  const response = await request(http, callTo(http, { method: "PUT", body }));
+  assertEquals([response.status, sent], [200, pieces + 1]);
+});
+
+test("request() gives a body of bytes time for its length: nobody sees them move", async () => {
+  const fetch: FetchHandler = () => new Promise<Response>(() => {});
+  const http = makeHttp(fetch, { retry: { attempts: 1 }, timeouts: { response: 10 } });
+  const body = new Uint8Array(32 * 1024);
+  await assertRejects(
+    () => request(http, callTo(http, { method: "PATCH", body })),
+    TimeoutError,
+    "no answer for 1.01 s",
+  );
+});
+
+test("request() leaves no timer behind where a body cannot be opened", async () => {
+  const http = makeHttp(readWhole, { timeouts: { idle: 3_600_000 } });
+  const body = () => {
+    throw new TypeError("the body is gone");
+  };
+  // Deno fails a test that leaves a timer.
+  await assertRejects(
+    () => request(http, callTo(http, { method: "PUT", body })),
+    TypeError,
+    "the body is gone",
+  );
 });
 
 test("request() gives a registry longer to answer once it has the whole body", async () => {

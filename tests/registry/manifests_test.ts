@@ -22,6 +22,21 @@ test("headManifest() asks for every type that there is", async () => {
   assertEquals(sentRequest(script, 0).headers.get("accept"), MANIFEST_TYPES.join(", "));
 });
 
+test("headManifest() asks with GET where a proxy lets no HEAD through", async () => {
+  const GET = HEAD.replace("HEAD", "GET");
+  const headers = { "docker-content-digest": DIGEST };
+  const script = scriptedFetch([
+    [HEAD, { status: 405 }],
+    [GET, { headers, body: BYTES }],
+    [HEAD, { status: 405 }],
+    [GET, { status: 404 }],
+  ]);
+  const repository = makeRepository(script.fetch);
+  assertEquals((await headManifest(repository, "1.0"))?.digest, DIGEST);
+  assertEquals(await headManifest(repository, "1.0"), undefined);
+  script.assertDone();
+});
+
 test("headManifest() does not take a refusal for an absent manifest", async () => {
   const script = scriptedFetch([[HEAD, { status: 401 }]]);
   await assertRejects(
