@@ -176,6 +176,8 @@ for (const source of Object.keys(SOURCES)) {
         chunkSize: CHUNK,
         memoryBudget: 64 * MIB,
       });
+      // Each blob was closed once: what went there was right.
+      assertEquals(layer.seen.filter((request) => request.query.has("digest")).length, 3);
     });
   }
 

@@ -34,6 +34,8 @@ const LOST = {
 const THERE = { headers: { "content-length": `${CONTENT.length}` } };
 const GONE = { status: 404 };
 
+const MIB = 1024 * 1024;
+
 /** Above what is sent from memory, so that it is streamed. */
 const LARGE = new Uint8Array(1_100_000).map((_, at) => at % 251);
 const LARGE_DIGEST = await digestBytes(LARGE);
@@ -247,6 +249,33 @@ for (const after of [0, 1, 65_536, LARGE.length - 1, LARGE.length]) {
     assertEquals(await headBlob(makeRepository(registry), LARGE_DIGEST), LARGE.length);
   });
 }
+
+test("uploadBlob() sends from memory what broke as a stream: Deno sees an early 413 only then", async () => {
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [/^PUT /, "drop"],
+    ["DELETE /u/1", { status: 204 }],
+    [/^HEAD /, GONE],
+    [POST, OPENED],
+    [/^PUT /, { status: 413 }],
+    ["DELETE /u/1", { status: 204 }],
+    [POST, OPENED],
+    ["PATCH /u/1", { status: 202 }],
+    ["PATCH /u/1", { status: 202 }],
+    [/^PUT /, { status: 201 }],
+  ]);
+  let reads = 0;
+  const blob = large();
+  const read = () => Promise.resolve((reads++, LARGE));
+  await uploadBlob(makeRepository(script.fetch), { ...blob, open: () => blob.open(), read });
+  script.assertDone();
+  // Streamed, from memory, and in chunks.
+  assertEquals([blob.opened, reads], [2, 1]);
+  assertEquals(
+    script.requests.map(({ headers }) => headers.get("content-range")).filter(Boolean),
+    [`0-${MIB - 1}`, `${MIB}-${LARGE.length - 1}`],
+  );
+});
 
 test("uploadBlob() sends nothing twice when only the answer was lost", async () => {
   const registry = createRegistry();
