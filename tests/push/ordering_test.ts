@@ -21,7 +21,7 @@ const memoryBudget = 1024 * 1024;
 
 const common = await makeLayer("common");
 const large = await makeLayer(
-  writeTar([{ path: "large", body: new Uint8Array(memoryBudget).fill(1) }]),
+  writeTar([{ path: "large", body: new Uint8Array(800 * 1024).fill(1) }]),
 );
 
 /** An archive of each dialect, each with a layer that passes as a stream and one that comes twice. */

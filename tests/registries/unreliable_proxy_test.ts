@@ -10,7 +10,7 @@ import { serveRegistry } from "../end_to_end/registry_server.ts";
 import { handlerOf } from "./read_registry.ts";
 
 /** Pushes of one test, each with the faults at other requests. */
-const ROUNDS = 5;
+const ROUNDS = 3;
 const EVERY = 5;
 /** Above what is sent from memory, and above what sockets take at once. */
 const LARGE_BYTES = [1_100_000, 2_000_000, 3_000_000, 6_000_000];
