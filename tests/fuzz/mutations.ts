@@ -280,7 +280,7 @@ function change(parent: Parent, key: string, { change, value }: JsonMutation): v
   else if (change === "wrap") parent[key] = typeof value === "string" ? { [value]: old } : [old];
   else if (change === "nest") {
     for (let depth = 0; depth < 40; depth++) parent[key] = [parent[key]];
-  } else if (change === "rename") {
+  } else if (change === "rename" && !Array.isArray(parent)) {
     delete parent[key];
     parent[typeof value === "string" ? value : `${key}s`] = old;
   } else if (change === "delete") {
