@@ -9,7 +9,7 @@ import type { SaveCommand } from "./args.ts";
 import { connectionOptions } from "./connection.ts";
 import { EXIT, failureDocument } from "./failure.ts";
 import { UsageError } from "./options.ts";
-import { resultLine } from "./render.ts";
+import { jsonText, resultLine } from "./render.ts";
 import { createReporter } from "./reporter.ts";
 
 type PlanEvent = Extract<PullEvent, { type: "plan" }>;
@@ -27,7 +27,7 @@ export async function runSave(
     const error = signal.aborted && cause === signal.reason ? interrupted(command, cause) : cause;
     if (command.json) {
       const document = { error: failureDocument(error) };
-      await resultsOf(command, host).write(`${JSON.stringify(document, null, 2)}\n`);
+      await resultsOf(command, host).write(`${jsonText(document)}\n`);
     }
     throw error;
   }
@@ -81,7 +81,7 @@ function resultText(
 ): string {
   if (!json) return resultLine(reference, digest);
   const document = { reference, digest, mediaType, format, tar, size, milliseconds };
-  return JSON.stringify(document, null, 2);
+  return jsonText(document);
 }
 
 async function writeToFile(
