@@ -17,6 +17,11 @@ export interface ScannedEntry extends ParsedEntry {
 export interface ScanTarOptions {
   /** Ends the scan with the signal's reason. */
   signal?: AbortSignal | undefined;
+  /**
+   * Called once when all entries are found, with the position behind the two zero blocks that end a tar, or undefined
+   * for a tar without them.
+   */
+  onEnd?: ((end: number | undefined) => void) | undefined;
 }
 
 /**
@@ -42,7 +47,7 @@ export interface ScanTarOptions {
  * ```
  *
  * @param source The tar; it must not change meanwhile.
- * @param options `signal`.
+ * @param options `signal` and `onEnd`.
  * @returns The entries, found while they are iterated.
  * @throws {TarError} While iterating, if the tar is malformed, truncated or past a limit.
  */
@@ -50,7 +55,7 @@ export async function* scanTar(
   source: BlobSource,
   options: ScanTarOptions = {},
 ): AsyncIterable<ScannedEntry> {
-  const { signal } = options;
+  const { signal, onEnd } = options;
   const parser = new EntryParser();
   const window = new HeaderWindow(source);
   let heads = 0;
@@ -62,7 +67,10 @@ export async function* scanTar(
       bytes = await window.read(offset, needs);
       signal?.throwIfAborted();
     }
-    if (bytes.length < needs) return parser.finish(bytes.length);
+    if (bytes.length < needs) {
+      parser.finish(bytes.length);
+      break;
+    }
     const entry = parser.push(bytes);
     if (!entry) continue;
     if (parser.offset > source.size) throw parser.truncated(source.size, entry);
@@ -76,6 +84,7 @@ export async function* scanTar(
     if (head) heads++;
     return new BlobRange(source, bodyOffset, size, head);
   }
+  onEnd?.(parser.ended ? parser.offset : undefined);
 }
 
 // The headers between two layers of `docker save` (a folder, VERSION, json, layer.tar) fit in, and the layer's first

@@ -65,6 +65,9 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
   #partial: Uint8Array = EMPTY;
   #partialFilled = 0;
   #advancing = false;
+  /** How many bytes came after the two zero blocks, and where among them the first is that is none. */
+  #passedBytes = 0;
+  #trailing: number | undefined;
   #failure: { reason: unknown } | undefined;
 
   /** Makes a pair of streams for one tar. */
@@ -85,6 +88,16 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
       close: () => this.#finish(),
       abort: (reason) => this.#fail(reason),
     });
+  }
+
+  /** Where the two zero blocks that end a tar ended; undefined until they were seen, and for a tar without them. */
+  get end(): number | undefined {
+    return this.#parser.ended ? this.#parser.offset : undefined;
+  }
+
+  /** Position of the first byte behind {@linkcode end} that is not zero, once it was seen; most tars have none. */
+  get trailing(): number | undefined {
+    return this.#trailing;
   }
 
   #take(chunk: Uint8Array): Promise<void> | void {
@@ -127,11 +140,18 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
 
   /** Uses some of the chunk; false where nobody wants more of it. */
   #step(): boolean {
-    if (this.#parser.ended) this.#chunk = EMPTY;
+    if (this.#parser.ended) this.#passOver();
     else if (this.#body) return this.#stepBody(this.#body);
     else if (!this.#entryWanted) return false;
     else this.#stepHeader();
     return true;
+  }
+
+  #passOver(): void {
+    const at = this.#trailing === undefined ? this.#chunk.findIndex((byte) => byte !== 0) : -1;
+    if (at >= 0) this.#trailing = this.#parser.offset + this.#passedBytes + at;
+    this.#passedBytes += this.#chunk.length;
+    this.#chunk = EMPTY;
   }
 
   #stepBody(body: EntryBody): boolean {

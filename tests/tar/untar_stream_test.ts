@@ -309,6 +309,35 @@ test("UntarStream refuses chunks that are no bytes", async () => {
   await closed;
 });
 
+test("UntarStream takes a tar without end blocks whose last body fills its block, in one chunk", async () => {
+  const tar = writeTar([{ path: "a", body: pattern(1024) }], { end: 0 });
+  for (const chunkSize of [tar.length, 512, 1000]) {
+    const [entry] = await readAll(untar(tar, chunkSize));
+    assertEquals(entry?.path, "a");
+  }
+});
+
+test("UntarStream tells where the end blocks end, and what follows them that is not zero", async () => {
+  const tar = writeTar([{ path: "a", body: "x" }]);
+  const cases: [Uint8Array, number | undefined, number | undefined][] = [
+    [writeTar([{ path: "a", body: "x" }], { end: 0 }), undefined, undefined],
+    [tar, tar.length, undefined],
+    [join([tar, new Uint8Array(9000)]), tar.length, undefined],
+    [join([tar, new Uint8Array(9000), "x", new Uint8Array(600)]), tar.length, tar.length + 9000],
+    [join([tar, "x", SAMPLE]), tar.length, tar.length],
+  ];
+  for (const [bytes, end, trailing] of cases) {
+    for (const chunkSize of [1, 511, 512, 65_536]) {
+      const stream = new UntarStream();
+      await readAll(sourceOf(bytes, chunkSize).stream.pipeThrough(stream));
+      assertEquals([stream.end, stream.trailing], [end, trailing]);
+    }
+    let found: number | undefined = -1;
+    for await (const _ of scanTar(new Blob([bytes.slice()]), { onEnd: (end) => found = end }));
+    assertEquals(found, end);
+  }
+});
+
 test("UntarStream reads on to the end of the source without keeping it", async () => {
   const tar = join([writeTar([{ path: "a", body: "a" }]), new Uint8Array(1_000_000).fill(7)]);
   const source = sourceOf(tar, 1000);
