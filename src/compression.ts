@@ -9,8 +9,8 @@ const MIN_PIECE_BYTES = 64 * 1024;
 /** Larger pieces of compressed data are cut, because the inflaters copy what they look ahead at. */
 const MAX_SOURCE_PIECE_BYTES = 1024 * 1024;
 
-/** How far inflated content may exceed the data that it comes from. */
-export interface InflationLimits {
+/** How {@linkcode decompress} works. */
+export interface DecompressOptions {
   /**
    * Most bytes for one of the data. Layers of real images have 2 to 4, one with a database of zeros may have 100; gzip
    * can reach 1,032 and zstd 30,000.
@@ -22,6 +22,8 @@ export interface InflationLimits {
    * @default {64 * 1024 ** 3}
    */
   freeBytes?: number;
+  /** Called with the position of what follows the last gzip member and is ignored, if something does. */
+  onTrailing?: (position: number) => void;
 }
 
 const MAX_INFLATION_RATIO = 200;
@@ -60,7 +62,7 @@ export function sniffCompression(head: Uint8Array): Compression | undefined {
  * @param stream The compressed bytes; it belongs to the result from here on.
  * @param kind What {@linkcode sniffCompression} found.
  * @param name What to call the data in error messages.
- * @param limits When to give up on a bomb.
+ * @param options When to give up on a bomb, and who is told of what follows the data.
  * @returns The content.
  * @throws {ArchiveError} At once for bzip2 and xz, with a hint at the command to pipe through; while reading when the
  * data is corrupt, ends early or is a bomb.
@@ -69,11 +71,12 @@ export function decompress(
   stream: ReadableStream<Uint8Array>,
   kind: Compression,
   name = `${kind} data`,
-  { ratio = MAX_INFLATION_RATIO, freeBytes = FREE_INFLATED_BYTES }: InflationLimits = {},
+  options: DecompressOptions = {},
 ): ReadableStream<Bytes> {
   if (kind === "bzip2" || kind === "xz") throw unsupported(kind, name);
+  const { ratio = MAX_INFLATION_RATIO, freeBytes = FREE_INFLATED_BYTES, onTrailing } = options;
   const source = new Source(stream);
-  const pieces = joinSmall(inflate(kind, source.read()));
+  const pieces = joinSmall(inflate(kind, source.read(), onTrailing));
   let inflated = 0;
   return new ReadableStream<Bytes>({
     async pull(controller) {
@@ -102,8 +105,9 @@ export function decompress(
 async function* inflate(
   kind: "gzip" | "zstd",
   source: AsyncGenerator<Bytes>,
+  onTrailing: ((position: number) => void) | undefined,
 ): AsyncGenerator<Bytes> {
-  if (kind === "gzip") yield* (await import("./gunzip.ts")).gunzip(source);
+  if (kind === "gzip") yield* (await import("./gunzip.ts")).gunzip(source, onTrailing);
   else yield* (await import("./unzstd.ts")).unzstd(source);
 }
 

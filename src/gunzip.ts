@@ -32,10 +32,14 @@ const COMMENT = 16;
  * far, the member is over; the runtime's own check decides whether that was true.
  *
  * @param pieces Compressed bytes in pieces of any size.
+ * @param onTrailing Called with the position of what follows the last member and is none, if something does.
  * @returns The content, at most 16.5 MiB at a time.
  * @throws {Error} If the data is corrupt or ends inside a member.
  */
-export async function* gunzip(pieces: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
+export async function* gunzip(
+  pieces: AsyncIterable<Bytes>,
+  onTrailing?: (position: number) => void,
+): AsyncGenerator<Bytes> {
   let member: Member | undefined;
   let members = 0;
   let isOver = false;
@@ -45,6 +49,7 @@ export async function* gunzip(pieces: AsyncIterable<Bytes>): AsyncGenerator<Byte
       while (at < window.stop && !isOver) {
         if (!member && members > 0 && !startsLikeMember(window.bytes, at)) {
           isOver = true;
+          onTrailing?.(window.position + at);
           break;
         }
         member ??= new Member(headerLength(window.bytes, at), members + 1);
@@ -161,6 +166,8 @@ class Member {
 /** A view on the compressed data: `start` to `stop` is to be inflated, the rest is there to be looked at. */
 interface Window {
   bytes: Bytes;
+  /** Where in the compressed data `bytes` starts. */
+  position: number;
   start: number;
   stop: number;
   isLast: boolean;
@@ -170,18 +177,20 @@ async function* windows(pieces: AsyncIterable<Bytes>): AsyncGenerator<Window> {
   let held: Bytes[] = [];
   let size = 0;
   let start = 0;
+  let position = 0;
   for await (const piece of pieces) {
     held.push(piece);
     size += piece.length;
     if (size < start + SLICE_BYTES + TAIL_BYTES) continue;
     const bytes = concat(held, size);
     const stop = size - TAIL_BYTES;
-    yield { bytes, start, stop, isLast: false };
+    yield { bytes, position, start, stop, isLast: false };
     start = Math.min(stop, TRAILER_BYTES);
+    position += stop - start;
     held = [bytes.slice(stop - start)];
     size = start + TAIL_BYTES;
   }
-  yield { bytes: concat(held, size), start, stop: size, isLast: true };
+  yield { bytes: concat(held, size), position, start, stop: size, isLast: true };
 }
 
 // Where the next bytes to inflate end: at the first place where the member may, if there is one within a slice.
