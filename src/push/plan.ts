@@ -82,6 +82,12 @@ export function planImages(
     else planned.push(planOne(images, target.reference, notices));
   }
   refuseCollisions(planned);
+  for (const { from, isUsed } of renames) {
+    // A typing error would go unnoticed: the image is then where nobody looks for it.
+    if (!isUsed) {
+      notices.push(`no name to push to starts with ${quoteName(from)}: nothing is renamed by that`);
+    }
+  }
   return { planned, notices };
 }
 

@@ -6,6 +6,8 @@ import { formatImageName, type ImageName, isRepository, parseImageName } from ".
 export interface Rename {
   from: string;
   to: string;
+  /** Whether it has fitted a name. */
+  isUsed: boolean;
 }
 
 /**
@@ -15,11 +17,11 @@ export interface Rename {
  */
 export function parseRename(text: string): Rename {
   const at = text.indexOf("=");
-  if (at > 0) return { from: text.slice(0, at), to: text.slice(at + 1) };
+  if (at > 0) return { from: text.slice(0, at), to: text.slice(at + 1), isUsed: false };
   throw new TypeError(`Cannot rename by ${quoteName(text)}: expected FROM=TO`);
 }
 
-/** Applies the first rename that fits, to the name as it is pushed or with its host before it. */
+/** Applies the first rename that fits, and notes that it did, to the name as it is pushed or with its host before it. */
 export function renamed(text: string, renames: readonly Rename[]): ImageName {
   const name = parseImageName(text);
   if (!name) {
@@ -32,9 +34,11 @@ export function renamed(text: string, renames: readonly Rename[]): ImageName {
       ? []
       : [`docker.io/${formatImageName(name)}`, `docker.io/library/${formatImageName(name)}`]),
   ];
-  for (const { from, to } of renames) {
+  for (const rename of renames) {
+    const { from, to } = rename;
     const spelling = spellings.find((spelling) => isLeadingPart(from, spelling));
     if (spelling === undefined) continue;
+    rename.isUsed = true;
     const text = (to + spelling.slice(from.length)).replace(/^\/+/, "");
     const changed = parseImageName(text);
     if (changed && isRepository(changed.repository)) return changed;

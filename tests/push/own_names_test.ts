@@ -350,6 +350,15 @@ test("rename refuses what gives no name, and what is no pair", async () => {
   }
 });
 
+test("rename that fits no name is told", async () => {
+  const archive = await docker(["team/app:1"]);
+  const options = { rename: ["taem=x", "team=new"] };
+  const { warnings } = await pushTo(archive, HOST, options);
+  assertEquals(warnings, ['no name to push to starts with "taem": nothing is renamed by that']);
+  const one = await pushTo(archive, `${HOST}/app:1`, { rename: ["team=new"] });
+  assertEquals(one.warnings.filter((text) => text.includes("nothing is renamed")).length, 1);
+});
+
 test("rename that brings two images together is refused", async () => {
   const archive = await docker(["a/app:1"], ["b/app:1"]);
   const options = { target: HOST, rename: ["b=a"] };
