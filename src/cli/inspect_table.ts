@@ -1,4 +1,9 @@
-import type { ArchiveSummary, ImageSummary, LayerSummary } from "../image/inspect.ts";
+import type {
+  ArchiveSummary,
+  ImageSummary,
+  IndexEntrySummary,
+  LayerSummary,
+} from "../image/inspect.ts";
 import { formatSize, type Paint, printable } from "./render.ts";
 
 /**
@@ -15,45 +20,89 @@ export function inspectLines(summary: ArchiveSummary, paint: Paint): string[] {
 }
 
 /** Wide enough for the longest label. */
-const LABEL_WIDTH = 8;
+const LABEL_WIDTH = 9;
 
 function imageLines(image: ImageSummary, paint: Paint): string[] {
-  const { kind, layers, size } = image;
-  const count = layers.length === 1 ? "1 layer" : `${layers.length} layers`;
+  const { kind, layers, entries = [] } = image;
   const line = (label: string, text: string) =>
     `  ${paint("dim", label.padEnd(LABEL_WIDTH))}  ${text}`;
   const lines = (label: string, texts: string[]) =>
     texts.map((text, index) => line(index === 0 ? label : "", printable(text)));
   const names = [...image.names, ...image.tags];
+  const isIndex = kind === "index";
   return [
     "",
-    `${paint("cyan", image.id)}  ${kind}, ${kind === "artifact" ? "" : `${count}, `}${
-      formatSize(size)
-    }`,
+    headLine(image, paint),
     ...lines(names.length > 1 ? "names" : "name", names.length > 0 ? names : ["none"]),
     ...lines("digest", [image.digest ?? "not known before the layers are hashed"]),
     ...lines("type", [image.mediaType]),
     ...lines("config", image.config ? [image.config] : []),
-    ...lines("platform", image.platforms.length > 0 ? [image.platforms.join(", ")] : []),
-    ...lines("created", image.created ? [image.created] : []),
-    ...layerRows(layers).map((row, index) => line(index === 0 ? layerLabel(image) : "", row)),
+    ...lines("platform", image.platforms.length > 0 && !isIndex ? image.platforms : []),
+    ...lines("created", image.created ? [withoutFraction(image.created)] : []),
+    ...lines(entries.length === 1 ? "platform" : "platforms", columns(entries.map(entryRow))),
+    // BuildKit's cache lists blobs in an index, and no manifests.
+    ...lines(layerLabel(image), entries.length > 0 ? [] : columns(layers.map(layerRow))),
   ];
 }
 
+function headLine({ id, kind, layers, entries = [], size }: ImageSummary, paint: Paint): string {
+  const images = entries.filter((entry) => entry.kind === "image");
+  const whole = images.filter(({ present }) => present === "whole").length;
+  const some = whole < images.length ? `${whole} of ` : "";
+  const count = kind === "index"
+    ? `${some}${images.length} ${images.length === 1 ? "platform" : "platforms"}`
+    : kind === "image"
+    ? `${layers.length} ${layers.length === 1 ? "layer" : "layers"}`
+    : "";
+  return `${paint("cyan", id)}  ${[kind, count, formatSize(size)].filter(Boolean).join(", ")}`;
+}
+
 function layerLabel({ kind, layers }: ImageSummary): string {
-  if (kind === "artifact") return layers.length === 1 ? "blob" : "blobs";
+  if (kind !== "image") return layers.length === 1 ? "blob" : "blobs";
   return layers.length === 1 ? "layer" : "layers";
 }
 
-function layerRows(layers: readonly LayerSummary[]): string[] {
-  const rows = layers.map(({ digest, size, mediaType, path }) => ({
-    name: printable(digest ?? path ?? "unknown"),
-    size: formatSize(size),
-    rest: printable(path === undefined ? `${mediaType}  (not in the archive)` : mediaType),
-  }));
-  const nameWidth = Math.max(0, ...rows.map(({ name }) => name.length));
-  const sizeWidth = Math.max(0, ...rows.map(({ size }) => size.length));
-  return rows.map(({ name, size, rest }) =>
-    `${name.padEnd(nameWidth)}  ${size.padStart(sizeWidth)}  ${rest}`
+const ABSENT = "(not in the archive)";
+
+function entryRow({ kind, platform, digest, size, present }: IndexEntrySummary): string[] {
+  const name = platform ?? (kind === "image" ? "unknown" : kind);
+  if (present === "no") return [name, digest, ABSENT];
+  return [name, digest, formatSize(size), present === "partly" ? "(parts are missing)" : ""];
+}
+
+function layerRow({ digest, size, mediaType, path }: LayerSummary): string[] {
+  const name = digest ?? path ?? "unknown";
+  return [name, formatSize(size), shortType(mediaType), path === undefined ? ABSENT : ""];
+}
+
+const LAYER_TYPE =
+  /^application\/vnd\.(?:oci\.image\.layer\.v1|docker\.image\.rootfs\.diff)\.(tar(?:[+.][a-z]+)?)$/;
+
+/** What a layer's type says beside that it is one; others stand as they are. */
+function shortType(mediaType: string): string {
+  return LAYER_TYPE.exec(mediaType)?.[1]?.replace(/^tar\./, "tar+") ?? mediaType;
+}
+
+/** A time in whole seconds. */
+function withoutFraction(time: string): string {
+  return time.replace(/\.\d+(?=Z|[+-]\d\d:\d\d$)/, "");
+}
+
+/** Aligns cells; sizes, which end in a unit, to the right. */
+function columns(rows: string[][]): string[] {
+  const shown = rows.map((row) => row.map(printable));
+  const widths: number[] = [];
+  for (const row of shown) {
+    row.forEach((cell, at) => {
+      if (cell !== ABSENT) widths[at] = Math.max(widths[at] ?? 0, cell.length);
+    });
+  }
+  return shown.map((row) =>
+    row.map((cell, at) => {
+      const width = widths[at] ?? 0;
+      return SIZE.test(cell) ? cell.padStart(width) : cell.padEnd(width);
+    }).join("  ").trimEnd()
   );
 }
+
+const SIZE = /^[\d.]+ [kMGTPEZY]?B$/;

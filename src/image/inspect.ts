@@ -2,6 +2,7 @@ import type { Digest } from "../digest.ts";
 import {
   DOCKER_CONFIG,
   formatPlatform,
+  isForeignLayer,
   OCI_CONFIG,
   OCI_EMPTY,
   parsePlatform,
@@ -12,6 +13,7 @@ import {
   type ArchiveBlob,
   blobsOf,
   type ContentNode,
+  type IndexEntry,
   type IndexNode,
   isAttestation,
   parseJsonObject,
@@ -29,6 +31,20 @@ export interface LayerSummary {
   mediaType: string;
   /** Path in the archive, absent where the archive lacks it. */
   path?: string;
+}
+
+/** One manifest below an index. */
+export interface IndexEntrySummary {
+  /** An image, what was attested of one, or something else that a manifest describes. */
+  kind: "image" | "attestation" | "artifact";
+  /** `linux/amd64`, where the index or the config tells; an attestation has none. */
+  platform?: string;
+  /** Digest of the manifest. */
+  digest: Digest;
+  /** Sum of the sizes of its config and layers that the archive has, each blob once. */
+  size: number;
+  /** Whether all of it is in the archive, some of it, or nothing. */
+  present: "whole" | "partly" | "no";
 }
 
 /** One image, index or artifact of an archive. */
@@ -57,6 +73,8 @@ export interface ImageSummary {
   layers: LayerSummary[];
   /** Sum of the sizes of config and layers, each blob once. */
   size: number;
+  /** Of an index, what is below it, in order. */
+  entries?: IndexEntrySummary[];
 }
 
 /** What `inspect` tells of an archive. */
@@ -104,11 +122,54 @@ async function summarizeImage({ id, names, tags, node }: ArchiveImage): Promise<
   const primaryTag = names[0] ?? tags[0];
   if (primaryTag !== undefined) summary.primaryTag = primaryTag;
   if (digest) summary.digest = digest;
-  if (node.kind === "index") return summary;
+  if (node.kind === "index") {
+    summary.entries = await summarizeEntries(node);
+    return summary;
+  }
   if (node.config?.digest) summary.config = node.config.digest;
   const { created } = await readConfig(node.config) ?? {};
   if (typeof created === "string") summary.created = created;
   return summary;
+}
+
+async function summarizeEntries(index: IndexNode): Promise<IndexEntrySummary[]> {
+  const entries = new Map<Digest, IndexEntrySummary>();
+  for (const entry of entriesBelow(index)) {
+    const { node, descriptor: { digest, artifactType } } = entry;
+    if (node?.kind === "index") continue;
+    const isArtifact = node ? kindOf(node) === "artifact" : artifactType !== undefined;
+    const blobs = node ? blobsOf(node) : [];
+    const summary: IndexEntrySummary = {
+      kind: isAttestation(entry) ? "attestation" : isArtifact ? "artifact" : "image",
+      digest,
+      size: blobs.reduce((sum, { size, file }) => sum + (file ? size : 0), 0),
+      present: presenceOf(node, blobs),
+    };
+    const platform = await platformOf(entry);
+    if (platform && summary.kind === "image") summary.platform = formatPlatform(platform);
+    entries.set(digest, summary);
+  }
+  return [...entries.values()];
+}
+
+/** Foreign layers are absent by right. */
+function presenceOf(
+  node: ContentNode | undefined,
+  blobs: readonly ArchiveBlob[],
+): IndexEntrySummary["present"] {
+  if (!node) return "no";
+  const needed = blobs.filter(({ mediaType }) => !isForeignLayer(mediaType));
+  if (needed.every(({ file }) => file)) return "whole";
+  return needed.some(({ file }) => file) ? "partly" : "no";
+}
+
+function entriesBelow(index: IndexNode): IndexEntry[] {
+  const indexes = walk(index).filter((below): below is IndexNode => below.kind === "index");
+  return indexes.flatMap(({ entries }) => entries.filter(({ blob }) => !blob));
+}
+
+async function platformOf({ descriptor, node }: IndexEntry): Promise<Platform | undefined> {
+  return descriptor.platform ?? (node && await readPlatform(node));
 }
 
 async function manifestOf(node: ContentNode): Promise<{ digest?: Digest; mediaType: string }> {
@@ -130,11 +191,10 @@ async function platformsOf(node: ContentNode): Promise<string[]> {
     const platform = await readPlatform(node);
     return platform ? [formatPlatform(platform)] : [];
   }
-  const indexes = walk(node).filter((below): below is IndexNode => below.kind === "index");
   const platforms = new Set<string>();
-  for (const entry of indexes.flatMap(({ entries }) => entries)) {
-    if (entry.blob || isAttestation(entry)) continue;
-    const platform = entry.descriptor.platform ?? (entry.node && await readPlatform(entry.node));
+  for (const entry of entriesBelow(node)) {
+    if (isAttestation(entry)) continue;
+    const platform = await platformOf(entry);
     if (platform) platforms.add(formatPlatform(platform));
   }
   return [...platforms];

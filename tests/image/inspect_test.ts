@@ -75,7 +75,8 @@ test("summarizeArchive() tells the platforms of an index, and its different blob
   ];
   const first = withPlatform(await layout.image(one), "linux/amd64");
   const second = await layout.image(two);
-  const index = await layout.indexOf([first, second, await layout.attestation(first)]);
+  const attestation = await layout.attestation(first);
+  const index = await layout.indexOf([first, second, attestation]);
   layout.add(index, { ref: "v1" });
   const { images } = await summarize(layout.entries());
   const [summary] = images;
@@ -87,6 +88,20 @@ test("summarizeArchive() tells the platforms of an index, and its different blob
   ]);
   assertEquals(summary?.platforms, ["linux/amd64", "linux/arm/v7"]);
   assertEquals(summary?.tags, ["v1"]);
+  assertEquals(
+    summary?.entries?.map((
+      { kind, platform, digest, present },
+    ) => [kind, platform, digest, present]),
+    [
+      ["image", "linux/amd64", first.digest, "whole"],
+      ["image", "linux/arm/v7", second.digest, "whole"],
+      ["attestation", undefined, attestation.digest, "whole"],
+    ],
+  );
+  assertEquals(
+    summary?.entries?.[0]?.size,
+    one.config.length + one.layers.reduce((sum, { bytes }) => sum + bytes.length, 0),
+  );
   // Two configs, three layers, and the empty config and statement of the attestation.
   assertEquals(summary?.layers.length, 7);
   assertEquals(summary?.size, summary?.layers.reduce((sum, { size }) => sum + size, 0));
@@ -113,4 +128,25 @@ test("summarizeArchive() tells artifacts, and blobs that the archive lacks", asy
     artifact?.layers[0]?.path,
     artifact?.layers[0]?.digest && pathOf({ digest: artifact.layers[0].digest }),
   );
+});
+
+test("summarizeArchive() tells what of an index is in the archive", async () => {
+  const layout = new OciLayout();
+  const images = await Promise.all(["a", "b", "c"].map((text) => makeImage([text, "same"])));
+  const children = [];
+  for (const [at, image] of images.entries()) {
+    children.push(withPlatform(await layout.image(image), `linux/arch${at}`));
+  }
+  layout.add(await layout.indexOf([...children, await layout.artifact("text", "some/thing")]));
+  const [, partly] = images;
+  layout.remove(partly?.layers[0] ?? { digest: "sha256:" });
+  layout.remove(children[2] ?? { digest: "sha256:" });
+  const { images: [summary] } = await summarize(layout.entries());
+  assertEquals(summary?.entries?.map(({ kind, present }) => [kind, present]), [
+    ["image", "whole"],
+    ["image", "partly"],
+    ["image", "no"],
+    ["artifact", "whole"],
+  ]);
+  assertEquals(summary?.entries?.[2]?.size, 0);
 });
