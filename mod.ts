@@ -36,10 +36,26 @@ export type { Descriptor, JsonObject, Platform } from "./src/media_types.ts";
 export type { FetchHandler } from "./src/registry/http.ts";
 export type { Timeouts } from "./src/registry/time_limits.ts";
 export type { RetryOptions } from "./src/registry/retry.ts";
-export { openArchive, type OpenArchiveOptions } from "./src/push/open_archive.ts";
+export {
+  openArchive,
+  type OpenArchiveOptions,
+  type OpenedArchive,
+} from "./src/push/open_archive.ts";
+export {
+  type ArchiveCheck,
+  checkArchive,
+  type CheckArchiveOptions,
+  type CheckProgress,
+} from "./src/push/check_archive.ts";
+export type { Finding, FindingCode, Severity } from "./src/image/findings.ts";
 export type { ImageTarEntry } from "./src/push/image_blobs.ts";
 export type { PushSource } from "./src/push/open_source.ts";
-export type { ArchiveSummary, ImageSummary, LayerSummary } from "./src/image/inspect.ts";
+export type {
+  ArchiveSummary,
+  ImageSummary,
+  IndexEntrySummary,
+  LayerSummary,
+} from "./src/image/inspect.ts";
 export { formatReference, parseReference, type Reference } from "./src/reference.ts";
 export { type Digest, type DigestAlgorithm, isDigest, parseDigest } from "./src/digest.ts";
 export { createHash, type Hasher, type IncrementalHash } from "./src/incremental_hash.ts";

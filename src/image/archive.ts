@@ -190,7 +190,7 @@ class ImageList {
 }
 
 /** The names that an entry of index.json carries: the full one when there is one, else what the user gave. */
-function namesOf({ annotations = {} }: Descriptor): string[] {
+export function namesOf({ annotations = {} }: Descriptor): string[] {
   const full = annotations["io.containerd.image.name"];
   const given = annotations["org.opencontainers.image.ref.name"];
   const usable = full !== undefined && parseImageName(full) !== undefined;

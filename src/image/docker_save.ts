@@ -38,12 +38,17 @@ export const MAX_MANIFEST_JSON_BYTES = 16 * 1024 * 1024;
 /** Most bytes of an image config, as other clients have it. */
 export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 /** Most layers of one image: docker itself stops at 127. */
-const MAX_LAYERS = 10_000;
+export const MAX_LAYERS = 10_000;
 /** Most images of one archive, as of an OCI layout. */
-const MAX_IMAGES = 10_000;
+export const MAX_IMAGES = 10_000;
 /** First bytes of layers that are read at once: a file answers faster when several are asked for. */
 const READS_AT_ONCE = 16;
 const PATH = "manifest.json";
+
+/** Most bytes of a JSON document by its path, where nothing else says what it is. */
+export function documentLimit(path: string): number {
+  return /(?:^|\/)manifest\.json$/.test(path) ? MAX_MANIFEST_JSON_BYTES : MAX_CONFIG_BYTES;
+}
 
 /**
  * Reads the images that manifest.json names, with their configs and the first bytes of each layer.

@@ -33,16 +33,16 @@ export const MAX_INDEX_DEPTH = 8;
 /** Bytes of all manifests and indexes of one archive or image: they are all held. */
 export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 /** Entries of one index. */
-const MAX_ENTRIES = 10_000;
+export const MAX_ENTRIES = 10_000;
 /** Layers of one manifest. */
-const MAX_BLOBS = 10_000;
+export const MAX_BLOBS = 10_000;
 /** Artifacts of a release candidate of image-spec 1.1, which some tools still write. */
 const OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json";
 /** RFC 6838, section 4.2; it becomes a header, and is shown. */
 const MEDIA_TYPE =
   /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/;
 /** The content `{}` (image-spec, manifest.md, "Guidance for an Empty Descriptor"), which some writers leave out. */
-const EMPTY_JSON: Digest =
+export const EMPTY_JSON: Digest =
   "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
 /**
@@ -93,7 +93,7 @@ export function parseEntries(
 }
 
 /** Whether a descriptor in an index is one of a manifest or index; most tools take one without a type for one. */
-function isDocumentType(mediaType: string): boolean {
+export function isDocumentType(mediaType: string): boolean {
   return mediaType === "" || mediaType === OCI_ARTIFACT || isIndexType(mediaType) ||
     isManifestType(mediaType);
 }
@@ -117,7 +117,9 @@ function parseLayers(json: JsonObject, malformed: MakeMalformed): Descriptor[] {
 }
 
 /** The type of a document, from what it says of itself, else from its descriptor, else from what it holds. */
-function typeOf({ json, mediaType, malformed }: FoundDocument): string {
+export function typeOf(
+  { json, mediaType, malformed }: Pick<FoundDocument, "json" | "mediaType" | "malformed">,
+): string {
   const isIndex = Array.isArray(json.manifests);
   if (isIndex && (json.layers !== undefined || json.config !== undefined)) {
     throw malformed(

@@ -28,8 +28,6 @@ export interface ArchiveFile {
   bytes(limit: number): Promise<Bytes>;
 }
 
-type Entry = ArchiveFile | { link: string };
-
 /** How much of a file {@linkcode ArchiveFile.peek} returns: enough to tell tar, gzip and zstd. */
 export const PEEK_BYTES = 512;
 /** Links followed for one path: real archives need one, docker at most a few. */
@@ -42,24 +40,24 @@ const TYPE_SYMLINK = "2";
  * The files of an archive by path. Links lead to the file that they mean, wherever in the archive it stands; of
  * several entries with one path the last counts, as tar has it.
  */
-export class ArchiveFiles {
-  readonly #entries = new Map<string, Entry>();
+export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
+  readonly #entries = new Map<string, F | { link: string }>();
   #root: string | undefined;
 
   /** Adds what one tar entry is. `makeFile` is called for a regular file. Folders and devices are left out. */
   add(
     path: string,
     header: { typeflag: string; linkname: string },
-    makeFile: (path: string) => ArchiveFile,
+    makeFile: (path: string) => F,
   ): void {
     const clean = cleanPath(path);
     if (clean === undefined || clean === "") return;
     const { typeflag, linkname } = header;
-    if (TYPE_FILE.has(typeflag)) {
+    if (isFileType(typeflag)) {
       if (!path.endsWith("/")) this.#entries.set(clean, makeFile(clean));
       return;
     }
-    if (typeflag !== TYPE_LINK && typeflag !== TYPE_SYMLINK) return;
+    if (!isLinkType(typeflag)) return;
     const folder = typeflag === TYPE_SYMLINK && !linkname.startsWith("/")
       ? clean.slice(0, clean.lastIndexOf("/") + 1)
       : "";
@@ -76,10 +74,20 @@ export class ArchiveFiles {
    * @returns The file, or undefined where there is none.
    * @throws {ArchiveError} If links lead in a circle.
    */
-  find(path: string): ArchiveFile | undefined {
+  find(path: string): F | undefined {
     const clean = cleanPath(path);
     if (clean === undefined) return undefined;
-    const first = this.root + clean;
+    return this.resolve(this.root + clean);
+  }
+
+  /**
+   * Finds what an entry stands for: a file itself, a link's file.
+   *
+   * @param first The entry's clean path, from the top of the tar.
+   * @returns The file, or undefined where there is none.
+   * @throws {ArchiveError} If links lead in a circle.
+   */
+  resolve(first: string): F | undefined {
     let at = first;
     for (let depth = 0; depth < MAX_LINK_DEPTH; depth++) {
       const entry = this.#entries.get(at);
@@ -96,12 +104,12 @@ export class ArchiveFiles {
   }
 
   /** The blob of an OCI layout. */
-  blob(digest: Digest): ArchiveFile | undefined {
+  blob(digest: Digest): F | undefined {
     return this.find(`blobs/${digest.replace(":", "/")}`);
   }
 
   /** All regular files, links left out, with their paths below {@linkcode root}. */
-  *files(): Iterable<ArchiveFile> {
+  *files(): Iterable<F> {
     for (const entry of this.#entries.values()) {
       if (!("link" in entry)) yield entry;
     }
@@ -149,6 +157,16 @@ export async function scanFiles(source: BlobSource, signal?: AbortSignal): Promi
   return files;
 }
 
+/** Whether a tar entry of this type is a regular file. */
+export function isFileType(typeflag: string): boolean {
+  return TYPE_FILE.has(typeflag);
+}
+
+/** Whether a tar entry of this type is a hard or symbolic link. */
+export function isLinkType(typeflag: string): boolean {
+  return typeflag === TYPE_LINK || typeflag === TYPE_SYMLINK;
+}
+
 /** The digest that a path of an OCI layout names, or undefined. */
 export function digestOfPath(path: string): Digest | undefined {
   const match = /(?:^|\/)blobs\/(sha256|sha512)\/([0-9a-f]+)$/.exec(path);
@@ -159,6 +177,30 @@ export function digestOfPath(path: string): Digest | undefined {
 export function digestOfName(path: string): Digest | undefined {
   const hex = /(?:^|[/:])([0-9a-f]{64})(?:\.[a-z0-9.]+)?$/.exec(path)?.[1];
   return hex ? toDigest("sha256", hex) : undefined;
+}
+
+/** Whether content begins as a JSON object or list does. */
+export function isJson(head: Uint8Array): boolean {
+  const first = head.find((byte) =>
+    byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d
+  );
+  return first === 0x7b || first === 0x5b;
+}
+
+/** Whether content begins as a tar does: with a header whose checksum is right, or with zero blocks. */
+export function isTar(head: Uint8Array): boolean {
+  if (head.length < PEEK_BYTES) return false;
+  let sum = 8 * 0x20;
+  // Old writers summed signed bytes.
+  let signedSum = sum;
+  for (const [at, byte] of head.subarray(0, PEEK_BYTES).entries()) {
+    if (at >= 148 && at < 156) continue;
+    sum += byte;
+    signedSum += byte > 127 ? byte - 256 : byte;
+  }
+  if (sum === 8 * 0x20) return true;
+  const stored = parseInt(new TextDecoder().decode(head.subarray(148, 156)), 8);
+  return sum === stored || signedSum === stored;
 }
 
 /**

@@ -1,12 +1,20 @@
 import { type Compression, sniffCompression } from "../compression.ts";
 import { type Digest, digestBytes } from "../digest.ts";
-import { MAX_CONFIG_BYTES, MAX_MANIFEST_JSON_BYTES } from "../image/docker_save.ts";
-import { ArchiveFiles, cleanPath, digestOfName, digestOfPath } from "../image/files.ts";
+import { documentLimit } from "../image/docker_save.ts";
+import {
+  ArchiveFiles,
+  cleanPath,
+  digestOfName,
+  digestOfPath,
+  isJson,
+  isTar,
+  PEEK_BYTES,
+} from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import { type Bytes, bytesSource } from "../source.ts";
 import { EntryReader } from "./entry_reader.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
-import { emptyFile, isJson, MAX_KEPT_BYTES, PassingFile } from "./passing_file.ts";
+import { emptyFile, MAX_KEPT_BYTES, PassingFile } from "./passing_file.ts";
 import { hashed, hashInflated, inflated } from "./passing_streams.ts";
 
 /** What an untar stream yields, ours or another's, such as the one of `@std/tar`. */
@@ -40,8 +48,6 @@ const WINDOW_SHARE = 8;
  * MB on Linux.
  */
 const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
-/** Bytes looked at to tell a tar. */
-const PEEK_BYTES = 512;
 
 /** What layers without a header of their own are called: an old tar, or none at all. */
 const LAYER_NAME = /(?:^|\/)layer$|\.tar$/;
@@ -103,7 +109,7 @@ class EntrySorter {
     const head = await body.read(Math.min(size, PEEK_BYTES));
     const file = new PassingFile(clean, size, head);
     this.files.add(path, { typeflag, linkname }, () => file);
-    if (isJson(head) && size <= limitOf(clean) && this.#kept + size <= MAX_KEPT_BYTES) {
+    if (isJson(head) && size <= documentLimit(clean) && this.#kept + size <= MAX_KEPT_BYTES) {
       this.#kept += size;
       return await this.#keep(file, head, body);
     }
@@ -187,18 +193,4 @@ class EntrySorter {
 
 async function digestOf(path: string, bytes: Bytes): Promise<Digest> {
   return await digestBytes(bytes, digestOfPath(path)?.startsWith("sha512:") ? "sha512" : "sha256");
-}
-
-function limitOf(path: string): number {
-  return /(?:^|\/)manifest\.json$/.test(path) ? MAX_MANIFEST_JSON_BYTES : MAX_CONFIG_BYTES;
-}
-
-/** Whether content begins as a tar does: with a header whose checksum is right, or with zero blocks. */
-function isTar(head: Uint8Array): boolean {
-  if (head.length < PEEK_BYTES) return false;
-  let sum = 8 * 0x20;
-  for (const [at, byte] of head.entries()) if (at < 148 || at >= 156) sum += byte;
-  if (sum === 8 * 0x20) return true;
-  const stored = parseInt(new TextDecoder().decode(head.subarray(148, 156)), 8);
-  return sum === stored;
 }

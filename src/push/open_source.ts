@@ -35,6 +35,8 @@ export interface PassingInput extends AsyncDisposable {
   open(): Promise<ReadableStream<Uint8Array>> | ReadableStream<ImageTarEntry>;
   /** Whether `open` may be called again: a compressed file. */
   again: boolean;
+  /** What {@linkcode read} comes to, where that is known. */
+  total?: number;
   /** Bytes read of the source so far, before they are inflated. */
   read(): number;
 }
@@ -72,7 +74,7 @@ export async function openSource(
       return { kind: "random", source: counted, ...common };
     }
     const open = () => inflate(counted.slice(0, counted.size).stream(), signal);
-    return { kind: "bytes", open, again: true, ...common };
+    return { kind: "bytes", open, again: true, total: source.size, ...common };
   }
   if (typeof source === "object" && source !== null && source.entries instanceof ReadableStream) {
     const { stream, dispose } = holdStream(source.entries, signal);

@@ -1,7 +1,7 @@
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { malformed } from "../image/content.ts";
-import { type ArchiveFile, tooLarge } from "../image/files.ts";
+import { type ArchiveFile, isJson, tooLarge } from "../image/files.ts";
 import { quoteName } from "../quote_name.ts";
 import { type BlobSource, type Bytes, bytesSource } from "../source.ts";
 
@@ -83,12 +83,4 @@ export function emptyFile(path: string): PassingFile {
   const file = new PassingFile(path, 0, new Uint8Array(0));
   file.hold(new Uint8Array(0));
   return file;
-}
-
-/** Whether content begins as a JSON object or list does. */
-export function isJson(head: Uint8Array): boolean {
-  const first = head.find((byte) =>
-    byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d
-  );
-  return first === 0x7b || first === 0x5b;
 }
