@@ -15,6 +15,7 @@ import {
 export type Verb =
   | "push"
   | "inspect"
+  | "check"
   | "ping"
   | "ls"
   | "info"
@@ -60,7 +61,14 @@ export interface PushCommand extends CommonOptions {
 /** `tarpush inspect SOURCE` */
 export interface InspectCommand extends CommonOptions {
   verb: "inspect";
-  /** Path or `-`. */
+  /** Path, `-` or URL. */
+  source: string;
+}
+
+/** `tarpush check SOURCE` */
+export interface CheckCommand extends CommonOptions {
+  verb: "check";
+  /** Path, `-` or URL. */
   source: string;
 }
 
@@ -128,6 +136,7 @@ export type Command =
   | { verb: "version" }
   | PushCommand
   | InspectCommand
+  | CheckCommand
   | PingCommand
   | ListCommand
   | InfoCommand
@@ -165,6 +174,7 @@ export const VERB_OPTIONS: Readonly<Record<Verb, OptionTable>> = {
     digestfile: "value",
   },
   inspect: {},
+  check: {},
   ping: {},
   ls: {},
   info: {},
@@ -208,7 +218,8 @@ export function parseCommand(args: readonly string[]): Command {
     case "push":
       return toPushCommand(given);
     case "inspect":
-      return toInspectCommand(given);
+    case "check":
+      return { verb, ...toCommonOptions(given), source: onlyArgument(given, verb, ARCHIVE) };
     case "ping":
       return {
         verb,
@@ -297,15 +308,7 @@ function toPushCommand(given: Given): PushCommand {
   };
 }
 
-function toInspectCommand(given: Given): InspectCommand {
-  const [source, extra] = given.rest;
-  if (source === undefined) {
-    throw new UsageError("Nothing to inspect, expected a tar file or -", "tarpush inspect --help");
-  }
-  refuseExtra(extra);
-  return { verb: "inspect", ...toCommonOptions(given), source };
-}
-
+const ARCHIVE = "a tar file, - or a URL";
 const REFERENCE = "a reference such as localhost:5000/team/app:1.0";
 
 function onlyArgument(given: Given, what: string, expected: string, verb: string = what): string {

@@ -27,6 +27,8 @@ interface VerbTable {
   words: readonly string[];
 }
 
+/** Commands whose arguments are files. */
+const FILE_VERBS = new Set(["push", "inspect", "check", "save"]);
 /** Options whose values are files. */
 const FILE_OPTIONS = new Set(["ca", "digestfile"]);
 const SHELLS: readonly Shell[] = ["bash", "zsh", "fish"];
@@ -39,7 +41,7 @@ function tables(): VerbTable[] {
       kind,
       isFile: FILE_OPTIONS.has(name),
     })),
-    takesFiles: ["push", "inspect", "save"].includes(verb),
+    takesFiles: FILE_VERBS.has(verb),
     words: verb === "completions" ? SHELLS : [],
   }));
 }

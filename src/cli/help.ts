@@ -25,7 +25,8 @@ const OVERVIEW =
 
 Usage:
   tarpush push TAR|-|URL TARGET...   Push the images of an archive
-  tarpush inspect TAR|-              Show what is in an archive
+  tarpush inspect TAR|-|URL          Show what is in an archive
+  tarpush check TAR|-|URL            Verify every digest in an archive
   tarpush ping REGISTRY              Tell whether a registry answers
   tarpush ls REGISTRY[/REPOSITORY]   List repositories, or the tags of one
   tarpush info REFERENCE             Show what an image in a registry is made of
@@ -80,12 +81,32 @@ Examples:
 const INSPECT = `Show the names, digests, platforms and layers of an archive.
 
 Usage:
-  tarpush inspect TAR|-
+  tarpush inspect TAR|-|URL
+
+Nothing but the documents is read of a file. What is wrong with an archive, tarpush check tells.
 
 Examples:
   tarpush inspect image.tar
   docker save app | tarpush inspect -
   tarpush inspect image.tar --json | jq -r '.images[].names[]'
+`;
+
+const CHECK = `Read a whole archive and tell everything that is wrong with it.
+
+Usage:
+  tarpush check TAR|-|URL
+
+Every file is hashed and compared with the digests, sizes and types that the archive states, every
+layer inflated and compared with its diff_id. Findings are errors (content is wrong or missing),
+warnings (it can be used, but tools may disagree on what it is) and notes (nothing is wrong).
+
+Exit code 0 where there is no error, 1 where there is one, or the archive cannot be read.
+
+Examples:
+  tarpush check image.tar
+  docker save app | tarpush check -
+  tarpush check image.tar && tarpush push image.tar registry.lan/app:1.0
+  tarpush check image.tar --json | jq -r '.findings[] | select(.severity == "error").message'
 `;
 
 const PING = `Ask a registry once whether it is one, and say what else is there.
@@ -210,6 +231,7 @@ Examples:
 const TOPICS: Readonly<Record<Verb, string>> = {
   push: PUSH,
   inspect: INSPECT,
+  check: CHECK,
   ping: PING,
   ls: LS,
   info: INFO,

@@ -22,7 +22,9 @@ export async function run(host: Host): Promise<number> {
     return await dispatch(parseCommand(host.args), host, interrupt.signal);
   } catch (error) {
     if (interrupt.signal.aborted && error === interrupt.signal.reason) {
-      const hint = "run it again: what the registry has by now is not uploaded twice";
+      const hint = host.args[0] === "push"
+        ? "run it again: what the registry has by now is not uploaded twice"
+        : undefined;
       await report(host, new OciError("Interrupted", { hint, cause: error }));
       return EXIT.interrupted;
     }
@@ -50,6 +52,8 @@ async function dispatch(command: Command, host: Host, signal: AbortSignal): Prom
       return (await import("./push_command.ts")).runPush(command, host, signal);
     case "inspect":
       return (await import("./inspect_command.ts")).runInspect(command, host, signal);
+    case "check":
+      return (await import("./check_command.ts")).runCheck(command, host, signal);
     case "ping":
       return (await import("./ping_command.ts")).runPing(command, host, signal);
     case "ls":

@@ -33,6 +33,8 @@ const COMMANDS: [args: string, expected: object][] = [
   ["push a.tar h --insecure --debug", { insecure: true, debug: true }],
   ["push -- -odd.tar --host", { source: "-odd.tar", targets: ["--host"] }],
   ["inspect -", { verb: "inspect", source: "-" }],
+  ["check a.tar", { verb: "check", source: "a.tar" }],
+  ["check http://files/a.tar -q", { verb: "check", source: "http://files/a.tar", quiet: true }],
   ["inspect a.tar --json", { verb: "inspect", source: "a.tar", json: true }],
   ["ping localhost:5000", { verb: "ping", registry: "localhost:5000" }],
   ["ls host/app --json", { verb: "ls", target: "host/app", json: true }],
@@ -49,10 +51,12 @@ const COMMANDS: [args: string, expected: object][] = [
 const MISTAKES: [args: string, message: string, hint?: string][] = [
   [
     "",
-    "No command given, expected one of push, inspect, ping, ls, info, rm, save, serve, completions",
+    "No command given, expected one of push, inspect, check, ping, ls, info, rm, save, serve, completions",
     "tarpush --help",
   ],
   ["pusch a.tar", 'Unknown command "pusch"', "did you mean push?"],
+  ["chekc a.tar", 'Unknown command "chekc"', "did you mean check?"],
+  ["psuh a.tar h", 'Unknown command "psuh"', "did you mean push?"],
   ["frobnicate", 'Unknown command "frobnicate"', "tarpush --help"],
   ["image.tar host/a", 'Unknown command "image.tar"', "tarpush push image.tar REFERENCE"],
   ["help me", 'Unknown command "me"'],

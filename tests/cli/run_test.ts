@@ -225,8 +225,8 @@ test("run() push draws no bars where TERM is dumb", async () => {
 test("run() inspect shows a table or a document, from a file or a pipe alike", async () => {
   const { code, stdout } = await runWith(`inspect ${SINGLE}`);
   assertEquals(code, 0);
-  assertStringIncludes(stdout, "\n#1  image, 3 layers, 21 kB\n  name      held/basic:1\n");
-  assertStringIncludes(stdout, `  digest    ${DIGEST}\n`);
+  assertStringIncludes(stdout, "\n#1  image, 3 layers, 21 kB\n  name       held/basic:1\n");
+  assertStringIncludes(stdout, `  digest     ${DIGEST}\n`);
   const fromFile = JSON.parse((await runWith(`inspect ${SINGLE} --json`)).stdout);
   assertEquals(fromFile.images[0].digest, DIGEST);
   await using file = await fakeHost([]).openFile(SINGLE);

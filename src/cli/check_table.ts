@@ -1,0 +1,85 @@
+import type { Finding, Severity } from "../image/findings.ts";
+import type { ArchiveCheck } from "../push/check_archive.ts";
+import { type Color, formatSize, type Paint, printable } from "./render.ts";
+
+const COLORS: Readonly<Record<Severity, Color>> = { error: "red", warning: "yellow", note: "dim" };
+/** Wide enough for the longest severity. */
+const SEVERITY_WIDTH = 7;
+const GAP = "  ";
+/** So that a digest fits a line of 80 columns. */
+const INDENT = "  ";
+
+/**
+ * The findings of a check for people: one line each in columns, or, where a terminal is too narrow for that, the
+ * message in lines of its own below.
+ *
+ * @param findings What was found.
+ * @param paint How to colour.
+ * @param columns Width of the terminal; undefined for a file or pipe.
+ * @returns Lines without line ends.
+ */
+export function findingLines(
+  findings: readonly Finding[],
+  paint: Paint,
+  columns?: number,
+): string[] {
+  const width = Math.max(0, ...findings.map(({ code }) => code.length));
+  return findings.flatMap(({ severity, code, message }) => {
+    const text = printable(message);
+    const label = `${paint(COLORS[severity], severity)}${
+      " ".repeat(SEVERITY_WIDTH - severity.length)
+    }`;
+    const needed = SEVERITY_WIDTH + GAP.length + width + GAP.length + text.length;
+    if (columns === undefined || needed < columns) {
+      return [`${label}${GAP}${code.padEnd(width)}${GAP}${text}`];
+    }
+    const lines = wrap(text, columns - 1 - INDENT.length);
+    return [`${label}${GAP}${code}`, ...lines.map((line) => INDENT + line)];
+  });
+}
+
+/**
+ * The last line of a check: what became of it.
+ *
+ * @param name The archive, as it was given.
+ * @param check What was found.
+ * @param paint How to colour.
+ */
+export function verdictLine(name: string, check: ArchiveCheck, paint: Paint): string {
+  const { ok, dialect, files, bytes, findings } = check;
+  const counts = (["error", "warning", "note"] as const).map((severity) =>
+    countOf(findings, severity)
+  ).filter((text) => text !== "");
+  const what = `${dialect ? `${dialect} archive, ` : ""}${count(files, "file")}, ${
+    formatSize(bytes)
+  }`;
+  const verdict = ok ? paint("green", "ok") : paint("red", "broken");
+  return `${printable(name)}: ${verdict}${
+    counts.length > 0 ? `, ${counts.join(", ")}` : ""
+  } (${what})`;
+}
+
+function countOf(findings: readonly Finding[], severity: Severity): string {
+  const all = findings.filter((finding) => finding.severity === severity).reduce(
+    (sum, { code, actual }) => sum + (code === "further-findings" ? Number(actual) : 1),
+    0,
+  );
+  return all === 0 ? "" : count(all, severity);
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** Breaks a text at spaces; a word that is longer than a line stands alone. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
