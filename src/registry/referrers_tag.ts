@@ -1,8 +1,8 @@
-import { type Digest, digestAlgorithm, digestHex } from "../digest.ts";
+import { type Digest, digestAlgorithm, digestBytes, digestHex } from "../digest.ts";
 import { RegistryError } from "../errors.ts";
 import { type Descriptor, isJsonObject, type JsonObject, OCI_INDEX } from "../media_types.ts";
-import { digestBytes } from "../digest.ts";
-import type { RepositoryContext, UploadHooks } from "./blobs.ts";
+import { badAnswer } from "./answer_body.ts";
+import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
 import { getManifest, type ManifestContent, putManifest } from "./manifests.ts";
 
 /** A manifest that refers to another one. */
@@ -22,6 +22,7 @@ export function referrersTag(subject: Digest): string {
  * @param context The repository.
  * @param referrer The manifest, which has been pushed.
  * @param hooks Signal and listeners.
+ * @throws {RegistryError} If the tag names something that is no list; with status 200.
  */
 export async function keepReferrersTag(
   context: RepositoryContext,
@@ -30,7 +31,7 @@ export async function keepReferrersTag(
 ): Promise<void> {
   const tag = referrersTag(referrer.subject.digest);
   const index = await readIndex(context, tag, hooks);
-  const manifests = Array.isArray(index.manifests) ? index.manifests : [];
+  const manifests = index.manifests ?? [];
   if (manifests.some((entry) => isJsonObject(entry) && entry.digest === referrer.digest)) return;
   const json = { ...index, manifests: [...manifests, describe(referrer)] };
   const bytes = new TextEncoder().encode(JSON.stringify(json));
@@ -38,14 +39,22 @@ export async function keepReferrersTag(
   await putManifest(context, tag, { digest, mediaType: OCI_INDEX, bytes }, hooks);
 }
 
+/** The list as it is. What is no list is not ours to replace: the spec has clients report it and leave it. */
 async function readIndex(
   context: RepositoryContext,
   tag: string,
   hooks: UploadHooks,
-): Promise<JsonObject> {
+): Promise<JsonObject & { manifests?: unknown[] | null }> {
   try {
-    const { json, mediaType } = await getManifest(context, tag, hooks);
-    if (mediaType === OCI_INDEX) return json;
+    const { json, mediaType, call, response } = await getManifest(context, tag, hooks);
+    const { manifests = null } = json;
+    if (mediaType === OCI_INDEX && (manifests === null || Array.isArray(manifests))) {
+      return { ...json, manifests };
+    }
+    const found = mediaType === OCI_INDEX ? "an index with no list" : mediaType;
+    throw badAnswer(call, response, `${found}, expected an index of referrers`, {
+      hint: `remove what stands in its place: tarpush rm ${nameOf(context)}:${tag}`,
+    });
   } catch (error) {
     if (!(error instanceof RegistryError) || error.status !== 404) throw error;
   }
@@ -56,12 +65,12 @@ async function readIndex(
 function describe({ mediaType, digest, bytes }: Referrer): JsonObject {
   const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
   const { artifactType, config, annotations } = isJsonObject(json) ? json : {};
-  const type = artifactType ?? (isJsonObject(config) ? config.mediaType : undefined);
+  const type = artifactType || (isJsonObject(config) ? config.mediaType : undefined);
   return {
     mediaType,
     digest,
     size: bytes.length,
-    ...(typeof type === "string" ? { artifactType: type } : {}),
+    ...(typeof type === "string" && type ? { artifactType: type } : {}),
     ...(isJsonObject(annotations) ? { annotations } : {}),
   };
 }
