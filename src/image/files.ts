@@ -12,6 +12,8 @@ export interface ArchiveFile {
   readonly size: number;
   /** Its content, where it can be read again. */
   readonly body?: BlobSource;
+  /** There where reading has attempts and time limits of its own: what the body failed with last. That is final. */
+  failure?(): unknown;
   /** Digest of the content, where all of it has been read, or a registry that has it was asked. */
   readonly digest?: Digest;
   /** Digest of the inflated content, where that was computed. */

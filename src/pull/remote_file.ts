@@ -45,6 +45,7 @@ export function remoteFile(
     path: `${nameOf(context)}@${digest}`,
     size,
     body: blob,
+    failure: () => blob.failure,
     peek: () => head ??= readRange(blob, 0, PEEK_BYTES),
     bytes: async (limit) => {
       if (size > limit) {
@@ -61,6 +62,8 @@ class RemoteBlob implements BlobSource {
   readonly size: number;
   /** For messages. */
   readonly name: string;
+  /** What a read failed with last. */
+  failure: unknown;
   readonly #context: RepositoryContext;
   readonly #digest: Digest;
   readonly #options: RemoteReadOptions;
@@ -104,17 +107,27 @@ class RemoteBlob implements BlobSource {
       reader ??= (await this.#request(start, end, closed.signal)).getReader();
       return await reader.read();
     };
+    const nextPiece = async (): Promise<Bytes | undefined> => {
+      if (start === end && this.size > 0) return undefined;
+      const { done, value } = await next();
+      if (done && left > 0) throw this.#wrongSize("fewer");
+      if (done) return undefined;
+      left -= value.length;
+      // The end of the whole is where its digest is checked: without its last bytes nobody takes it for good.
+      if (left < 0 || (left === 0 && !(await next()).done)) throw this.#wrongSize("more");
+      return value;
+    };
     return new ReadableStream<Bytes>({
       pull: async (controller) => {
-        if (start === end && this.size > 0) return controller.close();
-        const { done, value } = await next();
-        if (done && left > 0) throw this.#wrongSize("fewer");
-        if (done) return controller.close();
-        left -= value.length;
-        // The end of the whole is where its digest is checked: without its last bytes nobody takes it for good.
-        if (left < 0 || (left === 0 && !(await next()).done)) throw this.#wrongSize("more");
-        this.#options.onRead?.(value.length);
-        controller.enqueue(value);
+        try {
+          const piece = await nextPiece();
+          if (!piece) return controller.close();
+          this.#options.onRead?.(piece.length);
+          controller.enqueue(piece);
+        } catch (error) {
+          this.failure = error;
+          throw error;
+        }
       },
       cancel: async (reason) => {
         closed.abort(reason);

@@ -382,8 +382,14 @@ async function send(
   }
   const { buffers } = target.registry;
   const buffer = buffers.pop() ?? new Uint8Array(SMALL_BODY_BYTES);
-  const read = () => readFileBody(file, buffer);
-  await uploadBlob(target, { digest, size, open: () => openFileBody(file), read }, hooks, session);
+  const upload = {
+    digest,
+    size,
+    open: () => openFileBody(file),
+    read: () => readFileBody(file, buffer),
+    ...(file.failure ? { failure: () => file.failure?.() } : {}),
+  };
+  await uploadBlob(target, upload, hooks, session);
   // Where an upload ends in an error, somebody may still be reading what it was given.
   buffers.push(buffer);
 }

@@ -34,6 +34,11 @@ export interface UploadBlob {
   open(): ReadableStream<Bytes>;
   /** Reads the whole body at once, for small ones; the same as `open`, without a stream. */
   read?(): Promise<Bytes>;
+  /**
+   * There where reading the body has attempts and time limits of its own: what it failed with last. That is final, and
+   * says nothing of the registry.
+   */
+  failure?(): unknown;
 }
 
 /** Listeners and limits of one upload. */
@@ -113,6 +118,7 @@ export async function uploadBlob(
     try {
       return await uploadOnce(context, blob, hooks, way, session);
     } catch (error) {
+      if (error === blob.failure?.()) throw error;
       if (await arrived(context, blob, error, hooks)) return;
       await hooks.onProgress?.(0);
       if (!isTurned && turnToChunks(context.http, blob, way, error)) {
@@ -365,6 +371,7 @@ async function uploadOnce(
       action: `push blob ${blob.digest} to ${nameOf(context)}`,
       body,
       size: blob.size,
+      isPatient: blob.failure !== undefined,
       signal: hooks.signal,
     });
     if (typeof body !== "function") await hooks.onProgress?.(blob.size);
@@ -393,7 +400,7 @@ async function closeUpload(
   context: RepositoryContext,
   session: UploadSession,
   digest: Digest,
-  call: Pick<Call, "action" | "body" | "size" | "signal" | "headers">,
+  call: Pick<Call, "action" | "body" | "size" | "isPatient" | "signal" | "headers">,
 ): Promise<void> {
   const url = new URL(session.location);
   // What the registry wrote there is opaque: it is added to, never parsed and written anew.

@@ -39,6 +39,8 @@ export interface Call {
   body?: Bytes | (() => ReadableStream<Bytes>);
   /** Length of a streamed body, where it is known. */
   size?: number;
+  /** Whether reading the body has time limits of its own: while it is waited for, none runs here. */
+  isPatient?: boolean | undefined;
   /** Statuses to return; any other becomes a {@linkcode RegistryError}. */
   expect: readonly number[];
   signal?: AbortSignal | undefined;
@@ -208,7 +210,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     signal,
   };
   if (body instanceof ReadableStream) {
-    init.body = watch(body, clock, signal, (error) => bodyError = error);
+    init.body = watch(body, clock, call.isPatient === true, (error) => bodyError = error);
     init.duplex = "half";
   } else if (body) init.body = body;
   try {
@@ -264,9 +266,10 @@ function unlessAborted(answer: Promise<Response>, signal: AbortSignal): Promise<
 function watch(
   body: ReadableStream<Bytes>,
   clock: Clock,
-  signal: AbortSignal,
+  isPatient: boolean,
   onError: (error: unknown) => void,
 ): ReadableStream<Bytes> {
+  const { signal } = clock;
   const reader = body.getReader();
   return new ReadableStream<Bytes>({
     start(controller) {
@@ -277,7 +280,8 @@ function watch(
       }, { once: true });
     },
     async pull(controller) {
-      clock.moved();
+      if (isPatient) clock.pause();
+      else clock.moved();
       try {
         const { done, value } = await reader.read();
         if (!done) {

@@ -58,6 +58,8 @@ export interface Clock {
   expired: string | undefined;
   /** A byte of the body moved. */
   moved(): void;
+  /** No limit runs until the next byte moves. */
+  pause(): void;
   /** The body has been handed over whole. */
   sent(): void;
   stop(): void;
@@ -82,7 +84,7 @@ export function startClock(
   // The timer is moved on only when it fires: bytes move far more often.
   const check = () => {
     const left = deadline - performance.now();
-    if (left > 1) return void (timer = setTimeout(check, left));
+    if (left > 1) return void (timer = setTimeout(check, Math.min(left, limit)));
     clock.expired = `${state} for ${limit / 1000} s`;
     controller.abort();
   };
@@ -94,6 +96,7 @@ export function startClock(
     signal: isRead && signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
     expired: undefined,
     moved: () => void (deadline = performance.now() + limit),
+    pause: () => void (deadline = Infinity),
     sent: () => {
       [limit, state] = [response, "no answer"];
       deadline = performance.now() + limit;

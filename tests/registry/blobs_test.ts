@@ -412,6 +412,30 @@ test("uploadBlob() passes on what its source throws, and does not try again", as
   }
 });
 
+test("uploadBlob() makes no further attempt for a body that had its own", async () => {
+  const failure = new NetworkError("Cannot read blob: connection broken", {
+    method: "GET",
+    url: "http://source.test/",
+  });
+  for (const chunkSize of [undefined, 1024 * 1024]) {
+    const blob: UploadBlob = {
+      digest: LARGE_DIGEST,
+      size: LARGE.length,
+      open: () => new ReadableStream({ pull: () => Promise.reject(failure) }),
+      failure: () => failure,
+    };
+    const layer = faultLayer(createRegistry());
+    const context = makeRepository(layer.fetch);
+    if (chunkSize) context.http.seen.chunkSize = chunkSize;
+    const error = await assertRejects(() => uploadBlob(context, blob));
+    assert(error === failure);
+    const methods = layer.seen.map(({ method }) => method).filter((method) => method !== "PUT");
+    assertEquals(methods, ["POST", "DELETE"]);
+    // A broken connection to the source says nothing of what the target takes.
+    assertEquals(context.http.seen.chunkSize, chunkSize);
+  }
+});
+
 test("uploadBlob() cancels the upload when its signal is aborted in the middle of the body", async () => {
   const registry = createRegistry();
   const layer = faultLayer(registry);

@@ -571,6 +571,36 @@ test("request() leaves no timer behind where a body cannot be opened", async () 
   );
 });
 
+test("request() waits for a body that has limits of its own, and only for that", async () => {
+  const gate = Promise.withResolvers<void>();
+  const patient = () =>
+    new ReadableStream<Bytes>({
+      async pull(controller) {
+        await gate.promise;
+        controller.enqueue(encode("x"));
+        controller.close();
+      },
+    }, { highWaterMark: 0 });
+  const fetch: FetchHandler = async (request) => {
+    const text = await request.text();
+    return text === "x" ? new Response(text) : await new Promise<Response>(() => {});
+  };
+  const http = makeHttp(fetch, {
+    retry: { attempts: 1 },
+    timeouts: { idle: 10, response: 15 },
+  });
+  const put = { method: "PUT", expect: [200], isPatient: true } as const;
+  const sent = request(http, callTo(http, { ...put, body: patient }));
+  // The registry takes the body and does not answer: however patient, that ends, and later than the first may wait.
+  await assertRejects(
+    () => request(http, callTo(http, { ...put, body: () => streamOf(encode("y")) })),
+    TimeoutError,
+    "no answer for 0.015 s",
+  );
+  gate.resolve();
+  assertEquals(await (await sent).text(), "x");
+});
+
 test("request() gives a registry longer to answer once it has the whole body", async () => {
   const fetch: FetchHandler = async (request) => {
     await request.arrayBuffer();
