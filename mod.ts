@@ -16,6 +16,7 @@
  * @module
  */
 export { type PushedImage, pushImage, type PushResult } from "./src/push/push.ts";
+export { copyImage, type CopyOptions } from "./src/push/copy.ts";
 export type { PushOptions } from "./src/push/options.ts";
 export type { UploadedBlob } from "./src/push/upload.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";

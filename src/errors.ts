@@ -214,7 +214,7 @@ export class PushError extends OciError {
   override name = "PushError";
   /** The step that failed. */
   readonly step: "plan" | "blob" | "manifest" | "tag";
-  /** The side that the failure comes from. */
+  /** The side that the failure comes from: what was to be pushed (in a copy the source), or the registry it goes to. */
   readonly origin: "archive" | "registry";
   /** The content concerned. */
   readonly digest: Digest | undefined;

@@ -19,6 +19,18 @@ import {
 } from "../image/platforms.ts";
 import { formatPlatform, isForeignLayer, type Platform } from "../media_types.ts";
 
+/** What a push is called in messages, and the place that its content comes from. */
+export interface PushWords {
+  verb: "push" | "copy";
+  done: "pushed" | "copied";
+  place: "archive" | "source";
+}
+
+/** An archive is pushed. */
+export const PUSH_WORDS: PushWords = { verb: "push", done: "pushed", place: "archive" };
+/** An image of a registry is copied. */
+export const COPY_WORDS: PushWords = { verb: "copy", done: "copied", place: "source" };
+
 /** Content to push under a reference, and what a person should know about the choice. */
 export interface Choice {
   node: ContentNode;
@@ -38,6 +50,7 @@ export interface Absent {
  * @param image The image.
  * @param platforms Platforms asked for; none keeps the whole image.
  * @param platformOf Reads a platform from a config.
+ * @param words How messages call it.
  * @returns What to push.
  * @throws {PushError} If a platform is not there.
  */
@@ -45,16 +58,17 @@ export async function narrow(
   image: ArchiveImage,
   platforms: readonly Platform[],
   platformOf: PlatformOf,
+  { verb, done, place }: PushWords,
 ): Promise<Choice> {
   const { node, isNew } = await selectPlatforms(image.node, platforms, platformOf, {
-    verb: "push",
-    place: "archive",
+    verb,
+    place,
     toError: (message, digest) =>
       new PushError(message, { step: "plan", origin: "archive", digest }),
   });
   if (!isNew || node.kind === "docker") return { node, notices: [] };
   const list = platforms.map(formatPlatform).join(", ");
-  return { node, notices: [`a new index of ${list} is pushed: ${node.digest}`] };
+  return { node, notices: [`a new index of ${list} is ${done}: ${node.digest}`] };
 }
 
 /** What a node needs that the archive lacks; foreign layers may be absent by right. */
@@ -83,6 +97,7 @@ export function absentFrom(node: ContentNode): Absent[] {
  * @param node What was to be pushed.
  * @param missing Digests that are nowhere.
  * @param platformOf Reads a platform from a config.
+ * @param words How messages call it.
  * @returns What to push instead.
  * @throws {PushError} If there is no such image; the message lists the platforms that are there and those that are not.
  */
@@ -92,8 +107,10 @@ export async function fallBack(
   node: ContentNode,
   missing: ReadonlySet<Digest>,
   platformOf: PlatformOf,
+  words: PushWords,
 ): Promise<Choice> {
-  if (node.kind !== "index") throw missingContent(name, node, missing);
+  const { verb, done, place } = words;
+  if (node.kind !== "index") throw missingContent(name, node, missing, words);
   const offered = await childImages(node, platformOf);
   const isComplete = ({ entry: { node } }: PlatformOffer) =>
     node !== undefined && absentFrom(node).every(({ digest }) => !missing.has(digest));
@@ -104,30 +121,35 @@ export async function fallBack(
   const named = there.filter(({ entry }) => image.named.some((named) => named === entry.node));
   const [only, ...others] = node === image.node && named.length === 1 ? named : there;
   if (only?.entry.node && others.length === 0 && node === image.node) {
-    const notice = `the index of ${name} lacks ${lacks} in the archive and the registry: only ` +
-      `${listPlatforms([only])} is pushed`;
+    const notice = `the index of ${name} lacks ${lacks} in the ${place} and the registry: only ` +
+      `${listPlatforms([only])} is ${done}`;
     return { node: only.entry.node, notices: [notice] };
   }
   const has = there.length > 0 ? `has ${listPlatforms(there)} and lacks` : "lacks";
   throw new PushError(
-    `Cannot push ${name}: its index ${has} ${lacks}, which the registry has not either`,
+    `Cannot ${verb} ${name}: its index ${has} ${lacks}, which the registry has not either`,
     {
       step: "plan",
       origin: "archive",
       digest: node.digest,
-      hint: there.length > 0 ? `push what is there: ${platformOptions(there)}` : undefined,
+      hint: there.length > 0 ? `${verb} what is there: ${platformOptions(there)}` : undefined,
     },
   );
 }
 
-function missingContent(name: string, node: ContentNode, missing: ReadonlySet<Digest>): PushError {
+function missingContent(
+  name: string,
+  node: ContentNode,
+  missing: ReadonlySet<Digest>,
+  { verb, place }: PushWords,
+): PushError {
   const [digest] = missing;
   const more = missing.size > 1 ? ` and ${missing.size - 1} more` : "";
   const layer = manifestsOf(node).flatMap(({ layers }) => layers)
     .findIndex((blob: ArchiveBlob) => blob.digest === digest);
   const what = layer >= 0 ? `layer ${layer + 1}` : "config";
   return new PushError(
-    `Cannot push ${name}: ${what} ${digest}${more} is in neither the archive nor the registry`,
+    `Cannot ${verb} ${name}: ${what} ${digest}${more} is in neither the ${place} nor the registry`,
     { step: "plan", origin: "archive", digest },
   );
 }

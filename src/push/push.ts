@@ -14,7 +14,15 @@ import { parsePlatforms } from "../image/platforms.ts";
 import { formatReference, type Reference, registryOrigin, type Target } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
-import { absentFrom, type Choice, fallBack, narrow } from "./content.ts";
+import {
+  absentFrom,
+  type Choice,
+  COPY_WORDS,
+  fallBack,
+  narrow,
+  PUSH_WORDS,
+  type PushWords,
+} from "./content.ts";
 import { httpFor, type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { openSource, type PushSource } from "./open_source.ts";
 import { parseTargets, planImages, type PlannedImage } from "./plan.ts";
@@ -113,68 +121,115 @@ export async function pushImage(
   };
 }
 
-/** One call of {@linkcode pushImage}: what has been pushed, and what is known of the registries. */
+/** A repository that content is copied from. */
+export interface SourceRepository {
+  /** Scheme, host and port of its registry. */
+  origin: string;
+  repository: string;
+}
+
+type Referrers = Iterable<ManifestNode | IndexNode> | AsyncIterable<ManifestNode | IndexNode>;
+
+/** One call of {@linkcode pushImage} or `copyImage`: what has been pushed, and what is known of the registries. */
 export class Push {
   readonly pushed: PushedImage[] = [];
   bytesUploaded = 0;
   readonly #platforms: ReturnType<typeof parsePlatforms>;
   readonly settings: ResolvedOptions & Pick<UploadSettings, "onUploaded">;
   readonly #registries = new Map<string, RegistryState>();
+  readonly #source: SourceRepository | undefined;
+  readonly #words: PushWords;
 
-  constructor(platforms: ReturnType<typeof parsePlatforms>, options: ResolvedOptions) {
+  constructor(
+    platforms: ReturnType<typeof parsePlatforms>,
+    options: ResolvedOptions,
+    source?: SourceRepository,
+  ) {
     this.#platforms = platforms;
+    this.#source = source;
+    this.#words = source ? COPY_WORDS : PUSH_WORDS;
     this.settings = { ...options, onUploaded: (bytes) => void (this.bytesUploaded += bytes) };
   }
 
   /** Pushes what an archive holds to the targets, image by image. */
   async archive(archive: ImageArchive, targets: readonly Target[]): Promise<void> {
     const { planned, notices } = planImages(archive, targets, this.settings);
-    for (const message of [...archive.notices, ...notices]) {
-      await this.settings.emit({ type: "warning", message });
-    }
+    const referrersOf = (root: ManifestNode | IndexNode) => referrersIn(archive, root);
+    await this.images(planned, [...archive.notices, ...notices], referrersOf);
+  }
+
+  /** Pushes images to references, one after the other, each with what refers to it. */
+  async images(
+    planned: readonly PlannedImage[],
+    notices: readonly string[],
+    referrersOf: (root: ManifestNode | IndexNode) => Referrers,
+  ): Promise<void> {
+    for (const message of notices) await this.settings.emit({ type: "warning", message });
     await this.settings.emit({ type: "plan", images: planned.length, ...totals(planned) });
-    for (const item of planned) await this.#image(archive, item);
+    for (const item of planned) await this.#image(item, referrersOf);
   }
 
   /** What is known of the repository that a reference names. */
   repository(reference: Reference): RepositoryState {
     const origin = registryOrigin(reference, this.settings.plainHttp);
-    const registry = this.#registries.get(origin) ??
-      {
-        http: httpFor(origin, this.settings),
-        repositories: new Map(),
-        buffers: [],
-        all: this.#registries,
-      };
+    const registry = this.#registries.get(origin) ?? {
+      http: httpFor(origin, this.settings),
+      repositories: new Map(),
+      buffers: [],
+      all: this.#registries,
+      sources: this.#source?.origin === origin ? [this.#source.repository] : [],
+    };
     this.#registries.set(origin, registry);
     return repositoryState(registry, reference.repository);
   }
 
-  /** Pushes one image to one reference: blobs, manifests below it, its own manifest under the tag. */
-  async #image(archive: ImageArchive, { image, reference }: PlannedImage): Promise<void> {
+  /** Pushes one image to one reference: blobs, manifests, what refers to them, and last of all its tag. */
+  async #image(
+    { image, reference }: PlannedImage,
+    referrersOf: (root: ManifestNode | IndexNode) => Referrers,
+  ): Promise<void> {
     const target = this.repository(reference);
     const name = formatReference(reference);
+    const { tag } = reference;
     const { node } = await this.#choose(image, name, target);
     await settleDigests(node, this.settings);
-    await checkDigest(node, reference);
-    const { root, blobs } = await completely(target, node, this.settings, async () => {
-      const placed = await uploadContent(target, node, this.settings);
-      refuseOtherDigest(placed.root.digest, reference);
-      if (!await this.#stands(target, placed.root, placed.blobs, reference.tag)) {
-        // By digest first: a registry that makes something else of it is found out before there is a tag.
-        await pushManifest(target, placed.root, placed.root.digest, this.settings);
-        if (reference.tag !== undefined) {
-          await pushManifest(target, placed.root, reference.tag, this.settings);
-        }
-      }
-      return placed;
+    await checkDigest(node, reference, this.#words);
+    const { stands, ...placed } = await this.#place(target, node, async ({ root, blobs }) => {
+      refuseOtherDigest(root.digest, reference, this.#words);
+      const stands = await this.#stands(target, root, blobs, tag);
+      // By digest first: a registry that makes something else of it is found out before there is a tag.
+      if (!stands) await pushManifest(target, root, root.digest, this.settings);
+      return { stands };
     });
-    await this.#pushReferrers(archive, target, root);
-    // Last of all: a failure before this leaves no tag behind, not even one of these.
+    const { root, blobs } = placed;
+    for await (const referrer of referrersOf(root)) {
+      await this.#place(target, referrer, async ({ root }) => {
+        await pushManifest(target, root, root.digest, this.settings);
+      });
+    }
+    // A failure before this leaves no tag behind, not even one of these.
     await listReferrers(target, this.settings);
+    if (!stands && tag !== undefined && !this.settings.dryRun) {
+      await this.#place(target, node, async ({ root }) => {
+        await pushManifest(target, root, root.digest, this.settings);
+        await pushManifest(target, root, tag, this.settings);
+      });
+    }
     const { digest, mediaType } = root;
     this.pushed.push({ reference: name, digest, mediaType, blobs });
     if (!this.settings.dryRun) await this.settings.emit({ type: "tag", reference: name, digest });
+  }
+
+  /** Uploads what a node needs, then writes; what is there already costs nothing. */
+  async #place<T>(
+    target: RepositoryState,
+    node: ContentNode,
+    write: (uploaded: Awaited<ReturnType<typeof uploadContent>>) => Promise<T>,
+  ): Promise<Awaited<ReturnType<typeof uploadContent>> & T> {
+    return await completely(target, node, this.settings, async () => {
+      const uploaded = await uploadContent(target, node, this.settings);
+      return { ...uploaded, ...await write(uploaded) };
+    });
   }
 
   /** Whether the tag names the manifest already, where every blob was found in place: one question for two writes. */
@@ -205,12 +260,14 @@ export class Push {
     target: RepositoryState,
   ): Promise<Choice> {
     const platformOf = (node: ContentNode) => readPlatform(node);
-    let choice = await narrow(image, this.#platforms, platformOf);
+    let choice = await narrow(image, this.#platforms, platformOf, this.#words);
     const missing = new Set<Digest>();
     for (const { kind, digest } of absentFrom(choice.node)) {
       if (!await this.#isThere(target, kind, digest)) missing.add(digest);
     }
-    if (missing.size > 0) choice = await fallBack(name, image, choice.node, missing, platformOf);
+    if (missing.size > 0) {
+      choice = await fallBack(name, image, choice.node, missing, platformOf, this.#words);
+    }
     for (const message of choice.notices) await this.settings.emit({ type: "warning", message });
     return choice;
   }
@@ -228,45 +285,44 @@ export class Push {
     }
     return false;
   }
+}
 
-  /** Signatures and the like that the archive has for what was just pushed. */
-  async #pushReferrers(
-    archive: ImageArchive,
-    target: RepositoryState,
-    root: ManifestNode | IndexNode,
-  ): Promise<void> {
-    const subjects = new Set(walk(root).map(({ digest }) => digest));
-    const waiting = new Set(archive.referrers);
-    for (let found = true; found;) {
-      found = false;
-      for (const referrer of waiting) {
-        if (!referrer.subject || !subjects.has(referrer.subject.digest)) continue;
-        waiting.delete(referrer);
-        found = true;
-        subjects.add(referrer.digest);
-        await completely(target, referrer, this.settings, async () => {
-          const placed = await uploadContent(target, referrer, this.settings);
-          await pushManifest(target, placed.root, placed.root.digest, this.settings);
-          return placed;
-        });
-      }
+/** Signatures and the like that the archive has for what was just pushed. */
+function* referrersIn(
+  archive: ImageArchive,
+  root: ManifestNode | IndexNode,
+): Iterable<ManifestNode | IndexNode> {
+  const subjects = new Set(walk(root).map(({ digest }) => digest));
+  const waiting = new Set(archive.referrers);
+  for (let found = true; found;) {
+    found = false;
+    for (const referrer of waiting) {
+      if (!referrer.subject || !subjects.has(referrer.subject.digest)) continue;
+      waiting.delete(referrer);
+      found = true;
+      subjects.add(referrer.digest);
+      yield referrer;
     }
   }
 }
 
 /** Compares the digest of a reference with what will be pushed, before anything is. */
-async function checkDigest(node: ContentNode, reference: Reference): Promise<void> {
+async function checkDigest(
+  node: ContentNode,
+  reference: Reference,
+  words: PushWords,
+): Promise<void> {
   if (!reference.digest) return;
-  if (node.kind !== "docker") return refuseOtherDigest(node.digest, reference);
+  if (node.kind !== "docker") return refuseOtherDigest(node.digest, reference, words);
   const digests = node.layers.map(({ digest }) => digest).filter((digest) => digest !== undefined);
-  refuseOtherDigest((await buildManifest(node, digests)).digest, reference);
+  refuseOtherDigest((await buildManifest(node, digests)).digest, reference, words);
 }
 
-function refuseOtherDigest(actual: Digest, reference: Reference): void {
+function refuseOtherDigest(actual: Digest, reference: Reference, { verb }: PushWords): void {
   const { digest: expected } = reference;
   if (!expected || expected === actual) return;
   throw new DigestMismatchError(
-    `Cannot push to ${
+    `Cannot ${verb} to ${
       formatReference(reference)
     }: the image's digest is ${actual}, expected ${expected}`,
     { expected, actual },

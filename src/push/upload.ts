@@ -70,6 +70,8 @@ export interface RegistryState {
   readonly buffers: Bytes[];
   /** All registries of the push, this one included. */
   readonly all: ReadonlyMap<string, RegistryState>;
+  /** Repositories of it that the content comes from. */
+  readonly sources: readonly string[];
 }
 
 /** A repository, and what this push has found or put there. */
@@ -312,7 +314,8 @@ export async function mountBlob(
       repository
     );
   let session: UploadSession | undefined;
-  for (const from of new Set([...holders.slice(0, 1), ...settings.mountFrom])) {
+  const { sources } = target.registry;
+  for (const from of new Set([...holders.slice(0, 1), ...sources, ...settings.mountFrom])) {
     if (from === target.repository) continue;
     try {
       if (session) await cancelUpload(target, session);
