@@ -21,6 +21,7 @@ export type Verb =
   | "info"
   | "rm"
   | "save"
+  | "copy"
   | "serve"
   | "completions";
 
@@ -110,6 +111,20 @@ export interface SaveCommand extends CommonOptions {
   retries: number | undefined;
 }
 
+/** `tarpush copy SOURCE TARGET...` */
+export interface CopyCommand extends CommonOptions {
+  verb: "copy";
+  source: string;
+  targets: string[];
+  platforms: string[];
+  /** Signatures and the like come along. */
+  referrers: boolean;
+  concurrency: number | undefined;
+  dryRun: boolean;
+  /** Further attempts after the first. */
+  retries: number | undefined;
+}
+
 /** `tarpush completions SHELL` */
 export interface CompletionsCommand {
   verb: "completions";
@@ -142,6 +157,7 @@ export type Command =
   | InfoCommand
   | RemoveCommand
   | SaveCommand
+  | CopyCommand
   | ServeCommand
   | CompletionsCommand;
 
@@ -180,6 +196,13 @@ export const VERB_OPTIONS: Readonly<Record<Verb, OptionTable>> = {
   info: {},
   rm: { yes: "flag" },
   save: { format: "value", platform: "list", retries: "value" },
+  copy: {
+    referrers: "flag",
+    platform: "list",
+    concurrency: "value",
+    "dry-run": "flag",
+    retries: "value",
+  },
   serve: {
     host: "value",
     port: "value",
@@ -247,6 +270,8 @@ export function parseCommand(args: readonly string[]): Command {
       };
     case "save":
       return toSaveCommand(given);
+    case "copy":
+      return toCopyCommand(given);
     case "completions":
       return {
         verb,
@@ -345,6 +370,27 @@ function toSaveCommand(given: Given): SaveCommand {
     tar,
     format: given.parsed("format", parseFormat) ?? "docker",
     platforms: given.list("platform"),
+    retries: given.parsed("retries", parseCount(0)),
+  };
+}
+
+function toCopyCommand(given: Given): CopyCommand {
+  const [source, ...targets] = given.rest;
+  if (source === undefined) {
+    throw new UsageError(`Nothing to copy, expected ${REFERENCE}`, "tarpush copy --help");
+  }
+  if (targets.length === 0) {
+    throw new UsageError(`Nowhere to copy to, expected ${REFERENCE}`, "tarpush copy --help");
+  }
+  return {
+    verb: "copy",
+    ...toCommonOptions(given),
+    source,
+    targets,
+    platforms: given.list("platform"),
+    referrers: given.flag("referrers"),
+    concurrency: given.parsed("concurrency", parseCount(1)),
+    dryRun: given.flag("dry-run"),
     retries: given.parsed("retries", parseCount(0)),
   };
 }

@@ -32,6 +32,7 @@ Usage:
   tarpush info REFERENCE             Show what an image in a registry is made of
   tarpush rm REFERENCE               Remove an image from a registry
   tarpush save REFERENCE TAR|-       Save an image of a registry as an archive
+  tarpush copy REFERENCE REFERENCE   Copy an image within a registry or to another one
   tarpush serve                      Run a registry in memory
   tarpush completions SHELL          Print completions for bash, zsh or fish
   tarpush COMMAND --help             Tell more about a command
@@ -171,6 +172,30 @@ Examples:
   tarpush rm localhost:5000/team/app@sha256:9f86d0... --yes
 `;
 
+const COPY =
+  `Copy an image from one registry to another, or within one, without a file between them. Everything
+keeps its bytes and its digest; what the target has is not sent again.
+
+Usage:
+  tarpush copy SOURCE TARGET...
+
+  SOURCE   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], without a tag latest
+  TARGET   The same, several for several names; with a digest the image must have it
+
+Options:
+  --referrers         Bring along what refers to the image: signatures, SBOMs, attestations
+  --platform P        Copy only this platform, such as linux/amd64; may repeat
+  --concurrency N     Blobs to copy at the same time (3)
+  --dry-run           Ask the registries what they have, and write nothing
+  --retries N         Further attempts after the first (4)
+
+Examples:
+  tarpush copy localhost:5000/team/app:1.0 registry.lan/team/app:1.0
+  tarpush copy registry.lan/app:1.0 registry.lan/app:stable registry.lan/app:latest
+  tarpush copy http://registry.lan/app:1.0 https://mirror.lan/app:1.0 --referrers
+  tarpush copy registry.lan/app:1.0 localhost:5000/app:1.0 --platform linux/arm64
+`;
+
 const SAVE =
   `Save an image of a registry as an archive that docker load, podman load, skopeo and tarpush push
 take. Manifests are kept byte for byte: the image keeps its digest wherever it is pushed.
@@ -237,6 +262,7 @@ const TOPICS: Readonly<Record<Verb, string>> = {
   info: INFO,
   rm: RM,
   save: SAVE,
+  copy: COPY,
   serve: SERVE,
   completions: COMPLETIONS,
 };

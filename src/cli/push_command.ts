@@ -2,11 +2,11 @@ import type { PushOptions } from "../push/options.ts";
 import { pushImage, type PushResult } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
 import type { PushCommand } from "./args.ts";
-import { EXIT, failureDocument, pushedBefore } from "./failure.ts";
+import { EXIT } from "./failure.ts";
 import { openInput } from "./input.ts";
 import { UsageError } from "./options.ts";
-import { jsonText, printable, resultLine } from "./render.ts";
-import { createReporter, type Reporter } from "./reporter.ts";
+import { printable } from "./render.ts";
+import { showTransfer } from "./transfer.ts";
 
 const PIPE_EXAMPLE = "docker save IMAGE | tarpush push - REFERENCE";
 
@@ -19,47 +19,24 @@ export async function runPush(
   if (command.targets.length === 0) return await refuseWithoutTarget(command, host);
   const options = await toPushOptions(command, host);
   await using input = await openInput(command.source, host, PIPE_EXAMPLE);
-  const reporter = await createReporter(host, command);
-  signal.addEventListener("abort", () => {
-    reporter.note("Stopping; Ctrl-C again ends at once");
-  }, { once: true });
-  try {
-    const result = await pushImage(input.source, command.targets, {
-      ...options,
-      signal,
-      onEvent: (event) => reporter.handle(event),
-    });
-    await showResult(command, host, reporter, result);
-    return EXIT.done;
-  } catch (error) {
-    await reporter.finish();
-    if (command.json) {
-      const document = { images: pushedBefore(error), error: failureDocument(error) };
-      await host.stdout.write(`${jsonText(document)}\n`);
-    }
-    throw error;
-  }
+  const result = await showTransfer(
+    command,
+    host,
+    signal,
+    (hooks) => pushImage(input.source, command.targets, { ...options, ...hooks }),
+  );
+  await writeDigests(command, host, result);
+  return EXIT.done;
 }
 
-async function showResult(
-  command: PushCommand,
+async function writeDigests(
+  { digestfile, dryRun }: PushCommand,
   host: Host,
-  reporter: Reporter,
-  result: PushResult,
+  { images }: PushResult,
 ): Promise<void> {
-  if (command.dryRun) {
-    for (const { reference, digest } of result.images) {
-      await reporter.note(`would push ${resultLine(reference, digest)}`);
-    }
-  }
-  await reporter.finish(command.dryRun ? undefined : result.milliseconds);
-  if (command.json) await host.stdout.write(`${jsonText(result)}\n`);
-  if (command.digestfile === undefined || command.dryRun) return;
-  const digests = new Set(result.images.map(({ digest }) => digest));
-  await host.writeTextFile(
-    command.digestfile,
-    [...digests].map((digest) => `${digest}\n`).join(""),
-  );
+  if (digestfile === undefined || dryRun) return;
+  const digests = new Set(images.map(({ digest }) => digest));
+  await host.writeTextFile(digestfile, [...digests].map((digest) => `${digest}\n`).join(""));
 }
 
 async function toPushOptions(command: PushCommand, host: Host): Promise<PushOptions> {

@@ -62,6 +62,8 @@ async function dispatch(command: Command, host: Host, signal: AbortSignal): Prom
       return (await import("./info_command.ts")).runInfo(command, host, signal);
     case "rm":
       return (await import("./rm_command.ts")).runRemove(command, host, signal);
+    case "copy":
+      return (await import("./copy_command.ts")).runCopy(command, host, signal);
     case "save":
       return (await import("./save_command.ts")).runSave(command, host, signal);
     case "completions": {

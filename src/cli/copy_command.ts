@@ -1,0 +1,41 @@
+import { copyImage, type CopyOptions } from "../push/copy.ts";
+import { parseTarget } from "../reference.ts";
+import type { Host } from "../runtime/host.ts";
+import type { CopyCommand } from "./args.ts";
+import { connectionOptions } from "./connection.ts";
+import { EXIT } from "./failure.ts";
+import { showTransfer } from "./transfer.ts";
+
+/** `tarpush copy`: copies an image, shows how it goes, and prints each name as soon as it stands. */
+export async function runCopy(
+  command: CopyCommand,
+  host: Host,
+  signal: AbortSignal,
+): Promise<number> {
+  const options = await toCopyOptions(command, host);
+  await showTransfer(
+    command,
+    host,
+    signal,
+    (hooks) => copyImage(command.source, command.targets, { ...options, ...hooks }),
+  );
+  return EXIT.done;
+}
+
+async function toCopyOptions(command: CopyCommand, host: Host): Promise<CopyOptions> {
+  const { source, targets, platforms, referrers, concurrency, dryRun, retries } = command;
+  const options: CopyOptions = {
+    ...await connectionOptions(command, [source, ...targets].map(registryOf), host),
+    platforms,
+    referrers,
+    dryRun,
+  };
+  if (concurrency !== undefined) options.concurrency = concurrency;
+  if (retries !== undefined) options.retry = { attempts: retries + 1 };
+  return options;
+}
+
+function registryOf(text: string): string {
+  const parsed = parseTarget(text);
+  return (parsed.kind === "reference" ? parsed.reference : parsed.place).registry;
+}

@@ -1,0 +1,60 @@
+import type { PushEvent } from "../push/events.ts";
+import type { PushResult } from "../push/push.ts";
+import type { Host } from "../runtime/host.ts";
+import { failureDocument, pushedBefore } from "./failure.ts";
+import { jsonText, resultLine } from "./render.ts";
+import { createReporter } from "./reporter.ts";
+
+/** A command that brings images into a registry, as far as its display goes. */
+export interface Transfer {
+  verb: "push" | "copy";
+  json: boolean;
+  quiet: boolean;
+  dryRun: boolean;
+}
+
+/** What a transfer heeds and tells. */
+export interface TransferHooks {
+  signal: AbortSignal;
+  onEvent: (event: PushEvent) => Promise<void>;
+}
+
+/**
+ * Runs a push or a copy: shows how it goes, and prints each name as soon as it stands, or one document.
+ *
+ * @param command What is to be shown.
+ * @param host Where to.
+ * @param signal Ends it.
+ * @param transfer The work.
+ * @returns What was done.
+ */
+export async function showTransfer(
+  command: Transfer,
+  host: Host,
+  signal: AbortSignal,
+  transfer: (hooks: TransferHooks) => Promise<PushResult>,
+): Promise<PushResult> {
+  const word = command.verb === "copy" ? { word: "copied" } : {};
+  const reporter = await createReporter(host, { ...command, ...word });
+  signal.addEventListener("abort", () => {
+    reporter.note("Stopping; Ctrl-C again ends at once");
+  }, { once: true });
+  try {
+    const result = await transfer({ signal, onEvent: (event) => reporter.handle(event) });
+    if (command.dryRun) {
+      for (const { reference, digest } of result.images) {
+        await reporter.note(`would ${command.verb} ${resultLine(reference, digest)}`);
+      }
+    }
+    await reporter.finish(command.dryRun ? undefined : result.milliseconds);
+    if (command.json) await host.stdout.write(`${jsonText(result)}\n`);
+    return result;
+  } catch (error) {
+    await reporter.finish();
+    if (command.json) {
+      const document = { images: pushedBefore(error), error: failureDocument(error) };
+      await host.stdout.write(`${jsonText(document)}\n`);
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,126 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { run } from "../../src/cli/run.ts";
+import { pushImage } from "../../src/push/push.ts";
+import type { FetchHandler } from "../../src/registry/http.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
+import { allTags, readBack } from "../helpers/expected.ts";
+import { faultLayer } from "../helpers/fault_layer.ts";
+import { test } from "../helpers/test.ts";
+import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+
+/** Two registries, the first with a signed image; https leads to the second. */
+async function makeWorld() {
+  const layout = new OciLayout();
+  const image = await layout.image(await makeImage(["a"], { platform: "linux/arm64" }));
+  layout.add(image, { ref: "1" });
+  const { mediaType, digest, size } = image;
+  const signature = await layout.artifact("signature", "text/x", {
+    subject: { mediaType, digest, size },
+  });
+  layout.add(signature);
+  const [from, to] = [createRegistry(), createRegistry()];
+  await pushImage(toBlob(layout.entries()), "localhost:5000/team/app:1", { fetch: from });
+  const seen: string[] = [];
+  const fetch: FetchHandler = (request) => {
+    const { origin, hostname } = new URL(request.url);
+    seen.push(origin);
+    return (hostname === "localhost" ? from : to)(request);
+  };
+  return { from, to, fetch, seen, digest, signature };
+}
+
+/** Runs the program; `--insecure` makes it use the host's fetch. */
+async function runWith(args: string, fetch: FetchHandler, options: FakeHostOptions = {}) {
+  const host = fakeHost([...args.split(" "), "--insecure"], {
+    ...options,
+    overrides: { fetchWith: () => fetch },
+  });
+  const code = await run(host);
+  return { code, ...host.written };
+}
+
+const COPY = "copy localhost:5000/team/app:1";
+
+test("run() copy prints each name when it stands, and what became of the blobs", async () => {
+  const { to, fetch, digest, seen } = await makeWorld();
+  const { code, stdout, stderr } = await runWith(
+    `${COPY} registry.lan/a:1 registry.lan/a:2`,
+    fetch,
+  );
+  assertEquals(code, 0);
+  assertEquals(stdout, `registry.lan/a:1@${digest}\nregistry.lan/a:2@${digest}\n`);
+  assertMatch(stderr, /^[0-9a-f]{12}\s+\d+ B\s+copied\n/m);
+  assertMatch(stderr, /2 blobs copied \(\d+ B\) in \d/);
+  assertEquals(await allTags(to), ["a:1", "a:2"]);
+  assertEquals(new Set(seen), new Set(["http://localhost:5000", "https://registry.lan"]));
+});
+
+test("run() copy takes the scheme of each side from its reference", async () => {
+  const { fetch, seen } = await makeWorld();
+  const args = "copy https://localhost:5000/team/app:1 http://registry.lan/a:1 -q";
+  const { code, stderr } = await runWith(args, fetch);
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(new Set(seen), new Set(["https://localhost:5000", "http://registry.lan"]));
+});
+
+test("run() copy --json writes one document, also after a failure", async () => {
+  const { fetch, digest } = await makeWorld();
+  const done = await runWith(`${COPY} registry.lan/a:1 --json`, fetch);
+  const { images, bytesUploaded, bytesRead } = JSON.parse(done.stdout);
+  assertEquals([images[0].reference, images[0].digest], ["registry.lan/a:1", digest]);
+  assert(bytesRead > bytesUploaded && bytesUploaded > 0);
+  const failed = await runWith("copy localhost:5000/team/app:9 registry.lan/a:1 --json", fetch);
+  assertEquals(failed.code, 1);
+  const { error } = JSON.parse(failed.stdout);
+  assertEquals([error.name, error.status], ["RegistryError", 404]);
+  assertEquals(
+    failed.stderr,
+    "tarpush: Cannot read manifest 9 of localhost:5000/team/app: the repository has no such manifest\n" +
+      "hint: tarpush ls localhost:5000/team/app lists the tags\n",
+  );
+});
+
+test("run() copy --dry-run writes nothing, and says what it would", async () => {
+  const { to, fetch, digest } = await makeWorld();
+  const { code, stdout, stderr } = await runWith(`${COPY} registry.lan/a:1 --dry-run`, fetch);
+  assertEquals([code, stdout], [0, ""]);
+  assertStringIncludes(stderr, `would copy registry.lan/a:1@${digest}\n`);
+  assertStringIncludes(stderr, "missing");
+  assertEquals(await allTags(to), []);
+});
+
+test("run() copy --referrers brings signatures along, --platform picks one", async () => {
+  const { to, fetch, signature } = await makeWorld();
+  const args = `${COPY} registry.lan/a:1 --referrers --platform linux/arm64 --concurrency 1`;
+  assertEquals((await runWith(args, fetch)).code, 0);
+  await readBack(to, "a", signature.digest);
+  const other = await runWith(`${COPY} registry.lan/b:1 --platform linux/amd64`, fetch);
+  assertEquals(other.code, 1);
+  assertStringIncludes(other.stderr, "Cannot copy platform linux/amd64: the image has linux/arm64");
+});
+
+test("run() copy --retries makes so many further attempts", async () => {
+  const { fetch } = await makeWorld();
+  const layer = faultLayer(
+    fetch,
+    ({ path }) => path.includes("/blobs/sha") ? { kind: "refuse" } : undefined,
+  );
+  const { code } = await runWith(`${COPY} registry.lan/a:1 --retries 0`, layer.fetch);
+  assertEquals(code, 1);
+  const gets = layer.seen.filter(({ method, path }) =>
+    method === "GET" && path.includes("/blobs/")
+  );
+  assertEquals(gets.length <= 2, true);
+});
+
+test("run() copy refuses what is no reference with exit code 2", async () => {
+  const { fetch, seen } = await makeWorld();
+  for (
+    const args of [`${COPY} registry.lan`, `${COPY} registry.lan/A:1`, "copy registry.lan a/b"]
+  ) {
+    const { code, stdout } = await runWith(args, fetch);
+    assertEquals([code, stdout], [2, ""], args);
+  }
+  assertEquals(seen, []);
+});
