@@ -20,6 +20,7 @@ import {
 } from "../registry/chunks.ts";
 import { type Http, waitForRetry } from "../registry/http.ts";
 import { isBroken } from "../registry/network.ts";
+import { retryDelay, sleep } from "../registry/retry.ts";
 import { isThereAfterAll, mayGoOn, sendRest } from "../registry/resume.ts";
 import type { Bytes } from "../source.ts";
 import type { ResumableBody } from "./resumable_body.ts";
@@ -134,7 +135,10 @@ async function waitToGoOn(
   }
 }
 
-/** Where to go on: where the registry stands, or at the start with another upload. */
+/**
+ * Where to go on: where the registry stands, or at the start with another upload. What has arrived may still be on its
+ * way to the registry's disk (distribution 3): where the start is gone, it is asked until it has caught up.
+ */
 async function findStart(
   context: RepositoryContext,
   session: UploadSession,
@@ -142,23 +146,30 @@ async function findStart(
   failure: unknown,
   hooks: UploadHooks,
 ): Promise<number> {
-  const stands = await askStatus(context, session, hooks);
-  if (stands && stands >= body.start && stands <= body.end) return stands;
-  if (body.start > 0) throw comesOnce(failure, "the registry did not keep what had arrived");
-  return await beginAgain(context, session, hooks);
+  const { retry } = context.http;
+  for (let attempt = 2;; attempt++) {
+    const stands = await askStatus(context, session, hooks);
+    if (stands !== "gone" && stands && stands >= body.start && stands <= body.end) return stands;
+    if (body.start === 0) return await beginAgain(context, session, hooks);
+    const delay = stands === "gone" ? undefined : retryDelay(attempt, retry);
+    if (delay === undefined) {
+      throw comesOnce(failure, "the registry did not keep what had arrived");
+    }
+    await sleep(delay, hooks.signal);
+  }
 }
 
 async function askStatus(
   context: RepositoryContext,
   session: UploadSession,
   hooks: UploadHooks,
-): Promise<number | undefined> {
+): Promise<number | undefined | "gone"> {
   for (let attempt = 2;; attempt++) {
     try {
       return await readUploadStatus(context, session, hooks);
     } catch (error) {
       // An upload that is gone is no news; a registry that does not answer is.
-      if (error instanceof RegistryError && !error.retryable) return undefined;
+      if (error instanceof RegistryError && !error.retryable) return "gone";
       await waitForRetry(context.http, hooks, error, attempt);
     }
   }

@@ -30,7 +30,7 @@ import {
   readFixture,
   type Registry,
 } from "../helpers/expected.ts";
-import { type Fault, faultLayer, type SeenRequest } from "../helpers/fault_layer.ts";
+import { type Fault, faultLayer, type SeenRequest, withHeader } from "../helpers/fault_layer.ts";
 import { join, type TarWriterEntry, writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -714,6 +714,25 @@ for (const [what, build] of Object.entries(LARGE)) {
     assertMatch(error.hint ?? "", /file first/);
     assertEquals(await allTags(registry), []);
     assert(source.cancelled(), "the source was left open");
+  });
+
+  test(`pushImage() of a pipe waits for a registry that is still writing what arrived of a large layer ${what}`, async () => {
+    const tar = await build();
+    const { registry, open } = countingRegistry();
+    const isFirst = atNth(isBody, 1, { kind: "cut-body", after: 900_000 });
+    let questions = 0;
+    const layer = faultLayer(registry, (request) => {
+      const isStatus = request.method === "GET" && request.path.includes("/blobs/uploads/");
+      if (!isStatus || ++questions > 3) return isFirst(request);
+      const change = (response: Response) =>
+        withHeader(response, "range", questions === 1 ? undefined : `0-${questions * 1000}`);
+      return { kind: "change-response", change };
+    });
+    const { stream } = sourceOf(await bytesOf(tar));
+    const options = { ...SMALL, fetch: layer.fetch, retry: { delay: 0 }, concurrency: 1 };
+    await pushImage(stream, TARGET, options);
+    await readBack(registry, "app", "1");
+    assertEquals([questions, open()], [4, 0]);
   });
 
   test(`pushImage() of a pipe begins a large layer ${what} again where a registry forgot it and nothing is gone`, async () => {
