@@ -50,8 +50,8 @@ test("run() copy prints each name when it stands, and what became of the blobs",
   );
   assertEquals(code, 0);
   assertEquals(stdout, `registry.lan/a:1@${digest}\nregistry.lan/a:2@${digest}\n`);
-  assertMatch(stderr, /^[0-9a-f]{12}\s+\d+ B\s+copied\n/m);
-  assertMatch(stderr, /2 blobs copied \(\d+ B\) in \d/);
+  assertMatch(stderr, /^sha256:[0-9a-f]{12} +\d+ B +copied\n/m);
+  assertMatch(stderr, /2 blobs copied \([\d.]+ kB\) in \d/);
   assertEquals(await allTags(to), ["a:1", "a:2"]);
   assertEquals(new Set(seen), new Set(["http://localhost:5000", "https://registry.lan"]));
 });
