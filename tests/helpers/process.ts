@@ -129,8 +129,12 @@ function spawnDeno(command: string, args: readonly string[], settings: Settings)
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const fed = stdin && toStream(stdin).pipeTo(child.stdin).catch(ignoreEarlyEnd);
+  const ended = new AbortController();
+  const fed = stdin &&
+    toStream(stdin).pipeTo(child.stdin, { signal: ended.signal }).catch(ignoreEarlyEnd);
   const exited = child.status.then(async ({ code }) => {
+    // What feeds it may have nothing to say for ever.
+    ended.abort();
     await fed;
     return code;
   });

@@ -1,3 +1,4 @@
+import type { ServerCertificate } from "./certificates.ts";
 import { findProgram, requireProgram } from "./programs.ts";
 import { spawnProcess, type TemporaryFolder, temporaryFolder } from "./process.ts";
 
@@ -18,13 +19,19 @@ export interface RealRegistry extends AsyncDisposable {
   readonly kind: RegistryKind;
   /** `127.0.0.1:PORT`. */
   readonly host: string;
-  /** `http://127.0.0.1:PORT`. */
+  /** `http://127.0.0.1:PORT`, or the same with https. */
   readonly origin: string;
   readonly pid: number;
   /** Where it keeps its data. */
   readonly folder: string;
   /** The end of what it has logged. */
   log(): string;
+}
+
+/** How a registry is started. */
+export interface RealRegistryOptions {
+  /** Serves https with it. */
+  tls?: ServerCertificate | undefined;
 }
 
 /** How long a registry may take until it answers. */
@@ -48,13 +55,17 @@ export function realRegistries(): RealRegistryKind[] {
  * Starts a registry on a free port of 127.0.0.1 with an empty temporary folder and deletion enabled.
  *
  * @param kind Which.
+ * @param options TLS.
  * @returns The registry, which answers already.
  * @throws {Error} If it does not start; with its log.
  */
-export async function startRealRegistry(kind: RegistryKind): Promise<RealRegistry> {
+export async function startRealRegistry(
+  kind: RegistryKind,
+  options: RealRegistryOptions = {},
+): Promise<RealRegistry> {
   const folder = await temporaryFolder();
   try {
-    return await start(kind, folder);
+    return await start(kind, folder, options);
   } catch (error) {
     await folder[Symbol.asyncDispose]();
     throw error;
@@ -65,11 +76,19 @@ function required(kind: RegistryKind, title: string): RealRegistryKind {
   return { kind, title, skip: requireProgram(kind).skip };
 }
 
-async function start(kind: RegistryKind, folder: TemporaryFolder): Promise<RealRegistry> {
+async function start(
+  kind: RegistryKind,
+  folder: TemporaryFolder,
+  { tls }: RealRegistryOptions,
+): Promise<RealRegistry> {
   const isZot = kind === "zot";
+  const files = tls && {
+    cert: await folder.write("cert.pem", tls.cert),
+    key: await folder.write("key.pem", tls.key),
+  };
   const config = isZot
-    ? await folder.write("config.json", zotConfig(folder.path))
-    : await folder.write("config.yml", distributionConfig(folder.path));
+    ? await folder.write("config.json", zotConfig(folder.path, files))
+    : await folder.write("config.yml", distributionConfig(folder.path, files));
   const child = spawnProcess(requireProgram(kind).path, ["serve", config], {
     // Distribution 3 sends traces to a collector on this machine unless told not to.
     env: { OTEL_TRACES_EXPORTER: "none" },
@@ -88,11 +107,12 @@ async function start(kind: RegistryKind, folder: TemporaryFolder): Promise<RealR
     const port = /"port":(\d+)/.exec(line)?.[1] ?? /127\.0\.0\.1:(\d+)/.exec(line)?.[1];
     if (port === undefined) throw new Error("it has ended");
     const host = `127.0.0.1:${port}`;
-    await untilAnswering(`http://${host}/v2/`);
+    // On a TLS port the answer to plain http is 400.
+    await untilAnswering(`http://${host}/v2/`, tls ? 400 : 200);
     return {
       kind,
       host,
-      origin: `http://${host}`,
+      origin: `${tls ? "https" : "http"}://${host}`,
       pid: child.pid,
       folder: folder.path,
       log: () => log.text,
@@ -104,21 +124,22 @@ async function start(kind: RegistryKind, folder: TemporaryFolder): Promise<RealR
   }
 }
 
-function distributionConfig(folder: string): string {
+function distributionConfig(folder: string, tls?: ServerCertificate): string {
+  const files = tls && { certificate: tls.cert, key: tls.key };
   return `version: 0.1
 log: { level: info, accesslog: { disabled: true } }
 storage:
   filesystem: { rootdirectory: ${JSON.stringify(`${folder}/data`)} }
   delete: { enabled: true }
-http: { addr: "127.0.0.1:0" }
+http: ${JSON.stringify({ addr: "127.0.0.1:0", ...(files && { tls: files }) })}
 `;
 }
 
-function zotConfig(folder: string): string {
+function zotConfig(folder: string, tls?: ServerCertificate): string {
   return JSON.stringify({
     distSpecVersion: "1.1.1",
     storage: { rootDirectory: `${folder}/data` },
-    http: { address: "127.0.0.1", port: "0" },
+    http: { address: "127.0.0.1", port: "0", ...(tls && { tls }) },
     log: { level: "info" },
   });
 }
@@ -149,17 +170,17 @@ class Log {
   }
 }
 
-async function untilAnswering(url: string): Promise<void> {
+async function untilAnswering(url: string, status: number): Promise<void> {
   const end = performance.now() + START_MILLISECONDS;
   while (true) {
     try {
       const response = await fetch(url);
       await response.body?.cancel();
-      if (response.ok) return;
+      if (response.status === status) return;
     } catch (error) {
       if (performance.now() > end) throw error;
     }
-    if (performance.now() > end) throw new Error(`${url} does not answer with success`);
+    if (performance.now() > end) throw new Error(`${url} does not answer with ${status}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

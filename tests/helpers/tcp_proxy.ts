@@ -89,14 +89,15 @@ export async function startTcpProxy(
 }
 
 /** One end of a connection. */
-interface Socket {
+export interface Socket {
   /** The next bytes; undefined at the end. */
   read(): Promise<Uint8Array | undefined>;
   write(bytes: Uint8Array): Promise<void>;
   close(): void;
 }
 
-interface Listener {
+/** A port that is listened on. */
+export interface Listener {
   port: number;
   close(): void;
 }
@@ -170,14 +171,16 @@ async function relay(
   await sending;
 }
 
-function join(a: Uint8Array, b: Uint8Array): Uint8Array {
+/** Two pieces as one. */
+export function join(a: Uint8Array, b: Uint8Array): Uint8Array {
   const all = new Uint8Array(a.length + b.length);
   all.set(a);
   all.set(b, a.length);
   return all;
 }
 
-async function listen(onClient: (client: Socket) => void): Promise<Listener> {
+/** Listens on a free port of 127.0.0.1, on either runtime. */
+export async function listen(onClient: (client: Socket) => void): Promise<Listener> {
   if (!isDeno) return listenBun(onClient);
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   (async () => {
@@ -186,7 +189,8 @@ async function listen(onClient: (client: Socket) => void): Promise<Listener> {
   return await Promise.resolve({ port: listener.addr.port, close: () => listener.close() });
 }
 
-async function connect(hostname: string, port: number): Promise<Socket> {
+/** Opens a connection, on either runtime. */
+export async function connect(hostname: string, port: number): Promise<Socket> {
   if (isDeno) return denoSocket(await Deno.connect({ hostname, port }));
   const state = new BunSocketState();
   await bunGlobals().Bun.connect({ hostname, port, data: state, socket: BUN_HANDLERS });
