@@ -259,6 +259,7 @@ export async function startUpload(
     headers: { "content-length": "0" },
     expect: mount ? [201, 202] : [202],
     signal: hooks.signal,
+    grace: CANCEL_MILLISECONDS,
   });
   await discard(response);
   if (response.status === 201 && mount) {
@@ -270,6 +271,10 @@ export async function startUpload(
   const maxChunk = lengthHeader(response, "oci-chunk-max-length");
   if (minChunk !== undefined) session.minChunk = minChunk;
   if (maxChunk !== undefined) session.maxChunk = maxChunk;
+  if (hooks.signal?.aborted) {
+    await cancelUpload(context, session);
+    hooks.signal.throwIfAborted();
+  }
   return session;
 }
 
@@ -299,8 +304,10 @@ export async function cancelUpload(
   context: RepositoryContext,
   session: UploadSession,
 ): Promise<void> {
+  // A registry that asked for a pause has less to do with this than without it.
+  const http = { ...context.http, seen: { ...context.http.seen, pausedUntil: 0 } };
   try {
-    const response = await requestOnce(context.http, {
+    const response = await requestOnce(http, {
       action: `cancel an upload to ${nameOf(context)}`,
       method: "DELETE",
       url: session.location,

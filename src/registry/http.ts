@@ -5,6 +5,7 @@ import type { Bytes } from "../source.ts";
 import { isRefused, toNetworkError } from "./network.ts";
 import { parseRetryAfter, retryDelay, type RetryOptions, sleep } from "./retry.ts";
 import { type Clock, startClock, type Timeouts } from "./time_limits.ts";
+import { explainScheme, schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
 
 /** What answers requests: the runtime's `fetch`, or a registry in the same process. */
 export type FetchHandler = (request: Request) => Promise<Response>;
@@ -22,7 +23,8 @@ export interface Http {
   readonly seen: {
     answered: boolean;
     pausedUntil: number;
-    plainHttp?: Promise<boolean>;
+    /** Whether it speaks the other one of http and https. */
+    otherScheme?: Promise<boolean>;
     /** Bodies above this size go in chunks: the caller wants it, or the registry refused a larger one. */
     chunkSize?: number;
   };
@@ -44,6 +46,12 @@ export interface Call {
   /** Statuses to return; any other becomes a {@linkcode RegistryError}. */
   expect: readonly number[];
   signal?: AbortSignal | undefined;
+  /**
+   * How long the answer to a request under way is still waited for after an abort, in milliseconds: what it opened has to
+   * be closed again.
+   * @default {0}
+   */
+  grace?: number;
   /** Told before each wait for another attempt. */
   onRetry?: ((attempt: number, delay: number, error: Error) => void | Promise<void>) | undefined;
 }
@@ -102,8 +110,11 @@ export async function waitForRetry(
   const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
   const delay = retryDelay(attempt, http.retry, retryAfter);
   if (delay === undefined) {
-    spent.add(error);
-    throw error;
+    const last = error instanceof NetworkError
+      ? await explainScheme(http, error, { ...call, isLast: true })
+      : error;
+    spent.add(last);
+    throw last;
   }
   if (retryAfter !== undefined) {
     http.seen.pausedUntil = Math.max(http.seen.pausedUntil, Date.now() + retryAfter);
@@ -129,7 +140,8 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
   let url = call.url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const response = await send(http, call, url);
-    http.seen.answered = true;
+    // A TLS port answers 400 to all that comes without TLS.
+    if (response.status !== 400) http.seen.answered = true;
     if (call.expect.includes(response.status) && !isWebPage(call, response)) return response;
     const location = redirectOf(call, response);
     if (!location) throw await toRegistryError(http, call, url, response);
@@ -192,6 +204,7 @@ function isNear(http: Http, { hostname }: URL, base: URL): boolean {
 async function send(http: Http, call: Call, url: URL): Promise<Response> {
   call.signal?.throwIfAborted();
   const body = typeof call.body === "function" ? call.body() : call.body;
+  const caller = startGrace(call);
   const clock = startClock(http.timeouts, {
     isFirst: !http.seen.answered,
     isStreamed: typeof call.body === "function",
@@ -199,7 +212,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     // The answer to a GET is read when this is over.
     isRead: call.method === "GET",
     bytes: call.body instanceof Uint8Array ? call.body.length : 0,
-    signal: call.signal,
+    signal: caller.signal,
   });
   const { signal } = clock;
   let bodyError: unknown;
@@ -210,7 +223,9 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     signal,
   };
   if (body instanceof ReadableStream) {
-    init.body = watch(body, clock, call.isPatient === true, (error) => bodyError = error);
+    const { idle } = http.timeouts;
+    const isPatient = call.isPatient === true;
+    init.body = watch(body, clock, { idle, isPatient }, (error) => bodyError = error);
     init.duplex = "half";
   } else if (body) init.body = body;
   try {
@@ -231,10 +246,28 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
         describe(call, url),
       );
     }
-    throw await explain(http, toNetworkError(error, call.action, describe(call, url)), url);
+    const failure = toNetworkError(error, call.action, describe(call, url));
+    throw await explainScheme(http, failure, call);
   } finally {
     clock.stop();
+    caller.stop();
   }
+}
+
+/** The caller's signal, later by the grace of the call. */
+function startGrace(
+  { signal, grace = 0 }: Call,
+): { signal: AbortSignal | undefined; stop: () => void } {
+  if (!signal || grace === 0) return { signal, stop: () => {} };
+  const later = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const start = () => timer = setTimeout(() => later.abort(signal.reason), grace);
+  signal.addEventListener("abort", start, { once: true });
+  const stop = () => {
+    signal.removeEventListener("abort", start);
+    clearTimeout(timer);
+  };
+  return { signal: later.signal, stop };
 }
 
 function headersFor(http: Http, call: Call, url: URL): Record<string, string> {
@@ -263,14 +296,28 @@ function unlessAborted(answer: Promise<Response>, signal: AbortSignal): Promise<
   });
 }
 
+/** A slow connection takes this much at a time in less than any sensible limit. */
+const LEAST_PIECE_BYTES = 128 * 1024;
+/** What buffers of system and runtime take at once: it says nothing about the connection. */
+const BUFFERED_BYTES = 4 * 1024 * 1024;
+
+/** Bytes to hand over next, such that they are through in an eighth of the limit on idleness. */
+function pieceBytes(taken: number, milliseconds: number, idle: number): number {
+  const rate = Math.max(0, taken - BUFFERED_BYTES) / Math.max(1, milliseconds);
+  return Math.max(LEAST_PIECE_BYTES, Math.floor(rate * idle / 8));
+}
+
 function watch(
   body: ReadableStream<Bytes>,
   clock: Clock,
-  isPatient: boolean,
+  { idle, isPatient }: { idle: number; isPatient: boolean },
   onError: (error: unknown) => void,
 ): ReadableStream<Bytes> {
   const { signal } = clock;
   const reader = body.getReader();
+  const start = performance.now();
+  let rest: Bytes = new Uint8Array(0);
+  let taken = 0;
   return new ReadableStream<Bytes>({
     start(controller) {
       signal.addEventListener("abort", () => {
@@ -282,18 +329,27 @@ function watch(
     async pull(controller) {
       if (isPatient) clock.pause();
       else clock.moved();
+      let isDone = false;
       try {
-        const { done, value } = await reader.read();
-        if (!done) {
+        while (rest.length === 0 && !isDone) {
+          const { done, value } = await reader.read();
           clock.moved();
-          return controller.enqueue(value);
+          if (done) isDone = true;
+          else rest = value;
         }
       } catch (error) {
         onError(error);
         throw error;
       }
-      clock.sent();
-      controller.close();
+      if (isDone) {
+        clock.sent();
+        return controller.close();
+      }
+      // Whole pieces are what is fast; only cut ones show that a slow connection moves.
+      const part = rest.subarray(0, pieceBytes(taken, performance.now() - start, idle));
+      rest = rest.subarray(part.length);
+      taken += part.length;
+      controller.enqueue(part);
     },
     cancel: (reason) => reader.cancel(reason),
   }, { highWaterMark: 0 });
@@ -326,7 +382,14 @@ async function toRegistryError(
     "; ",
   );
   const type = response.headers.get("content-type")?.split(";")[0];
-  const foreign = isWebPage(call, response)
+  // The answer to a HEAD has no text that could say so.
+  const wantsTls = status === 400 && url.protocol === "http:" &&
+    (PLAIN_HTTP_REFUSED.test(text) ||
+      (!http.seen.answered && call.method === "HEAD" &&
+        await speaksOtherScheme(http, url, call.signal)));
+  const foreign = wantsTls
+    ? `: ${schemeText(url)}`
+    : isWebPage(call, response)
     ? ` with ${type}, expected the answer of a registry`
     : text && !errors.length
     ? ` with ${type ?? "a body"} that is no registry error`
@@ -342,13 +405,17 @@ async function toRegistryError(
       ...describe(call, url),
       status,
       errors,
-      hint: statusHint(http, status),
+      hint: wantsTls ? schemeHint(url) : statusHint(http, status),
       retryable: RETRYABLE_STATUS.has(status) ||
         errors.some(({ code }) => RETRYABLE_CODES.has(code)),
       retryAfter: parseRetryAfter(response.headers.get("retry-after"), Date.now()),
     },
   );
 }
+
+/** What Go, nginx and Apache answer on a TLS port to a request without TLS. */
+const PLAIN_HTTP_REFUSED =
+  /HTTP request (?:was sent )?to (?:an )?HTTPS|speaking plain HTTP to an SSL/i;
 
 const STATUS_TEXT: Record<number, string> = {
   400: " Bad Request",
@@ -417,39 +484,6 @@ function printable(text: string): string {
   // deno-lint-ignore no-control-regex
   const line = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
   return line.length > 300 ? line.slice(0, 300) + "..." : line;
-}
-
-/** Adds the hint about plain http where a TLS failure has that reason. */
-async function explain(http: Http, error: NetworkError, url: URL): Promise<NetworkError> {
-  if (url.protocol !== "https:" || /refused|not found/.test(error.message)) return error;
-  http.seen.plainHttp ??= speaksPlainHttp(http, url);
-  if (!await http.seen.plainHttp) return error;
-  const { method } = error;
-  return new NetworkError(
-    error.message.replace(/: [^:]*$/, "") + ": it speaks plain http, not https",
-    {
-      method,
-      url: error.url,
-      cause: error.cause,
-      retryable: false,
-      hint: `use --plain-http, or write http://${url.host}/... in the reference`,
-    },
-  );
-}
-
-async function speaksPlainHttp(http: Http, url: URL): Promise<boolean> {
-  try {
-    // Nothing of the caller's goes over the wire unencrypted: neither headers nor path.
-    const signal = AbortSignal.timeout(Math.min(5_000, http.timeouts.connect));
-    const response = await http.fetch(
-      new Request(`http://${url.host}/v2/`, { redirect: "manual", signal }),
-    );
-    await discard(response);
-    // A TLS port that is spoken to in plain http answers 400.
-    return response.status !== 400;
-  } catch {
-    return false;
-  }
 }
 
 function isLoopback(hostname: string): boolean {

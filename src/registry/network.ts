@@ -48,6 +48,37 @@ const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
     "retry",
     "check host and port, and that the registry is running",
   ],
+  // Certificates before names: Deno's texts about them hold names.
+  [
+    /certificate expired|CERT_HAS_EXPIRED/i,
+    "its TLS certificate has expired",
+    "final",
+    "have it renewed, or accept it with --insecure",
+  ],
+  [
+    /not valid yet|NOT_YET_VALID/i,
+    "its TLS certificate is not valid yet",
+    "final",
+    "check the clock of this machine, or accept it with --insecure",
+  ],
+  [
+    /not valid for (?:any )?name|NotValidForName|ALTNAME_INVALID|HOSTNAME_MISMATCH/i,
+    "its TLS certificate is for another host name",
+    "final",
+    "use a name that the certificate has, or accept it with --insecure",
+  ],
+  [
+    /CaUsedAsEndEntity/,
+    "its TLS certificate is one of an authority, which Deno takes from no server",
+    "final",
+    "give it a certificate that is no authority (CA:FALSE), or accept it with --insecure",
+  ],
+  [
+    /UnknownIssuer|self.?signed|UNABLE_TO_VERIFY|unable to (?:get|verify)|invalid peer certificate|CERT_|CERTIFICATE/i,
+    "its TLS certificate is not trusted",
+    "final",
+    "name its certificate authority with --ca FILE, or accept any certificate with --insecure",
+  ],
   [
     /dns error|ENOTFOUND|EAI_AGAIN|getaddrinfo|failed to lookup|DNS/i,
     "host name not found",
@@ -62,14 +93,13 @@ const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
   ],
   [/Requests to port \d+ are blocked|unsafe port/i, "fetch refuses this port", "final"],
   [
-    /UnknownIssuer|self.?signed|UNABLE_TO_VERIFY|unable to (?:get|verify)|invalid peer certificate|CERT_|CERTIFICATE/i,
-    "its TLS certificate is not trusted",
-    "final",
-    "name its certificate authority with --ca FILE",
-  ],
-  [
     /InvalidContentType|corrupt message|WRONG_VERSION|SSL|TLS|handshake/i,
     "TLS handshake failed",
+    "final",
+  ],
+  [
+    /invalid HTTP version|Malformed_HTTP/i,
+    "it answered with something that is no HTTP",
     "final",
   ],
   [/ENETUNREACH|EHOSTUNREACH|unreachable|no route/i, "network unreachable", "retry"],

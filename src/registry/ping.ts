@@ -2,6 +2,7 @@ import { NetworkError, type OciError, RegistryError } from "../errors.ts";
 import { contentType } from "./answer_body.ts";
 import { discard, type Http, requestOnce } from "./http.ts";
 import type { ReadHooks } from "./listing.ts";
+import { explainScheme } from "./scheme.ts";
 
 /** What is behind an address. */
 export interface PingResult {
@@ -22,7 +23,7 @@ export interface PingResult {
   error?: OciError;
 }
 
-const STATUSES = [200, 400, 401, 403, 404, 405, 410, 501];
+const STATUSES = [200, 401, 403, 404, 405, 410, 501];
 
 /**
  * Asks once whether there is a registry (distribution-spec, "Determining Support").
@@ -49,7 +50,11 @@ export async function pingRegistry(http: Http, hooks: ReadHooks = {}): Promise<P
   } catch (error) {
     const state = error instanceof RegistryError ? "other" : "unreachable";
     if (!(error instanceof RegistryError || error instanceof NetworkError)) throw error;
-    const result: PingResult = { state, url: url.href, milliseconds: elapsed(), error };
+    const milliseconds = elapsed();
+    const reason = error instanceof NetworkError
+      ? await explainScheme(http, error, { ...hooks, isLast: true })
+      : error;
+    const result: PingResult = { state, url: url.href, milliseconds, error: reason };
     if (error instanceof RegistryError) result.status = error.status;
     return result;
   }

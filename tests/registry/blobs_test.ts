@@ -601,3 +601,29 @@ test("uploadBlob() trusts a registry that sends no digest header", async () => {
   await uploadBlob(repository, small());
   assertEquals(await headBlob(repository, DIGEST), CONTENT.length);
 });
+
+test("startUpload() cancels what it opened although nobody wants it any more", async () => {
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const script = scriptedFetch([
+    ["POST /v2/team/app/blobs/uploads/", () => {
+      controller.abort(reason);
+      return { status: 202, headers: { location: "/v2/team/app/blobs/uploads/1" } };
+    }],
+    ["DELETE /v2/team/app/blobs/uploads/1", { status: 204 }],
+  ]);
+  const context = makeRepository(script.fetch);
+  const thrown = await startUpload(context, { signal: controller.signal }).catch((error) => error);
+  assertEquals(thrown, reason);
+  script.assertDone();
+});
+
+test("cancelUpload() waits for no pause that the registry asked for", async () => {
+  const script = scriptedFetch([["DELETE /v2/team/app/blobs/uploads/1", { status: 204 }]]);
+  const context = makeRepository(script.fetch);
+  context.http.seen.pausedUntil = Date.now() + 3_600_000;
+  await cancelUpload(context, {
+    location: new URL("http://registry.test/v2/team/app/blobs/uploads/1"),
+  });
+  script.assertDone();
+});

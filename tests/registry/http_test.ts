@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
-import { NetworkError, RegistryError, TimeoutError } from "../../src/errors.ts";
+import { NetworkError, OciError, RegistryError, TimeoutError } from "../../src/errors.ts";
 import {
   type Call,
   type FetchHandler,
@@ -738,6 +738,34 @@ test("request() reads a streamed body only as it is asked for", async () => {
   assert(pulled <= 3, `${pulled} pieces were read`);
 });
 
+test("request() cuts a body until the connection has shown its speed, then hands over whole pieces", async () => {
+  const MIB = 1024 * 1024;
+  const piece = crypto.getRandomValues(new Uint8Array(64 * 1024));
+  const source = Array.from({ length: 12 }, (_, index) => {
+    const bytes = new Uint8Array(MIB);
+    for (let at = 0; at < MIB; at += piece.length) bytes.set(piece, at);
+    bytes[0] = index;
+    return bytes;
+  });
+  const sizes: number[] = [];
+  const received = new Uint8Array(12 * MIB);
+  const http = makeHttp(async (request) => {
+    let at = 0;
+    for await (const bytes of request.body ?? []) {
+      sizes.push(bytes.length);
+      received.set(bytes, at);
+      at += bytes.length;
+    }
+    return new Response(null, { status: 200 });
+  });
+  await request(http, callTo(http, { method: "PUT", body: () => streamOf(...source) }));
+  assertEquals(sizes.slice(0, 32), Array.from({ length: 32 }, () => 128 * 1024));
+  assertEquals(Math.max(...sizes), MIB);
+  for (const [index, bytes] of source.entries()) {
+    assertEquals(received.subarray(index * MIB, (index + 1) * MIB), bytes);
+  }
+});
+
 // TLS
 
 test("request() says that a host speaks plain http where https fails for that reason", async () => {
@@ -763,6 +791,64 @@ test("request() says that a host speaks plain http where https fails for that re
   const probe = seen[1];
   assertEquals(probe?.url, "http://registry.test:5000/v2/");
   assertEquals(probe?.headers.get("authorization"), null);
+});
+
+const TLS_PORTS: Record<string, () => Promise<Response>> = {
+  "answers in TLS, as Deno tells it": () =>
+    Promise.reject(new TypeError("x", { cause: new Error("invalid HTTP version parsed") })),
+  "closes the connection": () => Promise.reject(connectionReset()),
+  "is one of Go": () =>
+    Promise.resolve(
+      new Response("Client sent an HTTP request to an HTTPS server.\n", { status: 400 }),
+    ),
+  "is one of nginx": () =>
+    Promise.resolve(
+      new Response("<p>The plain HTTP request was sent to HTTPS port</p>", { status: 400 }),
+    ),
+};
+
+for (const [name, answer] of Object.entries(TLS_PORTS)) {
+  for (const method of ["GET", "HEAD"] as const) {
+    test(`request() says that a host speaks https where it ${name}, ${method}`, async () => {
+      const urls: string[] = [];
+      const fetch: FetchHandler = async (request) => {
+        urls.push(request.url);
+        if (request.url.startsWith("https://")) {
+          const cause = new Error("invalid peer certificate: UnknownIssuer");
+          throw new TypeError("error sending request", { cause });
+        }
+        const response = await answer();
+        return method === "HEAD" ? new Response(null, response) : response;
+      };
+      const http = makeHttp(fetch, { origin: "http://registry.test:5000", retry: { attempts: 2 } });
+      const error = await assertRejects(() => request(http, callTo(http, { method })), OciError);
+      assert(error.message.endsWith(": it speaks https, not plain http"), error.message);
+      assert(error.message.startsWith("Cannot look for it: registry.test:5000"), error.message);
+      assert(error.hint?.includes("https://registry.test:5000/"), error.hint);
+      assertEquals(error.retryable, false);
+      const probes = urls.filter((url) => url.startsWith("https:"));
+      assert(probes.every((url) => url === "https://registry.test:5000/v2/"), urls.join(" "));
+      assert(probes.length <= 1, urls.join(" "));
+    });
+  }
+}
+
+test("request() asks for TLS neither before the last attempt nor after an answer", async () => {
+  for (const answered of [false, true]) {
+    const urls: string[] = [];
+    const http = makeHttp((request) => {
+      urls.push(request.url);
+      return Promise.reject(connectionReset());
+    }, { origin: "http://registry.test", retry: { attempts: 3 } });
+    http.seen.answered = answered;
+    await assertRejects(() => request(http, callTo(http)), NetworkError, "connection broken");
+    assertEquals(urls.map((url) => new URL(url).protocol), [
+      "http:",
+      "http:",
+      "http:",
+      ...(answered ? [] : ["https:"]),
+    ]);
+  }
 });
 
 test("request() leaves a TLS failure as it is where plain http fails as well", async () => {

@@ -62,6 +62,72 @@ const CASES: readonly [string, Error, RegExp, { retryable: boolean; hint?: RegEx
     { retryable: false, hint: /--ca/ },
   ],
   [
+    "Deno, a certificate that has expired",
+    denoError(
+      "client error (Connect)",
+      "invalid peer certificate: certificate expired: verification time 1795546776 (UNIX), but " +
+        "certificate is not valid after 1795460376 (86400 seconds ago)",
+    ),
+    /certificate has expired$/,
+    { retryable: false, hint: /--insecure/ },
+  ],
+  [
+    "Bun, a certificate that has expired",
+    bunError("certificate has expired", "CERT_HAS_EXPIRED"),
+    /certificate has expired$/,
+    { retryable: false, hint: /--insecure/ },
+  ],
+  [
+    "Deno, a certificate of the future",
+    denoError(
+      "client error (Connect)",
+      "invalid peer certificate: certificate not valid yet: verification time 1 (UNIX), but " +
+        "certificate is not valid before 2 (1 seconds from now)",
+    ),
+    /certificate is not valid yet$/,
+    { retryable: false, hint: /clock/ },
+  ],
+  [
+    "Bun, a certificate of the future",
+    bunError("certificate is not yet valid", "CERT_NOT_YET_VALID"),
+    /certificate is not valid yet$/,
+    { retryable: false, hint: /clock/ },
+  ],
+  [
+    "Deno, a certificate for another name",
+    denoError(
+      "client error (Connect)",
+      'invalid peer certificate: certificate not valid for name "registry.test"; certificate is ' +
+        'only valid for DnsName("other.test")',
+    ),
+    /certificate is for another host name$/,
+    { retryable: false, hint: /--insecure/ },
+  ],
+  [
+    "Bun, a certificate for another name",
+    bunError(
+      'ERR_TLS_CERT_ALTNAME_INVALID fetching "https://registry.test/v2/"',
+      "ERR_TLS_CERT_ALTNAME_INVALID",
+    ),
+    /certificate is for another host name$/,
+    { retryable: false, hint: /--insecure/ },
+  ],
+  [
+    "Deno, a certificate of an authority",
+    denoError(
+      "client error (Connect)",
+      "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+    ),
+    /one of an authority/,
+    { retryable: false, hint: /CA:FALSE/ },
+  ],
+  [
+    "Deno, plain http to a TLS port",
+    denoError("client error (SendRequest)", "invalid HTTP version parsed"),
+    /answered with something that is no HTTP$/,
+    { retryable: false },
+  ],
+  [
     "Deno, https to a plain http port",
     denoError("client error (Connect)", "received corrupt message of type InvalidContentType"),
     /TLS handshake failed/,

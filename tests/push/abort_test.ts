@@ -1,0 +1,122 @@
+import { assert, assertEquals } from "@std/assert";
+import type { PushSource } from "../../src/push/open_source.ts";
+import type { PushOptions } from "../../src/push/options.ts";
+import { pushImage } from "../../src/push/push.ts";
+import type { FetchHandler } from "../../src/registry/http.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { allTags, readBack } from "../helpers/expected.ts";
+import { writeTar } from "../helpers/tar_writer.ts";
+import { test } from "../helpers/test.ts";
+
+const MEMORY_BUDGET = 1024 * 1024;
+/** More than is held of a pipe, so that it is sent as it passes. */
+const large = await makeLayer(writeTar([{ path: "large", body: new Uint8Array(MEMORY_BUDGET) }]));
+const IMAGE = await makeImage(["a", large, "b"]);
+const DOCKER = toBlob(dockerSave([{ image: IMAGE, repoTags: ["team/app:1"] }]));
+
+async function makeIndex(): Promise<Blob> {
+  const layout = new OciLayout();
+  const children = [await layout.image(IMAGE), await layout.image(await makeImage(["c"]))];
+  layout.add(await layout.indexOf(children), { ref: "1" });
+  return toBlob(layout.entries());
+}
+
+const INDEX = await makeIndex();
+
+/** Two repositories with a layer in common, which is mounted. */
+const SEVERAL = toBlob(dockerSave([
+  { image: IMAGE, repoTags: ["team/app:1"] },
+  { image: await makeImage(["a", "d"]), repoTags: ["team/other:1"] },
+]));
+
+const APP = "localhost:5000/team/app:1";
+const CASES: Record<string, { source: () => PushSource; target?: string; options?: PushOptions }> =
+  {
+    "a docker archive": { source: () => DOCKER },
+    "a docker archive in chunks": { source: () => DOCKER, options: { chunkSize: 400_000 } },
+    "a docker archive that passes": { source: () => DOCKER.stream() },
+    "a docker archive that passes in chunks": {
+      source: () => DOCKER.stream(),
+      options: { chunkSize: 400_000 },
+    },
+    "an index": { source: () => INDEX },
+    "an index that passes": { source: () => INDEX.stream() },
+    "two repositories": { source: () => SEVERAL, target: "localhost:5000" },
+  };
+
+/** When the caller loses patience. */
+const MOMENTS = ["before it is handled", "while it is handled", "when it was answered"] as const;
+
+/** A registry that tells of the uploads which it has open. */
+function watched(registry: FetchHandler) {
+  const locations = new Set<string>();
+  return {
+    async fetch(request: Request): Promise<Response> {
+      const response = await registry(request);
+      const location = response.headers.get("location");
+      if (request.method === "POST" && response.status === 202 && location) {
+        locations.add(new URL(location, request.url).href);
+      }
+      return response;
+    },
+    async open(): Promise<string[]> {
+      const open: string[] = [];
+      for (const location of locations) {
+        const response = await registry(new Request(location));
+        await response.body?.cancel();
+        if (response.status !== 404) open.push(location);
+      }
+      return open;
+    },
+  };
+}
+
+for (const [name, { source, target = APP, options }] of Object.entries(CASES)) {
+  for (const concurrency of [1, 3]) {
+    for (const moment of MOMENTS) {
+      test(`pushImage() of ${name}, ${concurrency} at a time, aborted at any request ${moment}`, async () => {
+        const reason = new Error("enough");
+        for (let at = 1, isOver = false; !isOver; at++) {
+          assert(at < 200, "a push has fewer requests");
+          const registry = createRegistry();
+          const { fetch, open } = watched(registry);
+          const controller = new AbortController();
+          const late: string[] = [];
+          let count = 0;
+          let isSettled = false;
+          const faulty: FetchHandler = async (request) => {
+            if (isSettled) late.push(`${request.method} ${request.url}`);
+            const isTheOne = ++count === at;
+            if (isTheOne && moment === "before it is handled") controller.abort(reason);
+            const pending = fetch(request);
+            if (isTheOne && moment === "while it is handled") controller.abort(reason);
+            const response = await pending;
+            if (isTheOne && moment === "when it was answered") controller.abort(reason);
+            return response;
+          };
+          const thrown: unknown = await pushImage(source(), target, {
+            ...options,
+            fetch: faulty,
+            concurrency,
+            memoryBudget: MEMORY_BUDGET,
+            signal: controller.signal,
+            retry: { delay: 0 },
+          }).then(() => undefined, (error) => error);
+          isSettled = true;
+          isOver = count < at;
+          const what = `request ${at} of ${count}`;
+          // One that comes too late may find the push done.
+          if (!isOver && thrown !== undefined) assertEquals(thrown, reason, what);
+          else if (!isOver) assert((await allTags(registry)).includes("team/app:1"), what);
+          else assertEquals(thrown, undefined);
+          assertEquals(await open(), [], `${what}: uploads are left open`);
+          for (const tag of await allTags(registry)) {
+            await readBack(registry, ...tag.split(":") as [string, string]);
+          }
+          assertEquals(late, [], `${what}: requests after the end`);
+        }
+      });
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { TimeoutError } from "../../src/errors.ts";
+import { pushImage } from "../../src/push/push.ts";
+import { RegistryClient } from "../../src/registry/client.ts";
+import { serve, serveRegistry } from "../end_to_end/registry_server.ts";
+import { dockerSave, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
+import { readBack } from "../helpers/expected.ts";
+import { startSlowProxy } from "../helpers/slow_proxy.ts";
+import { test } from "../helpers/test.ts";
+
+/** More than the buffers on the way take. */
+const LAYER = await makeLayer(new Uint8Array(8 * 1024 * 1024));
+const IMAGE = await makeImage([LAYER]);
+const TAR = toBlob(dockerSave([{ image: IMAGE }]));
+
+// The whole takes longer than a connection may be silent for: slow is not dead. What a system's own buffers let out at a
+// time (a third of 4 MiB) takes less.
+const BYTES_PER_SECOND = 2 * 1024 * 1024;
+const TIMEOUTS = { connect: 10_000, idle: 2_000, response: 30_000 };
+
+for (const source of ["a file", "a pipe"]) {
+  test(`pushImage() of ${source} takes its time over a line that is slow`, async () => {
+    await using server = await serveRegistry();
+    await using proxy = await startSlowProxy(server.host, BYTES_PER_SECOND);
+    const archive = source === "a file" ? TAR : TAR.stream();
+    await pushImage(archive, `${proxy.host}/app:1`, {
+      timeouts: TIMEOUTS,
+      retry: { attempts: 1 },
+      // The pipe's layer does not fit: it is sent as it passes.
+      memoryBudget: 4 * 1024 * 1024,
+    });
+    assertEquals((await readBack(server.registry, "app", "1")).config?.digest, IMAGE.configDigest);
+  });
+}
+
+test("blobs.get() takes its time over a line that is slow", async () => {
+  await using server = await serveRegistry();
+  await pushImage(TAR, `${server.host}/app:1`);
+  await using proxy = await startSlowProxy(server.host, BYTES_PER_SECOND);
+  await using client = new RegistryClient(proxy.host, { timeouts: TIMEOUTS });
+  const { body } = await client.repository("app").blobs.get(LAYER.digest);
+  let size = 0;
+  for await (const piece of body) size += piece.length;
+  assertEquals(size, LAYER.bytes.length);
+});
+
+test("pushImage() gives up where a registry takes nothing any more", async () => {
+  const end = Promise.withResolvers<void>();
+  await using server = await serveRegistry();
+  await using stalling = await serve(async (request) => {
+    if (request.method !== "PUT") return await server.registry(request);
+    await end.promise;
+    return new Response(null, { status: 500 });
+  });
+  const push = pushImage(TAR, `${stalling.host}/app:1`, {
+    timeouts: TIMEOUTS,
+    retry: { attempts: 1 },
+  });
+  const error = await assertRejects(() => push, TimeoutError, "no byte moved for 2 s");
+  end.resolve();
+  assertEquals(error.retryable, true);
+});
