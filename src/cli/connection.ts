@@ -1,7 +1,8 @@
+import { parseTarget } from "../reference.ts";
 import type { FetchHandler } from "../registry/http.ts";
 import type { Timeouts } from "../registry/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
-import type { CommonOptions } from "./args.ts";
+import type { Command, CommonOptions } from "./args.ts";
 import { UsageError } from "./options.ts";
 
 /** How a command reaches registries, as the options of a push and of a client have it. */
@@ -15,12 +16,12 @@ export interface ConnectionOptions {
  * Reads what the options of every command say about connections.
  *
  * @param command The options.
- * @param _registries `HOST[:PORT]` of the registries that `--insecure` is about.
+ * @param registries `HOST[:PORT]` of the registries that `--insecure` is about.
  * @param host Where files and connections come from.
  */
 export async function connectionOptions(
   { plainHttp, ca, insecure, timeoutSeconds }: CommonOptions,
-  _registries: readonly string[],
+  registries: readonly string[],
   host: Host,
 ): Promise<ConnectionOptions> {
   const options: ConnectionOptions = { plainHttp };
@@ -28,9 +29,49 @@ export async function connectionOptions(
   if (ca === undefined && !insecure) return options;
   options.fetch = host.fetchWith({
     ca: ca === undefined ? undefined : await readCertificates(ca, host),
-    insecure,
+    insecureHosts: insecure ? hostnames(registries) : [],
   });
   return options;
+}
+
+/** Hosts of a command whose certificates `--insecure` accepts: those that it names, and no others. */
+export function insecureHosts(command: Command): string[] {
+  if (!("insecure" in command) || !command.insecure) return [];
+  return hostnames(targetsOf(command).map(registryOf));
+}
+
+/** `HOST[:PORT]` of a reference, or of a place for names. */
+export function registryOf(target: string): string {
+  const parsed = parseTarget(target);
+  return (parsed.kind === "reference" ? parsed.reference : parsed.place).registry;
+}
+
+function targetsOf(command: Command): string[] {
+  switch (command.verb) {
+    case "push":
+      return command.targets;
+    case "copy":
+      return [command.source, ...command.targets];
+    case "ping":
+      return [command.registry];
+    case "ls":
+      return [command.target];
+    case "info":
+    case "rm":
+    case "save":
+      return [command.reference];
+    case "help":
+    case "version":
+    case "inspect":
+    case "check":
+    case "serve":
+    case "completions":
+      return [];
+  }
+}
+
+function hostnames(registries: readonly string[]): string[] {
+  return [...new Set(registries.map((registry) => new URL(`https://${registry}`).hostname))];
 }
 
 async function readCertificates(path: string, host: Host): Promise<string> {

@@ -1,8 +1,7 @@
 import { copyImage, type CopyOptions } from "../push/copy.ts";
-import { parseTarget } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { CopyCommand } from "./args.ts";
-import { connectionOptions } from "./connection.ts";
+import { connectionOptions, registryOf } from "./connection.ts";
 import { EXIT } from "./failure.ts";
 import { showTransfer } from "./transfer.ts";
 
@@ -33,9 +32,4 @@ async function toCopyOptions(command: CopyCommand, host: Host): Promise<CopyOpti
   if (concurrency !== undefined) options.concurrency = concurrency;
   if (retries !== undefined) options.retry = { attempts: retries + 1 };
   return options;
-}
-
-function registryOf(text: string): string {
-  const parsed = parseTarget(text);
-  return (parsed.kind === "reference" ? parsed.reference : parsed.place).registry;
 }

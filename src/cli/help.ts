@@ -11,7 +11,7 @@ export function helpText(topic: Verb | undefined): string {
 const COMMON = `Everywhere:
   --plain-http        Use http; without it only localhost and loopback addresses get http
   --ca FILE           Trust the root certificates in FILE (PEM) as well
-  --insecure          Accept any TLS certificate (on Deno its own flag does this)
+  --insecure          Accept any TLS certificate of the registries that are named
   --timeout SECONDS   Give up when a connection is silent for so long (60)
   --json              One JSON document on stdout
   -q, --quiet         Only errors and the result

@@ -2,6 +2,7 @@ import type { PushOptions } from "../push/options.ts";
 import { pushImage, type PushResult } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
 import type { PushCommand } from "./args.ts";
+import { connectionOptions, registryOf } from "./connection.ts";
 import { EXIT } from "./failure.ts";
 import { openInput } from "./input.ts";
 import { UsageError } from "./options.ts";
@@ -40,8 +41,9 @@ async function writeDigests(
 }
 
 async function toPushOptions(command: PushCommand, host: Host): Promise<PushOptions> {
-  const { concurrency, retries, chunkSize, timeoutSeconds, ca, insecure } = command;
+  const { concurrency, retries, chunkSize } = command;
   const options: PushOptions = {
+    ...await connectionOptions(command, command.targets.map(registryOf), host),
     images: command.images,
     platforms: command.platforms,
     allTags: command.allTags,
@@ -49,24 +51,11 @@ async function toPushOptions(command: PushCommand, host: Host): Promise<PushOpti
     verify: command.verify,
     dryRun: command.dryRun,
     mountFrom: command.mountFrom,
-    plainHttp: command.plainHttp,
   };
   if (concurrency !== undefined) options.concurrency = concurrency;
   if (retries !== undefined) options.retry = { attempts: retries + 1 };
   if (chunkSize !== undefined) options.chunkSize = chunkSize;
-  if (timeoutSeconds !== undefined) options.timeouts = { idle: timeoutSeconds * 1000 };
-  if (ca !== undefined || insecure) {
-    options.fetch = host.fetchWith({ ca: ca && await readCertificates(ca, host), insecure });
-  }
   return options;
-}
-
-async function readCertificates(path: string, host: Host): Promise<string> {
-  const text = await host.readTextFile(path);
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  throw new UsageError(
-    `Cannot use ${JSON.stringify(path)} as root certificates: it has no PEM certificate`,
-  );
 }
 
 /** Wrong usage, but the archive can tell what to type. */

@@ -10,9 +10,6 @@ import { quote, UsageError } from "./options.ts";
 import { openRegistry, parseImage, withErrorDocument, writeDocument } from "./registry_client.ts";
 import { printable, resultLine } from "./render.ts";
 
-/** Asks a question on the terminal, and waits for yes or no. */
-export type Ask = (question: string) => boolean;
-
 /**
  * `tarpush rm`: removes a tag where the registry can, else its digest. What would go with that is named, and goes only if
  * a person or `--yes` says so.
@@ -20,14 +17,12 @@ export type Ask = (question: string) => boolean;
  * @param command The reference, and whether to ask.
  * @param host Where to write.
  * @param signal Aborts the requests.
- * @param ask How to ask; both runtimes have the web's `confirm`.
  * @returns The exit code.
  */
 export function runRemove(
   command: RemoveCommand,
   host: Host,
   signal: AbortSignal,
-  ask: Ask = globalThis.confirm,
 ): Promise<number> {
   return withErrorDocument(command, host, async () => {
     const reference = parseImage(command.reference);
@@ -42,7 +37,7 @@ export function runRemove(
     const digest = await resolve(manifests, reference);
     const removed = await remove(manifests, reference, digest, async (others) => {
       await requireDeletion(manifests, command.reference);
-      if (!command.yes) await agree(command.reference, others, host, ask);
+      if (!command.yes) await agree(command.reference, others, host, signal);
     });
     const references = removed.map((name) => formatReference({ ...reference, ...name }));
     if (command.json) await writeDocument(host, { digest, removed: references });
@@ -103,17 +98,40 @@ async function requireDeletion(manifests: RepositoryManifests, reference: string
   throw new RegistryError(message, { method, url, status, errors, hint, cause: answer });
 }
 
-async function agree(reference: string, others: string[], host: Host, ask: Ask): Promise<void> {
+async function agree(
+  reference: string,
+  others: string[],
+  host: Host,
+  signal: AbortSignal,
+): Promise<void> {
   const count = others.length === 1 ? "1 other tag" : `${others.length} other tags`;
   const lines = others.map((tag) => `  ${printable(tag)}\n`).join("");
   await host.stderr.write(`To remove ${printable(reference)} removes these tags too:\n${lines}`);
-  // `confirm` writes its question to stdout: with that elsewhere nobody would see it.
-  if (!await host.stdin.isTerminal() || !await host.stdout.isTerminal()) {
+  if (!await host.stdin.isTerminal() || !await host.stderr.isTerminal()) {
     throw new UsageError(
       `Cannot remove ${quote(reference)} alone: ${count} would go with it`,
       "add --yes to remove all of them",
     );
   }
-  if (ask(`Remove ${count} as well?`)) return;
+  if (await ask(`Remove ${count} as well?`, host, signal)) return;
   throw new OciError("Nothing was removed");
+}
+
+/** Asks a person. The web's `confirm` would do it, but lets no Ctrl-C through while it waits. */
+async function ask(question: string, host: Host, signal: AbortSignal): Promise<boolean> {
+  await host.stderr.write(`${question} [y/N] `);
+  const aborted = Promise.withResolvers<never>();
+  const stop = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    const answer = await Promise.race([host.stdin.line(), aborted.promise]);
+    return /^\s*y(?:es)?\s*$/i.test(answer);
+  } catch (error) {
+    // Nobody ended the line of the question.
+    await host.stderr.write("\n");
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }

@@ -1,6 +1,7 @@
 import { OciError } from "../errors.ts";
 import type { Host } from "../runtime/host.ts";
 import { type Command, parseCommand } from "./args.ts";
+import { insecureHosts } from "./connection.ts";
 import { EXIT, exitCodeFor, failureLines } from "./failure.ts";
 import { choosePaint } from "./reporter.ts";
 
@@ -13,23 +14,35 @@ import { choosePaint } from "./reporter.ts";
  * @returns The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
  */
 export async function run(host: Host): Promise<number> {
+  try {
+    const command = parseCommand(host.args);
+    const trusted = insecureHosts(command);
+    // A child takes the interrupts, too.
+    const ended = trusted.length > 0 ? await host.restartTrusting(trusted) : undefined;
+    return ended ?? await runHere(command, host);
+  } catch (error) {
+    await report(host, error);
+    return exitCodeFor(error);
+  }
+}
+
+async function runHere(command: Command, host: Host): Promise<number> {
   const interrupt = new AbortController();
+  const { signal } = interrupt;
   const release = host.onInterrupt(() => {
-    if (interrupt.signal.aborted) host.exit(EXIT.interrupted);
+    if (signal.aborted) host.exit(EXIT.interrupted);
     interrupt.abort(new DOMException("Interrupted", "AbortError"));
   });
   try {
-    return await dispatch(parseCommand(host.args), host, interrupt.signal);
+    return await dispatch(command, host, signal);
   } catch (error) {
-    if (interrupt.signal.aborted && error === interrupt.signal.reason) {
-      const hint = host.args[0] === "push"
-        ? "run it again: what the registry has by now is not uploaded twice"
-        : undefined;
-      await report(host, new OciError("Interrupted", { hint, cause: error }));
-      return EXIT.interrupted;
-    }
-    await report(host, error);
-    return interrupt.signal.aborted ? EXIT.interrupted : exitCodeFor(error);
+    if (!signal.aborted) throw error;
+    const hint = command.verb === "push"
+      ? "run it again: what the registry has by now is not uploaded twice"
+      : undefined;
+    const isReason = error === signal.reason;
+    await report(host, isReason ? new OciError("Interrupted", { hint, cause: error }) : error);
+    return EXIT.interrupted;
   } finally {
     release();
   }

@@ -11,6 +11,7 @@ import type {
   OpenFile,
   TextOutput,
 } from "./host.ts";
+import { readLine } from "./read_line.ts";
 import { temporaryName } from "./temporary_name.ts";
 import { createTextOutput } from "./text_output.ts";
 
@@ -45,6 +46,7 @@ export function createBunHost(): Host {
       return () => signals.forEach((signal) => process.off(signal, handler));
     },
     fetchWith,
+    restartTrusting: () => Promise.resolve(undefined),
     serve,
     exit: (code) => process.exit(code),
   };
@@ -170,6 +172,7 @@ function bunInput(): ByteInput {
   return {
     isTerminal: () => isTerminal("stdin"),
     stream: () => ReadableStream.from(gather(Bun.stdin.stream())),
+    line: () => readLine(Bun.stdin.stream()),
   };
 }
 
@@ -226,11 +229,47 @@ function bunWrite(name: "stdout" | "stderr"): (bytes: Uint8Array) => Promise<voi
   return (bytes) => writeNow(writer ??= bunGlobals().Bun[name].writer(), bytes);
 }
 
-const fetchWith: Host["fetchWith"] = ({ ca, insecure = false }) => {
-  const tls = { ...(ca !== undefined && { ca }), rejectUnauthorized: !insecure };
-  const init: RequestInit & { tls: typeof tls } = { tls };
-  return (request) => fetch(request, init);
+const fetchWith: Host["fetchWith"] = ({ ca, insecureHosts = [] }) => {
+  const trusted = new Map<string, BunTls>();
+  return async (request) => {
+    const { origin, hostname, protocol } = new URL(request.url);
+    if (insecureHosts.includes(hostname)) return await send(request, { rejectUnauthorized: false });
+    if (ca === undefined || protocol === "http:") return await fetch(request);
+    const tls = trusted.get(origin) ?? await chooseTrust(origin, ca, request.signal);
+    trusted.set(origin, tls);
+    return await send(request, tls);
+  };
 };
+
+// Bun's `ca` stands in place of the certificates that it trusts otherwise, those of NODE_EXTRA_CA_CERTS included. Which of
+// the two a server needs shows in a handshake; it is asked for nothing, since a body could not be sent twice.
+async function chooseTrust(origin: string, ca: string, signal: AbortSignal): Promise<BunTls> {
+  try {
+    const request = new Request(origin, { method: "HEAD", redirect: "manual", signal });
+    const response = await send(request, { ca });
+    await response.body?.cancel();
+    return { ca };
+  } catch (error) {
+    if (isUntrusted(error)) return {};
+    throw error;
+  }
+}
+
+function send(request: Request, tls: BunTls): Promise<Response> {
+  const init: RequestInit & { tls: BunTls } = { tls };
+  return fetch(request, init);
+}
+
+/** Whether nobody who is trusted vouches for the certificate; one that has expired is none of these. */
+function isUntrusted(error: unknown): boolean {
+  const codes = /^(?:UNABLE_TO_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED_|CERT_UNTRUSTED)/;
+  return codes.test(String(errorCode(error)));
+}
+
+interface BunTls {
+  ca?: string;
+  rejectUnauthorized?: boolean;
+}
 
 const serve: Host["serve"] = (handler, { hostname, port }) => {
   try {

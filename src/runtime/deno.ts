@@ -1,8 +1,10 @@
 import { OciError } from "../errors.ts";
 import type { SourceSlice } from "../source.ts";
 import { createByteOutput } from "./byte_output.ts";
+import { countInterrupts, restartTrusting } from "./deno_restart.ts";
 import { fileError, type FileState, stateOfCode } from "./file_error.ts";
 import type { ByteInput, Host, ListeningServer, NewFile, OpenFile, TextOutput } from "./host.ts";
+import { readLine } from "./read_line.ts";
 import { temporaryName } from "./temporary_name.ts";
 import { createTextOutput } from "./text_output.ts";
 
@@ -36,7 +38,8 @@ export function createDenoHost(): Host {
     writeTextFile: (path, text) =>
       Deno.writeTextFile(path, text).catch((error) => throwFileError("write", path, error)),
     createFile: createDenoFile,
-    onInterrupt,
+    onInterrupt: countInterrupts,
+    restartTrusting,
     fetchWith,
     serve,
     exit: (code) => Deno.exit(code),
@@ -247,7 +250,16 @@ function denoInput(): ByteInput {
   return {
     isTerminal: () => Deno.stdin.isTerminal(),
     stream: () => ReadableStream.from(readStdin()),
+    line: () => readLine(readPieces()),
   };
+}
+
+// As they come: a terminal hands out a line at a time.
+async function* readPieces(): AsyncGenerator<Uint8Array> {
+  const piece = new Uint8Array(1024);
+  for (let count = await Deno.stdin.read(piece); count; count = await Deno.stdin.read(piece)) {
+    yield piece.subarray(0, count);
+  }
 }
 
 // A pipe hands out 64 KiB at a time: pieces are filled before they are passed on.
@@ -283,21 +295,14 @@ function readEnv(name: string): string | undefined {
   return state === "granted" ? Deno.env.get(name) : undefined;
 }
 
-function onInterrupt(handler: () => void): () => void {
-  const signals: Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT", "SIGBREAK"]
-    : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) Deno.addSignalListener(signal, handler);
-  return () => signals.forEach((signal) => Deno.removeSignalListener(signal, handler));
-}
-
-const fetchWith: Host["fetchWith"] = ({ ca, insecure = false }) => {
-  if (insecure) {
+const fetchWith: Host["fetchWith"] = ({ ca, insecureHosts = [] }) => {
+  if (insecureHosts.length > 0) {
     throw new OciError(
       "Cannot switch off the check of certificates: Deno has a flag of its own for it",
       {
-        hint:
-          "leave out --insecure and start with: deno run --unsafely-ignore-certificate-errors=HOST ...",
+        hint: `start with: deno run --unsafely-ignore-certificate-errors=${
+          insecureHosts.join(",")
+        } ...`,
       },
     );
   }

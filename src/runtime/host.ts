@@ -24,6 +24,8 @@ export interface ByteInput {
   isTerminal(): Promise<boolean> | boolean;
   /** The bytes in pieces of up to 1 MiB, read only as they are asked for. To be called once. */
   stream(): ReadableStream<Uint8Array>;
+  /** What a person types up to the end of a line; what there is when the input ends before that. */
+  line(): Promise<string>;
 }
 
 /** Where a program writes bytes. */
@@ -54,10 +56,10 @@ export interface TlsOptions {
   /** Further root certificates, PEM. */
   ca?: string | undefined;
   /**
-   * Accept every certificate.
-   * @default {false}
+   * Hosts whose certificates are accepted whatever they are: names or addresses without ports.
+   * @default {[]}
    */
-  insecure?: boolean | undefined;
+  insecureHosts?: readonly string[] | undefined;
 }
 
 /** Where a server listens. */
@@ -109,6 +111,11 @@ export interface Host {
   onInterrupt(handler: () => void): () => void;
   /** A `fetch` whose TLS connections are checked so. */
   fetchWith(options: TlsOptions): (request: Request) => Promise<Response>;
+  /**
+   * Runs the program again so that every certificate of these hosts is accepted, and returns its exit code; undefined
+   * where there is no need to, since {@linkcode Host.fetchWith} does it.
+   */
+  restartTrusting(hosts: readonly string[]): Promise<number | undefined>;
   /** Listens for HTTP requests and answers them with `handler`. */
   serve(
     handler: (request: Request) => Response | Promise<Response>,

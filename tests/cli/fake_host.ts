@@ -19,6 +19,8 @@ export interface FakeHost extends Host {
 export interface FakeHostOptions {
   env?: Record<string, string>;
   stdin?: Uint8Array;
+  /** What a person types; nobody types anything when absent. */
+  typed?: Promise<string>;
   isTerminal?: boolean;
   columns?: number;
   overrides?: Partial<Host>;
@@ -33,7 +35,7 @@ export class Exited extends Error {
 
 /** Makes a {@linkcode FakeHost} with these arguments. */
 export function fakeHost(args: readonly string[], options: FakeHostOptions = {}): FakeHost {
-  const { env = {}, stdin, isTerminal = false, columns = 80, overrides = {} } = options;
+  const { env = {}, stdin, typed, isTerminal = false, columns = 80, overrides = {} } = options;
   const written: FakeHost["written"] = { stdout: "", stderr: "", files: new Map(), bytes: [] };
   const handlers = new Set<() => void>();
   const output = (name: "stdout" | "stderr"): TextOutput => ({
@@ -50,6 +52,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
     stdin: {
       isTerminal: () => stdin === undefined,
       stream: () => ReadableStream.from(stdin ? [stdin] : []),
+      line: () => typed ?? new Promise(() => {}),
     },
     stdout: output("stdout"),
     byteStdout: {
@@ -73,6 +76,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
       return () => handlers.delete(handler);
     },
     fetchWith: () => fetch,
+    restartTrusting: () => Promise.resolve(undefined),
     serve: () => Promise.reject(new Error("no server")),
     exit: (code) => {
       throw new Exited(code);

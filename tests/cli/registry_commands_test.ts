@@ -281,20 +281,43 @@ test("runRemove() asks on a terminal", async () => {
   const { registry } = await filledRegistry();
   const command = parseCommand(["rm", "localhost:5000/team/app:1", "--insecure"]) as RemoveCommand;
   const overrides = { fetchWith: () => byDigestOnly(registry) };
-  const questions: string[] = [];
-  const answer = (yes: boolean) => (question: string) => {
-    questions.push(question);
-    return yes;
+  const answer = async (typed: string) => {
+    const host = fakeHost([], { isTerminal: true, overrides, typed: Promise.resolve(typed) });
+    const { signal } = new AbortController();
+    const ended: unknown = await runRemove(command, host, signal).catch((error) => error);
+    assertStringIncludes(host.written.stderr, "Remove 2 other tags as well? [y/N] ");
+    return { ended, stdout: host.written.stdout };
   };
-  const { signal } = new AbortController();
-  const host = fakeHost([], { isTerminal: true, overrides });
-  const refused = await runRemove(command, host, signal, answer(false)).catch((error) => error);
-  assertEquals([refused.name, refused.message], ["OciError", "Nothing was removed"]);
+  for (const typed of ["", "n", "no", "yesterday"]) {
+    const { ended } = await answer(typed);
+    assertEquals(`${ended}`, "OciError: Nothing was removed", typed);
+    assertEquals(await tagsOf(registry), ["1", "2", "3"]);
+  }
+  const { ended, stdout } = await answer("Y ");
+  assertEquals([ended, await tagsOf(registry)], [0, [""]]);
+  assert(stdout.startsWith("localhost:5000/team/app:1@sha256:"));
+});
+
+test("run() rm is interrupted while it waits for an answer", async () => {
+  const { registry } = await filledRegistry();
+  const asked = Promise.withResolvers<void>();
+  const line = () => {
+    asked.resolve();
+    return new Promise<string>(() => {});
+  };
+  const base = fakeHost([]);
+  const overrides = {
+    fetchWith: () => byDigestOnly(registry),
+    stdin: { ...base.stdin, isTerminal: () => true, line },
+  };
+  const args = ["rm", "localhost:5000/team/app:1", "--insecure"];
+  const host = fakeHost(args, { isTerminal: true, overrides });
+  const code = run(host);
+  await asked.promise;
+  host.interrupt();
+  assertEquals(await code, 130);
+  assertMatch(host.written.stderr, /\[y\/N\] \n.*tarpush:.* Interrupted\n/);
   assertEquals(await tagsOf(registry), ["1", "2", "3"]);
-  assertEquals(await runRemove(command, host, signal, answer(true)), 0);
-  assertEquals(await tagsOf(registry), [""]);
-  assertEquals(questions, ["Remove 2 other tags as well?", "Remove 2 other tags as well?"]);
-  assert(host.written.stdout.startsWith("localhost:5000/team/app:1@sha256:"));
 });
 
 test("run() reads root certificates for a registry from a file", async () => {
@@ -313,5 +336,5 @@ test("run() reads root certificates for a registry from a file", async () => {
   const pem = "-----BEGIN CERTIFICATE-----\n";
   host.written.files.set("ca.pem", pem);
   assertEquals([await run(host), host.written.stdout], [0, "team/app\n"]);
-  assertEquals(given, [{ ca: pem, insecure: false }]);
+  assertEquals(given, [{ ca: pem, insecureHosts: [] }]);
 });

@@ -73,7 +73,12 @@ test("save needs no more rights than the registry and the folder of the file", a
 }, { skip: onlyDeno });
 
 test("Host.fetchWith() says what Deno wants in place of --insecure", () => {
-  assertThrows(() => host.fetchWith({ insecure: true }), OciError, "Deno has a flag of its own");
+  const error = assertThrows(
+    () => host.fetchWith({ insecureHosts: ["a.test", "b.test"] }),
+    OciError,
+    "Deno has a flag of its own",
+  );
+  assertStringIncludes(error.hint ?? "", "--unsafely-ignore-certificate-errors=a.test,b.test");
 }, { skip: onlyDeno });
 
 test("Host.fetchWith() refuses certificates that are none", () => {
