@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import { RegistryError } from "../../src/errors.ts";
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
@@ -7,8 +7,11 @@ import { isRefusedDeletion } from "../../src/registry/deletion.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { serve } from "../end_to_end/registry_server.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
+import { cliCommand, type ProcessResult, runProcess, toPath } from "../helpers/process.ts";
 import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
 import { test } from "../helpers/test.ts";
+
+const ROOT = toPath(new URL("../../", import.meta.url));
 
 type Upstream = AsyncDisposable & { host: string };
 const upstreams: { title: string; skip: string | undefined; start(): Promise<Upstream> }[] = [
@@ -58,7 +61,56 @@ async function pushImage(
   return { digest, size: bytes.length, layer, config, bytes };
 }
 
+/** Runs the program itself. */
+async function tarpush(line: string): Promise<ProcessResult> {
+  const { command, args } = cliCommand(...line.split(" "));
+  return await runProcess(command, args, { cwd: ROOT });
+}
+
 for (const { title, skip, start } of upstreams) {
+  test(`tarpush ping, ls, info and rm work with ${title}`, async () => {
+    await using server = await start();
+    const { host } = server;
+    const ping = await tarpush(`ping ${host}`);
+    assertEquals(ping.code, 0, ping.stderr);
+    assert(ping.stdout.startsWith(`http://${host} is a registry`), ping.stdout);
+    const names = ["team/app:1", "team/app:2", "other:1"].map((name) => `${host}/${name}`);
+    const pushed = await tarpush(`push tests/fixtures/docker28-single.tar ${names.join(" ")} -q`);
+    assertEquals(pushed.code, 0, pushed.stderr);
+    const [, digest = ""] = pushed.stdout.split("\n", 1)[0]?.split("@") ?? [];
+    const linesOf = async (target: string) =>
+      (await tarpush(`ls ${target}`)).stdout.trimEnd().split("\n").sort();
+    assertEquals(await linesOf(host), ["other", "team/app"]);
+    assertEquals(await linesOf(`${host}/team/`), ["team/app"]);
+    assertEquals(await linesOf(`${host}/team/app`), ["1", "2"]);
+    const info = await tarpush(`info ${host}/team/app:1 --json`);
+    assertEquals(JSON.parse(info.stdout).digest, digest);
+    assertEquals((await tarpush(`info ${host}/team/app@${digest}`)).code, 0);
+
+    const byTag = await tarpush(`rm ${host}/team/app:1`);
+    if (byTag.code === 0) assertEquals(await linesOf(`${host}/team/app`), ["2"], byTag.stderr);
+    else {
+      // distribution 2 deletes by digest only: what goes with it is named, and nothing is gone yet.
+      assertEquals([byTag.code, byTag.stdout], [2, ""], byTag.stderr);
+      assertStringIncludes(byTag.stderr, "removes these tags too:\n  2\n");
+      assertEquals(await linesOf(`${host}/team/app`), ["1", "2"]);
+    }
+    const rest = await tarpush(`rm ${host}/team/app@${digest} --yes`);
+    assertEquals(rest.code, 0, rest.stderr);
+    assertStringIncludes(rest.stdout, `${host}/team/app:2@${digest}\n`);
+    const gone = await tarpush(`info ${host}/team/app:2`);
+    assertEquals([gone.code, gone.stdout], [1, ""]);
+    assertStringIncludes(gone.stderr, "the repository has no such manifest");
+    assertEquals(
+      (await tarpush(`info ${host}/other:1`)).code,
+      0,
+      "another repository is left alone",
+    );
+    const missing = await tarpush(`ls ${host}/none`);
+    assertEquals(missing.code, 1);
+    assertStringIncludes(missing.stderr, "the registry has no such repository");
+  }, { skip });
+
   test(`RegistryClient pings ${title} and lists what it has`, async () => {
     await using server = await start();
     await using client = new RegistryClient(server.host);
