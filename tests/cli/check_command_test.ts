@@ -117,6 +117,7 @@ test("run() check ends with 130 after an interrupt", async () => {
     overrides: {
       stdin: {
         isTerminal: () => false,
+        line: () => Promise.resolve(""),
         stream: () => new ReadableStream({ pull: () => host.interrupt() }, { highWaterMark: 0 }),
       },
     },
