@@ -116,6 +116,7 @@ test("run() check ends with 130 after an interrupt", async () => {
   const host = fakeHost(["check", "-"], {
     overrides: {
       stdin: {
+        ...fakeHost([]).stdin,
         isTerminal: () => false,
         line: () => Promise.resolve(""),
         stream: () => new ReadableStream({ pull: () => host.interrupt() }, { highWaterMark: 0 }),

@@ -59,6 +59,7 @@ const VERBS: Record<string, (host: string) => [args: string, stdout: RegExp]> = 
   "ls of tags": (host) => [`ls ${host}/team/app`, /^1\.0\n2\.0\n$/],
   info: (host) => [`info ${host}/team/app:1.0`, /linux\/amd64/],
   save: (host) => [`save ${host}/team/app:1.0 saved.tar -q`, /\/team\/app:1\.0@sha256:/],
+  copy: (host) => [`copy ${host}/team/app:1.0 ${host}/team/copy:1 -q`, /\/team\/copy:1@sha256:/],
   rm: (host) => [`rm ${host}/team/app:2.0`, /\/team\/app:2\.0@sha256:/],
 };
 
