@@ -8,15 +8,14 @@ import { readBack } from "../helpers/expected.ts";
 import { startSlowProxy } from "../helpers/slow_proxy.ts";
 import { test } from "../helpers/test.ts";
 
-/** More than the buffers on the way take. */
 const LAYER = await makeLayer(new Uint8Array(8 * 1024 * 1024));
 const IMAGE = await makeImage([LAYER]);
 const TAR = toBlob(dockerSave([{ image: IMAGE }]));
 
-// The whole takes longer than a connection may be silent for: slow is not dead. What a system's own buffers let out at a
-// time (a third of 4 MiB) takes less.
+// The whole takes longer than a connection may be silent for: slow is not dead. What the buffers of a system let out
+// before they take more (a third of 4 MiB) takes less.
 const BYTES_PER_SECOND = 2 * 1024 * 1024;
-const TIMEOUTS = { connect: 10_000, idle: 2_000, response: 30_000 };
+const TIMEOUTS = { connect: 10_000, idle: 3_000, response: 30_000 };
 
 for (const source of ["a file", "a pipe"]) {
   test(`pushImage() of ${source} takes its time over a line that is slow`, async () => {
@@ -52,11 +51,13 @@ test("pushImage() gives up where a registry takes nothing any more", async () =>
     await end.promise;
     return new Response(null, { status: 500 });
   });
-  const push = pushImage(TAR, `${stalling.host}/app:1`, {
+  // More than all buffers on the way take.
+  const large = await makeImage([await makeLayer(new Uint8Array(32 * 1024 * 1024))]);
+  const push = pushImage(toBlob(dockerSave([{ image: large }])), `${stalling.host}/app:1`, {
     timeouts: TIMEOUTS,
     retry: { attempts: 1 },
   });
-  const error = await assertRejects(() => push, TimeoutError, "no byte moved for 2 s");
+  const error = await assertRejects(() => push, TimeoutError, "no byte moved for 3 s");
   end.resolve();
   assertEquals(error.retryable, true);
 });
