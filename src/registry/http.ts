@@ -327,11 +327,11 @@ function watch(
       }, { once: true });
     },
     async pull(controller) {
-      if (isPatient) clock.pause();
-      else clock.moved();
+      clock.moved();
       let isDone = false;
       try {
         while (rest.length === 0 && !isDone) {
+          if (isPatient) clock.pause();
           const { done, value } = await reader.read();
           clock.moved();
           if (done) isDone = true;

@@ -601,6 +601,22 @@ test("request() waits for a body that has limits of its own, and only for that",
   assertEquals(await (await sent).text(), "x");
 });
 
+test("request() times a registry that takes a piece of a patient body in parts, and then no more", async () => {
+  const body = () => streamOf(new Uint8Array(1024 * 1024));
+  const fetch: FetchHandler = async (request) => {
+    const reader = request.body?.getReader();
+    await reader?.read();
+    await reader?.read();
+    return await new Promise<Response>(() => {});
+  };
+  const http = makeHttp(fetch, { retry: { attempts: 1 }, timeouts: { idle: 20 } });
+  await assertRejects(
+    () => request(http, callTo(http, { method: "PUT", body, isPatient: true })),
+    TimeoutError,
+    "no byte moved for 0.02 s",
+  );
+});
+
 test("request() gives a registry longer to answer once it has the whole body", async () => {
   const fetch: FetchHandler = async (request) => {
     await request.arrayBuffer();
