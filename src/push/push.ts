@@ -121,6 +121,8 @@ export async function pushImage(
   };
 }
 
+type UploadedContent = Awaited<ReturnType<typeof uploadContent>>;
+
 /** A repository that content is copied from. */
 export interface SourceRepository {
   /** Scheme, host and port of its registry. */
@@ -213,21 +215,23 @@ export class Push {
       await this.#place(target, node, async ({ root }) => {
         await pushManifest(target, root, root.digest, this.settings);
         await pushManifest(target, root, tag, this.settings);
-      });
+      }, placed);
     }
     const { digest, mediaType } = root;
     this.pushed.push({ reference: name, digest, mediaType, blobs });
     if (!this.settings.dryRun) await this.settings.emit({ type: "tag", reference: name, digest });
   }
 
-  /** Uploads what a node needs, then writes; what is there already costs nothing. */
+  /** Uploads what a node needs, unless `placed` says that it was, then writes; again where the registry lost a part. */
   async #place<T>(
     target: RepositoryState,
     node: ContentNode,
-    write: (uploaded: Awaited<ReturnType<typeof uploadContent>>) => Promise<T>,
-  ): Promise<Awaited<ReturnType<typeof uploadContent>> & T> {
+    write: (uploaded: UploadedContent) => Promise<T>,
+    placed?: UploadedContent,
+  ): Promise<UploadedContent & T> {
     return await completely(target, node, this.settings, async () => {
-      const uploaded = await uploadContent(target, node, this.settings);
+      const uploaded = placed ?? await uploadContent(target, node, this.settings);
+      placed = undefined;
       return { ...uploaded, ...await write(uploaded) };
     });
   }

@@ -37,6 +37,8 @@ import {
   readBack,
 } from "../helpers/expected.ts";
 import { type TarWriterEntry, writeTar } from "../helpers/tar_writer.ts";
+import { faultLayer } from "../helpers/fault_layer.ts";
+import { pushImage } from "../../src/push/push.ts";
 import { test } from "../helpers/test.ts";
 
 const TARGET = "localhost:5000/app:1";
@@ -192,6 +194,20 @@ test("HEX.tar.gz whose name lies goes under its true digest as long as the diff_
     layerPath: (_layer, index) => index === 0 ? `${lie}.tar.gz` : "two.tar",
   });
   for (const verify of [false, true]) await assertPushed(entries, image, { verify });
+});
+
+test("HEX.tar.gz whose name lies is sent under it once, and not again for the tag", async () => {
+  const image = await makeImage([await makeLayer("one", "gzip"), "two"]);
+  const lie = digestHex(await digestBytes(encode("something else")));
+  const entries = dockerSave([{ image }], {
+    layerPath: (_layer, index) => index === 0 ? `${lie}.tar.gz` : "two.tar",
+  });
+  const layer = faultLayer(createRegistry());
+  await pushImage(toBlob(entries), "localhost:5000/app:1", { fetch: layer.fetch });
+  const sent = layer.seen.filter(({ method, path }) => method === "PUT" && path.includes("/blobs/"))
+    .map(({ query }) => query.get("digest"));
+  assertEquals(sent.filter((digest) => digest === `sha256:${lie}`).length, 1);
+  assertEquals(sent.length, 4);
 });
 
 test("HEX.tar.gz whose name lies and whose diff_id is wrong is refused", async () => {
