@@ -60,12 +60,7 @@ function targetsOf(command: Command): string[] {
     case "rm":
     case "save":
       return [command.reference];
-    case "help":
-    case "version":
-    case "inspect":
-    case "check":
-    case "serve":
-    case "completions":
+    default:
       return [];
   }
 }
