@@ -26,7 +26,6 @@ import {
   uploadBlob,
   type UploadHooks,
   type UploadSession,
-  withoutRetry,
 } from "../registry/blobs.ts";
 import { openBlob } from "../registry/blob_content.ts";
 import type { Http } from "../registry/http.ts";
@@ -34,6 +33,7 @@ import { putManifest } from "../registry/manifests.ts";
 import type { Referrer } from "../registry/referrers_tag.ts";
 import type { BlobStatus, PushEvent } from "./events.ts";
 import type { Bytes } from "../source.ts";
+import { type Ahead, lookAhead } from "./look_ahead.ts";
 import { hashBlob, openFileBody, passedBy, readFileBody } from "./read.ts";
 
 /** What all uploads of one push share. */
@@ -133,48 +133,6 @@ export async function uploadContent(
     if (below !== node) await pushManifest(target, below, below.digest, settings);
   }
   return { root: node, blobs: uploaded };
-}
-
-/** Answers to questions that were asked before anybody needed them. */
-interface Ahead extends AsyncDisposable {
-  found(blob: ArchiveBlob): Found | Promise<Found>;
-}
-
-/** What a registry has of a blob, as `headBlob` tells it; "unknown" where the question has to be asked (again). */
-type Found = number | undefined | "unknown";
-
-/**
- * Asks for blobs while those before them are uploaded, so that no upload waits for an answer. One request fewer than
- * `concurrency` is spent on it: a push of one blob at a time has one request at a time.
- */
-function lookAhead(
-  target: RepositoryState,
-  blobs: readonly ArchiveBlob[],
-  { concurrency, signal }: UploadSettings,
-): Ahead {
-  const answers = new Map<ArchiveBlob, Promise<Found>>();
-  const taken = new Set<ArchiveBlob>();
-  const over = new AbortController();
-  const quietly = { ...target, http: withoutRetry(target.http) };
-  // In one pass most blobs are known by now, and those that were sent need no question.
-  const workers = target.take ? 0 : Math.min(concurrency - 1, blobs.length);
-  const asked = runAll(blobs, workers, async (blob, signal) => {
-    if (taken.has(blob) || !blob.digest || target.blobs.has(blob.digest)) return;
-    // What goes wrong here is asked again by whoever needs the answer, and goes wrong there.
-    const answer = headBlob(quietly, blob.digest, { signal }).catch(() => "unknown" as const);
-    answers.set(blob, answer);
-    await answer;
-  }, AbortSignal.any([signal, over.signal])).catch(() => {});
-  return {
-    found(blob) {
-      taken.add(blob);
-      return answers.get(blob) ?? "unknown";
-    },
-    async [Symbol.asyncDispose]() {
-      over.abort();
-      await asked;
-    },
-  };
 }
 
 /** Writes a manifest under a tag or its digest. */

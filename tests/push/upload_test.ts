@@ -571,6 +571,19 @@ test("pushImage() survives a registry in which every request fails once", async 
   assertEquals((await readBack(registry, "team/app", "1")).digest, images[0]?.digest);
 });
 
+test("pushImage() asks for nothing ahead any more where a registry is in trouble", async () => {
+  const layers = Array.from({ length: 30 }, (_, index) => `layer ${index}`);
+  const layer = faultLayer(createRegistry(), ({ method }) => {
+    const answer = () => new Response(null, { status: 503 });
+    return method === "HEAD" ? { kind: "answer", answer } : undefined;
+  });
+  const options = { fetch: layer.fetch, retry: { attempts: 3, delay: 1, random: () => 1 } };
+  const tar = await layoutOf(await makeImage(layers));
+  await assertRejects(() => pushImage(tar, TARGET, options), RegistryError, "answered 503");
+  // Three uploads ask three times each; two questions were asked ahead.
+  assert(layer.seen.length <= 3 * 3 + 2, `${layer.seen.length} requests`);
+});
+
 test("pushImage() reports the registry's refusal of a manifest, and what stood before it", async () => {
   const images = await Promise.all(
     ["a", "b"].map(async (name) => ({ image: await makeImage([name]), repoTags: [`${name}:1`] })),
