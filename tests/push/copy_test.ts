@@ -379,7 +379,11 @@ test("copyImage() writes no tag where the source sends other bytes, whatever the
       new Request(`http://${TARGET}/v2/copied/app/blobs/${large.digest}`, { method: "HEAD" }),
     );
     assertEquals(isThere.status, 404, what);
-    assertEquals(writes.seen.filter(isUpload).length <= 3, true);
+    // Whatever else is under way by then: the blob itself is not sent again.
+    const sent = writes.seen.filter((request) =>
+      isUpload(request) && request.query.get("digest") === large.digest
+    );
+    assertLessOrEqual(sent.length, 1, what);
   }
 });
 
