@@ -7,7 +7,13 @@ import { isRefusedDeletion } from "../../src/registry/deletion.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { serve } from "../end_to_end/registry_server.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
-import { cliCommand, type ProcessResult, runProcess, toPath } from "../helpers/process.ts";
+import {
+  cliCommand,
+  type ProcessResult,
+  runProcess,
+  temporaryFolder,
+  toPath,
+} from "../helpers/process.ts";
 import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
 import { test } from "../helpers/test.ts";
 
@@ -68,7 +74,7 @@ async function tarpush(line: string): Promise<ProcessResult> {
 }
 
 for (const { title, skip, start } of upstreams) {
-  test(`tarpush ping, ls, info and rm work with ${title}`, async () => {
+  test(`tarpush ping, push, ls, info, copy, save and rm work with ${title}`, async () => {
     await using server = await start();
     const { host } = server;
     const ping = await tarpush(`ping ${host}`);
@@ -86,6 +92,14 @@ for (const { title, skip, start } of upstreams) {
     const info = await tarpush(`info ${host}/team/app:1 --json`);
     assertEquals(JSON.parse(info.stdout).digest, digest);
     assertEquals((await tarpush(`info ${host}/team/app@${digest}`)).code, 0);
+    const copied = await tarpush(`copy ${host}/other:1 ${host}/copied:1 -q`);
+    assertEquals([copied.code, copied.stdout], [0, `${host}/copied:1@${digest}\n`], copied.stderr);
+    await using folder = await temporaryFolder();
+    const saved = await tarpush(`save ${host}/copied:1 ${folder.path}/image.tar -q`);
+    assertEquals([saved.code, saved.stdout], [0, `${host}/copied:1@${digest}\n`], saved.stderr);
+    const again = await tarpush(`push ${folder.path}/image.tar ${host}/again:1 -q`);
+    assertEquals([again.code, again.stdout], [0, `${host}/again:1@${digest}\n`], again.stderr);
+    assertEquals((await tarpush(`check ${folder.path}/image.tar`)).code, 0);
 
     const byTag = await tarpush(`rm ${host}/team/app:1`);
     if (byTag.code === 0) assertEquals(await linesOf(`${host}/team/app`), ["2"], byTag.stderr);
