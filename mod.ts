@@ -36,6 +36,7 @@ export type { ManifestContent, ManifestHead, PulledManifest } from "./src/regist
 export type { Descriptor, JsonObject, Platform } from "./src/media_types.ts";
 export type { FetchHandler } from "./src/registry/http.ts";
 export type { Timeouts } from "./src/registry/time_limits.ts";
+export type { RequestOptions } from "./src/registry/request_options.ts";
 export type { RetryOptions } from "./src/registry/retry.ts";
 export {
   openArchive,

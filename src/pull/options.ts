@@ -1,13 +1,10 @@
 import type { ArchiveFormat } from "../image/write_archive.ts";
 import { parsePlatforms } from "../image/platforms.ts";
-import { createHash, type Hasher } from "../incremental_hash.ts";
-import type { FetchHandler, Http } from "../registry/http.ts";
-import { resolveRetry, type RetryOptions } from "../registry/retry.ts";
-import { resolveTimeouts, type Timeouts } from "../registry/time_limits.ts";
+import { type RequestOptions, resolveRequestOptions } from "../registry/request_options.ts";
 import type { PullEvent } from "./events.ts";
 
 /** Options for {@linkcode pullImage}. */
-export interface PullOptions {
+export interface PullOptions extends RequestOptions {
   /** Aborts the pull: the stream fails with the signal's reason. */
   signal?: AbortSignal;
   /** Told what happens; a promise it returns is awaited before the pull goes on. */
@@ -23,27 +20,6 @@ export interface PullOptions {
    * @default {[]} all that the image has
    */
   platforms?: readonly string[];
-  /**
-   * Use http where the reference names no scheme.
-   * @default {false} https, but http for localhost, 127.0.0.0/8 and [::1]
-   */
-  plainHttp?: boolean;
-  /** How failed requests are repeated, and broken connections opened again. */
-  retry?: RetryOptions;
-  /** Limits on waiting; there is none on the whole of a pull. */
-  timeouts?: Timeouts;
-  /** Sent with every request to the registry, and to no other host. */
-  headers?: Record<string, string>;
-  /**
-   * Answers requests in place of the network: a proxy, or a registry in this process.
-   * @default {fetch}
-   */
-  fetch?: FetchHandler;
-  /**
-   * Makes incremental hashes.
-   * @default {createHash} the fastest that the runtime has
-   */
-  hasher?: Hasher;
 }
 
 /** {@linkcode PullOptions} with every value checked and filled in. */
@@ -56,7 +32,7 @@ export type ResolvedPullOptions = ReturnType<typeof resolvePullOptions>;
  * @throws {RangeError} If a number is out of range.
  */
 export function resolvePullOptions(options: PullOptions) {
-  const { format = "docker", platforms = [], signal, onEvent, hasher = createHash } = options;
+  const { format = "docker", platforms = [], signal, onEvent } = options;
   if (format !== "docker" && format !== "oci") {
     throw new TypeError(`Cannot use format ${JSON.stringify(format)}: expected "docker" or "oci"`);
   }
@@ -65,17 +41,6 @@ export function resolvePullOptions(options: PullOptions) {
     platforms: parsePlatforms(platforms),
     signal,
     emit: async (event: PullEvent): Promise<void> => await onEvent?.(event),
-    plainHttp: options.plainHttp ?? false,
-    hasher,
-    headers: options.headers ?? {},
-    fetch: (options.fetch ?? globalThis.fetch) as FetchHandler,
-    retry: resolveRetry(options.retry),
-    timeouts: resolveTimeouts(options.timeouts),
+    ...resolveRequestOptions(options),
   };
-}
-
-/** What requests to the registry share. */
-export function httpFor(origin: string, options: ResolvedPullOptions): Http {
-  const { fetch, headers, retry, timeouts } = options;
-  return { origin, fetch, headers, retry, timeouts, seen: { answered: false, pausedUntil: 0 } };
 }

@@ -12,13 +12,9 @@ import {
 import { planArchive, type WrittenBlob } from "../image/write_archive.ts";
 import { formatPlatform } from "../media_types.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
+import { httpFor } from "../registry/request_options.ts";
 import type { Bytes } from "../source.ts";
-import {
-  httpFor,
-  type PullOptions,
-  type ResolvedPullOptions,
-  resolvePullOptions,
-} from "./options.ts";
+import { type PullOptions, type ResolvedPullOptions, resolvePullOptions } from "./options.ts";
 import { readRemoteContent } from "./remote_content.ts";
 
 /**

@@ -6,7 +6,8 @@ import { readRemoteContent } from "../pull/remote_content.ts";
 import type { RemoteReadOptions } from "../pull/remote_file.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
 import type { RepositoryContext } from "../registry/blobs.ts";
-import { httpFor, type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { httpFor } from "../registry/request_options.ts";
+import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { parseTargets, type PlannedImage } from "./plan.ts";
 import { Push, type PushResult } from "./push.ts";
 

@@ -1,11 +1,8 @@
-import { createHash, type Hasher } from "../incremental_hash.ts";
-import type { FetchHandler, Http } from "../registry/http.ts";
-import { resolveRetry, type RetryOptions } from "../registry/retry.ts";
-import { resolveTimeouts, type Timeouts } from "../registry/time_limits.ts";
+import { type RequestOptions, resolveRequestOptions } from "../registry/request_options.ts";
 import type { PushEvent } from "./events.ts";
 
 /** Options for {@linkcode pushImage}. */
-export interface PushOptions {
+export interface PushOptions extends RequestOptions {
   /**
    * Upper bound of blob uploads in flight, for both kinds of source.
    * @default {3}
@@ -71,27 +68,6 @@ export interface PushOptions {
    * @default {[]}
    */
   mountFrom?: readonly string[];
-  /**
-   * Use http where the reference names no scheme.
-   * @default {false} https, but http for localhost, 127.0.0.0/8 and [::1]
-   */
-  plainHttp?: boolean;
-  /** How failed requests are repeated. */
-  retry?: RetryOptions;
-  /** Limits on waiting; there is none on the whole of a push. */
-  timeouts?: Timeouts;
-  /** Sent with every request to the registry, and to no other host. */
-  headers?: Record<string, string>;
-  /**
-   * Answers requests in place of the network: a proxy, or a registry in this process.
-   * @default {fetch}
-   */
-  fetch?: FetchHandler;
-  /**
-   * Makes incremental hashes.
-   * @default {createHash} the fastest that the runtime has
-   */
-  hasher?: Hasher;
 }
 
 const DEFAULT_MEMORY_BUDGET = 64 * 1024 * 1024;
@@ -120,10 +96,6 @@ export function resolveOptions(options: PushOptions) {
     chunkSize,
     memoryBudget = DEFAULT_MEMORY_BUDGET,
     mountFrom = [],
-    plainHttp = false,
-    headers = {},
-    fetch = globalThis.fetch,
-    hasher = createHash,
   } = options;
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new RangeError(`Cannot use concurrency ${concurrency}: expected a whole number above 0`);
@@ -151,19 +123,6 @@ export function resolveOptions(options: PushOptions) {
     verify,
     dryRun,
     mountFrom,
-    plainHttp,
-    headers,
-    fetch: fetch as FetchHandler,
-    hasher,
-    retry: resolveRetry(options.retry),
-    timeouts: resolveTimeouts(options.timeouts),
+    ...resolveRequestOptions(options),
   };
-}
-
-/** What requests to one registry share, from the options of a push. */
-export function httpFor(origin: string, options: ResolvedOptions): Http {
-  const { fetch, headers, retry, timeouts, chunkSize } = options;
-  const seen: Http["seen"] = { answered: false, pausedUntil: 0 };
-  if (chunkSize !== undefined) seen.chunkSize = chunkSize;
-  return { origin, fetch, headers, retry, timeouts, seen };
 }

@@ -23,7 +23,8 @@ import {
   PUSH_WORDS,
   type PushWords,
 } from "./content.ts";
-import { httpFor, type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { httpFor } from "../registry/request_options.ts";
+import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { openSource, type PushSource } from "./open_source.ts";
 import { parseTargets, planImages, type PlannedImage } from "./plan.ts";
 import { completely } from "./complete.ts";

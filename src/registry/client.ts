@@ -1,36 +1,14 @@
-import { createHash, type Hasher } from "../incremental_hash.ts";
+import type { Hasher } from "../incremental_hash.ts";
 import { isRepository, parseTarget, registryOrigin } from "../reference.ts";
-import type { FetchHandler, Http } from "./http.ts";
+import type { Http } from "./http.ts";
 import { listRepositories } from "./listing.ts";
 import { pingRegistry, type PingResult } from "./ping.ts";
 import type { CallOptions, ListNamesOptions } from "./call_options.ts";
 import { Repository } from "./repository.ts";
-import { resolveRetry, type RetryOptions } from "./retry.ts";
-import { resolveTimeouts, type Timeouts } from "./time_limits.ts";
+import { httpFor, type RequestOptions, resolveRequestOptions } from "./request_options.ts";
 
 /** Options for {@linkcode RegistryClient}. */
-export interface RegistryClientOptions {
-  /**
-   * Use http where the address names no scheme.
-   * @default {false} https, but http for localhost, 127.0.0.0/8 and [::1]
-   */
-  plainHttp?: boolean;
-  /** Sent with every request to the registry, and to no other host. */
-  headers?: Record<string, string>;
-  /**
-   * Answers requests in place of the network: a proxy, or a registry in this process.
-   * @default {fetch}
-   */
-  fetch?: FetchHandler;
-  /** How failed requests are repeated. */
-  retry?: RetryOptions;
-  /** Limits on waiting; there is none on the whole of a transfer. */
-  timeouts?: Timeouts;
-  /**
-   * Makes incremental hashes.
-   * @default {createHash} the fastest that the runtime has
-   */
-  hasher?: Hasher;
+export interface RegistryClientOptions extends RequestOptions {
   /** Aborts every call of the client. */
   signal?: AbortSignal;
 }
@@ -69,7 +47,7 @@ export class RegistryClient implements AsyncDisposable {
    * @throws {RangeError} If a number is out of range.
    */
   constructor(address: string, options: RegistryClientOptions = {}) {
-    const { plainHttp, headers = {}, fetch = globalThis.fetch, hasher = createHash } = options;
+    const resolved = resolveRequestOptions(options);
     const target = parseTarget(address);
     if (target.kind === "reference" || target.place.prefix !== "") {
       const shown = JSON.stringify(address.slice(0, 300));
@@ -77,16 +55,9 @@ export class RegistryClient implements AsyncDisposable {
         `Cannot use ${shown} as a registry: it has a path, expected HOST[:PORT]`,
       );
     }
-    this.origin = registryOrigin(target.place, plainHttp);
-    this.#http = {
-      origin: this.origin,
-      fetch: fetch as FetchHandler,
-      headers,
-      retry: resolveRetry(options.retry),
-      timeouts: resolveTimeouts(options.timeouts),
-      seen: { answered: false, pausedUntil: 0 },
-    };
-    this.#hasher = hasher;
+    this.origin = registryOrigin(target.place, resolved.plainHttp);
+    this.#http = httpFor(this.origin, resolved);
+    this.#hasher = resolved.hasher;
     this.#signal = options.signal
       ? AbortSignal.any([options.signal, this.#closed.signal])
       : this.#closed.signal;
