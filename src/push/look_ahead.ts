@@ -1,20 +1,35 @@
 import { runAll } from "../concurrency.ts";
+import type { Digest } from "../digest.ts";
+import { RegistryError } from "../errors.ts";
 import type { ArchiveBlob } from "../image/content.ts";
-import { headBlob, withoutRetry } from "../registry/blobs.ts";
+import {
+  headBlob,
+  nameOf,
+  type RepositoryContext,
+  repositoryUrl,
+  type UploadHooks,
+  withoutRetry,
+} from "../registry/blobs.ts";
+import { discard, request } from "../registry/http.ts";
 import type { RepositoryState, UploadSettings } from "./upload.ts";
 
-/** Answers to questions that were asked before anybody needed them. */
+/** What a registry has, asked for before anybody needs to know. */
 export interface Ahead extends AsyncDisposable {
-  /** What was found of a blob; from here on nobody asks for it ahead. */
-  found(blob: ArchiveBlob): Found | Promise<Found>;
+  /** What the repository has of a blob, as `headBlob` tells it. */
+  find(blob: ArchiveBlob, digest: Digest, hooks: UploadHooks): Promise<number | undefined>;
 }
 
-/** What a registry has of a blob, as `headBlob` tells it; "unknown" where the question has to be asked (again). */
-export type Found = number | undefined | "unknown";
+/** Fewer blobs than these are all asked for: one more question would spare too few. */
+const MANY_BLOBS = 32;
+/** Of a push that was cut short, one of the first blobs is there, unless it sent more than these at once. */
+const FIRST_BLOBS = 16;
 
 /**
  * Asks for blobs while those before them are uploaded, so that no upload waits for an answer. One request fewer than
  * `concurrency` is spent on it: a push of one blob at a time has one request at a time.
+ *
+ * Where many blobs are to be pushed and the first of them are all absent, the registry is asked for the repository. One
+ * whose name it does not know (distribution-spec, `NAME_UNKNOWN`) has none of the others either.
  *
  * @param target The repository.
  * @param blobs What will be needed, in this order.
@@ -24,15 +39,31 @@ export type Found = number | undefined | "unknown";
 export function lookAhead(
   target: RepositoryState,
   blobs: readonly ArchiveBlob[],
-  { concurrency, signal }: UploadSettings,
+  { concurrency, signal, dryRun }: UploadSettings,
 ): Ahead {
-  const answers = new Map<ArchiveBlob, Promise<Found>>();
+  const answers = new Map<ArchiveBlob, Promise<number | undefined | "unknown">>();
   const taken = new Set<ArchiveBlob>();
   const over = new AbortController();
+  const until = AbortSignal.any([signal, over.signal]);
   const quietly = { ...target, http: withoutRetry(target.http) };
-  const ask = async (blob: ArchiveBlob, signal: AbortSignal): Promise<Found> => {
+  const enough = dryRun || blobs.length < MANY_BLOBS
+    ? Infinity
+    : Math.max(FIRST_BLOBS, concurrency);
+  let absent = 0;
+  let isNew = false;
+  let aside: Promise<void> | undefined;
+
+  const ask = async (from: RepositoryContext, digest: Digest, hooks: UploadHooks) => {
+    const found = await headBlob(from, digest, hooks);
+    if (found !== undefined) [absent, isNew] = [-Infinity, false];
+    else if (++absent === enough) {
+      aside = isUnknown(quietly, until).then((is) => void (isNew = is && absent > 0));
+    }
+    return found;
+  };
+  const askQuietly = async (digest: Digest, signal: AbortSignal) => {
     try {
-      return blob.digest ? await headBlob(quietly, blob.digest, { signal }) : "unknown";
+      return await ask(quietly, digest, { signal });
     } catch {
       // It is asked again by whoever needs the answer, and goes wrong there. A registry in trouble is asked no more than
       // it must be.
@@ -43,19 +74,39 @@ export function lookAhead(
   // In one pass most blobs are known by now, and those that were sent need no question.
   const workers = target.take ? 0 : Math.min(concurrency - 1, blobs.length);
   const asked = runAll(blobs, workers, async (blob, signal) => {
-    if (taken.has(blob) || !blob.digest || target.blobs.has(blob.digest)) return;
-    const answer = ask(blob, signal);
+    if (isNew || taken.has(blob) || !blob.digest || target.blobs.has(blob.digest)) return;
+    const answer = askQuietly(blob.digest, signal);
     answers.set(blob, answer);
     await answer;
-  }, AbortSignal.any([signal, over.signal])).catch(() => {});
+  }, until).catch(() => {});
   return {
-    found(blob) {
+    async find(blob, digest, hooks) {
       taken.add(blob);
-      return answers.get(blob) ?? "unknown";
+      const answer = answers.get(blob);
+      const found = answer ? await answer : "unknown";
+      if (found !== "unknown") return found;
+      // What the archive does not have must be there: that is not to be guessed.
+      return isNew && blob.file ? undefined : await ask(target, digest, hooks);
     },
     async [Symbol.asyncDispose]() {
       over.abort();
       await asked;
+      await aside;
     },
   };
+}
+
+/** Whether a registry says that it does not know a repository; any other answer means nothing. */
+async function isUnknown(context: RepositoryContext, signal: AbortSignal): Promise<boolean> {
+  try {
+    const url = repositoryUrl(context, "tags/list?n=1");
+    const action = `look for ${nameOf(context)}`;
+    await discard(
+      await request(context.http, { action, method: "GET", url, expect: [200], signal }),
+    );
+    return false;
+  } catch (error) {
+    return error instanceof RegistryError && error.status === 404 &&
+      error.errors.some(({ code }) => code === "NAME_UNKNOWN");
+  }
 }

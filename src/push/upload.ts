@@ -19,7 +19,6 @@ import { isForeignLayer } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
 import {
   cancelUpload,
-  headBlob,
   type RepositoryContext,
   SMALL_BODY_BYTES,
   startUpload,
@@ -238,8 +237,7 @@ async function placeBlob(
     settings.onUploaded(blob.size);
     return { digest, status: "pushed" };
   }
-  let found = await ahead.found(blob);
-  if (found === "unknown") found = await headBlob(target, digest, hooks);
+  const found = await ahead.find(blob, digest, hooks);
   if (found !== undefined && (found < 0 || found === blob.size)) {
     return { digest, status: "exists" };
   }
