@@ -409,9 +409,11 @@ async function closeUpload(
   digest: Digest,
   call: Pick<Call, "action" | "body" | "size" | "isPatient" | "signal" | "headers">,
 ): Promise<void> {
-  const url = new URL(session.location);
   // What the registry wrote there is opaque: it is added to, never parsed and written anew.
-  url.search += `${url.search ? "&" : "?"}digest=${encodeURIComponent(digest)}`;
+  const { href } = session.location;
+  const url = new URL(
+    `${href}${href.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`,
+  );
   const response = await requestOnce(context.http, {
     ...call,
     method: "PUT",

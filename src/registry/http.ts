@@ -191,6 +191,8 @@ export function resolveLocation(http: Http, action: string, location: string, ba
     throw refuse(`leads to the private address ${url.host}`);
   }
   if (url.username || url.password) url.username = url.password = "";
+  // It is not sent, and would stand in the way of what is added to the query.
+  if (url.hash) url.hash = "";
   return url;
 }
 
@@ -204,7 +206,6 @@ function isNear(http: Http, { hostname }: URL, base: URL): boolean {
 async function send(http: Http, call: Call, url: URL): Promise<Response> {
   call.signal?.throwIfAborted();
   const body = typeof call.body === "function" ? call.body() : call.body;
-  const caller = startGrace(call);
   const clock = startClock(http.timeouts, {
     isFirst: !http.seen.answered,
     isStreamed: typeof call.body === "function",
@@ -212,7 +213,8 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     // The answer to a GET is read when this is over.
     isRead: call.method === "GET",
     bytes: call.body instanceof Uint8Array ? call.body.length : 0,
-    signal: caller.signal,
+    signal: call.signal,
+    grace: call.grace ?? 0,
   });
   const { signal } = clock;
   let bodyError: unknown;
@@ -250,24 +252,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     throw await explainScheme(http, failure, call);
   } finally {
     clock.stop();
-    caller.stop();
   }
-}
-
-/** The caller's signal, later by the grace of the call. */
-function startGrace(
-  { signal, grace = 0 }: Call,
-): { signal: AbortSignal | undefined; stop: () => void } {
-  if (!signal || grace === 0) return { signal, stop: () => {} };
-  const later = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const start = () => timer = setTimeout(() => later.abort(signal.reason), grace);
-  signal.addEventListener("abort", start, { once: true });
-  const stop = () => {
-    signal.removeEventListener("abort", start);
-    clearTimeout(timer);
-  };
-  return { signal: later.signal, stop };
 }
 
 function headersFor(http: Http, call: Call, url: URL): Record<string, string> {

@@ -48,6 +48,8 @@ export interface TimedRequest {
   /** Its answer is read after the clock was stopped, and must heed `signal` then, too. */
   isRead: boolean;
   signal: AbortSignal | undefined;
+  /** How long `signal` is not heeded yet after its abort, in milliseconds. */
+  grace: number;
 }
 
 /** Watches the time limits of one request. */
@@ -73,7 +75,7 @@ export interface Clock {
  */
 export function startClock(
   { connect, idle, response }: Required<Timeouts>,
-  { isFirst, isStreamed, isStored, isRead, bytes, signal }: TimedRequest,
+  { isFirst, isStreamed, isStored, isRead, bytes, signal, grace }: TimedRequest,
 ): Clock {
   const slowly = Math.floor(bytes / SLOWEST_BYTES_PER_SECOND) * 1000;
   let limit = isStreamed || !isStored ? idle : response + slowly;
@@ -89,7 +91,9 @@ export function startClock(
     controller.abort();
   };
   let timer = setTimeout(check, limit);
-  const abort = () => controller.abort(signal?.reason);
+  let late: typeof timer | undefined;
+  const abortNow = () => controller.abort(signal?.reason);
+  const abort = grace > 0 ? () => void (late = setTimeout(abortNow, grace)) : abortNow;
   // A listener that is taken off again costs a third of what it takes to bind two signals for good.
   if (!isRead) signal?.addEventListener("abort", abort);
   const clock: Clock = {
@@ -105,6 +109,7 @@ export function startClock(
     },
     stop: () => {
       clearTimeout(timer);
+      clearTimeout(late);
       signal?.removeEventListener("abort", abort);
     },
   };
