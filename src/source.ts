@@ -20,6 +20,8 @@ export interface SourceSlice {
   arrayBuffer?(): Promise<ArrayBuffer>;
   /** Reads into memory of the caller's, as much as fits; where it is there, reads of one size are spared new memory. */
   readInto?(buffer: Uint8Array): number;
+  /** The same as `stream`, in pieces that nobody else has; where it is there, who sends them can free each at once. */
+  ownStream?(): ReadableStream<Uint8Array>;
 }
 
 /** Whether a value has the two members of {@linkcode BlobSource}. */

@@ -47,7 +47,7 @@ const WINDOW_SHARE = 8;
  * What a broken upload can go back by: more than what sockets and runtimes have taken but not delivered, which is 4 to 6
  * MB on Linux.
  */
-const MAX_WINDOW_BYTES = 6 * 1024 * 1024;
+const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** What layers without a header of their own are called: an old tar, or none at all. */
 const LAYER_NAME = /(?:^|\/)layer$|\.tar$/;

@@ -169,19 +169,29 @@ async function sniff(
 function countSource(source: BlobSource, count: { read: number }): BlobSource {
   return {
     size: source.size,
-    slice: (start, end) => {
-      const part = source.slice(start, end);
-      const counted: SourceSlice = { stream: () => countStream(part.stream(), count) };
-      if (part.arrayBuffer) {
-        counted.arrayBuffer = async () => {
-          const buffer = await part.arrayBuffer?.() ?? new ArrayBuffer(0);
-          count.read += buffer.byteLength;
-          return buffer;
-        };
-      }
-      return counted;
-    },
+    slice: (start, end) => countSlice(source.slice(start, end), count),
   };
+}
+
+function countSlice(slice: SourceSlice, count: { read: number }): SourceSlice {
+  const { arrayBuffer, readInto, ownStream } = slice;
+  const counted: SourceSlice = { stream: () => countStream(slice.stream(), count) };
+  if (arrayBuffer) {
+    counted.arrayBuffer = async () => {
+      const buffer = await arrayBuffer.call(slice);
+      count.read += buffer.byteLength;
+      return buffer;
+    };
+  }
+  if (readInto) {
+    counted.readInto = (buffer) => {
+      const length = readInto.call(slice, buffer);
+      count.read += length;
+      return length;
+    };
+  }
+  if (ownStream) counted.ownStream = () => countStream(ownStream.call(slice), count);
+  return counted;
 }
 
 function countStream(

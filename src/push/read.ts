@@ -17,7 +17,8 @@ const IN_MEMORY_BYTES = 8 * 1024 * 1024;
  * @returns Its bytes; the stream fails when the source ends before the file does.
  */
 export function openFileBody(file: ArchiveFile): ReadableStream<Bytes> {
-  const reader = bodyOf(file).slice(0, file.size).stream().getReader();
+  const slice = bodyOf(file).slice(0, file.size);
+  const reader = (slice.ownStream?.() ?? slice.stream()).getReader();
   let left = file.size;
   return new ReadableStream<Bytes>({
     async pull(controller) {

@@ -1,3 +1,4 @@
+import { free } from "../owned_bytes.ts";
 import type { Bytes } from "../source.ts";
 
 /**
@@ -104,6 +105,7 @@ export class ResumableBody {
       if (!first || this.#end - this.#start - first.length < this.#window) return;
       this.#start += first.length;
       this.#kept = rest;
+      free(first);
     }
   }
 }

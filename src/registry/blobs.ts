@@ -1,5 +1,6 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { DigestMismatchError, NetworkError, RegistryError } from "../errors.ts";
+import { free } from "../owned_bytes.ts";
 import { type Bytes, concat } from "../source.ts";
 import {
   chunkSizeFor,
@@ -373,7 +374,7 @@ async function uploadOnce(
         signal: hooks.signal,
       });
     }
-    const body = await bodyOf(blob, way, hooks);
+    const body = await bodyOf(context.http, blob, way, hooks);
     await closeUpload(context, session, blob.digest, {
       action: `push blob ${blob.digest} to ${nameOf(context)}`,
       body,
@@ -443,30 +444,40 @@ function reopened(
 }
 
 async function bodyOf(
+  http: Http,
   blob: UploadBlob,
   { asBytes }: Way,
   hooks: UploadHooks,
 ): Promise<Bytes | (() => ReadableStream<Bytes>)> {
-  if (!asBytes) return () => reportProgress(blob.open(), hooks.onProgress);
+  if (!asBytes) {
+    // A registry in this process may keep what it was handed; a connection has taken a piece when it asks for the next.
+    const onSent = http.fetch === globalThis.fetch ? free : undefined;
+    return () => reportProgress(blob.open(), hooks.onProgress, onSent);
+  }
   if (blob.read) return await blob.read();
   const pieces: Bytes[] = [];
   for await (const piece of blob.open()) pieces.push(piece);
   return concat(pieces, blob.size);
 }
 
+/** Tells what passes: `onProgress` how much it was, `onSent` each piece that the reader is done with. */
 function reportProgress(
   body: ReadableStream<Bytes>,
   onProgress: UploadHooks["onProgress"],
+  onSent?: (piece: Bytes) => void,
 ): ReadableStream<Bytes> {
-  if (!onProgress) return body;
+  if (!onProgress && !onSent) return body;
   const reader = body.getReader();
   let sent = 0;
+  let last: Bytes | undefined;
   return new ReadableStream<Bytes>({
     async pull(controller) {
       const { done, value } = await reader.read();
+      if (last) onSent?.(last);
       if (done) return controller.close();
+      last = value;
       controller.enqueue(value);
-      await onProgress(sent += value.length);
+      await onProgress?.(sent += value.length);
     },
     cancel: (reason) => reader.cancel(reason),
   }, { highWaterMark: 0 });

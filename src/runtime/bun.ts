@@ -1,4 +1,5 @@
 import { OciError } from "../errors.ts";
+import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source.ts";
 import { createByteOutput } from "./byte_output.ts";
 import { fileError, stateOfCode } from "./file_error.ts";
@@ -177,7 +178,7 @@ function bunInput(): ByteInput {
 }
 
 async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let piece = new Uint8Array(PIECE_BYTES);
+  let piece = own(new Uint8Array(PIECE_BYTES));
   let filled = 0;
   for await (let bytes of stream) {
     while (bytes.length > 0) {
@@ -187,7 +188,7 @@ async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
       bytes = bytes.subarray(part.length);
       if (filled < PIECE_BYTES) continue;
       yield piece;
-      piece = new Uint8Array(PIECE_BYTES);
+      piece = own(new Uint8Array(PIECE_BYTES));
       filled = 0;
     }
   }

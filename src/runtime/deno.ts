@@ -1,5 +1,6 @@
 import { OciError } from "../errors.ts";
-import type { SourceSlice } from "../source.ts";
+import { own } from "../owned_bytes.ts";
+import type { Bytes, SourceSlice } from "../source.ts";
 import { createByteOutput } from "./byte_output.ts";
 import { countInterrupts, restartTrusting } from "./deno_restart.ts";
 import { fileError, type FileState, stateOfCode } from "./file_error.ts";
@@ -80,6 +81,7 @@ class DenoFile implements OpenFile {
         stop - start <= SMALL_READ_BYTES
           ? this.#readAtOnce(start, stop)
           : ReadableStream.from(this.#readPieces(start, stop)),
+      ownStream: () => ReadableStream.from(this.#readPieces(start, stop, own)),
     };
     // Deno loads its streams when the first one is made, which takes as long as the rest of a repeated push.
     if (stop - start <= SMALL_READ_BYTES) {
@@ -118,13 +120,17 @@ class DenoFile implements OpenFile {
     return bytes.subarray(0, filled);
   }
 
-  async *#readPieces(start: number, end: number): AsyncGenerator<Uint8Array> {
+  async *#readPieces(
+    start: number,
+    end: number,
+    use = (piece: Bytes): Bytes => piece,
+  ): AsyncGenerator<Uint8Array> {
     this.#requireOpen();
     using file = await Deno.open(this.#path, { read: true })
       .catch((error) => throwFileError("read", this.#path, error));
     await file.seek(start, Deno.SeekMode.Start);
     for (let position = start; position < end;) {
-      const piece = new Uint8Array(Math.min(PIECE_BYTES, end - position));
+      const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
       const count = await file.read(piece);
       if (count === null) return;
       position += count;
@@ -265,7 +271,7 @@ async function* readPieces(): AsyncGenerator<Uint8Array> {
 // A pipe hands out 64 KiB at a time: pieces are filled before they are passed on.
 async function* readStdin(): AsyncGenerator<Uint8Array> {
   for (let hasMore = true; hasMore;) {
-    const piece = new Uint8Array(PIECE_BYTES);
+    const piece = own(new Uint8Array(PIECE_BYTES));
     let filled = 0;
     while (filled < PIECE_BYTES) {
       const count = await Deno.stdin.read(piece.subarray(filled));

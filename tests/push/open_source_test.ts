@@ -218,3 +218,30 @@ test("pushImage() of entries to a place fails before one is read", async () => {
   );
   assertEquals(pulls, 0);
 });
+
+test("openSource() counts a file's bytes whichever way they are read, and leaves it every way", async () => {
+  const bytes = new Uint8Array(100).map((_, at) => at);
+  const file = {
+    size: bytes.length,
+    slice: (start: number, end: number) => ({
+      stream: () => new Blob([bytes.slice(start, end)]).stream(),
+      ownStream: () => new Blob([bytes.slice(start, end)]).stream(),
+      arrayBuffer: () => Promise.resolve(bytes.slice(start, end).buffer),
+      readInto: (buffer: Uint8Array) => {
+        buffer.set(bytes.subarray(start, end));
+        return end - start;
+      },
+    }),
+  };
+  await using input = await openSource(file, signal);
+  assert(input.kind === "random");
+  const before = input.read();
+  const slice = input.source.slice(10, 30);
+  const buffer = new Uint8Array(20);
+  assertEquals(slice.readInto?.(buffer), 20);
+  assertEquals(input.read() - before, 20);
+  const { ownStream = slice.stream } = slice;
+  for (const open of [slice.stream, ownStream]) assertEquals(await bytesOf(open()), buffer);
+  assertEquals(new Uint8Array(await slice.arrayBuffer?.() ?? []), buffer);
+  assertEquals(input.read() - before, 80);
+});

@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { own } from "../../src/owned_bytes.ts";
 import { ResumableBody } from "../../src/push/resumable_body.ts";
 import type { Bytes } from "../helpers/archives.ts";
 import { test } from "../helpers/test.ts";
@@ -92,4 +93,12 @@ test("ResumableBody reads nothing ahead", async () => {
   assertEquals(read(), 0);
   await take(stream, 10);
   assertEquals(read(), 10);
+});
+
+test("ResumableBody frees what is its own once it is behind the window", async () => {
+  const pieces = Array.from({ length: 10 }, (_, at) => own(new Uint8Array(10).fill(at)));
+  const body = new ResumableBody(ReadableStream.from(pieces), 20);
+  await take(body.open(0), 50);
+  assertEquals(pieces.map(({ length }) => length > 0 ? 1 : 0), [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]);
+  assertEquals(await take(body.open(30), 20), [3, 4].flatMap((at) => Array(10).fill(at)));
 });
