@@ -1,3 +1,4 @@
+import { free } from "../owned_bytes.ts";
 import { type Bytes, toBytes } from "../source.ts";
 import { EntryParser, hasBody, type ParsedEntry } from "./entry_parser.ts";
 import { quoteName } from "../quote_name.ts";
@@ -294,8 +295,9 @@ class EntryBody implements UnderlyingDefaultSource<Bytes> {
     this.wanted = false;
     const controller = this.#controller;
     if (this.done) this.#controller = undefined;
-    controller?.enqueue(toBytes(piece));
-    if (this.done) controller?.close();
+    if (!controller) return free(toBytes(piece));
+    controller.enqueue(toBytes(piece));
+    if (this.done) controller.close();
   }
 
   /** Gives the rest up unread; whoever reads it later is told. */

@@ -6,6 +6,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { TarError } from "../../src/errors.ts";
+import { own } from "../../src/owned_bytes.ts";
 import { scanTar } from "../../src/tar/scan.ts";
 import { type TarEntry, UntarStream } from "../../src/tar/untar_stream.ts";
 import { base256, header, join, writeTar } from "../helpers/tar_writer.ts";
@@ -445,4 +446,17 @@ test("UntarStream does not allocate what a header claims", async () => {
     TarError,
     'Cannot read tar entry "huge" at byte 0: input ends at byte 612, expected at least 4503599627371008 bytes',
   );
+});
+
+test("UntarStream frees what is its own of a body that nobody wants, and nothing else", async () => {
+  for (const isWanted of [true, false]) {
+    const [first, second] = [own(header({ name: "a", size: 2048 })), own(new Uint8Array(2048))];
+    const entries = ReadableStream.from([first, second, own(new Uint8Array(1024))])
+      .pipeThrough(new UntarStream());
+    for await (const { readable } of entries) {
+      if (!isWanted) await readable?.cancel();
+      else assertEquals((await new Response(readable).bytes()).length, 2048);
+    }
+    assertEquals([first.length, second.length], [512, isWanted ? 2048 : 0]);
+  }
 });
