@@ -9,6 +9,7 @@ import {
   type UploadHooks,
   type UploadSession,
 } from "../registry/blobs.ts";
+import { onSent } from "../registry/http.ts";
 import type { Bytes } from "../source.ts";
 import type { BlobStatus } from "./events.ts";
 import type { PassingBlob } from "./image_blobs.ts";
@@ -245,7 +246,7 @@ export class PassingUploads {
     const { size, window } = file;
     const checked = named ? checkHash(stream, file, named) : stream;
     const pieces = inPieces(checked, Math.min(PIECE_BYTES, Math.ceil(window / WINDOW_PIECES)));
-    const body = new ResumableBody(pieces, window);
+    const body = new ResumableBody(pieces, window, onSent(target.http));
     try {
       await sendPassing(target, session, { body, size, digest: named }, hooks);
     } catch (error) {

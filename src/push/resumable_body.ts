@@ -1,4 +1,3 @@
-import { free } from "../owned_bytes.ts";
 import type { Bytes } from "../source.ts";
 
 /**
@@ -8,6 +7,7 @@ import type { Bytes } from "../source.ts";
 export class ResumableBody {
   readonly #reader: ReadableStreamDefaultReader<Bytes>;
   readonly #window: number;
+  readonly #onPassed: ((piece: Bytes) => void) | undefined;
   #kept: Bytes[] = [];
   #start = 0;
   #end = 0;
@@ -22,10 +22,17 @@ export class ResumableBody {
    *
    * @param stream The body.
    * @param window Bytes to keep; one piece of the stream comes on top.
+   * @param onPassed Gets each piece that is kept no longer; a reader that is done with each piece before it asks for the
+   * next does not have it either.
    */
-  constructor(stream: ReadableStream<Bytes>, window: number) {
+  constructor(
+    stream: ReadableStream<Bytes>,
+    window: number,
+    onPassed?: (piece: Bytes) => void,
+  ) {
     this.#reader = stream.getReader();
     this.#window = window;
+    this.#onPassed = onPassed;
   }
 
   /** Position of the first byte that is still there. */
@@ -105,7 +112,7 @@ export class ResumableBody {
       if (!first || this.#end - this.#start - first.length < this.#window) return;
       this.#start += first.length;
       this.#kept = rest;
-      free(first);
+      this.#onPassed?.(first);
     }
   }
 }

@@ -1,6 +1,5 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { DigestMismatchError, NetworkError, RegistryError } from "../errors.ts";
-import { free } from "../owned_bytes.ts";
 import { type Bytes, concat } from "../source.ts";
 import {
   chunkSizeFor,
@@ -13,6 +12,7 @@ import {
   type Call,
   discard,
   type Http,
+  onSent,
   request,
   requestOnce,
   resolveLocation,
@@ -449,31 +449,27 @@ async function bodyOf(
   { asBytes }: Way,
   hooks: UploadHooks,
 ): Promise<Bytes | (() => ReadableStream<Bytes>)> {
-  if (!asBytes) {
-    // A registry in this process may keep what it was handed; a connection has taken a piece when it asks for the next.
-    const onSent = http.fetch === globalThis.fetch ? free : undefined;
-    return () => reportProgress(blob.open(), hooks.onProgress, onSent);
-  }
+  if (!asBytes) return () => reportProgress(blob.open(), hooks.onProgress, onSent(http));
   if (blob.read) return await blob.read();
   const pieces: Bytes[] = [];
   for await (const piece of blob.open()) pieces.push(piece);
   return concat(pieces, blob.size);
 }
 
-/** Tells what passes: `onProgress` how much it was, `onSent` each piece that the reader is done with. */
+/** Tells what passes: `onProgress` how much it was, `onTaken` each piece that the reader is done with. */
 function reportProgress(
   body: ReadableStream<Bytes>,
   onProgress: UploadHooks["onProgress"],
-  onSent?: (piece: Bytes) => void,
+  onTaken?: (piece: Bytes) => void,
 ): ReadableStream<Bytes> {
-  if (!onProgress && !onSent) return body;
+  if (!onProgress && !onTaken) return body;
   const reader = body.getReader();
   let sent = 0;
   let last: Bytes | undefined;
   return new ReadableStream<Bytes>({
     async pull(controller) {
       const { done, value } = await reader.read();
-      if (last) onSent?.(last);
+      if (last) onTaken?.(last);
       if (done) return controller.close();
       last = value;
       controller.enqueue(value);

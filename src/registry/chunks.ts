@@ -1,5 +1,5 @@
 import { RegistryError } from "../errors.ts";
-import { type Bytes, concat } from "../source.ts";
+import type { Bytes } from "../source.ts";
 import { nameOf, type RepositoryContext, type UploadHooks, type UploadSession } from "./blobs.ts";
 import { discard, type Http, requestOnce, resolveLocation, waitForRetry } from "./http.ts";
 
@@ -216,24 +216,28 @@ function move(
   }
 }
 
-/** Cuts a body into chunks of one size; the last one may be shorter. */
+/**
+ * Cuts a body into chunks of one size; the last one may be shorter. Each piece is copied before the next is read: who
+ * gives them may free it then.
+ */
 async function* cut(
   reader: ReadableStreamDefaultReader<Bytes>,
   size: number,
 ): AsyncGenerator<Bytes> {
-  let pieces: Bytes[] = [];
+  let chunk: Bytes | undefined;
   let filled = 0;
   for (let next = await reader.read(); !next.done; next = await reader.read()) {
-    let piece = next.value;
-    while (filled + piece.length >= size) {
+    for (let piece = next.value; piece.length > 0;) {
+      chunk ??= new Uint8Array(size);
       const part = piece.subarray(0, size - filled);
-      yield concat([...pieces, part], size);
+      chunk.set(part, filled);
+      filled += part.length;
       piece = piece.subarray(part.length);
-      [pieces, filled] = [[], 0];
+      if (filled < size) continue;
+      yield chunk;
+      // Not used again: a registry in this process may keep it.
+      [chunk, filled] = [undefined, 0];
     }
-    if (piece.length === 0) continue;
-    pieces.push(piece);
-    filled += piece.length;
   }
-  if (filled > 0) yield concat(pieces, filled);
+  if (chunk) yield chunk.subarray(0, filled);
 }

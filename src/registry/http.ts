@@ -1,11 +1,15 @@
 import { NetworkError, RegistryError, type RegistryErrorEntry, TimeoutError } from "../errors.ts";
 import { isTooDeep } from "../json_depth.ts";
 import { isJsonObject } from "../media_types.ts";
+import { free } from "../owned_bytes.ts";
 import type { Bytes } from "../source.ts";
 import { isRefused, toNetworkError } from "./network.ts";
 import { parseRetryAfter, retryDelay, type RetryOptions, sleep } from "./retry.ts";
 import { type Clock, startClock, type Timeouts } from "./time_limits.ts";
 import { explainScheme, schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
+
+/** The runtime's own, whatever takes its place later. */
+const runtimeFetch = globalThis.fetch;
 
 /** What answers requests: the runtime's `fetch`, or a registry in the same process. */
 export type FetchHandler = (request: Request) => Promise<Response>;
@@ -152,6 +156,14 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
     ...describe(call, url),
     retryable: false,
   });
+}
+
+/**
+ * What to do with each piece of a body once the next is asked for: a connection has taken it by then, and its memory can
+ * go. Undefined where something else answers: a registry in this process, or the caller's own `fetch`, may keep it.
+ */
+export function onSent({ fetch }: Http): ((piece: Bytes) => void) | undefined {
+  return fetch === runtimeFetch ? free : undefined;
 }
 
 /** Reads the rest of an answer that nobody needs, so that its connection is free again. */
