@@ -5,6 +5,7 @@ import { escapeText } from "../quote_name.ts";
 import { type Bytes, collect, toBytes } from "../source.ts";
 import { type Call, type Http, requestOnce, waitForRetry } from "./http.ts";
 import { toNetworkError } from "./network.ts";
+import { MAX_WAIT } from "./time_limits.ts";
 
 /** What is read, for messages. */
 export type ReadCall = Pick<Call, "action" | "method" | "url" | "signal">;
@@ -133,7 +134,7 @@ function withinLimits<T>(read: Promise<T>, milliseconds: number, call: ReadCall)
         milliseconds / 1000
       } s`;
       reject(new TimeoutError(message, describe(call)));
-    }, milliseconds);
+    }, Math.min(milliseconds, MAX_WAIT));
     if (signal?.aborted) stop();
     signal?.addEventListener("abort", stop, { once: true });
     read.then(resolve, reject).finally(() => {

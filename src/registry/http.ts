@@ -301,7 +301,8 @@ const BUFFERED_BYTES = 4 * 1024 * 1024;
 /** Bytes to hand over next, such that they are through in an eighth of the limit on idleness. */
 function pieceBytes(taken: number, milliseconds: number, idle: number): number {
   const rate = Math.max(0, taken - BUFFERED_BYTES) / Math.max(1, milliseconds);
-  return Math.max(LEAST_PIECE_BYTES, Math.floor(rate * idle / 8));
+  // Where there is no limit, nothing times it would be no number.
+  return rate > 0 ? Math.max(LEAST_PIECE_BYTES, Math.floor(rate * idle / 8)) : LEAST_PIECE_BYTES;
 }
 
 function watch(

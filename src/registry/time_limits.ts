@@ -124,8 +124,8 @@ interface Alarm {
 const alarms = new Set<Alarm>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 let due = Infinity;
-/** Longest time that a timer can wait. */
-const MAX_WAIT = 2 ** 31 - 1;
+/** Longest time that a timer can wait, in milliseconds: one of more rings at once. */
+export const MAX_WAIT = 2 ** 31 - 1;
 
 function setAlarm(alarm: Alarm): void {
   alarms.add(alarm);

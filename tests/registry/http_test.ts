@@ -11,6 +11,7 @@ import {
 } from "../../src/registry/http.ts";
 import { sleep } from "../../src/registry/retry.ts";
 import type { Bytes } from "../../src/source.ts";
+import { openAnswer } from "../../src/registry/answer_body.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
 import {
   connectionReset,
@@ -546,6 +547,25 @@ test("request() takes a body for alive whose bytes trickle, however long that ta
   const response = await request(http, callTo(http, { method: "PUT", body }));
   assertEquals([response.status, sent], [200, pieces + 1]);
 });
+
+for (const idle of [Infinity, 2 ** 40]) {
+  test(`request() sends and reads bodies of any size with an idle limit of ${idle}`, async () => {
+    const large = new Uint8Array(6 * 1024 * 1024);
+    const http = makeHttp(readWhole, { retry: { attempts: 1 }, timeouts: { idle } });
+    const body = () => streamOf(large);
+    const response = await request(http, callTo(http, { method: "PUT", body }));
+    assertEquals(response.status, 200);
+    const late = new ReadableStream<Bytes>({
+      async pull(controller) {
+        await sleep(20);
+        controller.enqueue(encode("late"));
+        controller.close();
+      },
+    }, { highWaterMark: 0 });
+    const answer = openAnswer(http, new Response(late), callTo(http));
+    assertEquals(await new Response(answer).text(), "late");
+  });
+}
 
 test("request() gives a body of bytes time for its length: nobody sees them move", async () => {
   const fetch: FetchHandler = () => new Promise<Response>(() => {});
