@@ -19,7 +19,7 @@ export async function openInput(text: string, host: Host, example: string): Prom
   const nothing = { [Symbol.asyncDispose]: () => Promise.resolve() };
   if (text === "-") {
     if (await host.stdin.isTerminal()) throw new UsageError("Nothing is piped in", example);
-    return { source: host.stdin.stream(), ...nothing };
+    return { source: host.stdin.ownStream?.() ?? host.stdin.stream(), ...nothing };
   }
   if (/^https?:\/\//i.test(text) && URL.canParse(text)) {
     return { source: new URL(text), ...nothing };

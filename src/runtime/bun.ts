@@ -1,6 +1,6 @@
 import { OciError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
-import type { SourceSlice } from "../source.ts";
+import type { Bytes, SourceSlice } from "../source.ts";
 import { createByteOutput } from "./byte_output.ts";
 import { fileError, stateOfCode } from "./file_error.ts";
 import type {
@@ -173,12 +173,16 @@ function bunInput(): ByteInput {
   return {
     isTerminal: () => isTerminal("stdin"),
     stream: () => ReadableStream.from(gather(Bun.stdin.stream())),
+    ownStream: () => ReadableStream.from(gather(Bun.stdin.stream(), own)),
     line: () => readLine(Bun.stdin.stream()),
   };
 }
 
-async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let piece = own(new Uint8Array(PIECE_BYTES));
+async function* gather(
+  stream: ReadableStream<Uint8Array>,
+  use = (piece: Bytes): Bytes => piece,
+): AsyncGenerator<Uint8Array> {
+  let piece = use(new Uint8Array(PIECE_BYTES));
   let filled = 0;
   for await (let bytes of stream) {
     while (bytes.length > 0) {
@@ -188,7 +192,7 @@ async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
       bytes = bytes.subarray(part.length);
       if (filled < PIECE_BYTES) continue;
       yield piece;
-      piece = own(new Uint8Array(PIECE_BYTES));
+      piece = use(new Uint8Array(PIECE_BYTES));
       filled = 0;
     }
   }

@@ -256,6 +256,7 @@ function denoInput(): ByteInput {
   return {
     isTerminal: () => Deno.stdin.isTerminal(),
     stream: () => ReadableStream.from(readStdin()),
+    ownStream: () => ReadableStream.from(readStdin(own)),
     line: () => readLine(readPieces()),
   };
 }
@@ -269,9 +270,9 @@ async function* readPieces(): AsyncGenerator<Uint8Array> {
 }
 
 // A pipe hands out 64 KiB at a time: pieces are filled before they are passed on.
-async function* readStdin(): AsyncGenerator<Uint8Array> {
+async function* readStdin(use = (piece: Bytes): Bytes => piece): AsyncGenerator<Uint8Array> {
   for (let hasMore = true; hasMore;) {
-    const piece = own(new Uint8Array(PIECE_BYTES));
+    const piece = use(new Uint8Array(PIECE_BYTES));
     let filled = 0;
     while (filled < PIECE_BYTES) {
       const count = await Deno.stdin.read(piece.subarray(filled));

@@ -24,6 +24,8 @@ export interface ByteInput {
   isTerminal(): Promise<boolean> | boolean;
   /** The bytes in pieces of up to 1 MiB, read only as they are asked for. To be called once. */
   stream(): ReadableStream<Uint8Array>;
+  /** The same as `stream`, in pieces that nobody else has: a push frees each as soon as it was sent. */
+  ownStream?(): ReadableStream<Uint8Array>;
   /** What a person types up to the end of a line; what there is when the input ends before that. */
   line(): Promise<string>;
 }
