@@ -29,7 +29,8 @@ const FIRST_BLOBS = 16;
  * `concurrency` is spent on it: a push of one blob at a time has one request at a time.
  *
  * Where many blobs are to be pushed and the first of them are all absent, the registry is asked for the repository. One
- * whose name it does not know (distribution-spec, `NAME_UNKNOWN`) has none of the others either.
+ * whose name it does not know (distribution-spec, `NAME_UNKNOWN`) is taken to have none of the others either. That is
+ * mostly true: distribution knows no name without a tag, whatever blobs are there; such a blob is sent once more.
  *
  * @param target The repository.
  * @param blobs What will be needed, in this order.
