@@ -15,7 +15,8 @@ export function toNetworkError(
   request: { method: string; url: string },
 ): NetworkError {
   const text = flatten(error);
-  const known = REASONS.find(([pattern]) => pattern.test(text));
+  const told = withoutAddresses(text);
+  const known = REASONS.find(([pattern]) => pattern.test(told));
   const host = new URL(request.url).host;
   const reason = known ? known[1] : firstLine(text);
   const dead = known?.[2] === "final";
@@ -123,6 +124,11 @@ function flatten(error: unknown): string {
     at = at.cause;
   }
   return parts.filter(Boolean).join("\n");
+}
+
+/** The text without URLs, hosts and names, which may hold any of the words that are looked for. */
+function withoutAddresses(text: string): string {
+  return text.replace(/https?:\/\/[^\s"]+|\([^\s()]+:\d+\)|"[^"\s]*"/g, "");
 }
 
 function firstLine(text: string): string {

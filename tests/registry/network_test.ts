@@ -191,6 +191,27 @@ test("toNetworkError shows the first line of what it does not know, and would tr
   );
 });
 
+test("toNetworkError takes no part of an address for a reason", () => {
+  // Repositories, hosts and what a registry puts into the URL of an upload have any letters.
+  for (const word of ["dns", "tls", "SSL", "handshake", "self-signed", "CERT_", "unreachable"]) {
+    const [origin, local] = [`http://${word}.test:5000`, `${word}.test:5000`];
+    const url = `${origin}/v2/${word}/blobs/uploads/1?_state=Do-U1NNJhM97g${word}Lxzp&digest=X`;
+    const reason = "client error (SendRequest): connection closed before message completed";
+    const errors = [
+      denoError("client error (SendRequest)", "Connection reset by peer (os error 104)", url),
+      new TypeError("fetch failed", {
+        cause: new Error(`error sending request from 127.0.0.1:1 for ${url} (${local}): ${reason}`),
+      }),
+      bunError(`The socket connection was closed unexpectedly, fetching "${url}"`, "ECONNRESET"),
+    ];
+    for (const thrown of errors) {
+      const error = toNetworkError(thrown, "push", { method: "PUT", url });
+      const expected = `Cannot push: ${new URL(url).host}: connection broken`;
+      assertEquals([error.message, error.retryable], [expected, true]);
+    }
+  }
+});
+
 test("toNetworkError comes to an end with an error that is its own cause", () => {
   const error = new Error("round");
   error.cause = error;
@@ -200,8 +221,8 @@ test("toNetworkError comes to an end with an error that is its own cause", () =>
   );
 });
 
-function denoError(kind: string, reason: string): TypeError {
-  const text = `error sending request for url (${request.url})`;
+function denoError(kind: string, reason: string, url = request.url): TypeError {
+  const text = `error sending request for url (${url})`;
   return new TypeError(text, { cause: new Error(`${kind}: ${reason}`) });
 }
 
