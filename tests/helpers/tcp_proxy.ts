@@ -114,12 +114,17 @@ interface Head {
 const encoder = new TextEncoder();
 const isDeno = "Deno" in globalThis;
 
+/** The first byte of a TLS handshake. */
+const TLS_HANDSHAKE = 0x16;
+
 async function readHead(socket: Socket): Promise<Head | undefined> {
   let bytes: Uint8Array = new Uint8Array(0);
   while (true) {
     const piece = await socket.read();
     if (!piece) return undefined;
     bytes = join(bytes, piece);
+    // No head will come: as a server does, end the connection, for which the client waits.
+    if (bytes[0] === TLS_HANDSHAKE) return undefined;
     // One character for each byte, so that positions in the text are those in the bytes.
     const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
     const end = text.indexOf("\r\n\r\n");
