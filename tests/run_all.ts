@@ -1,5 +1,6 @@
 /**
- * `deno task test`: every test on Deno, then on Bun. The last line is the counts of both.
+ * `deno task test`: every test on Deno and, beside it, on Bun, whose output follows that of Deno. The last line is the
+ * counts of both.
  *
  * Paths narrow it down (`deno task test tests/tar`); `--coverage=DIR` collects coverage of the Deno run and of the
  * Deno processes that its tests start; `--no-check` leaves types to `deno check`.
@@ -32,28 +33,48 @@ const BUN_TEST_MILLISECONDS = 120_000;
 /** Longest time for all tests on one runtime: a test that hangs is a failure, not a job that never ends. */
 const RUN_MILLISECONDS = 20 * 60_000;
 
+/** A test run of one runtime. */
+interface RuntimeRun {
+  /** The command line, and the report that it writes. */
+  command: string[];
+  report: string;
+  env?: Record<string, string>;
+}
+
 /** Runs the tests on both runtimes, their output going where that of this process goes. */
 export async function runAllTests(
   { paths = [], coverage, check = true }: RunAllOptions = {},
 ): Promise<Counts> {
   const places = paths.length > 0 ? paths.map((path) => `./${path}`) : ["./tests"];
   const reports = await Deno.makeTempDir({ prefix: "tarpush-reports-" });
+  const deno: RuntimeRun = {
+    command: [
+      ...[Deno.execPath(), "test", "-A", "--permit-no-files", ...(check ? [] : ["--no-check"])],
+      ...[`--junit-path=${reports}/deno.xml`, ...places],
+    ],
+    report: `${reports}/deno.xml`,
+    env: coverage === undefined ? {} : { DENO_COVERAGE_DIR: coverage },
+  };
+  const bun: RuntimeRun = {
+    command: [
+      ...[...bunCommand(), "test", "--pass-with-no-tests", `--timeout=${BUN_TEST_MILLISECONDS}`],
+      ...["--reporter=junit", `--reporter-outfile=${reports}/bun.xml`, ...places],
+    ],
+    report: `${reports}/bun.xml`,
+  };
   try {
-    // Deno first: it also installs node_modules, from which Bun reads.
-    const deno = await runRuntime(
-      "Deno",
-      [Deno.execPath(), "test", "-A", "--permit-no-files", ...(check ? [] : ["--no-check"])],
-      [`--junit-path=${reports}/deno.xml`, ...places],
-      `${reports}/deno.xml`,
-      coverage === undefined ? {} : { DENO_COVERAGE_DIR: coverage },
-    );
-    const bun = await runRuntime(
-      "Bun",
-      [...bunCommand(), "test", "--pass-with-no-tests", `--timeout=${BUN_TEST_MILLISECONDS}`],
-      ["--reporter=junit", `--reporter-outfile=${reports}/bun.xml`, ...places],
-      `${reports}/bun.xml`,
-    );
-    return sum(deno, bun);
+    // Bun reads what Deno would install when it starts.
+    await run([Deno.execPath(), "install", "--quiet"]);
+    // Each keeps about one processor busy, and waits now and then: together they take little longer than one.
+    const held = new HeldOutput();
+    const besides = runRuntime(bun, held);
+    console.log("\n== Deno");
+    const denoCounts = await runRuntime(deno);
+    console.log(`Deno: ${formatCounts(denoCounts)}\n\n== Bun`);
+    const bunCounts = await besides;
+    await held.show();
+    console.log(`Bun: ${formatCounts(bunCounts)}`);
+    return sum(denoCounts, bunCounts);
   } finally {
     await Deno.remove(reports, { recursive: true });
   }
@@ -65,37 +86,56 @@ export function formatCounts({ passed, failed, skipped }: Counts): string {
 }
 
 async function runRuntime(
-  name: string,
-  [command = "", ...first]: string[],
-  last: string[],
-  report: string,
-  env: Record<string, string> = {},
+  { command, report, env }: RuntimeRun,
+  output?: HeldOutput,
 ): Promise<Counts> {
-  console.log(`\n== ${name}`);
-  const code = await run(command, [...first, ...last], env);
+  const code = await run(command, env, output);
   const counts = countReport(await Deno.readTextFile(report).catch(() => ""));
   // A file that does not load, a type error or a crash is in no report, but it is a failure.
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
-  console.log(`${name}: ${formatCounts(counts)}`);
   return counts;
 }
 
+/** Runs a command to its end, its output going where that of this process goes or being held. */
 async function run(
-  command: string,
-  args: string[],
-  env: Record<string, string>,
+  [command = "", ...args]: string[],
+  env: Record<string, string> = {},
+  output?: HeldOutput,
 ): Promise<number> {
+  const signal = AbortSignal.timeout(RUN_MILLISECONDS);
   try {
-    const signal = AbortSignal.timeout(RUN_MILLISECONDS);
-    const child = new Deno.Command(command, { args, env, stdin: "null", signal }).spawn();
-    const { code } = await child.status;
-    if (signal.aborted) {
-      console.error(`Ended ${command}: still running after ${RUN_MILLISECONDS / 60_000} minutes`);
-    }
-    return code;
+    const to = output ? "piped" : "inherit";
+    const options = { args, env, stdin: "null", stdout: to, stderr: to, signal } as const;
+    const child = new Deno.Command(command, options).spawn();
+    const [{ code }] = await Promise.all([
+      child.status,
+      output?.hold(child.stdout, signal),
+      output?.hold(child.stderr, signal),
+    ]);
+    if (!signal.aborted) return code;
   } catch (error) {
-    console.error(`Cannot run ${command}: ${error}`);
-    return 1;
+    if (!signal.aborted) {
+      console.error(`Cannot run ${command}: ${error}`);
+      return 1;
+    }
+  }
+  console.error(`Ended ${command}: still running after ${RUN_MILLISECONDS / 60_000} minutes`);
+  return 1;
+}
+
+/** What a process has written to its two streams, in the order in which it came. */
+class HeldOutput {
+  readonly #pieces: Uint8Array<ArrayBuffer>[] = [];
+
+  /** Keeps what a stream has to the end, or to a signal: a process that is ended may leave others that write to it. */
+  async hold(stream: ReadableStream<Uint8Array<ArrayBuffer>>, signal: AbortSignal): Promise<void> {
+    const write = (piece: Uint8Array<ArrayBuffer>) => void this.#pieces.push(piece);
+    await stream.pipeTo(new WritableStream({ write }), { signal });
+  }
+
+  /** Writes it where the output of this process goes. */
+  async show(): Promise<void> {
+    await new Blob(this.#pieces).stream().pipeTo(Deno.stdout.writable, { preventClose: true });
   }
 }
 
