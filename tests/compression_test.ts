@@ -233,10 +233,12 @@ test("decompress() refuses bzip2 and xz, naming the command to pipe through", ()
 
 test("decompress() inflates a gzip bomb in bounded steps, as far as the reader asks", async () => {
   const bomb = new Uint8Array(
-    await new Response(zeros(1024).pipeThrough(new CompressionStream("gzip"))).arrayBuffer(),
+    await new Response(zeros(256).pipeThrough(new CompressionStream("gzip"))).arrayBuffer(),
   );
+  assert(bomb.length > 2 * 100_000);
   const source = sourceOf(bomb, 4096);
   await assertBounded(decompress(source.stream, "gzip"), source, {
+    size: 2 ** 28,
     step: 17 * 2 ** 20,
     ahead: 100_000,
   });
@@ -248,6 +250,7 @@ test("decompress() inflates a zstd bomb in bounded steps, as far as the reader a
   blocks[blocks.length - 4] = 0x03;
   const source = sourceOf(join(bytes(0x28, 0xb5, 0x2f, 0xfd, 0, 0x38), blocks), 4096);
   await assertBounded(decompress(source.stream, "zstd"), source, {
+    size: 2 ** 30,
     step: 17 * 2 ** 17,
     ahead: 3 * 4096,
   });
@@ -387,23 +390,23 @@ function sourceOf(data: Bytes, chunkSize = 65_536, failure?: Error): Source {
   return source;
 }
 
-/** Reads a content of 1 GiB of zeros: steps of bounded size, and no step without being asked. */
+/** Reads a content of zeros: steps of bounded size, and no step without being asked. */
 async function assertBounded(
   stream: ReadableStream<Bytes>,
   source: Source,
-  { step, ahead }: { step: number; ahead: number },
+  { size, step, ahead }: { size: number; step: number; ahead: number },
 ): Promise<void> {
   const reader = stream.getReader();
   const first = await reader.read();
   for (let count = 0; count < 20; count++) await turn();
   assertLessOrEqual(source.taken, ahead);
-  let size = 0;
+  let read = 0;
   for (let { done, value } = first; !done && value; { done, value } = await reader.read()) {
     assertLessOrEqual(value.length, step);
     if (value[0] !== 0 || value.at(-1) !== 0) throw new Error("content that is not zero");
-    size += value.length;
+    read += value.length;
   }
-  assertEquals(size, 2 ** 30);
+  assertEquals(read, size);
 }
 
 async function assertInflateFails(kind: Compression, data: Bytes): Promise<ArchiveError> {
