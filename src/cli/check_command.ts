@@ -1,6 +1,6 @@
 import { checkArchive } from "../push/check_archive.ts";
 import type { Host } from "../runtime/host.ts";
-import type { CheckCommand } from "./args.ts";
+import type { CheckCommand } from "./command.ts";
 import { startByteProgress } from "./byte_progress.ts";
 import { findingLines, verdictLine } from "./check_table.ts";
 import { EXIT } from "./failure.ts";

@@ -1,4 +1,5 @@
-import { COMMON_OPTIONS, type Shell, VERB_OPTIONS } from "./args.ts";
+import { COMMON_OPTIONS, VERB_OPTIONS } from "./args.ts";
+import type { Shell } from "./command.ts";
 import type { OptionKind } from "./options.ts";
 
 /**

@@ -2,7 +2,7 @@ import { parseTarget } from "../reference.ts";
 import type { FetchHandler } from "../registry/http.ts";
 import type { Timeouts } from "../registry/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
-import type { Command, CommonOptions } from "./args.ts";
+import type { Command, CommonOptions } from "./command.ts";
 import { UsageError } from "./options.ts";
 
 /** How a command reaches registries, as the options of a push and of a client have it. */

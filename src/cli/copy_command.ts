@@ -1,6 +1,6 @@
 import { copyImage, type CopyOptions } from "../push/copy.ts";
 import type { Host } from "../runtime/host.ts";
-import type { CopyCommand } from "./args.ts";
+import type { CopyCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
 import { EXIT } from "./failure.ts";
 import { showTransfer } from "./transfer.ts";

@@ -1,4 +1,4 @@
-import type { Verb } from "./args.ts";
+import type { Verb } from "./command.ts";
 
 /** Version of the package; a test keeps it equal to the one in deno.json. */
 export const VERSION = "0.1.0";

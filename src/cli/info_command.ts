@@ -1,7 +1,7 @@
 import { formatReference } from "../reference.ts";
 import { DigestMismatchError } from "../errors.ts";
 import type { Host } from "../runtime/host.ts";
-import type { InfoCommand } from "./args.ts";
+import type { InfoCommand } from "./command.ts";
 import { EXIT } from "./failure.ts";
 import { infoLines } from "./info_table.ts";
 import { openRegistry, parseImage, withErrorDocument, writeDocument } from "./registry_client.ts";

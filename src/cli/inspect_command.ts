@@ -1,7 +1,7 @@
 import type { ArchiveSummary } from "../image/inspect.ts";
 import { openArchive } from "../push/open_archive.ts";
 import type { Host } from "../runtime/host.ts";
-import type { InspectCommand } from "./args.ts";
+import type { InspectCommand } from "./command.ts";
 import { openInput } from "./input.ts";
 import { EXIT } from "./failure.ts";
 import { inspectLines } from "./inspect_table.ts";

@@ -1,6 +1,6 @@
 import { parseTarget } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
-import type { PingCommand } from "./args.ts";
+import type { PingCommand } from "./command.ts";
 import { EXIT, failureDocument } from "./failure.ts";
 import { quote, UsageError } from "./options.ts";
 import { openRegistry, writeDocument } from "./registry_client.ts";

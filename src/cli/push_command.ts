@@ -1,7 +1,7 @@
 import type { PushOptions } from "../push/options.ts";
 import { pushImage, type PushResult } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
-import type { PushCommand } from "./args.ts";
+import type { PushCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
 import { EXIT } from "./failure.ts";
 import { openInput } from "./input.ts";

@@ -1,7 +1,7 @@
 import { RegistryClient, type RegistryClientOptions } from "../registry/client.ts";
 import { parseReference, type Reference } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
-import type { CommonOptions } from "./args.ts";
+import type { CommonOptions } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { failureDocument } from "./failure.ts";
 import { jsonText } from "./render.ts";

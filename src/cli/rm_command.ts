@@ -4,7 +4,7 @@ import { formatReference, type Reference } from "../reference.ts";
 import { isRefusedDeletion } from "../registry/deletion.ts";
 import type { RepositoryManifests } from "../registry/repository_manifests.ts";
 import type { Host } from "../runtime/host.ts";
-import type { RemoveCommand } from "./args.ts";
+import type { RemoveCommand } from "./command.ts";
 import { EXIT } from "./failure.ts";
 import { quote, UsageError } from "./options.ts";
 import { openRegistry, parseImage, withErrorDocument, writeDocument } from "./registry_client.ts";

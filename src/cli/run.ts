@@ -1,6 +1,7 @@
 import { OciError } from "../errors.ts";
 import type { Host } from "../runtime/host.ts";
-import { type Command, parseCommand } from "./args.ts";
+import { parseCommand } from "./args.ts";
+import type { Command } from "./command.ts";
 import { insecureHosts } from "./connection.ts";
 import { EXIT, exitCodeFor, failureLines } from "./failure.ts";
 import { choosePaint } from "./reporter.ts";

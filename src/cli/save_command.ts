@@ -5,7 +5,7 @@ import { pullImage } from "../pull/pull.ts";
 import type { PushEvent } from "../push/events.ts";
 import { parseReference } from "../reference.ts";
 import type { Host, TextOutput } from "../runtime/host.ts";
-import type { SaveCommand } from "./args.ts";
+import type { SaveCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { EXIT, failureDocument } from "./failure.ts";
 import { UsageError } from "./options.ts";

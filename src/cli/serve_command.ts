@@ -1,6 +1,6 @@
 import type { Host } from "../runtime/host.ts";
 import { createRegistry } from "../server/mod.ts";
-import type { ServeCommand } from "./args.ts";
+import type { ServeCommand } from "./command.ts";
 import { EXIT } from "./failure.ts";
 import { printable } from "./render.ts";
 

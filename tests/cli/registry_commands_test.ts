@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { RemoveCommand } from "../../src/cli/args.ts";
 import { parseCommand } from "../../src/cli/args.ts";
+import type { RemoveCommand } from "../../src/cli/command.ts";
 import { runRemove } from "../../src/cli/rm_command.ts";
 import { run } from "../../src/cli/run.ts";
 import { OCI_INDEX } from "../../src/media_types.ts";
