@@ -25,7 +25,13 @@ const LAYERS: Record<string, number> = {
 const SIDEWAYS = ["image -> tar", "image -> compression", "push -> pull"];
 
 /** The files that may name the globals of a runtime. */
-const RUNTIME_FILES = ["runtime/deno.ts", "runtime/deno_restart.ts", "runtime/bun.ts"];
+const RUNTIME_FILES = [
+  "runtime/deno.ts",
+  "runtime/deno_file_error.ts",
+  "runtime/deno_new_file.ts",
+  "runtime/deno_restart.ts",
+  "runtime/bun.ts",
+];
 
 /** The files that may ask whether such a global is there. */
 const FEATURE_TESTS = /^runtime\/|^incremental_hash\.ts$/;

@@ -31,3 +31,11 @@ export function createByteOutput(device: ByteDevice): ByteOutput {
     },
   };
 }
+
+/** Writes all of the bytes to what takes as many at a time as it likes. */
+export async function writeAll(
+  output: { write(bytes: Uint8Array): Promise<number> },
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await output.write(rest));
+}

@@ -1,12 +1,12 @@
 import { OciError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
 import type { Bytes, SourceSlice } from "../source.ts";
-import { createByteOutput } from "./byte_output.ts";
+import { createByteOutput, writeAll } from "./byte_output.ts";
+import { throwFileError } from "./deno_file_error.ts";
 import { countInterrupts, restartTrusting } from "./deno_restart.ts";
-import { fileError, type FileState, stateOfCode } from "./file_error.ts";
-import type { ByteInput, Host, ListeningServer, NewFile, OpenFile, TextOutput } from "./host.ts";
+import { fileError, reasonOf } from "./file_error.ts";
+import type { ByteInput, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
 import { readLine } from "./read_line.ts";
-import { temporaryName } from "./temporary_name.ts";
 import { createTextOutput } from "./text_output.ts";
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
@@ -38,7 +38,8 @@ export function createDenoHost(): Host {
       Deno.readTextFile(path).catch((error) => throwFileError("read", path, error)),
     writeTextFile: (path, text) =>
       Deno.writeTextFile(path, text).catch((error) => throwFileError("write", path, error)),
-    createFile: createDenoFile,
+    // Loaded by what saves an image; a push does without.
+    createFile: async (path) => await (await import("./deno_new_file.ts")).createDenoFile(path),
     onInterrupt: countInterrupts,
     restartTrusting,
     fetchWith,
@@ -150,106 +151,8 @@ class DenoFile implements OpenFile {
   }
 }
 
-async function createDenoFile(path: string): Promise<NewFile> {
-  const temporary = temporaryName(path);
-  try {
-    const info = await Deno.stat(path).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-    if (info && !info.isFile) {
-      throw fileError("write", path, info.isDirectory ? "directory" : "special");
-    }
-    const file = await Deno.open(temporary, { write: true, createNew: true });
-    return new DenoNewFile(path, temporary, file);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw needsFolder(path, error);
-    if (error instanceof Deno.errors.NotFound) {
-      throw fileError("write", path, "folder", { cause: error });
-    }
-    throw throwFileError("write", path, error);
-  }
-}
-
-/** A file is written under another name first, and then renamed: that takes more than the right to write it. */
-function needsFolder(path: string, cause: unknown): OciError {
-  const folder = /^(.*)[/\\]/.exec(path)?.[1] || ".";
-  return fileError("write", path, { text: "Deno was not given the rights to replace it" }, {
-    cause,
-    hint: `add --allow-read=${folder} --allow-write=${folder} to deno run`,
-  });
-}
-
-class DenoNewFile implements NewFile {
-  readonly #path: string;
-  readonly #temporary: string;
-  readonly #file: Deno.FsFile;
-  #isOpen = true;
-  #isThere = true;
-
-  constructor(path: string, temporary: string, file: Deno.FsFile) {
-    this.#path = path;
-    this.#temporary = temporary;
-    this.#file = file;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    await writeAll(this.#file, bytes).catch((error) => throwFileError("write", this.#path, error));
-  }
-
-  async commit(): Promise<void> {
-    try {
-      // Some file systems find out only here that there is no room.
-      await this.#file.sync();
-      this.#close();
-      await Deno.rename(this.#temporary, this.#path);
-      this.#isThere = false;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) throw needsFolder(this.#path, error);
-      throw throwFileError("write", this.#path, error);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#close();
-    // Somebody else may have removed it; what led here is what counts.
-    if (this.#isThere) await Deno.remove(this.#temporary).catch(() => {});
-    this.#isThere = false;
-  }
-
-  #close(): void {
-    if (this.#isOpen) this.#file.close();
-    this.#isOpen = false;
-  }
-}
-
-async function writeAll(
-  output: { write(bytes: Uint8Array): Promise<number> },
-  bytes: Uint8Array,
-): Promise<void> {
-  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await output.write(rest));
-}
-
 function isBrokenPipe(error: unknown): boolean {
   return error instanceof Deno.errors.BrokenPipe;
-}
-
-function throwFileError(action: string, path: string | URL, cause: unknown): never {
-  if (cause instanceof OciError) throw cause;
-  if (cause instanceof Deno.errors.NotCapable) {
-    const right = action === "write" ? "write" : "read";
-    throw fileError(action, path, { text: `Deno was not given the right to ${right} it` }, {
-      cause,
-      hint: `add --allow-${right}=${path} to deno run`,
-    });
-  }
-  throw fileError(action, path, fileState(cause) ?? { text: reasonOf(cause) }, { cause });
-}
-
-function fileState(error: unknown): FileState | undefined {
-  if (error instanceof Deno.errors.NotFound) return "missing";
-  if (error instanceof Deno.errors.PermissionDenied) return "denied";
-  if (error instanceof Deno.errors.IsADirectory) return "directory";
-  return error instanceof Error && "code" in error ? stateOfCode(error.code) : undefined;
 }
 
 function denoInput(): ByteInput {
@@ -341,7 +244,3 @@ const serve: Host["serve"] = (handler, { hostname, port }) => {
     );
   }
 };
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -57,6 +57,34 @@ export function fileError(
   });
 }
 
+/**
+ * The error for what a runtime throws about a file; an error of ours is returned as it is.
+ *
+ * @param action What was being done, such as `open`.
+ * @param path The file.
+ * @param cause What was thrown.
+ * @param state What is wrong with the file, where the runtime tells; else its code says it, or its text.
+ */
+export function toFileError(
+  action: string,
+  path: string | URL,
+  cause: unknown,
+  state: FileState | undefined = stateOfCode(errorCode(cause)),
+): OciError {
+  if (cause instanceof OciError) return cause;
+  return fileError(action, path, state ?? { text: reasonOf(cause) }, { cause });
+}
+
+/** The code that an error carries, where it has one. */
+export function errorCode(error: unknown): unknown {
+  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+}
+
+/** What an error says. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The state behind an error code of the system, where it is one that people meet; both runtimes have these codes. */
 export function stateOfCode(code: unknown): FileState | undefined {
   return typeof code === "string" && Object.hasOwn(CODES, code) ? CODES[code] : undefined;
