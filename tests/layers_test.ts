@@ -31,6 +31,7 @@ const RUNTIME_FILES = [
   "runtime/deno_new_file.ts",
   "runtime/deno_restart.ts",
   "runtime/bun.ts",
+  "runtime/bun_new_file.ts",
 ];
 
 /** The files that may ask whether such a global is there. */

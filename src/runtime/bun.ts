@@ -1,19 +1,11 @@
 import { OciError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
 import type { Bytes, SourceSlice } from "../source.ts";
+import type { BunFile, BunGlobals, BunWriter } from "./bun_globals.ts";
 import { createByteOutput } from "./byte_output.ts";
-import { fileError, stateOfCode } from "./file_error.ts";
-import type {
-  ByteInput,
-  ByteOutput,
-  Host,
-  ListeningServer,
-  NewFile,
-  OpenFile,
-  TextOutput,
-} from "./host.ts";
+import { errorCode, fileError, reasonOf, toFileError } from "./file_error.ts";
+import type { ByteInput, ByteOutput, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
 import { readLine } from "./read_line.ts";
-import { temporaryName } from "./temporary_name.ts";
 import { createTextOutput } from "./text_output.ts";
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
@@ -40,7 +32,8 @@ export function createBunHost(): Host {
     writeTextFile: async (path, text) => {
       await Bun.write(path, text).catch((error) => throwFileError("write", path, error));
     },
-    createFile: createBunFile,
+    // Loaded by what saves an image; a push does without.
+    createFile: async (path) => await (await import("./bun_new_file.ts")).createBunFile(path),
     onInterrupt(handler) {
       const signals = ["SIGINT", "SIGTERM"];
       for (const signal of signals) process.on(signal, handler);
@@ -93,79 +86,8 @@ class BunOpenFile implements OpenFile {
   }
 }
 
-async function createBunFile(path: string): Promise<NewFile> {
-  const { Bun } = bunGlobals();
-  const temporary = temporaryName(path);
-  const info = await Bun.file(path).stat().catch(() => undefined);
-  if (info && !info.isFile()) {
-    throw fileError("write", path, info.isDirectory() ? "directory" : "special");
-  }
-  try {
-    // The writer would open it with the first byte only: whether that is allowed shows now.
-    await Bun.write(temporary, "", { createPath: false });
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") throw fileError("write", path, "folder", { cause: error });
-    throw throwFileError("write", path, error);
-  }
-  return new BunNewFile(path, temporary, Bun.file(temporary).writer());
-}
-
-class BunNewFile implements NewFile {
-  readonly #path: string;
-  readonly #temporary: string;
-  readonly #writer: BunWriter;
-  #isOpen = true;
-  #isThere = true;
-
-  constructor(path: string, temporary: string, writer: BunWriter) {
-    this.#path = path;
-    this.#temporary = temporary;
-    this.#writer = writer;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    await writeNow(this.#writer, bytes).catch((error) =>
-      throwFileError("write", this.#path, error)
-    );
-  }
-
-  async commit(): Promise<void> {
-    const { Bun } = bunGlobals();
-    try {
-      this.#isOpen = false;
-      await this.#writer.end();
-    } catch (error) {
-      throw throwFileError("write", this.#path, error);
-    }
-    // Bun has no rename of its own but that of its shell, which is built in; what starts with a dash is no option.
-    const [from, to] = [this.#temporary, this.#path].map((name) => name.replace(/^-/, "./-"));
-    const { exitCode, stderr } = await Bun.$`mv ${from} ${to}`.quiet().nothrow();
-    if (exitCode !== 0) {
-      throw fileError("write", this.#path, { text: new TextDecoder().decode(stderr).trim() });
-    }
-    this.#isThere = false;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    // A writer that failed fails again; what led here is what counts.
-    if (this.#isOpen) await Promise.resolve(this.#writer.end()).catch(() => {});
-    this.#isOpen = false;
-    if (this.#isThere) await bunGlobals().Bun.file(this.#temporary).delete().catch(() => {});
-    this.#isThere = false;
-  }
-}
-
-/** Both may fail, each for what is handed to the system by it. */
-async function writeNow(writer: BunWriter, bytes: Uint8Array): Promise<void> {
-  await writer.write(bytes);
-  await writer.flush();
-}
-
 function throwFileError(action: string, path: string | URL, cause: unknown): never {
-  if (cause instanceof OciError) throw cause;
-  throw fileError(action, path, stateOfCode(errorCode(cause)) ?? { text: reasonOf(cause) }, {
-    cause,
-  });
+  throw toFileError(action, path, cause);
 }
 
 function bunInput(): ByteInput {
@@ -231,7 +153,11 @@ function bunByteOutput(): ByteOutput {
 /** Bun.write() makes room in a file before it writes: where that is appended to, the room stays as a row of zeros. */
 function bunWrite(name: "stdout" | "stderr"): (bytes: Uint8Array) => Promise<void> {
   let writer: BunWriter | undefined;
-  return (bytes) => writeNow(writer ??= bunGlobals().Bun[name].writer(), bytes);
+  return async (bytes) => {
+    writer ??= bunGlobals().Bun[name].writer();
+    await writer.write(bytes);
+    await writer.flush();
+  };
 }
 
 const fetchWith: Host["fetchWith"] = ({ ca, insecureHosts = [] }) => {
@@ -294,77 +220,6 @@ const serve: Host["serve"] = (handler, { hostname, port }) => {
     );
   }
 };
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function errorCode(error: unknown): unknown {
-  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
-}
-
-interface BunFile {
-  stat(): Promise<
-    { size: number; isFile(): boolean; isDirectory(): boolean; isCharacterDevice(): boolean }
-  >;
-  slice(start: number, end: number): BunFile;
-  stream(): ReadableStream<Uint8Array>;
-  bytes(): Promise<Uint8Array>;
-  arrayBuffer(): Promise<ArrayBuffer>;
-  text(): Promise<string>;
-  writer(): BunWriter;
-  delete(): Promise<void>;
-}
-
-interface BunWriter {
-  write(bytes: Uint8Array): number | Promise<number>;
-  flush(): number | Promise<number>;
-  end(): number | Promise<number>;
-}
-
-interface BunShellCommand extends Promise<{ exitCode: number; stderr: Uint8Array }> {
-  quiet(): BunShellCommand;
-  nothrow(): BunShellCommand;
-}
-
-interface BunTerminal {
-  isTTY?: boolean;
-  columns?: number;
-  rows?: number;
-}
-
-/** What is used of Bun's globals; its own types would be one more dependency. */
-interface BunGlobals {
-  Bun: {
-    argv: string[];
-    env: Record<string, string | undefined>;
-    stdin: BunFile;
-    stdout: BunFile;
-    stderr: BunFile;
-    file(path: string | URL): BunFile;
-    write(
-      target: BunFile | string,
-      text: string,
-      options?: { createPath: boolean },
-    ): Promise<number>;
-    $(parts: TemplateStringsArray, ...values: unknown[]): BunShellCommand;
-    serve(options: {
-      hostname: string;
-      port: number;
-      maxRequestBodySize: number;
-      idleTimeout: number;
-      fetch(request: Request): Response | Promise<Response>;
-    }): { port: number; stop(closeConnections: boolean): Promise<void> };
-  };
-  process: {
-    stdin: BunTerminal;
-    stdout: BunTerminal;
-    stderr: BunTerminal;
-    on(signal: string, handler: () => void): void;
-    off(signal: string, handler: () => void): void;
-    exit(code: number): never;
-  };
-}
 
 function bunGlobals(): BunGlobals {
   return globalThis as unknown as BunGlobals;

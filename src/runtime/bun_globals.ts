@@ -1,0 +1,64 @@
+/** What is used of Bun's globals; its own types would be one more dependency. */
+export interface BunGlobals {
+  Bun: {
+    argv: string[];
+    env: Record<string, string | undefined>;
+    stdin: BunFile;
+    stdout: BunFile;
+    stderr: BunFile;
+    file(path: string | URL): BunFile;
+    write(
+      target: BunFile | string,
+      text: string,
+      options?: { createPath: boolean },
+    ): Promise<number>;
+    $(parts: TemplateStringsArray, ...values: unknown[]): BunShellCommand;
+    serve(options: {
+      hostname: string;
+      port: number;
+      maxRequestBodySize: number;
+      idleTimeout: number;
+      fetch(request: Request): Response | Promise<Response>;
+    }): { port: number; stop(closeConnections: boolean): Promise<void> };
+  };
+  process: {
+    stdin: BunTerminal;
+    stdout: BunTerminal;
+    stderr: BunTerminal;
+    on(signal: string, handler: () => void): void;
+    off(signal: string, handler: () => void): void;
+    exit(code: number): never;
+  };
+}
+
+/** A file, or a standard stream. */
+export interface BunFile {
+  stat(): Promise<
+    { size: number; isFile(): boolean; isDirectory(): boolean; isCharacterDevice(): boolean }
+  >;
+  slice(start: number, end: number): BunFile;
+  stream(): ReadableStream<Uint8Array>;
+  bytes(): Promise<Uint8Array>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+  text(): Promise<string>;
+  writer(): BunWriter;
+  delete(): Promise<void>;
+}
+
+/** Collects what is written until it is flushed; each call may fail, for what it hands to the system. */
+export interface BunWriter {
+  write(bytes: Uint8Array): number | Promise<number>;
+  flush(): number | Promise<number>;
+  end(): number | Promise<number>;
+}
+
+interface BunShellCommand extends Promise<{ exitCode: number; stderr: Uint8Array }> {
+  quiet(): BunShellCommand;
+  nothrow(): BunShellCommand;
+}
+
+interface BunTerminal {
+  isTTY?: boolean;
+  columns?: number;
+  rows?: number;
+}
