@@ -1,31 +1,29 @@
 import { type Digest, shortDigest } from "../digest.ts";
 import {
   type Descriptor,
-  DOCKER_CONFIG,
   formatPlatform,
-  isForeignLayer,
   isIndexType,
   isJsonObject,
   type JsonObject,
   MAX_MANIFEST_BYTES,
-  OCI_CONFIG,
   OCI_INDEX,
-  parseDescriptor,
 } from "../media_types.ts";
 import { isTag, parseImageName } from "../reference.ts";
 import { quoteName } from "../quote_name.ts";
 import { namesOf } from "./archive.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import { isAttestation, malformed, parseJson } from "./content.ts";
+import { isDocumentType, MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "./documents.ts";
 import {
-  EMPTY_JSON,
-  isDocumentType,
-  MAX_BLOBS,
-  MAX_ENTRIES,
-  MAX_INDEX_DEPTH,
-  typeOf,
-} from "./documents.ts";
-import { checkLayers, type Configs, type LayerFacts } from "./validate_image.ts";
+  checkBlob,
+  checkMediaType,
+  type DescriptorList,
+  findBlob,
+  readDescriptors,
+  reportMissingBlob,
+} from "./validate_descriptors.ts";
+import type { Configs } from "./validate_image.ts";
+import { Manifests } from "./validate_manifest.ts";
 import { detailsOf, type Role, roleText, type Validation, WHOLE } from "./validation.ts";
 
 /** What an OCI layout was found to hold. */
@@ -54,9 +52,10 @@ export async function validateLayout(
   const file = validation.find(PATH, WHOLE);
   if (!file) return undefined;
   await checkVersion(validation);
-  const walk = new LayoutWalk(validation, configs, dockerLayers);
+  const manifests = new Manifests(validation, configs, dockerLayers);
+  const { images } = manifests;
   const json = await validation.jsonObject(file, MAX_MANIFEST_BYTES, WHOLE);
-  if (!json) return { entries: 0, images: walk.images };
+  if (!json) return { entries: 0, images };
   const { mediaType } = json;
   if (mediaType !== undefined && mediaType !== OCI_INDEX) {
     const said = typeof mediaType === "string" ? quoteName(mediaType) : "of a wrong type";
@@ -66,7 +65,7 @@ export async function validateLayout(
       { path: PATH, expected: OCI_INDEX },
     );
   }
-  return { entries: await walk.root(json), images: walk.images };
+  return { entries: await new LayoutWalk(validation, manifests).root(json), images };
 }
 
 /** image-spec, image-layout.md, "oci-layout file": it must be there. */
@@ -111,27 +110,20 @@ interface Node {
 }
 
 class LayoutWalk {
-  readonly images = new Map<Digest, Digest[][]>();
   readonly #validation: Validation;
-  readonly #configs: Configs;
-  readonly #dockerLayers: ReadonlyMap<Digest, number>;
+  readonly #manifests: Manifests;
   readonly #nodes = new Map<Digest, Node>();
   readonly #names = new Map<string, { digest: Digest; isIndex: boolean }>();
 
-  constructor(
-    validation: Validation,
-    configs: Configs,
-    dockerLayers: ReadonlyMap<Digest, number>,
-  ) {
+  constructor(validation: Validation, manifests: Manifests) {
     this.#validation = validation;
-    this.#configs = configs;
-    this.#dockerLayers = dockerLayers;
+    this.#manifests = manifests;
   }
 
   /** Checks index.json; returns how many entries it has. */
   async root(json: JsonObject): Promise<number> {
-    const list = this.#list(json.manifests, "manifests", PATH, MAX_ENTRIES, WHOLE);
-    for (const descriptor of this.#descriptors(list, PATH, "manifests", WHOLE)) {
+    const { descriptors, count } = this.#entries(json, PATH, WHOLE);
+    for (const descriptor of descriptors) {
       const names = namesOf(descriptor);
       names.forEach((name) => this.#checkName(name, descriptor));
       const image = names[0] ?? shortDigest(descriptor.digest);
@@ -141,10 +133,14 @@ class LayoutWalk {
         continue;
       }
       const node = await this.#node(descriptor, PATH, 0, role);
-      if (node?.state === "absent") this.#reportMissing(descriptor, role);
-      if (node?.state === "hollow") this.#reportHollow(node, role);
+      if (node) this.#reportAbsence(descriptor, node, role);
     }
-    return list.length;
+    return count;
+  }
+
+  #entries(json: JsonObject, path: string, role: Role): DescriptorList {
+    const place = { path, member: "manifests", most: MAX_ENTRIES };
+    return readDescriptors(this.#validation, json.manifests, place, role);
   }
 
   #checkName(name: string, { digest, mediaType }: Descriptor): void {
@@ -183,11 +179,10 @@ class LayoutWalk {
       return undefined;
     }
     if (known) return known;
-    const path = pathOf(digest);
-    const file = this.#validation.find(path, role);
+    const file = findBlob(this.#validation, digest, role);
     if (!file) return { state: "absent", height: 1, missing: [] };
-    this.#checkDescriptor(descriptor, parent, role);
-    this.#checkBlob(file, descriptor, parent, role);
+    checkMediaType(this.#validation, descriptor, parent, role);
+    checkBlob(this.#validation, file, descriptor, parent, role);
     // Set first: what names itself, under a wrong digest, is not read again.
     this.#nodes.set(digest, { state: "present", height: 1, missing: [] });
     const node = await this.#document(file, descriptor, depth, role);
@@ -234,9 +229,8 @@ class LayoutWalk {
     depth: number,
     role: Role,
   ): Promise<Node> {
-    const list = this.#list(json.manifests, "manifests", path, MAX_ENTRIES, role);
     const children: { descriptor: Descriptor; node: Node; role: Role }[] = [];
-    for (const descriptor of this.#descriptors(list, path, "manifests", role)) {
+    for (const descriptor of this.#entries(json, path, role).descriptors) {
       if (!isDocumentType(descriptor.mediaType)) {
         this.#blobEntry(descriptor, path, { image: role.image, what: "entry" });
         continue;
@@ -261,8 +255,7 @@ class LayoutWalk {
     for (const { descriptor, node, role } of children) {
       if (node.state === "present") continue;
       if (hasImage) this.#noteAbsent(descriptor, path, node, role);
-      else if (node.state === "absent") this.#reportMissing(descriptor, role);
-      else this.#reportHollow(node, role);
+      else this.#reportAbsence(descriptor, node, role);
     }
     const height = 1 + Math.max(0, ...children.map(({ node }) => node.height));
     return { state: "present", height, missing: [] };
@@ -270,80 +263,15 @@ class LayoutWalk {
 
   /** BuildKit's cache lists layers in an index. */
   #blobEntry(descriptor: Descriptor, parent: string, role: Role): void {
-    const file = this.#validation.find(pathOf(descriptor.digest), role);
-    if (file) this.#checkBlob(file, descriptor, parent, role);
-    else this.#reportMissing(descriptor, role);
+    const validation = this.#validation;
+    const file = findBlob(validation, descriptor.digest, role);
+    if (file) checkBlob(validation, file, descriptor, parent, role);
+    else reportMissingBlob(validation, descriptor, role);
   }
 
   async #manifest({ path }: CheckedFile, json: JsonObject, role: Role): Promise<Node> {
-    const list = this.#list(json.layers ?? json.blobs, "layers", path, MAX_BLOBS, role);
-    const layers = this.#descriptors(list, path, "layers", role);
-    const [config] = json.config === undefined || json.config === null
-      ? []
-      : this.#descriptors([json.config], path, "config", role);
-    this.#remember(config, layers);
-    const blobs = [...(config ? [config] : []), ...layers];
-    const files = new Map<Digest, CheckedFile | undefined>();
-    for (const { digest } of blobs) {
-      if (!files.has(digest)) files.set(digest, this.#validation.find(pathOf(digest), role));
-    }
-    const missing = blobs.filter((blob) => !files.get(blob.digest));
-    const isKnown = ({ digest }: Descriptor) => digest === EMPTY_JSON;
-    if (layers.length > 0 && missing.length === blobs.length && !missing.some(isKnown)) {
-      return { state: "hollow", height: 1, missing };
-    }
-    for (const [at, blob] of blobs.entries()) {
-      const index = config ? at : at + 1;
-      const blobRole = { ...role, what: index === 0 ? "config" : `layer ${index}` };
-      const blobFile = files.get(blob.digest);
-      if (blobFile) {
-        this.#checkDescriptor(blob, path, blobRole);
-        this.#checkBlob(blobFile, blob, path, blobRole);
-      } else this.#reportMissing(blob, blobRole);
-    }
-    const facts = layers.map((layer) => ({
-      file: files.get(layer.digest),
-      mediaType: layer.mediaType,
-    }));
-    // Where one could not be read, the others are in the wrong places.
-    const platform = layers.length === list.length
-      ? await this.#image(config, config && files.get(config.digest), facts, role)
-      : undefined;
-    return { state: "present", height: 1, missing: [], platform };
-  }
-
-  async #image(
-    config: Descriptor | undefined,
-    file: CheckedFile | undefined,
-    layers: LayerFacts[],
-    role: Role,
-  ): Promise<string | undefined> {
-    const isImage = config?.mediaType === OCI_CONFIG || config?.mediaType === DOCKER_CONFIG;
-    const facts = file && isImage
-      ? await this.#configs.read(file, { ...role, what: "config" })
-      : undefined;
-    const count = config && this.#dockerLayers.get(config.digest);
-    if (layers.length === 0 && count && facts?.diffIds?.length === count) {
-      this.#validation.findings.warning(
-        "layer-count",
-        `The manifest of ${
-          quoteName(role.image)
-        } names no layers, and manifest.json names ${count}: ` +
-          "tools that read index.json get an empty image",
-        detailsOf(role, { path: facts.path, expected: `${count}`, actual: "0" }),
-      );
-      return undefined;
-    }
-    checkLayers(this.#validation, layers, facts, role);
-    return facts?.platform && formatPlatform(facts.platform);
-  }
-
-  #remember(config: Descriptor | undefined, layers: readonly Descriptor[]): void {
-    if (!config) return;
-    const digests = layers.map(({ digest }) => digest);
-    const known = this.images.get(config.digest);
-    if (known) known.push(digests);
-    else this.images.set(config.digest, [digests]);
+    const { missing, platform } = await this.#manifests.check(path, json, role);
+    return { state: missing.length > 0 ? "hollow" : "present", height: 1, missing, platform };
   }
 
   #comparePlatforms({ platform }: Descriptor, node: Node, path: string, role: Role): void {
@@ -362,57 +290,9 @@ class LayoutWalk {
     );
   }
 
-  #checkDescriptor({ digest, mediaType }: Descriptor, path: string, role: Role): void {
-    if (mediaType) return;
-    this.#validation.findings.warning(
-      "media-type",
-      `${quoteName(path)} names ${digest} without a media type, which the specification requires${
-        roleText(role)
-      }`,
-      detailsOf(role, { path, digest }),
-    );
-  }
-
-  #checkBlob(file: CheckedFile, { digest, size }: Descriptor, parent: string, role: Role): void {
-    const path = pathOf(digest);
-    if (file.size !== size) {
-      this.#validation.findings.error(
-        "wrong-size",
-        `${quoteName(path)} has ${file.size} bytes, expected ${size} as ${quoteName(parent)} says${
-          roleText(role)
-        }`,
-        detailsOf(role, { path, digest, expected: `${size}`, actual: `${file.size}` }),
-      );
-    }
-    this.#validation.isWrong(file, digest, role, path);
-  }
-
-  #reportMissing({ digest, mediaType }: Descriptor, role: Role): void {
-    const { findings } = this.#validation;
-    const path = pathOf(digest);
-    const details = detailsOf(role, { path, digest });
-    if (isForeignLayer(mediaType)) {
-      const message = `${
-        quoteName(path)
-      } is not in the archive, and need not be: it is not to be distributed`;
-      return findings.note("absent-blob", `${message}${roleText(role)}`, details);
-    }
-    if (digest === EMPTY_JSON) {
-      const message = `${
-        quoteName(path)
-      } is not in the archive: it is the empty document, which a push supplies`;
-      return findings.note("absent-blob", `${message}${roleText(role)}`, details);
-    }
-    this.#validation.reportMissing(path, role, digest);
-  }
-
-  #reportHollow({ missing }: Node, role: Role): void {
-    for (const blob of missing) {
-      const what = blob.mediaType === OCI_CONFIG || blob.mediaType === DOCKER_CONFIG
-        ? "config"
-        : "layer";
-      this.#reportMissing(blob, { ...role, what });
-    }
+  #reportAbsence(descriptor: Descriptor, { state, missing }: Node, role: Role): void {
+    if (state === "absent") reportMissingBlob(this.#validation, descriptor, role);
+    if (state === "hollow") this.#manifests.reportMissing(missing, role);
   }
 
   #noteAbsent({ digest }: Descriptor, path: string, { state }: Node, role: Role): void {
@@ -426,43 +306,4 @@ class LayoutWalk {
       detailsOf(role, { path, digest }),
     );
   }
-
-  #list(value: unknown, member: string, path: string, most: number, role: Role): unknown[] {
-    // containerd and dockerd have written null for an empty list.
-    if (value === undefined || value === null) return [];
-    if (!Array.isArray(value)) {
-      this.#validation.malformed(path, `its member "${member}" is not a list`, role);
-      return [];
-    }
-    if (value.length <= most) return value;
-    this.#validation.isIncomplete = true;
-    this.#validation.findings.error(
-      "limit",
-      `${
-        quoteName(path)
-      } has ${value.length} ${member}, expected at most ${most}: the first are checked${
-        roleText(role)
-      }`,
-      detailsOf(role, { path, expected: `${most}`, actual: `${value.length}` }),
-    );
-    return value.slice(0, most);
-  }
-
-  #descriptors(list: readonly unknown[], path: string, member: string, role: Role): Descriptor[] {
-    const descriptors: Descriptor[] = [];
-    for (const [index, value] of list.entries()) {
-      try {
-        descriptors.push(parseDescriptor(value));
-      } catch (error) {
-        if (!(error instanceof SyntaxError)) throw error;
-        const place = member === "config" ? member : `${member}[${index}]`;
-        this.#validation.malformed(path, `${place}: ${error.message}`, role);
-      }
-    }
-    return descriptors;
-  }
-}
-
-function pathOf(digest: Digest): string {
-  return `blobs/${digest.replace(":", "/")}`;
 }
