@@ -42,12 +42,12 @@ export interface PassingBlob {
 /** Share of the budget for small files that look like no layer and wait for the end. */
 const WAITING_SHARE = 4;
 /** Share of the budget for what a large blob may have to send again. */
-const WINDOW_SHARE = 8;
+const WINDOW_SHARE = 4;
 /**
- * What a broken upload can go back by: more than what sockets and runtimes have taken but not delivered, which is 4 to 6
+ * What a broken upload can go back by: more than what sockets and runtimes have taken but not delivered, which is 4 to 10
  * MB on Linux.
  */
-const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
+const MAX_WINDOW_BYTES = 16 * 1024 * 1024;
 
 /** What layers without a header of their own are called: an old tar, or none at all. */
 const LAYER_NAME = /(?:^|\/)layer$|\.tar$/;

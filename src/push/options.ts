@@ -46,7 +46,7 @@ export interface PushOptions extends RequestOptions {
   /**
    * Memory for blobs of a source that comes only once (a stream, a compressed archive), in bytes. Blobs of up to three
    * quarters of it are held, pushed while reading goes on, and can be sent again. A larger one passes through, of which
-   * the last eighth (8 MiB at most) is kept: where its connection breaks and the registry keeps what had arrived, it goes
+   * the last quarter (16 MiB at most) is kept: where its connection breaks and the registry keeps what had arrived, it goes
    * on from there, else the push fails. JSON documents (32 MiB at most), the chunk in flight where uploads are chunked
    * (8 MiB) and buffers of the runtime come on top.
    *

@@ -149,7 +149,6 @@ for (const [what, { make, method, last }] of Object.entries(PIPES)) {
       );
       assertMatch(error.hint ?? "", /^write the archive to a file first/);
       assertEquals(await allTags(handlerOf(server.host)), []);
-      console.error(proxy.seen.map((r) => r.method + r.path), server.log().slice(-3000));
       // It answers 404 and purges the upload later.
       assertEquals(countOf(proxy.seen, "DELETE"), 1);
     },
