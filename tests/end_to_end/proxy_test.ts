@@ -13,11 +13,14 @@ const AUTHORITY = await createAuthority();
 const CERTIFICATE = await AUTHORITY.issue({ names: ["registry.test", "127.0.0.1"] });
 const TAR = writeTar(dockerSave([{ image: await makeImage(["a", "b"]) }]));
 
-/** Variables of this process that would have a say. */
-const NO_PROXIES = Object.fromEntries(
-  ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"]
-    .flatMap((name) => [[name, undefined], [name.toLowerCase(), undefined]]),
-);
+/** Without the variables of this process that would have a say, and without Deno's own question for its news. */
+const NO_PROXIES = {
+  ...Object.fromEntries(
+    ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"]
+      .flatMap((name) => [[name, undefined], [name.toLowerCase(), undefined]]),
+  ),
+  DENO_NO_UPDATE_CHECK: "1",
+};
 
 async function tarpush(args: string, env: Record<string, string>): Promise<ProcessResult> {
   await using folder = await temporaryFolder();
