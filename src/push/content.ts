@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { PushError } from "../errors.ts";
+import { DigestMismatchError, PushError } from "../errors.ts";
 import type { ArchiveImage } from "../image/archive.ts";
 import {
   type ArchiveBlob,
@@ -8,16 +8,18 @@ import {
   manifestsOf,
   walk,
 } from "../image/content.ts";
+import { buildManifest } from "../image/docker_save.ts";
+import { readPlatform } from "../image/inspect.ts";
 import {
   childImages,
   listPlatforms,
   listTexts,
-  type PlatformOf,
   type PlatformOffer,
   platformOptions,
   selectPlatforms,
 } from "../image/platforms.ts";
 import { formatPlatform, isForeignLayer, type Platform } from "../media_types.ts";
+import { formatReference, type Reference } from "../reference.ts";
 
 /** What a push is called in messages, and the place that its content comes from. */
 export interface PushWords {
@@ -43,24 +45,47 @@ export interface Absent {
   digest: Digest;
 }
 
+/** What a choice of content depends on beside the image. */
+export interface ChoiceOptions {
+  /** The reference, for messages. */
+  name: string;
+  /** Platforms asked for; none keeps the whole image. */
+  platforms: readonly Platform[];
+  /** Whether the registry has what the archive lacks. */
+  isThere(absent: Absent): Promise<boolean>;
+  words: PushWords;
+}
+
 /**
- * Narrows an image to platforms: one gives the child manifest itself, several a new index of the chosen children and
- * their attestations.
+ * Settles what is pushed when platforms were asked for, or when the archive lacks parts of the image: one platform gives
+ * the child manifest itself, several a new index of the chosen children and their attestations. Where parts are in neither
+ * the archive nor the registry, it is the one complete image of a sparse index, if there is exactly one.
  *
  * @param image The image.
- * @param platforms Platforms asked for; none keeps the whole image.
- * @param platformOf Reads a platform from a config.
- * @param words How messages call it.
+ * @param options Platforms, and what the registry has.
  * @returns What to push.
- * @throws {PushError} If a platform is not there.
+ * @throws {PushError} If a platform is not there, or nothing complete is; the message lists the platforms that are there
+ * and those that are not.
  */
-export async function narrow(
+export async function chooseContent(
+  image: ArchiveImage,
+  { name, platforms, isThere, words }: ChoiceOptions,
+): Promise<Choice> {
+  const choice = await narrow(image, platforms, words);
+  const missing = new Set<Digest>();
+  for (const absent of absentFrom(choice.node)) {
+    if (!await isThere(absent)) missing.add(absent.digest);
+  }
+  if (missing.size === 0) return choice;
+  return await fallBack(name, image, choice.node, missing, words);
+}
+
+async function narrow(
   image: ArchiveImage,
   platforms: readonly Platform[],
-  platformOf: PlatformOf,
   { verb, done, place }: PushWords,
 ): Promise<Choice> {
-  const { node, isNew } = await selectPlatforms(image.node, platforms, platformOf, {
+  const { node, isNew } = await selectPlatforms(image.node, platforms, readPlatform, {
     verb,
     place,
     toError: (message, digest) =>
@@ -72,7 +97,7 @@ export async function narrow(
 }
 
 /** What a node needs that the archive lacks; foreign layers may be absent by right. */
-export function absentFrom(node: ContentNode): Absent[] {
+function absentFrom(node: ContentNode): Absent[] {
   const absent = new Map<Digest, Absent>();
   if (node.kind === "index") {
     for (const below of walk(node)) {
@@ -88,30 +113,17 @@ export function absentFrom(node: ContentNode): Absent[] {
   return [...absent.values()];
 }
 
-/**
- * Decides what to push when parts of an image are in neither the archive nor the registry: the one complete image of a
- * sparse index, if there is exactly one.
- *
- * @param name The reference, for messages.
- * @param image The image.
- * @param node What was to be pushed.
- * @param missing Digests that are nowhere.
- * @param platformOf Reads a platform from a config.
- * @param words How messages call it.
- * @returns What to push instead.
- * @throws {PushError} If there is no such image; the message lists the platforms that are there and those that are not.
- */
-export async function fallBack(
+/** Finds the one complete image of an index, where digests are nowhere that `node` needs. */
+async function fallBack(
   name: string,
   image: ArchiveImage,
   node: ContentNode,
   missing: ReadonlySet<Digest>,
-  platformOf: PlatformOf,
   words: PushWords,
 ): Promise<Choice> {
   const { verb, done, place } = words;
   if (node.kind !== "index") throw missingContent(name, node, missing, words);
-  const offered = await childImages(node, platformOf);
+  const offered = await childImages(node, readPlatform);
   const isComplete = ({ entry: { node } }: PlatformOffer) =>
     node !== undefined && absentFrom(node).every(({ digest }) => !missing.has(digest));
   const there = offered.filter(isComplete);
@@ -151,5 +163,29 @@ function missingContent(
   return new PushError(
     `Cannot ${verb} ${name}: ${what} ${digest}${more} is in neither the ${place} nor the registry`,
     { step: "plan", origin: "archive", digest },
+  );
+}
+
+/** Compares the digest of a reference with what will be pushed, before anything is. */
+export async function checkDigest(
+  node: ContentNode,
+  reference: Reference,
+  words: PushWords,
+): Promise<void> {
+  if (!reference.digest) return;
+  if (node.kind !== "docker") return refuseOtherDigest(node.digest, reference, words);
+  const digests = node.layers.map(({ digest }) => digest).filter((digest) => digest !== undefined);
+  refuseOtherDigest((await buildManifest(node, digests)).digest, reference, words);
+}
+
+/** Compares the digest of a reference with that of what was made for it. */
+export function refuseOtherDigest(actual: Digest, reference: Reference, { verb }: PushWords): void {
+  const { digest: expected } = reference;
+  if (!expected || expected === actual) return;
+  throw new DigestMismatchError(
+    `Cannot ${verb} to ${
+      formatReference(reference)
+    }: the image's digest is ${actual}, expected ${expected}`,
+    { expected, actual },
   );
 }

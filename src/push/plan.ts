@@ -1,7 +1,7 @@
 import { digestHex, shortDigest } from "../digest.ts";
 import { AmbiguousImageError, ArchiveError } from "../errors.ts";
 import type { ArchiveImage, ImageArchive } from "../image/archive.ts";
-import type { ContentNode } from "../image/content.ts";
+import { blobsOf, type ContentNode } from "../image/content.ts";
 import { quoteName } from "../quote_name.ts";
 import {
   formatImageName,
@@ -89,6 +89,19 @@ export function planImages(
     }
   }
   return { planned, notices };
+}
+
+/** How many blobs the images of a plan need, and their bytes; each blob counts once. */
+export function totalsOf(planned: readonly PlannedImage[]): { blobs: number; bytes: number } {
+  const sizes = new Map<string, number>();
+  for (const image of new Set(planned.map(({ image }) => image))) {
+    for (const { digest, file, size } of blobsOf(image.node)) {
+      sizes.set(digest ?? file?.path ?? "", size);
+    }
+  }
+  let bytes = 0;
+  for (const size of sizes.values()) bytes += size;
+  return { blobs: sizes.size, bytes };
 }
 
 /**

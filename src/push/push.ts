@@ -1,32 +1,24 @@
 import type { Digest } from "../digest.ts";
-import { DigestMismatchError, OciError } from "../errors.ts";
+import { OciError } from "../errors.ts";
 import { type ImageArchive, openArchive } from "../image/archive.ts";
-import {
-  blobsOf,
-  type ContentNode,
-  type IndexNode,
-  type ManifestNode,
-  walk,
-} from "../image/content.ts";
-import { buildManifest } from "../image/docker_save.ts";
-import { readPlatform } from "../image/inspect.ts";
+import { type ContentNode, type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { parsePlatforms } from "../image/platforms.ts";
 import { formatReference, type Reference, registryOrigin, type Target } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
 import {
-  absentFrom,
-  type Choice,
+  type Absent,
+  checkDigest,
+  chooseContent,
   COPY_WORDS,
-  fallBack,
-  narrow,
   PUSH_WORDS,
   type PushWords,
+  refuseOtherDigest,
 } from "./content.ts";
 import { httpFor } from "../registry/request_options.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { openSource, type PushSource } from "./open_source.ts";
-import { parseTargets, planImages, type PlannedImage } from "./plan.ts";
+import { parseTargets, planImages, type PlannedImage, totalsOf } from "./plan.ts";
 import { completely } from "./complete.ts";
 import {
   listReferrers,
@@ -168,7 +160,7 @@ export class Push {
     referrersOf: (root: ManifestNode | IndexNode) => Referrers,
   ): Promise<void> {
     for (const message of notices) await this.settings.emit({ type: "warning", message });
-    await this.settings.emit({ type: "plan", images: planned.length, ...totals(planned) });
+    await this.settings.emit({ type: "plan", images: planned.length, ...totalsOf(planned) });
     for (const item of planned) await this.#image(item, referrersOf);
   }
 
@@ -194,7 +186,13 @@ export class Push {
     const target = this.repository(reference);
     const name = formatReference(reference);
     const { tag } = reference;
-    const { node } = await this.#choose(image, name, target);
+    const { node, notices } = await chooseContent(image, {
+      name,
+      platforms: this.#platforms,
+      isThere: (absent) => this.#isThere(target, absent),
+      words: this.#words,
+    });
+    for (const message of notices) await this.settings.emit({ type: "warning", message });
     await settleDigests(node, this.settings);
     await checkDigest(node, reference, this.#words);
     const { stands, ...placed } = await this.#place(target, node, async ({ root, blobs }) => {
@@ -258,30 +256,8 @@ export class Push {
     }
   }
 
-  /** Settles what is pushed when platforms were asked for, or when the archive lacks parts of the image. */
-  async #choose(
-    image: PlannedImage["image"],
-    name: string,
-    target: RepositoryState,
-  ): Promise<Choice> {
-    const platformOf = (node: ContentNode) => readPlatform(node);
-    let choice = await narrow(image, this.#platforms, platformOf, this.#words);
-    const missing = new Set<Digest>();
-    for (const { kind, digest } of absentFrom(choice.node)) {
-      if (!await this.#isThere(target, kind, digest)) missing.add(digest);
-    }
-    if (missing.size > 0) {
-      choice = await fallBack(name, image, choice.node, missing, platformOf, this.#words);
-    }
-    for (const message of choice.notices) await this.settings.emit({ type: "warning", message });
-    return choice;
-  }
-
-  async #isThere(
-    target: RepositoryState,
-    kind: "manifest" | "blob",
-    digest: Digest,
-  ): Promise<boolean> {
+  /** Whether the target, or a repository that blobs are mounted from, has what the archive lacks. */
+  async #isThere(target: RepositoryState, { kind, digest }: Absent): Promise<boolean> {
     const { signal } = this.settings;
     if (kind === "manifest") return await headManifest(target, digest, { signal }) !== undefined;
     const places = [target.repository, ...this.settings.mountFrom];
@@ -309,39 +285,4 @@ function* referrersIn(
       yield referrer;
     }
   }
-}
-
-/** Compares the digest of a reference with what will be pushed, before anything is. */
-async function checkDigest(
-  node: ContentNode,
-  reference: Reference,
-  words: PushWords,
-): Promise<void> {
-  if (!reference.digest) return;
-  if (node.kind !== "docker") return refuseOtherDigest(node.digest, reference, words);
-  const digests = node.layers.map(({ digest }) => digest).filter((digest) => digest !== undefined);
-  refuseOtherDigest((await buildManifest(node, digests)).digest, reference, words);
-}
-
-function refuseOtherDigest(actual: Digest, reference: Reference, { verb }: PushWords): void {
-  const { digest: expected } = reference;
-  if (!expected || expected === actual) return;
-  throw new DigestMismatchError(
-    `Cannot ${verb} to ${
-      formatReference(reference)
-    }: the image's digest is ${actual}, expected ${expected}`,
-    { expected, actual },
-  );
-}
-
-function totals(planned: readonly PlannedImage[]): { blobs: number; bytes: number } {
-  const sizes = new Map<string, number>();
-  for (const image of new Set(planned.map(({ image }) => image))) {
-    for (const { digest, file, size } of blobsOf(image.node)) {
-      sizes.set(digest ?? file?.path ?? "", size);
-    }
-  }
-  let bytes = 0;
-  for (const size of sizes.values()) bytes += size;
-  return { blobs: sizes.size, bytes };
 }
