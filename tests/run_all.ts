@@ -92,7 +92,10 @@ async function runRuntime(
   const code = await run(command, env, output);
   const counts = countReport(await Deno.readTextFile(report).catch(() => ""));
   // A file that does not load, a type error or a crash is in no report, but it is a failure.
-  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  if (code !== 0 && counts.failed === 0) {
+    console.error(`Failed outside of any test: ${command[0]} ended with exit code ${code}`);
+    counts.failed = 1;
+  }
   return counts;
 }
 
