@@ -20,7 +20,7 @@ export interface Ahead extends AsyncDisposable {
 }
 
 /** Fewer blobs than these are all asked for: one more question would spare too few. */
-const MANY_BLOBS = 32;
+const MANY_BLOBS = 48;
 /** Of a push that was cut short, one of the first blobs is there, unless it sent more than these at once. */
 const FIRST_BLOBS = 16;
 
@@ -28,9 +28,9 @@ const FIRST_BLOBS = 16;
  * Asks for blobs while those before them are uploaded, so that no upload waits for an answer. One request fewer than
  * `concurrency` is spent on it: a push of one blob at a time has one request at a time.
  *
- * Where many blobs are to be pushed and the first of them are all absent, the registry is asked for the repository. One
- * whose name it does not know (distribution-spec, `NAME_UNKNOWN`) is taken to have none of the others either. That is
- * mostly true: distribution knows no name without a tag, whatever blobs are there; such a blob is sent once more.
+ * Where many blobs are to be pushed and those that a push cut short would have left are all absent, the registry is asked
+ * for the repository. One whose name it does not know (distribution-spec, `NAME_UNKNOWN`) is taken to have none of the
+ * others either: distribution knows no name without a tag, and what was pushed there by digest alone is sent once more.
  *
  * @param target The repository.
  * @param blobs What will be needed, in this order.
@@ -47,24 +47,27 @@ export function lookAhead(
   const over = new AbortController();
   const until = AbortSignal.any([signal, over.signal]);
   const quietly = { ...target, http: withoutRetry(target.http) };
-  const enough = dryRun || blobs.length < MANY_BLOBS
-    ? Infinity
-    : Math.max(FIRST_BLOBS, concurrency);
-  let absent = 0;
+  const sample = new Set(dryRun || blobs.length < MANY_BLOBS ? [] : firstBlobs(blobs, concurrency));
   let isNew = false;
+  let isKnown = false;
   let aside: Promise<void> | undefined;
 
-  const ask = async (from: RepositoryContext, digest: Digest, hooks: UploadHooks) => {
+  const ask = async (
+    from: RepositoryContext,
+    blob: ArchiveBlob,
+    digest: Digest,
+    hooks: UploadHooks,
+  ) => {
     const found = await headBlob(from, digest, hooks);
-    if (found !== undefined) [absent, isNew] = [-Infinity, false];
-    else if (++absent === enough) {
-      aside = isUnknown(quietly, until).then((is) => void (isNew = is && absent > 0));
+    if (found !== undefined) [isKnown, isNew] = [true, false];
+    else if (sample.delete(blob) && sample.size === 0 && !isKnown) {
+      aside = isUnknown(quietly, until).then((is) => void (isNew = is && !isKnown));
     }
     return found;
   };
-  const askQuietly = async (digest: Digest, signal: AbortSignal) => {
+  const askQuietly = async (blob: ArchiveBlob, digest: Digest, signal: AbortSignal) => {
     try {
-      return await ask(quietly, digest, { signal });
+      return await ask(quietly, blob, digest, { signal });
     } catch {
       // It is asked again by whoever needs the answer, and goes wrong there. A registry in trouble is asked no more than
       // it must be.
@@ -74,9 +77,9 @@ export function lookAhead(
   };
   // In one pass most blobs are known by now, and those that were sent need no question.
   const workers = target.take ? 0 : Math.min(concurrency - 1, blobs.length);
-  const asked = runAll(blobs, workers, async (blob, signal) => {
+  const asked = runAll(new Set([...sample, ...blobs]), workers, async (blob, signal) => {
     if (isNew || taken.has(blob) || !blob.digest || target.blobs.has(blob.digest)) return;
-    const answer = askQuietly(blob.digest, signal);
+    const answer = askQuietly(blob, blob.digest, signal);
     answers.set(blob, answer);
     await answer;
   }, until).catch(() => {});
@@ -87,7 +90,7 @@ export function lookAhead(
       const found = answer ? await answer : "unknown";
       if (found !== "unknown") return found;
       // What the archive does not have must be there: that is not to be guessed.
-      return isNew && blob.file ? undefined : await ask(target, digest, hooks);
+      return isNew && blob.file ? undefined : await ask(target, blob, digest, hooks);
     },
     async [Symbol.asyncDispose]() {
       over.abort();
@@ -95,6 +98,14 @@ export function lookAhead(
       await aside;
     },
   };
+}
+
+/** The blobs that come first in the order of a file, and in that of a pipe: docker and OCI tars are sorted by name. */
+function firstBlobs(blobs: readonly ArchiveBlob[], concurrency: number): ArchiveBlob[] {
+  const count = Math.max(FIRST_BLOBS, concurrency);
+  const pathOf = ({ file }: ArchiveBlob) => file?.path ?? "";
+  const byName = blobs.toSorted((a, b) => pathOf(a) < pathOf(b) ? -1 : 1);
+  return [...blobs.slice(0, count), ...byName.slice(0, count)];
 }
 
 /** Whether a registry says that it does not know a repository; any other answer means nothing. */

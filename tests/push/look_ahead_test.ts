@@ -49,20 +49,26 @@ test("pushImage() asks no more for blobs once the registry does not know the rep
   assertEquals(count(registry, "GET", "/tags/list"), 1);
   assertEquals(count(registry, "PUT", "/blobs/uploads/"), BLOBS);
   const heads = count(registry, "HEAD", "/blobs/");
-  assert(heads >= 16 && heads < 32, `${heads} questions`);
+  assert(heads >= 16 && heads < 48, `${heads} questions`);
 });
 
-test("pushImage() uploads nothing twice that a push cut short has left behind", async () => {
-  const registry = registryWithout("NAME_UNKNOWN");
-  const image = await manyLayers();
-  for (const at of [2, 40]) await leaveLayer(registry, image, at);
-  const before = count(registry, "HEAD", "/blobs/");
-  const { images } = await pushImage(await layoutOf(image), TARGET, { fetch: registry.fetch });
-  const there = images[0]?.blobs.filter(({ status }) => status === "exists");
-  assertEquals(there?.map(({ digest }) => digest), [2, 40].map((at) => image.layers[at]?.digest));
-  assertEquals(count(registry, "HEAD", "/blobs/") - before, BLOBS);
-  assertEquals(count(registry, "GET", "/tags/list"), 0);
-});
+for (const way of ["file", "pipe"]) {
+  test(`pushImage() uploads nothing twice that a push of a ${way} left when it was cut short`, async () => {
+    const registry = registryWithout("NAME_UNKNOWN");
+    const image = await manyLayers();
+    // A file goes up in the order of the manifest, a pipe in that of the tar: by name.
+    const names = image.layers.map(({ digest }) => digest).sort().slice(0, 12);
+    const byName = image.layers.findLastIndex(({ digest }) => names.includes(digest));
+    const left = way === "file" ? [2, 40] : [byName];
+    for (const at of left) await leaveLayer(registry, image, at);
+    const before = count(registry, "HEAD", "/blobs/");
+    const { images } = await pushImage(await layoutOf(image), TARGET, { fetch: registry.fetch });
+    const there = images[0]?.blobs.filter(({ status }) => status === "exists");
+    assertEquals(there?.map(({ digest }) => digest), left.map((at) => image.layers[at]?.digest));
+    assertEquals(count(registry, "HEAD", "/blobs/") - before, BLOBS);
+    assertEquals(count(registry, "GET", "/tags/list"), 0);
+  });
+}
 
 for (
   const [what, registry] of [
@@ -73,7 +79,9 @@ for (
   test(`pushImage() asks for every blob where the registry ${what}`, async () => {
     const layer = registry();
     const image = await manyLayers();
-    await leaveLayer(layer, image, BLOBS - 2);
+    const names = image.layers.map(({ digest }) => digest).sort();
+    const last = image.layers.findLastIndex(({ digest }) => names.indexOf(digest) > 16);
+    await leaveLayer(layer, image, last);
     const before = count(layer, "HEAD", "/blobs/");
     const { images } = await pushImage(await layoutOf(image), TARGET, { fetch: layer.fetch });
     assertEquals(count(layer, "GET", "/tags/list"), 1);
@@ -84,9 +92,9 @@ for (
 
 test("pushImage() asks for every blob of a few, and in a dry run", async () => {
   const registry = registryWithout("NAME_UNKNOWN");
-  const few = await makeImage(Array.from({ length: 30 }, (_, at) => `layer ${at}`));
+  const few = await makeImage(Array.from({ length: 40 }, (_, at) => `layer ${at}`));
   await pushImage(await layoutOf(few), TARGET, { fetch: registry.fetch });
-  assertEquals(count(registry, "HEAD", "/blobs/"), 31);
+  assertEquals(count(registry, "HEAD", "/blobs/"), 41);
   const many = await layoutOf(await manyLayers());
   await pushImage(many, `${HOST}/other:1`, { fetch: registry.fetch, dryRun: true });
   assertEquals(count(registry, "HEAD", "/other/blobs/"), BLOBS);
