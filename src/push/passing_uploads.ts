@@ -3,12 +3,11 @@ import { mismatch } from "../image/content.ts";
 import {
   cancelUpload,
   commitUpload,
-  headBlob,
   openUpload,
-  uploadBlob,
-  type UploadHooks,
   type UploadSession,
-} from "../registry/blobs.ts";
+} from "../registry/upload_session.ts";
+import { headBlob, type UploadHooks } from "../registry/blobs.ts";
+import { uploadBlob } from "../registry/upload_blob.ts";
 import { onSent } from "../registry/http.ts";
 import type { Bytes } from "../source.ts";
 import type { BlobStatus } from "./events.ts";

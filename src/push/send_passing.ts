@@ -4,12 +4,11 @@ import {
   cancelUpload,
   commitUpload,
   openUpload,
-  type RepositoryContext,
   sendBody,
   sendWhole,
-  type UploadHooks,
   type UploadSession,
-} from "../registry/blobs.ts";
+} from "../registry/upload_session.ts";
+import type { RepositoryContext, UploadHooks } from "../registry/blobs.ts";
 import {
   chunkSizeFor,
   DEFAULT_CHUNK_BYTES,

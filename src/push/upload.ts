@@ -17,15 +17,9 @@ import type { ArchiveFile } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import { isForeignLayer } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
-import {
-  cancelUpload,
-  type RepositoryContext,
-  SMALL_BODY_BYTES,
-  startUpload,
-  uploadBlob,
-  type UploadHooks,
-  type UploadSession,
-} from "../registry/blobs.ts";
+import { cancelUpload, startUpload, type UploadSession } from "../registry/upload_session.ts";
+import type { RepositoryContext, UploadHooks } from "../registry/blobs.ts";
+import { SMALL_BODY_BYTES, uploadBlob } from "../registry/upload_blob.ts";
 import { openBlob } from "../registry/blob_content.ts";
 import type { Http } from "../registry/http.ts";
 import { putManifest } from "../registry/manifests.ts";

@@ -1,7 +1,9 @@
 import { RegistryError } from "../errors.ts";
 import type { Bytes } from "../source.ts";
-import { nameOf, type RepositoryContext, type UploadHooks, type UploadSession } from "./blobs.ts";
-import { discard, type Http, requestOnce, resolveLocation, waitForRetry } from "./http.ts";
+import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
+import type { UploadSession } from "./upload_session.ts";
+import { discard, type Http, requestOnce, waitForRetry } from "./http.ts";
+import { resolveLocation } from "./location.ts";
 
 /** Chunks where nothing else is said: above what one request may carry at few registries, below most memory limits. */
 export const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;

@@ -9,7 +9,8 @@ import {
 } from "../media_types.ts";
 import { badAnswer, openAnswer, parseAnswer, type ReadCall, requestBytes } from "./answer_body.ts";
 import { nameOf, type RepositoryContext, repositoryUrl, type UploadHooks } from "./blobs.ts";
-import { type Call, type Http, request, resolveLocation } from "./http.ts";
+import { type Call, type Http, request } from "./http.ts";
+import { resolveLocation } from "./location.ts";
 import { readJsonList } from "./json_list.ts";
 import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./manifests.ts";
 import { referrersTag } from "./referrers_tag.ts";

@@ -2,17 +2,9 @@ import { type Digest, digestAlgorithm, parseDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
 import { type BlobSource, type Bytes, toBytes } from "../source.ts";
 import { type BlobContent, getBlob } from "./blob_content.ts";
-import {
-  cancelUpload,
-  commitUpload,
-  headBlob,
-  nameOf,
-  openUpload,
-  type RepositoryContext,
-  sendBody,
-  startUpload,
-  uploadBlob,
-} from "./blobs.ts";
+import { cancelUpload, commitUpload, openUpload, sendBody, startUpload } from "./upload_session.ts";
+import { headBlob, nameOf, type RepositoryContext } from "./blobs.ts";
+import { uploadBlob } from "./upload_blob.ts";
 import { deleteBlob } from "./deletion.ts";
 import type { ReadHooks } from "./listing.ts";
 import type { CallOptions, RepositoryServices } from "./call_options.ts";

@@ -1,14 +1,10 @@
 import type { Digest } from "../digest.ts";
 import { NetworkError, RegistryError } from "../errors.ts";
 import type { Bytes } from "../source.ts";
-import {
-  headBlob,
-  nameOf,
-  type RepositoryContext,
-  type UploadHooks,
-  type UploadSession,
-} from "./blobs.ts";
-import { discard, requestOnce, resolveLocation } from "./http.ts";
+import { headBlob, nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
+import type { UploadSession } from "./upload_session.ts";
+import { discard, requestOnce } from "./http.ts";
+import { resolveLocation } from "./location.ts";
 
 /**
  * Sends the rest of a body to an upload that broke, and leaves the upload open.

@@ -4,13 +4,12 @@ import { DigestMismatchError, NetworkError, RegistryError } from "../../src/erro
 import {
   cancelUpload,
   commitUpload,
-  headBlob,
   sendBody,
   sendWhole,
   startUpload,
-  type UploadBlob,
-  uploadBlob,
-} from "../../src/registry/blobs.ts";
+} from "../../src/registry/upload_session.ts";
+import { headBlob } from "../../src/registry/blobs.ts";
+import { type UploadBlob, uploadBlob } from "../../src/registry/upload_blob.ts";
 import { type Bytes, bytesSource } from "../../src/source.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";

@@ -6,9 +6,9 @@ import {
   type Http,
   request,
   requestOnce,
-  resolveLocation,
   waitForRetry,
 } from "../../src/registry/http.ts";
+import { resolveLocation } from "../../src/registry/location.ts";
 import { sleep } from "../../src/registry/retry.ts";
 import type { Bytes } from "../../src/source.ts";
 import { openAnswer } from "../../src/registry/answer_body.ts";

@@ -1,0 +1,160 @@
+import type { Digest } from "../digest.ts";
+import { NetworkError, RegistryError } from "../errors.ts";
+import { type Bytes, concat } from "../source.ts";
+import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
+import {
+  chunkSizeFor,
+  DEFAULT_CHUNK_BYTES,
+  isBodyLimit,
+  sendChunks,
+  shrinkBodies,
+} from "./chunks.ts";
+import { type Http, onSent, waitForRetry } from "./http.ts";
+import { isBroken } from "./network.ts";
+import {
+  arrived,
+  cancelUpload,
+  closeUpload,
+  isLostSession,
+  openUpload,
+  reportProgress,
+  type UploadSession,
+} from "./upload_session.ts";
+
+/** A blob to be uploaded whose digest is known and whose body can be opened again. */
+export interface UploadBlob {
+  digest: Digest;
+  /** Length in bytes. */
+  size: number;
+  /** Opens the body from its first byte; it must have `size` bytes or fail. */
+  open(): ReadableStream<Bytes>;
+  /** Reads the whole body at once, for small ones; the same as `open`, without a stream. */
+  read?(): Promise<Bytes>;
+  /**
+   * There where reading the body has attempts and time limits of its own: what it failed with last. That is final, and
+   * says nothing of the registry.
+   */
+  failure?(): unknown;
+}
+
+/** Bodies up to this size are sent from memory: one request with a length, where a stream is two writes and chunked. */
+export const SMALL_BODY_BYTES = 1024 * 1024;
+
+/**
+ * Uploads a blob in one streamed PUT, the whole again after a failure that may pass: registry:2 cannot resume a broken
+ * upload. Before each further attempt the registry is asked whether the last one arrived after all.
+ *
+ * @param context The repository.
+ * @param blob What to upload.
+ * @param hooks Signal and listeners.
+ * @param session An upload that is open already, used for the first attempt.
+ * @throws {RegistryError} If the registry refuses it; 400 `DIGEST_INVALID` where the content has another digest.
+ */
+export async function uploadBlob(
+  context: RepositoryContext,
+  blob: UploadBlob,
+  hooks: UploadHooks = {},
+  session?: UploadSession,
+): Promise<void> {
+  const action = `push blob ${blob.digest} to ${nameOf(context)}`;
+  const way: Way = { whole: false, asBytes: blob.size <= SMALL_BODY_BYTES };
+  let isTurned = false;
+  for (let attempt = 2;; attempt++) {
+    try {
+      return await uploadOnce(context, blob, hooks, way, session);
+    } catch (error) {
+      if (error === blob.failure?.()) throw error;
+      if (await arrived(context, blob, error, hooks)) return;
+      await hooks.onProgress?.(0);
+      if (!isTurned && turnToChunks(context.http, blob, way, error)) {
+        isTurned = true;
+        attempt--;
+      } else await waitForRetry(context.http, hooks, asRetryable(error), attempt);
+    }
+    session = undefined;
+  }
+  function asRetryable(error: unknown): unknown {
+    if (!(error instanceof RegistryError) || !isLostSession(error)) return error;
+    const { method, url, status, errors } = error;
+    const message = `Cannot ${action}: the registry lost the upload`;
+    return new RegistryError(message, {
+      method,
+      url,
+      status,
+      errors,
+      retryable: true,
+      cause: error,
+    });
+  }
+}
+
+/** How an attempt sends a body. */
+interface Way {
+  /** In one request; the attempt says so. */
+  whole: boolean;
+  /** From memory, where it goes in one request. */
+  asBytes: boolean;
+}
+
+async function uploadOnce(
+  context: RepositoryContext,
+  blob: UploadBlob,
+  hooks: UploadHooks,
+  way: Way,
+  open?: UploadSession,
+): Promise<void> {
+  way.whole = false;
+  const session = open ?? await openUpload(context, hooks);
+  try {
+    const chunkSize = chunkSizeFor(context.http, session, blob.size);
+    way.whole = chunkSize === undefined;
+    if (chunkSize !== undefined) {
+      await sendChunks(context, session, blob.open(), chunkSize, hooks);
+      return await closeUpload(context, session, blob.digest, {
+        action: `push blob ${blob.digest} to ${nameOf(context)}`,
+        headers: { "content-length": "0" },
+        signal: hooks.signal,
+      });
+    }
+    const body = await bodyOf(context.http, blob, way, hooks);
+    await closeUpload(context, session, blob.digest, {
+      action: `push blob ${blob.digest} to ${nameOf(context)}`,
+      body,
+      size: blob.size,
+      isPatient: blob.failure !== undefined,
+      signal: hooks.signal,
+    });
+    if (typeof body !== "function") await hooks.onProgress?.(blob.size);
+  } catch (error) {
+    await cancelUpload(context, session);
+    throw error;
+  }
+}
+
+/**
+ * Turns to chunks where the whole body was, or may have been, too large for one request. Deno often loses an early 413
+ * and sees only a broken connection, unless the body is bytes: one that fits into memory is sent so from there on.
+ *
+ * @returns Whether another attempt is due for that reason.
+ */
+function turnToChunks(http: Http, { size }: UploadBlob, way: Way, error: unknown): boolean {
+  if (!way.whole) return false;
+  if (isBodyLimit(error)) return shrinkBodies(http, size) !== undefined;
+  if (way.asBytes || !(error instanceof NetworkError && isBroken(error))) return false;
+  if (size > DEFAULT_CHUNK_BYTES) return shrinkBodies(http, size) !== undefined;
+  way.asBytes = true;
+  return false;
+}
+
+async function bodyOf(
+  http: Http,
+  blob: UploadBlob,
+  { asBytes }: Way,
+  hooks: UploadHooks,
+): Promise<Bytes | (() => ReadableStream<Bytes>)> {
+  if (!asBytes) return () => reportProgress(blob.open(), hooks.onProgress, onSent(http));
+  if (blob.read) return await blob.read();
+  const pieces: Bytes[] = [];
+  for await (const piece of blob.open()) pieces.push(piece);
+  return concat(pieces, blob.size);
+}
