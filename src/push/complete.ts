@@ -1,12 +1,8 @@
 import { ArchiveError, RegistryError } from "../errors.ts";
 import { blobsOf, type ContentNode, walk } from "../image/content.ts";
 import { waitForRetry } from "../registry/http.ts";
-import {
-  hooksFor,
-  type RepositoryState,
-  type UploadedBlob,
-  type UploadSettings,
-} from "./upload.ts";
+import { hooksFor } from "./place_blob.ts";
+import type { RepositoryState, UploadedBlob, UploadSettings } from "./upload.ts";
 
 /** How a registry says that something a manifest names is not there. */
 const ABSENT_CODES = new Set(["MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN"]);

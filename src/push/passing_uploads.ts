@@ -1,30 +1,25 @@
 import type { Digest } from "../digest.ts";
 import { mismatch } from "../image/content.ts";
+import { headBlob, type UploadHooks } from "../registry/blobs.ts";
+import { onSent } from "../registry/http.ts";
+import { uploadBlob } from "../registry/upload_blob.ts";
 import {
   cancelUpload,
   commitUpload,
   openUpload,
   type UploadSession,
 } from "../registry/upload_session.ts";
-import { headBlob, type UploadHooks } from "../registry/blobs.ts";
-import { uploadBlob } from "../registry/upload_blob.ts";
-import { onSent } from "../registry/http.ts";
 import type { Bytes } from "../source.ts";
 import type { BlobStatus } from "./events.ts";
 import type { PassingBlob } from "./image_blobs.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import type { PassingFile } from "./passing_file.ts";
 import { checkHash, inPieces } from "./passing_streams.ts";
+import { hooksFor, isDigestRefusal, mountBlob } from "./place_blob.ts";
 import { openFileBody } from "./read.ts";
 import { ResumableBody } from "./resumable_body.ts";
 import { sendPassing } from "./send_passing.ts";
-import {
-  hooksFor,
-  isDigestRefusal,
-  mountBlob,
-  type RepositoryState,
-  type UploadSettings,
-} from "./upload.ts";
+import type { RepositoryState, UploadSettings } from "./upload.ts";
 
 /** Settings of {@linkcode PassingUploads}. */
 export interface PassingUploadSettings extends UploadSettings {
