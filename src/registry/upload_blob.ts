@@ -69,23 +69,18 @@ export async function uploadBlob(
       if (!isTurned && turnToChunks(context.http, blob, way, error)) {
         isTurned = true;
         attempt--;
-      } else await waitForRetry(context.http, hooks, asRetryable(error), attempt);
+      } else await waitForRetry(context.http, hooks, asRetryable(error, action), attempt);
     }
     session = undefined;
   }
-  function asRetryable(error: unknown): unknown {
-    if (!(error instanceof RegistryError) || !isLostSession(error)) return error;
-    const { method, url, status, errors } = error;
-    const message = `Cannot ${action}: the registry lost the upload`;
-    return new RegistryError(message, {
-      method,
-      url,
-      status,
-      errors,
-      retryable: true,
-      cause: error,
-    });
-  }
+}
+
+/** A registry that lost an upload may keep the next one. */
+function asRetryable(error: unknown, action: string): unknown {
+  if (!(error instanceof RegistryError) || !isLostSession(error)) return error;
+  const { method, url, status, errors } = error;
+  const message = `Cannot ${action}: the registry lost the upload`;
+  return new RegistryError(message, { method, url, status, errors, retryable: true, cause: error });
 }
 
 /** How an attempt sends a body. */
