@@ -22,6 +22,8 @@ export interface SourceSlice {
   readInto?(buffer: Uint8Array): number;
   /** The same as `stream`, in pieces that nobody else has; where it is there, who sends them can free each at once. */
   ownStream?(): ReadableStream<Uint8Array>;
+  /** The bytes as a Blob; where it is there, `fetch` sends it without reading it into memory. */
+  blob?(): Blob;
 }
 
 /** Whether a value has the two members of {@linkcode BlobSource}. */

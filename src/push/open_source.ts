@@ -174,7 +174,7 @@ function countSource(source: BlobSource, count: { read: number }): BlobSource {
 }
 
 function countSlice(slice: SourceSlice, count: { read: number }): SourceSlice {
-  const { arrayBuffer, readInto, ownStream } = slice;
+  const { arrayBuffer, readInto, ownStream, blob } = slice;
   const counted: SourceSlice = { stream: () => countStream(slice.stream(), count) };
   if (arrayBuffer) {
     counted.arrayBuffer = async () => {
@@ -191,6 +191,13 @@ function countSlice(slice: SourceSlice, count: { read: number }): SourceSlice {
     };
   }
   if (ownStream) counted.ownStream = () => countStream(ownStream.call(slice), count);
+  if (blob) {
+    counted.blob = () => {
+      const bytes = blob.call(slice);
+      count.read += bytes.size;
+      return bytes;
+    };
+  }
   return counted;
 }
 

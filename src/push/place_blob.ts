@@ -2,13 +2,14 @@ import type { Digest } from "../digest.ts";
 import { NetworkError, PushError, RegistryError } from "../errors.ts";
 import { type ArchiveBlob, mismatch } from "../image/content.ts";
 import { quoteName } from "../quote_name.ts";
+import type { Bytes } from "../source.ts";
 import { openBlob } from "../registry/blob_content.ts";
 import type { UploadHooks } from "../registry/blobs.ts";
 import { SMALL_BODY_BYTES, uploadBlob } from "../registry/upload_blob.ts";
 import { cancelUpload, startUpload, type UploadSession } from "../registry/upload_session.ts";
 import type { BlobStatus } from "./events.ts";
 import type { Ahead } from "./look_ahead.ts";
-import { hashBlob, openFileBody, passedBy, readFileBody } from "./read.ts";
+import { blobOfFile, hashBlob, openFileBody, passedBy, readFileBody } from "./read.ts";
 import type { RepositoryState, UploadedBlob, UploadSettings } from "./upload.ts";
 
 /** Progress events of one blob are at least this far apart, in milliseconds. */
@@ -150,17 +151,21 @@ async function send(
     return await uploadBlob(target, { digest, size, open }, hooks, session);
   }
   const { buffers } = target.registry;
-  const buffer = buffers.pop() ?? new Uint8Array(SMALL_BODY_BYTES);
+  let buffer: Bytes | undefined;
   const upload = {
     digest,
     size,
     open: () => openFileBody(file),
-    read: () => readFileBody(file, buffer),
+    read: () => {
+      buffer ??= buffers.pop() ?? new Uint8Array(SMALL_BODY_BYTES);
+      return readFileBody(file, buffer);
+    },
+    blob: () => blobOfFile(file),
     ...(file.failure ? { failure: () => file.failure?.() } : {}),
   };
   await uploadBlob(target, upload, hooks, session);
   // Where an upload ends in an error, somebody may still be reading what it was given.
-  buffers.push(buffer);
+  if (buffer) buffers.push(buffer);
 }
 
 /** A repository of any registry of the push that has a blob which the source no longer gives. */

@@ -47,6 +47,11 @@ export async function readFileBody(file: ArchiveFile, buffer?: Bytes): Promise<B
   return bytes;
 }
 
+/** A file of a random-access archive for `fetch` to read, where its source has that; undefined where not. */
+export function blobOfFile(file: ArchiveFile): Blob | undefined {
+  return bodyOf(file).slice(0, file.size).blob?.();
+}
+
 function endedEarly({ path }: ArchiveFile, missing: number): ArchiveError {
   return new ArchiveError(
     `Cannot read ${quoteName(path)} of the archive: its source ended ${missing} bytes early`,
@@ -74,7 +79,7 @@ export async function hashBlob(
   const compression = sniffCompression(await file.peek());
   const inflates = blob.diffId !== undefined && (compression === "gzip" || compression === "zstd");
   if (file.size <= IN_MEMORY_BYTES && !inflates) {
-    const digest = await digestBytes(await readRange(bodyOf(file), 0, file.size), algorithm);
+    const digest = await digestBytes(await readFileBody(file), algorithm);
     return checkPlain(blob, file, digest);
   }
   const hash = await hasher(algorithm);

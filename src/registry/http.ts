@@ -42,8 +42,8 @@ export interface Call {
   method: "HEAD" | "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   url: URL;
   headers?: Record<string, string>;
-  /** Whole bytes, or a function that opens the body; it is called once for each time that the request is sent. */
-  body?: Bytes | (() => ReadableStream<Bytes>);
+  /** All of it, or a function that opens the body; it is called once for each time that the request is sent. */
+  body?: Bytes | Blob | (() => ReadableStream<Bytes>);
   /** Length of a streamed body, where it is known. */
   size?: number;
   /** Whether reading the body has time limits of its own: while it is waited for, none runs here. */
@@ -157,8 +157,13 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
  * What to do with each piece of a body once the next is asked for: a connection has taken it by then, and its memory can
  * go. Undefined where something else answers: a registry in this process, or the caller's own `fetch`, may keep it.
  */
-export function onSent({ fetch }: Http): ((piece: Bytes) => void) | undefined {
-  return fetch === runtimeFetch ? free : undefined;
+export function onSent(http: Http): ((piece: Bytes) => void) | undefined {
+  return isRuntimeFetch(http) ? free : undefined;
+}
+
+/** Whether requests go straight to the runtime's own `fetch`. */
+export function isRuntimeFetch({ fetch }: Http): boolean {
+  return fetch === runtimeFetch;
 }
 
 /** Reads the rest of an answer that nobody needs, so that its connection is free again. */
@@ -176,7 +181,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     isStored: call.method === "PUT" || call.method === "PATCH",
     // The answer to a GET is read when this is over.
     isRead: call.method === "GET",
-    bytes: call.body instanceof Uint8Array ? call.body.length : 0,
+    bytes: body instanceof Blob ? body.size : body instanceof Uint8Array ? body.length : 0,
     signal: call.signal,
     grace: call.grace ?? 0,
   });

@@ -9,7 +9,7 @@ import {
   sendChunks,
   shrinkBodies,
 } from "./chunks.ts";
-import { type Http, onSent, waitForRetry } from "./http.ts";
+import { type Http, isRuntimeFetch, onSent, waitForRetry } from "./http.ts";
 import { isBroken } from "./network.ts";
 import {
   arrived,
@@ -30,6 +30,8 @@ export interface UploadBlob {
   open(): ReadableStream<Bytes>;
   /** Reads the whole body at once, for small ones; the same as `open`, without a stream. */
   read?(): Promise<Bytes>;
+  /** The whole body for `fetch` to read by itself; undefined where it has to be opened or read. */
+  blob?(): Blob | undefined;
   /**
    * There where reading the body has attempts and time limits of its own: what it failed with last. That is final, and
    * says nothing of the registry.
@@ -57,7 +59,7 @@ export async function uploadBlob(
   session?: UploadSession,
 ): Promise<void> {
   const action = `push blob ${blob.digest} to ${nameOf(context)}`;
-  const way: Way = { whole: false, asBytes: blob.size <= SMALL_BODY_BYTES };
+  const way: Way = { whole: false, asBytes: blob.size <= SMALL_BODY_BYTES, isFirst: true };
   let isTurned = false;
   for (let attempt = 2;; attempt++) {
     try {
@@ -72,6 +74,7 @@ export async function uploadBlob(
       } else await waitForRetry(context.http, hooks, asRetryable(error, action), attempt);
     }
     session = undefined;
+    way.isFirst = false;
   }
 }
 
@@ -89,6 +92,8 @@ interface Way {
   whole: boolean;
   /** From memory, where it goes in one request. */
   asBytes: boolean;
+  /** Nothing has gone wrong yet. */
+  isFirst: boolean;
 }
 
 async function uploadOnce(
@@ -144,10 +149,13 @@ function turnToChunks(http: Http, { size }: UploadBlob, way: Way, error: unknown
 async function bodyOf(
   http: Http,
   blob: UploadBlob,
-  { asBytes }: Way,
+  { asBytes, isFirst }: Way,
   hooks: UploadHooks,
-): Promise<Bytes | (() => ReadableStream<Bytes>)> {
+): Promise<Bytes | Blob | (() => ReadableStream<Bytes>)> {
   if (!asBytes) return () => reportProgress(blob.open(), hooks.onProgress, onSent(http));
+  // What is wrong with a file shows only when it is read here.
+  const whole = isFirst && isRuntimeFetch(http) ? blob.blob?.() : undefined;
+  if (whole) return whole;
   if (blob.read) return await blob.read();
   const pieces: Bytes[] = [];
   for await (const piece of blob.open()) pieces.push(piece);

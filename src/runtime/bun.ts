@@ -77,7 +77,11 @@ class BunOpenFile implements OpenFile {
       if (!this.#file) throw fileError("read", this.#path, "closed");
       return this.#file.slice(start, Math.min(end, this.size));
     };
-    return { stream: () => slice().stream(), arrayBuffer: async () => await slice().arrayBuffer() };
+    return {
+      stream: () => slice().stream(),
+      arrayBuffer: async () => await slice().arrayBuffer(),
+      blob: slice,
+    };
   }
 
   [Symbol.asyncDispose](): Promise<void> {

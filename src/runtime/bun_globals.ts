@@ -32,15 +32,11 @@ export interface BunGlobals {
 }
 
 /** A file, or a standard stream. */
-export interface BunFile {
+export interface BunFile extends Blob {
   stat(): Promise<
     { size: number; isFile(): boolean; isDirectory(): boolean; isCharacterDevice(): boolean }
   >;
   slice(start: number, end: number): BunFile;
-  stream(): ReadableStream<Uint8Array>;
-  bytes(): Promise<Uint8Array>;
-  arrayBuffer(): Promise<ArrayBuffer>;
-  text(): Promise<string>;
   writer(): BunWriter;
   delete(): Promise<void>;
 }

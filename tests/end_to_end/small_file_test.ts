@@ -1,0 +1,78 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ArchiveError, OciError } from "../../src/errors.ts";
+import { pushImage } from "../../src/push/push.ts";
+import { openFile } from "../../src/runtime/host.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { dockerSave, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
+import { allTags, readBack } from "../helpers/expected.ts";
+import { temporaryFolder } from "../helpers/process.ts";
+import { writeTar } from "../helpers/tar_writer.ts";
+import { test } from "../helpers/test.ts";
+import { serve, serveRegistry } from "./registry_server.ts";
+
+/** A docker archive whose layers are sent in one piece each. */
+async function smallArchive() {
+  const layers = await Promise.all([1, 2, 3].map((seed) => {
+    const body = new Uint8Array(seed * 100_000).map((_, at) => (at * seed) % 251);
+    return makeLayer(writeTar([{ path: `file${seed}`, body }]));
+  }));
+  const tar = toBlob(dockerSave([{ image: await makeImage(layers), repoTags: ["app:1"] }]));
+  return { layers, bytes: new Uint8Array(await tar.arrayBuffer()) };
+}
+
+test("pushImage() sends small blobs of a file with their length, and counts what was read", async () => {
+  await using folder = await temporaryFolder();
+  const { layers, bytes } = await smallArchive();
+  await using file = await openFile(await folder.write("app.tar", bytes));
+  const registry = createRegistry();
+  const lengths: (string | null)[] = [];
+  await using server = await serve((request) => {
+    const { searchParams } = new URL(request.url);
+    const isLayer = layers.some(({ digest }) => digest === searchParams.get("digest"));
+    if (isLayer) lengths.push(request.headers.get("content-length"));
+    return registry(request);
+  });
+  const { bytesRead, bytesUploaded } = await pushImage(file, `${server.host}/app:1`, {
+    concurrency: 1,
+  });
+  const { layers: pushed } = await readBack(registry, "app", "1");
+  assertEquals(pushed.map(({ digest }) => digest), layers.map(({ digest }) => digest));
+  assertEquals(lengths, layers.map(({ bytes }) => String(bytes.length)));
+  assert(bytesRead >= bytesUploaded && bytesRead < bytes.length + 200_000, `${bytesRead} read`);
+});
+
+test("pushImage() sends a small blob of a file again, whole, after a broken answer", async () => {
+  await using folder = await temporaryFolder();
+  const { layers, bytes } = await smallArchive();
+  await using file = await openFile(await folder.write("app.tar", bytes));
+  let failures = 2;
+  await using server = await serveRegistry(({ method, query }) => {
+    if (method !== "PUT" || query.get("digest") !== layers[2]?.digest) return undefined;
+    if (failures-- <= 0) return undefined;
+    return { kind: "answer", readBody: true, answer: () => new Response(null, { status: 503 }) };
+  });
+  await pushImage(file, `${server.host}/app:1`, { retry: { delay: 1 } });
+  const { layers: pushed } = await readBack(server.registry, "app", "1");
+  assertEquals(pushed.map(({ digest }) => digest), layers.map(({ digest }) => digest));
+});
+
+for (const left of [400_000, 0]) {
+  test(`pushImage() of a file that shrinks to ${left} bytes says so and writes no tag`, async () => {
+    await using folder = await temporaryFolder();
+    const { bytes } = await smallArchive();
+    await using file = await openFile(await folder.write("app.tar", bytes));
+    await using server = await serveRegistry();
+    const error = await assertRejects(
+      () =>
+        pushImage(file, `${server.host}/app:1`, {
+          onEvent: async ({ type }) => {
+            if (type === "plan") await folder.write("app.tar", bytes.subarray(0, left));
+          },
+        }),
+      OciError,
+    );
+    assert(error instanceof ArchiveError, error.message);
+    assert(/its source ended \d+ bytes early/.test(error.message), error.message);
+    assertEquals(await allTags(server.registry), []);
+  });
+}
