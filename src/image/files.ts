@@ -2,7 +2,7 @@ import { type Digest, toDigest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
 import { type BlobSource, type Bytes, readRange } from "../source.ts";
-import { scanTar } from "../tar/scan.ts";
+import { scanRuns } from "../tar/scan.ts";
 
 /** A regular file of an archive. */
 export interface ArchiveFile {
@@ -153,8 +153,10 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
  */
 export async function scanFiles(source: BlobSource, signal?: AbortSignal): Promise<ArchiveFiles> {
   const files = new ArchiveFiles();
-  for await (const { path, header, body } of scanTar(source, signal ? { signal } : {})) {
-    files.add(path, header, (clean) => toFile(clean, body));
+  for await (const run of scanRuns(source, { signal })) {
+    for (const { path, header, body } of run) {
+      files.add(path, header, (clean) => toFile(clean, body));
+    }
   }
   return files;
 }

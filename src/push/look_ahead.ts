@@ -22,7 +22,7 @@ export interface Ahead extends AsyncDisposable {
 /** Fewer blobs than these are all asked for: one more question would spare too few. */
 const MANY_BLOBS = 48;
 /** Of a push that was cut short, one of the first blobs is there, unless it sent more than these at once. */
-const FIRST_BLOBS = 16;
+const FIRST_BLOBS = 8;
 
 /**
  * Asks for blobs while those before them are uploaded, so that no upload waits for an answer. One request fewer than

@@ -160,6 +160,8 @@ async function send(
       buffer ??= buffers.pop() ?? new Uint8Array(SMALL_BODY_BYTES);
       return readFileBody(file, buffer);
     },
+    // Only runtimes with files of their own have this.
+    asPiece: file.body?.slice(0, size).readInto !== undefined,
     blob: () => blobOfFile(file),
     ...(file.failure ? { failure: () => file.failure?.() } : {}),
   };

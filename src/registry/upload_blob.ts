@@ -30,6 +30,8 @@ export interface UploadBlob {
   open(): ReadableStream<Bytes>;
   /** Reads the whole body at once, for small ones; the same as `open`, without a stream. */
   read?(): Promise<Bytes>;
+  /** Whether what `read` gives may go as a stream; see {@linkcode Call.asPiece}. */
+  asPiece?: boolean;
   /** The whole body for `fetch` to read by itself; undefined where it has to be opened or read. */
   blob?(): Blob | undefined;
   /**
@@ -120,6 +122,8 @@ async function uploadOnce(
     await closeUpload(context, session, blob.digest, {
       action: `push blob ${blob.digest} to ${nameOf(context)}`,
       body,
+      // A registry's refusal of a large body is often lost behind a stream.
+      asPiece: way.isFirst && blob.asPiece && isRuntimeFetch(context.http),
       size: blob.size,
       isPatient: blob.failure !== undefined,
       signal: hooks.signal,

@@ -209,7 +209,7 @@ export async function closeUpload(
   context: RepositoryContext,
   session: UploadSession,
   digest: Digest,
-  call: Pick<Call, "action" | "body" | "size" | "isPatient" | "signal" | "headers">,
+  call: Pick<Call, "action" | "body" | "asPiece" | "size" | "isPatient" | "signal" | "headers">,
 ): Promise<void> {
   // What the registry wrote there is opaque: it is added to, never parsed and written anew.
   const { href } = session.location;

@@ -55,35 +55,61 @@ export async function* scanTar(
   source: BlobSource,
   options: ScanTarOptions = {},
 ): AsyncIterable<ScannedEntry> {
-  const { signal, onEnd } = options;
+  for await (const run of scanRuns(source, options)) yield* run;
+}
+
+/**
+ * The same as {@linkcode scanTar}, with the entries that one read has shown together: whoever wants all of them is spared
+ * a wait for each.
+ */
+export async function* scanRuns(
+  source: BlobSource,
+  { signal, onEnd }: ScanTarOptions = {},
+): AsyncIterable<ScannedEntry[]> {
   const parser = new EntryParser();
   const window = new HeaderWindow(source);
   let heads = 0;
-  while (!parser.ended) {
-    const { offset, needs } = parser;
-    let bytes = window.take(offset, needs);
-    if (!bytes) {
-      signal?.throwIfAborted();
-      bytes = await window.read(offset, needs);
-      signal?.throwIfAborted();
-    }
-    if (bytes.length < needs) {
-      parser.finish(bytes.length);
-      break;
-    }
-    const entry = parser.push(bytes);
-    if (!entry) continue;
-    if (parser.offset > source.size) throw parser.truncated(source.size, entry);
-    yield { ...entry, body: bodyOf(entry) };
-  }
-
-  function bodyOf({ bodyOffset, header: { size } }: ParsedEntry): BlobSource {
+  let run: ScannedEntry[] = [];
+  const toScanned = ({ path, header, offset, bodyOffset }: ParsedEntry): ScannedEntry => {
+    const { size } = header;
     const head = size >= MIN_BODY_WITH_HEAD && heads < MAX_HEADS
       ? window.copy(bodyOffset, HEAD_BYTES)
       : undefined;
     if (head) heads++;
-    return new BlobRange(source, bodyOffset, size, head);
+    return {
+      path,
+      header,
+      offset,
+      bodyOffset,
+      body: new BlobRange(source, bodyOffset, size, head),
+    };
+  };
+  try {
+    while (!parser.ended) {
+      const { offset, needs } = parser;
+      let bytes = window.take(offset, needs);
+      if (!bytes) {
+        if (run.length > 0) yield run;
+        run = [];
+        signal?.throwIfAborted();
+        bytes = await window.read(offset, needs);
+        signal?.throwIfAborted();
+      }
+      if (bytes.length < needs) {
+        parser.finish(bytes.length);
+        break;
+      }
+      const entry = parser.push(bytes);
+      if (!entry) continue;
+      if (parser.offset > source.size) throw parser.truncated(source.size, entry);
+      run.push(toScanned(entry));
+    }
+  } catch (error) {
+    // What comes before a broken entry is found all the same.
+    if (run.length > 0) yield run;
+    throw error;
   }
+  if (run.length > 0) yield run;
   onEnd?.(parser.ended ? parser.offset : undefined);
 }
 
