@@ -9,7 +9,6 @@ import {
   resultLine,
   summaryLine,
 } from "./render.ts";
-import { type Frame, liveLines, replaceFrame, toFrame } from "./render_live.ts";
 
 /** Shows a running push: results on stdout, everything else on stderr. */
 export interface Reporter {
@@ -41,7 +40,9 @@ export async function createReporter(host: Host, options: ReporterOptions): Prom
   if (options.quiet) return new PlainReporter(host, options, paintNothing);
   const isLive = await host.stderr.isTerminal() && host.env("TERM") !== "dumb";
   const paint = await choosePaint(host, host.stderr);
-  return isLive ? new LiveReporter(host, options, paint) : new PlainReporter(host, options, paint);
+  if (!isLive) return new PlainReporter(host, options, paint);
+  const { LiveReporter } = await import("./live_reporter.ts");
+  return new LiveReporter(host, options, paint);
 }
 
 /** Colours for a terminal, unless the person asked for none (https://no-color.org). */
@@ -53,20 +54,27 @@ export async function choosePaint(host: Host, output: TextOutput): Promise<Paint
 
 type TagEvent = Extract<PushEvent, { type: "tag" }>;
 
-function isResult(event: PushEvent, { json, dryRun }: ReporterOptions): event is TagEvent {
+/** Whether an event says that a name stands, and that is to be printed. */
+export function isResult(event: PushEvent, { json, dryRun }: ReporterOptions): event is TagEvent {
   return event.type === "tag" && !json && !dryRun;
 }
 
 /** What a push would send is missing so far. */
-function wordOf({ dryRun, word }: ReporterOptions): string | undefined {
+export function wordOf({ dryRun, word }: ReporterOptions): string | undefined {
   return dryRun ? "missing" : word;
 }
+
+/** What may wait for a slow reader, in characters, before the push waits for it, too. */
+const MOST_WAITING = 64 * 1024;
 
 class PlainReporter implements Reporter {
   readonly #host: Host;
   readonly #options: ReporterOptions;
   readonly #paint: Paint;
   readonly #state = new ProgressState();
+  #waiting = "";
+  #writing: Promise<void> | undefined;
+  #failure: { error: unknown } | undefined;
 
   constructor(host: Host, options: ReporterOptions, paint: Paint) {
     this.#host = host;
@@ -77,95 +85,49 @@ class PlainReporter implements Reporter {
   async handle(event: PushEvent): Promise<void> {
     if (!this.#options.quiet) {
       this.#state.apply(event, performance.now());
-      for (const line of eventLines(event, this.#paint, wordOf(this.#options))) {
-        await this.note(line);
-      }
+      await this.#write(eventLines(event, this.#paint, wordOf(this.#options)));
     }
     if (isResult(event, this.#options)) {
+      await this.#flush();
       await this.#host.stdout.write(`${resultLine(event.reference, event.digest)}\n`);
     }
   }
 
   async note(line: string): Promise<void> {
-    if (!this.#options.quiet) await this.#host.stderr.write(`${line}\n`);
+    if (!this.#options.quiet) await this.#write([line]);
   }
 
   async finish(milliseconds?: number): Promise<void> {
-    if (milliseconds !== undefined) {
-      await this.note(summaryLine(this.#state, milliseconds, this.#options.word));
-    }
-  }
-}
-
-/** Ten frames a second look smooth; more only cost. */
-const FRAME_MILLISECONDS = 100;
-
-class LiveReporter implements Reporter {
-  readonly #host: Host;
-  readonly #options: ReporterOptions;
-  readonly #paint: Paint;
-  readonly #state = new ProgressState();
-  readonly #timer: ReturnType<typeof setInterval>;
-  #above: string[] = [];
-  #frame: Frame = [];
-  #isDrawing = false;
-  #isCleared = false;
-
-  constructor(host: Host, options: ReporterOptions, paint: Paint) {
-    this.#host = host;
-    this.#options = options;
-    this.#paint = paint;
-    this.#timer = setInterval(() => this.#tick(), FRAME_MILLISECONDS);
+    // After a failure that is what counts, not one of the display.
+    if (milliseconds === undefined) return await this.#writing;
+    await this.note(summaryLine(this.#state, milliseconds, this.#options.word));
+    await this.#flush();
   }
 
-  async handle(event: PushEvent): Promise<void> {
-    this.#state.apply(event, performance.now());
-    this.#above.push(...eventLines(event, this.#paint, wordOf(this.#options)));
-    if (!isResult(event, this.#options)) return;
-    // stdout may be the same terminal: the bars make room, and the next frame brings them back.
-    await this.#whileCleared(() =>
-      this.#host.stdout.write(`${resultLine(event.reference, event.digest)}\n`)
-    );
+  // An upload does not wait for its line: what comes while one is written goes with the next.
+  async #write(lines: readonly string[]): Promise<void> {
+    for (const line of lines) this.#waiting += `${line}\n`;
+    if (this.#waiting !== "") this.#writing ??= this.#writeWaiting();
+    if (this.#waiting.length > MOST_WAITING) await this.#writing;
+    if (this.#failure) throw this.#failure.error;
   }
 
-  note(line: string): Promise<void> {
-    this.#above.push(line);
-    return Promise.resolve();
-  }
-
-  async finish(milliseconds?: number): Promise<void> {
-    clearInterval(this.#timer);
-    if (milliseconds !== undefined) {
-      this.#above.push(summaryLine(this.#state, milliseconds, this.#options.word));
-    }
-    await this.#replace([]);
-  }
-
-  #tick(): void {
-    // A terminal that is slower than the frames gets fewer of them.
-    if (this.#isDrawing || this.#isCleared) return;
-    const lines = liveLines(this.#state, performance.now(), this.#host.stderr.size(), this.#paint);
-    this.#isDrawing = true;
-    // A terminal that went away is no reason to fail: the push goes on without a display.
-    this.#replace(lines).catch(() => clearInterval(this.#timer)).finally(() =>
-      this.#isDrawing = false
-    );
-  }
-
-  async #whileCleared(write: () => Promise<void>): Promise<void> {
-    this.#isCleared = true;
+  async #writeWaiting(): Promise<void> {
     try {
-      await this.#replace([]);
-      await write();
+      while (this.#waiting !== "") {
+        const text = this.#waiting;
+        this.#waiting = "";
+        await this.#host.stderr.write(text);
+      }
+    } catch (error) {
+      this.#failure = { error };
     } finally {
-      this.#isCleared = false;
+      this.#writing = undefined;
     }
   }
 
-  #replace(lines: string[]): Promise<void> {
-    const text = replaceFrame(this.#frame, this.#above, lines, this.#host.stderr.size().columns);
-    this.#frame = toFrame(lines);
-    this.#above = [];
-    return this.#host.stderr.write(text);
+  async #flush(): Promise<void> {
+    await this.#writing;
+    if (this.#failure) throw this.#failure.error;
   }
 }
