@@ -5,7 +5,7 @@ import type { Bytes } from "../source.ts";
 import { type IndexNode, type ManifestNode, parseJsonObject } from "./content.ts";
 import { diffIdsOf, MAX_CONFIG_BYTES } from "./docker_save.ts";
 import type { ArchiveFile } from "./files.ts";
-import { readPlatform } from "./inspect.ts";
+import { readPlatform } from "./image_config.ts";
 import { childImages } from "./platforms.ts";
 
 /** An image that manifest.json can name. */

@@ -1,13 +1,5 @@
 import type { Digest } from "../digest.ts";
-import {
-  DOCKER_CONFIG,
-  formatPlatform,
-  isForeignLayer,
-  OCI_CONFIG,
-  OCI_EMPTY,
-  parsePlatform,
-  type Platform,
-} from "../media_types.ts";
+import { formatPlatform, isForeignLayer, OCI_EMPTY, type Platform } from "../media_types.ts";
 import type { ArchiveImage, ImageArchive } from "./archive.ts";
 import {
   type ArchiveBlob,
@@ -16,10 +8,10 @@ import {
   type IndexEntry,
   type IndexNode,
   isAttestation,
-  parseJsonObject,
   walk,
 } from "./content.ts";
-import { buildManifest, manifestType, MAX_CONFIG_BYTES } from "./docker_save.ts";
+import { buildManifest, manifestType } from "./docker_save.ts";
+import { readConfig, readPlatform } from "./image_config.ts";
 
 /** A layer, or a blob of an artifact, as `inspect` shows it. */
 export interface LayerSummary {
@@ -97,12 +89,6 @@ export async function summarizeArchive(archive: ImageArchive): Promise<ArchiveSu
   const images: ImageSummary[] = [];
   for (const image of archive.images) images.push(await summarizeImage(image));
   return { dialect: archive.dialect, images, notices: [...archive.notices] };
-}
-
-/** The platform of an image, from its config; undefined for an index or an artifact. */
-export async function readPlatform(node: ContentNode): Promise<Platform | undefined> {
-  if (node.kind === "docker") return node.platform;
-  return node.kind === "manifest" ? parsePlatform(await readConfig(node.config)) : undefined;
 }
 
 async function summarizeImage({ id, names, tags, node }: ArchiveImage): Promise<ImageSummary> {
@@ -198,18 +184,6 @@ async function platformsOf(node: ContentNode): Promise<string[]> {
     if (platform) platforms.add(formatPlatform(platform));
   }
   return [...platforms];
-}
-
-async function readConfig(
-  config: ArchiveBlob | undefined,
-): Promise<Record<string, unknown> | undefined> {
-  const file = config?.file;
-  if (!file || file.size > MAX_CONFIG_BYTES || !isConfigType(config.mediaType)) return undefined;
-  return parseJsonObject(file, await file.bytes(MAX_CONFIG_BYTES));
-}
-
-function isConfigType(mediaType: string): boolean {
-  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
 }
 
 function summarizeLayer({ digest, size, mediaType, file }: ArchiveBlob): LayerSummary {

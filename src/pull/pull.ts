@@ -1,7 +1,7 @@
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
-import { readPlatform } from "../image/inspect.ts";
+import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
   listPlatforms,

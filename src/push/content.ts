@@ -9,7 +9,7 @@ import {
   walk,
 } from "../image/content.ts";
 import { buildManifest } from "../image/docker_save.ts";
-import { readPlatform } from "../image/inspect.ts";
+import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
   listPlatforms,

@@ -3,7 +3,6 @@ import { NetworkError, PushError, RegistryError } from "../errors.ts";
 import { type ArchiveBlob, mismatch } from "../image/content.ts";
 import { quoteName } from "../quote_name.ts";
 import type { Bytes } from "../source.ts";
-import { openBlob } from "../registry/blob_content.ts";
 import type { UploadHooks } from "../registry/blobs.ts";
 import { SMALL_BODY_BYTES, uploadBlob } from "../registry/upload_blob.ts";
 import { cancelUpload, startUpload, type UploadSession } from "../registry/upload_session.ts";
@@ -147,6 +146,7 @@ async function send(
   const holder = file.body ? undefined : holderOf(target, digest);
   if (!file.body && !holder) throw passedBy(file.path);
   if (holder) {
+    const { openBlob } = await import("../registry/blob_content.ts");
     const open = () => openBlob(holder, digest, hooks);
     return await uploadBlob(target, { digest, size, open }, hooks, session);
   }

@@ -13,10 +13,9 @@ import {
   chunkSizeFor,
   DEFAULT_CHUNK_BYTES,
   isBodyLimit,
-  readUploadStatus,
-  sendChunks,
   shrinkBodies,
-} from "../registry/chunks.ts";
+} from "../registry/body_limits.ts";
+import { readUploadStatus, sendChunks } from "../registry/chunks.ts";
 import { type Http, waitForRetry } from "../registry/http.ts";
 import { isBroken } from "../registry/network.ts";
 import { retryDelay, sleep } from "../registry/retry.ts";

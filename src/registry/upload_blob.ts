@@ -2,13 +2,7 @@ import type { Digest } from "../digest.ts";
 import { NetworkError, RegistryError } from "../errors.ts";
 import { type Bytes, concat } from "../source.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
-import {
-  chunkSizeFor,
-  DEFAULT_CHUNK_BYTES,
-  isBodyLimit,
-  sendChunks,
-  shrinkBodies,
-} from "./chunks.ts";
+import { chunkSizeFor, DEFAULT_CHUNK_BYTES, isBodyLimit, shrinkBodies } from "./body_limits.ts";
 import { type Http, isRuntimeFetch, onSent, waitForRetry } from "./http.ts";
 import { isBroken } from "./network.ts";
 import {
@@ -111,6 +105,7 @@ async function uploadOnce(
     const chunkSize = chunkSizeFor(context.http, session, blob.size);
     way.whole = chunkSize === undefined;
     if (chunkSize !== undefined) {
+      const { sendChunks } = await import("./chunks.ts");
       await sendChunks(context, session, blob.open(), chunkSize, hooks);
       return await closeUpload(context, session, blob.digest, {
         action: `push blob ${blob.digest} to ${nameOf(context)}`,
