@@ -135,6 +135,8 @@ const MAX_WINDOW_AFTER_JUMP_BYTES = 16 * 1024;
 /** The bytes of the last read. It grows while entries are near each other and shrinks to what one run of them took. */
 class HeaderWindow {
   readonly #source: BlobSource;
+  /** Memory for the bytes, where the source reads into such. */
+  #buffer: Bytes = new Uint8Array(0);
   #bytes: Bytes = new Uint8Array(0);
   #start = 0;
   #size = MIN_WINDOW_BYTES;
@@ -163,8 +165,9 @@ class HeaderWindow {
   /** Moves the window; fewer bytes than asked for mean that the source ends. */
   async read(offset: number, length: number): Promise<Uint8Array> {
     this.#resize(offset);
-    const end = offset + Math.max(length, this.#size);
-    this.#bytes = await readRange(this.#source, offset, Math.min(end, this.#source.size));
+    const wanted = Math.max(length, this.#size);
+    if (this.#buffer.length < wanted) this.#buffer = new Uint8Array(wanted);
+    this.#bytes = await readRange(this.#source, offset, offset + wanted, this.#buffer);
     this.#start = offset;
     return this.take(offset, length) ?? this.#bytes;
   }
