@@ -1,7 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { pushImage } from "../../src/push/push.ts";
+import { openFile } from "../../src/runtime/host.ts";
+import type { BlobSource } from "../../src/source.ts";
 import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
+import { temporaryFolder } from "../helpers/process.ts";
 import {
   realRegistries,
   type RealRegistry,
@@ -17,11 +20,27 @@ import { handlerOf } from "./read_registry.ts";
 const LARGE_BYTES = 3 * 1024 * 1024;
 
 const large = await makeLayer(new Uint8Array(LARGE_BYTES).fill(7));
+/** Of a file it goes in one piece, on Bun straight from the disk. */
+const medium = await makeLayer(new Uint8Array(300_000).fill(8));
 const archive = await (async () => {
   const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(["small", large])), { ref: "1" });
+  layout.add(await layout.image(await makeImage(["small", medium, large])), { ref: "1" });
   return toBlob(layout.entries());
 })();
+
+/** The archive in a file of its own. */
+async function archiveFile(): Promise<BlobSource & AsyncDisposable> {
+  const folder = await temporaryFolder();
+  const file = await openFile(await folder.write("image.tar", await archive.bytes()));
+  return {
+    size: file.size,
+    slice: (start, end) => file.slice(start, end),
+    async [Symbol.asyncDispose]() {
+      await file[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
 
 const isPut = ({ method }: ProxiedRequest) => method === "PUT";
 const isUpload = (request: ProxiedRequest) => isPut(request) && request.path.includes("/blobs/");
@@ -64,19 +83,23 @@ for (const { title, skip, start } of upstreams) {
     `pushImage() to ${title} survives connections that break once, wherever they do`,
     async () => {
       await using server = await start();
+      await using file = await archiveFile();
       const registry = handlerOf(server.host);
-      for (const [index, [where, [applies, fault]]] of Object.entries(FAULTS).entries()) {
-        let failures = 2;
-        await using proxy = await startTcpProxy(
-          server.host,
-          (request) => applies(request) && failures-- > 0 ? fault : undefined,
-        );
-        const { images } = await pushImage(archive, `${proxy.host}/app${index}:1`, {
-          retry: { delay: 1, attempts: 6 },
-        }).catch((error) => Promise.reject(new Error(`broken ${where}`, { cause: error })));
-        assert(failures <= 0, `nothing was broken ${where}`);
-        const { digest } = await readBack(registry, `app${index}`, "1");
-        assertEquals(digest, images[0]?.digest, where);
+      for (const [from, source] of [["memory", archive], ["file", file]] as const) {
+        for (const [index, [where, [applies, fault]]] of Object.entries(FAULTS).entries()) {
+          const name = `${from}${index}`;
+          let failures = 2;
+          await using proxy = await startTcpProxy(
+            server.host,
+            (request) => applies(request) && failures-- > 0 ? fault : undefined,
+          );
+          const { images } = await pushImage(source, `${proxy.host}/${name}:1`, {
+            retry: { delay: 1, attempts: 6 },
+          }).catch((cause) => Promise.reject(new Error(`${from}, broken ${where}`, { cause })));
+          assert(failures <= 0, `nothing was broken ${where}`);
+          const { digest } = await readBack(registry, name, "1");
+          assertEquals(digest, images[0]?.digest, `${from}, ${where}`);
+        }
       }
     },
     { skip },
