@@ -161,7 +161,7 @@ async function send(
       return readFileBody(file, buffer);
     },
     // Only runtimes with files of their own have this.
-    asPiece: file.body?.slice(0, size).readInto !== undefined,
+    mayStream: file.body?.slice(0, size).readInto !== undefined,
     blob: () => blobOfFile(file),
     ...(file.failure ? { failure: () => file.failure?.() } : {}),
   };

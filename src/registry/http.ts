@@ -32,6 +32,8 @@ export interface Http {
     otherScheme?: Promise<boolean>;
     /** Bodies above this size go in chunks: the caller wants it, or the registry refused a larger one. */
     chunkSize?: number;
+    /** It may have refused a body for want of its length. */
+    wantsLength?: boolean;
   };
 }
 
@@ -44,10 +46,7 @@ export interface Call {
   headers?: Record<string, string>;
   /** All of it, or a function that opens the body; it is called once for each time that the request is sent. */
   body?: Bytes | Blob | (() => ReadableStream<Bytes>);
-  /**
-   * Whether bytes may go as a stream of one piece, where `fetch` would copy them. On Deno the registry is not told their
-   * length then; browsers stream over few connections only.
-   */
+  /** Whether bytes go as a stream of one piece: `fetch` would copy them, but would tell their length on Deno. */
   asPiece?: boolean | undefined;
   /** Length of a streamed body, where it is known. */
   size?: number;
@@ -67,8 +66,6 @@ export interface Call {
 }
 
 const MAX_REDIRECTS = 10;
-/** Fewer bytes are copied faster than streamed. */
-const LEAST_PIECE_BYTES = 128 * 1024;
 const USER_AGENT = "tarpush/0.1.0";
 /** Failures that have had all their attempts: whatever they are part of does not begin to count anew. */
 const spent = new WeakSet<Error>();
@@ -205,7 +202,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     const isPatient = call.isPatient === true;
     init.body = watchBody(body, clock, { idle, isPatient }, (error) => bodyError = error);
     init.duplex = "half";
-  } else if (call.asPiece && body instanceof Uint8Array && body.length >= LEAST_PIECE_BYTES) {
+  } else if (call.asPiece && body instanceof Uint8Array) {
     init.body = onePiece(body);
     init.duplex = "half";
   } else if (body) init.body = body;

@@ -24,8 +24,8 @@ export interface UploadBlob {
   open(): ReadableStream<Bytes>;
   /** Reads the whole body at once, for small ones; the same as `open`, without a stream. */
   read?(): Promise<Bytes>;
-  /** Whether what `read` gives may go as a stream; see {@linkcode Call.asPiece}. */
-  asPiece?: boolean;
+  /** Whether what `read` gives may go as a stream: browsers, for one, have none over most connections. */
+  mayStream?: boolean;
   /** The whole body for `fetch` to read by itself; undefined where it has to be opened or read. */
   blob?(): Blob | undefined;
   /**
@@ -37,6 +37,8 @@ export interface UploadBlob {
 
 /** Bodies up to this size are sent from memory: one request with a length, where a stream is two writes and chunked. */
 export const SMALL_BODY_BYTES = 1024 * 1024;
+/** Fewer bytes are copied faster than streamed. */
+const LEAST_PIECE_BYTES = 128 * 1024;
 
 /**
  * Uploads a blob in one streamed PUT, the whole again after a failure that may pass: registry:2 cannot resume a broken
@@ -55,7 +57,8 @@ export async function uploadBlob(
   session?: UploadSession,
 ): Promise<void> {
   const action = `push blob ${blob.digest} to ${nameOf(context)}`;
-  const way: Way = { whole: false, asBytes: blob.size <= SMALL_BODY_BYTES, isFirst: true };
+  const asBytes = blob.size <= SMALL_BODY_BYTES;
+  const way: Way = { whole: false, asBytes, asPiece: false, isFirst: true };
   let isTurned = false;
   for (let attempt = 2;; attempt++) {
     try {
@@ -64,7 +67,10 @@ export async function uploadBlob(
       if (error === blob.failure?.()) throw error;
       if (await arrived(context, blob, error, hooks)) return;
       await hooks.onProgress?.(0);
-      if (!isTurned && turnToChunks(context.http, blob, way, error)) {
+      if (way.asPiece && mayWantLength(error)) {
+        context.http.seen.wantsLength = true;
+        attempt--;
+      } else if (!isTurned && turnToChunks(context.http, blob, way, error)) {
         isTurned = true;
         attempt--;
       } else await waitForRetry(context.http, hooks, asRetryable(error, action), attempt);
@@ -88,6 +94,8 @@ interface Way {
   whole: boolean;
   /** From memory, where it goes in one request. */
   asBytes: boolean;
+  /** Those as a stream of one piece; the attempt says so. */
+  asPiece: boolean;
   /** Nothing has gone wrong yet. */
   isFirst: boolean;
 }
@@ -99,7 +107,7 @@ async function uploadOnce(
   way: Way,
   open?: UploadSession,
 ): Promise<void> {
-  way.whole = false;
+  way.whole = way.asPiece = false;
   const session = open ?? await openUpload(context, hooks);
   try {
     const chunkSize = chunkSizeFor(context.http, session, blob.size);
@@ -114,11 +122,11 @@ async function uploadOnce(
       });
     }
     const body = await bodyOf(context.http, blob, way, hooks);
+    way.asPiece = body instanceof Uint8Array && mayBePiece(context.http, blob, way);
     await closeUpload(context, session, blob.digest, {
       action: `push blob ${blob.digest} to ${nameOf(context)}`,
       body,
-      // A registry's refusal of a large body is often lost behind a stream.
-      asPiece: way.isFirst && blob.asPiece && isRuntimeFetch(context.http),
+      asPiece: way.asPiece,
       size: blob.size,
       isPatient: blob.failure !== undefined,
       signal: hooks.signal,
@@ -128,6 +136,20 @@ async function uploadOnce(
     await cancelUpload(context, session);
     throw error;
   }
+}
+
+function mayBePiece(http: Http, { size, mayStream }: UploadBlob, { isFirst }: Way): boolean {
+  return isFirst && mayStream === true && size >= LEAST_PIECE_BYTES && isRuntimeFetch(http) &&
+    !http.seen.wantsLength;
+}
+
+/** Whether a body may have failed for want of its length; Deno often loses what is answered before it is through. */
+function mayWantLength(error: unknown): boolean {
+  if (error instanceof NetworkError) return isBroken(error);
+  if (!(error instanceof RegistryError)) return false;
+  const { status, errors } = error;
+  return status === 411 || status === 413 || status === 501 ||
+    (status === 400 && errors.length === 0);
 }
 
 /**

@@ -59,6 +59,27 @@ test("pushImage() sends a small blob of a file again, whole, after a broken answ
   assertEquals(pushed.map(({ digest }) => digest), layers.map(({ digest }) => digest));
 });
 
+test("pushImage() tells the length of small blobs to a registry that wants it", async () => {
+  await using folder = await temporaryFolder();
+  const { layers, bytes } = await smallArchive();
+  await using file = await openFile(await folder.write("app.tar", bytes));
+  const registry = createRegistry();
+  let refused = 0;
+  await using server = await serve(async (request) => {
+    if (request.method !== "PUT" || request.headers.has("content-length")) {
+      return await registry(request);
+    }
+    refused++;
+    await request.body?.cancel();
+    return new Response(null, { status: 411 });
+  });
+  await pushImage(file, `${server.host}/app:1`, { concurrency: 1, retry: { attempts: 1 } });
+  const { layers: pushed } = await readBack(registry, "app", "1");
+  assertEquals(pushed.map(({ digest }) => digest), layers.map(({ digest }) => digest));
+  // Once told, it is heeded for all that follows.
+  assertEquals(refused, "Deno" in globalThis ? 1 : 0);
+});
+
 test("pushImage() sends small blobs of a file on to where the registry redirects them", async () => {
   await using folder = await temporaryFolder();
   const { layers, bytes } = await smallArchive();
