@@ -20,7 +20,7 @@ export interface Http {
   /** Scheme, host and port. */
   readonly origin: string;
   readonly fetch: FetchHandler;
-  /** The caller's headers, sent to `origin` only. */
+  /** The caller's headers, their names in lower case; sent to `origin` only. */
   readonly headers: Readonly<Record<string, string>>;
   readonly retry: Required<RetryOptions>;
   readonly timeouts: Required<Timeouts>;
@@ -241,15 +241,14 @@ function onePiece(bytes: Bytes): ReadableStream<Bytes> {
 }
 
 function headersFor(http: Http, call: Call, url: URL): Record<string, string> {
-  const headers: Record<string, string> = { "user-agent": USER_AGENT };
-  // The caller's headers may be credentials: they stay with the registry that they were given for.
-  if (url.origin === http.origin) {
-    for (const [name, value] of Object.entries(http.headers)) headers[name.toLowerCase()] = value;
-  }
-  Object.assign(headers, call.headers);
-  // Deno ignores it for a streamed body and sends chunks; Bun keeps it.
-  if (call.size !== undefined) headers["content-length"] = String(call.size);
-  return headers;
+  return {
+    "user-agent": USER_AGENT,
+    // The caller's headers may be credentials: they stay with the registry that they were given for.
+    ...(url.origin === http.origin ? http.headers : undefined),
+    ...call.headers,
+    // Deno ignores it for a streamed body and sends chunks; Bun keeps it.
+    ...(call.size === undefined ? undefined : { "content-length": String(call.size) }),
+  };
 }
 
 /** The answer, or the signal's reason as soon as it is aborted: a handler in this process may not heed it. */

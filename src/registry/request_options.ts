@@ -54,7 +54,10 @@ export function httpFor(
   origin: string,
   options: ResolvedRequestOptions & { chunkSize?: number | undefined },
 ): Http {
-  const { fetch, headers, retry, timeouts, chunkSize } = options;
+  const { fetch, retry, timeouts, chunkSize } = options;
+  const headers = Object.fromEntries(
+    Object.entries(options.headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
   const seen: Http["seen"] = { answered: false, pausedUntil: 0 };
   if (chunkSize !== undefined) seen.chunkSize = chunkSize;
   return { origin, fetch, headers, retry, timeouts, seen };
