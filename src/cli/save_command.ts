@@ -38,7 +38,8 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   const options = await toPullOptions(command, host);
   const reporter = await createReporter(host, { ...command, dryRun: false, word: "saved" });
   signal.addEventListener("abort", () => {
-    reporter.note("Stopping; Ctrl-C again ends at once");
+    // Where nothing can be written, the rest of the display tells.
+    reporter.note("Stopping; Ctrl-C again ends at once").catch(() => {});
   }, { once: true });
   try {
     let plan: PlanEvent | undefined;

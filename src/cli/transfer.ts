@@ -37,7 +37,8 @@ export async function showTransfer(
   const word = command.verb === "copy" ? { word: "copied" } : {};
   const reporter = await createReporter(host, { ...command, ...word });
   signal.addEventListener("abort", () => {
-    reporter.note("Stopping; Ctrl-C again ends at once");
+    // Where nothing can be written, the rest of the display tells.
+    reporter.note("Stopping; Ctrl-C again ends at once").catch(() => {});
   }, { once: true });
   try {
     const result = await transfer({ signal, onEvent: (event) => reporter.handle(event) });
