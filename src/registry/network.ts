@@ -41,6 +41,13 @@ export function isBroken({ message }: Error): boolean {
   return message.endsWith(`: ${BROKEN}`);
 }
 
+/** Whether a request failed because the runtime could not read its body from a file. */
+export function isUnreadable({ cause }: Error): boolean {
+  const { code } = cause instanceof Error ? cause as { code?: unknown } : {};
+  return typeof code === "string" &&
+    /^E(?:NOENT|NOTDIR|ISDIR|ACCES|PERM|IO|STALE|MFILE|NFILE)$/.test(code);
+}
+
 /** Pattern in the runtimes' texts and codes, what to say, whether trying again is pointless, a hint. */
 const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
   [

@@ -4,7 +4,7 @@ import { type Bytes, concat } from "../source.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
 import { chunkSizeFor, DEFAULT_CHUNK_BYTES, isBodyLimit, shrinkBodies } from "./body_limits.ts";
 import { type Http, isRuntimeFetch, onSent, waitForRetry } from "./http.ts";
-import { isBroken } from "./network.ts";
+import { isBroken, isUnreadable } from "./network.ts";
 import {
   arrived,
   cancelUpload,
@@ -58,7 +58,7 @@ export async function uploadBlob(
 ): Promise<void> {
   const action = `push blob ${blob.digest} to ${nameOf(context)}`;
   const asBytes = blob.size <= SMALL_BODY_BYTES;
-  const way: Way = { whole: false, asBytes, asPiece: false, isFirst: true };
+  const way: Way = { whole: false, asBytes, asPiece: false, asBlob: false, isFirst: true };
   let isTurned = false;
   for (let attempt = 2;; attempt++) {
     try {
@@ -67,8 +67,8 @@ export async function uploadBlob(
       if (error === blob.failure?.()) throw error;
       if (await arrived(context, blob, error, hooks)) return;
       await hooks.onProgress?.(0);
-      if (way.asPiece && mayWantLength(error)) {
-        context.http.seen.wantsLength = true;
+      if (wantsBytes(way, error)) {
+        context.http.seen.wantsLength ||= way.asPiece;
         attempt--;
       } else if (!isTurned && turnToChunks(context.http, blob, way, error)) {
         isTurned = true;
@@ -96,6 +96,8 @@ interface Way {
   asBytes: boolean;
   /** Those as a stream of one piece; the attempt says so. */
   asPiece: boolean;
+  /** Those as the file that they are in; the attempt says so. */
+  asBlob: boolean;
   /** Nothing has gone wrong yet. */
   isFirst: boolean;
 }
@@ -107,7 +109,7 @@ async function uploadOnce(
   way: Way,
   open?: UploadSession,
 ): Promise<void> {
-  way.whole = way.asPiece = false;
+  way.whole = way.asPiece = way.asBlob = false;
   const session = open ?? await openUpload(context, hooks);
   try {
     const chunkSize = chunkSizeFor(context.http, session, blob.size);
@@ -123,6 +125,7 @@ async function uploadOnce(
     }
     const body = await bodyOf(context.http, blob, way, hooks);
     way.asPiece = body instanceof Uint8Array && mayBePiece(context.http, blob, way);
+    way.asBlob = body instanceof Blob;
     await closeUpload(context, session, blob.digest, {
       action: `push blob ${blob.digest} to ${nameOf(context)}`,
       body,
@@ -143,8 +146,12 @@ function mayBePiece(http: Http, { size, mayStream }: UploadBlob, { isFirst }: Wa
     !http.seen.wantsLength;
 }
 
-/** Whether a body may have failed for want of its length; Deno often loses what is answered before it is through. */
-function mayWantLength(error: unknown): boolean {
+/** Whether a body that `fetch` got without a copy is to be sent as bytes, with no attempt spent. */
+function wantsBytes({ asPiece, asBlob }: Way, error: unknown): boolean {
+  // What is wrong with the file, reading it here will say.
+  if (asBlob) return error instanceof NetworkError && isUnreadable(error);
+  if (!asPiece) return false;
+  // Deno often loses what is answered before a stream is through.
   if (error instanceof NetworkError) return isBroken(error);
   if (!(error instanceof RegistryError)) return false;
   const { status, errors } = error;
@@ -174,7 +181,6 @@ async function bodyOf(
   hooks: UploadHooks,
 ): Promise<Bytes | Blob | (() => ReadableStream<Bytes>)> {
   if (!asBytes) return () => reportProgress(blob.open(), hooks.onProgress, onSent(http));
-  // What is wrong with a file shows only when it is read here.
   const whole = isFirst && isRuntimeFetch(http) ? blob.blob?.() : undefined;
   if (whole) return whole;
   if (blob.read) return await blob.read();

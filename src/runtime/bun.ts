@@ -60,7 +60,7 @@ export async function openBunFile(path: string | URL): Promise<OpenFile> {
   }
 }
 
-// Bun's own streams are lazy, stop when their reader does and close their handle; they come in pieces of 512 KiB.
+// Bun's own streams stop when their reader does and close their handle; they come in pieces of 512 KiB.
 class BunOpenFile implements OpenFile {
   readonly size: number;
   readonly #path: string | URL;
@@ -77,9 +77,10 @@ class BunOpenFile implements OpenFile {
       if (!this.#file) throw fileError("read", this.#path, "closed");
       return this.#file.slice(start, Math.min(end, this.size));
     };
+    const fail = (error: unknown) => throwFileError("read", this.#path, error);
     return {
-      stream: () => slice().stream(),
-      arrayBuffer: async () => await slice().arrayBuffer(),
+      stream: () => mapError(slice().stream(), fail),
+      arrayBuffer: async () => await slice().arrayBuffer().catch(fail),
       blob: slice,
     };
   }
@@ -88,6 +89,27 @@ class BunOpenFile implements OpenFile {
     this.#file = undefined;
     return Promise.resolve();
   }
+}
+
+// Bun opens a file when its stream gets a reader, so that only reading fails where the file is gone.
+function mapError(
+  stream: ReadableStream<Uint8Array>,
+  fail: (error: unknown) => never,
+): ReadableStream<Uint8Array> {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        reader ??= stream.getReader();
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        fail(error);
+      }
+    },
+    cancel: (reason) => reader?.cancel(reason),
+  }, { highWaterMark: 0 });
 }
 
 function throwFileError(action: string, path: string | URL, cause: unknown): never {

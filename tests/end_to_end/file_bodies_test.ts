@@ -5,7 +5,7 @@ import { openFile } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
-import { temporaryFolder } from "../helpers/process.ts";
+import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 import { serve, serveRegistry } from "./registry_server.ts";
@@ -97,6 +97,31 @@ test("pushImage() sends small blobs of a file on to where the registry redirects
   const { layers: pushed } = await readBack(server.registry, "app", "1");
   assertEquals(pushed.map(({ digest }) => digest), layers.map(({ digest }) => digest));
 });
+
+for (const size of [200_000, 3_000_000]) {
+  test(`pushImage() of a file with a layer of ${size} bytes that is gone says so, at once`, async () => {
+    await using folder = await temporaryFolder();
+    const image = await makeImage([await makeLayer(new Uint8Array(size).fill(7))]);
+    const tar = toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
+    const path = await folder.write("app.tar", await tar.bytes());
+    await using file = await openFile(path);
+    await using server = await serveRegistry();
+    const retries: string[] = [];
+    const pushed = pushImage(file, `${server.host}/app:1`, {
+      onEvent: async (event) => {
+        if (event.type === "plan") await runProcess("rm", [path]);
+        if (event.type === "retry") retries.push(event.reason);
+      },
+    });
+    // Deno keeps the file open for small reads.
+    if ("Deno" in globalThis && size < 1_000_000) await pushed;
+    else {
+      await assertRejects(() => pushed, OciError, `app.tar": no such file`);
+      assertEquals(await allTags(server.registry), []);
+    }
+    assertEquals(retries, []);
+  });
+}
 
 for (const left of [400_000, 0]) {
   test(`pushImage() of a file that shrinks to ${left} bytes says so and writes no tag`, async () => {
