@@ -58,7 +58,7 @@ export async function uploadBlob(
 ): Promise<void> {
   const action = `push blob ${blob.digest} to ${nameOf(context)}`;
   const asBytes = blob.size <= SMALL_BODY_BYTES;
-  const way: Way = { whole: false, asBytes, asPiece: false, asBlob: false, isFirst: true };
+  const way: Way = { whole: false, asBytes, uncopied: undefined, isFirst: true };
   let isTurned = false;
   for (let attempt = 2;; attempt++) {
     try {
@@ -68,7 +68,7 @@ export async function uploadBlob(
       if (await arrived(context, blob, error, hooks)) return;
       await hooks.onProgress?.(0);
       if (wantsBytes(way, error)) {
-        context.http.seen.wantsLength ||= way.asPiece;
+        context.http.seen.wantsLength ||= way.uncopied === "piece";
         attempt--;
       } else if (!isTurned && turnToChunks(context.http, blob, way, error)) {
         isTurned = true;
@@ -94,10 +94,8 @@ interface Way {
   whole: boolean;
   /** From memory, where it goes in one request. */
   asBytes: boolean;
-  /** Those as a stream of one piece; the attempt says so. */
-  asPiece: boolean;
-  /** Those as the file that they are in; the attempt says so. */
-  asBlob: boolean;
+  /** How `fetch` gets those without a copy: as what is in a file, or as a stream of one piece; the attempt says so. */
+  uncopied: "file" | "piece" | undefined;
   /** Nothing has gone wrong yet. */
   isFirst: boolean;
 }
@@ -109,7 +107,8 @@ async function uploadOnce(
   way: Way,
   open?: UploadSession,
 ): Promise<void> {
-  way.whole = way.asPiece = way.asBlob = false;
+  way.whole = false;
+  way.uncopied = undefined;
   const session = open ?? await openUpload(context, hooks);
   try {
     const chunkSize = chunkSizeFor(context.http, session, blob.size);
@@ -124,12 +123,14 @@ async function uploadOnce(
       });
     }
     const body = await bodyOf(context.http, blob, way, hooks);
-    way.asPiece = body instanceof Uint8Array && mayBePiece(context.http, blob, way);
-    way.asBlob = body instanceof Blob;
+    if (body instanceof Blob) way.uncopied = "file";
+    else if (body instanceof Uint8Array && mayBePiece(context.http, blob, way)) {
+      way.uncopied = "piece";
+    }
     await closeUpload(context, session, blob.digest, {
       action: `push blob ${blob.digest} to ${nameOf(context)}`,
       body,
-      asPiece: way.asPiece,
+      asPiece: way.uncopied === "piece",
       size: blob.size,
       isPatient: blob.failure !== undefined,
       signal: hooks.signal,
@@ -147,10 +148,10 @@ function mayBePiece(http: Http, { size, mayStream }: UploadBlob, { isFirst }: Wa
 }
 
 /** Whether a body that `fetch` got without a copy is to be sent as bytes, with no attempt spent. */
-function wantsBytes({ asPiece, asBlob }: Way, error: unknown): boolean {
+function wantsBytes({ uncopied }: Way, error: unknown): boolean {
+  if (uncopied === undefined) return false;
   // What is wrong with the file, reading it here will say.
-  if (asBlob) return error instanceof NetworkError && isUnreadable(error);
-  if (!asPiece) return false;
+  if (uncopied === "file") return error instanceof NetworkError && isUnreadable(error);
   // Deno often loses what is answered before a stream is through.
   if (error instanceof NetworkError) return isBroken(error);
   if (!(error instanceof RegistryError)) return false;
