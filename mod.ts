@@ -18,7 +18,7 @@
 export { type PushedImage, pushImage, type PushResult } from "./src/push/push.ts";
 export { copyImage, type CopyOptions } from "./src/push/copy.ts";
 export type { PushOptions } from "./src/push/options.ts";
-export type { UploadedBlob } from "./src/push/upload.ts";
+export type { UploadedBlob } from "./src/push/repository_state.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";
 export { pullImage } from "./src/pull/pull.ts";
 export type { PullOptions } from "./src/pull/options.ts";
@@ -34,24 +34,24 @@ export type { ImageInfo, IndexEntryInfo } from "./src/registry/image.ts";
 export type { BlobContent } from "./src/registry/blob_content.ts";
 export type { ManifestContent, ManifestHead, PulledManifest } from "./src/registry/manifests.ts";
 export type { Descriptor, JsonObject, Platform } from "./src/media_types.ts";
-export type { FetchHandler } from "./src/registry/http.ts";
-export type { Timeouts } from "./src/registry/time_limits.ts";
-export type { RequestOptions } from "./src/registry/request_options.ts";
-export type { RetryOptions } from "./src/registry/retry.ts";
+export type { FetchHandler } from "./src/registry/http/call.ts";
+export type { Timeouts } from "./src/registry/http/time_limits.ts";
+export type { RequestOptions } from "./src/registry/http/request_options.ts";
+export type { RetryOptions } from "./src/registry/http/retry.ts";
 export {
   openArchive,
   type OpenArchiveOptions,
   type OpenedArchive,
-} from "./src/push/open_archive.ts";
+} from "./src/archive/open_archive.ts";
 export {
   type ArchiveCheck,
   checkArchive,
   type CheckArchiveOptions,
   type CheckProgress,
-} from "./src/push/check_archive.ts";
-export type { Finding, FindingCode, Severity } from "./src/image/findings.ts";
-export type { ImageTarEntry } from "./src/push/image_blobs.ts";
-export type { PushSource } from "./src/push/open_source.ts";
+} from "./src/archive/check_archive.ts";
+export type { Finding, FindingCode, Severity } from "./src/image/check/findings.ts";
+export type { ImageTarEntry } from "./src/source/open_source.ts";
+export type { PushSource } from "./src/source/open_source.ts";
 export type {
   ArchiveSummary,
   ImageSummary,
@@ -61,7 +61,8 @@ export type {
 export { formatReference, parseReference, type Reference } from "./src/reference.ts";
 export { type Digest, type DigestAlgorithm, isDigest, parseDigest } from "./src/digest.ts";
 export { createHash, type Hasher, type IncrementalHash } from "./src/incremental_hash.ts";
-export { type BlobSource, type Bytes, isBlobSource, type SourceSlice } from "./src/source.ts";
+export { type BlobSource, isBlobSource, type SourceSlice } from "./src/source/blob_source.ts";
+export type { Bytes } from "./src/bytes.ts";
 export {
   AmbiguousImageError,
   ArchiveError,

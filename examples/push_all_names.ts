@@ -1,6 +1,6 @@
 // Pushes every image of an archive under its own names: the target is a registry, not a reference.
 import { openArchive, pushImage } from "../mod.ts";
-import { openFile } from "../src/runtime/host.ts";
+import { openFile } from "../src/runtime/mod.ts";
 import { createRegistry } from "../src/server/mod.ts";
 
 await using file = await openFile(

@@ -1,7 +1,7 @@
 // Pushes the entries of another untar stream. @std/tar comes from JSR; where that cannot be reached, the example uses
 // the stream of this package, which has the same interface.
 import { type ImageTarEntry, pushImage } from "../mod.ts";
-import { openFile } from "../src/runtime/host.ts";
+import { openFile } from "../src/runtime/mod.ts";
 import { createRegistry } from "../src/server/mod.ts";
 import { UntarStream } from "../src/tar/mod.ts";
 

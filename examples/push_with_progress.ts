@@ -1,6 +1,6 @@
 // Pushes a file, tells what happens, and gives up after a minute.
 import { type PushEvent, pushImage } from "../mod.ts";
-import { openFile } from "../src/runtime/host.ts";
+import { openFile } from "../src/runtime/mod.ts";
 import { createRegistry } from "../src/server/mod.ts";
 
 function show(event: PushEvent): void {

@@ -1,6 +1,6 @@
 // A registry inside a test: a fetch handler, no socket, no container, nothing to clean up.
 import { pushImage } from "../mod.ts";
-import { openFile } from "../src/runtime/host.ts";
+import { openFile } from "../src/runtime/mod.ts";
 import { createRegistry } from "../src/server/mod.ts";
 
 const registry = createRegistry();

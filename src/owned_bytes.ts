@@ -1,4 +1,4 @@
-import type { Bytes } from "./source.ts";
+import type { Bytes } from "./bytes.ts";
 
 // A garbage collector sees little of what megabytes of bytes weigh: it lets tens of them gather, the more the faster they
 // come. Whoever fills a buffer for the pipeline alone says so here, and the last who needs it gives it back.

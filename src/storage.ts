@@ -1,5 +1,6 @@
+import type { Bytes } from "./bytes.ts";
 import type { Digest } from "./digest.ts";
-import type { BlobSource, Bytes } from "./source.ts";
+import type { BlobSource } from "./source/blob_source.ts";
 
 /** A manifest or index as it was pushed, byte for byte. */
 export interface StoredManifest {

@@ -10,19 +10,24 @@ interface SourceFile {
 /** Layer of each folder of `src/`; an import stays in its folder or goes to a lower number. */
 const LAYERS: Record<string, number> = {
   ".": 0,
-  compression: 1,
+  codec: 1,
+  source: 1,
   tar: 1,
   image: 1,
   registry: 1,
   server: 1,
+  archive: 2,
   pull: 2,
-  push: 2,
-  runtime: 3,
-  cli: 4,
+  push: 3,
+  runtime: 4,
+  cli: 5,
 };
 
 /** Imports between folders of one layer. */
-const SIDEWAYS = ["image -> tar", "image -> compression", "push -> pull"];
+const SIDEWAYS = ["source -> codec", "source -> tar", "image -> codec", "image -> tar"];
+
+/** An interface that every folder may speak of, as of the vocabulary in `src/` itself; it knows nobody. */
+const SHARED_INTERFACE = "source/blob_source.ts";
 
 /** The files that may name the globals of a runtime. */
 const RUNTIME_FILES = [
@@ -40,11 +45,40 @@ const FEATURE_TESTS = /^runtime\/|^incremental_hash\.ts$/;
 /** What is wrong with the imports and the globals of a file, one line each. */
 function findViolations({ path, text }: SourceFile): string[] {
   const code = withoutComments(text);
-  return [
-    ...importedModules(code).map((specifier) => importViolation(path, specifier)),
+  const imports = importsOf(code).map(({ specifier, line }) => {
+    const problem = importViolation(path, specifier);
+    return problem && `src/${path}:${line} ${problem}`;
+  });
+  const globals = [
     RUNTIME_FILES.includes(path) || FEATURE_TESTS.test(path) ? undefined : globalViolation(code),
     RUNTIME_FILES.includes(path) ? undefined : useViolation(code),
-  ].filter((problem) => problem !== undefined).map((problem) => `src/${path} ${problem}`);
+  ].map((problem) => problem && `src/${path} ${problem}`);
+  return [...imports, ...globals].filter((problem) => problem !== undefined);
+}
+
+/** Circles of files that import each other, types included: the imports that close them, one line each. */
+function findCircles(files: readonly SourceFile[]): string[] {
+  const imports = new Map(files.map(({ path, text }) => [path, localImports(path, text)]));
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const visit = (path: string, way: readonly string[]) => {
+    for (const { target, line } of imports.get(path) ?? []) {
+      const start = way.indexOf(target);
+      if (start >= 0) {
+        const circle = [...way.slice(start), target].join(" -> ");
+        circles.push(`src/${path}:${line} imports ${target}: a circle, ${circle}`);
+      } else if (!done.has(target)) visit(target, [...way, target]);
+    }
+    done.add(path);
+  };
+  for (const path of imports.keys()) if (!done.has(path)) visit(path, [path]);
+  return circles;
+}
+
+/** The files of `src/` that a file imports, and where it says so. */
+function localImports(path: string, text: string): { target: string; line: number }[] {
+  return importsOf(withoutComments(text)).filter(({ specifier }) => specifier.startsWith("."))
+    .map(({ specifier, line }) => ({ target: targetOf(path, specifier), line }));
 }
 
 function importViolation(path: string, specifier: string): string | undefined {
@@ -54,11 +88,15 @@ function importViolation(path: string, specifier: string): string | undefined {
     return `imports ${specifier}: deno.json is the place that maps packages`;
   }
   if (!specifier.startsWith(".")) return;
-  const target = new URL(specifier, `file:///src/${path}`).pathname.slice("/src/".length);
+  const target = targetOf(path, specifier);
   const from = folderOf(path);
   const to = folderOf(target);
   const problem = directionProblem(from, to);
   return problem && `imports ${target}: ${problem}`;
+}
+
+function targetOf(path: string, specifier: string): string {
+  return new URL(specifier, `file:///src/${path}`).pathname.slice("/src/".length);
 }
 
 function directionProblem(from: string, to: string): string | undefined {
@@ -73,7 +111,7 @@ function directionProblem(from: string, to: string): string | undefined {
 }
 
 function folderOf(path: string): string {
-  if (path === "compression.ts") return "compression";
+  if (path === SHARED_INTERFACE) return ".";
   const slash = path.indexOf("/");
   return slash < 0 ? "." : path.slice(0, slash);
 }
@@ -89,10 +127,14 @@ function useViolation(code: string): string | undefined {
   return match ? `uses the global ${match[0]}` : undefined;
 }
 
-function importedModules(code: string): string[] {
+function importsOf(code: string): { specifier: string; line: number }[] {
   const pattern =
     /^\s*(?:import|export)\b[^;"'()]*?\bfrom\s*"([^"]+)"|^\s*import\s*"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
-  return [...code.matchAll(pattern)].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
+  return [...code.matchAll(pattern)].map((match) => {
+    const end = match.index + match[0].length;
+    const specifier = match[1] ?? match[2] ?? match[3] ?? "";
+    return { specifier, line: code.slice(0, end).split("\n").length };
+  });
 }
 
 const STRING = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/;
@@ -100,7 +142,8 @@ const STRING_OR_COMMENT = new RegExp(`${STRING.source}|/\\*[\\s\\S]*?\\*/|//[^\\
 
 // Strings are matched too, so that "*/*" or "http://" does not look like a comment.
 function withoutComments(text: string): string {
-  return text.replace(STRING_OR_COMMENT, (match) => match.startsWith("/") ? " " : match);
+  const blank = (comment: string) => comment.replace(/[^\n]+/g, " ");
+  return text.replace(STRING_OR_COMMENT, (match) => match.startsWith("/") ? blank(match) : match);
 }
 
 function withoutStrings(code: string): string {
@@ -115,24 +158,65 @@ test("src/ keeps to the import direction and names no runtime", async () => {
   assertEquals(files.flatMap(findViolations), []);
 });
 
+test("src/ has no files that import each other in a circle", async () => {
+  assertEquals(findCircles(await readSources()), []);
+});
+
+test("findCircles() names the import that closes a circle, types and lazy imports included", () => {
+  const files = [
+    { path: "push/a.ts", text: '/**\n * Says so.\n */\nimport { b } from "./one/b.ts";\n' },
+    { path: "push/one/b.ts", text: 'import type { C } from "../c.ts";\n' },
+    { path: "push/c.ts", text: 'const { a } = await import("./a.ts");\n' },
+    { path: "push/d.ts", text: 'import { a } from "./a.ts";\n// import "./d.ts"\n' },
+  ];
+  assertEquals(findCircles(files), [
+    "src/push/c.ts:1 imports push/a.ts: a circle, push/a.ts -> push/one/b.ts -> push/c.ts -> push/a.ts",
+  ]);
+  assertEquals(findCircles(files.slice(0, 2)), []);
+  assertEquals(findCircles([{ path: "a.ts", text: 'export type { A } from "./a.ts";' }]).length, 1);
+});
+
+test("findViolations() says which line has the import", () => {
+  const text = '/*\n * A comment.\n */\nimport {\n  a,\n} from "../cli/run.ts";\n';
+  assertEquals(violationsOf("push/push.ts", text), [
+    "src/push/push.ts:6 imports cli/run.ts: layer 3 (push) must not import layer 5 (cli)",
+  ]);
+});
+
 test("findViolations() names an import of a higher layer, a neighbour, runtime/ and cli/", () => {
   const cases: [string, string, boolean][] = [
     ["digest.ts", "./tar/header.ts", true],
     ["digest.ts", "./errors.ts", false],
-    ["tar/scan.ts", "../registry/http.ts", true],
+    ["storage.ts", "./source/blob_source.ts", false],
+    ["storage.ts", "./source/open_source.ts", true],
+    ["source/blob_source.ts", "../codec/compression.ts", true],
+    ["tar/scan.ts", "../registry/http/http.ts", true],
     ["tar/scan.ts", "../push/plan.ts", true],
     ["tar/scan.ts", "./header.ts", false],
-    ["tar/scan.ts", "../source.ts", false],
+    ["tar/scan.ts", "../source/blob_source.ts", false],
+    ["tar/scan.ts", "../source/open_source.ts", true],
     ["image/archive.ts", "../tar/scan.ts", false],
-    ["image/archive.ts", "../compression.ts", false],
+    ["image/archive.ts", "../codec/compression.ts", false],
+    ["image/check/validate.ts", "../../tar/scan.ts", false],
+    ["image/check/validate.ts", "../archive.ts", false],
+    ["image/check/validate.ts", "../../archive/open_archive.ts", true],
+    ["source/open_source.ts", "../codec/compression.ts", false],
+    ["source/open_source.ts", "../image/archive.ts", true],
     ["tar/scan.ts", "../image/archive.ts", true],
-    ["compression.ts", "./tar/scan.ts", true],
-    ["server/handler.ts", "../registry/http.ts", true],
+    ["codec/compression.ts", "../tar/scan.ts", true],
+    ["server/handler.ts", "../registry/http/http.ts", true],
+    ["archive/open_archive.ts", "../source/open_source.ts", false],
+    ["archive/open_archive.ts", "../push/plan.ts", true],
+    ["archive/open_archive.ts", "../pull/pull.ts", true],
     ["push/push.ts", "../registry/client.ts", false],
     ["push/push.ts", "../runtime/host.ts", true],
+    ["push/push.ts", "./one_pass/one_pass.ts", false],
+    ["push/one_pass/one_pass.ts", "../../archive/read_passing.ts", false],
     ["push/copy.ts", "../pull/remote_content.ts", false],
     ["pull/remote_content.ts", "../push/push.ts", true],
     ["runtime/host.ts", "../storage.ts", false],
+    ["runtime/host.ts", "../source/blob_source.ts", false],
+    ["runtime/host.ts", "../source/open_source.ts", true],
     ["runtime/host.ts", "../server/memory.ts", true],
     ["cli/run.ts", "../runtime/host.ts", false],
     ["push/push.ts", "../cli/render.ts", true],

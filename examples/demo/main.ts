@@ -1,6 +1,6 @@
 // Makes a small runnable image as `docker save` does, pushes it twice to a registry of its own, and reads it back.
 import { pushImage } from "../../mod.ts";
-import { currentHost } from "../../src/runtime/host.ts";
+import { currentHost } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage } from "./image.ts";
 

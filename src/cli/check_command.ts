@@ -1,12 +1,12 @@
-import { checkArchive } from "../push/check_archive.ts";
+import { checkArchive } from "../archive/check_archive.ts";
 import type { Host } from "../runtime/host.ts";
-import type { CheckCommand } from "./command.ts";
 import { startByteProgress } from "./byte_progress.ts";
 import { findingLines, verdictLine } from "./check_table.ts";
+import type { CheckCommand } from "./command.ts";
+import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./failure.ts";
 import { openInput } from "./input.ts";
 import { withErrorDocument, writeDocument } from "./registry_client.ts";
-import { choosePaint } from "./reporter.ts";
 
 /** `tarpush check`: reads a whole archive and tells what is wrong with it. */
 export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal): Promise<number> {

@@ -1,5 +1,5 @@
-import type { Finding, Severity } from "../image/findings.ts";
-import type { ArchiveCheck } from "../push/check_archive.ts";
+import type { ArchiveCheck } from "../archive/check_archive.ts";
+import type { Finding, Severity } from "../image/check/findings.ts";
 import { type Color, formatSize, type Paint, printable } from "./render.ts";
 
 const COLORS: Readonly<Record<Severity, Color>> = { error: "red", warning: "yellow", note: "dim" };

@@ -1,6 +1,6 @@
 import { parseTarget } from "../reference.ts";
-import type { FetchHandler } from "../registry/http.ts";
-import type { Timeouts } from "../registry/time_limits.ts";
+import type { FetchHandler } from "../registry/http/call.ts";
+import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
 import type { Command, CommonOptions } from "./command.ts";
 import { UsageError } from "./options.ts";

@@ -1,11 +1,11 @@
-import { formatReference } from "../reference.ts";
 import { DigestMismatchError } from "../errors.ts";
+import { formatReference } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { InfoCommand } from "./command.ts";
+import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./failure.ts";
 import { infoLines } from "./info_table.ts";
 import { openRegistry, parseImage, withErrorDocument, writeDocument } from "./registry_client.ts";
-import { choosePaint } from "./reporter.ts";
 
 /** `tarpush info`: what an image in a registry is made of, for people or as JSON. */
 export function runInfo(command: InfoCommand, host: Host, signal: AbortSignal): Promise<number> {

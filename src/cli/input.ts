@@ -1,5 +1,5 @@
-import type { PushSource } from "../push/open_source.ts";
 import type { Host } from "../runtime/host.ts";
+import type { PushSource } from "../source/open_source.ts";
 import { UsageError } from "./options.ts";
 
 /** What a command line's TAR, `-` or URL leads to; disposing of it closes a file. */

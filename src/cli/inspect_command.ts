@@ -1,12 +1,12 @@
+import { openArchive } from "../archive/open_archive.ts";
 import type { ArchiveSummary } from "../image/inspect.ts";
-import { openArchive } from "../push/open_archive.ts";
 import type { Host } from "../runtime/host.ts";
 import type { InspectCommand } from "./command.ts";
-import { openInput } from "./input.ts";
+import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./failure.ts";
+import { openInput } from "./input.ts";
 import { inspectLines } from "./inspect_table.ts";
 import { jsonText, printable } from "./render.ts";
-import { choosePaint } from "./reporter.ts";
 
 /** `tarpush inspect`: what an archive holds, for people or as JSON. */
 export async function runInspect(

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { currentHost } from "../runtime/host.ts";
+import { currentHost } from "../runtime/mod.ts";
 import { run } from "./run.ts";
 
 if (import.meta.main) {

@@ -62,7 +62,7 @@ async function toPushOptions(command: PushCommand, host: Host): Promise<PushOpti
 async function refuseWithoutTarget({ source }: PushCommand, host: Host): Promise<never> {
   const message = "No target given, expected a reference such as localhost:5000/team/app:1.0";
   if (source === "-") throw new UsageError(message, `tarpush push ${source} REFERENCE`);
-  const { openArchive } = await import("../push/open_archive.ts");
+  const { openArchive } = await import("../archive/open_archive.ts");
   await using input = await openInput(source, host, PIPE_EXAMPLE);
   const { images } = await openArchive(input.source);
   const names = images.flatMap((image) => image.names);

@@ -3,8 +3,8 @@ import type { Host } from "../runtime/host.ts";
 import { parseCommand } from "./args.ts";
 import type { Command } from "./command.ts";
 import { insecureHosts } from "./connection.ts";
+import { choosePaint } from "./create_reporter.ts";
 import { EXIT, exitCodeFor, failureLines } from "./failure.ts";
-import { choosePaint } from "./reporter.ts";
 
 /**
  * Runs the program: reads the arguments, does what they ask, and tells how it went.

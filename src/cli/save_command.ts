@@ -7,10 +7,10 @@ import { parseReference } from "../reference.ts";
 import type { Host, TextOutput } from "../runtime/host.ts";
 import type { SaveCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
+import { createReporter } from "./create_reporter.ts";
 import { EXIT, failureDocument } from "./failure.ts";
 import { UsageError } from "./options.ts";
 import { jsonText, resultLine } from "./render.ts";
-import { createReporter } from "./reporter.ts";
 
 type PlanEvent = Extract<PullEvent, { type: "plan" }>;
 

@@ -1,9 +1,9 @@
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import type { Descriptor } from "../media_types.ts";
-import { formatImageName, isTag, parseImageName } from "../reference.ts";
 import { quoteName } from "../quote_name.ts";
-import type { BlobSource } from "../source.ts";
+import { formatImageName, isTag, parseImageName } from "../reference.ts";
+import type { BlobSource } from "../source/blob_source.ts";
 import {
   type ContentNode,
   type DockerNode,

@@ -1,9 +1,9 @@
+import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { ArchiveError, DigestMismatchError } from "../errors.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../json_depth.ts";
 import { type Descriptor, isJsonObject, type JsonObject, type Platform } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
-import type { Bytes } from "../source.ts";
 import type { ArchiveFile } from "./files.ts";
 
 /** A blob that an image of an archive needs: config, layer, or content of an artifact. */

@@ -1,7 +1,7 @@
+import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { DOCKER_CONFIG, OCI_CONFIG } from "../media_types.ts";
-import type { Bytes } from "../source.ts";
 import { type IndexNode, type ManifestNode, parseJsonObject } from "./content.ts";
 import { diffIdsOf, MAX_CONFIG_BYTES } from "./docker_save.ts";
 import type { ArchiveFile } from "./files.ts";

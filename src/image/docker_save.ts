@@ -1,6 +1,6 @@
-import { sniffCompression } from "../compression.ts";
-import { type Digest, digestBytes, isDigest } from "../digest.ts";
+import { sniffCompression } from "../codec/compression.ts";
 import { mapAll } from "../concurrency.ts";
+import { type Digest, digestBytes, isDigest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import {
   DOCKER_CONFIG,

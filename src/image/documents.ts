@@ -1,3 +1,4 @@
+import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
 import {
   type Descriptor,
@@ -10,7 +11,6 @@ import {
   parseDescriptor,
 } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
-import type { Bytes } from "../source.ts";
 import type { ArchiveBlob, IndexEntry, IndexNode, ManifestNode } from "./content.ts";
 import type { ArchiveFile } from "./files.ts";
 

@@ -1,7 +1,8 @@
+import type { Bytes } from "../bytes.ts";
 import { type Digest, toDigest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
-import { type BlobSource, type Bytes, readRange } from "../source.ts";
+import { type BlobSource, readRange } from "../source/blob_source.ts";
 import { scanRuns } from "../tar/scan.ts";
 
 /** A regular file of an archive. */

@@ -1,8 +1,8 @@
+import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { isForeignLayer, OCI_INDEX } from "../media_types.ts";
 import { formatImageName, type ImageName, parseImageName } from "../reference.ts";
-import type { Bytes } from "../source.ts";
 import { type PackedEntry, packedSize, packTar } from "../tar/pack_tar.ts";
 import { type ArchiveBlob, blobsOf, type IndexNode, type ManifestNode, walk } from "./content.ts";
 import { chooseDockerImage } from "./docker_image.ts";

@@ -1,6 +1,6 @@
-import type { ArchiveFormat } from "../image/write_archive.ts";
 import { parsePlatforms } from "../image/platforms.ts";
-import { type RequestOptions, resolveRequestOptions } from "../registry/request_options.ts";
+import type { ArchiveFormat } from "../image/write_archive.ts";
+import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
 import type { PullEvent } from "./events.ts";
 
 /** Options for {@linkcode pullImage}. */

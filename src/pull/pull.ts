@@ -1,3 +1,4 @@
+import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
@@ -12,8 +13,7 @@ import {
 import { planArchive, type WrittenBlob } from "../image/write_archive.ts";
 import { formatPlatform } from "../media_types.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
-import { httpFor } from "../registry/request_options.ts";
-import type { Bytes } from "../source.ts";
+import { httpFor } from "../registry/http/request_options.ts";
 import { type PullOptions, type ResolvedPullOptions, resolvePullOptions } from "./options.ts";
 import { readRemoteContent } from "./remote_content.ts";
 

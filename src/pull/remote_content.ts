@@ -9,8 +9,8 @@ import {
   parseDocument,
 } from "../image/documents.ts";
 import { type Descriptor, isForeignLayer } from "../media_types.ts";
-import { badAnswer } from "../registry/answer_body.ts";
 import { headBlob, nameOf, type RepositoryContext } from "../registry/blobs.ts";
+import { badAnswer } from "../registry/http/answer_body.ts";
 import { getManifest, isAbsence } from "../registry/manifests.ts";
 import { remoteFile, type RemoteReadOptions } from "./remote_file.ts";
 

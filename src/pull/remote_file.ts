@@ -1,3 +1,4 @@
+import { type Bytes, collect } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
 import { type ArchiveFile, PEEK_BYTES } from "../image/files.ts";
@@ -5,7 +6,7 @@ import type { Hasher } from "../incremental_hash.ts";
 import type { Descriptor } from "../media_types.ts";
 import { getBlob } from "../registry/blob_content.ts";
 import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
-import { type BlobSource, type Bytes, collect, readRange } from "../source.ts";
+import { type BlobSource, readRange } from "../source/blob_source.ts";
 
 /** What reads of a repository share. */
 export interface RemoteReadOptions {

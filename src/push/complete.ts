@@ -1,8 +1,8 @@
 import { ArchiveError, RegistryError } from "../errors.ts";
 import { blobsOf, type ContentNode, walk } from "../image/content.ts";
-import { waitForRetry } from "../registry/http.ts";
-import { hooksFor } from "./place_blob.ts";
-import type { RepositoryState, UploadedBlob, UploadSettings } from "./upload.ts";
+import { waitForRetry } from "../registry/http/http.ts";
+import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
+import { hooksFor, type UploadSettings } from "./upload_settings.ts";
 
 /** How a registry says that something a manifest names is not there. */
 const ABSENT_CODES = new Set(["MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN"]);

@@ -1,12 +1,12 @@
 import { OciError } from "../errors.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
 import { parsePlatforms } from "../image/platforms.ts";
-import { readReferrers } from "../pull/remote_referrers.ts";
 import { readRemoteContent } from "../pull/remote_content.ts";
 import type { RemoteReadOptions } from "../pull/remote_file.ts";
+import { readReferrers } from "../pull/remote_referrers.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
 import type { RepositoryContext } from "../registry/blobs.ts";
-import { httpFor } from "../registry/request_options.ts";
+import { httpFor } from "../registry/http/request_options.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { parseTargets, type PlannedImage } from "./plan.ts";
 import { Push, type PushResult } from "./push.ts";

@@ -1,4 +1,4 @@
-import { type RequestOptions, resolveRequestOptions } from "../registry/request_options.ts";
+import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
 import type { PushEvent } from "./events.ts";
 
 /** Options for {@linkcode pushImage}. */

@@ -5,7 +5,10 @@ import { type ContentNode, type IndexNode, type ManifestNode, walk } from "../im
 import { parsePlatforms } from "../image/platforms.ts";
 import { formatReference, type Reference, registryOrigin, type Target } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
+import { httpFor } from "../registry/http/request_options.ts";
 import { headManifest } from "../registry/manifests.ts";
+import { openSource, type PushSource } from "../source/open_source.ts";
+import { completely } from "./complete.ts";
 import {
   type Absent,
   checkDigest,
@@ -15,22 +18,21 @@ import {
   type PushWords,
   refuseOtherDigest,
 } from "./content.ts";
-import { httpFor } from "../registry/request_options.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
-import { openSource, type PushSource } from "./open_source.ts";
 import { parseTargets, planImages, type PlannedImage, totalsOf } from "./plan.ts";
-import { completely } from "./complete.ts";
 import {
   listReferrers,
   pushManifest,
+  settleDigests,
+  uploadContent,
+} from "./random_access/upload.ts";
+import {
   type RegistryState,
   type RepositoryState,
   repositoryState,
-  settleDigests,
-  uploadContent,
   type UploadedBlob,
-  type UploadSettings,
-} from "./upload.ts";
+} from "./repository_state.ts";
+import type { UploadSettings } from "./upload_settings.ts";
 
 /** One reference that was written. */
 export interface PushedImage {
@@ -99,7 +101,7 @@ export async function pushImage(
     if (input.kind === "random") {
       await push.archive(await openArchive(input.source, resolved), targets);
     } else {
-      const { pushPassing } = await import("./one_pass.ts");
+      const { pushPassing } = await import("./one_pass/one_pass.ts");
       await pushPassing(input, targets, push, resolved);
     }
   } catch (error) {

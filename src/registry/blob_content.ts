@@ -1,8 +1,7 @@
+import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm } from "../digest.ts";
 import { DigestMismatchError, NetworkError } from "../errors.ts";
 import { createHash, type Hasher, type IncrementalHash } from "../incremental_hash.ts";
-import type { Bytes } from "../source.ts";
-import { badAnswer, openAnswer } from "./answer_body.ts";
 import {
   checkDigestHeader,
   nameOf,
@@ -10,7 +9,9 @@ import {
   repositoryUrl,
   type UploadHooks,
 } from "./blobs.ts";
-import { type Call, discard, request, requestOnce, waitForRetry } from "./http.ts";
+import { badAnswer, openAnswer } from "./http/answer_body.ts";
+import { type Call, discard } from "./http/call.ts";
+import { request, requestOnce, waitForRetry } from "./http/http.ts";
 
 /** What is wanted of a blob, and how. */
 export interface GetBlobOptions extends Pick<UploadHooks, "signal" | "onRetry"> {

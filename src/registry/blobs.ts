@@ -1,6 +1,7 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
-import { type Call, discard, type Http, request } from "./http.ts";
+import { type Call, discard, type Http } from "./http/call.ts";
+import { request } from "./http/http.ts";
 
 /** One repository of a registry. */
 export interface RepositoryContext {

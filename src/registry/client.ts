@@ -1,11 +1,11 @@
 import type { Hasher } from "../incremental_hash.ts";
 import { isRepository, parseTarget, registryOrigin } from "../reference.ts";
-import type { Http } from "./http.ts";
+import type { CallOptions, ListNamesOptions } from "./call_options.ts";
+import type { Http } from "./http/call.ts";
+import { httpFor, type RequestOptions, resolveRequestOptions } from "./http/request_options.ts";
 import { listRepositories } from "./listing.ts";
 import { pingRegistry, type PingResult } from "./ping.ts";
-import type { CallOptions, ListNamesOptions } from "./call_options.ts";
 import { Repository } from "./repository.ts";
-import { httpFor, type RequestOptions, resolveRequestOptions } from "./request_options.ts";
 
 /** Options for {@linkcode RegistryClient}. */
 export interface RegistryClientOptions extends RequestOptions {

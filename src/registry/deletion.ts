@@ -1,7 +1,8 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { RegistryError } from "../errors.ts";
 import { nameOf, type RepositoryContext, repositoryUrl, type UploadHooks } from "./blobs.ts";
-import { type Call, discard, type Http, request } from "./http.ts";
+import { type Call, discard, type Http } from "./http/call.ts";
+import { request } from "./http/http.ts";
 
 /** What distribution and the embedded registry want to be told before they delete anything. */
 const DISABLED_HINT =

@@ -1,3 +1,4 @@
+import { collect } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
@@ -13,10 +14,9 @@ import {
   parsePlatform,
   type Platform,
 } from "../media_types.ts";
-import { collect } from "../source.ts";
-import { badAnswer } from "./answer_body.ts";
 import { getBlob } from "./blob_content.ts";
 import { nameOf, type RepositoryContext } from "./blobs.ts";
+import { badAnswer } from "./http/answer_body.ts";
 import type { ReadHooks } from "./listing.ts";
 import { getManifest, isAbsence } from "./manifests.ts";
 

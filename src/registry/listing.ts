@@ -7,10 +7,17 @@ import {
   OCI_INDEX,
   parseDescriptor,
 } from "../media_types.ts";
-import { badAnswer, openAnswer, parseAnswer, type ReadCall, requestBytes } from "./answer_body.ts";
 import { nameOf, type RepositoryContext, repositoryUrl, type UploadHooks } from "./blobs.ts";
-import { type Call, type Http, request } from "./http.ts";
-import { resolveLocation } from "./location.ts";
+import {
+  badAnswer,
+  openAnswer,
+  parseAnswer,
+  type ReadCall,
+  requestBytes,
+} from "./http/answer_body.ts";
+import type { Call, Http } from "./http/call.ts";
+import { request } from "./http/http.ts";
+import { resolveLocation } from "./http/location.ts";
 import { readJsonList } from "./json_list.ts";
 import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./manifests.ts";
 import { referrersTag } from "./referrers_tag.ts";

@@ -1,8 +1,7 @@
+import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
 import { DigestMismatchError, RegistryError } from "../errors.ts";
 import { isIndexType, type JsonObject, MANIFEST_TYPES } from "../media_types.ts";
-import type { Bytes } from "../source.ts";
-import { badAnswer, contentType, parseAnswer, type ReadCall, requestBytes } from "./answer_body.ts";
 import {
   checkDigestHeader,
   nameOf,
@@ -10,7 +9,15 @@ import {
   repositoryUrl,
   type UploadHooks,
 } from "./blobs.ts";
-import { type Call, discard, request } from "./http.ts";
+import {
+  badAnswer,
+  contentType,
+  parseAnswer,
+  type ReadCall,
+  requestBytes,
+} from "./http/answer_body.ts";
+import { type Call, discard } from "./http/call.ts";
+import { request } from "./http/http.ts";
 
 /** Most bytes of a manifest to read: twice what registries are asked to take. */
 export const MAX_PULLED_MANIFEST_BYTES = 8 * 1024 * 1024;

@@ -1,8 +1,9 @@
 import { NetworkError, type OciError, RegistryError } from "../errors.ts";
-import { contentType } from "./answer_body.ts";
-import { discard, type Http, requestOnce } from "./http.ts";
+import { contentType } from "./http/answer_body.ts";
+import { discard, type Http } from "./http/call.ts";
+import { requestOnce } from "./http/http.ts";
+import { explainScheme } from "./http/scheme.ts";
 import type { ReadHooks } from "./listing.ts";
-import { explainScheme } from "./scheme.ts";
 
 /** What is behind an address. */
 export interface PingResult {

@@ -1,8 +1,8 @@
 import { type Digest, digestAlgorithm, digestBytes, digestHex } from "../digest.ts";
 import { RegistryError } from "../errors.ts";
 import { type Descriptor, isJsonObject, type JsonObject, OCI_INDEX } from "../media_types.ts";
-import { badAnswer } from "./answer_body.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
+import { badAnswer } from "./http/answer_body.ts";
 import { getManifest, type ManifestContent, putManifest } from "./manifests.ts";
 
 /** A manifest that refers to another one. */

@@ -1,13 +1,20 @@
+import { type Bytes, toBytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, parseDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
-import { type BlobSource, type Bytes, toBytes } from "../source.ts";
+import type { BlobSource } from "../source/blob_source.ts";
 import { type BlobContent, getBlob } from "./blob_content.ts";
-import { cancelUpload, commitUpload, openUpload, sendBody, startUpload } from "./upload_session.ts";
 import { headBlob, nameOf, type RepositoryContext } from "./blobs.ts";
-import { uploadBlob } from "./upload_blob.ts";
+import type { CallOptions, RepositoryServices } from "./call_options.ts";
 import { deleteBlob } from "./deletion.ts";
 import type { ReadHooks } from "./listing.ts";
-import type { CallOptions, RepositoryServices } from "./call_options.ts";
+import { uploadBlob } from "./upload/upload_blob.ts";
+import {
+  cancelUpload,
+  commitUpload,
+  openUpload,
+  sendBody,
+  startUpload,
+} from "./upload/upload_session.ts";
 
 /** What {@linkcode RepositoryBlobs.push} takes: bytes, anything with `size` and `slice`, or a stream that comes once. */
 export type BlobInput = Uint8Array | BlobSource | ReadableStream<Uint8Array>;

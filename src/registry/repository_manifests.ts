@@ -1,10 +1,11 @@
+import { type Bytes, toBytes } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest, parseDigest } from "../digest.ts";
 import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
 import { type Descriptor, isJsonObject, type JsonObject, parseDescriptor } from "../media_types.ts";
 import { isTag } from "../reference.ts";
-import { type Bytes, toBytes } from "../source.ts";
 import { nameOf, type RepositoryContext } from "./blobs.ts";
+import type { CallOptions, RepositoryServices } from "./call_options.ts";
 import { deleteManifest } from "./deletion.ts";
 import { listTags, MAX_PAGE_NAMES } from "./listing.ts";
 import {
@@ -15,7 +16,6 @@ import {
   putManifest,
 } from "./manifests.ts";
 import { keepReferrersTag } from "./referrers_tag.ts";
-import type { CallOptions, RepositoryServices } from "./call_options.ts";
 
 /** Requests in flight when tags are asked one by one. */
 const CONCURRENCY = 4;

@@ -1,6 +1,7 @@
+import type { Bytes } from "../bytes.ts";
 import { OciError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
-import type { Bytes, SourceSlice } from "../source.ts";
+import type { SourceSlice } from "../source/blob_source.ts";
 import type { BunFile, BunGlobals, BunWriter } from "./bun_globals.ts";
 import { createByteOutput } from "./byte_output.ts";
 import { errorCode, fileError, reasonOf, toFileError } from "./file_error.ts";

@@ -1,6 +1,7 @@
+import type { Bytes } from "../bytes.ts";
 import { OciError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
-import type { Bytes, SourceSlice } from "../source.ts";
+import type { SourceSlice } from "../source/blob_source.ts";
 import { createByteOutput, writeAll } from "./byte_output.ts";
 import { throwFileError } from "./deno_file_error.ts";
 import { countInterrupts, restartTrusting } from "./deno_restart.ts";

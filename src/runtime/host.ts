@@ -1,9 +1,4 @@
-import type { BlobSource, SourceSlice } from "../source.ts";
-import { createBunHost, openBunFile } from "./bun.ts";
-import { createDenoHost, openDenoFile } from "./deno.ts";
-import { runtimeName } from "./runtime_name.ts";
-
-export type { BlobSource, SourceSlice };
+import type { BlobSource } from "../source/blob_source.ts";
 
 /** A file that is open: readable at any offset, any number of times, until it is disposed of. */
 export type OpenFile = BlobSource & AsyncDisposable;
@@ -125,37 +120,4 @@ export interface Host {
   ): Promise<ListeningServer>;
   /** Ends the process at once. */
   exit(code: number): never;
-}
-
-/**
- * The host for the runtime that this code runs on. Nothing is read or opened before one of its members is used.
- *
- * @returns The host.
- * @throws {TypeError} If the runtime is neither Deno nor Bun.
- */
-export function currentHost(): Host {
-  return runtimeName(globalThis) === "deno" ? createDenoHost() : createBunHost();
-}
-
-/**
- * Opens a file as a source that is read lazily, in pieces, at any offset: a push of a large archive holds a few MiB of
- * it at a time. Needs `--allow-read` for that one file on Deno.
- *
- * Streams are pull-driven: a reader that stops reading stops the disk, one that cancels closes its handle. The caller
- * owns the file; `await using` closes it.
- *
- * @example Reading a part of a file
- * ```ts
- * import { openFile } from "@tarpush/tarpush/runtime";
- * await using file = await openFile("deno.json");
- * const start = await new Response(file.slice(0, 1).stream()).text();
- * if (start !== "{") throw new Error("unreachable");
- * ```
- *
- * @param path Path, or `file:` URL.
- * @returns The open file.
- * @throws {OciError} If there is no such file, it may not be read, or it is a directory or a pipe.
- */
-export function openFile(path: string | URL): Promise<OpenFile> {
-  return runtimeName(globalThis) === "deno" ? openDenoFile(path) : openBunFile(path);
 }

@@ -1,4 +1,4 @@
-import { type BlobSource, readRange } from "../source.ts";
+import { type BlobSource, readRange } from "../source/blob_source.ts";
 import type { RegistryContext } from "./context.ts";
 import { emptyResponse, Problem } from "./problem.ts";
 import type { Route } from "./routes.ts";

@@ -1,8 +1,8 @@
+import { type Bytes, collect } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import type { RegistryErrorEntry } from "../errors.ts";
 import { type Descriptor, isForeignLayer, isIndexType, isManifestType } from "../media_types.ts";
 import { isTag } from "../reference.ts";
-import { type Bytes, collect } from "../source.ts";
 import type { StoredManifest } from "../storage.ts";
 import type { RegistryContext } from "./context.ts";
 import { type ManifestDocument, parseManifestDocument } from "./manifest_document.ts";

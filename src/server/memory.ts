@@ -1,7 +1,8 @@
+import { concat, toBytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
 import { createHash, type Hasher, type IncrementalHash } from "../incremental_hash.ts";
-import { type BlobSource, concat, toBytes } from "../source.ts";
+import type { BlobSource } from "../source/blob_source.ts";
 import type { BlobWriter, Storage, StoredManifest } from "../storage.ts";
 
 /** Options for {@linkcode MemoryStorage}. */

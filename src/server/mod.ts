@@ -29,4 +29,5 @@ export { MemoryStorage, type MemoryStorageOptions } from "./memory.ts";
 export type { BlobWriter, Storage, StoredManifest } from "../storage.ts";
 export type { Digest, DigestAlgorithm } from "../digest.ts";
 export type { Hasher, IncrementalHash } from "../incremental_hash.ts";
-export type { BlobSource, Bytes, SourceSlice } from "../source.ts";
+export type { BlobSource, SourceSlice } from "../source/blob_source.ts";
+export type { Bytes } from "../bytes.ts";

@@ -16,7 +16,8 @@
  * @module
  */
 export { OciError, type OciErrorOptions, TarError } from "../errors.ts";
-export type { BlobSource, Bytes, SourceSlice } from "../source.ts";
+export type { BlobSource, SourceSlice } from "../source/blob_source.ts";
+export type { Bytes } from "../bytes.ts";
 export type { ParsedEntry } from "./entry_parser.ts";
 export type { TarHeader } from "./header.ts";
 export { type ScannedEntry, scanTar, type ScanTarOptions } from "./scan.ts";

@@ -1,5 +1,5 @@
+import type { Bytes } from "../bytes.ts";
 import { OciError } from "../errors.ts";
-import type { Bytes } from "../source.ts";
 import { BLOCK_BYTES, paddedSize } from "./header.ts";
 
 /** An entry to be written. */

@@ -1,10 +1,10 @@
+import type { Bytes } from "../bytes.ts";
 import {
   type BlobSource,
-  type Bytes,
   bytesSource,
   readRange,
   type SourceSlice,
-} from "../source.ts";
+} from "../source/blob_source.ts";
 import { EntryParser, type ParsedEntry } from "./entry_parser.ts";
 
 /** One entry found by {@linkcode scanTar}. */

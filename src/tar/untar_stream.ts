@@ -1,7 +1,7 @@
+import { type Bytes, toBytes } from "../bytes.ts";
 import { free } from "../owned_bytes.ts";
-import { type Bytes, toBytes } from "../source.ts";
-import { EntryParser, hasBody, type ParsedEntry } from "./entry_parser.ts";
 import { quoteName } from "../quote_name.ts";
+import { EntryParser, hasBody, type ParsedEntry } from "./entry_parser.ts";
 import { BLOCK_BYTES, type TarHeader } from "./header.ts";
 
 /** One entry of a tar that is read as a stream. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { findingLines, verdictLine } from "../../src/cli/check_table.ts";
 import { paintColors, paintNothing } from "../../src/cli/render.ts";
-import type { Finding } from "../../src/image/findings.ts";
+import type { Finding } from "../../src/image/check/findings.ts";
 import { test } from "../helpers/test.ts";
 
 const FINDINGS: Finding[] = [

@@ -1,4 +1,5 @@
-import { currentHost, type Host, openFile, type TextOutput } from "../../src/runtime/host.ts";
+import type { Host, TextOutput } from "../../src/runtime/host.ts";
+import { currentHost, openFile } from "../../src/runtime/mod.ts";
 
 /** Files are real ones, as those that are opened. */
 const { createFile } = currentHost();

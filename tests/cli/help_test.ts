@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { VERB_OPTIONS } from "../../src/cli/args.ts";
 import { helpText, VERSION } from "../../src/cli/help.ts";
-import { openFile } from "../../src/runtime/host.ts";
+import { openFile } from "../../src/runtime/mod.ts";
 import { test } from "../helpers/test.ts";
 
 test("VERSION is the one in deno.json", async () => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { openInput } from "../../src/cli/input.ts";
 import { UsageError } from "../../src/cli/options.ts";
-import { isBlobSource } from "../../src/source.ts";
+import { isBlobSource } from "../../src/source/blob_source.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost } from "./fake_host.ts";
 

@@ -5,7 +5,7 @@ import { runRemove } from "../../src/cli/rm_command.ts";
 import { run } from "../../src/cli/run.ts";
 import { OCI_INDEX } from "../../src/media_types.ts";
 import { pushImage } from "../../src/push/push.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { encodeJson, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
 import { test } from "../helpers/test.ts";

@@ -3,7 +3,7 @@ import { parseCommand } from "../../src/cli/args.ts";
 import { run } from "../../src/cli/run.ts";
 import { openArchive } from "../../src/image/archive.ts";
 import { pushImage } from "../../src/push/push.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import type { Host, NewFile } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage, makeLayer, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { openArchive } from "../../src/push/open_archive.ts";
+import { openArchive } from "../../src/archive/open_archive.ts";
 import { scanTar } from "../../src/tar/scan.ts";
 import { flipByte } from "../helpers/archives.ts";
 import { FIXTURES, readFixture } from "../helpers/expected.ts";

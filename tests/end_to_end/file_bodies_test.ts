@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ArchiveError, OciError } from "../../src/errors.ts";
 import { pushImage } from "../../src/push/push.ts";
-import { openFile } from "../../src/runtime/host.ts";
+import { openFile } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { FetchHandler } from "../../src/registry/http.ts";
-import { currentHost } from "../../src/runtime/host.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
+import { currentHost } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, encode, makeImage, makeLayer } from "../helpers/archives.ts";
 import { allTags } from "../helpers/expected.ts";

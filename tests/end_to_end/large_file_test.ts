@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { pushImage } from "../../src/push/push.ts";
-import { currentHost, openFile } from "../../src/runtime/host.ts";
+import { currentHost, openFile } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
 import { readBack } from "../helpers/expected.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { RegistryClient } from "../../src/registry/client.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { encode } from "../helpers/archives.ts";
 import { cliCommand, runProcess, spawnProcess } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";

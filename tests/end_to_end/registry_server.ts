@@ -1,5 +1,5 @@
-import type { FetchHandler } from "../../src/registry/http.ts";
-import { currentHost } from "../../src/runtime/host.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
+import { currentHost } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   type Fault,

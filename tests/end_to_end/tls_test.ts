@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage } from "../helpers/archives.ts";
 import {

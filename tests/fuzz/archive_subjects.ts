@@ -14,10 +14,10 @@ import {
   OCI_MANIFEST,
 } from "../../src/media_types.ts";
 import type { PushOptions } from "../../src/push/options.ts";
-import type { PushSource } from "../../src/push/open_source.ts";
+import type { PushSource } from "../../src/source/open_source.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { bytesSource } from "../../src/source.ts";
+import { bytesSource } from "../../src/source/blob_source.ts";
 import { scanTar } from "../../src/tar/scan.ts";
 import {
   encode,

@@ -5,7 +5,7 @@
  * (default: 100 times those of the tests), `--time=SECONDS` for each at most, `--seed=N` to repeat a run, `--path=P` to go
  * straight to an input that failed. `bun tests/fuzz/main.ts` does the same on Bun.
  */
-import { currentHost } from "../../src/runtime/host.ts";
+import { currentHost } from "../../src/runtime/mod.ts";
 import type { FuzzOptions, FuzzOutcome, Subject } from "./subject.ts";
 import { SUBJECTS } from "./subjects.ts";
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { TarError } from "../../src/errors.ts";
-import { bytesSource } from "../../src/source.ts";
+import { bytesSource } from "../../src/source/blob_source.ts";
 import { MAX_NAME_BYTES, parsePax } from "../../src/tar/extensions.ts";
 import { headerPath, paddedSize, parseHeader } from "../../src/tar/header.ts";
 import {

@@ -10,10 +10,10 @@ import {
   type Reference,
   registryOrigin,
 } from "../../src/reference.ts";
-import { parseRange as parseUploadRange } from "../../src/registry/chunks.ts";
+import { parseRange as parseUploadRange } from "../../src/registry/upload/chunks.ts";
 import { readJsonList } from "../../src/registry/json_list.ts";
 import { parseNextLink } from "../../src/registry/listing.ts";
-import { parseRetryAfter } from "../../src/registry/retry.ts";
+import { parseRetryAfter } from "../../src/registry/http/retry.ts";
 import { parseRange as parseRequestRange } from "../../src/server/blobs.ts";
 import { Problem } from "../../src/server/problem.ts";
 import { parseRoute } from "../../src/server/routes.ts";

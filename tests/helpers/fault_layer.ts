@@ -1,4 +1,4 @@
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { connectionReset } from "./scripted_fetch.ts";
 
 /** A request, before its body is read. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Finding, FindingCode } from "../../src/image/findings.ts";
-import { type ArchiveCheck, checkArchive } from "../../src/push/check_archive.ts";
+import { type ArchiveCheck, checkArchive } from "../../src/archive/check_archive.ts";
+import type { Finding, FindingCode } from "../../src/image/check/findings.ts";
 import { toBlob } from "./archives.ts";
 import type { TarWriterEntry } from "./tar_writer.ts";
 

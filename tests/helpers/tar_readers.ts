@@ -1,5 +1,5 @@
 import { unpackTar } from "modern-tar";
-import type { BlobSource } from "../../src/source.ts";
+import type { BlobSource } from "../../src/source/blob_source.ts";
 import { scanTar } from "../../src/tar/scan.ts";
 import { UntarStream } from "../../src/tar/untar_stream.ts";
 

@@ -1,4 +1,4 @@
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import type { ServerCertificate } from "./certificates.ts";
 
 /** An https server that runs; disposing of it closes every connection. */

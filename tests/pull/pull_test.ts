@@ -7,7 +7,7 @@ import type { PullEvent } from "../../src/pull/events.ts";
 import type { PullOptions } from "../../src/pull/options.ts";
 import { pullImage } from "../../src/pull/pull.ts";
 import { pushImage } from "../../src/push/push.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   encode,
@@ -19,8 +19,8 @@ import {
 } from "../helpers/archives.ts";
 import { assertClear, readBack } from "../helpers/expected.ts";
 import { type Fault, faultLayer, type SeenRequest } from "../helpers/fault_layer.ts";
-import { Shelf } from "../registry/shelf.ts";
 import { test } from "../helpers/test.ts";
+import { Shelf } from "../registry/shelf.ts";
 
 const NAME = "localhost:5000/team/app:1";
 const FAST: PullOptions = { retry: { attempts: 3, delay: 1, maxDelay: 1 } };

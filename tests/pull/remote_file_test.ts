@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "@std/assert";
+import type { Bytes } from "../../src/bytes.ts";
 import { digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, NetworkError, OciError } from "../../src/errors.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
 import { remoteFile, type RemoteReadOptions } from "../../src/pull/remote_file.ts";
-import { type Bytes, readRange } from "../../src/source.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
+import { readRange } from "../../src/source/blob_source.ts";
 import { flipByte } from "../helpers/archives.ts";
-import { makeRepository } from "../registry/make_http.ts";
 import { test } from "../helpers/test.ts";
+import { makeRepository } from "../registry/make_http.ts";
 
 const CONTENT: Bytes = new Uint8Array(300_000).map((_, at) => at * 31 ^ at >> 8);
 const DIGEST = await digestBytes(CONTENT);

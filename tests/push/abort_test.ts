@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import type { PushSource } from "../../src/push/open_source.ts";
 import type { PushOptions } from "../../src/push/options.ts";
 import { pushImage } from "../../src/push/push.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
+import type { PushSource } from "../../src/source/open_source.ts";
 import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { writeTar } from "../helpers/tar_writer.ts";

@@ -1,14 +1,14 @@
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "@std/assert";
+import type { Bytes } from "../../src/bytes.ts";
 import type { Digest } from "../../src/digest.ts";
 import { DigestMismatchError, NetworkError, PushError, RegistryError } from "../../src/errors.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
 import { copyImage, type CopyOptions } from "../../src/push/copy.ts";
 import type { PushEvent } from "../../src/push/events.ts";
 import { pushImage, type PushResult } from "../../src/push/push.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { referrersTag } from "../../src/registry/referrers_tag.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import type { Bytes } from "../../src/source.ts";
 import {
   encode,
   encodeJson,

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { resolveOptions } from "../../src/push/options.ts";
-import { httpFor } from "../../src/registry/request_options.ts";
+import { httpFor } from "../../src/registry/http/request_options.ts";
 import { test } from "../helpers/test.ts";
 
 test("resolveOptions() fills in what DESIGN promises", () => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { pushImage, type PushResult } from "../../src/push/push.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   dockerSave,

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { own } from "../../src/owned_bytes.ts";
 import { pushImage } from "../../src/push/push.ts";
-import { currentHost } from "../../src/runtime/host.ts";
+import { currentHost } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
 import { readBack } from "../helpers/expected.ts";

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { type FetchHandler, pushImage } from "../../mod.ts";
 import { OCI_INDEX } from "../../src/media_types.ts";
-import { openFile } from "../../src/runtime/host.ts";
+import { openFile } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { test } from "../helpers/test.ts";
 

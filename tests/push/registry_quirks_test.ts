@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ArchiveError, RegistryError } from "../../src/errors.ts";
-import { pushImage, type PushResult } from "../../src/push/push.ts";
 import type { PushOptions } from "../../src/push/options.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
+import { pushImage, type PushResult } from "../../src/push/push.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   dockerSave,

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { pushImage } from "../../src/push/push.ts";
-import { openFile } from "../../src/runtime/host.ts";
-import type { BlobSource } from "../../src/source.ts";
+import { openFile } from "../../src/runtime/mod.ts";
+import type { BlobSource } from "../../src/source/blob_source.ts";
+import { serveRegistry } from "../end_to_end/registry_server.ts";
 import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { temporaryFolder } from "../helpers/process.ts";
@@ -13,7 +14,6 @@ import {
 } from "../helpers/real_registry.ts";
 import { type ProxiedRequest, startTcpProxy, type TcpFault } from "../helpers/tcp_proxy.ts";
 import { test } from "../helpers/test.ts";
-import { serveRegistry } from "../end_to_end/registry_server.ts";
 import { handlerOf } from "./read_registry.ts";
 
 /** Streamed: smaller blobs are sent as bytes. */

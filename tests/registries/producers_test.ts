@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import { pushImage } from "../../src/push/push.ts";
-import { openFile } from "../../src/runtime/host.ts";
+import { openFile } from "../../src/runtime/mod.ts";
 import { readBack } from "../helpers/expected.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";

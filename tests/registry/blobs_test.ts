@@ -1,17 +1,18 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Bytes } from "../../src/bytes.ts";
 import { type Digest, digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, NetworkError, RegistryError } from "../../src/errors.ts";
+import { headBlob } from "../../src/registry/blobs.ts";
+import { type UploadBlob, uploadBlob } from "../../src/registry/upload/upload_blob.ts";
 import {
   cancelUpload,
   commitUpload,
   sendBody,
   sendWhole,
   startUpload,
-} from "../../src/registry/upload_session.ts";
-import { headBlob } from "../../src/registry/blobs.ts";
-import { type UploadBlob, uploadBlob } from "../../src/registry/upload_blob.ts";
-import { type Bytes, bytesSource } from "../../src/source.ts";
+} from "../../src/registry/upload/upload_session.ts";
 import { createRegistry } from "../../src/server/mod.ts";
+import { bytesSource } from "../../src/source/blob_source.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
 import { atRequest, faultLayer, withHeader } from "../helpers/fault_layer.ts";
 import { scriptedFetch, type ScriptStep, sentRequest } from "../helpers/scripted_fetch.ts";

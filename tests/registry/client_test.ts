@@ -9,8 +9,8 @@ import {
 } from "../../src/errors.ts";
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
 import { RegistryClient, type RegistryClientOptions } from "../../src/registry/client.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
 import { isRefusedDeletion } from "../../src/registry/deletion.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { type Bytes, encode, encodeJson } from "../helpers/archives.ts";
 import { scriptedFetch, type ScriptStep, sentRequest } from "../helpers/scripted_fetch.ts";

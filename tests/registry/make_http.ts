@@ -1,6 +1,6 @@
 import type { RepositoryContext } from "../../src/registry/blobs.ts";
-import type { FetchHandler, Http } from "../../src/registry/http.ts";
-import { resolveRetry, type RetryOptions } from "../../src/registry/retry.ts";
+import type { FetchHandler, Http } from "../../src/registry/http/call.ts";
+import { resolveRetry, type RetryOptions } from "../../src/registry/http/retry.ts";
 
 /** What a test wants to be otherwise. */
 export interface HttpOptions {

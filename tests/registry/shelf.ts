@@ -1,6 +1,6 @@
 import { type Digest, digestBytes } from "../../src/digest.ts";
 import type { RepositoryContext } from "../../src/registry/blobs.ts";
-import type { FetchHandler } from "../../src/registry/http.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { type Bytes, encodeJson } from "../helpers/archives.ts";
 import { makeRepository } from "./make_http.ts";
 

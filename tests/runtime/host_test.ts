@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { OciError } from "../../src/errors.ts";
-import { currentHost } from "../../src/runtime/host.ts";
+import { currentHost } from "../../src/runtime/mod.ts";
 import { createTextOutput, type OutputDevice } from "../../src/runtime/text_output.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
+import { collect } from "../../src/bytes.ts";
 import { OciError } from "../../src/errors.ts";
-import { openFile } from "../../src/runtime/host.ts";
-import { collect, readRange } from "../../src/source.ts";
+import { openFile } from "../../src/runtime/mod.ts";
+import { readRange } from "../../src/source/blob_source.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { OciError } from "../../src/errors.ts";
 import { pushImage } from "../../src/push/push.ts";
-import { currentHost, openFile } from "../../src/runtime/host.ts";
+import { currentHost, openFile } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";

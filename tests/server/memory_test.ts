@@ -3,7 +3,7 @@ import { type Digest, digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError } from "../../src/errors.ts";
 import { createHash } from "../../src/incremental_hash.ts";
 import { MemoryStorage } from "../../src/server/memory.ts";
-import { readRange } from "../../src/source.ts";
+import { readRange } from "../../src/source/blob_source.ts";
 import { test } from "../helpers/test.ts";
 import { bytesOf } from "./registry_calls.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
+import type { Bytes } from "../../src/bytes.ts";
 import { type Digest, digestBytes } from "../../src/digest.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
-import type { Bytes } from "../../src/source.ts";
 
 /** The handler under test. */
 export type Registry = (request: Request) => Promise<Response>;

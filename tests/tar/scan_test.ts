@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { TarError } from "../../src/errors.ts";
-import { type BlobSource, readRange } from "../../src/source.ts";
+import { type BlobSource, readRange } from "../../src/source/blob_source.ts";
 import { scanTar } from "../../src/tar/scan.ts";
 import { base256, header, join, writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";

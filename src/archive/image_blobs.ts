@@ -1,0 +1,188 @@
+import type { Bytes } from "../bytes.ts";
+import { type Compression, sniffCompression } from "../codec/compression.ts";
+import { type Digest, digestBytes } from "../digest.ts";
+import { documentLimit } from "../image/docker_save.ts";
+import {
+  ArchiveFiles,
+  cleanPath,
+  digestOfName,
+  digestOfPath,
+  isJson,
+  isTar,
+  PEEK_BYTES,
+} from "../image/files.ts";
+import type { Hasher } from "../incremental_hash.ts";
+import { bytesSource } from "../source/blob_source.ts";
+import { EntryReader } from "../source/entry_reader.ts";
+import type { ImageTarEntry } from "../source/open_source.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
+import { emptyFile, MAX_KEPT_BYTES, PassingFile } from "./passing_file.ts";
+import { hashed, hashInflated, inflated } from "./passing_streams.ts";
+
+/** A blob on its way through a one-pass push: held in memory, or passing as a stream that must be read to its end. */
+export interface PassingBlob {
+  file: PassingFile;
+  /** What its name says of its digest: an OCI layout's name is certain, `HEX.tar.gz` is a hint. */
+  named?: Digest;
+  hint?: Digest;
+  /** Absent where the blob is held; the file then has memory reserved for a replay window. */
+  stream?: ReadableStream<Bytes>;
+  /** Whether it looks like a layer: a tar, compressed, or named by digest. */
+  likely: boolean;
+}
+
+/** Share of the budget for small files that look like no layer and wait for the end. */
+const WAITING_SHARE = 4;
+/** Share of the budget for what a large blob may have to send again. */
+const WINDOW_SHARE = 4;
+/**
+ * What a broken upload can go back by: more than what sockets and runtimes have taken but not delivered, which is 4 to 10
+ * MB on Linux.
+ */
+const MAX_WINDOW_BYTES = 16 * 1024 * 1024;
+
+/** What layers without a header of their own are called: an old tar, or none at all. */
+const LAYER_NAME = /(?:^|\/)layer$|\.tar$/;
+
+/** Settings of {@linkcode ImageBlobs}. */
+export interface ImageBlobsOptions {
+  budget: MemoryBudget;
+  hasher: Hasher;
+  /** Hash every large blob on the way, not only those that nothing else would tell the digest of. */
+  verify: boolean;
+}
+
+/**
+ * Sorts the entries of a tar, for `pipeThrough`. JSON documents are kept in {@linkcode files} to the end, files that look
+ * like nothing an image needs wait there while there is room; everything else comes out as a {@linkcode PassingBlob}:
+ * held, hashed and named, or as a stream where it does not fit the budget.
+ *
+ * The bytes of a held blob count against the budget until they are released and given back.
+ */
+export class ImageBlobs extends TransformStream<ImageTarEntry, PassingBlob> {
+  /** Every file and link seen so far. */
+  readonly files: ArchiveFiles;
+
+  constructor(options: ImageBlobsOptions) {
+    const sorter = new EntrySorter(options);
+    super(
+      {
+        async transform(entry, controller) {
+          const blob = await sorter.sort(entry);
+          if (blob) controller.enqueue(blob);
+        },
+      },
+      { highWaterMark: 1 },
+      { highWaterMark: 0 },
+    );
+    this.files = sorter.files;
+  }
+}
+
+class EntrySorter {
+  readonly files = new ArchiveFiles();
+  readonly #options: ImageBlobsOptions;
+  #kept = 0;
+  #waiting = 0;
+
+  constructor(options: ImageBlobsOptions) {
+    this.#options = options;
+  }
+
+  async sort({ path, header, readable }: ImageTarEntry): Promise<PassingBlob | undefined> {
+    const { typeflag = "0", linkname = "", size = 0 } = header;
+    const clean = cleanPath(path);
+    if (!readable || clean === undefined || clean === "") {
+      await readable?.cancel();
+      this.files.add(path, { typeflag, linkname }, (clean) => emptyFile(clean));
+      return;
+    }
+    const body = new EntryReader(clean, size, readable);
+    const head = await body.read(Math.min(size, PEEK_BYTES));
+    const file = new PassingFile(clean, size, head);
+    this.files.add(path, { typeflag, linkname }, () => file);
+    if (isJson(head) && size <= documentLimit(clean) && this.#kept + size <= MAX_KEPT_BYTES) {
+      this.#kept += size;
+      return await this.#keep(file, head, body);
+    }
+    return await this.#pass(file, head, body);
+  }
+
+  /** JSON that may be a manifest, an index or a config: only the end tells what is needed of it. */
+  async #keep(file: PassingFile, head: Bytes, body: EntryReader): Promise<undefined> {
+    const bytes = await body.readAll(head);
+    file.hold(bytes);
+    file.digest = await digestOf(file.path, bytes);
+  }
+
+  async #pass(file: PassingFile, head: Bytes, body: EntryReader): Promise<PassingBlob | undefined> {
+    const { budget } = this.#options;
+    const compression = sniffCompression(head);
+    const named = digestOfPath(file.path);
+    const likely = named !== undefined || compression !== undefined || isTar(head) ||
+      LAYER_NAME.test(file.path);
+    const blob: PassingBlob = { file, likely };
+    if (named) blob.named = named;
+    else {
+      const hint = digestOfName(file.path);
+      if (hint) blob.hint = hint;
+    }
+    const room = budget.size / WAITING_SHARE;
+    if (!likely && this.#waiting + file.size <= room) return await this.#wait(blob, head, body);
+    // What waits gives nothing back before the end.
+    if (file.size > budget.size - room) return await this.#stream(blob, head, body, compression);
+    await budget.take(file.size);
+    const bytes = await body.readAll(head);
+    file.hold(bytes);
+    file.digest = await digestOf(file.path, bytes);
+    if (!named && (compression === "gzip" || compression === "zstd")) {
+      await this.#inflate(file, bytes, compression);
+    }
+    return blob;
+  }
+
+  /** A file like VERSION waits for the end while there is room. */
+  async #wait(blob: PassingBlob, head: Bytes, body: EntryReader): Promise<undefined> {
+    const { budget } = this.#options;
+    const { file } = blob;
+    this.#waiting += file.size;
+    await budget.take(file.size);
+    const bytes = await body.readAll(head);
+    file.hold(bytes);
+    file.digest = await digestOf(file.path, bytes);
+  }
+
+  async #stream(
+    blob: PassingBlob,
+    head: Bytes,
+    body: EntryReader,
+    compression: Compression | undefined,
+  ): Promise<PassingBlob> {
+    const { budget, verify, hasher } = this.#options;
+    const { file, named } = blob;
+    // Taken here, in order of the entries: behind a later one that is held, it might never come.
+    const window = Math.min(MAX_WINDOW_BYTES, Math.floor(budget.size / WINDOW_SHARE));
+    await budget.take(window);
+    file.reserve(window);
+    // Without a name the digest of a plain layer comes from the config, that of a compressed one only from its bytes.
+    const compressed = compression !== undefined && !named;
+    const hash = verify || compressed
+      ? await hasher(named?.startsWith("sha512:") ? "sha512" : "sha256")
+      : undefined;
+    let stream = body.stream(head);
+    if (hash) stream = hashed(stream, hash, (digest) => file.digest = digest);
+    if (compressed && (compression === "gzip" || compression === "zstd")) {
+      stream = inflated(stream, compression, file, hasher);
+    }
+    return { ...blob, stream };
+  }
+
+  async #inflate(file: PassingFile, bytes: Bytes, compression: Compression): Promise<void> {
+    const source = bytesSource(bytes).slice(0, bytes.length).stream();
+    await hashInflated(source, compression, file, this.#options.hasher);
+  }
+}
+
+async function digestOf(path: string, bytes: Bytes): Promise<Digest> {
+  return await digestBytes(bytes, digestOfPath(path)?.startsWith("sha512:") ? "sha512" : "sha256");
+}

@@ -1,0 +1,110 @@
+import { type Bytes, concat } from "../bytes.ts";
+import { type Compression, decompress } from "../codec/compression.ts";
+import { type Digest, digestAlgorithm } from "../digest.ts";
+import { mismatch } from "../image/content.ts";
+import type { Hasher, IncrementalHash } from "../incremental_hash.ts";
+import { quoteName } from "../quote_name.ts";
+import type { PassingFile } from "./passing_file.ts";
+
+/** Lets a stream pass while it is hashed; `onDigest` is told at its end. */
+export function hashed(
+  stream: ReadableStream<Bytes>,
+  hash: IncrementalHash,
+  onDigest: (digest: Digest) => void,
+): ReadableStream<Bytes> {
+  return stream.pipeThrough(
+    new TransformStream<Bytes, Bytes>({
+      async transform(piece, controller) {
+        await hash.update(piece);
+        controller.enqueue(piece);
+      },
+      flush: async () => onDigest(await hash.digest()),
+    }),
+  );
+}
+
+/** Lets a stream pass while its inflated content is hashed beside it, at the pace of the slower of the two. */
+export function inflated(
+  stream: ReadableStream<Bytes>,
+  compression: Compression,
+  file: PassingFile,
+  hasher: Hasher,
+): ReadableStream<Bytes> {
+  const side = new TransformStream<Bytes, Bytes>(undefined, { highWaterMark: 1 });
+  const writer = side.writable.getWriter();
+  const hashing = hashInflated(side.readable, compression, file, hasher);
+  return stream.pipeThrough(
+    new TransformStream<Bytes, Bytes>({
+      async transform(piece, controller) {
+        // Where inflating has failed, nobody takes the bytes.
+        await Promise.race([writer.ready.catch(() => {}), hashing]);
+        writer.write(piece).catch(() => {});
+        controller.enqueue(piece);
+      },
+      async flush() {
+        writer.close().catch(() => {});
+        await hashing;
+      },
+    }),
+  );
+}
+
+/** Notes the digest of the inflated content, or why there is none: the file may be one that no image needs. */
+export async function hashInflated(
+  stream: ReadableStream<Uint8Array>,
+  compression: Compression,
+  file: PassingFile,
+  hasher: Hasher,
+): Promise<void> {
+  try {
+    const hash = await hasher("sha256");
+    for await (const piece of decompress(stream, compression, quoteName(file.path))) {
+      await hash.update(piece);
+    }
+    file.inflatedDigest = await hash.digest();
+  } catch (error) {
+    file.inflateError = error;
+  }
+}
+
+/** Fails a stream at its end where a hash on the way gave another digest than the name: the registry gets no whole blob. */
+export function checkHash(
+  stream: ReadableStream<Bytes>,
+  file: PassingFile,
+  named: Digest,
+): ReadableStream<Bytes> {
+  return stream.pipeThrough(
+    new TransformStream<Bytes, Bytes>({
+      flush(controller) {
+        const { digest } = file;
+        if (!digest || digest === named || digestAlgorithm(digest) !== digestAlgorithm(named)) {
+          return;
+        }
+        controller.error(mismatch(file.path, named, digest));
+      },
+    }),
+  );
+}
+
+/** Joins small pieces and cuts large ones, which some sources give: a window holds whole pieces. */
+export function inPieces(stream: ReadableStream<Bytes>, size: number): ReadableStream<Bytes> {
+  const reader = stream.getReader();
+  let next: Bytes | undefined;
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      const pieces: Bytes[] = [];
+      let filled = 0;
+      while (filled < size) {
+        next ??= (await reader.read()).value;
+        if (!next || (filled > 0 && filled + next.length > size)) break;
+        const piece = next.subarray(0, size);
+        pieces.push(piece);
+        filled += piece.length;
+        next = next.length > size ? next.subarray(size) : undefined;
+      }
+      if (filled > 0) controller.enqueue(concat(pieces, filled));
+      else controller.close();
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}

@@ -1,0 +1,41 @@
+import { type ImageArchive, readArchive } from "../image/archive.ts";
+import { createHash, type Hasher } from "../incremental_hash.ts";
+import type { ImageTarEntry, PassingInput } from "../source/open_source.ts";
+import { UntarStream } from "../tar/untar_stream.ts";
+import { ImageBlobs, type PassingBlob } from "./image_blobs.ts";
+import { MemoryBudget } from "./memory_budget.ts";
+
+/**
+ * Reads what an archive holds that comes only once, and keeps nothing but its documents.
+ *
+ * @param input The source; it is read to its end.
+ * @param options Memory for blobs that are hashed on the way, and the means to hash them.
+ * @returns The archive; its layers cannot be read.
+ */
+export async function readPassing(
+  input: PassingInput,
+  { memoryBudget = 16 * 1024 * 1024, hasher = createHash, signal }: {
+    memoryBudget?: number;
+    hasher?: Hasher;
+    signal?: AbortSignal;
+  } = {},
+): Promise<ImageArchive> {
+  const budget = new MemoryBudget(memoryBudget);
+  const blobs = new ImageBlobs({ budget, hasher, verify: false });
+  const discard = new WritableStream<PassingBlob>({
+    async write({ file, stream }) {
+      for await (const _ of stream ?? []);
+      budget.giveBack(file.release());
+    },
+  });
+  const entries = await openEntries(input);
+  await entries.pipeThrough(blobs).pipeTo(discard, signal ? { signal } : {});
+  return await readArchive(blobs.files);
+}
+
+/** The entries of a tar that comes once. */
+export async function openEntries(input: PassingInput): Promise<ReadableStream<ImageTarEntry>> {
+  const opened = await input.open();
+  if (input.kind === "entries") return opened as ReadableStream<ImageTarEntry>;
+  return (opened as ReadableStream<Uint8Array>).pipeThrough(new UntarStream());
+}

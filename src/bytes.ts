@@ -1,0 +1,43 @@
+/** Bytes in a buffer of their own, as `fetch` and Web Crypto take them. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/**
+ * Reads a stream to its end into memory.
+ *
+ * @param stream Stream to read; it is cancelled when the limit is passed.
+ * @param limit Most bytes to accept.
+ * @param tooLarge Makes the error to throw past the limit.
+ * @returns All its bytes.
+ */
+export async function collect(
+  stream: ReadableStream<Uint8Array>,
+  limit: number,
+  tooLarge: () => Error,
+): Promise<Bytes> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of stream) {
+    size += piece.length;
+    if (size > limit) throw tooLarge();
+    pieces.push(piece);
+  }
+  return concat(pieces, size);
+}
+
+/** Joins pieces into one buffer of `size` bytes. */
+export function concat(pieces: readonly Uint8Array[], size: number): Bytes {
+  const only = pieces[0];
+  if (pieces.length === 1 && only) return toBytes(only);
+  const bytes = new Uint8Array(size);
+  let filled = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, filled);
+    filled += piece.length;
+  }
+  return bytes;
+}
+
+/** The same bytes, known not to be in shared memory; copied only when they are. */
+export function toBytes(bytes: Uint8Array): Bytes {
+  return bytes.buffer instanceof ArrayBuffer ? bytes as Bytes : new Uint8Array(bytes);
+}

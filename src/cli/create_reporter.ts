@@ -1,0 +1,21 @@
+import type { Host, TextOutput } from "../runtime/host.ts";
+import { PlainReporter } from "./plain_reporter.ts";
+import { type Paint, paintColors, paintNothing } from "./render.ts";
+import type { Reporter, ReporterOptions } from "./reporter.ts";
+
+/** Picks bars for a terminal that can move its cursor, else plain lines, else silence. */
+export async function createReporter(host: Host, options: ReporterOptions): Promise<Reporter> {
+  if (options.quiet) return new PlainReporter(host, options, paintNothing);
+  const isLive = await host.stderr.isTerminal() && host.env("TERM") !== "dumb";
+  const paint = await choosePaint(host, host.stderr);
+  if (!isLive) return new PlainReporter(host, options, paint);
+  const { LiveReporter } = await import("./live_reporter.ts");
+  return new LiveReporter(host, options, paint);
+}
+
+/** Colours for a terminal, unless the person asked for none (https://no-color.org). */
+export async function choosePaint(host: Host, output: TextOutput): Promise<Paint> {
+  const isColored = await output.isTerminal() && !host.env("NO_COLOR") &&
+    host.env("TERM") !== "dumb";
+  return isColored ? paintColors : paintNothing;
+}

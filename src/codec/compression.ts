@@ -1,0 +1,186 @@
+import { type Bytes, concat, toBytes } from "../bytes.ts";
+import { ArchiveError } from "../errors.ts";
+
+/** Ways of compression that archives and layers come in. */
+export type Compression = "gzip" | "zstd" | "bzip2" | "xz";
+
+/** Smaller pieces of inflated content are joined until they have this size. */
+const MIN_PIECE_BYTES = 64 * 1024;
+/** Larger pieces of compressed data are cut, because the inflaters copy what they look ahead at. */
+const MAX_SOURCE_PIECE_BYTES = 1024 * 1024;
+
+/** How {@linkcode decompress} works. */
+export interface DecompressOptions {
+  /**
+   * Most bytes for one of the data. Layers of real images have 2 to 4, one with a database of zeros may have 100; gzip
+   * can reach 1,032 and zstd 30,000.
+   * @default {200}
+   */
+  ratio?: number;
+  /**
+   * Bytes up to which the ratio does not matter: a file of zeros is no attack, and these take a minute or two.
+   * @default {64 * 1024 ** 3}
+   */
+  freeBytes?: number;
+  /** Called with the position of what follows the last gzip member and is ignored, if something does. */
+  onTrailing?: (position: number) => void;
+}
+
+const MAX_INFLATION_RATIO = 200;
+const FREE_INFLATED_BYTES = 64 * 1024 ** 3;
+
+const MAGIC: readonly [Compression, readonly number[]][] = [
+  ["gzip", [0x1f, 0x8b, 0x08]],
+  ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
+  ["bzip2", [0x42, 0x5a, 0x68]],
+  ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
+];
+
+/**
+ * Tells by the first bytes whether content is compressed; names are never trusted.
+ *
+ * @param head The first bytes; six are enough.
+ * @returns The compression, or undefined for none that is known.
+ */
+export function sniffCompression(head: Uint8Array): Compression | undefined {
+  const match = MAGIC.find(([, magic]) => magic.every((byte, at) => head[at] === byte));
+  if (match) return match[0];
+  // A zstd stream may start with a skippable frame: 0x184D2A50 to 0x184D2A5F, little-endian.
+  const skippable = head[1] === 0x2a && head[2] === 0x4d && head[3] === 0x18;
+  return skippable && ((head[0] ?? 0) & 0xf0) === 0x50 ? "zstd" : undefined;
+}
+
+/**
+ * Inflates a stream, one piece each time the reader asks for one. It reads several gzip members or zstd frames one
+ * after the other, and ignores padding behind the last gzip member.
+ *
+ * Memory does not depend on the ratio: a bomb is inflated in steps of at most 16.5 MiB, and refused where it goes on and
+ * on. The source is read to its end,
+ * cancelled when the reader cancels or the data is corrupt, and its own errors pass unchanged. gzip data is checked
+ * against its checksums; that of zstd is checked where the runtime inflates it itself.
+ *
+ * @param stream The compressed bytes; it belongs to the result from here on.
+ * @param kind What {@linkcode sniffCompression} found.
+ * @param name What to call the data in error messages.
+ * @param options When to give up on a bomb, and who is told of what follows the data.
+ * @returns The content.
+ * @throws {ArchiveError} At once for bzip2 and xz, with a hint at the command to pipe through; while reading when the
+ * data is corrupt, ends early or is a bomb.
+ */
+export function decompress(
+  stream: ReadableStream<Uint8Array>,
+  kind: Compression,
+  name = `${kind} data`,
+  options: DecompressOptions = {},
+): ReadableStream<Bytes> {
+  if (kind === "bzip2" || kind === "xz") throw unsupported(kind, name);
+  const { ratio = MAX_INFLATION_RATIO, freeBytes = FREE_INFLATED_BYTES, onTrailing } = options;
+  const source = new Source(stream);
+  const pieces = joinSmall(inflate(kind, source.read(), onTrailing));
+  let inflated = 0;
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      try {
+        const { done, value } = await pieces.next();
+        if (done) return controller.close();
+        inflated += value.length;
+        if (inflated > Math.max(freeBytes, ratio * source.position)) {
+          throw new Error(`it has become ${inflated} bytes, more than ${ratio} times as much`);
+        }
+        controller.enqueue(value);
+      } catch (error) {
+        void source.cancel(error);
+        throw source.failure ? source.failure.error : inflateError(name, source.position, error);
+      }
+    },
+    async cancel(reason) {
+      await source.cancel(reason);
+      // Stopped in the middle of its data, the inflater may complain; nobody is left to hear it.
+      await pieces.return(undefined).catch(() => {});
+    },
+  }, { highWaterMark: 0 });
+}
+
+/** Loads what inflates only when something is to be inflated: a push that finds all in place takes milliseconds. */
+async function* inflate(
+  kind: "gzip" | "zstd",
+  source: AsyncGenerator<Bytes>,
+  onTrailing: ((position: number) => void) | undefined,
+): AsyncGenerator<Bytes> {
+  if (kind === "gzip") yield* (await import("./gunzip.ts")).gunzip(source, onTrailing);
+  else yield* (await import("./unzstd.ts")).unzstd(source);
+}
+
+function unsupported(kind: "bzip2" | "xz", name: string): ArchiveError {
+  const command = kind === "xz" ? "xz -dc" : "bunzip2 -c";
+  return new ArchiveError(
+    `Cannot inflate ${name}: it is compressed with ${kind}, expected gzip or zstd`,
+    {
+      hint: `pipe it through ${kind}: ${command} FILE | tarpush push - TARGET`,
+    },
+  );
+}
+
+function inflateError(name: string, position: number, cause: unknown): ArchiveError {
+  const what = cause instanceof Error ? cause.message : String(cause);
+  return new ArchiveError(
+    `Cannot inflate ${name}: ${what} (found after reading ${position} bytes)`,
+    { cause },
+  );
+}
+
+/** The compressed stream: what was read of it and, if it failed, its own error. */
+class Source {
+  position = 0;
+  failure: { error: unknown } | undefined;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+  }
+
+  async *read(): AsyncGenerator<Bytes> {
+    for (;;) {
+      const { done, value } = await this.#next();
+      if (done) return;
+      for (let at = 0; at < value.length; at += MAX_SOURCE_PIECE_BYTES) {
+        const piece = value.subarray(at, at + MAX_SOURCE_PIECE_BYTES);
+        this.position += piece.length;
+        yield toBytes(piece);
+      }
+    }
+  }
+
+  // A source that has failed or ended ignores it; one that fails to cancel has nothing to say to this reader.
+  async cancel(reason: unknown): Promise<void> {
+    await this.#reader.cancel(reason).catch(() => {});
+  }
+
+  async #next(): Promise<ReadableStreamReadResult<Uint8Array>> {
+    try {
+      return await this.#reader.read();
+    } catch (error) {
+      this.failure = { error };
+      throw error;
+    }
+  }
+}
+
+async function* joinSmall(pieces: AsyncIterable<Bytes>): AsyncGenerator<Bytes, undefined> {
+  let held: Bytes[] = [];
+  let size = 0;
+  for await (const piece of pieces) {
+    // Endless empty frames must not fill the memory with pieces of no bytes.
+    if (piece.length === 0) continue;
+    held.push(piece);
+    size += piece.length;
+    if (size < MIN_PIECE_BYTES) continue;
+    // A large piece goes on as it is rather than being copied behind a small one.
+    const last = piece.length >= MIN_PIECE_BYTES ? held.pop() : undefined;
+    if (held.length > 0) yield concat(held, last ? size - last.length : size);
+    if (last) yield last;
+    held = [];
+    size = 0;
+  }
+  if (size > 0) yield concat(held, size);
+}

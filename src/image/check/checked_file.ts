@@ -1,0 +1,318 @@
+import { type Bytes, concat, toBytes } from "../../bytes.ts";
+import { type Compression, decompress, sniffCompression } from "../../codec/compression.ts";
+import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
+import { ArchiveError } from "../../errors.ts";
+import type { Hasher, IncrementalHash } from "../../incremental_hash.ts";
+import { quoteName } from "../../quote_name.ts";
+import { type BlobSource, bytesSource, readRange } from "../../source/blob_source.ts";
+import { documentLimit } from "../docker_save.ts";
+import { type ArchiveFile, digestOfPath, isJson, isTar, PEEK_BYTES, tooLarge } from "../files.ts";
+
+/** A file all of whose bytes have been read: what they hash to, and what they inflate to. */
+export interface CheckedFile extends ArchiveFile {
+  /** Digest of the content, by the algorithm that its path names, else SHA-256. */
+  readonly digest: Digest;
+  /** Digest of what a layer of this content holds: inflated, where it is compressed; absent where that failed. */
+  readonly diffId: Digest | undefined;
+  readonly compression: Compression | undefined;
+  /** Why it does not inflate, in a few words. */
+  readonly problem: string | undefined;
+  /** Position of what follows its compressed data and is ignored by some and refused by others. */
+  readonly trailing: number | undefined;
+  /** Whether its content, inflated, is none, a tar, or something else. */
+  readonly kind: "empty" | "tar" | "other";
+}
+
+/** How a body is read and hashed. */
+export interface CheckBodyOptions {
+  hasher: Hasher;
+  signal: AbortSignal;
+  /** Told how many bytes were read. */
+  onBytes: (count: number) => void;
+}
+
+/** Files up to this size are hashed in memory with Web Crypto, several times as fast as hash-wasm. */
+const IN_MEMORY_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Reads a file of an archive to its end.
+ *
+ * @param path Its clean path.
+ * @param size Its length.
+ * @param body Its content, of exactly that length; it belongs to this call.
+ * @param again Where the content can be read again; without it, JSON documents are kept when `keeps` says so.
+ * @param keeps Whether there is room for so many bytes of JSON.
+ * @param options Hasher, signal and progress.
+ * @returns What is known of it now.
+ * @throws {ArchiveError} If the body has another length. Errors of the body itself pass unchanged.
+ */
+export async function checkFile(
+  { path, size, body, again, keeps }: {
+    path: string;
+    size: number;
+    body: ReadableStream<Uint8Array>;
+    again: BlobSource | undefined;
+    keeps: (size: number) => boolean;
+  },
+  options: CheckBodyOptions,
+): Promise<CheckedFile> {
+  const pieces = readPieces(path, size, body, options);
+  const { head, whole } = await withHead(pieces);
+  const compression = sniffCompression(head);
+  const keep = again === undefined && isJson(head) && size <= documentLimit(path) && keeps(size);
+  const held = keep || size <= IN_MEMORY_BYTES
+    ? concat(await collectPieces(whole), size)
+    : undefined;
+  const result = held
+    ? await hashHeld(path, held, compression, options)
+    : await hashPassing(path, whole, compression, options);
+  return new File(
+    path,
+    size,
+    head,
+    again ?? (keep && held ? bytesSource(held) : undefined),
+    result,
+  );
+}
+
+type Result =
+  & Pick<CheckedFile, "digest" | "compression" | "trailing">
+  & Content;
+
+/** What a layer of some content holds. */
+type Content = Pick<CheckedFile, "diffId" | "problem" | "kind" | "inflateError">;
+
+class File implements CheckedFile {
+  readonly path: string;
+  readonly size: number;
+  readonly body?: BlobSource;
+  readonly digest: Digest;
+  readonly inflatedDigest?: Digest;
+  readonly inflateError?: unknown;
+  readonly diffId: Digest | undefined;
+  readonly compression: Compression | undefined;
+  readonly problem: string | undefined;
+  readonly trailing: number | undefined;
+  readonly kind: CheckedFile["kind"];
+  readonly #head: Bytes;
+
+  constructor(
+    path: string,
+    size: number,
+    head: Bytes,
+    body: BlobSource | undefined,
+    result: Result,
+  ) {
+    this.path = path;
+    this.size = size;
+    // Enough to tell gzip and zstd: there may be a million files.
+    this.#head = head.slice(0, 8);
+    if (body) this.body = body;
+    this.digest = result.digest;
+    this.diffId = result.diffId;
+    if (result.compression && result.diffId) this.inflatedDigest = result.diffId;
+    if (result.inflateError !== undefined) this.inflateError = result.inflateError;
+    this.compression = result.compression;
+    this.problem = result.problem;
+    this.trailing = result.trailing;
+    this.kind = result.kind;
+  }
+
+  peek(): Promise<Bytes> {
+    return Promise.resolve(this.#head);
+  }
+
+  async bytes(limit: number): Promise<Bytes> {
+    if (this.size > limit) throw tooLarge(this.path, this.size, limit);
+    const isDocument = isJson(this.#head);
+    if (isDocument && this.body) return await readRange(this.body, 0, this.size);
+    const problem = isDocument
+      ? "the JSON documents before it in the stream are more than is kept of one that comes only once"
+      : "it is no JSON object or list";
+    throw new ArchiveError(`Cannot read ${quoteName(this.path)} of the archive: ${problem}`, {
+      path: this.path,
+    });
+  }
+}
+
+async function* readPieces(
+  path: string,
+  size: number,
+  body: ReadableStream<Uint8Array>,
+  { signal, onBytes }: CheckBodyOptions,
+): AsyncGenerator<Bytes> {
+  let left = size;
+  for await (const piece of body) {
+    signal.throwIfAborted();
+    left -= piece.length;
+    if (left < 0) throw wrongLength(path, `more than the ${size} bytes that its header says`);
+    onBytes(piece.length);
+    if (piece.length > 0) yield toBytes(piece);
+  }
+  signal.throwIfAborted();
+  if (left > 0) throw wrongLength(path, `${size - left} of the ${size} bytes that its header says`);
+}
+
+function wrongLength(path: string, state: string): ArchiveError {
+  return new ArchiveError(
+    `Cannot read ${quoteName(path)} of the archive: its content has ${state}`,
+    { path },
+  );
+}
+
+/** The first bytes, and everything with them. */
+async function withHead(
+  pieces: AsyncGenerator<Bytes>,
+): Promise<{ head: Bytes; whole: AsyncIterable<Bytes> }> {
+  const first: Bytes[] = [];
+  let length = 0;
+  while (length < PEEK_BYTES) {
+    const { done, value } = await pieces.next();
+    if (done) break;
+    first.push(value);
+    length += value.length;
+  }
+  const start = concat(first, length);
+  const whole = async function* () {
+    if (start.length > 0) yield start;
+    yield* pieces;
+  };
+  return { head: start.slice(0, PEEK_BYTES), whole: whole() };
+}
+
+async function collectPieces(pieces: AsyncIterable<Bytes>): Promise<Bytes[]> {
+  const all: Bytes[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return all;
+}
+
+async function hashHeld(
+  path: string,
+  bytes: Bytes,
+  compression: Compression | undefined,
+  options: CheckBodyOptions,
+): Promise<Result> {
+  const digest = await digestBytes(bytes, algorithmOf(path));
+  if (inflates(compression)) {
+    const inflated = new Inflated(path, compression, options);
+    await inflated.write(bytes);
+    return { digest, compression, ...await inflated.end() };
+  }
+  const diffId = digestAlgorithm(digest) === "sha256" ? digest : await digestBytes(bytes);
+  return { digest, ...plainResult(compression, diffId, bytes) };
+}
+
+async function hashPassing(
+  path: string,
+  pieces: AsyncIterable<Bytes>,
+  compression: Compression | undefined,
+  options: CheckBodyOptions,
+): Promise<Result> {
+  const { hasher } = options;
+  const algorithm = algorithmOf(path);
+  const hash = await hasher(algorithm);
+  const inflated = inflates(compression) ? new Inflated(path, compression, options) : undefined;
+  const plain = !inflated && algorithm !== "sha256" ? await hasher("sha256") : undefined;
+  let head: Bytes | undefined;
+  try {
+    for await (const piece of pieces) {
+      head ??= piece.slice(0, PEEK_BYTES);
+      await hash.update(piece);
+      await plain?.update(piece);
+      await inflated?.write(piece);
+    }
+  } catch (error) {
+    await inflated?.abort(error);
+    throw error;
+  }
+  const digest = await hash.digest();
+  if (inflated) return { digest, compression, ...await inflated.end() };
+  const diffId = plain ? await plain.digest() : digest;
+  return { digest, ...plainResult(compression, diffId, head ?? new Uint8Array(0)) };
+}
+
+function plainResult(
+  compression: Compression | undefined,
+  diffId: Digest,
+  head: Bytes,
+): Omit<Result, "digest"> {
+  const known = { compression, problem: undefined, trailing: undefined, kind: kindOf(head) };
+  // What bzip2 and xz hold cannot be told here, and no layer is compressed with them.
+  return { ...known, diffId: compression ? undefined : diffId };
+}
+
+function kindOf(head: Uint8Array): CheckedFile["kind"] {
+  if (head.length === 0) return "empty";
+  return isTar(head) ? "tar" : "other";
+}
+
+function algorithmOf(path: string): "sha256" | "sha512" {
+  const named = digestOfPath(path);
+  return named ? digestAlgorithm(named) : "sha256";
+}
+
+function inflates(compression: Compression | undefined): compression is "gzip" | "zstd" {
+  return compression === "gzip" || compression === "zstd";
+}
+
+/** Inflates and hashes what is written to it, at the writer's pace; corrupt data stops the inflating alone. */
+class Inflated {
+  readonly #writer: WritableStreamDefaultWriter<Bytes>;
+  readonly #done: Promise<Content>;
+  #trailing: number | undefined;
+
+  constructor(path: string, compression: "gzip" | "zstd", options: CheckBodyOptions) {
+    const { readable, writable } = new TransformStream<Bytes, Bytes>(undefined, {
+      highWaterMark: 1,
+    });
+    this.#writer = writable.getWriter();
+    const content = decompress(
+      readable,
+      compression,
+      quoteName(path),
+      { onTrailing: (position) => this.#trailing = position },
+    );
+    this.#done = this.#run(content, options);
+    // end() tells of a failure; where that is not called, another one is told.
+    this.#done.catch(() => {});
+  }
+
+  async write(piece: Bytes): Promise<void> {
+    // Once the data proves corrupt nothing takes more of it.
+    await Promise.race([this.#writer.ready, this.#done]).catch(() => {});
+    this.#writer.write(piece).catch(() => {});
+  }
+
+  async end(): Promise<Content & Pick<Result, "trailing">> {
+    this.#writer.close().catch(() => {});
+    return { ...await this.#done, trailing: this.#trailing };
+  }
+
+  async abort(reason: unknown): Promise<void> {
+    await this.#writer.abort(reason).catch(() => {});
+  }
+
+  async #run(
+    content: ReadableStream<Bytes>,
+    { hasher, signal }: CheckBodyOptions,
+  ): Promise<Content> {
+    let hash: IncrementalHash | undefined;
+    const head: Bytes[] = [];
+    let length = 0;
+    try {
+      hash = await hasher("sha256");
+      for await (const piece of content) {
+        signal.throwIfAborted();
+        if (length < PEEK_BYTES) head.push(piece.slice(0, PEEK_BYTES));
+        length += piece.length;
+        await hash.update(piece);
+      }
+    } catch (error) {
+      if (!(error instanceof ArchiveError)) throw error;
+      const problem = error.cause instanceof Error ? error.cause.message : error.message;
+      return { diffId: undefined, problem, inflateError: error, kind: "other" };
+    }
+    const start = concat(head, head.reduce((sum, piece) => sum + piece.length, 0));
+    return { diffId: await hash.digest(), problem: undefined, kind: kindOf(start) };
+  }
+}

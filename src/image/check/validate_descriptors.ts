@@ -1,0 +1,156 @@
+import type { Digest } from "../../digest.ts";
+import { type Descriptor, isForeignLayer, parseDescriptor } from "../../media_types.ts";
+import { quoteName } from "../../quote_name.ts";
+import { EMPTY_JSON } from "../documents.ts";
+import type { CheckedFile } from "./checked_file.ts";
+import { detailsOf, type Role, roleText, type Validation } from "./validation.ts";
+
+/** Where a document has a list of descriptors. */
+export interface ListPlace {
+  /** Path of the document. */
+  path: string;
+  member: string;
+  /** Length up to which the list is read. */
+  most: number;
+}
+
+/** The descriptors of a list, as far as they could be read. */
+export interface DescriptorList {
+  descriptors: Descriptor[];
+  /** How many the list has, up to its limit, with those that could not be read. */
+  count: number;
+}
+
+/**
+ * Reads a list of descriptors; those that are malformed are reported and left out.
+ *
+ * @param validation The check.
+ * @param value The list as it was found.
+ * @param place Where.
+ * @param role Role of the document.
+ */
+export function readDescriptors(
+  validation: Validation,
+  value: unknown,
+  place: ListPlace,
+  role: Role,
+): DescriptorList {
+  const { path, member } = place;
+  const list = readList(validation, value, place, role);
+  const descriptors = list.flatMap((item, index) =>
+    readDescriptor(validation, item, path, `${member}[${index}]`, role) ?? []
+  );
+  return { descriptors, count: list.length };
+}
+
+function readList(
+  validation: Validation,
+  value: unknown,
+  { path, member, most }: ListPlace,
+  role: Role,
+): unknown[] {
+  // containerd and dockerd have written null for an empty list.
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) {
+    validation.malformed(path, `its member "${member}" is not a list`, role);
+    return [];
+  }
+  if (value.length <= most) return value;
+  validation.isIncomplete = true;
+  validation.findings.error(
+    "limit",
+    `${
+      quoteName(path)
+    } has ${value.length} ${member}, expected at most ${most}: the first are checked${
+      roleText(role)
+    }`,
+    detailsOf(role, { path, expected: `${most}`, actual: `${value.length}` }),
+  );
+  return value.slice(0, most);
+}
+
+/** Reads one descriptor of a document; undefined where it is malformed, which has been reported. */
+export function readDescriptor(
+  validation: Validation,
+  value: unknown,
+  path: string,
+  place: string,
+  role: Role,
+): Descriptor | undefined {
+  try {
+    return parseDescriptor(value);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    validation.malformed(path, `${place}: ${error.message}`, role);
+    return undefined;
+  }
+}
+
+/** Checks that a descriptor has a media type; `path` is the document that it stands in. */
+export function checkMediaType(
+  { findings }: Validation,
+  { digest, mediaType }: Descriptor,
+  path: string,
+  role: Role,
+): void {
+  if (mediaType) return;
+  findings.warning(
+    "media-type",
+    `${quoteName(path)} names ${digest} without a media type, which the specification requires${
+      roleText(role)
+    }`,
+    detailsOf(role, { path, digest }),
+  );
+}
+
+/** The file of a blob of an OCI layout. */
+export function findBlob(
+  validation: Validation,
+  digest: Digest,
+  role: Role,
+): CheckedFile | undefined {
+  return validation.find(pathOf(digest), role);
+}
+
+/** Compares the file of a blob with its descriptor; `parent` is the document that this stands in. */
+export function checkBlob(
+  validation: Validation,
+  file: CheckedFile,
+  { digest, size }: Descriptor,
+  parent: string,
+  role: Role,
+): void {
+  const path = pathOf(digest);
+  if (file.size !== size) {
+    validation.findings.error(
+      "wrong-size",
+      `${quoteName(path)} has ${file.size} bytes, expected ${size} as ${quoteName(parent)} says${
+        roleText(role)
+      }`,
+      detailsOf(role, { path, digest, expected: `${size}`, actual: `${file.size}` }),
+    );
+  }
+  validation.isWrong(file, digest, role, path);
+}
+
+/** Reports a blob that the archive lacks; some may be absent by right. */
+export function reportMissingBlob(
+  validation: Validation,
+  { digest, mediaType }: Descriptor,
+  role: Role,
+): void {
+  const path = pathOf(digest);
+  const note = (state: string) =>
+    validation.findings.note(
+      "absent-blob",
+      `${quoteName(path)} is not in the archive${state}${roleText(role)}`,
+      detailsOf(role, { path, digest }),
+    );
+  if (isForeignLayer(mediaType)) return note(", and need not be: it is not to be distributed");
+  if (digest === EMPTY_JSON) return note(": it is the empty document, which a push supplies");
+  validation.reportMissing(path, role, digest);
+}
+
+function pathOf(digest: Digest): string {
+  return `blobs/${digest.replace(":", "/")}`;
+}

@@ -1,0 +1,189 @@
+import { type Digest, shortDigest } from "../../digest.ts";
+import { isJsonObject, type JsonObject } from "../../media_types.ts";
+import { quoteName } from "../../quote_name.ts";
+import { formatImageName, parseImageName } from "../../reference.ts";
+import { MAX_IMAGES, MAX_LAYERS, MAX_MANIFEST_JSON_BYTES } from "../docker_save.ts";
+import { cleanPath, digestOfName, digestOfPath } from "../files.ts";
+import type { CheckedFile } from "./checked_file.ts";
+import { checkLayers, type ConfigFacts, type Configs } from "./validate_image.ts";
+import { detailsOf, type Role, roleText, type Validation, WHOLE } from "./validation.ts";
+
+/** One image of manifest.json, as far as it could be read. */
+export interface DockerFacts {
+  image: string;
+  config: Digest | undefined;
+  /** Digests of its layers; undefined where the archive lacks one. */
+  layers: (Digest | undefined)[];
+}
+
+const PATH = "manifest.json";
+
+/**
+ * Checks manifest.json and what it names.
+ *
+ * @param validation The check.
+ * @param configs Configs that were read.
+ * @returns Its images; undefined where there is no manifest.json.
+ */
+export async function validateDocker(
+  validation: Validation,
+  configs: Configs,
+): Promise<DockerFacts[] | undefined> {
+  const file = validation.find(PATH, WHOLE);
+  if (!file) return undefined;
+  const list = await validation.json(file, MAX_MANIFEST_JSON_BYTES, WHOLE);
+  if (list === undefined) return [];
+  if (!Array.isArray(list)) {
+    validation.malformed(PATH, "it is no list of images, expected a JSON array", WHOLE);
+    return [];
+  }
+  if (list.length > MAX_IMAGES) tooMany(validation, "images", list.length, MAX_IMAGES, WHOLE);
+  const images: DockerFacts[] = [];
+  const names = new Map<string, Digest | string>();
+  for (const [index, item] of list.slice(0, MAX_IMAGES).entries()) {
+    if (!isJsonObject(item)) {
+      validation.malformed(PATH, `item ${index} is not a JSON object`, WHOLE);
+      continue;
+    }
+    const image = await checkImage(validation, configs, item, index);
+    images.push(image);
+    const tags = strings(validation, item.RepoTags, index, "RepoTags");
+    for (const tag of tags) checkTag(validation, tag, image.config ?? `item ${index}`, names);
+  }
+  return images;
+}
+
+async function checkImage(
+  validation: Validation,
+  configs: Configs,
+  item: JsonObject,
+  index: number,
+): Promise<DockerFacts> {
+  const image = labelOf(item, index);
+  const all = strings(validation, item.Layers, index, "Layers");
+  if (all.length > MAX_LAYERS) {
+    tooMany(validation, "layers", all.length, MAX_LAYERS, { what: `item ${index}`, image });
+  }
+  const paths = all.slice(0, MAX_LAYERS);
+  const { config, facts } = await checkConfig(validation, configs, item, index, image);
+  const layers = paths.map((path, at) => {
+    const role = { what: `layer ${at + 1}`, image };
+    const file = validation.find(path, role);
+    if (!file) validation.reportMissing(cleanPath(path) ?? path, role);
+    return { file, mediaType: undefined };
+  });
+  if (all.length === paths.length) checkLayers(validation, layers, facts, { image });
+  for (const [at, { file }] of layers.entries()) {
+    if (file) checkHint(validation, file, { what: `layer ${at + 1}`, image });
+  }
+  return {
+    image,
+    config: config && digestNamed(config),
+    layers: layers.map(({ file }) => file && digestNamed(file)),
+  };
+}
+
+/** What a manifest calls a file: wrong content is reported as such. */
+function digestNamed(file: CheckedFile): Digest {
+  return digestOfPath(file.path) ?? file.digest;
+}
+
+async function checkConfig(
+  validation: Validation,
+  configs: Configs,
+  item: JsonObject,
+  index: number,
+  image: string,
+): Promise<{ config?: CheckedFile; facts?: ConfigFacts | undefined }> {
+  const role = { what: "config", image };
+  const { Config: path } = item;
+  if (typeof path !== "string") {
+    validation.malformed(PATH, `item ${index} names no Config`, role);
+    return {};
+  }
+  const config = validation.find(path, role);
+  if (!config) {
+    validation.reportMissing(cleanPath(path) ?? path, role);
+    return {};
+  }
+  const named = digestOfPath(path) ?? digestOfName(config.path) ?? digestOfName(path);
+  if (named) validation.isWrong(config, named, role);
+  const facts = await configs.read(config, role);
+  if (facts && !facts.platform) {
+    validation.findings.warning(
+      "platform",
+      `${quoteName(config.path)} names no architecture and os, which the specification requires${
+        roleText(role)
+      }`,
+      detailsOf(role, { path: config.path }),
+    );
+  }
+  return { config, facts };
+}
+
+/** `HEX.tar.gz` in the archives of crane and jib, `HEX.tar` in those of podman: nothing but a habit. */
+function checkHint({ findings }: Validation, file: CheckedFile, role: Role): void {
+  const named = digestOfPath(file.path) ? undefined : digestOfName(file.path);
+  if (!named || named === file.digest || named === file.diffId || file.problem) return;
+  const { path, digest: actual } = file;
+  findings.warning(
+    "wrong-name",
+    `${quoteName(path)} is called after a digest that is not its own, ${actual}${roleText(role)}`,
+    detailsOf(role, { path, digest: actual, expected: named, actual }),
+  );
+}
+
+function checkTag(
+  { findings }: Validation,
+  tag: string,
+  image: Digest | string,
+  names: Map<string, Digest | string>,
+): void {
+  const name = parseImageName(tag);
+  if (!name) {
+    return findings.warning(
+      "bad-name",
+      `manifest.json has the name ${quoteName(tag)} in RepoTags, expected one such as team/app:1.0`,
+      { path: PATH, image: tag },
+    );
+  }
+  const key = formatImageName(name);
+  const known = names.get(key);
+  if (known !== undefined && known !== image) {
+    findings.warning(
+      "duplicate-name",
+      `manifest.json has the name ${quoteName(tag)} for two images, expected one`,
+      { path: PATH, image: tag },
+    );
+  } else names.set(key, image);
+}
+
+function labelOf({ RepoTags: tags, Config: config }: JsonObject, index: number): string {
+  if (Array.isArray(tags) && typeof tags[0] === "string") return tags[0];
+  const digest = typeof config === "string" ? digestOfName(config) : undefined;
+  return digest ? shortDigest(digest) : `item ${index} of manifest.json`;
+}
+
+function strings(validation: Validation, value: unknown, index: number, name: string): string[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value) && value.every((text) => typeof text === "string")) return value;
+  validation.malformed(PATH, `${name} of item ${index} is not a list of strings`, WHOLE);
+  return [];
+}
+
+function tooMany(
+  validation: Validation,
+  what: string,
+  count: number,
+  most: number,
+  role: Role,
+): void {
+  validation.isIncomplete = true;
+  validation.findings.error(
+    "limit",
+    `"${PATH}" has ${count} ${what}, expected at most ${most}: the first are checked${
+      roleText(role)
+    }`,
+    { path: PATH, expected: `${most}`, actual: `${count}` },
+  );
+}

@@ -1,0 +1,183 @@
+import { type Digest, digestAlgorithm } from "../../digest.ts";
+import { parsePlatform, type Platform } from "../../media_types.ts";
+import { quoteName } from "../../quote_name.ts";
+import { diffIdsOf, MAX_CONFIG_BYTES } from "../docker_save.ts";
+import { digestOfPath } from "../files.ts";
+import type { CheckedFile } from "./checked_file.ts";
+import { detailsOf, type Role, roleText, type Validation } from "./validation.ts";
+
+/** What the config of an image says of its layers and of where it runs. */
+export interface ConfigFacts {
+  path: string;
+  /** Absent where the config has no rootfs, as that of an artifact. */
+  diffIds: Digest[] | undefined;
+  platform: Platform | undefined;
+}
+
+/** A layer as an image has it; `file` is absent where the archive lacks it. */
+export interface LayerFacts {
+  file: CheckedFile | undefined;
+  /** Undefined in a docker archive, where nothing but the content tells. */
+  mediaType: string | undefined;
+}
+
+/** Reads configs, each once. */
+export class Configs {
+  readonly #validation: Validation;
+  readonly #known = new Map<string, Promise<ConfigFacts | undefined>>();
+
+  constructor(validation: Validation) {
+    this.#validation = validation;
+  }
+
+  /** What a config says; undefined where it cannot be read, which has been reported. */
+  read(file: CheckedFile, role: Role): Promise<ConfigFacts | undefined> {
+    const known = this.#known.get(file.path);
+    if (known) return known;
+    const facts = this.#read(file, role);
+    this.#known.set(file.path, facts);
+    return facts;
+  }
+
+  async #read(file: CheckedFile, role: Role): Promise<ConfigFacts | undefined> {
+    const { path } = file;
+    const json = await this.#validation.jsonObject(file, MAX_CONFIG_BYTES, role);
+    if (!json) return undefined;
+    const diffIds = await this.#validation.attempt(role, () => diffIdsOf(json, path));
+    if (!diffIds) return undefined;
+    const hasRootfs = json.rootfs !== undefined && json.rootfs !== null;
+    return { path, diffIds: hasRootfs ? diffIds : undefined, platform: parsePlatform(json) };
+  }
+}
+
+/** Compares the layers of an image with what its config says. */
+export function checkLayers(
+  validation: Validation,
+  layers: readonly LayerFacts[],
+  config: ConfigFacts | undefined,
+  role: Omit<Role, "what">,
+): void {
+  const isImage = layers.some(({ mediaType }) => mediaType === undefined || isLayerType(mediaType));
+  const diffIds = config?.diffIds ?? (isImage && config ? [] : undefined);
+  const counts = diffIds === undefined || diffIds.length === layers.length;
+  if (!counts && config) reportCount(validation, layers.length, diffIds.length, config, role);
+  for (const [index, { file, mediaType }] of layers.entries()) {
+    if (!file) continue;
+    const layerRole = { ...role, what: `layer ${index + 1}` };
+    const isLayer = mediaType === undefined || isLayerType(mediaType);
+    if (isEncrypted(mediaType)) continue;
+    if (isLayer) checkContent(validation, file, mediaType, layerRole);
+    const diffId = counts ? diffIds?.[index] : undefined;
+    if (diffId) checkDiffId(validation, file, diffId, diffIds ?? [], isLayer, layerRole);
+  }
+}
+
+const LAYER_TYPE =
+  /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar)(?:[+.](gzip|zstd))?(\+encrypted)?$/;
+
+/** Whether a media type is one of a layer of an image, and not of whatever an artifact holds. */
+export function isLayerType(mediaType: string): boolean {
+  return LAYER_TYPE.test(mediaType);
+}
+
+/** An encrypted layer can be compared with nothing. */
+function isEncrypted(mediaType: string | undefined): boolean {
+  return mediaType !== undefined && LAYER_TYPE.exec(mediaType)?.[2] !== undefined;
+}
+
+function reportCount(
+  { findings }: Validation,
+  layers: number,
+  diffIds: number,
+  { path }: ConfigFacts,
+  role: Omit<Role, "what">,
+): void {
+  const state =
+    `names ${diffIds} ${
+      diffIds === 1 ? "layer" : "layers"
+    } in rootfs.diff_ids, and the image has ` +
+    `${layers}, expected equal numbers`;
+  findings.error(
+    "layer-count",
+    `${quoteName(path)} ${state}${roleText({ ...role, what: "config" })}`,
+    detailsOf({ ...role, what: "" }, { path, expected: `${layers}`, actual: `${diffIds}` }),
+  );
+}
+
+/** Checks what can be seen of a layer by itself: that it inflates, and holds what its media type says. */
+function checkContent(
+  { findings }: Validation,
+  file: CheckedFile,
+  mediaType: string | undefined,
+  role: Role,
+): void {
+  const { path, compression, problem, trailing, kind } = file;
+  const name = quoteName(path);
+  const details = detailsOf(role, { path });
+  if (compression === "bzip2" || compression === "xz") {
+    const state = `is compressed with ${compression}, expected tar, gzip or zstd`;
+    return findings.error("bad-layer", `${name} ${state}${roleText(role)}`, details);
+  }
+  if (mediaType !== undefined && kind !== "empty") {
+    const said = LAYER_TYPE.exec(mediaType)?.[1];
+    if (said !== compression) {
+      const state = compression ? `is compressed with ${compression}` : "is not compressed";
+      findings.error(
+        "media-type",
+        `${name} ${state}, and its media type is ${mediaType}${roleText(role)}`,
+        { ...details, expected: said ?? "none", actual: compression ?? "none" },
+      );
+    }
+  }
+  if (problem !== undefined) {
+    return findings.error(
+      "broken-layer",
+      `${name} does not inflate: ${problem}${roleText(role)}`,
+      details,
+    );
+  }
+  if (kind === "other") {
+    const what = compression ? "holds no tar" : "is no tar";
+    findings.warning("bad-layer", `${name} ${what}, expected a layer${roleText(role)}`, details);
+  }
+  if (trailing !== undefined) {
+    findings.warning(
+      "trailing-data",
+      `${name} has further bytes behind its compressed data, at byte ${trailing}, which some tools refuse${
+        roleText(role)
+      }`,
+      { ...details, offset: trailing },
+    );
+  }
+}
+
+function checkDiffId(
+  { findings }: Validation,
+  file: CheckedFile,
+  expected: Digest,
+  diffIds: readonly Digest[],
+  isLayer: boolean,
+  role: Role,
+): void {
+  const { path, compression, diffId: actual } = file;
+  // What an artifact holds may be compressed by itself: its config then names the content as it is.
+  if (actual === expected || (!isLayer && file.digest === expected) || !actual) return;
+  // What a plain blob is called says the same, and has been compared.
+  if (!compression && digestOfPath(path) === expected) return;
+  const details = detailsOf(role, { path, digest: file.digest, expected, actual });
+  if (digestAlgorithm(expected) !== digestAlgorithm(actual)) {
+    if (file.digest === expected) return;
+    const state = `should have ${expected} as the config says, which was not computed`;
+    return findings.warning("unchecked", `${quoteName(path)} ${state}${roleText(role)}`, details);
+  }
+  const other = diffIds.indexOf(actual);
+  const hint = other >= 0 ? `it is what layer ${other + 1} should be` : "";
+  const verb = compression ? "inflates to" : "has digest";
+  findings.error(
+    "wrong-diff-id",
+    `${quoteName(path)} ${verb} ${actual}, expected ${expected} as the config says${
+      roleText(role, hint)
+    }`,
+    details,
+  );
+}

@@ -1,0 +1,180 @@
+import { type Digest, digestAlgorithm } from "../../digest.ts";
+import { ArchiveError } from "../../errors.ts";
+import { isJsonObject, type JsonObject } from "../../media_types.ts";
+import { quoteName } from "../../quote_name.ts";
+import type { ArchiveImage } from "../archive.ts";
+import { parseJson } from "../content.ts";
+import { MAX_DOCUMENT_BYTES } from "../documents.ts";
+import { cleanPath } from "../files.ts";
+import type { CheckedArchive } from "./checked_archive.ts";
+import type { CheckedFile } from "./checked_file.ts";
+import { type FindingDetails, FindingList } from "./findings.ts";
+
+/** What a content is to an image, for messages: `layer 2` of `team/app:1`. */
+export interface Role {
+  what: string;
+  /** First name of the image, else its digest or place. */
+  image: ArchiveImage["id"];
+  /** Platform of a child of an index. */
+  platform?: string | undefined;
+}
+
+/** A check under way: the archive, what was found, and what images have been seen to need. */
+export class Validation {
+  readonly archive: CheckedArchive;
+  readonly findings = new FindingList();
+  /** Paths of files that something needs. */
+  readonly used = new Set<string>();
+  /** Whether a document could not be read, so that nobody knows what it needs. */
+  isIncomplete = false;
+  /** Clean paths of links that lead nowhere or in a circle and have been reported as such. */
+  readonly reported = new Set<string>();
+  #documentBytes = 0;
+
+  constructor(archive: CheckedArchive) {
+    this.archive = archive;
+  }
+
+  /** The file that a document names, through links; links that lead in a circle are reported. */
+  find(path: string, role: Role): CheckedFile | undefined {
+    try {
+      const file = this.archive.files.find(path);
+      if (file) this.used.add(file.path);
+      return file;
+    } catch (error) {
+      if (!(error instanceof ArchiveError)) throw error;
+      this.reported.add(this.#fullPath(path));
+      this.findings.error(
+        "link-cycle",
+        `${error.message}${roleText(role)}`,
+        detailsOf(role, { path }),
+      );
+      return undefined;
+    }
+  }
+
+  /** Reports a file that is not there, and what is there in its place. */
+  reportMissing(path: string, role: Role, digest?: Digest): void {
+    const { others, links } = this.archive;
+    const full = this.#fullPath(path);
+    if (this.reported.has(full)) return;
+    if (links.has(full)) this.reported.add(full);
+    const type = others.get(full);
+    const state = type !== undefined
+      ? `is ${TYPE_NAMES[type] ?? "no file"} in the archive, expected a file`
+      : links.has(full)
+      ? "is a link in the archive that leads to no file"
+      : "is not in the archive";
+    this.findings.error(
+      "missing-blob",
+      `${quoteName(path)} ${state}${roleText(role)}`,
+      detailsOf(role, digest ? { path, digest } : { path }),
+    );
+  }
+
+  #fullPath(path: string): string {
+    return this.archive.files.root + (cleanPath(path) ?? path);
+  }
+
+  /**
+   * Compares content with the digest it goes under.
+   *
+   * @returns Whether it is known to be wrong.
+   */
+  isWrong(file: CheckedFile, expected: Digest, role: Role, path = file.path): boolean {
+    // Of a plain file the SHA-256 is known, whatever its name asks for.
+    const actual = digestAlgorithm(expected) === "sha256" && !file.compression
+      ? file.diffId ?? file.digest
+      : file.digest;
+    if (actual === expected) return false;
+    if (digestAlgorithm(actual) !== digestAlgorithm(expected)) {
+      this.findings.warning(
+        "unchecked",
+        `${quoteName(path)} goes under ${expected} through a link: that digest was not computed${
+          roleText(role)
+        }`,
+        detailsOf(role, { path, expected }),
+      );
+      return false;
+    }
+    this.findings.error(
+      "wrong-digest",
+      `${quoteName(path)} has digest ${actual}, expected ${expected}${roleText(role)}`,
+      detailsOf(role, { path, digest: expected, expected, actual }),
+    );
+    return true;
+  }
+
+  /** Reads a document; what is no JSON, or too long, is reported. */
+  async json(file: CheckedFile, limit: number, role: Role): Promise<unknown> {
+    this.#documentBytes += Math.min(file.size, limit);
+    if (this.#documentBytes > MAX_DOCUMENT_BYTES) {
+      this.isIncomplete = true;
+      const most = `${MAX_DOCUMENT_BYTES / 1024 / 1024} MiB`;
+      this.findings.error(
+        "limit",
+        `The documents are more than ${most}: further ones are not read`,
+      );
+      return undefined;
+    }
+    return await this.attempt(role, async () => parseJson(file, await file.bytes(limit)));
+  }
+
+  /** Like {@linkcode json}, for a document that must be an object. */
+  async jsonObject(file: CheckedFile, limit: number, role: Role): Promise<JsonObject | undefined> {
+    const value = await this.json(file, limit, role);
+    if (value === undefined || isJsonObject(value)) return value;
+    this.malformed(file.path, "it is not a JSON object", role);
+    return undefined;
+  }
+
+  /** Runs what parses a document; what it refuses is reported. */
+  async attempt<T>(role: Role, parse: () => Promise<T> | T): Promise<T | undefined> {
+    try {
+      return await parse();
+    } catch (error) {
+      if (!(error instanceof ArchiveError)) throw error;
+      this.isIncomplete = true;
+      const { path } = error;
+      this.findings.error(
+        "malformed",
+        `${error.message}${roleText(role)}`,
+        detailsOf(role, path === undefined ? {} : { path }),
+      );
+      return undefined;
+    }
+  }
+
+  /** Reports a document that is not what it should be. */
+  malformed(path: string, problem: string, role: Role, details: FindingDetails = {}): void {
+    this.isIncomplete = true;
+    this.findings.error(
+      "malformed",
+      `Cannot read ${quoteName(path)} of the archive: ${problem}${roleText(role)}`,
+      detailsOf(role, { path, ...details }),
+    );
+  }
+}
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  "3": "a device",
+  "4": "a device",
+  "5": "a directory",
+  "6": "a pipe",
+};
+
+/** ` (layer 2 of "team/app:1", linux/arm64)`; nothing for a document that belongs to no image. */
+export function roleText({ what, image, platform }: Role, further = ""): string {
+  const place = image === "" ? what : `${what} of ${quoteName(image)}`;
+  const parts = [platform === undefined ? place : `${place}, ${platform}`, further];
+  const text = parts.filter((part) => part !== "").join("; ");
+  return text === "" ? "" : ` (${text})`;
+}
+
+/** The details of a finding, with the image they belong to. */
+export function detailsOf({ image }: Role, details: FindingDetails): FindingDetails {
+  return image === "" ? details : { ...details, image };
+}
+
+/** The role of a document that describes the whole archive. */
+export const WHOLE: Role = { what: "", image: "" };

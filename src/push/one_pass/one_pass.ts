@@ -1,0 +1,103 @@
+import { ImageBlobs } from "../../archive/image_blobs.ts";
+import { MemoryBudget } from "../../archive/memory_budget.ts";
+import { PassingFile } from "../../archive/passing_file.ts";
+import { openEntries, readPassing } from "../../archive/read_passing.ts";
+import { type ImageArchive, readArchive } from "../../image/archive.ts";
+import { blobsOf, type ContentNode } from "../../image/content.ts";
+import type { Reference, Target } from "../../reference.ts";
+import type { PassingInput } from "../../source/open_source.ts";
+import type { ResolvedOptions } from "../options.ts";
+import { planImages } from "../plan.ts";
+import type { RepositoryState } from "../repository_state.ts";
+import type { UploadSettings } from "../upload_settings.ts";
+import { type Destination, PassingUploads } from "./passing_uploads.ts";
+
+/** What a pipe is pushed with: the push that it is part of. */
+export interface PassingPush {
+  settings: UploadSettings;
+  /** What is known of the repository that a reference names. */
+  repository(reference: Reference): RepositoryState;
+  /** Pushes what the archive turned out to hold, once all of it has passed. */
+  archive(archive: ImageArchive, targets: readonly Target[]): Promise<void>;
+}
+
+/**
+ * Pushes an archive that comes only once: blobs go up while they pass, to the repository of the first target; what the
+ * archive says of its images is read at the end, and from there on everything is as with a file. Further repositories
+ * get the blobs by mount, or from the first one.
+ *
+ * Memory is bounded by `memoryBudget`, plus 32 MiB of JSON documents, plus what a request and the runtime hold.
+ *
+ * @param input The source.
+ * @param targets Where to; a place needs names, which come too late in a stream.
+ * @param push The push this belongs to.
+ * @param options Its options.
+ * @throws {TypeError} If the target is a place and the source comes only once; nothing has been read then.
+ */
+export async function pushPassing(
+  input: PassingInput,
+  targets: readonly Target[],
+  push: PassingPush,
+  options: ResolvedOptions,
+): Promise<void> {
+  const { target, route } = await findRoute(input, targets, push, options);
+  const budget = new MemoryBudget(options.memoryBudget);
+  const blobs = new ImageBlobs({ budget, hasher: options.hasher, verify: options.verify });
+  // Of a reference with a digest only the end tells whether the archive has what it wants.
+  const selective = options.images.length > 0 || options.platforms.length > 0 ||
+    targets.some((target) => target.kind === "reference" && target.reference.digest);
+  const uploads = new PassingUploads(target, { ...push.settings, budget, selective, route });
+  for (
+    const place of new Set([
+      target,
+      ...[...route?.values() ?? []].map(({ target }) => target),
+    ])
+  ) {
+    place.take = async (file, digest, hooks) =>
+      file instanceof PassingFile && await uploads.take(place, file, digest, hooks);
+  }
+  try {
+    const entries = await openEntries(input);
+    await entries.pipeThrough(blobs).pipeTo(uploads.writable, { signal: options.signal });
+    await push.archive(await readArchive(blobs.files), targets);
+  } finally {
+    await uploads.settled();
+    await uploads.cancelRest();
+  }
+}
+
+/**
+ * Where the blobs go: to the repository of the first reference. A compressed file can be read twice, so for its own names
+ * it is read first, and each blob goes where it is needed.
+ */
+async function findRoute(
+  input: PassingInput,
+  targets: readonly Target[],
+  push: PassingPush,
+  options: ResolvedOptions,
+): Promise<{ target: RepositoryState; route?: Map<string, Destination> }> {
+  const [first] = targets;
+  if (first?.kind === "reference") return { target: push.repository(first.reference) };
+  const where = first ? first.place.registry + "/" + first.place.prefix : "";
+  if (!input.again) {
+    throw new TypeError(
+      `Cannot push a stream to ${where}: its names come too late, expected a repository or a file ` +
+        `(use ${where}REPOSITORY:TAG, or ${where}REPOSITORY --all-tags)`,
+    );
+  }
+  const archive = await readPassing(input, options);
+  const { planned } = planImages(archive, targets, options);
+  const [item] = planned;
+  if (!item) throw new TypeError("unreachable: a plan has an image");
+  const target = push.repository(item.reference);
+  const route = new Map<string, Destination>();
+  const add = (node: ContentNode, target: RepositoryState) => {
+    for (const { file, digest } of blobsOf(node)) {
+      if (file && !route.has(file.path)) route.set(file.path, { target, digest });
+    }
+  };
+  for (const { image, reference } of planned) add(image.node, push.repository(reference));
+  // Which of them go along is known when the images stand.
+  for (const node of archive.referrers) add(node, target);
+  return { target, route };
+}

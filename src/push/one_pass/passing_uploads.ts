@@ -1,0 +1,327 @@
+import type { PassingBlob } from "../../archive/image_blobs.ts";
+import type { MemoryBudget } from "../../archive/memory_budget.ts";
+import type { PassingFile } from "../../archive/passing_file.ts";
+import { checkHash, inPieces } from "../../archive/passing_streams.ts";
+import type { Bytes } from "../../bytes.ts";
+import type { Digest } from "../../digest.ts";
+import { mismatch } from "../../image/content.ts";
+import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
+import { onSent } from "../../registry/http/http.ts";
+import { uploadBlob } from "../../registry/upload/upload_blob.ts";
+import {
+  cancelUpload,
+  commitUpload,
+  openUpload,
+  type UploadSession,
+} from "../../registry/upload/upload_session.ts";
+import type { BlobStatus } from "../events.ts";
+import { isDigestRefusal, mountBlob } from "../random_access/place_blob.ts";
+import { openFileBody } from "../random_access/read.ts";
+import type { RepositoryState } from "../repository_state.ts";
+import { hooksFor, type UploadSettings } from "../upload_settings.ts";
+import { ResumableBody } from "./resumable_body.ts";
+import { sendPassing } from "./send_passing.ts";
+
+/** Settings of {@linkcode PassingUploads}. */
+export interface PassingUploadSettings extends UploadSettings {
+  budget: MemoryBudget;
+  /** Whether images of the archive may be left out: nothing is committed then before it is known to be needed. */
+  selective: boolean;
+  /** Where each file goes, by its path, where that is known before it passes; a file that it lacks is not needed. */
+  route?: ReadonlyMap<string, Destination> | undefined;
+}
+
+/** The repository that needs a file first, and the digest that the file should have. */
+export interface Destination {
+  target: RepositoryState;
+  digest?: Digest | undefined;
+}
+
+/** An upload whose body has been sent, and which is not closed. */
+interface Staged {
+  target: RepositoryState;
+  session: UploadSession;
+}
+
+/** Pieces that streamed bodies are sent in: 64 KiB pieces, as pipes give them, cost Deno half its speed. */
+const PIECE_BYTES = 1024 * 1024;
+/** A replay window holds at least so many pieces. */
+const WINDOW_PIECES = 4;
+/** Uploads left open at once until the end tells whether they are needed: registries limit them. */
+const MAX_STAGED = 256;
+
+/**
+ * The last stage of a one-pass push: uploads of what passes, `concurrency` at a time. A blob that is held goes on in the
+ * background while reading goes on; one that passes as a stream holds the source back until it has passed.
+ *
+ * Blobs that nothing tells the digest of, and all blobs where the caller chose among images, are sent but not
+ * committed: {@linkcode take} commits them, {@linkcode cancelRest} gives up the others.
+ */
+export class PassingUploads {
+  /** Where the passing blobs go. */
+  readonly writable: WritableStream<PassingBlob>;
+  readonly #target: RepositoryState;
+  readonly #settings: PassingUploadSettings;
+  readonly #staged = new Map<PassingFile, Staged>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #sending = new Map<Digest, Promise<void>>();
+  readonly #failed = new AbortController();
+
+  constructor(target: RepositoryState, settings: PassingUploadSettings) {
+    this.#target = target;
+    const signal = AbortSignal.any([settings.signal, this.#failed.signal]);
+    this.#settings = { ...settings, signal };
+    this.writable = new WritableStream<PassingBlob>({
+      start: (controller) => {
+        signal.addEventListener("abort", () => controller.error(signal.reason), { once: true });
+      },
+      write: (blob) => this.#write(blob),
+      close: async () => await this.#settle(0),
+      abort: (reason) => this.#failed.abort(reason),
+    }, { highWaterMark: 1 });
+  }
+
+  /** Waits until at most `limit` uploads run; throws the first failure. */
+  async #settle(limit: number): Promise<void> {
+    while (this.#running.size > limit) await Promise.race(this.#running);
+    this.#settings.signal.throwIfAborted();
+  }
+
+  /** Waits for every upload to end, however it ends. */
+  async settled(): Promise<void> {
+    this.#failed.abort(new DOMException("The push has ended", "AbortError"));
+    await Promise.all(this.#running);
+  }
+
+  async #write(blob: PassingBlob): Promise<void> {
+    await this.#settle(this.#settings.concurrency - 1);
+    const running = this.#upload(blob).catch((error) => this.#failed.abort(error));
+    this.#running.add(running);
+    running.finally(() => this.#running.delete(running));
+    if (!blob.stream) return;
+    await running;
+    this.#settings.signal.throwIfAborted();
+  }
+
+  async #upload(blob: PassingBlob): Promise<void> {
+    const { file, stream, named } = blob;
+    const { target, digest: expected } = this.#destinationOf(file) ?? {};
+    if (!target) {
+      await stream?.cancel();
+      return this.#settings.budget.giveBack(file.release());
+    }
+    const digest = stream ? named ?? expected ?? blob.hint : file.digest;
+    await this.#settings.emit({ type: "blob-start", ...identityOf(file, digest), size: file.size });
+    const hooks = hooksFor(this.#settings, { file, ...(digest ? { digest } : {}) });
+    try {
+      // A held blob with a wrong name is of no use; if an image needs it, the end says so.
+      if (!stream && named && named !== digest) return;
+      // Equal layers may follow each other: the second finds what the first has sent.
+      if (digest) await this.#sending.get(digest);
+      const sending = this.#place(target, blob, digest, hooks);
+      if (digest) this.#sending.set(digest, sending.catch(() => {}));
+      await sending;
+    } finally {
+      if (digest) this.#sending.delete(digest);
+      this.#settings.budget.giveBack(file.release());
+    }
+  }
+
+  #destinationOf({ path }: PassingFile): Destination | undefined {
+    const { route } = this.#settings;
+    return route ? route.get(path) : { target: this.#target };
+  }
+
+  async #place(
+    target: RepositoryState,
+    { file, named, stream, likely }: PassingBlob,
+    digest: Digest | undefined,
+    hooks: UploadHooks,
+  ): Promise<void> {
+    if (digest && await this.#exists(target, digest, file, hooks)) return await stream?.cancel();
+    const isFull = this.#staged.size >= MAX_STAGED;
+    // So many files that are no layers: should an image need one after all, the end says that it was passed over.
+    if (!likely && isFull) return await stream?.cancel();
+    const later = !likely || (this.#settings.selective && !isFull);
+    if (this.#settings.dryRun) return await drain(stream);
+    if (later && !stream) return await this.#stageHeld(target, file, hooks);
+    // What is mounted is committed: that is for blobs that an image is known to need.
+    const mount = later || !digest
+      ? undefined
+      : await this.#mount(target, digest, file, stream && !named ? "hint" : "certain", hooks);
+    if (mount === "mounted") return await stream?.cancel();
+    if (!stream) return await this.#sendHeld(target, file, hooks, mount);
+    const session = mount ?? await openUpload(target, hooks);
+    await this.#pass(file, later ? undefined : named, stream, { target, session }, hooks);
+  }
+
+  /** Has a blob mounted that another repository has; else there may be an upload open. */
+  async #mount(
+    target: RepositoryState,
+    digest: Digest,
+    file: PassingFile,
+    name: "hint" | "certain",
+    hooks: UploadHooks,
+  ): Promise<"mounted" | UploadSession | undefined> {
+    const mountFrom: string[] = [];
+    for (const repository of this.#settings.mountFrom) {
+      // A name that may be wrong is good for no more than a blob of the same length.
+      const fits = name === "certain" ||
+        await headBlob({ ...target, repository }, digest, hooks) === file.size;
+      if (fits) mountFrom.push(repository);
+    }
+    const mount = await mountBlob(target, digest, { ...this.#settings, mountFrom }, hooks);
+    if (mount !== "mounted") return mount;
+    file.digest = digest;
+    target.blobs.set(digest, "mounted");
+    await this.#done(digest, file, "mounted");
+    return mount;
+  }
+
+  async #exists(
+    target: RepositoryState,
+    digest: Digest,
+    file: PassingFile,
+    hooks: UploadHooks,
+  ): Promise<boolean> {
+    const known = target.blobs.get(digest);
+    const found = known ? file.size : await headBlob(target, digest, hooks);
+    if (found === undefined || (found >= 0 && found !== file.size)) return false;
+    file.digest = digest;
+    if (known) return true;
+    target.blobs.set(digest, "exists");
+    await this.#done(digest, file, "exists");
+    return true;
+  }
+
+  /** Sends a held blob; it can be sent again after a failure. */
+  async #sendHeld(
+    target: RepositoryState,
+    file: PassingFile,
+    hooks: UploadHooks,
+    session: UploadSession | undefined,
+  ): Promise<void> {
+    const { digest } = file;
+    if (!digest) throw new TypeError("unreachable: held blobs are hashed");
+    const blob = { digest, size: file.size, open: () => openFileBody(file) };
+    try {
+      await uploadBlob(target, blob, hooks, session);
+    } catch (error) {
+      // The digest is right: it was damaged on the way.
+      if (!isDigestRefusal(error)) throw error;
+      await uploadBlob(target, blob, hooks);
+    }
+    await this.#pushed(target, digest, file);
+  }
+
+  async #stageHeld(
+    target: RepositoryState,
+    file: PassingFile,
+    hooks: UploadHooks,
+  ): Promise<void> {
+    const session = await openUpload(target, hooks);
+    const body = new ResumableBody(openFileBody(file), file.size);
+    try {
+      await sendPassing(target, session, { body, size: file.size, digest: undefined }, hooks);
+    } catch (error) {
+      await cancelUpload(target, session);
+      throw error;
+    }
+    this.#staged.set(file, { target, session });
+  }
+
+  /** Lets a blob pass that does not fit into memory: the source gives it once. */
+  async #pass(
+    file: PassingFile,
+    named: Digest | undefined,
+    stream: ReadableStream<Bytes>,
+    { target, session }: Staged,
+    hooks: UploadHooks,
+  ): Promise<void> {
+    const { size, window } = file;
+    const checked = named ? checkHash(stream, file, named) : stream;
+    const pieces = inPieces(checked, Math.min(PIECE_BYTES, Math.ceil(window / WINDOW_PIECES)));
+    const body = new ResumableBody(pieces, window, onSent(target.http));
+    try {
+      await sendPassing(target, session, { body, size, digest: named }, hooks);
+    } catch (error) {
+      // Not awaited: a source that hangs must not hold up the failure.
+      body.cancel(error).catch(() => {});
+      await cancelUpload(target, session);
+      throw named ? asMismatch(error, file, named) : error;
+    }
+    if (!named) return void this.#staged.set(file, { target, session });
+    file.digest = named;
+    await this.#pushed(target, named, file);
+  }
+
+  /**
+   * Commits what was sent of a file.
+   *
+   * @param target The repository that needs it.
+   * @param file A file that an image turned out to need.
+   * @param digest Its digest, as the archive has it.
+   * @returns Whether there was something to commit.
+   */
+  async take(
+    target: RepositoryState,
+    file: PassingFile,
+    digest: Digest,
+    hooks: UploadHooks,
+  ): Promise<boolean> {
+    const staged = this.#staged.get(file);
+    if (staged?.target !== target) return false;
+    const { session } = staged;
+    this.#staged.delete(file);
+    try {
+      await commitUpload(target, session, { digest, size: file.size }, hooks);
+    } catch (error) {
+      await cancelUpload(target, session);
+      throw asMismatch(error, file, digest);
+    }
+    file.digest = digest;
+    return true;
+  }
+
+  /** Cancels what was sent and nothing needed. */
+  async cancelRest(): Promise<void> {
+    const left = [...this.#staged.values()];
+    this.#staged.clear();
+    await Promise.all(left.map(({ target, session }) => cancelUpload(target, session)));
+  }
+
+  async #pushed(target: RepositoryState, digest: Digest, file: PassingFile): Promise<void> {
+    target.blobs.set(digest, "pushed");
+    this.#settings.onUploaded(file.size);
+    await this.#done(digest, file, "pushed");
+  }
+
+  async #done(digest: Digest, file: PassingFile, status: BlobStatus): Promise<void> {
+    await this.#settings.emit({
+      type: "blob-done",
+      digest,
+      path: file.path,
+      size: file.size,
+      status,
+    });
+  }
+}
+
+/** The failure of a blob, in terms of the archive where the registry found another digest than expected. */
+function asMismatch(error: unknown, file: PassingFile, digest: Digest): unknown {
+  if (!isDigestRefusal(error) || file.digest === digest) return error;
+  const wrong = mismatch(file.path, digest, file.digest);
+  wrong.cause = error;
+  return wrong;
+}
+
+async function drain(stream: ReadableStream<Bytes> | undefined): Promise<void> {
+  for await (const _ of stream ?? []);
+}
+
+function identityOf(
+  file: PassingFile,
+  digest: Digest | undefined,
+): { path: string; digest?: Digest } {
+  return digest ? { path: file.path, digest } : { path: file.path };
+}

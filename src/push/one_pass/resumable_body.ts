@@ -1,0 +1,118 @@
+import type { Bytes } from "../../bytes.ts";
+
+/**
+ * A body that comes once, of which the last bytes are kept: when a connection breaks, what it lost on the way can be
+ * sent again.
+ */
+export class ResumableBody {
+  readonly #reader: ReadableStreamDefaultReader<Bytes>;
+  readonly #window: number;
+  readonly #onPassed: ((piece: Bytes) => void) | undefined;
+  #kept: Bytes[] = [];
+  #start = 0;
+  #end = 0;
+  #ended = false;
+  #reading: Promise<void> | undefined;
+  #failure: { error: unknown } | undefined;
+  /** Number of the stream that was opened last; the ones before it are dead. */
+  #opened = 0;
+
+  /**
+   * Takes a stream over.
+   *
+   * @param stream The body.
+   * @param window Bytes to keep; one piece of the stream comes on top.
+   * @param onPassed Gets each piece that is kept no longer; a reader that is done with each piece before it asks for the
+   * next does not have it either.
+   */
+  constructor(
+    stream: ReadableStream<Bytes>,
+    window: number,
+    onPassed?: (piece: Bytes) => void,
+  ) {
+    this.#reader = stream.getReader();
+    this.#window = window;
+    this.#onPassed = onPassed;
+  }
+
+  /** Position of the first byte that is still there. */
+  get start(): number {
+    return this.#start;
+  }
+
+  /** How many bytes were read of the stream. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** What the stream itself failed with, if it did. */
+  get failure(): { error: unknown } | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Opens the body. A stream that was opened before ends as an error; cancelling one leaves the body as it is.
+   *
+   * @param from Position of the first byte, from `start` to `end`.
+   * @returns The body from there to its end.
+   */
+  open(from: number): ReadableStream<Bytes> {
+    if (from < this.#start || from > this.#end) {
+      throw new RangeError(
+        `Cannot open a body at ${from}: it is there from ${this.#start} to ${this.#end}`,
+      );
+    }
+    const number = ++this.#opened;
+    let at = from;
+    return new ReadableStream<Bytes>({
+      pull: async (controller) => {
+        while (at === this.#end && !this.#ended && number === this.#opened) await this.#read();
+        if (number !== this.#opened) throw new TypeError("Cannot read a body that was opened anew");
+        const piece = this.#pieceAt(at);
+        if (!piece) return controller.close();
+        at += piece.length;
+        controller.enqueue(piece);
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  /** Gives the rest of the stream up. */
+  async cancel(reason: unknown): Promise<void> {
+    this.#opened++;
+    this.#kept = [];
+    await this.#reader.cancel(reason);
+  }
+
+  /** The rest of the kept piece that a position lies in. */
+  #pieceAt(position: number): Bytes | undefined {
+    let start = this.#start;
+    for (const piece of this.#kept) {
+      if (position < start + piece.length) return piece.subarray(position - start);
+      start += piece.length;
+    }
+  }
+
+  /** Reads one piece. A stream may die while this is under way; the piece is then there for the next. */
+  #read(): Promise<void> {
+    return this.#reading ??= this.#readOn().finally(() => this.#reading = undefined);
+  }
+
+  async #readOn(): Promise<void> {
+    try {
+      const { done, value } = await this.#reader.read();
+      if (done) return void (this.#ended = true);
+      this.#kept.push(value);
+      this.#end += value.length;
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+    for (;;) {
+      const [first, ...rest] = this.#kept;
+      if (!first || this.#end - this.#start - first.length < this.#window) return;
+      this.#start += first.length;
+      this.#kept = rest;
+      this.#onPassed?.(first);
+    }
+  }
+}

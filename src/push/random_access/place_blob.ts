@@ -1,0 +1,190 @@
+import type { Bytes } from "../../bytes.ts";
+import type { Digest } from "../../digest.ts";
+import { NetworkError, PushError, RegistryError } from "../../errors.ts";
+import { type ArchiveBlob, mismatch } from "../../image/content.ts";
+import { quoteName } from "../../quote_name.ts";
+import type { UploadHooks } from "../../registry/blobs.ts";
+import { SMALL_BODY_BYTES, uploadBlob } from "../../registry/upload/upload_blob.ts";
+import {
+  cancelUpload,
+  startUpload,
+  type UploadSession,
+} from "../../registry/upload/upload_session.ts";
+import type { BlobStatus } from "../events.ts";
+import type { RepositoryState, UploadedBlob } from "../repository_state.ts";
+import { hooksFor, pathOf, type UploadSettings } from "../upload_settings.ts";
+import type { Ahead } from "./look_ahead.ts";
+import { blobOfFile, hashBlob, openFileBody, passedBy, readFileBody } from "./read.ts";
+
+/** Puts one blob into a repository, unless this push knows that it is there. */
+export async function pushBlob(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  settings: UploadSettings,
+  ahead: Ahead,
+): Promise<UploadedBlob> {
+  const { size, mediaType, digest } = blob;
+  if (!digest) throw new TypeError("unreachable: digests were settled");
+  const known = target.blobs.get(digest);
+  if (known) return { digest, size, mediaType, status: known };
+  await settings.emit({ type: "blob-start", digest, size, ...pathOf(blob) });
+  const result = await placeBlob(target, blob, digest, settings, ahead);
+  if (!settings.dryRun) target.blobs.set(result.digest, result.status);
+  await settings.emit({ type: "blob-done", ...result, size, ...pathOf(blob) });
+  return { ...result, size, mediaType };
+}
+
+/** The ladder: what is there, what another repository has, what must be sent. */
+async function placeBlob(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  settings: UploadSettings,
+  ahead: Ahead,
+): Promise<{ digest: Digest; status: BlobStatus }> {
+  const hooks = hooksFor(settings, blob);
+  const { file } = blob;
+  if (file?.digest && file.digest !== digest) throw mismatch(file.path, digest, file.digest);
+  if (file && await target.take?.(file, digest, hooks)) {
+    settings.onUploaded(blob.size);
+    return { digest, status: "pushed" };
+  }
+  const found = await ahead.find(blob, digest, hooks);
+  if (found !== undefined && (found < 0 || found === blob.size)) {
+    return { digest, status: "exists" };
+  }
+  if (settings.dryRun) return { digest, status: blob.file ? "pushed" : "mounted" };
+  const mount = await mountBlob(target, digest, settings, hooks);
+  if (mount === "mounted") return { digest, status: "mounted" };
+  if (!file) {
+    if (mount) await cancelUpload(target, mount);
+    throw nowhere(blob, digest);
+  }
+  try {
+    await send(target, blob, digest, hooks, mount);
+    settings.onUploaded(blob.size);
+    return { digest, status: "pushed" };
+  } catch (error) {
+    if (!(error instanceof RegistryError && error.status === 400)) throw error;
+    return { digest: await resend(target, blob, digest, hooks, error, settings), status: "pushed" };
+  }
+}
+
+/** Tries the repositories that may have a blob; where none has, the last upload opened on the way is of use. */
+export async function mountBlob(
+  target: RepositoryState,
+  digest: Digest,
+  settings: UploadSettings,
+  hooks: UploadHooks,
+): Promise<"mounted" | UploadSession | undefined> {
+  const holders = [...target.registry.repositories.values()]
+    .filter((other) => other !== target && other.blobs.has(digest)).map(({ repository }) =>
+      repository
+    );
+  let session: UploadSession | undefined;
+  const { sources } = target.registry;
+  for (const from of new Set([...holders.slice(0, 1), ...sources, ...settings.mountFrom])) {
+    if (from === target.repository) continue;
+    try {
+      if (session) await cancelUpload(target, session);
+      session = await startUpload(target, hooks, { digest, from });
+      if (!session) return "mounted";
+    } catch (error) {
+      // Some registries refuse to mount where others just begin an upload: that is no reason to fail. Neither is a
+      // broken connection, since the upload that follows has attempts of its own.
+      const mayPass = error instanceof NetworkError && error.retryable;
+      if (!mayPass && !(error instanceof RegistryError)) throw error;
+    }
+  }
+  return session;
+}
+
+/**
+ * The registry refused the content: it may have another digest than its name says, or was damaged on the way. Reading
+ * it tells; what a file is merely called after may be wrong, as long as the config's diff_id is right.
+ */
+async function resend(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  hooks: UploadHooks,
+  refusal: RegistryError,
+  settings: UploadSettings,
+): Promise<Digest> {
+  let actual: Digest;
+  try {
+    if (!blob.file?.body) throw refusal;
+    actual = await hashBlob(blob, settings.hasher, settings.signal);
+  } catch (error) {
+    if (error instanceof Error && error !== refusal) error.cause ??= refusal;
+    throw error;
+  }
+  if (actual !== digest && (blob.origin !== "hint" || !blob.diffId)) {
+    const error = mismatch(blob.file?.path ?? digest, digest, actual);
+    error.cause = refusal;
+    throw error;
+  }
+  if (actual === digest && !isDigestRefusal(refusal)) throw refusal;
+  await send(target, blob, actual, hooks);
+  settings.onUploaded(blob.size);
+  return actual;
+}
+
+/** Whether a registry found another digest than the request names. */
+export function isDigestRefusal(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.status === 400 &&
+    error.errors.some(({ code, message }) => code === "DIGEST_INVALID" || /digest/i.test(message));
+}
+
+async function send(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  hooks: UploadHooks,
+  session?: UploadSession,
+): Promise<void> {
+  const { file, size } = blob;
+  if (!file) throw nowhere(blob, digest);
+  const holder = file.body ? undefined : holderOf(target, digest);
+  if (!file.body && !holder) throw passedBy(file.path);
+  if (holder) {
+    const { openBlob } = await import("../../registry/blob_content.ts");
+    const open = () => openBlob(holder, digest, hooks);
+    return await uploadBlob(target, { digest, size, open }, hooks, session);
+  }
+  const { buffers } = target.registry;
+  let buffer: Bytes | undefined;
+  const upload = {
+    digest,
+    size,
+    open: () => openFileBody(file),
+    read: () => {
+      buffer ??= buffers.pop() ?? new Uint8Array(SMALL_BODY_BYTES);
+      return readFileBody(file, buffer);
+    },
+    // Only runtimes with files of their own have this.
+    mayStream: file.body?.slice(0, size).readInto !== undefined,
+    blob: () => blobOfFile(file),
+    ...(file.failure ? { failure: () => file.failure?.() } : {}),
+  };
+  await uploadBlob(target, upload, hooks, session);
+  // Where an upload ends in an error, somebody may still be reading what it was given.
+  if (buffer) buffers.push(buffer);
+}
+
+/** A repository of any registry of the push that has a blob which the source no longer gives. */
+function holderOf(target: RepositoryState, digest: Digest): RepositoryState | undefined {
+  const repositories = [...target.registry.all.values()].flatMap((
+    registry,
+  ) => [...registry.repositories.values()]);
+  return repositories.find((other) => other !== target && other.blobs.has(digest));
+}
+
+function nowhere({ mediaType }: ArchiveBlob, digest: Digest): PushError {
+  return new PushError(
+    `Cannot push blob ${digest} (${
+      quoteName(mediaType)
+    }): it is in neither the archive nor the registry`,
+    { step: "blob", origin: "archive", digest },
+  );
+}

@@ -1,0 +1,135 @@
+import { type Bytes, toBytes } from "../../bytes.ts";
+import { decompress, sniffCompression } from "../../codec/compression.ts";
+import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
+import { ArchiveError } from "../../errors.ts";
+import { type ArchiveBlob, mismatch } from "../../image/content.ts";
+import type { ArchiveFile } from "../../image/files.ts";
+import type { Hasher } from "../../incremental_hash.ts";
+import { quoteName } from "../../quote_name.ts";
+import { readRange } from "../../source/blob_source.ts";
+
+/** Blobs up to this size are hashed in memory with Web Crypto, several times as fast as hash-wasm. */
+const IN_MEMORY_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Opens a file of a random-access archive.
+ *
+ * @param file The file.
+ * @returns Its bytes; the stream fails when the source ends before the file does.
+ */
+export function openFileBody(file: ArchiveFile): ReadableStream<Bytes> {
+  const slice = bodyOf(file).slice(0, file.size);
+  const reader = (slice.ownStream?.() ?? slice.stream()).getReader();
+  let left = file.size;
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (!done) {
+        left -= value.length;
+        controller.enqueue(toBytes(value));
+      } else if (left === 0) controller.close();
+      else {
+        throw endedEarly(file, left);
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+/**
+ * Reads a small file of a random-access archive at once; fails like {@linkcode openFileBody}.
+ *
+ * @param file The file.
+ * @param buffer Memory that may be used for it.
+ */
+export async function readFileBody(file: ArchiveFile, buffer?: Bytes): Promise<Bytes> {
+  const bytes = await readRange(bodyOf(file), 0, file.size, buffer);
+  if (bytes.length < file.size) throw endedEarly(file, file.size - bytes.length);
+  return bytes;
+}
+
+/** A file of a random-access archive for `fetch` to read, where its source has that; undefined where not. */
+export function blobOfFile(file: ArchiveFile): Blob | undefined {
+  return bodyOf(file).slice(0, file.size).blob?.();
+}
+
+function endedEarly({ path }: ArchiveFile, missing: number): ArchiveError {
+  return new ArchiveError(
+    `Cannot read ${quoteName(path)} of the archive: its source ended ${missing} bytes early`,
+    { path },
+  );
+}
+
+/**
+ * Reads a blob and computes its digest; where the config names what a compressed layer must inflate to, that is checked
+ * too.
+ *
+ * @param blob A blob that the archive has.
+ * @param hasher Makes the hashes.
+ * @param signal Aborts the reading.
+ * @returns The digest of the content as it is in the archive.
+ * @throws {DigestMismatchError} If the inflated content has another digest than the config says.
+ */
+export async function hashBlob(
+  blob: ArchiveBlob,
+  hasher: Hasher,
+  signal?: AbortSignal,
+): Promise<Digest> {
+  const file = fileOf(blob);
+  const algorithm = blob.digest ? digestAlgorithm(blob.digest) : "sha256";
+  const compression = sniffCompression(await file.peek());
+  const inflates = blob.diffId !== undefined && (compression === "gzip" || compression === "zstd");
+  if (file.size <= IN_MEMORY_BYTES && !inflates) {
+    const digest = await digestBytes(await readFileBody(file), algorithm);
+    return checkPlain(blob, file, digest);
+  }
+  const hash = await hasher(algorithm);
+  if (!inflates || !blob.diffId) {
+    for await (const piece of openFileBody(file)) {
+      signal?.throwIfAborted();
+      await hash.update(piece);
+    }
+    return checkPlain(blob, file, await hash.digest());
+  }
+  const inflated = await hasher(digestAlgorithm(blob.diffId));
+  const tapped = openFileBody(file).pipeThrough(
+    new TransformStream<Bytes, Bytes>({
+      async transform(piece, controller) {
+        await hash.update(piece);
+        controller.enqueue(piece);
+      },
+    }),
+  );
+  for await (const piece of decompress(tapped, compression, quoteName(file.path))) {
+    signal?.throwIfAborted();
+    await inflated.update(piece);
+  }
+  const actual = await inflated.digest();
+  if (actual !== blob.diffId) throw mismatch(`${file.path} (inflated)`, blob.diffId, actual);
+  return await hash.digest();
+}
+
+/** The error for content that is needed after it went by. */
+export function passedBy(path: string): ArchiveError {
+  return new ArchiveError(
+    `Cannot use ${
+      quoteName(path)
+    } of the archive: it was passed over in the stream, which comes only once`,
+    { path, hint: "write the archive to a file first and push that" },
+  );
+}
+
+function checkPlain({ diffId }: ArchiveBlob, file: ArchiveFile, digest: Digest): Digest {
+  if (diffId && diffId !== digest) throw mismatch(file.path, diffId, digest);
+  return digest;
+}
+
+function fileOf(blob: ArchiveBlob): ArchiveFile {
+  if (blob.file) return blob.file;
+  throw new TypeError("Cannot read a blob that the archive lacks");
+}
+
+function bodyOf(file: ArchiveFile): NonNullable<ArchiveFile["body"]> {
+  if (file.body) return file.body;
+  throw passedBy(file.path);
+}

@@ -1,0 +1,50 @@
+import type { ArchiveBlob } from "../image/content.ts";
+import type { Hasher } from "../incremental_hash.ts";
+import type { UploadHooks } from "../registry/blobs.ts";
+import type { PushEvent } from "./events.ts";
+
+/** Progress events of one blob are at least this far apart, in milliseconds. */
+const PROGRESS_INTERVAL = 100;
+
+/** What all uploads of one push share. */
+export interface UploadSettings {
+  concurrency: number;
+  verify: boolean;
+  dryRun: boolean;
+  hasher: Hasher;
+  /** Repositories of the same registry that may have blobs. */
+  mountFrom: readonly string[];
+  signal: AbortSignal;
+  emit: (event: PushEvent) => Promise<void>;
+  /** Told how many bytes of blobs went to a registry. */
+  onUploaded: (bytes: number) => void;
+}
+
+/** Signal and listeners of the requests for one blob, or for manifests. */
+export function hooksFor(
+  settings: UploadSettings,
+  blob?: Pick<ArchiveBlob, "digest" | "file">,
+): UploadHooks {
+  const { signal, emit } = settings;
+  const identity = blob ? { ...(blob.digest ? { digest: blob.digest } : {}), ...pathOf(blob) } : {};
+  let next = 0;
+  const hooks: UploadHooks = {
+    signal,
+    onRetry: (attempt, delay, error) =>
+      emit({ type: "retry", ...identity, attempt, delay, reason: error.message }),
+  };
+  if (blob) {
+    hooks.onProgress = async (sent) => {
+      const now = performance.now();
+      if (now < next && sent !== 0) return;
+      next = now + PROGRESS_INTERVAL;
+      await emit({ type: "blob-progress", ...identity, sent });
+    };
+  }
+  return hooks;
+}
+
+/** The path of a blob in the archive, for events. */
+export function pathOf({ file }: Pick<ArchiveBlob, "file">): { path?: string } {
+  return file ? { path: file.path } : {};
+}

@@ -1,0 +1,146 @@
+import { type Bytes, collect, toBytes } from "../../bytes.ts";
+import { RegistryError, TimeoutError } from "../../errors.ts";
+import { isTooDeep, MAX_JSON_DEPTH } from "../../json_depth.ts";
+import { isJsonObject, type JsonObject } from "../../media_types.ts";
+import { escapeText } from "../../quote_name.ts";
+import type { Call, Http } from "./call.ts";
+import { requestOnce, waitForRetry } from "./http.ts";
+import { toNetworkError } from "./network.ts";
+import { MAX_WAIT } from "./time_limits.ts";
+
+/** What is read, for messages. */
+export type ReadCall = Pick<Call, "action" | "method" | "url" | "signal">;
+
+/**
+ * The body of an answer with the limits that requests have: it fails when no byte moves for too long, at once when it
+ * is aborted, and says what was being done when the connection breaks.
+ *
+ * @param http The registry.
+ * @param response Its answer.
+ * @param call The request that was answered.
+ * @returns The body; to cancel it ends the connection.
+ */
+export function openAnswer(
+  http: Http,
+  response: Response,
+  call: ReadCall,
+): ReadableStream<Bytes> {
+  const reader = (response.body ?? new Blob([]).stream()).getReader();
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      try {
+        const { done, value } = await withinLimits(reader.read(), http.timeouts.idle, call);
+        if (done) controller.close();
+        else controller.enqueue(toBytes(value));
+      } catch (error) {
+        // What closing a broken connection throws changes nothing.
+        reader.cancel(error).catch(() => {});
+        call.signal?.throwIfAborted();
+        throw error instanceof TimeoutError
+          ? error
+          : toNetworkError(error, call.action, describe(call));
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+/**
+ * Sends a GET and reads the whole answer, both again where the failure may pass: also one in the middle of the body.
+ *
+ * @param http The registry.
+ * @param call The request.
+ * @param limit Most bytes to take.
+ * @returns The answer, its body consumed, and the bytes of that.
+ * @throws {RegistryError} If the body is longer.
+ */
+export async function requestBytes(
+  http: Http,
+  call: Call,
+  limit: number,
+): Promise<{ response: Response; bytes: Bytes }> {
+  for (let attempt = 2;; attempt++) {
+    try {
+      const response = await requestOnce(http, call);
+      const bytes = await collect(
+        openAnswer(http, response, call),
+        limit,
+        () => badAnswer(call, response, `more than ${limit} bytes`),
+      );
+      return { response, bytes };
+    } catch (error) {
+      await waitForRetry(http, call, error, attempt);
+    }
+  }
+}
+
+/**
+ * Parses the JSON object that a registry sent.
+ *
+ * @param call The request that was answered.
+ * @param response The answer.
+ * @param bytes Its body.
+ * @throws {RegistryError} If it is none.
+ */
+export function parseAnswer(call: ReadCall, response: Response, bytes: Bytes): JsonObject {
+  let isDeep = false;
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const value: unknown = isTooDeep(text) ? undefined : JSON.parse(text);
+    if (isJsonObject(value)) return value;
+    isDeep = value === undefined;
+  } catch (cause) {
+    throw badAnswer(call, response, `${describeType(response)} that is not JSON`, { cause });
+  }
+  if (isDeep) {
+    throw badAnswer(call, response, `JSON that nests more than ${MAX_JSON_DEPTH} levels deep`);
+  }
+  throw badAnswer(call, response, "JSON that is no object");
+}
+
+/** The error for an answer with a good status and content that is none. */
+export function badAnswer(
+  call: ReadCall,
+  { status }: Response,
+  found: string,
+  { cause, hint }: { cause?: unknown; hint?: string } = {},
+): RegistryError {
+  return new RegistryError(`Cannot ${call.action}: ${call.url.host} sent ${escapeText(found)}`, {
+    ...describe(call),
+    status,
+    cause,
+    hint,
+  });
+}
+
+/** The media type of an answer, in lower case and without parameters; "" where it has none. */
+export function contentType({ headers }: Response): string {
+  return headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+}
+
+function describeType(response: Response): string {
+  return contentType(response).slice(0, 100) || "something";
+}
+
+function describe({ method, url }: ReadCall): { method: string; url: string } {
+  return { method, url: url.origin + url.pathname };
+}
+
+function withinLimits<T>(read: Promise<T>, milliseconds: number, call: ReadCall): Promise<T> {
+  const { signal } = call;
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal?.reason);
+    const timer = setTimeout(() => {
+      const message = `Cannot ${call.action}: ${call.url.host}: no byte moved for ${
+        milliseconds / 1000
+      } s`;
+      reject(new TimeoutError(message, describe(call)));
+    }, Math.min(milliseconds, MAX_WAIT));
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    read.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    });
+  });
+}

@@ -1,0 +1,67 @@
+import type { Bytes } from "../../bytes.ts";
+import type { RetryOptions } from "./retry.ts";
+import type { Timeouts } from "./time_limits.ts";
+
+/** What answers requests: the runtime's `fetch`, or a registry in the same process. */
+export type FetchHandler = (request: Request) => Promise<Response>;
+
+/** What all requests to one registry share. */
+export interface Http {
+  /** Scheme, host and port. */
+  readonly origin: string;
+  readonly fetch: FetchHandler;
+  /** The caller's headers, their names in lower case; sent to `origin` only. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly retry: Required<RetryOptions>;
+  readonly timeouts: Required<Timeouts>;
+  /** What this registry has shown of itself so far. */
+  readonly seen: {
+    answered: boolean;
+    pausedUntil: number;
+    /** Whether it speaks the other one of http and https. */
+    otherScheme?: Promise<boolean>;
+    /** Bodies above this size go in chunks: the caller wants it, or the registry refused a larger one. */
+    chunkSize?: number;
+    /** It may have refused a body for want of its length. */
+    wantsLength?: boolean;
+  };
+}
+
+/** One request. */
+export interface Call {
+  /** What it does, for messages: `push blob sha256:... to host/repository`. */
+  action: string;
+  method: "HEAD" | "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  url: URL;
+  headers?: Record<string, string>;
+  /** All of it, or a function that opens the body; it is called once for each time that the request is sent. */
+  body?: Bytes | Blob | (() => ReadableStream<Bytes>);
+  /** Whether bytes go as a stream of one piece: `fetch` would copy them, but would tell their length on Deno. */
+  asPiece?: boolean | undefined;
+  /** Length of a streamed body, where it is known. */
+  size?: number;
+  /** Whether reading the body has time limits of its own: while it is waited for, none runs here. */
+  isPatient?: boolean | undefined;
+  /** Statuses to return; any other becomes a {@linkcode RegistryError}. */
+  expect: readonly number[];
+  signal?: AbortSignal | undefined;
+  /**
+   * How long the answer to a request under way is still waited for after an abort, in milliseconds: what it opened has to
+   * be closed again.
+   * @default {0}
+   */
+  grace?: number;
+  /** Told before each wait for another attempt. */
+  onRetry?: ((attempt: number, delay: number, error: Error) => void | Promise<void>) | undefined;
+}
+
+/** Method and URL of a request for an error; the query stays out, it may hold a secret. */
+export function describe(call: Call, url: URL): { method: string; url: string } {
+  return { method: call.method, url: url.origin + url.pathname };
+}
+
+/** Reads the rest of an answer that nobody needs, so that its connection is free again. */
+export async function discard(response: Response): Promise<void> {
+  // A HEAD or empty answer is at its end already; a long one is not worth reading.
+  if (response.body) await response.body.cancel().catch(() => {});
+}

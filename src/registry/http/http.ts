@@ -1,0 +1,216 @@
+import type { Bytes } from "../../bytes.ts";
+import { NetworkError, RegistryError, TimeoutError } from "../../errors.ts";
+import { free } from "../../owned_bytes.ts";
+import { type Call, describe, discard, type Http } from "./call.ts";
+import { isWebPage, toRegistryError } from "./error_answer.ts";
+import { resolveLocation } from "./location.ts";
+import { isRefused, toNetworkError } from "./network.ts";
+import { retryDelay, sleep } from "./retry.ts";
+import { explainScheme } from "./scheme.ts";
+import { startClock } from "./time_limits.ts";
+import { watchBody } from "./watched_body.ts";
+
+/** The runtime's own, whatever takes its place later. */
+const runtimeFetch = globalThis.fetch;
+
+const MAX_REDIRECTS = 10;
+const USER_AGENT = "tarpush/0.1.0";
+/** Failures that have had all their attempts: whatever they are part of does not begin to count anew. */
+const spent = new WeakSet<Error>();
+
+/**
+ * Sends a request, again where the failure may pass, and returns an expected answer.
+ *
+ * @param http The registry.
+ * @param call The request; a body given as a function must be able to open it anew.
+ * @returns The answer; the caller reads or discards its body.
+ * @throws {RegistryError} If the last answer was not an expected one.
+ * @throws {NetworkError} If there was no answer.
+ */
+export async function request(http: Http, call: Call): Promise<Response> {
+  for (let attempt = 2;; attempt++) {
+    try {
+      return await requestOnce(http, call);
+    } catch (error) {
+      await waitForRetry(http, call, error, attempt);
+    }
+  }
+}
+
+/**
+ * Waits before another attempt, or throws `error` when none is due: it cannot pass, it has had its attempts, here or in
+ * a request that this is made of, or nobody listens where nobody has answered yet. A registry's `Retry-After` pauses
+ * every request to it.
+ *
+ * @param http The registry.
+ * @param call Signal and listener of the request or group of requests that failed.
+ * @param error Why it failed.
+ * @param attempt The attempt that would follow, counted from 2.
+ */
+export async function waitForRetry(
+  http: Http,
+  call: Pick<Call, "signal" | "onRetry">,
+  error: unknown,
+  attempt: number,
+): Promise<void> {
+  call.signal?.throwIfAborted();
+  if (!(error instanceof NetworkError || error instanceof RegistryError) || !error.retryable) {
+    throw error;
+  }
+  if (isSpent(error) || (!http.seen.answered && isRefused(error))) throw error;
+  const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
+  const delay = retryDelay(attempt, http.retry, retryAfter);
+  if (delay === undefined) {
+    const last = error instanceof NetworkError
+      ? await explainScheme(http, error, { ...call, isLast: true })
+      : error;
+    spent.add(last);
+    throw last;
+  }
+  if (retryAfter !== undefined) {
+    http.seen.pausedUntil = Math.max(http.seen.pausedUntil, Date.now() + retryAfter);
+  }
+  await call.onRetry?.(attempt, delay, error);
+  await sleep(delay, call.signal);
+}
+
+/** Whether a failure, or one that led to it, has had all its attempts. */
+function isSpent(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    if (spent.has(at)) return true;
+  }
+  return false;
+}
+
+/** Sends a request once (redirects followed) and returns an expected answer; see {@linkcode request}. */
+export async function requestOnce(http: Http, call: Call): Promise<Response> {
+  // Another request may make the pause longer meanwhile.
+  for (let pause; (pause = http.seen.pausedUntil - Date.now()) > 0;) {
+    await sleep(pause, call.signal);
+  }
+  let url = call.url;
+  for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+    const response = await send(http, call, url);
+    // A TLS port answers 400 to all that comes without TLS.
+    if (response.status !== 400) http.seen.answered = true;
+    if (call.expect.includes(response.status) && !isWebPage(call, response)) return response;
+    const location = redirectOf(call, response);
+    if (!location) throw await toRegistryError(http, call, url, response);
+    await discard(response);
+    url = resolveLocation(http, call.action, location, url);
+  }
+  throw new NetworkError(`Cannot ${call.action}: more than ${MAX_REDIRECTS} redirects`, {
+    ...describe(call, url),
+    retryable: false,
+  });
+}
+
+/**
+ * What to do with each piece of a body once the next is asked for: a connection has taken it by then, and its memory can
+ * go. Undefined where something else answers: a registry in this process, or the caller's own `fetch`, may keep it.
+ */
+export function onSent(http: Http): ((piece: Bytes) => void) | undefined {
+  return isRuntimeFetch(http) ? free : undefined;
+}
+
+/** Whether requests go straight to the runtime's own `fetch`. */
+export function isRuntimeFetch({ fetch }: Http): boolean {
+  return fetch === runtimeFetch;
+}
+
+async function send(http: Http, call: Call, url: URL): Promise<Response> {
+  call.signal?.throwIfAborted();
+  const body = typeof call.body === "function" ? call.body() : call.body;
+  const clock = startClock(http.timeouts, {
+    isFirst: !http.seen.answered,
+    isStreamed: typeof call.body === "function",
+    isStored: call.method === "PUT" || call.method === "PATCH",
+    // The answer to a GET is read when this is over.
+    isRead: call.method === "GET",
+    bytes: body instanceof Blob ? body.size : body instanceof Uint8Array ? body.length : 0,
+    signal: call.signal,
+    grace: call.grace ?? 0,
+  });
+  const { signal } = clock;
+  let bodyError: unknown;
+  const init: RequestInit & { duplex?: "half" } = {
+    method: call.method,
+    headers: headersFor(http, call, url),
+    redirect: "manual",
+    signal,
+  };
+  if (body instanceof ReadableStream) {
+    const { idle } = http.timeouts;
+    const isPatient = call.isPatient === true;
+    init.body = watchBody(body, clock, { idle, isPatient }, (error) => bodyError = error);
+    init.duplex = "half";
+  } else if (call.asPiece && body instanceof Uint8Array) {
+    init.body = onePiece(body);
+    init.duplex = "half";
+  } else if (body) init.body = body;
+  try {
+    // The runtime's own fetch heeds the signal, and spares itself a copy of the body where no Request stands between.
+    const response = http.fetch === globalThis.fetch
+      ? await globalThis.fetch(url.href, init)
+      : await unlessAborted(http.fetch(new Request(url, init)), signal);
+    if (bodyError === undefined) return response;
+    // A registry in this process answers although the body broke; over a socket there is no answer.
+    await discard(response);
+    throw bodyError;
+  } catch (error) {
+    call.signal?.throwIfAborted();
+    if (bodyError !== undefined) throw bodyError;
+    if (clock.expired) {
+      throw new TimeoutError(
+        `Cannot ${call.action}: ${url.host}: ${clock.expired}`,
+        describe(call, url),
+      );
+    }
+    const failure = toNetworkError(error, call.action, describe(call, url));
+    throw await explainScheme(http, failure, call);
+  } finally {
+    clock.stop();
+  }
+}
+
+function onePiece(bytes: Bytes): ReadableStream<Bytes> {
+  return new ReadableStream({
+    pull(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  }, { highWaterMark: 0 });
+}
+
+function headersFor(http: Http, call: Call, url: URL): Record<string, string> {
+  return {
+    "user-agent": USER_AGENT,
+    // The caller's headers may be credentials: they stay with the registry that they were given for.
+    ...(url.origin === http.origin ? http.headers : undefined),
+    ...call.headers,
+    // Deno ignores it for a streamed body and sends chunks; Bun keeps it.
+    ...(call.size === undefined ? undefined : { "content-length": String(call.size) }),
+  };
+}
+
+/** The answer, or the signal's reason as soon as it is aborted: a handler in this process may not heed it. */
+function unlessAborted(answer: Promise<Response>, signal: AbortSignal): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      reject(signal.reason);
+      // What still comes is nobody's.
+      answer.then(discard, () => {});
+    };
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
+    answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
+function redirectOf(call: Call, response: Response): string | undefined {
+  const any = call.method === "GET" || call.method === "HEAD";
+  const follow = any ? [301, 302, 303, 307, 308] : [307, 308];
+  return follow.includes(response.status)
+    ? response.headers.get("location") ?? undefined
+    : undefined;
+}

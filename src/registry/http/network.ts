@@ -1,0 +1,144 @@
+import { NetworkError } from "../../errors.ts";
+
+/**
+ * Turns what `fetch` threw into a {@linkcode NetworkError} that says the same on every runtime: Deno puts the reason
+ * into `cause` and long text, Bun into `code`.
+ *
+ * @param error What was thrown.
+ * @param action What was being done, for the message.
+ * @param request Method and URL.
+ * @returns The typed error, with the original as `cause`.
+ */
+export function toNetworkError(
+  error: unknown,
+  action: string,
+  request: { method: string; url: string },
+): NetworkError {
+  const text = flatten(error);
+  const told = withoutAddresses(text);
+  const known = REASONS.find(([pattern]) => pattern.test(told));
+  const host = new URL(request.url).host;
+  const reason = known ? known[1] : firstLine(text);
+  const dead = known?.[2] === "final";
+  return new NetworkError(`Cannot ${action}: ${host}: ${reason}`, {
+    ...request,
+    cause: error,
+    retryable: !dead,
+    hint: known?.[3],
+  });
+}
+
+const REFUSED = "connection refused, nothing listens there";
+const BROKEN = "connection broken";
+
+/** Whether nothing listens at a host. */
+export function isRefused({ message }: Error): boolean {
+  return message.endsWith(`: ${REFUSED}`);
+}
+
+/** Whether a connection was cut: its end, or something on the way, gave it up. */
+export function isBroken({ message }: Error): boolean {
+  return message.endsWith(`: ${BROKEN}`);
+}
+
+/** Whether a request failed because the runtime could not read its body from a file. */
+export function isUnreadable({ cause }: Error): boolean {
+  const { code } = cause instanceof Error ? cause as { code?: unknown } : {};
+  return typeof code === "string" &&
+    /^E(?:NOENT|NOTDIR|ISDIR|ACCES|PERM|IO|STALE|MFILE|NFILE)$/.test(code);
+}
+
+/** Pattern in the runtimes' texts and codes, what to say, whether trying again is pointless, a hint. */
+const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
+  [
+    /connection ?refused|ECONNREFUSED/i,
+    REFUSED,
+    "retry",
+    "check host and port, and that the registry is running",
+  ],
+  // Certificates before names: Deno's texts about them hold names.
+  [
+    /certificate expired|CERT_HAS_EXPIRED/i,
+    "its TLS certificate has expired",
+    "final",
+    "have it renewed, or accept it with --insecure",
+  ],
+  [
+    /not valid yet|NOT_YET_VALID/i,
+    "its TLS certificate is not valid yet",
+    "final",
+    "check the clock of this machine, or accept it with --insecure",
+  ],
+  [
+    /not valid for (?:any )?name|NotValidForName|ALTNAME_INVALID|HOSTNAME_MISMATCH/i,
+    "its TLS certificate is for another host name",
+    "final",
+    "use a name that the certificate has, or accept it with --insecure",
+  ],
+  [
+    /CaUsedAsEndEntity/,
+    "its TLS certificate is one of an authority, which Deno takes from no server",
+    "final",
+    "give it a certificate that is no authority (CA:FALSE), or accept it with --insecure",
+  ],
+  [
+    /UnknownIssuer|self.?signed|UNABLE_TO_VERIFY|unable to (?:get|verify)|invalid peer certificate|CERT_|CERTIFICATE/i,
+    "its TLS certificate is not trusted",
+    "final",
+    "name its certificate authority with --ca FILE, or accept any certificate with --insecure",
+  ],
+  [
+    /dns error|ENOTFOUND|EAI_AGAIN|getaddrinfo|failed to lookup|DNS/i,
+    "host name not found",
+    "retry",
+    "check the name of the registry, the part before the first slash",
+  ],
+  [
+    /NotCapable|Requires net access/i,
+    "no permission to reach it",
+    "final",
+    "run Deno with --allow-net",
+  ],
+  [/Requests to port \d+ are blocked|unsafe port/i, "fetch refuses this port", "final"],
+  [
+    /InvalidContentType|corrupt message|WRONG_VERSION|SSL|TLS|handshake/i,
+    "TLS handshake failed",
+    "final",
+  ],
+  [
+    /invalid HTTP version|Malformed_HTTP/i,
+    "it answered with something that is no HTTP",
+    "final",
+  ],
+  [/ENETUNREACH|EHOSTUNREACH|unreachable|no route/i, "network unreachable", "retry"],
+  [/ETIMEDOUT|timed out/i, "connection timed out", "retry"],
+  [
+    /ECONNRESET|reset by peer|connection reset|EPIPE|broken pipe|closed before|connection closed|socket.*closed|ConnectionClosed|IncompleteMessage|unexpected EOF/i,
+    BROKEN,
+    "retry",
+  ],
+];
+
+function flatten(error: unknown): string {
+  const parts: string[] = [];
+  for (let at: unknown = error, depth = 0; at !== undefined && at !== null && depth < 5; depth++) {
+    if (!(at instanceof Error)) {
+      parts.push(String(at));
+      break;
+    }
+    const { code } = at as { code?: unknown };
+    parts.push(at.name, at.message, typeof code === "string" ? code : "");
+    at = at.cause;
+  }
+  return parts.filter(Boolean).join("\n");
+}
+
+/** The text without URLs, hosts and names, which may hold any of the words that are looked for. */
+function withoutAddresses(text: string): string {
+  return text.replace(/https?:\/\/[^\s"]+|\([^\s()]+:\d+\)|"[^"\s]*"/g, "");
+}
+
+function firstLine(text: string): string {
+  return text.split("\n").find((line) => line && !/^(?:Type)?Error$/.test(line)) ??
+    "request failed";
+}

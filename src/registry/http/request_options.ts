@@ -1,0 +1,64 @@
+import { createHash, type Hasher } from "../../incremental_hash.ts";
+import type { FetchHandler, Http } from "./call.ts";
+import { resolveRetry, type RetryOptions } from "./retry.ts";
+import { resolveTimeouts, type Timeouts } from "./time_limits.ts";
+
+/** Options of everything that talks to a registry. */
+export interface RequestOptions {
+  /**
+   * Use http where the reference names no scheme.
+   * @default {false} https, but http for localhost, 127.0.0.0/8 and [::1]
+   */
+  plainHttp?: boolean;
+  /** How failed requests are repeated, and broken connections opened again. */
+  retry?: RetryOptions;
+  /** Limits on waiting; there is none on the whole of a transfer. */
+  timeouts?: Timeouts;
+  /** Sent with every request to the registry, and to no other host. */
+  headers?: Record<string, string>;
+  /**
+   * Answers requests in place of the network: a proxy, or a registry in this process.
+   * @default {fetch}
+   */
+  fetch?: FetchHandler;
+  /**
+   * Makes incremental hashes.
+   * @default {createHash} the fastest that the runtime has
+   */
+  hasher?: Hasher;
+}
+
+/** {@linkcode RequestOptions} with every value checked and filled in. */
+export type ResolvedRequestOptions = ReturnType<typeof resolveRequestOptions>;
+
+/**
+ * Checks options once, before anything is sent.
+ *
+ * @throws {RangeError} If a number is out of range.
+ */
+export function resolveRequestOptions(options: RequestOptions) {
+  const { plainHttp = false, headers = {}, fetch = globalThis.fetch, hasher = createHash } =
+    options;
+  return {
+    plainHttp,
+    headers,
+    fetch: fetch as FetchHandler,
+    hasher,
+    retry: resolveRetry(options.retry),
+    timeouts: resolveTimeouts(options.timeouts),
+  };
+}
+
+/** What requests to one registry share; `chunkSize` is what the caller wants of large bodies. */
+export function httpFor(
+  origin: string,
+  options: ResolvedRequestOptions & { chunkSize?: number | undefined },
+): Http {
+  const { fetch, retry, timeouts, chunkSize } = options;
+  const headers = Object.fromEntries(
+    Object.entries(options.headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  const seen: Http["seen"] = { answered: false, pausedUntil: 0 };
+  if (chunkSize !== undefined) seen.chunkSize = chunkSize;
+  return { origin, fetch, headers, retry, timeouts, seen };
+}

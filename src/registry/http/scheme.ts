@@ -1,0 +1,95 @@
+import { NetworkError } from "../../errors.ts";
+import { discard, type Http } from "./call.ts";
+import { toNetworkError } from "./network.ts";
+
+/**
+ * Says so where a request failed because one side speaks TLS and the other does not.
+ *
+ * @param http The registry.
+ * @param error Why the request failed.
+ * @param options Signal; and whether it is not tried again: a connection that breaks without an answer is asked about
+ * only then.
+ * @returns The same error, or one that names the scheme to use.
+ */
+export async function explainScheme(
+  http: Http,
+  error: NetworkError,
+  { signal, isLast = false }: { signal?: AbortSignal | undefined; isLast?: boolean } = {},
+): Promise<NetworkError> {
+  const url = new URL(error.url);
+  const isBroken = /: connection broken$/.test(error.message);
+  if (url.origin !== http.origin || http.seen.answered || (isBroken && !isLast)) return error;
+  if (!isBroken && !OTHER_SCHEME.test(error.message)) return error;
+  const isOther = await speaksOtherScheme(http, url, signal);
+  signal?.throwIfAborted();
+  if (!isOther) return error;
+  const text = `${error.message.replace(/: [^:]*$/, "")}: ${schemeText(url)}`;
+  const { method, cause } = error;
+  return new NetworkError(text, {
+    method,
+    url: error.url,
+    cause,
+    retryable: false,
+    hint: schemeHint(url),
+  });
+}
+
+/** Whether the other one of http and https is what is spoken there; asked once. */
+export function speaksOtherScheme(
+  http: Http,
+  url: URL,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  return http.seen.otherScheme ??= url.protocol === "https:"
+    ? speaksPlainHttp(http, url, signal)
+    : speaksTls(http, url, signal);
+}
+
+/** What the other side speaks, as a state for messages. */
+export function schemeText({ protocol }: URL): string {
+  return protocol === "https:"
+    ? "it speaks plain http, not https"
+    : "it speaks https, not plain http";
+}
+
+/** How to ask for the other scheme. */
+export function schemeHint({ protocol, host }: URL): string {
+  return protocol === "https:"
+    ? `use --plain-http, or write http://${host}/... in the reference`
+    : `leave out --plain-http, or write https://${host}/... in the reference`;
+}
+
+const OTHER_SCHEME = /: (?:TLS handshake failed|it answered with something that is no HTTP)$/;
+/** A question on the side must not be what a person waits for. */
+const PROBE_MILLISECONDS = 5_000;
+
+async function speaksPlainHttp(http: Http, url: URL, signal?: AbortSignal): Promise<boolean> {
+  try {
+    const status = await probe(http, `http://${url.host}/v2/`, signal);
+    // A TLS port that is spoken to in plain http answers 400.
+    return status !== 400;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether there is TLS: a certificate that nobody trusts is one all the same. */
+async function speaksTls(http: Http, url: URL, signal?: AbortSignal): Promise<boolean> {
+  const address = `https://${url.host}/v2/`;
+  try {
+    await probe(http, address, signal);
+    return true;
+  } catch (error) {
+    const { message } = toNetworkError(error, "ask", { method: "GET", url: address });
+    return /TLS certificate/.test(message);
+  }
+}
+
+async function probe(http: Http, address: string, cancel?: AbortSignal): Promise<number> {
+  const limit = AbortSignal.timeout(Math.min(PROBE_MILLISECONDS, http.timeouts.connect));
+  const signal = cancel ? AbortSignal.any([limit, cancel]) : limit;
+  // Nothing of the caller's goes over the wire unencrypted: neither headers nor path.
+  const response = await http.fetch(new Request(address, { redirect: "manual", signal }));
+  await discard(response);
+  return response.status;
+}

@@ -1,0 +1,71 @@
+import type { Bytes } from "../../bytes.ts";
+import type { Clock } from "./time_limits.ts";
+
+/** A slow connection takes this much at a time in less than any sensible limit. */
+const LEAST_PIECE_BYTES = 128 * 1024;
+/** What buffers of system and runtime take at once: it says nothing about the connection. */
+const BUFFERED_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Lets the body of a request pass while its time limits are watched.
+ *
+ * @param body The body; it is cancelled when the clock's signal is aborted.
+ * @param clock The clock of the request.
+ * @param options Limit on idleness in milliseconds; whether reading the body has time limits of its own.
+ * @param onError Told when the body itself fails.
+ * @returns What to send.
+ */
+export function watchBody(
+  body: ReadableStream<Bytes>,
+  clock: Clock,
+  { idle, isPatient }: { idle: number; isPatient: boolean },
+  onError: (error: unknown) => void,
+): ReadableStream<Bytes> {
+  const { signal } = clock;
+  const reader = body.getReader();
+  const start = performance.now();
+  let rest: Bytes = new Uint8Array(0);
+  let taken = 0;
+  return new ReadableStream<Bytes>({
+    start(controller) {
+      signal.addEventListener("abort", () => {
+        controller.error(signal.reason);
+        // Nobody waits for the source to close; what its closing throws changes nothing.
+        reader.cancel(signal.reason).catch(() => {});
+      }, { once: true });
+    },
+    async pull(controller) {
+      clock.moved();
+      let isDone = false;
+      try {
+        while (rest.length === 0 && !isDone) {
+          if (isPatient) clock.pause();
+          const { done, value } = await reader.read();
+          clock.moved();
+          if (done) isDone = true;
+          else rest = value;
+        }
+      } catch (error) {
+        onError(error);
+        throw error;
+      }
+      if (isDone) {
+        clock.sent();
+        return controller.close();
+      }
+      // Whole pieces are what is fast; only cut ones show that a slow connection moves.
+      const part = rest.subarray(0, pieceBytes(taken, performance.now() - start, idle));
+      rest = rest.subarray(part.length);
+      taken += part.length;
+      controller.enqueue(part);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+/** Bytes to hand over next, such that they are through in an eighth of the limit on idleness. */
+function pieceBytes(taken: number, milliseconds: number, idle: number): number {
+  const rate = Math.max(0, taken - BUFFERED_BYTES) / Math.max(1, milliseconds);
+  // Where there is no limit, nothing times it would be no number.
+  return rate > 0 ? Math.max(LEAST_PIECE_BYTES, Math.floor(rate * idle / 8)) : LEAST_PIECE_BYTES;
+}

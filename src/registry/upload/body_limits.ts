@@ -1,0 +1,50 @@
+import { RegistryError } from "../../errors.ts";
+import type { Http } from "../http/call.ts";
+import type { UploadSession } from "./upload_session.ts";
+
+/** Chunks where nothing else is said: above what one request may carry at few registries, below most memory limits. */
+export const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
+/** Largest chunk that a registry may ask for: each one is held in memory. */
+const MAX_CHUNK_BYTES = 128 * 1024 * 1024;
+/** Smallest chunk to try against a limit: nginx takes 1 MiB unless told otherwise. */
+const MIN_CHUNK_BYTES = 512 * 1024;
+
+/**
+ * The chunk size that an upload must use, or undefined where the whole body may go in one request: what the caller or
+ * an earlier refusal says for this registry, or what the registry said when it opened the upload.
+ *
+ * @param http The registry.
+ * @param session The open upload.
+ * @param size Length of the blob in bytes.
+ */
+export function chunkSizeFor(http: Http, session: UploadSession, size: number): number | undefined {
+  const { minChunk = 0, maxChunk = Infinity } = session;
+  const wanted = http.seen.chunkSize ?? (size > maxChunk ? DEFAULT_CHUNK_BYTES : undefined);
+  if (wanted === undefined) return undefined;
+  const chunk = Math.min(Math.max(wanted, minChunk), maxChunk, MAX_CHUNK_BYTES);
+  return size > chunk ? chunk : undefined;
+}
+
+/** Whether a registry, or a proxy before it, refused the size of one request, not the blob. */
+export function isBodyLimit(error: unknown): error is RegistryError {
+  if (!(error instanceof RegistryError)) return false;
+  const { status, errors } = error;
+  return status === 413 || status === 411 ||
+    (status === 416 && errors.some(({ message }) => /large|limit|exceed/i.test(message)));
+}
+
+/**
+ * Notes, for all blobs of the registry, that a body of one size was too large for one request.
+ *
+ * @param http The registry.
+ * @param size Length of that body.
+ * @param least Smallest chunk that the registry takes.
+ * @returns The largest body to try from here on; undefined where nothing smaller is worth a try.
+ */
+export function shrinkBodies(http: Http, size: number, least = 0): number | undefined {
+  let next = Math.min(DEFAULT_CHUNK_BYTES, http.seen.chunkSize ?? Infinity);
+  while (next >= size) next = Math.floor(next / 2);
+  if (next < Math.max(least, MIN_CHUNK_BYTES)) return undefined;
+  http.seen.chunkSize = next;
+  return next;
+}

@@ -1,0 +1,94 @@
+import { type Bytes, toBytes } from "../bytes.ts";
+import { ArchiveError } from "../errors.ts";
+import { quoteName } from "../quote_name.ts";
+
+/** Reads one entry's body in parts. */
+export class EntryReader {
+  readonly #path: string;
+  readonly #size: number;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #rest: Bytes | undefined;
+
+  constructor(path: string, size: number, readable: ReadableStream<Uint8Array>) {
+    this.#path = path;
+    this.#size = size;
+    this.#reader = readable.getReader();
+  }
+
+  async next(): Promise<Bytes | undefined> {
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest) return rest;
+    const { value } = await this.#reader.read();
+    return value && toBytes(value);
+  }
+
+  /** The next `length` bytes. */
+  async read(length: number): Promise<Bytes> {
+    const bytes = new Uint8Array(length);
+    await this.#fill(bytes, 0);
+    return bytes;
+  }
+
+  /** The whole body, of which `head` has been read. */
+  async readAll(head: Bytes): Promise<Bytes> {
+    const bytes = new Uint8Array(this.#size);
+    bytes.set(head);
+    await this.#fill(bytes, head.length);
+    // Reading on is what tells the untar stream that the body was wanted to its end.
+    if (await this.next()) throw await this.#tooLong();
+    return bytes;
+  }
+
+  /** The whole body as a stream, `head` first. */
+  stream(head: Bytes): ReadableStream<Bytes> {
+    let left = this.#size;
+    let first: Bytes | undefined = head;
+    return new ReadableStream<Bytes>({
+      pull: async (controller) => {
+        const piece = first ?? await this.next();
+        first = undefined;
+        if (!piece) {
+          if (left > 0) throw endedEarly(this.#path, left);
+          return controller.close();
+        }
+        left -= piece.length;
+        if (left < 0) throw await this.#tooLong();
+        controller.enqueue(piece);
+      },
+      cancel: () => this.cancel(),
+    }, { highWaterMark: 0 });
+  }
+
+  async cancel(): Promise<undefined> {
+    await this.#reader.cancel();
+  }
+
+  async #tooLong(): Promise<ArchiveError> {
+    await this.cancel();
+    const message = `its stream has more than the ${this.#size} bytes that its header says`;
+    return new ArchiveError(
+      `Cannot read ${quoteName(this.#path)} of the archive: ${message}`,
+      { path: this.#path },
+    );
+  }
+
+  async #fill(bytes: Bytes, from: number): Promise<void> {
+    let filled = from;
+    while (filled < bytes.length) {
+      const piece = await this.next();
+      if (!piece) throw endedEarly(this.#path, bytes.length - filled);
+      const part = piece.subarray(0, bytes.length - filled);
+      bytes.set(part, filled);
+      filled += part.length;
+      if (part.length < piece.length) this.#rest = piece.subarray(part.length);
+    }
+  }
+}
+
+function endedEarly(path: string, missing: number): ArchiveError {
+  return new ArchiveError(
+    `Cannot read ${quoteName(path)} of the archive: its stream ended ${missing} bytes early`,
+    { path },
+  );
+}

@@ -1,0 +1,220 @@
+import { type Bytes, concat, toBytes } from "../bytes.ts";
+import { type Compression, decompress, sniffCompression } from "../codec/compression.ts";
+import { type BlobSource, isBlobSource, readRange, type SourceSlice } from "./blob_source.ts";
+
+/** What an untar stream yields, ours or another's, such as the one of `@std/tar`. */
+export interface ImageTarEntry {
+  /** Name as in the tar. */
+  path: string;
+  /** Header with the effective values. */
+  header: { size?: number; typeflag?: string; linkname?: string };
+  /** Body of a file. */
+  readable?: ReadableStream<Uint8Array> | undefined;
+}
+
+/**
+ * Where an archive comes from: content that can be read at any offset, a stream that comes once, an http(s) URL, or the
+ * entries of another untar stream, such as the one of `@std/tar`.
+ */
+export type PushSource =
+  | BlobSource
+  | ReadableStream<Uint8Array>
+  | URL
+  | { entries: ReadableStream<ImageTarEntry> };
+
+/** A tar that can be read at any offset. */
+export interface RandomInput extends AsyncDisposable {
+  kind: "random";
+  source: BlobSource;
+  /** Bytes read so far. */
+  read(): number;
+}
+
+/** A tar that comes once. */
+export interface PassingInput extends AsyncDisposable {
+  kind: "bytes" | "entries";
+  /** The tar, inflated; or its entries. */
+  open(): Promise<ReadableStream<Uint8Array>> | ReadableStream<ImageTarEntry>;
+  /** Whether `open` may be called again: a compressed file. */
+  again: boolean;
+  /** What {@linkcode read} comes to, where that is known. */
+  total?: number;
+  /** Bytes read of the source so far, before they are inflated. */
+  read(): number;
+}
+
+/** Bytes that tell every compression known. */
+const MAGIC_BYTES = 6;
+
+/**
+ * Opens the source of a push and tells which of the two ways of reading it has.
+ *
+ * @param source What the caller gave.
+ * @param signal Aborts requests for a URL.
+ * @returns The input; it gives up what was opened here when disposed of.
+ * @throws {TypeError} If the source is none.
+ */
+export async function openSource(
+  source: PushSource,
+  signal: AbortSignal,
+): Promise<RandomInput | PassingInput> {
+  if (source instanceof URL) {
+    const { openUrl } = await import("./http_source.ts");
+    return await openSource(await openUrl(source, signal), signal);
+  }
+  const count = { read: 0 };
+  const common = { read: () => count.read, [Symbol.asyncDispose]: () => Promise.resolve() };
+  if (source instanceof ReadableStream) {
+    const { stream, dispose } = holdStream(countStream(source, count), signal);
+    const open = () => inflate(stream, signal);
+    return { kind: "bytes", open, again: false, ...common, [Symbol.asyncDispose]: dispose };
+  }
+  if (isBlobSource(source)) {
+    signal.throwIfAborted();
+    const counted = countSource(source, count);
+    if (!sniffCompression(await readRange(counted, 0, MAGIC_BYTES))) {
+      return { kind: "random", source: counted, ...common };
+    }
+    const open = () => inflate(counted.slice(0, counted.size).stream(), signal);
+    return { kind: "bytes", open, again: true, total: source.size, ...common };
+  }
+  if (typeof source === "object" && source !== null && source.entries instanceof ReadableStream) {
+    const { stream, dispose } = holdStream(source.entries, signal);
+    const open = () => stream;
+    return { kind: "entries", open, again: false, ...common, [Symbol.asyncDispose]: dispose };
+  }
+  throw new TypeError(
+    "Cannot push: expected a Blob or file, a ReadableStream, a URL, or { entries }",
+  );
+}
+
+/**
+ * Keeps hold of a stream: `dispose` cancels it wherever the pipes behind it stand. A pipe by itself does so only when
+ * what it has in hand is through, which may wait for the next byte of a source that has none.
+ */
+function holdStream<T>(
+  stream: ReadableStream<T>,
+  signal: AbortSignal,
+): { stream: ReadableStream<T>; dispose: () => Promise<void> } {
+  const reader = stream.getReader();
+  const held = new ReadableStream<T>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+  const dispose = () => {
+    const end = new DOMException("The push ended before the source did", "AbortError");
+    // Not awaited: what the source does about it changes nothing. One that has ended is left alone by this.
+    reader.cancel(signal.aborted ? signal.reason : end).catch(() => {});
+    return Promise.resolve();
+  };
+  return { stream: held, dispose };
+}
+
+/** Undoes the compression of a stream, where its first bytes show one. */
+async function inflate(
+  stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): Promise<ReadableStream<Uint8Array>> {
+  const { compression, whole } = await sniff(stream, signal);
+  if (!compression) return whole;
+  try {
+    return decompress(whole, compression, "the archive");
+  } catch (error) {
+    if (!whole.locked) whole.cancel(error).catch(() => {});
+    throw error;
+  }
+}
+
+async function sniff(
+  stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): Promise<{ compression: Compression | undefined; whole: ReadableStream<Bytes> }> {
+  const reader = stream.getReader();
+  // Ends a read that is under way; the source may be a pipe that nobody writes to.
+  const stop = () => void reader.cancel(signal.reason).catch(() => {});
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  const first: Uint8Array[] = [];
+  let size = 0;
+  try {
+    while (size < MAGIC_BYTES) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      first.push(value);
+      size += value.length;
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+  signal.throwIfAborted();
+  const head = concat(first, size);
+  let sent = false;
+  const whole = new ReadableStream<Bytes>({
+    async pull(controller) {
+      if (!sent && size > 0) controller.enqueue(head);
+      else {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(toBytes(value));
+      }
+      sent = true;
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+  return { compression: sniffCompression(head), whole };
+}
+
+function countSource(source: BlobSource, count: { read: number }): BlobSource {
+  return {
+    size: source.size,
+    slice: (start, end) => countSlice(source.slice(start, end), count),
+  };
+}
+
+function countSlice(slice: SourceSlice, count: { read: number }): SourceSlice {
+  const { arrayBuffer, readInto, ownStream, blob } = slice;
+  const counted: SourceSlice = { stream: () => countStream(slice.stream(), count) };
+  if (arrayBuffer) {
+    counted.arrayBuffer = async () => {
+      const buffer = await arrayBuffer.call(slice);
+      count.read += buffer.byteLength;
+      return buffer;
+    };
+  }
+  if (readInto) {
+    counted.readInto = (buffer) => {
+      const length = readInto.call(slice, buffer);
+      count.read += length;
+      return length;
+    };
+  }
+  if (ownStream) counted.ownStream = () => countStream(ownStream.call(slice), count);
+  if (blob) {
+    counted.blob = () => {
+      const bytes = blob.call(slice);
+      count.read += bytes.size;
+      return bytes;
+    };
+  }
+  return counted;
+}
+
+function countStream(
+  stream: ReadableStream<Uint8Array>,
+  count: { read: number },
+): ReadableStream<Uint8Array> {
+  const reader = stream.getReader();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) return controller.close();
+      count.read += value.length;
+      controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}

@@ -1,0 +1,508 @@
+import {
+  assert,
+  assertEquals,
+  assertGreaterOrEqual,
+  assertInstanceOf,
+  assertLessOrEqual,
+  assertMatch,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { type Compression, decompress, sniffCompression } from "../../src/codec/compression.ts";
+import { crc32 } from "../../src/codec/crc32.ts";
+import { ArchiveError } from "../../src/errors.ts";
+import { test } from "../helpers/test.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const CHUNK_SIZES = [1, 511, 512, 513, 65_536];
+const NOTHING = new Uint8Array(0);
+const SHORT = text("a short content\n");
+const PATTERN = Uint8Array.from({ length: 300_000 }, (_, index) => (index * index) >> 7);
+const RANDOM = crypto.getRandomValues(new Uint8Array(60_000));
+
+// Made with zstd 1.5.4: `zstd -19 --check` from a pipe (a window, two blocks), `zstd --no-check` (one raw block) and
+// `zstd` of nothing (one frame of 13 bytes).
+const ZSTD_LINES = base64(
+  "KLUv/QRoRAsA0k8fE7AX0gF9BDFJILYkZLeVx2NAVwIjps66HHf3OA52Yi0jps66HHf3OA52Yi0jps66HHf3OA52Yi0jps66HHfncRyksZYRU2dd" +
+    "znJn4ThIRHEtj5g663KW21lYjppEFNcsT4mpsx7lLLfyLCxHzS5GxBEHivMDyAaHyQQGQiGAoqggots3sCoQCUjIPBLAEGAIxhlWhLl8//87" +
+    "YfWfSssd67AIhhyujgkAOqN3sVPq5JCZUh1JZNu4leOO1bAIw32g4wSCnVG62Dl1UsxM6I4ks+3cynbHaFiA4T4QcQLgzqhdzJA6O2ImlEfS" +
+    "2fZuzbljNSzEcB/IOAGgzugXOxdT6iB7ZlCB1QcNW8CtbHeMhgUZ9iBxAgw58MVCTMdteJpBDuvJ2Ey3K4O0ww17ZuhAygkQ5DsOINarN/kg" +
+    "WEmir4dByYB2iGwybDTT4Yojgxw83WaXpvvH2WUDIyizbI7nlJ0ZB4gUTQAAAAEArcpQ/66BReRAtw==",
+);
+const ZSTD_RAW = base64("KLUv/QBYcQAAYSBzaG9ydCBmcmFtZQo=");
+const ZSTD_EMPTY = base64("KLUv/SQAAQAAmenYUQ==");
+const ZSTD_SKIPPABLE = join(bytes(0x51, 0x2a, 0x4d, 0x18, 5, 0, 0, 0), text("hello"));
+const LINES = text(
+  Array.from({ length: 12_000 }, (_, i) => `line ${i * i % 31} of ${i % 7}\n`).join(""),
+);
+
+test("sniffCompression() tells each kind by its first bytes, and nothing else", () => {
+  const cases: [Compression | undefined, number[]][] = [
+    ["gzip", [0x1f, 0x8b, 8, 0, 0, 0]],
+    ["zstd", [0x28, 0xb5, 0x2f, 0xfd, 4, 0]],
+    ["zstd", [0x5e, 0x2a, 0x4d, 0x18, 0, 0]],
+    ["bzip2", [0x42, 0x5a, 0x68, 0x39, 0, 0]],
+    ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]],
+    [undefined, [0x1f, 0x8b]],
+    [undefined, [0x6e, 0x2a, 0x4d, 0x18, 0, 0]],
+    [undefined, []],
+  ];
+  for (const [kind, head] of cases) assertEquals(sniffCompression(bytes(...head)), kind, `${head}`);
+});
+
+test("crc32() is the checksum of gzip, in any pieces", () => {
+  assertEquals(crc32(text("123456789")), 0xcbf43926);
+  for (const at of [0, 1, 15, 16, 17, 299_999]) {
+    assertEquals(crc32(PATTERN.subarray(at), crc32(PATTERN.subarray(0, at))), crc32(PATTERN));
+  }
+});
+
+test("decompress() reads several gzip members alike in chunks of any size", async () => {
+  const contents = [SHORT, PATTERN, NOTHING, RANDOM, new Uint8Array(200_000), SHORT];
+  const data = join(...await Promise.all(contents.map(gzip)));
+  for (const size of CHUNK_SIZES) {
+    assertSame(await inflate("gzip", data, size), join(...contents), size);
+  }
+});
+
+test("decompress() reads thousands of small gzip members", async () => {
+  const member = await gzip(SHORT);
+  const data = join(...Array.from({ length: 5000 }, () => member));
+  assertSame(await inflate("gzip", data), join(...Array.from({ length: 5000 }, () => SHORT)));
+});
+
+test("decompress() reads every kind of gzip header", async () => {
+  // Zeros that look like the trailer of an empty member.
+  const extra = new Uint8Array(300);
+  for (const flags of [0, 2, 4, 8, 16, 2 | 4 | 8 | 16]) {
+    const data = join(storedMember(SHORT, { flags, extra }), storedMember(SHORT, { flags, extra }));
+    for (const size of CHUNK_SIZES) {
+      assertSame(await inflate("gzip", data, size), join(SHORT, SHORT), flags);
+    }
+  }
+});
+
+test("decompress() ignores what follows the last gzip member, and reads it to its end", async () => {
+  const followers = [
+    ...[1, 7, 8, 9, 512, 70_000, 1_000_000].map((size) => new Uint8Array(size)),
+    bytes(1),
+    text("some garbage"),
+    join(new Uint8Array(512), text("some garbage")),
+    join(bytes(2), RANDOM),
+  ];
+  for (const content of [NOTHING, SHORT, PATTERN, RANDOM]) {
+    for (const follower of followers) {
+      const source = sourceOf(join(await gzip(content), follower), 4096);
+      assertSame(await collect(decompress(source.stream, "gzip")), content, follower.length);
+      assert(source.isRead);
+    }
+  }
+});
+
+test("decompress() is not misled by content that looks like the end of a gzip member", async () => {
+  const nested = await gzip(SHORT);
+  // Stored, it stands in the data as it is: a trailer with the right length and the wrong checksum.
+  const trailer = new Uint8Array(8);
+  new DataView(trailer.buffer).setUint32(4, 20_008, true);
+  const contents = [
+    join(...Array.from({ length: 50 }, () => nested)),
+    join(new Uint8Array(30_000), nested, new Uint8Array(30_000)),
+    join(RANDOM.subarray(0, 20_000), trailer, nested, RANDOM.subarray(0, 30_000)),
+    join(RANDOM.subarray(0, 20_000), trailer, new Uint8Array(30_000)),
+  ];
+  const padding = new Uint8Array(100_000);
+  for (const content of contents) {
+    const data = join(storedMember(content), storedMember(content), padding);
+    for (const size of [511, 65_536]) {
+      assertSame(await inflate("gzip", data, size), join(content, content));
+    }
+  }
+});
+
+test("decompress() reads several zstd frames, skippable ones among them, alike in chunks of any size", async () => {
+  const frames = [
+    ZSTD_SKIPPABLE,
+    ZSTD_LINES,
+    ZSTD_SKIPPABLE,
+    ZSTD_EMPTY,
+    ZSTD_RAW,
+    ZSTD_LINES,
+    ZSTD_RAW,
+  ];
+  const content = join(LINES, text("a short frame\n"), LINES, text("a short frame\n"));
+  for (const last of [NOTHING, ZSTD_SKIPPABLE, ZSTD_EMPTY]) {
+    for (const size of CHUNK_SIZES) {
+      assertSame(await inflate("zstd", join(...frames, last), size), content, size);
+    }
+  }
+});
+
+test("decompress() reads any number of frames without content", async () => {
+  const skippable = bytes(0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0);
+  for (const frame of [skippable, ZSTD_SKIPPABLE, ZSTD_EMPTY]) {
+    const frames = Array.from({ length: 20_000 }, () => frame);
+    assertSame(await inflate("zstd", join(...frames), 2 ** 21), NOTHING);
+    assertSame(await inflate("zstd", join(...frames, ZSTD_LINES), 2 ** 21), LINES);
+  }
+});
+
+test("decompress() fails when data ends early, wherever that is", async () => {
+  const gzipped = join(await gzip(SHORT), await gzip(LINES.subarray(0, 2000)));
+  const zstd = join(ZSTD_LINES, ZSTD_SKIPPABLE, ZSTD_RAW);
+  const cases = [
+    { kind: "gzip", data: gzipped, ends: [(await gzip(SHORT)).length] },
+    { kind: "zstd", data: zstd, ends: [385, 385 + ZSTD_SKIPPABLE.length] },
+  ] as const;
+  for (const { kind, data, ends } of cases) {
+    for (let cut = 0; cut < data.length; cut++) {
+      if (ends.includes(cut)) continue;
+      const error = await assertRejects(
+        () => collect(decompress(sourceOf(data.subarray(0, cut)).stream, kind, "image.tar")),
+        ArchiveError,
+        "Cannot inflate image.tar: ",
+        `${kind} cut at ${cut}`,
+      );
+      assertMatch(error.message, new RegExp(`after reading ${cut} bytes`));
+    }
+  }
+  const large = await gzip(PATTERN);
+  for (const cut of [11, 5000, large.length - 9, large.length - 8, large.length - 1]) {
+    await assertInflateFails("gzip", large.subarray(0, cut));
+  }
+});
+
+test("decompress() fails on a wrong checksum, a wrong length and changed content of gzip", async () => {
+  for (const content of [NOTHING, SHORT, PATTERN, RANDOM]) {
+    const data = await gzip(content);
+    const middle = data.length >> 1;
+    for (const at of [data.length - 8, data.length - 5, data.length - 4, data.length - 1, middle]) {
+      const changed = data.slice();
+      changed[at] = (changed[at] ?? 0) ^ 0x10;
+      await assertInflateFails("gzip", changed);
+      await assertInflateFails("gzip", join(changed, data));
+      await assertInflateFails("gzip", join(data, changed));
+    }
+  }
+});
+
+test("decompress() fails on data that is not what it should be", async () => {
+  const header = [0x28, 0xb5, 0x2f, 0xfd];
+  const cases: [Compression, Bytes, RegExp][] = [
+    ["gzip", SHORT, /not gzip/],
+    ["gzip", NOTHING, /empty/],
+    [
+      "gzip",
+      join(bytes(0x1f, 0x8b, 8, 8), RANDOM.map((byte) => byte | 1), RANDOM.map((byte) => byte | 1)),
+      /header/,
+    ],
+    ["zstd", SHORT, /not zstd/],
+    ["zstd", join(ZSTD_RAW, SHORT), /follows the last zstd frame/],
+    ["zstd", bytes(...header, 0x01, 0x00, 7, 1, 0, 0), /dictionary 7/],
+    [
+      "zstd",
+      bytes(...header, 0x00, 0x89, 1, 0, 0),
+      /window of 150994944 bytes, above the limit of 134217728/,
+    ],
+    ["zstd", bytes(...header, 0xa0, 1, 0, 0, 8, 1, 0, 0), /window of 134217729 bytes/],
+    ["zstd", bytes(...header, 0x08, 0x58, 1, 0, 0), /reserved bit/],
+    ["zstd", bytes(...header, 0x00, 0x58, 7, 0, 0), /reserved type 3/],
+    ["zstd", bytes(...header, 0x00, 0x58, 0x0b, 0, 0x10), /131073 bytes/],
+    [
+      "zstd",
+      bytes(...header, 0x00, 0x58, 0x45, 0, 0, ...Array(8).fill(0xff)),
+      /Cannot inflate zstd data/,
+    ],
+  ];
+  for (const [kind, data, message] of cases) {
+    assertMatch((await assertInflateFails(kind, data)).message, message);
+  }
+});
+
+test("decompress() refuses bzip2 and xz, naming the command to pipe through", () => {
+  const commands = { bzip2: "bunzip2 -c FILE | ", xz: "xz -dc FILE | " } as const;
+  for (const kind of ["bzip2", "xz"] as const) {
+    const { stream } = sourceOf(SHORT);
+    const error = assertThrows(() => decompress(stream, kind, "image.tar"), ArchiveError, kind);
+    assert(error.hint?.includes(`${commands[kind]}tarpush push - TARGET`), error.hint);
+    assert(!stream.locked);
+  }
+});
+
+test("decompress() inflates a gzip bomb in bounded steps, as far as the reader asks", async () => {
+  const bomb = new Uint8Array(
+    await new Response(zeros(256).pipeThrough(new CompressionStream("gzip"))).arrayBuffer(),
+  );
+  assert(bomb.length > 2 * 100_000);
+  const source = sourceOf(bomb, 4096);
+  await assertBounded(decompress(source.stream, "gzip"), source, {
+    size: 2 ** 28,
+    step: 17 * 2 ** 20,
+    ahead: 100_000,
+  });
+});
+
+test("decompress() inflates a zstd bomb in bounded steps, as far as the reader asks", async () => {
+  // A window of 128 KiB and 8192 blocks, each a zero that is repeated 131072 times.
+  const blocks = new Uint8Array(4 * 8192).map((_, index) => [0x02, 0, 0x10, 0][index % 4] ?? 0);
+  blocks[blocks.length - 4] = 0x03;
+  const source = sourceOf(join(bytes(0x28, 0xb5, 0x2f, 0xfd, 0, 0x38), blocks), 4096);
+  await assertBounded(decompress(source.stream, "zstd"), source, {
+    size: 2 ** 30,
+    step: 17 * 2 ** 17,
+    ahead: 3 * 4096,
+  });
+});
+
+test("decompress() refuses a bomb that goes on and on, and cancels its source", async () => {
+  const bombs = [["gzip", await gzip(new Uint8Array(4 * 1024 * 1024))], [
+    "zstd",
+    zstdZeros(32),
+  ]] as const;
+  for (const [kind, bomb] of bombs) {
+    let cancelled = false;
+    const source = () =>
+      new ReadableStream<Uint8Array<ArrayBuffer>>({
+        pull: (controller) => controller.enqueue(bomb),
+        cancel: () => void (cancelled = true),
+      }, { highWaterMark: 0 });
+    const limits = { ratio: 100, freeBytes: 20 * 1024 * 1024 };
+    let inflated = 0;
+    const error = await assertRejects(
+      async () => {
+        for await (const piece of decompress(source(), kind, "a bomb", limits)) {
+          inflated += piece.length;
+        }
+      },
+      ArchiveError,
+      "more than 100 times as much",
+    );
+    assertStringIncludes(error.message, "Cannot inflate a bomb: it has become");
+    assert(inflated <= limits.freeBytes, `${inflated}`);
+    assertEquals(cancelled, true);
+    // The ratio alone is no reason: a file may be full of zeros.
+    const whole = decompress(new Blob([bomb]).stream(), kind, "zeros", limits);
+    assertEquals((await new Response(whole).bytes()).length, 4 * 1024 * 1024);
+  }
+});
+
+/** One zstd frame of blocks that are 128 KiB of zeros each (RFC 8878, "RLE_Block"). */
+function zstdZeros(blocks: number): Uint8Array<ArrayBuffer> {
+  const bytes = [0x28, 0xb5, 0x2f, 0xfd, 0b1010_0000];
+  const size = blocks * 128 * 1024;
+  bytes.push(size & 0xff, (size >> 8) & 0xff, (size >> 16) & 0xff, (size >> 24) & 0xff);
+  for (let at = 1; at <= blocks; at++) {
+    const word = (128 * 1024) << 3 | 0b010 | (at === blocks ? 1 : 0);
+    bytes.push(word & 0xff, (word >> 8) & 0xff, (word >> 16) & 0xff, 0);
+  }
+  return new Uint8Array(bytes);
+}
+
+test("decompress() joins small pieces and reads nothing before it is asked", async () => {
+  for (const [kind, data] of [["gzip", await gzip(RANDOM)], ["zstd", ZSTD_LINES]] as const) {
+    const source = sourceOf(join(...Array.from({ length: 6 }, () => data)), 100);
+    const stream = decompress(source.stream, kind);
+    await turn();
+    assertEquals(source.taken, 0);
+    const sizes = (await Array.fromAsync(stream)).map((piece) => piece.length);
+    // A large piece is handed on as it is, so the small ones before it may be fewer than 64 KiB.
+    const pairs = sizes.slice(1).map((size, index) => size + (sizes[index] ?? 0));
+    for (const pair of pairs.slice(0, -1)) assertGreaterOrEqual(pair, 65_536);
+  }
+});
+
+test("decompress() passes errors of the source unchanged", async () => {
+  for (const [kind, data] of [["gzip", await gzip(RANDOM)], ["zstd", ZSTD_LINES]] as const) {
+    for (const size of [0, 3, 300]) {
+      const failure = new Error("connection reset");
+      const source = sourceOf(data.subarray(0, size), 100, failure);
+      assertStrictEquals(
+        await assertRejects(() => collect(decompress(source.stream, kind))),
+        failure,
+      );
+    }
+  }
+});
+
+test("decompress() cancels the source when the reader cancels", async () => {
+  for (const [kind, data] of [["gzip", await gzip(PATTERN)], ["zstd", ZSTD_LINES]] as const) {
+    for (const pieces of [0, 1]) {
+      const source = sourceOf(join(...Array.from({ length: 20 }, () => data)), 100);
+      const reader = decompress(source.stream, kind).getReader();
+      for (let piece = 0; piece < pieces; piece++) await reader.read();
+      await reader.cancel("enough");
+      assertEquals(source.cancelled, ["enough"]);
+      assert(!source.isRead);
+    }
+  }
+});
+
+test("decompress() cancels a source that it is waiting for", async () => {
+  for (const kind of ["gzip", "zstd"] as const) {
+    const cancelled: unknown[] = [];
+    const stream = new ReadableStream<Bytes>({ cancel: (reason) => void cancelled.push(reason) });
+    const reader = decompress(stream, kind).getReader();
+    const read = reader.read();
+    await turn();
+    await reader.cancel("enough");
+    assertEquals(cancelled, ["enough"]);
+    assertEquals((await read).done, true);
+  }
+});
+
+test("decompress() cancels the source when the data is corrupt", async () => {
+  for (const kind of ["gzip", "zstd"] as const) {
+    const source = sourceOf(new Uint8Array(2_000_000), 65_536);
+    const error = await assertRejects(() => collect(decompress(source.stream, kind)), ArchiveError);
+    assertEquals(source.cancelled, [error.cause]);
+    assertLessOrEqual(source.taken, 3 * 65_536);
+  }
+});
+
+interface Source {
+  stream: ReadableStream<Bytes>;
+  /** Bytes that were taken so far. */
+  taken: number;
+  /** Whether the end was reached. */
+  isRead: boolean;
+  cancelled: unknown[];
+}
+
+/** A source that gives chunks only when asked, and keeps count; it ends with the failure if there is one. */
+function sourceOf(data: Bytes, chunkSize = 65_536, failure?: Error): Source {
+  const stream = new ReadableStream<Bytes>({
+    pull(controller) {
+      if (source.taken < data.length) {
+        const chunk = data.slice(source.taken, source.taken + chunkSize);
+        source.taken += chunk.length;
+        controller.enqueue(chunk);
+        return;
+      }
+      if (failure) throw failure;
+      source.isRead = true;
+      controller.close();
+    },
+    cancel: (reason) => void source.cancelled.push(reason),
+  }, { highWaterMark: 0 });
+  const source: Source = { stream, taken: 0, isRead: false, cancelled: [] };
+  return source;
+}
+
+/** Reads a content of zeros: steps of bounded size, and no step without being asked. */
+async function assertBounded(
+  stream: ReadableStream<Bytes>,
+  source: Source,
+  { size, step, ahead }: { size: number; step: number; ahead: number },
+): Promise<void> {
+  const reader = stream.getReader();
+  const first = await reader.read();
+  for (let count = 0; count < 20; count++) await turn();
+  assertLessOrEqual(source.taken, ahead);
+  let read = 0;
+  for (let { done, value } = first; !done && value; { done, value } = await reader.read()) {
+    assertLessOrEqual(value.length, step);
+    if (value[0] !== 0 || value.at(-1) !== 0) throw new Error("content that is not zero");
+    read += value.length;
+  }
+  assertEquals(read, size);
+}
+
+async function assertInflateFails(kind: Compression, data: Bytes): Promise<ArchiveError> {
+  const error = await assertRejects(() => inflate(kind, data), ArchiveError, "Cannot inflate");
+  assertInstanceOf(error.cause, Error);
+  return error;
+}
+
+// assertEquals would print megabytes.
+function assertSame(actual: Bytes, expected: Bytes, note: unknown = ""): void {
+  assertEquals(
+    actual.length,
+    expected.length,
+    `length ${actual.length} for ${expected.length}: ${note}`,
+  );
+  const difference = actual.findIndex((byte, index) => byte !== expected[index]);
+  assertEquals(difference, -1, `differs at ${difference}: ${note}`);
+}
+
+function inflate(kind: Compression, data: Bytes, chunkSize?: number): Promise<Bytes> {
+  return collect(decompress(sourceOf(data, chunkSize).stream, kind));
+}
+
+async function collect(stream: ReadableStream<Bytes>): Promise<Bytes> {
+  return join(...await Array.fromAsync(stream));
+}
+
+async function gzip(content: Bytes): Promise<Bytes> {
+  const stream = new Blob([content]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** A gzip member whose content is not compressed, so that it stands in the data byte for byte. */
+function storedMember(content: Bytes, { flags = 0, extra = NOTHING } = {}): Bytes {
+  const header = join(
+    bytes(0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255),
+    flags & 4 ? join(bytes(extra.length & 255, extra.length >> 8), extra) : NOTHING,
+    flags & 8 ? text("image.tar\0") : NOTHING,
+    flags & 16 ? text("a comment\0") : NOTHING,
+  );
+  const checksum = crc32(header);
+  const blocks: Bytes[] = [];
+  for (let at = 0; at < content.length; at += 65_535) {
+    const block = content.subarray(at, at + 65_535);
+    const isLast = at + block.length === content.length;
+    blocks.push(bytes(isLast ? 1 : 0, ...uint16(block.length), ...uint16(~block.length)), block);
+  }
+  const trailer = new DataView(new ArrayBuffer(8));
+  trailer.setUint32(0, crc32(content), true);
+  trailer.setUint32(4, content.length, true);
+  return join(
+    header,
+    flags & 2 ? bytes(...uint16(checksum)) : NOTHING,
+    ...blocks,
+    new Uint8Array(trailer.buffer),
+  );
+}
+
+function uint16(number: number): [number, number] {
+  return [number & 255, (number >> 8) & 255];
+}
+
+function zeros(mebibytes: number): ReadableStream<Bytes> {
+  const piece = new Uint8Array(2 ** 20);
+  let left = mebibytes;
+  return new ReadableStream({
+    pull(controller) {
+      if (left-- > 0) controller.enqueue(piece);
+      else controller.close();
+    },
+  });
+}
+
+function join(...parts: Bytes[]): Bytes {
+  const joined = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+function bytes(...values: number[]): Bytes {
+  return Uint8Array.from(values);
+}
+
+function text(value: string): Bytes {
+  return new TextEncoder().encode(value);
+}
+
+function base64(value: string): Bytes {
+  return Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
+}
+
+/** Lets everything run that is ready to. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}

@@ -1,0 +1,105 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  parseRetryAfter,
+  resolveRetry,
+  retryDelay,
+  sleep,
+} from "../../../src/registry/http/retry.ts";
+import { test } from "../../helpers/test.ts";
+
+const options = resolveRetry({ random: () => 1 });
+
+test("resolveRetry fills in five attempts, half a second and a cap of 30 seconds", () => {
+  const { attempts, delay, maxDelay, maxRetryAfter, random } = resolveRetry();
+  assertEquals([attempts, delay, maxDelay, maxRetryAfter, random], [
+    5,
+    500,
+    30_000,
+    120_000,
+    Math.random,
+  ]);
+});
+
+test("resolveRetry refuses numbers that make no sense", () => {
+  for (const attempts of [0, -1, 1.5, NaN]) {
+    assertThrows(() => resolveRetry({ attempts }), RangeError, `retry.attempts ${attempts}`);
+  }
+  for (const name of ["delay", "maxDelay", "maxRetryAfter"]) {
+    for (const value of [-1, NaN]) {
+      assertThrows(() => resolveRetry({ [name]: value }), RangeError, `retry.${name} ${value}`);
+    }
+  }
+});
+
+test("retryDelay doubles from the second attempt on, and ends with the attempts", () => {
+  const delays = [2, 3, 4, 5, 6].map((attempt) => retryDelay(attempt, options));
+  assertEquals(delays, [500, 1000, 2000, 4000, undefined]);
+});
+
+test("retryDelay stays below its cap, however many attempts there are", () => {
+  const many = resolveRetry({ attempts: 5000, random: () => 1 });
+  assertEquals(retryDelay(9, many), 30_000);
+  assertEquals(retryDelay(5000, many), 30_000);
+});
+
+test("retryDelay spreads the wait over everything from nothing to the ceiling", () => {
+  const at = (share: number) => retryDelay(3, { ...options, random: () => share });
+  assertEquals([at(0), at(0.25), at(0.999)], [0, 250, 999]);
+});
+
+test("retryDelay obeys what the registry asks for, without jitter and beyond the cap", () => {
+  assertEquals(retryDelay(2, { ...options, random: () => 0 }, 7000), 7000);
+  assertEquals(retryDelay(2, options, 0), 0);
+  assertEquals(retryDelay(2, options, 90_000), 90_000);
+});
+
+test("retryDelay gives up where the registry asks for more than the limit", () => {
+  assertEquals(retryDelay(2, options, 120_000), 120_000);
+  assertEquals(retryDelay(2, options, 120_001), undefined);
+  assertEquals(retryDelay(6, options, 1), undefined);
+});
+
+const NOW = Date.UTC(2026, 10, 24, 12, 0, 0);
+
+test("parseRetryAfter reads seconds", () => {
+  assertEquals(parseRetryAfter("0", NOW), 0);
+  assertEquals(parseRetryAfter(" 120 ", NOW), 120_000);
+  assertEquals(parseRetryAfter("1000000000", NOW), 1e12);
+});
+
+test("parseRetryAfter reads the three forms of HTTP dates", () => {
+  assertEquals(parseRetryAfter("Tue, 24 Nov 2026 12:00:30 GMT", NOW), 30_000);
+  assertEquals(parseRetryAfter("Tuesday, 24-Nov-26 12:00:30 GMT", NOW), 30_000);
+  assertEquals(parseRetryAfter("Tue, 24 Nov 2026 11:00:00 GMT", NOW), 0);
+});
+
+test("parseRetryAfter takes nothing else for a time", () => {
+  const texts = [null, "", "  ", "soon", "-5", "1.5", "0x10", "1e3", "5 s", "2026-11-24", "Mon, x"];
+  for (const text of texts) assertEquals(parseRetryAfter(text, NOW), undefined, String(text));
+});
+
+test("parseRetryAfter keeps a number too large for any wait above every limit", () => {
+  assertEquals(retryDelay(2, options, parseRetryAfter("9".repeat(400), NOW)), undefined);
+});
+
+test("sleep ends at once with the reason of a signal", async () => {
+  const aborted = AbortSignal.abort(new Error("before"));
+  await assertRejects(() => sleep(1e6, aborted), Error, "before");
+  const controller = new AbortController();
+  const sleeping = sleep(1e6, controller.signal);
+  controller.abort(new Error("meanwhile"));
+  await assertRejects(() => sleeping, Error, "meanwhile");
+});
+
+test("sleep takes its listener off the signal", async () => {
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (...args: Parameters<typeof add>) => (listeners++, add(...args));
+  signal.removeEventListener = (
+    ...args: Parameters<typeof remove>
+  ) => (listeners--, remove(...args));
+  await sleep(0, signal);
+  assertEquals(listeners, 0);
+});

@@ -1,0 +1,331 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { NetworkError } from "../../src/errors.ts";
+import { pushImage } from "../../src/push/push.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { type BlobSource, isBlobSource, readRange } from "../../src/source/blob_source.ts";
+import { openUrl } from "../../src/source/http_source.ts";
+import { type Bytes, gzip, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { allTags, assertClear, readBack } from "../helpers/expected.ts";
+import { startTcpProxy } from "../helpers/tcp_proxy.ts";
+import { test } from "../helpers/test.ts";
+
+const TARGET = "localhost:5000/app:1";
+
+type Handler = (request: Request) => Response | Promise<Response>;
+
+interface Server extends AsyncDisposable {
+  url: URL;
+  requests: Request[];
+}
+
+/** A server of the runtime, on a port that is free. */
+function serve(handler: Handler): Server {
+  const requests: Request[] = [];
+  const answer: Handler = (request) => {
+    requests.push(request);
+    return handler(request);
+  };
+  if ("Deno" in globalThis) {
+    const options = { port: 0, hostname: "127.0.0.1", onListen: () => {} };
+    const server = Deno.serve(options, answer);
+    const url = new URL(`http://127.0.0.1:${server.addr.port}/image.tar?token=secret`);
+    return { url, requests, [Symbol.asyncDispose]: () => server.shutdown() };
+  }
+  // deno-lint-ignore no-explicit-any
+  const server = (globalThis as any).Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: answer });
+  const url = new URL(`http://127.0.0.1:${server.port}/image.tar?token=secret`);
+  return { url, requests, [Symbol.asyncDispose]: () => server.stop(true) };
+}
+
+/** What a web server does with a file: ranges where asked for. */
+function fileServer(bytes: Bytes, headers: Record<string, string> = { etag: '"1"' }): Handler {
+  return (request) => {
+    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "") ?? [];
+    if (first === undefined) return new Response(bytes, { headers });
+    const start = Number(first);
+    if (start >= bytes.length) return new Response(null, { status: 416 });
+    const end = Math.min(Number(last) + 1, bytes.length);
+    const range = `bytes ${start}-${end - 1}/${bytes.length}`;
+    const slice = bytes.slice(start, end);
+    return new Response(slice, { status: 206, headers: { ...headers, "content-range": range } });
+  };
+}
+
+const layer = await makeLayer("x".repeat(90));
+const layout = new OciLayout();
+layout.add(await layout.image(await makeImage([layer, "b"])), { ref: "1" });
+const tar = new Uint8Array(await toBlob(layout.entries()).arrayBuffer());
+const zipped = await gzip(tar);
+
+test("pushImage() of a URL reads by ranges where the server can", async () => {
+  await using server = serve(fileServer(tar));
+  const registry = createRegistry();
+  const expected = await pushImage(new Blob([tar]), TARGET, { fetch: registry });
+  const again = await pushImage(server.url, TARGET, { fetch: registry });
+  assertEquals(again.images[0]?.digest, expected.images[0]?.digest);
+  const other = createRegistry();
+  await pushImage(server.url, "localhost:5000/app:1", { fetch: other });
+  await readBack(other, "app", "1");
+  assert(server.requests.every(({ headers }) => headers.has("range")));
+  assert(server.requests.every(({ headers }) => headers.get("accept-encoding") === "identity"));
+});
+
+const ONCE: Record<string, Handler> = {
+  "knows no ranges": () => new Response(tar),
+  "does not say how long the whole is": (request) =>
+    request.headers.has("range")
+      ? new Response(tar.slice(0, 1), { status: 206, headers: { "content-range": "bytes 0-0/*" } })
+      : new Response(tar),
+  "answers a range without Content-Range": (request) =>
+    request.headers.has("range")
+      ? new Response(tar.slice(0, 1), { status: 206 })
+      : new Response(tar),
+};
+
+for (const [what, handler] of Object.entries(ONCE)) {
+  test(`pushImage() of a URL reads once where the server ${what}`, async () => {
+    await using server = serve(handler);
+    const registry = createRegistry();
+    const { bytesRead } = await pushImage(server.url, TARGET, { fetch: registry });
+    assertEquals(bytesRead, tar.length);
+    await readBack(registry, "app", "1");
+    assert(server.requests.length <= 2);
+  });
+}
+
+test("pushImage() of a URL undoes compression, by ranges and in one pass", async () => {
+  for (const handler of [fileServer(zipped), () => new Response(zipped)]) {
+    await using server = serve(handler);
+    const registry = createRegistry();
+    await pushImage(server.url, TARGET, { fetch: registry });
+    await readBack(registry, "app", "1");
+  }
+});
+
+for (const status of [404, 403, 500]) {
+  test(`pushImage() of a URL that answers ${status} says so, without the query`, async () => {
+    await using server = serve(() => new Response("no", { status }));
+    const error = await assertRejects(
+      () => pushImage(server.url, TARGET, { fetch: createRegistry() }),
+      NetworkError,
+      `answered ${status}`,
+    );
+    assertClear(error);
+    assertEquals(error.retryable, status === 500);
+    assert(!`${error.message} ${error.url}`.includes("secret"));
+  });
+}
+
+test("pushImage() of a URL that nobody answers says so", async () => {
+  const server = serve(() => new Response());
+  const { url } = server;
+  await server[Symbol.asyncDispose]();
+  const error = await assertRejects(
+    () => pushImage(url, TARGET, { fetch: createRegistry() }),
+    NetworkError,
+    "no answer",
+  );
+  assertClear(error);
+});
+
+test("pushImage() of a URL of another scheme is wrong usage", async () => {
+  for (const url of ["file:///image.tar", "ftp://localhost/image.tar"]) {
+    await assertRejects(
+      () => pushImage(new URL(url), TARGET, { fetch: createRegistry() }),
+      TypeError,
+      "expected an http",
+    );
+  }
+});
+
+for (const header of ["etag", "last-modified"]) {
+  test(`pushImage() of a URL notices by ${header} that the file has changed`, async () => {
+    let version = 0;
+    const value = () =>
+      header === "etag" ? `"${version++}"` : new Date(version++ * 1000).toUTCString();
+    await using server = serve((request) => fileServer(tar, { [header]: value() })(request));
+    const registry = createRegistry();
+    const error = await assertRejects(
+      () => pushImage(server.url, TARGET, { fetch: registry }),
+      NetworkError,
+      "changed while it was read",
+    );
+    assertClear(error);
+    assertEquals(await allTags(registry), []);
+  });
+}
+
+test("openUrl() refuses a range that was not asked for", async () => {
+  let isFirst = true;
+  await using server = serve((request) => {
+    const inner = isFirst ? request : new Request(request.url, { headers: { range: "bytes=0-9" } });
+    isFirst = false;
+    return fileServer(tar)(inner);
+  });
+  const source = await openUrl(server.url, new AbortController().signal);
+  assert(isBlobSource(source));
+  await assertRejects(() => readRange(source, 100, 120), NetworkError, "another range");
+});
+
+test("openUrl() refuses an answer with more bytes than its range", async () => {
+  const long = new Uint8Array(200_000);
+  await using server = serve(async (request) => {
+    const { status, headers } = await fileServer(long)(request);
+    return new Response(ReadableStream.from([long]), { status, headers });
+  });
+  const source = await openUrl(server.url, new AbortController().signal);
+  assert(isBlobSource(source));
+  const range = source.slice(0, 100_000).stream() as ReadableStream<Bytes>;
+  const error = await assertRejects(
+    () => new Response(range).bytes(),
+    NetworkError,
+    "more bytes than asked for",
+  );
+  assertClear(error);
+});
+
+test("pushImage() of a URL whose server overstates its length leaves no tag", async () => {
+  await using server = serve(async (request) => {
+    const response = await fileServer(tar)(request);
+    const range = response.headers.get("content-range")?.replace(/\d+$/, `${tar.length + 512}`);
+    if (range) response.headers.set("content-range", range);
+    return response;
+  });
+  const registry = createRegistry();
+  const error = await assertRejects(
+    () => pushImage(server.url, TARGET, { fetch: registry }),
+    NetworkError,
+    "another range than asked for",
+  );
+  assertClear(error);
+  assertEquals(await allTags(registry), []);
+});
+
+test("pushImage() of a URL follows redirects, by ranges and in one pass", async () => {
+  for (const handler of [fileServer(tar), () => new Response(tar)]) {
+    await using server = serve(handler);
+    await using redirecting = serve(() => Response.redirect(server.url, 302));
+    const registry = createRegistry();
+    await pushImage(redirecting.url, TARGET, { fetch: registry });
+    await readBack(registry, "app", "1");
+  }
+});
+
+test("openUrl() gives the bytes of the file at any offset", async () => {
+  const bytes = crypto.getRandomValues(new Uint8Array(65536));
+  const long = new Uint8Array(300_000).map((_, at) => bytes[at % 65521] ?? 0);
+  await using server = serve(fileServer(long));
+  const source = await openUrl(server.url, new AbortController().signal) as BlobSource;
+  assertEquals(source.size, long.length);
+  for (
+    const [start, end] of [[0, 1], [65_000, 66_000], [10, 200_000], [299_990, 400_000], [
+      5,
+      5,
+    ]] as const
+  ) {
+    assertEquals(await readRange(source, start, end), long.slice(start, end), `${start}-${end}`);
+  }
+});
+
+test("openUrl() takes an empty file for what it is", async () => {
+  await using server = serve(fileServer(new Uint8Array(0)));
+  const source = await openUrl(server.url, new AbortController().signal);
+  assert(isBlobSource(source));
+  assertEquals(source.size, 0);
+});
+
+test("pushImage() of a URL leaves no tag where the answer ends early", async () => {
+  await using server = serve(() => new Response(tar.slice(0, 3000)));
+  const registry = createRegistry();
+  const error = await assertRejects(
+    () => pushImage(server.url, TARGET, { fetch: registry }),
+    Error,
+  );
+  assertClear(error as Error);
+  assertEquals(await allTags(registry), []);
+});
+
+test("pushImage() of a URL that comes once names it where the connection breaks", async () => {
+  await using server = serve(() => new Response(tar));
+  for (const after of [1000, 3000, tar.length - 600]) {
+    await using proxy = await startTcpProxy(
+      server.url.host,
+      () => ({ kind: "cut-response", after }),
+    );
+    const url = new URL(server.url.href.replace(server.url.host, proxy.host));
+    const registry = createRegistry();
+    const error = await assertRejects(
+      () => pushImage(url, TARGET, { fetch: registry }),
+      NetworkError,
+      `Cannot read http://${proxy.host}/image.tar: the answer broke off`,
+    );
+    assertClear(error);
+    assertEquals(await allTags(registry), []);
+  }
+});
+
+test("pushImage() of a URL reads a range again whose connection broke", async () => {
+  const layout = new OciLayout();
+  const big = await makeLayer(new Uint8Array(400 * 512));
+  layout.add(await layout.image(await makeImage([big])), { ref: "1" });
+  await using server = serve(
+    fileServer(new Uint8Array(await toBlob(layout.entries()).arrayBuffer())),
+  );
+  const whole = await startTcpProxy(server.url.host);
+  const at = (host: string) => new URL(server.url.href.replace(server.url.host, host));
+  const options = { concurrency: 1, retry: { delay: 0, attempts: 9 } };
+  await pushImage(at(whole.host), TARGET, { ...options, fetch: createRegistry() });
+  const last = whole.seen.length;
+  await whole[Symbol.asyncDispose]();
+  await using proxy = await startTcpProxy(
+    server.url.host,
+    ({ number }) => number <= last ? { kind: "cut-response", after: 100_000 } : undefined,
+  );
+  const registry = createRegistry();
+  await pushImage(at(proxy.host), TARGET, { ...options, fetch: registry });
+  await readBack(registry, "app", "1");
+  assert(proxy.seen.length > last);
+});
+
+test("pushImage() of a URL uploads a blob again whose range ended early", async () => {
+  const large = await makeLayer(crypto.getRandomValues(new Uint8Array(65536)).slice());
+  const big = new Uint8Array(512 * 400);
+  big.set(large.tar, 4096);
+  const layout = new OciLayout();
+  layout.add(await layout.image(await makeImage([await makeLayer(big)])), { ref: "1" });
+  const tar = new Uint8Array(await toBlob(layout.entries()).arrayBuffer());
+  let cut = false;
+  await using server = serve(async (request) => {
+    const response = await fileServer(tar)(request);
+    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "") ?? [];
+    if (cut || Number(last) - Number(first) < 100_000) return response;
+    cut = true;
+    const { status, headers } = response;
+    return new Response((await response.arrayBuffer()).slice(0, 1000), { status, headers });
+  });
+  const registry = createRegistry();
+  await pushImage(server.url, TARGET, { fetch: registry, retry: { delay: 0 } });
+  await readBack(registry, "app", "1");
+  assertEquals(cut, true);
+});
+
+test("pushImage() of a URL ends with the signal's reason", async () => {
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  await using server = serve((request) => {
+    controller.abort(reason);
+    return fileServer(tar)(request);
+  });
+  const options = { fetch: createRegistry(), signal: controller.signal };
+  assertEquals(await assertRejects(() => pushImage(server.url, TARGET, options)), reason);
+});
+
+test("pushImage() of a URL that comes once fails at once where its own names would be needed", async () => {
+  await using server = serve(() => new Response(tar));
+  const options = { fetch: createRegistry() };
+  await assertRejects(
+    () => pushImage(server.url, "localhost:5000", options),
+    TypeError,
+    "too late",
+  );
+});
