@@ -11,7 +11,7 @@ for (const [method, lengths] of [["stream", [MIB, MIB, 7]], ["ownStream", [0, 0,
       JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
     const program = await folder.write(
       "program.ts",
-      `import { currentHost } from ${from("runtime/host.ts")};
+      `import { currentHost } from ${from("runtime/mod.ts")};
 import { free } from ${from("owned_bytes.ts")};
 const pieces = [];
 for await (const piece of currentHost().stdin.${method}()) pieces.push(piece);
