@@ -3,7 +3,8 @@ import { ArchiveError, type OciError, TarError } from "../../errors.ts";
 import type { BlobSource } from "../../source/blob_source.ts";
 import { scanTar } from "../../tar/scan.ts";
 import { ArchiveFiles, cleanPath, isFileType, isLinkType } from "../files.ts";
-import { type CheckBodyOptions, type CheckedFile, checkFile } from "./checked_file.ts";
+import { type CheckedFile, checkFile } from "./checked_file.ts";
+import type { CheckBodyOptions } from "./inflated_content.ts";
 
 /** An archive all of whose files have been read to their ends. */
 export interface CheckedArchive {

@@ -1,12 +1,12 @@
 import { type Bytes, concat, toBytes } from "../../bytes.ts";
-import { type Compression, decompress, sniffCompression } from "../../codec/compression.ts";
+import { type Compression, sniffCompression } from "../../codec/compression.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
-import type { Hasher, IncrementalHash } from "../../incremental_hash.ts";
 import { quoteName } from "../../quote_name.ts";
 import { type BlobSource, bytesSource, readRange } from "../../source/blob_source.ts";
 import { documentLimit } from "../docker_save.ts";
-import { type ArchiveFile, digestOfPath, isJson, isTar, PEEK_BYTES, tooLarge } from "../files.ts";
+import { type ArchiveFile, digestOfPath, isJson, PEEK_BYTES, tooLarge } from "../files.ts";
+import { type CheckBodyOptions, type Content, Inflated, kindOf } from "./inflated_content.ts";
 
 /** A file all of whose bytes have been read: what they hash to, and what they inflate to. */
 export interface CheckedFile extends ArchiveFile {
@@ -21,14 +21,6 @@ export interface CheckedFile extends ArchiveFile {
   readonly trailing: number | undefined;
   /** Whether its content, inflated, is none, a tar, or something else. */
   readonly kind: "empty" | "tar" | "other";
-}
-
-/** How a body is read and hashed. */
-export interface CheckBodyOptions {
-  hasher: Hasher;
-  signal: AbortSignal;
-  /** Told how many bytes were read. */
-  onBytes: (count: number) => void;
 }
 
 /** Files up to this size are hashed in memory with Web Crypto, several times as fast as hash-wasm. */
@@ -78,9 +70,6 @@ export async function checkFile(
 type Result =
   & Pick<CheckedFile, "digest" | "compression" | "trailing">
   & Content;
-
-/** What a layer of some content holds. */
-type Content = Pick<CheckedFile, "diffId" | "problem" | "kind" | "inflateError">;
 
 class File implements CheckedFile {
   readonly path: string;
@@ -241,11 +230,6 @@ function plainResult(
   return { ...known, diffId: compression ? undefined : diffId };
 }
 
-function kindOf(head: Uint8Array): CheckedFile["kind"] {
-  if (head.length === 0) return "empty";
-  return isTar(head) ? "tar" : "other";
-}
-
 function algorithmOf(path: string): "sha256" | "sha512" {
   const named = digestOfPath(path);
   return named ? digestAlgorithm(named) : "sha256";
@@ -253,66 +237,4 @@ function algorithmOf(path: string): "sha256" | "sha512" {
 
 function inflates(compression: Compression | undefined): compression is "gzip" | "zstd" {
   return compression === "gzip" || compression === "zstd";
-}
-
-/** Inflates and hashes what is written to it, at the writer's pace; corrupt data stops the inflating alone. */
-class Inflated {
-  readonly #writer: WritableStreamDefaultWriter<Bytes>;
-  readonly #done: Promise<Content>;
-  #trailing: number | undefined;
-
-  constructor(path: string, compression: "gzip" | "zstd", options: CheckBodyOptions) {
-    const { readable, writable } = new TransformStream<Bytes, Bytes>(undefined, {
-      highWaterMark: 1,
-    });
-    this.#writer = writable.getWriter();
-    const content = decompress(
-      readable,
-      compression,
-      quoteName(path),
-      { onTrailing: (position) => this.#trailing = position },
-    );
-    this.#done = this.#run(content, options);
-    // end() tells of a failure; where that is not called, another one is told.
-    this.#done.catch(() => {});
-  }
-
-  async write(piece: Bytes): Promise<void> {
-    // Once the data proves corrupt nothing takes more of it.
-    await Promise.race([this.#writer.ready, this.#done]).catch(() => {});
-    this.#writer.write(piece).catch(() => {});
-  }
-
-  async end(): Promise<Content & Pick<Result, "trailing">> {
-    this.#writer.close().catch(() => {});
-    return { ...await this.#done, trailing: this.#trailing };
-  }
-
-  async abort(reason: unknown): Promise<void> {
-    await this.#writer.abort(reason).catch(() => {});
-  }
-
-  async #run(
-    content: ReadableStream<Bytes>,
-    { hasher, signal }: CheckBodyOptions,
-  ): Promise<Content> {
-    let hash: IncrementalHash | undefined;
-    const head: Bytes[] = [];
-    let length = 0;
-    try {
-      hash = await hasher("sha256");
-      for await (const piece of content) {
-        signal.throwIfAborted();
-        if (length < PEEK_BYTES) head.push(piece.slice(0, PEEK_BYTES));
-        length += piece.length;
-        await hash.update(piece);
-      }
-    } catch (error) {
-      if (!(error instanceof ArchiveError)) throw error;
-      const problem = error.cause instanceof Error ? error.cause.message : error.message;
-      return { diffId: undefined, problem, inflateError: error, kind: "other" };
-    }
-    const start = concat(head, head.reduce((sum, piece) => sum + piece.length, 0));
-    return { diffId: await hash.digest(), problem: undefined, kind: kindOf(start) };
-  }
 }
