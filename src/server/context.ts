@@ -1,4 +1,5 @@
 import type { Storage } from "../storage.ts";
+import type { RegistryQuirks } from "./quirks.ts";
 import type { Permissions } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -8,4 +9,5 @@ export interface RegistryContext {
   readonly sessions: Sessions;
   readonly permissions: Permissions;
   readonly maxManifestBytes: number;
+  readonly quirks: RegistryQuirks;
 }

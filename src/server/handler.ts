@@ -6,13 +6,14 @@ import { corsHeaders, isPreflight, preflightResponse } from "./cors.ts";
 import { listReferrers, listRepositories, listTags } from "./listing.ts";
 import { handleManifest } from "./manifests.ts";
 import { MemoryStorage } from "./memory.ts";
-import { jsonResponse, Problem, problemResponse } from "./problem.ts";
+import { emptyResponse, jsonResponse, Problem, problemResponse } from "./problem.ts";
+import { checkLength, type RegistryQuirks } from "./quirks.ts";
 import { allowedMethods, parseRoute, type Permissions, type Route } from "./routes.ts";
 import { Sessions } from "./sessions.ts";
 import { handleUpload, startUpload } from "./uploads.ts";
 
 /** Options for {@linkcode createRegistry}. */
-export interface RegistryOptions {
+export interface RegistryOptions extends RegistryQuirks {
   /**
    * Where content is kept.
    * @default {new MemoryStorage()}
@@ -77,7 +78,15 @@ const UPLOAD_IDLE_SECONDS = 3600;
  * if (response.status !== 404) throw new Error("unreachable");
  * ```
  *
- * @param options Storage, permissions and limits.
+ * @example For a test of what must live with a registry that cannot be listed
+ * ```ts
+ * import { createRegistry } from "@tarpush/tarpush/registry";
+ * const registry = createRegistry({ catalog: false });
+ * const response = await registry(new Request("http://registry/v2/_catalog"));
+ * if (response.status !== 404) throw new Error("unreachable");
+ * ```
+ *
+ * @param options Storage, permissions, limits and habits.
  * @returns The handler. Its `Location` and `Link` headers are paths, so any host name and any proxy will do.
  * @throws {RangeError} If a limit is not a positive number.
  */
@@ -94,11 +103,12 @@ export function createRegistry(
     uploadIdleSeconds = UPLOAD_IDLE_SECONDS,
     onError = () => {},
     now = Date.now,
+    ...quirks
   } = options;
-  requirePositive({ maxManifestBytes, maxUploads });
+  requirePositive({ maxManifestBytes, maxUploads, ...quirks.chunkLimits });
   const permissions = { allowDelete, readOnly };
   const sessions = new Sessions(storage, { maxUploads, uploadIdleSeconds }, now);
-  const context = { storage, sessions, permissions, maxManifestBytes };
+  const context = { storage, sessions, permissions, maxManifestBytes, quirks };
   const origins = typeof cors === "string" ? [cors] : cors;
 
   return async (request) => {
@@ -119,6 +129,7 @@ async function answer(
   if (origins.length > 0 && isPreflight(request)) return preflightResponse();
   const route = parseRoute(new URL(request.url).pathname);
   checkMethod(route, request.method, context.permissions);
+  checkLength(request, context.quirks);
   return await dispatch(context, route, request);
 }
 
@@ -131,6 +142,7 @@ async function dispatch(
     case "base":
       return jsonResponse({});
     case "catalog":
+      if (context.quirks.catalog === false) return emptyResponse(404);
       return await listRepositories(context, request);
     case "tags":
       return await listTags(context, route, request);

@@ -7,6 +7,7 @@ import type { StoredManifest } from "../storage.ts";
 import type { RegistryContext } from "./context.ts";
 import { type ManifestDocument, parseManifestDocument } from "./manifest_document.ts";
 import { emptyResponse, Problem } from "./problem.ts";
+import { checkFamily, checkMayDelete, checkMaySet } from "./quirks.ts";
 import type { ManifestReference, Route } from "./routes.ts";
 
 type ManifestRoute = Route & { kind: "manifest" };
@@ -58,12 +59,14 @@ async function putManifest(
   { repository, reference }: ManifestRoute,
   request: Request,
 ): Promise<Response> {
-  const { storage } = context;
+  const { storage, quirks } = context;
   const tags = tagsToSet(reference, new URL(request.url).searchParams);
   const bytes = await readManifest(request, context.maxManifestBytes);
   const digest = await checkDigest(bytes, reference);
   const document = parseManifestDocument(bytes, request.headers.get("Content-Type"));
+  checkFamily(document.mediaType, quirks);
   await checkContent(context, repository, document);
+  await checkMaySet(storage, repository, tags, quirks);
   const subject = document.subject?.digest;
   await storage.putManifest(repository, { digest, mediaType: document.mediaType, bytes, subject });
   for (const tag of tags) await storage.putTag(repository, tag, digest);
@@ -77,9 +80,10 @@ async function putManifest(
 
 /** Deletes by tag the tag alone, by digest the manifest and all its tags. */
 async function deleteManifest(
-  { storage }: RegistryContext,
+  { storage, quirks }: RegistryContext,
   { repository, reference }: ManifestRoute,
 ): Promise<Response> {
+  await checkMayDelete(storage, repository, reference, quirks);
   const deleted = reference.kind === "digest"
     ? await storage.deleteManifest(repository, reference.digest)
     : reference.kind === "tag" && await storage.deleteTag(repository, reference.tag);

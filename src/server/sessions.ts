@@ -14,6 +14,10 @@ export interface Session {
   readonly id: string;
   readonly repository: string;
   readonly writer: BlobWriter;
+  /** Where the chunk begins that has not arrived as a whole. */
+  chunkStart: number;
+  /** Whether the last whole chunk was so short that none may follow. */
+  endsShort: boolean;
   /** When the last request on it ended. */
   touched: number;
   turn: Turn | undefined;
@@ -61,7 +65,15 @@ export class Sessions {
     try {
       const writer = await this.#storage.createBlob();
       const id = crypto.randomUUID();
-      const session = { id, repository, writer, touched: this.#now(), turn: undefined };
+      const session = {
+        id,
+        repository,
+        writer,
+        chunkStart: 0,
+        endsShort: false,
+        touched: this.#now(),
+        turn: undefined,
+      };
       this.#sessions.set(id, session);
       return session;
     } finally {

@@ -1,4 +1,5 @@
 import { Problem } from "./problem.ts";
+import type { ChunkLimits } from "./quirks.ts";
 import type { Session } from "./sessions.ts";
 
 /**
@@ -25,16 +26,20 @@ export function parseContentRange(header: string): { start: number; end: number 
  * @param request Request whose body is read to its end, or cancelled.
  * @param rangeLength Length that Content-Range announced; bytes past it are not written.
  * @param signal Stops the reading.
- * @throws {Problem} 400 when the body breaks off or has another length than announced, 409 when it was stopped.
+ * @param limits Lengths that the registry insists on.
+ * @throws {Problem} 400 when the body breaks off or has another length than announced, 409 when it was stopped; what
+ *   `limits` do not allow, 413 where it is too long.
  */
 export async function writeBody(
   session: Session,
   request: Request,
   rangeLength: number | undefined,
   signal: AbortSignal,
+  { min = 0, max = Infinity }: ChunkLimits = {},
 ): Promise<void> {
   const start = session.writer.size;
   const expected = expectedLength(request, rangeLength);
+  if (expected !== undefined && expected > max) throw tooLong(max);
   const body = request.body?.getReader();
   const cancel = () => void body?.cancel().catch(ignore);
   signal.addEventListener("abort", cancel, { once: true });
@@ -44,6 +49,8 @@ export async function writeBody(
       if (!piece) break;
       const length = session.writer.size - start + piece.length;
       if (expected !== undefined && length > expected) throw lengthProblem(expected, "more");
+      if (length > max) throw tooLong(max);
+      if (session.endsShort && piece.length > 0) throw tooShort(min);
       if (piece.length > 0) await session.writer.write(piece);
     }
   } catch (error) {
@@ -54,6 +61,7 @@ export async function writeBody(
   }
   const length = session.writer.size - start;
   if (expected !== undefined && length < expected) throw lengthProblem(expected, `${length}`);
+  endChunk(session, min);
 }
 
 function expectedLength(request: Request, rangeLength: number | undefined): number | undefined {
@@ -78,6 +86,24 @@ async function readPiece(
     throw new Problem(409, { code: "BLOB_UPLOAD_INVALID", message });
   }
   return result.value;
+}
+
+/** What a broken chunk left behind and the chunk that brings the rest count as one. */
+function endChunk(session: Session, min: number): void {
+  const { size } = session.writer;
+  const length = size - session.chunkStart;
+  session.chunkStart = size;
+  session.endsShort = length > 0 && length < min;
+}
+
+function tooLong(max: number): Problem {
+  const message = `the body has more than ${max} bytes, which is the most for one request`;
+  return new Problem(413, { code: "SIZE_INVALID", message });
+}
+
+function tooShort(min: number): Problem {
+  const message = `the chunk before this one has less than ${min} bytes, as only the last may`;
+  return new Problem(400, { code: "SIZE_INVALID", message });
 }
 
 function lengthProblem(expected: number, found: string): Problem {

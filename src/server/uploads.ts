@@ -3,6 +3,7 @@ import { DigestMismatchError } from "../errors.ts";
 import { isRepository } from "../reference.ts";
 import type { RegistryContext } from "./context.ts";
 import { emptyResponse, Problem } from "./problem.ts";
+import { chunkHeaders } from "./quirks.ts";
 import { requireDigest, type Route } from "./routes.ts";
 import type { Session } from "./sessions.ts";
 import { parseContentRange, writeBody } from "./upload_body.ts";
@@ -25,7 +26,7 @@ export async function startUpload(
   checkAlgorithm(query.get("digest-algorithm"));
   const digest = query.has("digest") ? requireDigest(query.get("digest")) : undefined;
   const session = await context.sessions.open(repository);
-  if (!digest) return sessionResponse(session, 202);
+  if (!digest) return sessionResponse(session, 202, chunkHeaders(context.quirks));
   try {
     return await commitUpload(context, session, digest, request);
   } finally {
@@ -44,7 +45,9 @@ export async function handleUpload(
   const session = context.sessions.get(route.repository, route.id);
   if (request.method === "PATCH") return await sendChunk(context, session, request);
   if (request.method === "DELETE") return await cancelUpload(context, session);
-  if (request.method !== "PUT") return sessionResponse(session, 204);
+  if (request.method !== "PUT") {
+    return sessionResponse(session, 204, chunkHeaders(context.quirks));
+  }
   const digest = requireDigest(new URL(request.url).searchParams.get("digest"));
   return await commitUpload(context, session, digest, request);
 }
@@ -67,25 +70,25 @@ async function mountBlob(
  * arrived stays: the client asks for the session's range and goes on from there.
  */
 function sendChunk(
-  { sessions }: RegistryContext,
+  { sessions, quirks }: RegistryContext,
   session: Session,
   request: Request,
 ): Promise<Response> {
   return sessions.use(session, async (signal) => {
-    await writeBody(session, request, checkRange(session, request), signal);
+    await writeBody(session, request, checkRange(session, request), signal, quirks.chunkLimits);
     return sessionResponse(session, 202);
   });
 }
 
 /** Appends the last bytes, if any, and closes the session, which a wrong digest ends as well. */
 function commitUpload(
-  { sessions }: RegistryContext,
+  { sessions, quirks }: RegistryContext,
   session: Session,
   digest: Digest,
   request: Request,
 ): Promise<Response> {
   return sessions.use(session, async (signal) => {
-    await writeBody(session, request, checkRange(session, request), signal);
+    await writeBody(session, request, checkRange(session, request), signal, quirks.chunkLimits);
     try {
       await session.writer.commit(session.repository, digest);
     } catch (error) {
@@ -136,8 +139,12 @@ function blobCreated(repository: string, digest: Digest): Response {
   });
 }
 
-function sessionResponse(session: Session, status: 202 | 204): Response {
-  return emptyResponse(status, sessionHeaders(session));
+function sessionResponse(
+  session: Session,
+  status: 202 | 204,
+  headers: Record<string, string> = {},
+): Response {
+  return emptyResponse(status, { ...sessionHeaders(session), ...headers });
 }
 
 function sessionHeaders({ id, repository, writer }: Session): Record<string, string> {
