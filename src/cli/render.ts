@@ -88,6 +88,9 @@ export function eventLines(event: PushEvent, paint: Paint, pushed = "pushed"): s
     }
     case "warning":
       return [`${paint("yellow", "warning")}: ${printable(event.message)}`];
+    case "tag":
+      // What stands beside an image is no result of its own.
+      return event.subject ? [`beside it: ${resultLine(event.reference, event.digest)}`] : [];
     default:
       return [];
   }

@@ -27,9 +27,9 @@ export interface ReporterOptions {
 
 type TagEvent = Extract<PushEvent, { type: "tag" }>;
 
-/** Whether an event says that a name stands, and that is to be printed. */
+/** Whether an event says that an image's name stands, and that is to be printed. */
 export function isResult(event: PushEvent, { json, dryRun }: ReporterOptions): event is TagEvent {
-  return event.type === "tag" && !json && !dryRun;
+  return event.type === "tag" && event.subject === undefined && !json && !dryRun;
 }
 
 /** What a push would send is missing so far. */

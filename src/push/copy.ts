@@ -9,7 +9,7 @@ import type { RepositoryContext } from "../registry/blobs.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { parseTargets, type PlannedImage } from "./plan.ts";
-import { Push, type PushResult } from "./push.ts";
+import { type Beside, Push, type PushResult } from "./push.ts";
 
 /** Options for {@linkcode copyImage}; those of a push mean the same here, on both sides. */
 export interface CopyOptions extends
@@ -98,8 +98,8 @@ export async function copyImage(
   };
   try {
     const node = await readRemoteContent(context, from.digest ?? from.tag ?? "latest", reading);
-    const referrersOf = referrersReader(context, reading, options, resolved);
-    await push.images(...planCopies(node, from, references), referrersOf);
+    const besideOf = referrersReader(context, reading, options, resolved);
+    await push.images(...planCopies(node, from, references), besideOf);
   } catch (error) {
     if (error instanceof OciError) error.pushed = push.pushed;
     throw error;
@@ -172,17 +172,17 @@ function referrersReader(
   reading: RemoteReadOptions,
   { referrers = false }: CopyOptions,
   { emit }: ResolvedOptions,
-): (root: ManifestNode | IndexNode) => AsyncIterable<ManifestNode | IndexNode> {
-  const known = new Map<string, (ManifestNode | IndexNode)[]>();
+): (root: ManifestNode | IndexNode) => AsyncIterable<Beside> {
+  const known = new Map<string, Beside[]>();
   const warn = (message: string) => emit({ type: "warning", message });
   return async function* (root) {
     if (!referrers) return;
     const found = known.get(root.digest);
     if (found) return yield* found;
-    const read: (ManifestNode | IndexNode)[] = [];
-    for await (const referrer of readReferrers(context, root, { ...reading, warn })) {
-      read.push(referrer);
-      yield referrer;
+    const read: Beside[] = [];
+    for await (const node of readReferrers(context, root, { ...reading, warn })) {
+      read.push({ node });
+      yield { node };
     }
     known.set(root.digest, read);
   };

@@ -44,5 +44,7 @@ export type PushEvent =
     type: "tag";
     reference: string;
     digest: Digest;
+    /** Of a signature or the like: the digest of the image that it stands beside. */
+    subject?: Digest;
   }
   | { type: "warning"; message: string };

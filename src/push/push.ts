@@ -44,6 +44,8 @@ export interface PushedImage {
   mediaType: string;
   /** Every blob of the image, each once, and how it came to be in the repository. */
   blobs: UploadedBlob[];
+  /** Signatures and the like that stand beside it under tags made of its digest, where there are any. */
+  beside?: { reference: string; digest: Digest }[];
 }
 
 /** What {@linkcode pushImage} did. */
@@ -125,7 +127,20 @@ export interface SourceRepository {
   repository: string;
 }
 
-type Referrers = Iterable<ManifestNode | IndexNode> | AsyncIterable<ManifestNode | IndexNode>;
+/** What goes into a repository beside an image: signatures and the like. */
+export interface Beside {
+  node: ManifestNode | IndexNode;
+  /** The tag that it is looked for under; what names its subject needs none. */
+  tag?: string | undefined;
+}
+
+/** What goes beside an image under a tag, and whether that names it already. */
+interface TaggedBeside extends Required<Beside> {
+  tag: string;
+  stands: boolean;
+}
+
+type BesideOf = (root: ManifestNode | IndexNode) => Iterable<Beside> | AsyncIterable<Beside>;
 
 /** One call of {@linkcode pushImage} or `copyImage`: what has been pushed, and what is known of the registries. */
 export class Push {
@@ -151,19 +166,19 @@ export class Push {
   /** Pushes what an archive holds to the targets, image by image. */
   async archive(archive: ImageArchive, targets: readonly Target[]): Promise<void> {
     const { planned, notices } = planImages(archive, targets, this.settings);
-    const referrersOf = (root: ManifestNode | IndexNode) => referrersIn(archive, root);
-    await this.images(planned, [...archive.notices, ...notices], referrersOf);
+    const besideOf = (root: ManifestNode | IndexNode) => referrersIn(archive, root);
+    await this.images(planned, [...archive.notices, ...notices], besideOf);
   }
 
-  /** Pushes images to references, one after the other, each with what refers to it. */
+  /** Pushes images to references, one after the other, each with what goes beside it. */
   async images(
     planned: readonly PlannedImage[],
     notices: readonly string[],
-    referrersOf: (root: ManifestNode | IndexNode) => Referrers,
+    besideOf: BesideOf,
   ): Promise<void> {
     for (const message of notices) await this.settings.emit({ type: "warning", message });
     await this.settings.emit({ type: "plan", images: planned.length, ...totalsOf(planned) });
-    for (const item of planned) await this.#image(item, referrersOf);
+    for (const item of planned) await this.#image(item, besideOf);
   }
 
   /** What is known of the repository that a reference names. */
@@ -180,11 +195,8 @@ export class Push {
     return repositoryState(registry, reference.repository);
   }
 
-  /** Pushes one image to one reference: blobs, manifests, what refers to them, and last of all its tag. */
-  async #image(
-    { image, reference }: PlannedImage,
-    referrersOf: (root: ManifestNode | IndexNode) => Referrers,
-  ): Promise<void> {
+  /** Pushes one image to one reference: blobs, manifests, what goes beside them, and last of all its tag. */
+  async #image({ image, reference }: PlannedImage, besideOf: BesideOf): Promise<void> {
     const target = this.repository(reference);
     const name = formatReference(reference);
     const { tag } = reference;
@@ -205,13 +217,10 @@ export class Push {
       return { stands };
     });
     const { root, blobs } = placed;
-    for await (const referrer of referrersOf(root)) {
-      await this.#place(target, referrer, async ({ root }) => {
-        await pushManifest(target, root, root.digest, this.settings);
-      });
-    }
+    const beside = await this.#placeBeside(target, besideOf(root));
     // A failure before this leaves no tag behind, not even one of these.
     await listReferrers(target, this.settings);
+    const tagged = await this.#tagBeside(reference, beside, root.digest);
     if (!stands && tag !== undefined && !this.settings.dryRun) {
       await this.#place(target, node, async ({ root }) => {
         await pushManifest(target, root, root.digest, this.settings);
@@ -219,8 +228,48 @@ export class Push {
       }, placed);
     }
     const { digest, mediaType } = root;
-    this.pushed.push({ reference: name, digest, mediaType, blobs });
+    const pushed = { reference: name, digest, mediaType, blobs };
+    this.pushed.push(tagged.length > 0 ? { ...pushed, beside: tagged } : pushed);
     if (!this.settings.dryRun) await this.settings.emit({ type: "tag", reference: name, digest });
+  }
+
+  /** Puts what goes beside an image under its digests; returns what wants a tag. */
+  async #placeBeside(
+    target: RepositoryState,
+    beside: ReturnType<BesideOf>,
+  ): Promise<TaggedBeside[]> {
+    const tagged: TaggedBeside[] = [];
+    for await (const { node, tag } of beside) {
+      const { stands } = await this.#place(target, node, async ({ root, blobs }) => {
+        const stands = await this.#stands(target, root, blobs, tag);
+        if (!stands) await pushManifest(target, root, root.digest, this.settings);
+        return { stands };
+      });
+      if (tag !== undefined) tagged.push({ node, tag, stands });
+    }
+    return tagged;
+  }
+
+  /** Writes the tags of what goes beside an image; returns the references that stand. */
+  async #tagBeside(
+    image: Reference,
+    beside: readonly TaggedBeside[],
+    subject: Digest,
+  ): Promise<{ reference: string; digest: Digest }[]> {
+    const target = this.repository(image);
+    const tagged: { reference: string; digest: Digest }[] = [];
+    for (const { node, tag, stands } of beside) {
+      if (!stands) await pushManifest(target, node, tag, this.settings);
+      target.tags.set(tag, node.digest);
+      const { scheme: _, ...place } = image;
+      const reference = formatReference({ ...place, tag });
+      const { digest } = node;
+      tagged.push({ reference, digest });
+      if (!this.settings.dryRun) {
+        await this.settings.emit({ type: "tag", reference, digest, subject });
+      }
+    }
+    return tagged;
   }
 
   /** Uploads what a node needs, unless `placed` says that it was, then writes; again where the registry lost a part. */
@@ -247,6 +296,7 @@ export class Push {
     if (tag === undefined || root.kind === "index" || root.subject || this.settings.dryRun) {
       return false;
     }
+    if (target.tags.get(tag) === root.digest) return true;
     if (blobs.some(({ status }) => status !== "exists")) return false;
     try {
       const found = await headManifest(target, tag, { signal: this.settings.signal });
@@ -274,7 +324,7 @@ export class Push {
 function* referrersIn(
   archive: ImageArchive,
   root: ManifestNode | IndexNode,
-): Iterable<ManifestNode | IndexNode> {
+): Iterable<Beside> {
   const subjects = new Set(walk(root).map(({ digest }) => digest));
   const waiting = new Set(archive.referrers);
   for (let found = true; found;) {
@@ -284,7 +334,7 @@ function* referrersIn(
       waiting.delete(referrer);
       found = true;
       subjects.add(referrer.digest);
-      yield referrer;
+      yield { node: referrer };
     }
   }
 }

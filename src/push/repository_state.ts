@@ -35,6 +35,8 @@ export interface RepositoryState extends RepositoryContext {
   readonly registry: RegistryState;
   readonly blobs: Map<Digest, BlobStatus>;
   readonly manifests: Set<Digest>;
+  /** Tags of signatures and the like that this push has put there or found, and what they name. */
+  readonly tags: Map<string, Digest>;
   /** Manifests with a subject that the registry does not list by itself. */
   readonly unlisted: Referrer[];
   /** Commits what was sent of a file before it was known to be needed; false where nothing was. */
@@ -52,6 +54,7 @@ export function repositoryState(registry: RegistryState, repository: string): Re
     repository,
     blobs: new Map(),
     manifests: new Set(),
+    tags: new Map(),
     unlisted: [],
   };
   registry.repositories.set(repository, state);
