@@ -5,12 +5,9 @@ import { ArchiveError } from "../errors.ts";
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER,
-  DOCKER_MANIFEST,
   isJsonObject,
   type JsonObject,
-  OCI_CONFIG,
   OCI_LAYER,
-  OCI_MANIFEST,
   parsePlatform,
   type Platform,
 } from "../media_types.ts";
@@ -19,11 +16,11 @@ import {
   type ArchiveBlob,
   type DockerNode,
   malformed,
-  type ManifestNode,
   mismatch,
   parseJson,
   parseJsonObject,
 } from "./content.ts";
+import { useUsualTypes } from "./docker_manifest.ts";
 import { type ArchiveFile, type ArchiveFiles, digestOfName, digestOfPath } from "./files.ts";
 
 /** One image of manifest.json. */
@@ -78,45 +75,6 @@ export async function readDockerImages(files: ArchiveFiles): Promise<DockerImage
   return images;
 }
 
-/**
- * Writes the manifest of a docker image: Docker schema 2, or OCI where a layer is zstd, which Docker's types cannot
- * say.
- *
- * @param node The image.
- * @param digests Digest of each layer, in order.
- * @returns The manifest.
- */
-export async function buildManifest(
-  node: DockerNode,
-  digests: readonly Digest[],
-): Promise<ManifestNode> {
-  const describe = ({ mediaType, size }: ArchiveBlob, digest: Digest) => ({
-    mediaType,
-    size,
-    digest,
-  });
-  const mediaType = manifestType(node);
-  const layers = node.layers.map((layer, index) => {
-    const digest = digests[index];
-    if (!digest) throw new RangeError(`Cannot write a manifest: layer ${index} has no digest`);
-    return { ...layer, digest };
-  });
-  const bytes = new TextEncoder().encode(JSON.stringify({
-    schemaVersion: 2,
-    mediaType,
-    config: describe(node.config, node.config.digest),
-    layers: layers.map((layer) => describe(layer, layer.digest)),
-  }));
-  return {
-    kind: "manifest",
-    digest: await digestBytes(bytes),
-    mediaType,
-    bytes,
-    config: node.config,
-    layers,
-  };
-}
-
 interface Config {
   digest: Digest;
   diffIds: Digest[];
@@ -161,7 +119,7 @@ async function readImage(
     layers,
   };
   if (platform) node.platform = platform;
-  if (needsOci(node)) useOciTypes(node);
+  useUsualTypes(node);
   return node;
 }
 
@@ -236,23 +194,6 @@ function checkPassed(
   const plain = compression ? inflatedDigest : digest;
   if (plain && diffId && plain !== diffId) throw mismatch(file.path, diffId, plain);
   return digest;
-}
-
-/** The type of manifest that {@linkcode buildManifest} writes. */
-export function manifestType(node: DockerNode): string {
-  return needsOci(node) ? OCI_MANIFEST : DOCKER_MANIFEST;
-}
-
-function needsOci(node: DockerNode): boolean {
-  return node.layers.some(({ mediaType }) => mediaType.endsWith("+zstd"));
-}
-
-function useOciTypes(node: DockerNode): void {
-  node.config.mediaType = OCI_CONFIG;
-  for (const layer of node.layers) {
-    if (layer.mediaType === DOCKER_LAYER) layer.mediaType = OCI_LAYER;
-    if (layer.mediaType === `${DOCKER_LAYER}.gzip`) layer.mediaType = `${OCI_LAYER}+gzip`;
-  }
 }
 
 function stringList(value: unknown, index: number, name: string): string[] {

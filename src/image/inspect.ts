@@ -10,7 +10,7 @@ import {
   isAttestation,
   walk,
 } from "./content.ts";
-import { buildManifest, manifestType } from "./docker_save.ts";
+import { buildManifest, manifestType } from "./docker_manifest.ts";
 import { readConfig, readPlatform } from "./image_config.ts";
 
 /** A layer, or a blob of an artifact, as `inspect` shows it. */

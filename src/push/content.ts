@@ -8,7 +8,7 @@ import {
   manifestsOf,
   walk,
 } from "../image/content.ts";
-import { buildManifest } from "../image/docker_save.ts";
+import { buildManifest } from "../image/docker_manifest.ts";
 import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,

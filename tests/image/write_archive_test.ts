@@ -3,7 +3,7 @@ import { type Digest, digestAlgorithm, digestBytes } from "../../src/digest.ts";
 import { OciError } from "../../src/errors.ts";
 import { type ArchiveImage, openArchive } from "../../src/image/archive.ts";
 import type { ContentNode, IndexNode, ManifestNode } from "../../src/image/content.ts";
-import { buildManifest } from "../../src/image/docker_save.ts";
+import { buildManifest } from "../../src/image/docker_manifest.ts";
 import { type ArchiveFormat, planArchive } from "../../src/image/write_archive.ts";
 import { OCI_MANIFEST } from "../../src/media_types.ts";
 import { scanTar } from "../../src/tar/scan.ts";

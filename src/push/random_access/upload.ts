@@ -10,7 +10,7 @@ import {
   mismatch,
   walk,
 } from "../../image/content.ts";
-import { buildManifest } from "../../image/docker_save.ts";
+import { buildManifest } from "../../image/docker_manifest.ts";
 import { isForeignLayer } from "../../media_types.ts";
 import { putManifest } from "../../registry/manifests.ts";
 import type { RepositoryState, UploadedBlob } from "../repository_state.ts";
