@@ -26,7 +26,7 @@ async function main(): Promise<number> {
     return counts.failed > 0 ? formatCounts(counts) : "";
   }
   const entryPoints = await readEntryPoints();
-  const checked = await existing(["mod.ts", "src", "tests", "examples", "bench"]);
+  const checked = await existing(["mod.ts", "src", "tests", "examples", "bench", "build"]);
   const documented = await existing(["mod.ts", "src", "README.md"]);
   const steps: [string, Step][] = [
     ["format", () => deno("fmt", "--check")],
@@ -37,6 +37,7 @@ async function main(): Promise<number> {
     ["coverage", () => checkCoverage(coverage)],
     ["doc examples", () => deno("test", "-A", "--doc", "--permit-no-files", ...documented)],
     ["publish dry run", () => deno("publish", "--dry-run", "--allow-dirty")],
+    ["published form and JSR score", () => deno("task", "jsr", "--score")],
   ];
   try {
     const failed: string[] = [];

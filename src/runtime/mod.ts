@@ -1,3 +1,19 @@
+/**
+ * What Deno and Bun have and the web lacks: files that are opened lazily, and what a program needs of its runtime.
+ *
+ * @example Pushing a file by its path
+ * ```ts
+ * import { pushImage } from "@tarpush/tarpush";
+ * import { openFile } from "@tarpush/tarpush/runtime";
+ *
+ * async function push(path: string, target: string) {
+ *   await using file = await openFile(path);
+ *   return await pushImage(file, target);
+ * }
+ * ```
+ *
+ * @module
+ */
 import { createBunHost, openBunFile } from "./bun.ts";
 import { createDenoHost, openDenoFile } from "./deno.ts";
 import type { Host, OpenFile } from "./host.ts";

@@ -1,0 +1,147 @@
+/**
+ * `deno task npm`: writes the npm package to `dist/npm/`, ready for `npm publish`.
+ *
+ * The JavaScript is one bundle with a file for each entry point, and further ones for what is loaded only when it is
+ * needed; `@std/` is inside, the libraries that do the hashing and inflating are dependencies.
+ */
+import {
+  type Config,
+  emptyFolder,
+  readConfig,
+  readManifest,
+  ROOT,
+  run,
+  writeFile,
+} from "./project.ts";
+
+/** The name on npm; JSR has no names without a scope. */
+const NPM_NAME = "tarpush";
+
+/** Makes declarations; run by its exact version and no dependency of the project, which needs it for nothing else. */
+const TYPESCRIPT = "npm:typescript@5.9.3";
+
+/** Where the package is written. */
+const NPM_FOLDER = `${ROOT}dist/npm`;
+
+/** Members of TypeScript's enums: `ScriptTarget.ESNext` and `ModuleKind.ESNext`, `ModuleResolutionKind.Bundler`. */
+const LATEST = 99;
+const BUNDLER = 100;
+
+/** How a declaration names another file, which is JavaScript in the package. */
+const SOURCE_IMPORT = /(["'])(\.[^"']+)\.ts\1/g;
+
+/** Where on the machine that built it a piece of a library was. */
+const PLACE_OF_LIBRARY = /^\/\/ node_modules\/.*\n/gm;
+
+/** What is used of TypeScript. */
+interface Typescript {
+  createProgram(files: readonly string[], options: object): {
+    emit(
+      file: undefined,
+      write: (path: string, text: string) => void,
+      signal: undefined,
+      declarationsOnly: true,
+    ): unknown;
+  };
+}
+
+async function main(): Promise<void> {
+  const config = await readConfig();
+  await emptyFolder(NPM_FOLDER);
+  const entries = Object.entries(config.exports);
+  await bundle(entries.map(([, path]) => path));
+  const underNpmName = (text: string) => text.replaceAll(config.name, NPM_NAME);
+  await Promise.all([
+    writeDeclarations(entries.map(([, path]) => path), underNpmName),
+    writeManifest(config, entries),
+    ...["README.md", "CHANGELOG.md", "LICENSE"].map(async (name) => {
+      const text = await Deno.readTextFile(ROOT + name);
+      await writeFile(`${NPM_FOLDER}/${name}`, underNpmName(text));
+    }),
+  ]);
+  console.log(NPM_FOLDER);
+}
+
+async function bundle(paths: readonly string[]): Promise<void> {
+  const external = Object.keys(await dependencies()).flatMap((name) => ["--external", name]);
+  await run(Deno.execPath(), [
+    ...["bundle", "--quiet", "--no-lock", "--platform", "browser", "--code-splitting"],
+    ...external,
+    ...["--outdir", NPM_FOLDER, ...paths],
+  ]);
+  for await (const { name } of Deno.readDir(NPM_FOLDER)) {
+    if (!name.endsWith(".js")) continue;
+    const path = `${NPM_FOLDER}/${name}`;
+    await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replace(PLACE_OF_LIBRARY, ""));
+  }
+  const cli = `${NPM_FOLDER}/src/cli/main.js`;
+  // Nothing here runs on Node.js but the library: bunx and an installed command start Bun.
+  await Deno.writeTextFile(cli, `#!/usr/bin/env bun\n${await Deno.readTextFile(cli)}`);
+  await Deno.chmod(cli, 0o755);
+}
+
+/** Writes `.d.ts` files of everything that the entry points reach, in the folders of the sources. */
+async function writeDeclarations(
+  paths: readonly string[],
+  edit: (text: string) => string,
+): Promise<void> {
+  const typescript: { default: Typescript } = await import(TYPESCRIPT);
+  const { compilerOptions } = await readConfig();
+  const program = typescript.default.createProgram(
+    [...paths, ...compilerOptions.types].map((path) => ROOT + path),
+    {
+      ...compilerOptions,
+      types: [],
+      target: LATEST,
+      module: LATEST,
+      moduleResolution: BUNDLER,
+      allowImportingTsExtensions: true,
+      declaration: true,
+      emitDeclarationOnly: true,
+      rootDir: ROOT,
+      outDir: NPM_FOLDER,
+    },
+  );
+  const written: Promise<void>[] = [];
+  const write = (path: string, text: string) =>
+    void written.push(writeFile(path, edit(text.replace(SOURCE_IMPORT, "$1$2.js$1"))));
+  program.emit(undefined, write, undefined, true);
+  await Promise.all(written);
+}
+
+async function writeManifest(
+  { version, license }: Config,
+  entries: readonly [string, string][],
+): Promise<void> {
+  const { description } = await readManifest();
+  const exports = Object.fromEntries(entries.map(([name, path]) => {
+    const file = path.replace(/\.ts$/, "");
+    return [name, { types: `${file}.d.ts`, default: `${file}.js` }];
+  }));
+  const manifest = {
+    name: NPM_NAME,
+    version,
+    description,
+    license,
+    keywords: ["oci", "container", "docker", "image", "registry", "tar", "push"],
+    type: "module",
+    sideEffects: ["./src/cli/main.js"],
+    exports: { ...exports, "./package.json": "./package.json" },
+    bin: { tarpush: "./src/cli/main.js" },
+    dependencies: await dependencies(),
+  };
+  await Deno.writeTextFile(
+    `${NPM_FOLDER}/package.json`,
+    `${JSON.stringify(manifest, undefined, 2)}\n`,
+  );
+}
+
+/** What the package needs at run time. `deno-std` is what `@std/` resolves to here, and is bundled. */
+async function dependencies(): Promise<Record<string, string>> {
+  const { dependencies } = await readManifest();
+  return Object.fromEntries(
+    Object.entries(dependencies).filter(([name]) => name !== "deno-std"),
+  );
+}
+
+await main();

@@ -1,0 +1,119 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { serveRegistry } from "../end_to_end/registry_server.ts";
+import { runProcess, type TemporaryFolder, temporaryFolder, toPath } from "../helpers/process.ts";
+import { findProgram, requireProgram } from "../helpers/programs.ts";
+import { test } from "../helpers/test.ts";
+
+const ROOT = toPath(new URL("../../", import.meta.url));
+const FIXTURE = `${ROOT}tests/fixtures/docker28-single.tar`;
+const MAX_PACKED_BYTES = 400 * 1024;
+
+const npm = requireProgram("npm");
+const bun = requireProgram("bun");
+/** The package is the same wherever it is built: once is enough. */
+const skip = "Deno" in globalThis ? npm.skip ?? bun.skip : "it is built and tried on Deno";
+
+/** Pushes with the library, as a program of a user would. */
+const PROGRAM = `
+import { pushImage } from "SPECIFIER";
+import { createRegistry } from "SPECIFIER/registry";
+const tar = new Blob([await (await fetch("data:application/x-tar;base64," + TAR)).arrayBuffer()]);
+const { images } = await pushImage(tar, "localhost:5000/team/app:1.0", { fetch: createRegistry() });
+console.log(images[0].digest);
+`;
+
+/** The types are there and say no where they should. */
+const TYPED = `
+import { pushImage, type PushResult } from "tarpush";
+export const push = (tar: Blob): Promise<PushResult> => pushImage(tar, "localhost:5000/app");
+// @ts-expect-error A number is no target.
+export const wrong = (tar: Blob) => pushImage(tar, 1);
+`;
+
+test("the npm package is small, whole and free of what it is built with", async () => {
+  await using folder = await temporaryFolder();
+  const archive = await pack(folder);
+  const { size } = await Deno.stat(archive);
+  assert(size <= MAX_PACKED_BYTES, `${size} bytes, expected at most ${MAX_PACKED_BYTES}`);
+  const listed = (await run("tar", ["-tzf", archive], folder.path)).trim().split("\n");
+  for (const entry of ["mod", "src/cli/main", "src/runtime/mod", "src/server/mod", "src/tar/mod"]) {
+    for (const end of [".js", ".d.ts"]) assert(listed.includes(`package/${entry}${end}`), entry);
+  }
+  await run("tar", ["-xzf", archive], folder.path);
+  for (const name of listed.filter((name) => /\.(js|json|d\.ts)$/.test(name))) {
+    const text = new TextDecoder().decode(await folder.read(name));
+    const foreign = /(?:from|import)\s*\(?\s*["'](?:@std\/|node:|npm:|jsr:)[^"']*["']|deno-std/
+      .exec(text);
+    assertEquals(foreign?.[0], undefined, name);
+    assert(!text.includes("@tarpush/tarpush"), `${name} speaks of another name`);
+  }
+}, { skip });
+
+test("the npm package works on Bun, Deno and Node.js once it is installed", async () => {
+  await using folder = await temporaryFolder();
+  const archive = await pack(folder);
+  const digest = await expectedDigest();
+  const tar = btoa(String.fromCharCode(...await Deno.readFile(FIXTURE)));
+  const program = `const TAR = "${tar}";${PROGRAM.replaceAll("SPECIFIER", "tarpush")}`;
+  for (const [installer, ...args] of [["npm", "install"], ["bun", "add"]]) {
+    await using place = await temporaryFolder();
+    await place.write("package.json", '{ "type": "module", "private": true }');
+    await place.write("push.js", program);
+    await place.write("typed.ts", TYPED);
+    await run(installer === "npm" ? npm.path : bun.path, [...args, archive], place.path);
+    const runners = [[bun.path, "push.js"], [Deno.execPath(), "run", "-A", "push.js"]];
+    const node = await modernNode();
+    if (node) runners.push([node, "push.js"]);
+    for (const [runner = "", ...rest] of runners) {
+      assertEquals(
+        (await run(runner, rest, place.path)).trim(),
+        digest,
+        `${runner} after ${installer}`,
+      );
+    }
+    await run(Deno.execPath(), ["check", "typed.ts"], place.path);
+  }
+}, { skip });
+
+test("the npm package brings a command that bunx starts", async () => {
+  await using folder = await temporaryFolder();
+  await using server = await serveRegistry();
+  const archive = await pack(folder);
+  await folder.write("package.json", '{ "private": true }');
+  await run(bun.path, ["add", archive], folder.path);
+  const tarpush = (...args: string[]) => run(bun.path, ["x", "tarpush", ...args], folder.path);
+  const target = `${server.host}/team/app:1.0`;
+  assertMatch(await tarpush("push", FIXTURE, target, "-q"), new RegExp(`^${target}@sha256:`));
+  assertMatch(await tarpush("--version"), /^tarpush \d+\.\d+\.\d+/);
+  assertMatch(await tarpush("completions", "bash"), /complete/);
+  const wrong = await runProcess(bun.path, ["x", "tarpush", "psuh"], { cwd: folder.path });
+  assertEquals(wrong.code, 2, wrong.stderr);
+}, { skip });
+
+async function pack(folder: TemporaryFolder): Promise<string> {
+  const target = (await run(Deno.execPath(), ["task", "-q", "npm"], ROOT)).trim();
+  const name = await run(npm.path, ["pack", "--silent", target], folder.path);
+  return `${folder.path}/${name.trim()}`;
+}
+
+async function expectedDigest(): Promise<string> {
+  const { pushImage } = await import("../../mod.ts");
+  const { createRegistry } = await import("../../src/server/mod.ts");
+  const tar = new Blob([await Deno.readFile(FIXTURE)]);
+  const { images } = await pushImage(tar, "localhost:5000/app", { fetch: createRegistry() });
+  return images[0]?.digest ?? "";
+}
+
+/** Node.js, where it is one that can run the library. */
+async function modernNode(): Promise<string | undefined> {
+  const node = findProgram("node");
+  if (!node) return undefined;
+  const major = Number((await run(node, ["-p", "process.versions.node"], ROOT)).split(".")[0]);
+  return major >= 22 ? node : undefined;
+}
+
+async function run(command: string, args: readonly string[], cwd: string): Promise<string> {
+  const { code, stdout, stderr } = await runProcess(command, args, { cwd, timeout: 120_000 });
+  assertEquals(code, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`);
+  return stdout;
+}
