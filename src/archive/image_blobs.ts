@@ -1,7 +1,7 @@
 import type { Bytes } from "../bytes.ts";
 import { type Compression, sniffCompression } from "../codec/compression.ts";
 import { type Digest, digestBytes } from "../digest.ts";
-import { documentLimit } from "../image/docker_save.ts";
+import { DocumentRoom } from "../image/document_room.ts";
 import {
   ArchiveFiles,
   cleanPath,
@@ -16,7 +16,7 @@ import { bytesSource } from "../source/blob_source.ts";
 import { EntryReader } from "../source/entry_reader.ts";
 import type { ImageTarEntry } from "../source/open_source.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
-import { emptyFile, MAX_KEPT_BYTES, PassingFile } from "./passing_file.ts";
+import { emptyFile, PassingFile } from "./passing_file.ts";
 import { hashed, hashInflated, inflated } from "./passing_streams.ts";
 
 /** A blob on its way through a one-pass push: held in memory, or passing as a stream that must be read to its end. */
@@ -82,7 +82,7 @@ export class ImageBlobs extends TransformStream<ImageTarEntry, PassingBlob> {
 class EntrySorter {
   readonly files = new ArchiveFiles();
   readonly #options: ImageBlobsOptions;
-  #kept = 0;
+  readonly #documents = new DocumentRoom();
   #waiting = 0;
 
   constructor(options: ImageBlobsOptions) {
@@ -101,8 +101,7 @@ class EntrySorter {
     const head = await body.read(Math.min(size, PEEK_BYTES));
     const file = new PassingFile(clean, size, head);
     this.files.add(path, { typeflag, linkname }, () => file);
-    if (isJson(head) && size <= documentLimit(clean) && this.#kept + size <= MAX_KEPT_BYTES) {
-      this.#kept += size;
+    if (isJson(head) && this.#documents.take(clean, size)) {
       return await this.#keep(file, head, body);
     }
     return await this.#pass(file, head, body);

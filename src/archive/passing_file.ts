@@ -2,14 +2,15 @@ import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { malformed } from "../image/content.ts";
+import { MAX_LARGE_BYTES, MAX_SMALL_BYTES } from "../image/document_room.ts";
 import { type ArchiveFile, isJson, tooLarge } from "../image/files.ts";
+import { MAX_MANIFEST_BYTES } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
 import { type BlobSource, bytesSource } from "../source/blob_source.ts";
 
-/** Most bytes of JSON documents that are kept to the end; they come on top of the memory budget. */
-export const MAX_KEPT_BYTES = 32 * 1024 * 1024;
 /** Bytes kept of every file: enough to tell gzip and zstd. */
 const HEAD_BYTES = 16;
+const MIB = 1024 * 1024;
 
 /** A file that passed by: its bytes are there while they are held, its digest once it is known. */
 export class PassingFile implements ArchiveFile {
@@ -71,7 +72,8 @@ export class PassingFile implements ArchiveFile {
           `Cannot read ${
             quoteName(this.path)
           } of the archive: the JSON documents before it in the ` +
-            `stream come to ${MAX_KEPT_BYTES / 1024 / 1024} MiB, the most that is kept`,
+            `stream come to all that is kept, ${MAX_SMALL_BYTES / MIB} MiB of those up to ` +
+            `${MAX_MANIFEST_BYTES / MIB} MiB and ${MAX_LARGE_BYTES / MIB} MiB of larger ones`,
           { path: this.path, hint: "write the archive to a file first and push that" },
         )
         : malformed(this.path, "it is no JSON document"),

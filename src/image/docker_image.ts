@@ -1,9 +1,10 @@
 import type { Bytes } from "../bytes.ts";
+import { MAX_CONFIG_BYTES } from "../config_json.ts";
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { DOCKER_CONFIG, OCI_CONFIG } from "../media_types.ts";
 import { type IndexNode, type ManifestNode, parseJsonObject } from "./content.ts";
-import { diffIdsOf, MAX_CONFIG_BYTES } from "./docker_save.ts";
+import { diffIdsOf } from "./docker_save.ts";
 import type { ArchiveFile } from "./files.ts";
 import { readPlatform } from "./image_config.ts";
 import { childImages } from "./platforms.ts";

@@ -1,14 +1,15 @@
 import { sniffCompression } from "../codec/compression.ts";
 import { mapAll } from "../concurrency.ts";
+import { configPlatform, MAX_CONFIG_BYTES } from "../config_json.ts";
 import { type Digest, digestBytes, isDigest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
+import { goMember } from "../go_json.ts";
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER,
   isJsonObject,
   type JsonObject,
   OCI_LAYER,
-  parsePlatform,
   type Platform,
 } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
@@ -32,8 +33,6 @@ export interface DockerImage {
 
 /** Most bytes of manifest.json: containerd takes 20 MiB of JSON, containers/image 1 MiB. */
 export const MAX_MANIFEST_JSON_BYTES = 16 * 1024 * 1024;
-/** Most bytes of an image config, as other clients have it. */
-export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 /** Most layers of one image: docker itself stops at 127. */
 export const MAX_LAYERS = 10_000;
 /** Most images of one archive, as of an OCI layout. */
@@ -41,11 +40,6 @@ export const MAX_IMAGES = 10_000;
 /** First bytes of layers that are read at once: a file answers faster when several are asked for. */
 const READS_AT_ONCE = 16;
 const PATH = "manifest.json";
-
-/** Most bytes of a JSON document by its path, where nothing else says what it is. */
-export function documentLimit(path: string): number {
-  return /(?:^|\/)manifest\.json$/.test(path) ? MAX_MANIFEST_JSON_BYTES : MAX_CONFIG_BYTES;
-}
 
 /**
  * Reads the images that manifest.json names, with their configs and the first bytes of each layer.
@@ -68,7 +62,7 @@ export async function readDockerImages(files: ArchiveFiles): Promise<DockerImage
   for (const [index, item] of list.entries()) {
     if (!isJsonObject(item)) throw malformed(PATH, `item ${index} is not a JSON object`);
     images.push({
-      repoTags: stringList(item.RepoTags, index, "RepoTags"),
+      repoTags: stringList(item, "RepoTags", index),
       node: await readImage(files, configs, item, index),
     });
   }
@@ -87,19 +81,20 @@ async function readImage(
   item: JsonObject,
   index: number,
 ): Promise<DockerNode> {
-  const paths = stringList(item.Layers, index, "Layers");
+  const paths = stringList(item, "Layers", index);
   if (paths.length > MAX_LAYERS) {
     throw malformed(
       PATH,
       `item ${index} has ${paths.length} layers, expected at most ${MAX_LAYERS}`,
     );
   }
-  if (typeof item.Config !== "string") throw malformed(PATH, `item ${index} names no Config`);
-  const file = files.find(item.Config);
-  if (!file) throw missingFile(item.Config, "config");
+  const path = goMember(item, "Config");
+  if (typeof path !== "string") throw malformed(PATH, `item ${index} names no Config`);
+  const file = files.find(path);
+  if (!file) throw missingFile(path, "config");
   // One config may be named any number of times.
-  const config = configs.get(item.Config) ?? readConfig(file, item.Config);
-  configs.set(item.Config, config);
+  const config = configs.get(path) ?? readConfig(file, path);
+  configs.set(path, config);
   const { digest, diffIds, platform } = await config;
   if (diffIds.length !== paths.length) {
     throw malformed(
@@ -133,12 +128,13 @@ async function readConfig(
   const named = digestOfName(file.path) ?? digestOfName(name);
   if (named?.startsWith("sha256:") && named !== digest) throw mismatch(file.path, named, digest);
   const config = parseJsonObject(file, bytes);
-  return { digest, diffIds: diffIdsOf(config, file.path), platform: parsePlatform(config) };
+  return { digest, diffIds: diffIdsOf(config, file.path), platform: configPlatform(config) };
 }
 
 /** The diff_ids of an image config (image-spec, config.md, "Properties"). */
 export function diffIdsOf(config: JsonObject, path: string): Digest[] {
-  const list = isJsonObject(config.rootfs) ? config.rootfs.diff_ids ?? [] : [];
+  const rootfs = goMember(config, "rootfs");
+  const list = isJsonObject(rootfs) ? goMember(rootfs, "diff_ids") ?? [] : [];
   if (!Array.isArray(list)) throw malformed(path, "its rootfs.diff_ids is not a list");
   return list.map((diffId, index) => {
     if (isDigest(diffId)) return diffId;
@@ -196,8 +192,9 @@ function checkPassed(
   return digest;
 }
 
-function stringList(value: unknown, index: number, name: string): string[] {
-  if (value === undefined || value === null) return [];
+function stringList(item: JsonObject, name: string, index: number): string[] {
+  const value = goMember(item, name);
+  if (value === undefined) return [];
   if (Array.isArray(value) && value.every((text) => typeof text === "string")) return value;
   throw malformed(PATH, `${name} of item ${index} is not a list of strings`);
 }

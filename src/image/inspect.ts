@@ -1,3 +1,4 @@
+import { configCreated } from "../config_json.ts";
 import type { Digest } from "../digest.ts";
 import { formatPlatform, isForeignLayer, OCI_EMPTY, type Platform } from "../media_types.ts";
 import type { ArchiveImage, ImageArchive } from "./archive.ts";
@@ -113,8 +114,8 @@ async function summarizeImage({ id, names, tags, node }: ArchiveImage): Promise<
     return summary;
   }
   if (node.config?.digest) summary.config = node.config.digest;
-  const { created } = await readConfig(node.config) ?? {};
-  if (typeof created === "string") summary.created = created;
+  const created = configCreated(await readConfig(node.config));
+  if (created !== undefined) summary.created = created;
   return summary;
 }
 

@@ -47,7 +47,7 @@ export interface PushOptions extends RequestOptions {
    * Memory for blobs of a source that comes only once (a stream, a compressed archive), in bytes. Blobs of up to three
    * quarters of it are held, pushed while reading goes on, and can be sent again. A larger one passes through, of which
    * the last quarter (16 MiB at most) is kept: where its connection breaks and the registry keeps what had arrived, it goes
-   * on from there, else the push fails. JSON documents (32 MiB at most), the chunk in flight where uploads are chunked
+   * on from there, else the push fails. JSON documents (64 MiB at most), the chunk in flight where uploads are chunked
    * (8 MiB) and buffers of the runtime come on top.
    *
    * Which blobs an image needs is known only at the end. What was sent and not needed is cancelled where its digest was

@@ -1,7 +1,9 @@
 import { collect } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
+import { configCreated, configPlatform, MAX_CONFIG_BYTES } from "../config_json.ts";
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
+import { goMember } from "../go_json.ts";
 import {
   type Descriptor,
   DOCKER_CONFIG,
@@ -11,7 +13,6 @@ import {
   OCI_CONFIG,
   OCI_EMPTY,
   parseDescriptor,
-  parsePlatform,
   type Platform,
 } from "../media_types.ts";
 import { getBlob } from "./blob_content.ts";
@@ -60,8 +61,6 @@ export interface IndexEntryInfo {
   image?: ImageInfo;
 }
 
-/** Most bytes of a config to read. */
-const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
 /** Most levels of indexes within indexes; two are seen in practice. */
 const MAX_INDEX_DEPTH = 8;
 /** Most manifests below one index: the largest official images have some twenty. */
@@ -219,10 +218,12 @@ async function readConfig(
 
 function addConfig(info: ImageInfo, config: JsonObject): void {
   info.config = config;
-  const platform = parsePlatform(config);
+  const platform = configPlatform(config);
   if (platform) info.platform = platform;
-  if (typeof config.created === "string") info.created = config.created;
-  const labels = isJsonObject(config.config) ? config.config.Labels : undefined;
+  const created = configCreated(config);
+  if (created !== undefined) info.created = created;
+  const settings = goMember(config, "config");
+  const labels = isJsonObject(settings) ? goMember(settings, "Labels") : undefined;
   if (!isJsonObject(labels)) return;
   for (const [name, value] of Object.entries(labels)) {
     if (typeof value === "string") info.labels[name] = value;

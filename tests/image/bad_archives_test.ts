@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { MAX_CONFIG_BYTES } from "../../src/config_json.ts";
 import { digestBytes, digestHex } from "../../src/digest.ts";
 import {
   ArchiveError,
@@ -256,8 +257,8 @@ test("a config that is none is refused", async () => {
 });
 
 test("a config past its limit is refused", async () => {
-  const huge = new Uint8Array(4 * 1024 * 1024 + 1).fill(0x20);
-  await pushFails(withConfig(huge), ArchiveError, "expected at most 4194304");
+  const huge = new Uint8Array(MAX_CONFIG_BYTES + 1).fill(0x20);
+  await pushFails(withConfig(huge), ArchiveError, `expected at most ${MAX_CONFIG_BYTES}`);
 });
 
 test("a config that does not have the digest in its name is refused", async () => {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { IndexNode, ManifestNode } from "../../src/image/content.ts";
 import { chooseDockerImage } from "../../src/image/docker_image.ts";
-import { MAX_CONFIG_BYTES } from "../../src/image/docker_save.ts";
+import { MAX_CONFIG_BYTES } from "../../src/config_json.ts";
 import { digestBytes } from "../../src/digest.ts";
 import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
 import { type Bytes, encode } from "../helpers/archives.ts";

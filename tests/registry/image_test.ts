@@ -119,7 +119,7 @@ test("readImage() fails where a config is absent, wrong, too large or no JSON ob
   const cases: [config: unknown, change: object, kind: typeof OciError, message: string][] = [
     [{}, { digest: LAYER.digest }, RegistryError, "404"],
     [{}, { size: 99 }, DigestMismatchError, "it has 2 bytes, the manifest says 99"],
-    [{}, { size: 1e9 }, OciError, "it has more than 8388608 bytes"],
+    [{}, { size: 1e9 }, OciError, "it has more than 33554432 bytes"],
     [[], {}, OciError, "it is not a JSON object"],
     [encode("{"), {}, OciError, "it is not JSON"],
   ];

@@ -2,6 +2,7 @@ import { runAll } from "../../concurrency.ts";
 import { ArchiveError, type OciError, TarError } from "../../errors.ts";
 import type { BlobSource } from "../../source/blob_source.ts";
 import { scanTar } from "../../tar/scan.ts";
+import { DocumentRoom } from "../document_room.ts";
 import { ArchiveFiles, cleanPath, isFileType, isLinkType } from "../files.ts";
 import { type CheckedFile, checkFile } from "./checked_file.ts";
 import type { CheckBodyOptions } from "./inflated_content.ts";
@@ -51,8 +52,6 @@ export interface CheckReadOptions extends Omit<CheckBodyOptions, "onBytes"> {
 
 /** Files that are read at once. */
 const FILES_AT_ONCE = 3;
-/** Most bytes of JSON documents kept of a source that comes only once, as in a push of one. */
-const MAX_KEPT_BYTES = 32 * 1024 * 1024;
 
 /**
  * Reads every file of a tar that can be read at any offset, several at once.
@@ -91,7 +90,7 @@ export async function checkRandom(
     runAll(entries, FILES_AT_ONCE, async (entry, signal) => {
       if (!entry.file) return;
       const { clean: path, body } = entry.file;
-      const file = { path, size: body.size, again: body, keeps: () => true };
+      const file = { path, size: body.size, again: body, documents: undefined };
       const stream = body.slice(0, body.size).stream();
       results.set(
         entry,
@@ -118,13 +117,8 @@ export async function checkPassing(
 ): Promise<CheckedArchive> {
   const archive = new Collector();
   let read = 0;
-  let room = MAX_KEPT_BYTES;
+  const documents = new DocumentRoom();
   const onBytes = (count: number) => options.onProgress?.(read += count, undefined);
-  const keeps = (size: number) => {
-    if (size > room) return false;
-    room -= size;
-    return true;
-  };
   let last: { offset: number | undefined; add: () => void } | undefined;
   await archive.until(async () => {
     for await (const { path, header, offset, readable } of entries) {
@@ -137,7 +131,7 @@ export async function checkPassing(
       const body = readable ?? new ReadableStream<Uint8Array>({ start: (it) => it.close() });
       const file = clean === undefined
         ? undefined
-        : await checkFile({ path: clean, size, body, again: undefined, keeps }, {
+        : await checkFile({ path: clean, size, body, again: undefined, documents }, {
           ...options,
           onBytes,
         });

@@ -4,7 +4,7 @@ import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
 import { quoteName } from "../../quote_name.ts";
 import { type BlobSource, bytesSource, readRange } from "../../source/blob_source.ts";
-import { documentLimit } from "../docker_save.ts";
+import type { DocumentRoom } from "../document_room.ts";
 import { type ArchiveFile, digestOfPath, isJson, PEEK_BYTES, tooLarge } from "../files.ts";
 import { type CheckBodyOptions, type Content, Inflated, kindOf } from "./inflated_content.ts";
 
@@ -32,26 +32,26 @@ const IN_MEMORY_BYTES = 8 * 1024 * 1024;
  * @param path Its clean path.
  * @param size Its length.
  * @param body Its content, of exactly that length; it belongs to this call.
- * @param again Where the content can be read again; without it, JSON documents are kept when `keeps` says so.
- * @param keeps Whether there is room for so many bytes of JSON.
+ * @param again Where the content can be read again.
+ * @param documents Room for JSON documents, which are kept where they cannot.
  * @param options Hasher, signal and progress.
  * @returns What is known of it now.
  * @throws {ArchiveError} If the body has another length. Errors of the body itself pass unchanged.
  */
 export async function checkFile(
-  { path, size, body, again, keeps }: {
+  { path, size, body, again, documents }: {
     path: string;
     size: number;
     body: ReadableStream<Uint8Array>;
     again: BlobSource | undefined;
-    keeps: (size: number) => boolean;
+    documents: DocumentRoom | undefined;
   },
   options: CheckBodyOptions,
 ): Promise<CheckedFile> {
   const pieces = readPieces(path, size, body, options);
   const { head, whole } = await withHead(pieces);
   const compression = sniffCompression(head);
-  const keep = again === undefined && isJson(head) && size <= documentLimit(path) && keeps(size);
+  const keep = documents !== undefined && isJson(head) && documents.take(path, size);
   const held = keep || size <= IN_MEMORY_BYTES
     ? concat(await collectPieces(whole), size)
     : undefined;

@@ -1,4 +1,5 @@
 import { type Digest, shortDigest } from "../../digest.ts";
+import { goMember } from "../../go_json.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { formatImageName, parseImageName } from "../../reference.ts";
@@ -47,7 +48,7 @@ export async function validateDocker(
     }
     const image = await checkImage(validation, configs, item, index);
     images.push(image);
-    const tags = strings(validation, item.RepoTags, index, "RepoTags");
+    const tags = strings(validation, item, "RepoTags", index);
     for (const tag of tags) checkTag(validation, tag, image.config ?? `item ${index}`, names);
   }
   return images;
@@ -60,7 +61,7 @@ async function checkImage(
   index: number,
 ): Promise<DockerFacts> {
   const image = labelOf(item, index);
-  const all = strings(validation, item.Layers, index, "Layers");
+  const all = strings(validation, item, "Layers", index);
   if (all.length > MAX_LAYERS) {
     tooMany(validation, "layers", all.length, MAX_LAYERS, { what: `item ${index}`, image });
   }
@@ -96,7 +97,7 @@ async function checkConfig(
   image: string,
 ): Promise<{ config?: CheckedFile; facts?: ConfigFacts | undefined }> {
   const role = { what: "config", image };
-  const { Config: path } = item;
+  const path = goMember(item, "Config");
   if (typeof path !== "string") {
     validation.malformed(PATH, `item ${index} names no Config`, role);
     return {};
@@ -158,14 +159,16 @@ function checkTag(
   } else names.set(key, image);
 }
 
-function labelOf({ RepoTags: tags, Config: config }: JsonObject, index: number): string {
+function labelOf(item: JsonObject, index: number): string {
+  const [tags, config] = [goMember(item, "RepoTags"), goMember(item, "Config")];
   if (Array.isArray(tags) && typeof tags[0] === "string") return tags[0];
   const digest = typeof config === "string" ? digestOfName(config) : undefined;
   return digest ? shortDigest(digest) : `item ${index} of manifest.json`;
 }
 
-function strings(validation: Validation, value: unknown, index: number, name: string): string[] {
-  if (value === undefined || value === null) return [];
+function strings(validation: Validation, item: JsonObject, name: string, index: number): string[] {
+  const value = goMember(item, name);
+  if (value === undefined) return [];
   if (Array.isArray(value) && value.every((text) => typeof text === "string")) return value;
   validation.malformed(PATH, `${name} of item ${index} is not a list of strings`, WHOLE);
   return [];

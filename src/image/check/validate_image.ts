@@ -1,7 +1,10 @@
+import { configPlatform, MAX_CONFIG_BYTES } from "../../config_json.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
-import { parsePlatform, type Platform } from "../../media_types.ts";
+import { goMember } from "../../go_json.ts";
+import type { Platform } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
-import { diffIdsOf, MAX_CONFIG_BYTES } from "../docker_save.ts";
+import { parseJsonObject } from "../content.ts";
+import { diffIdsOf } from "../docker_save.ts";
 import { digestOfPath } from "../files.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import { detailsOf, type Role, roleText, type Validation } from "./validation.ts";
@@ -41,12 +44,15 @@ export class Configs {
 
   async #read(file: CheckedFile, role: Role): Promise<ConfigFacts | undefined> {
     const { path } = file;
-    const json = await this.#validation.jsonObject(file, MAX_CONFIG_BYTES, role);
-    if (!json) return undefined;
-    const diffIds = await this.#validation.attempt(role, () => diffIdsOf(json, path));
+    // Read once and not held, so what all of them come to does not matter.
+    const json = await this.#validation.attempt(
+      role,
+      async () => parseJsonObject(file, await file.bytes(MAX_CONFIG_BYTES)),
+    );
+    const diffIds = json && await this.#validation.attempt(role, () => diffIdsOf(json, path));
     if (!diffIds) return undefined;
-    const hasRootfs = json.rootfs !== undefined && json.rootfs !== null;
-    return { path, diffIds: hasRootfs ? diffIds : undefined, platform: parsePlatform(json) };
+    const hasRootfs = goMember(json, "rootfs") !== undefined;
+    return { path, diffIds: hasRootfs ? diffIds : undefined, platform: configPlatform(json) };
   }
 }
 

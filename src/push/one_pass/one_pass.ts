@@ -26,7 +26,7 @@ export interface PassingPush {
  * archive says of its images is read at the end, and from there on everything is as with a file. Further repositories
  * get the blobs by mount, or from the first one.
  *
- * Memory is bounded by `memoryBudget`, plus 32 MiB of JSON documents, plus what a request and the runtime hold.
+ * Memory is bounded by `memoryBudget`, plus 64 MiB of JSON documents, plus what a request and the runtime hold.
  *
  * @param input The source.
  * @param targets Where to; a place needs names, which come too late in a stream.

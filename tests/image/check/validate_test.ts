@@ -825,14 +825,12 @@ test("validateArchive() tells a digest that it cannot compare", async () => {
 });
 
 test("validateArchive() reads documents up to a limit", async () => {
-  const padding = "x".repeat(4 * 1024 * 1024 - 200);
-  const config = encodeJson({ padding, rootfs: { diff_ids: [] } });
-  const names = Array.from({ length: 17 }, (_, at) => `${at}.json`);
-  const blob = toBlob([
-    ...names.map((path) => ({ path, body: config })),
-    { path: "manifest.json", body: JSON.stringify(names.map((Config) => ({ Config }))) },
-  ]);
-  const { findings } = await checkArchive(blob);
+  const layout = new OciLayout();
+  const annotations = { padding: "x".repeat(4 * 1024 * 1024 - 1000) };
+  for (let at = 0; at < 17; at++) {
+    layout.add(await layout.image(image, { annotations: { ...annotations, at: `${at}` } }));
+  }
+  const { findings } = await checkArchive(toBlob(layout.entries()));
   assertEquals(findings[0]?.code, "limit");
   assertStringIncludes(findings[0]?.message ?? "", "more than 64 MiB");
 });
