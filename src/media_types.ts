@@ -41,6 +41,8 @@ export interface Platform {
   variant?: string;
   /** Version of the operating system, used by Windows images. */
   "os.version"?: string;
+  /** What the operating system must have, such as `win32k`. */
+  "os.features"?: string[];
 }
 
 /** A content descriptor (image-spec, descriptor.md). */
@@ -76,10 +78,13 @@ export function isForeignLayer(mediaType: string): boolean {
   return mediaType.includes("nondistributable") || mediaType.includes("rootfs.foreign");
 }
 
-/** Formats a platform as `os/architecture[/variant]`. */
+/** Formats a platform as `os/architecture[/variant][:[os.version][+os.feature...]]`. */
 export function formatPlatform(platform: Platform): string {
-  const { os, architecture, variant } = platform;
-  return variant ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`;
+  const { os, architecture, variant, "os.version": version = "" } = platform;
+  const features = (platform["os.features"] ?? []).map((feature) => `+${feature}`);
+  const system = [version, ...features].join("");
+  const machine = variant ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`;
+  return system ? `${machine}:${system}` : machine;
 }
 
 /** A JSON object of unknown content. */
@@ -124,6 +129,12 @@ export function parseDescriptor(value: unknown): Descriptor {
 /** What may stand in a platform: Go's names and variants of them; platforms are shown to people. */
 const PLATFORM_PART = /^[\w.+-]{1,64}$/;
 
+/** The same for its os.version and os.features; a plus sign parts these where they are shown. */
+const SYSTEM_PART = /^[\w.-]{1,64}$/;
+
+/** Most os.features of a platform that are read: Windows knows one, and they are shown to people. */
+const MAX_FEATURES = 16;
+
 /** Reads a platform, of an index entry or of a config; undefined where it names none. */
 export function parsePlatform(value: unknown): Platform | undefined {
   if (!isJsonObject(value)) return undefined;
@@ -131,8 +142,15 @@ export function parsePlatform(value: unknown): Platform | undefined {
   if (!isPlatformPart(architecture) || !isPlatformPart(os)) return undefined;
   const platform: Platform = { architecture, os };
   if (isPlatformPart(variant)) platform.variant = variant;
-  if (typeof value["os.version"] === "string") platform["os.version"] = value["os.version"];
+  const { "os.version": version, "os.features": features } = value;
+  if (isSystemPart(version)) platform["os.version"] = version;
+  const known = Array.isArray(features) ? features.filter(isSystemPart) : [];
+  if (known.length > 0) platform["os.features"] = known.slice(0, MAX_FEATURES);
   return platform;
+}
+
+function isSystemPart(value: unknown): value is string {
+  return typeof value === "string" && SYSTEM_PART.test(value);
 }
 
 function isPlatformPart(value: unknown): value is string {

@@ -37,6 +37,25 @@ test("isForeignLayer() knows the layers that may be absent by right", () => {
   assertEquals([OCI_LAYER, DOCKER_LAYER].map(isForeignLayer), [false, false]);
 });
 
+test("formatPlatform() adds os.version and os.features where there are some", () => {
+  const windows = { os: "windows", architecture: "amd64" };
+  assertEquals(formatPlatform({ ...windows, "os.version": "10.0.1" }), "windows/amd64:10.0.1");
+  const features = { "os.features": ["win32k", "x"] };
+  assertEquals(
+    formatPlatform({ ...windows, "os.version": "10.0.1", ...features }),
+    "windows/amd64:10.0.1+win32k+x",
+  );
+  assertEquals(formatPlatform({ ...windows, ...features }), "windows/amd64:+win32k+x");
+});
+
+test("parsePlatform() leaves out an os.version or os.features that cannot be shown", () => {
+  const windows = { os: "windows", architecture: "amd64" };
+  const hostile = { ...windows, "os.version": "1\u001b[2J", "os.features": ["a b", 1, "win32k"] };
+  assertEquals(parsePlatform(hostile), { ...windows, "os.features": ["win32k"] });
+  const many = { ...windows, "os.features": Array.from({ length: 100 }, (_, at) => `f${at}`) };
+  assertEquals(parsePlatform(many)?.["os.features"]?.length, 16);
+});
+
 test("formatPlatform() adds the variant where there is one", () => {
   assertEquals(formatPlatform({ os: "linux", architecture: "amd64" }), "linux/amd64");
   assertEquals(formatPlatform({ os: "linux", architecture: "arm", variant: "v7" }), "linux/arm/v7");

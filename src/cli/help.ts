@@ -62,7 +62,8 @@ Options:
   --image NAME        Push only this image: name, tag, digest or #N as inspect shows it; may repeat
   --all-tags          Push every tag of the archive to the repository of TARGET
   --rename FROM=TO    Change the leading part of the archive's names; may repeat
-  --platform P        Push only this platform, such as linux/amd64; may repeat
+  --platform P        Push only this platform, such as linux/amd64 or
+                      windows/amd64:10.0.20348.1; may repeat
   --concurrency N     Blobs to upload at the same time (3)
   --verify            Hash every blob here too, before the registry does
   --dry-run           Ask the registry what it has, and write nothing

@@ -2,52 +2,80 @@ import type { Bytes } from "../bytes.ts";
 import { MAX_CONFIG_BYTES } from "../config_json.ts";
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
-import { DOCKER_CONFIG, OCI_CONFIG } from "../media_types.ts";
+import { DOCKER_CONFIG, formatPlatform, OCI_CONFIG, type Platform } from "../media_types.ts";
 import { type IndexNode, type ManifestNode, parseJsonObject } from "./content.ts";
 import { diffIdsOf } from "./docker_save.ts";
 import type { ArchiveFile } from "./files.ts";
 import { readPlatform } from "./image_config.ts";
-import { childImages } from "./platforms.ts";
+import { normalizePlatform, rankFitting } from "./platform_order.ts";
+import { childImages, listTexts, nameOffers, type PlatformOffer } from "./platforms.ts";
 
 /** An image that manifest.json can name. */
 export interface DockerLoadable {
   config: { digest: Digest; bytes: Bytes };
   /** Digests of the layers, in order. */
   layers: Digest[];
+  /** Says that there are others for the same os and architecture, where there are. */
+  notice?: string | undefined;
 }
 
 /** Layers that are tars, compressed or not; one that is encrypted is none. */
 const TAR_LAYER =
   /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar)(?:[.+](?:gzip|zstd))?$/;
 
+/** What manifest.json names without being told. */
+const USUAL_MACHINE = "linux/amd64";
+
 /**
  * Finds the image that manifest.json can name for an image or index: of an index that for linux/amd64, else the first
- * that can be loaded.
+ * that can be loaded; of several for the same os and architecture that which containerd would choose.
  *
  * @param node The image, index or artifact.
- * @returns The image with its config, which was read; or why there is none, in one clause.
+ * @returns The image with its config, which was read, and what it was chosen among; or why there is none, in one clause.
  */
 export async function chooseDockerImage(
   node: ManifestNode | IndexNode,
 ): Promise<DockerLoadable | { problem: string }> {
   if (node.kind === "manifest") return await loadable(node);
-  const children = (await childImages(node, readPlatform))
-    .flatMap(({ platform, entry }) =>
-      entry.node?.kind === "manifest" ? [{ platform, manifest: entry.node }] : []
-    );
-  const isUsual = (platform: (typeof children)[number]["platform"]) =>
-    platform?.os === "linux" && platform.architecture === "amd64";
-  const sorted = [
-    ...children.filter(({ platform }) => isUsual(platform)),
-    ...children.filter(({ platform }) => !isUsual(platform)),
-  ];
   let problem = "its index has no image";
-  for (const { manifest } of sorted) {
-    const found = await loadable(manifest);
-    if (!("problem" in found)) return found;
-    problem = found.problem;
+  for (const group of groupByMachine(await childImages(node, readPlatform))) {
+    const [{ platform } = {}] = group;
+    const ranked = platform ? rankFitting(machineOf(platform), group) : group;
+    for (const offer of ranked) {
+      if (offer.entry.node?.kind !== "manifest") continue;
+      const found = await loadable(offer.entry.node);
+      if (!("problem" in found)) return { ...found, notice: noticeOthers(offer, ranked) };
+      problem = found.problem;
+    }
   }
   return { problem };
+}
+
+/** Images of one os and architecture together; the usual ones before all. */
+function groupByMachine(offers: readonly PlatformOffer[]): PlatformOffer[][] {
+  const groups = new Map<string, PlatformOffer[]>([[USUAL_MACHINE, []]]);
+  for (const offer of offers) {
+    const key = offer.platform
+      ? formatPlatform(machineOf(normalizePlatform(offer.platform)))
+      : `unknown ${offer.entry.descriptor.digest}`;
+    const group = groups.get(key);
+    if (group) group.push(offer);
+    else groups.set(key, [offer]);
+  }
+  return [...groups.values()];
+}
+
+function machineOf({ os, architecture }: Platform): Platform {
+  return { os, architecture };
+}
+
+function noticeOthers(chosen: PlatformOffer, group: readonly PlatformOffer[]): string | undefined {
+  const { digest } = chosen.entry.descriptor;
+  const others = group.filter(({ entry }) => entry.node && entry.descriptor.digest !== digest);
+  if (others.length === 0) return undefined;
+  const [name, ...rest] = nameOffers([chosen, ...others]);
+  return `the archive holds ${name}, ${listTexts(rest)}: manifest.json names ${name}, ` +
+    "which a docker without containerd's image store loads";
 }
 
 async function loadable(

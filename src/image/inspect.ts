@@ -13,6 +13,7 @@ import {
 } from "./content.ts";
 import { buildManifest, manifestType } from "./docker_manifest.ts";
 import { readConfig, readPlatform } from "./image_config.ts";
+import { childImages } from "./platforms.ts";
 
 /** A layer, or a blob of an artifact, as `inspect` shows it. */
 export interface LayerSummary {
@@ -30,7 +31,10 @@ export interface LayerSummary {
 export interface IndexEntrySummary {
   /** An image, what was attested of one, or something else that a manifest describes. */
   kind: "image" | "attestation" | "artifact";
-  /** `linux/amd64`, where the index or the config tells; an attestation has none. */
+  /**
+   * `linux/arm/v7` or `windows/amd64:10.0.20348.1+win32k`, where the index or the config tells, with its variant,
+   * os.version and os.features: what the option `platforms` takes. An attestation has none.
+   */
   platform?: string;
   /** Digest of the manifest. */
   digest: Digest;
@@ -58,7 +62,7 @@ export interface ImageSummary {
   mediaType: string;
   /** Config digest of an image. */
   config?: Digest;
-  /** `linux/amd64`; of an index, all of its platforms; an artifact has none. */
+  /** `linux/amd64`, and what else it says of itself; of an index, all of its platforms; an artifact has none. */
   platforms: string[];
   /** RFC 3339, from the config. */
   created?: string;
@@ -120,10 +124,12 @@ async function summarizeImage({ id, names, tags, node }: ArchiveImage): Promise<
 }
 
 async function summarizeEntries(index: IndexNode): Promise<IndexEntrySummary[]> {
-  const entries = new Map<Digest, IndexEntrySummary>();
+  const entries = new Map<string, IndexEntrySummary>();
+  const platforms = await platformsBelow(index);
   for (const entry of entriesBelow(index)) {
     const { node, descriptor: { digest, artifactType } } = entry;
-    if (node?.kind === "index") continue;
+    const isRepeated = !isAttestation(entry) && !platforms.has(entry);
+    if (node?.kind === "index" || isRepeated) continue;
     const isArtifact = node ? kindOf(node) === "artifact" : artifactType !== undefined;
     const blobs = node ? blobsOf(node) : [];
     const summary: IndexEntrySummary = {
@@ -132,9 +138,10 @@ async function summarizeEntries(index: IndexNode): Promise<IndexEntrySummary[]> 
       size: blobs.reduce((sum, { size, file }) => sum + (file ? size : 0), 0),
       present: presenceOf(node, blobs),
     };
-    const platform = await platformOf(entry);
+    const platform = platforms.get(entry);
     if (platform && summary.kind === "image") summary.platform = formatPlatform(platform);
-    entries.set(digest, summary);
+    // One manifest may stand for several platforms.
+    entries.set(`${digest} ${summary.platform ?? ""}`, summary);
   }
   return [...entries.values()];
 }
@@ -155,8 +162,9 @@ function entriesBelow(index: IndexNode): IndexEntry[] {
   return indexes.flatMap(({ entries }) => entries.filter(({ blob }) => !blob));
 }
 
-async function platformOf({ descriptor, node }: IndexEntry): Promise<Platform | undefined> {
-  return descriptor.platform ?? (node && await readPlatform(node));
+async function platformsBelow(index: IndexNode): Promise<Map<IndexEntry, Platform | undefined>> {
+  const images = await childImages(index, readPlatform);
+  return new Map(images.map(({ entry, platform }) => [entry, platform]));
 }
 
 async function manifestOf(node: ContentNode): Promise<{ digest?: Digest; mediaType: string }> {
@@ -178,13 +186,9 @@ async function platformsOf(node: ContentNode): Promise<string[]> {
     const platform = await readPlatform(node);
     return platform ? [formatPlatform(platform)] : [];
   }
-  const platforms = new Set<string>();
-  for (const entry of entriesBelow(node)) {
-    if (isAttestation(entry)) continue;
-    const platform = await platformOf(entry);
-    if (platform) platforms.add(formatPlatform(platform));
-  }
-  return [...platforms];
+  const platforms = [...(await platformsBelow(node)).values()];
+  const known = platforms.filter((platform) => platform !== undefined);
+  return [...new Set(known.map(formatPlatform))];
 }
 
 function summarizeLayer({ digest, size, mediaType, file }: ArchiveBlob): LayerSummary {

@@ -6,8 +6,10 @@ import {
   type IndexEntry,
   type IndexNode,
   isAttestation,
+  type ManifestNode,
   walk,
 } from "./content.ts";
+import { normalizePlatform, type Offer, rankFitting } from "./platform_order.ts";
 
 /** Reads the platform of a manifest from its config, where the index does not tell. */
 export type PlatformOf = (node: ContentNode) => Promise<Platform | undefined>;
@@ -18,81 +20,156 @@ export interface PlatformOffer {
   entry: IndexEntry;
 }
 
-/** How a choice of platforms is refused. */
-export interface RefusePlatform {
-  /** What is being done, and where the image is: `push`, `archive`. */
+/** The words for a choice of platforms. */
+export interface PlatformWords {
+  /** What is being done, and where the image is: `push`, `pushed`, `archive`. */
   verb: string;
+  done: string;
   place: string;
   /** Makes the error. */
   toError(message: string, digest?: Digest): Error;
 }
 
+/** What was chosen of an image, and what a person should know about that. */
+export interface PlatformChoice<Node extends ContentNode> {
+  node: Node | ManifestNode | IndexNode;
+  notices: string[];
+}
+
 /** Platforms or digests that a message lists before it only counts. */
 const MAX_LISTED = 12;
 
+/** Parts of a platform in a text: os, architecture, variant, os.version and os.features. */
+const PLATFORM_TEXT = /^([^/:]+)\/([^/:]+)(?:\/([^/:]+))?(?::([\w.-]*)((?:\+[\w.-]+)*))?$/;
+
 /**
- * Parses platforms as `os/architecture[/variant]`.
+ * Parses platforms as `os/architecture[/variant][:[os.version][+os.feature...]]`.
  *
  * @throws {TypeError} If a text is none.
  */
 export function parsePlatforms(texts: readonly string[]): Platform[] {
   return texts.map((text) => {
-    const [os, architecture, variant, ...rest] = text.split("/");
-    if (!os || !architecture || variant === "" || rest.length > 0) {
+    const [, os, architecture, variant, version, features] = PLATFORM_TEXT.exec(text) ?? [];
+    if (!os || !architecture || text.endsWith(":")) {
       throw new TypeError(
         `Cannot use platform ${
           quoteName(text)
-        }: expected OS/ARCHITECTURE[/VARIANT], such as linux/arm64`,
+        }: expected OS/ARCHITECTURE[/VARIANT][:OSVERSION], such as linux/arm64 or windows/amd64:10.0.20348.1`,
       );
     }
-    return variant ? { os, architecture, variant } : { os, architecture };
+    const platform: Platform = { os, architecture };
+    if (variant) platform.variant = variant;
+    if (version) platform["os.version"] = version;
+    if (features) platform["os.features"] = features.slice(1).split("+");
+    return platform;
   });
 }
 
 /**
- * Narrows an image to platforms: one gives the child manifest itself, several a new index of the chosen children and
- * their attestations.
+ * Narrows an image to platforms. One gives a child manifest itself: of several that fit, that which containerd would
+ * choose. Several platforms give a new index of all children that fit and their attestations.
  *
  * @param node The image.
  * @param platforms Platforms asked for; none keeps the whole image.
  * @param platformOf Reads a platform from a config.
- * @param refuse How to say that a platform is not there.
- * @returns What was chosen, and whether it is an index that did not exist before.
+ * @param words How to tell of the choice, and to refuse it.
+ * @returns What was chosen.
  */
 export async function selectPlatforms<Node extends ContentNode>(
   node: Node,
   platforms: readonly Platform[],
   platformOf: PlatformOf,
-  { verb, place, toError }: RefusePlatform,
-): Promise<{ node: Node | Exclude<ContentNode, { kind: "docker" }>; isNew: boolean }> {
-  if (platforms.length === 0) return { node, isNew: false };
-  const offered = node.kind === "index"
-    ? await childImages(node, platformOf)
-    : [{ platform: await platformOf(node), entry: undefined }];
-  const chosen = platforms.map((platform) => {
-    const [match] = offered.filter((offer) => fits(platform, offer.platform));
-    if (match) return match;
-    throw toError(
-      `Cannot ${verb} platform ${formatPlatform(platform)}: the image has ${
-        listPlatforms(offered)
-      }`,
-    );
-  });
-  if (node.kind !== "index") return { node, isNew: false };
+  words: PlatformWords,
+): Promise<PlatformChoice<Node>> {
+  const wanted = distinct(platforms);
+  if (wanted.length === 0) return { node, notices: [] };
+  if (node.kind !== "index") {
+    const offered = [{ platform: await platformOf(node) }];
+    for (const platform of wanted) findFitting(platform, offered, words);
+    return { node, notices: [] };
+  }
+  const offered = await childImages(node, platformOf);
+  const fitting = new Set(wanted.flatMap((platform) => findFitting(platform, offered, words)));
   // Two platforms may mean one child, as linux/arm64 and linux/arm64/v8 do.
-  const entries = [...new Set(chosen.map(({ entry }) => entry))].filter((entry) =>
-    entry !== undefined
-  );
-  const [only, ...others] = entries;
-  if (!only || others.length > 0) return { node: await rebuildIndex(node, entries), isNew: true };
-  if (only.node) return { node: only.node, isNew: false };
-  const { digest } = only.descriptor;
+  const isOne = wanted.length === 1 || fitting.size === 1;
+  return isOne
+    ? chooseBest([...fitting], wanted, words)
+    : await chooseAll(node, offered.filter((offer) => fitting.has(offer)), words);
+}
+
+/** The first of what fits, and a notice of the others. */
+function chooseBest(
+  fitting: readonly PlatformOffer[],
+  wanted: readonly Platform[],
+  { verb, done, place, toError }: PlatformWords,
+): { node: ManifestNode | IndexNode; notices: string[] } {
+  const [best] = fitting;
+  if (!best) throw new TypeError("unreachable: what does not fit is refused");
+  const { node, descriptor: { digest } } = best.entry;
+  const text = wanted.map(formatPlatform).join(", ");
+  if (!node) {
+    throw toError(
+      `Cannot ${verb} platform ${text}: the ${place} lacks its manifest ${digest}`,
+      digest,
+    );
+  }
+  // One manifest may stand in the index twice.
+  const others = fitting.filter(({ entry }) => entry.descriptor.digest !== digest);
+  if (others.length === 0) return { node, notices: [] };
+  const [name, ...rest] = nameOffers([best, ...others]);
+  const notice = `${others.length + 1} images of the index fit ${text}: ` +
+    `${name} is ${done}, and not ${listTexts(rest)}`;
+  return { node, notices: [notice] };
+}
+
+async function chooseAll(
+  index: IndexNode,
+  chosen: readonly PlatformOffer[],
+  { done }: PlatformWords,
+): Promise<{ node: IndexNode; notices: string[] }> {
+  const node = await rebuildIndex(index, chosen.map(({ entry }) => entry));
+  const notice = `a new index of ${listPlatforms(chosen)} is ${done}: ${node.digest}`;
+  return { node, notices: [notice] };
+}
+
+/** Platforms in the spelling they were given in, each once. */
+function distinct(platforms: readonly Platform[]): Platform[] {
+  const known = new Map<string, Platform>();
+  for (const platform of platforms) {
+    const key = formatPlatform(normalizePlatform(platform));
+    if (!known.has(key)) known.set(key, platform);
+  }
+  return [...known.values()];
+}
+
+function findFitting<Some extends Offer>(
+  platform: Platform,
+  offered: readonly Some[],
+  { verb, toError }: PlatformWords,
+): Some[] {
+  const fitting = rankFitting(platform, offered);
+  if (fitting.length > 0) return fitting;
   throw toError(
-    `Cannot ${verb} platform ${
-      platforms.map(formatPlatform).join(", ")
-    }: the ${place} lacks its manifest ${digest}`,
-    digest,
+    `Cannot ${verb} platform ${formatPlatform(platform)}: the image has ${listPlatforms(offered)}`,
   );
+}
+
+/** Names images by their platforms, and by their digests too where that is not enough. */
+export function nameOffers(offers: readonly PlatformOffer[]): string[] {
+  const counts = countPlatforms(offers);
+  return offers.map(({ platform, entry }) => {
+    const name = showPlatform(platform);
+    return counts.get(name) === 1 ? name : `${name} (${entry.descriptor.digest})`;
+  });
+}
+
+function countPlatforms(offers: readonly Offer[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { platform } of offers) {
+    const name = showPlatform(platform);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /** The images below an index, at any depth, with their platforms; attestations left out. */
@@ -100,16 +177,36 @@ export async function childImages(
   index: IndexNode,
   platformOf: PlatformOf,
 ): Promise<PlatformOffer[]> {
-  const offers = new Map<Digest, PlatformOffer>();
+  const offers = new Map<string, PlatformOffer>();
   for (const below of walk(index)) {
     if (below.kind !== "index") continue;
     for (const entry of below.entries) {
       if (entry.node?.kind === "index" || entry.blob || isAttestation(entry)) continue;
-      const platform = entry.descriptor.platform ?? (entry.node && await platformOf(entry.node));
-      offers.set(entry.descriptor.digest, { platform, entry });
+      const { platform: said, digest } = entry.descriptor;
+      const platform = said ?? (entry.node && await platformOf(entry.node));
+      // One manifest may stand for several platforms.
+      const key = `${digest} ${showPlatform(platform)}`;
+      if (!offers.has(key)) offers.set(key, { platform, entry });
     }
   }
-  return [...offers.values()];
+  return await tellApart([...offers.values()], platformOf);
+}
+
+/** Where an index gives two images one platform, their configs may say more: the os.version of Windows. */
+async function tellApart(
+  offers: readonly PlatformOffer[],
+  platformOf: PlatformOf,
+): Promise<PlatformOffer[]> {
+  const counts = countPlatforms(offers);
+  const told: PlatformOffer[] = [];
+  for (const offer of offers) {
+    const { platform, entry } = offer;
+    const isUnique = counts.get(showPlatform(platform)) === 1;
+    const more = !isUnique && entry.node ? await platformOf(entry.node) : undefined;
+    const isSame = more?.os === platform?.os && more?.architecture === platform?.architecture;
+    told.push(isSame && more ? { platform: { ...more, ...platform }, entry } : offer);
+  }
+  return told;
 }
 
 /** The platforms for a message; many are only counted. */
@@ -126,8 +223,8 @@ export function listTexts(texts: readonly string[]): string {
 
 /** The options that choose these platforms, for a hint; many are left out. */
 export function platformOptions(offers: readonly { platform: Platform | undefined }[]): string {
-  return offers.slice(0, MAX_LISTED).map(({ platform }) => `--platform ${showPlatform(platform)}`)
-    .join(" ");
+  const texts = new Set(offers.map(({ platform }) => `--platform ${showPlatform(platform)}`));
+  return [...texts].slice(0, MAX_LISTED).join(" ");
 }
 
 function showPlatform(platform: Platform | undefined): string {
@@ -146,14 +243,4 @@ async function rebuildIndex(index: IndexNode, chosen: readonly IndexEntry[]): Pr
   const json = { ...(original as object), manifests: entries.map(({ raw }) => raw) };
   const bytes = new TextEncoder().encode(JSON.stringify(json));
   return { ...index, digest: await digestBytes(bytes), bytes, entries };
-}
-
-/** Whether an image's platform is the one asked for; arm64 is v8 where nothing is said. */
-function fits(wanted: Platform, offered: Platform | undefined): boolean {
-  if (!offered || offered.os !== wanted.os || offered.architecture !== wanted.architecture) {
-    return false;
-  }
-  if (wanted.variant === undefined) return true;
-  return wanted.variant ===
-    (offered.variant ?? (offered.architecture === "arm64" ? "v8" : undefined));
 }

@@ -155,7 +155,8 @@ async function listDockerImages(contents: readonly NamedContent[]) {
       notices.push(`docker load will not take the archive: ${chosen.problem}`);
       continue;
     }
-    const { config, layers } = chosen;
+    const { config, layers, notice } = chosen;
+    if (notice !== undefined) notices.push(notice);
     configs.set(config.digest, config.bytes);
     images.push({
       Config: blobPath(config.digest),

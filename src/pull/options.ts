@@ -16,7 +16,8 @@ export interface PullOptions extends RequestOptions {
    */
   format?: ArchiveFormat;
   /**
-   * Platforms to pull, such as `linux/arm64`. One gives that image itself, several a new index.
+   * Platforms to pull, such as `linux/arm64` or `windows/amd64:10.0.20348.1`. One gives that image itself: of several that
+   * fit the one that containerd would choose. Several give a new index of all that fit.
    * @default {[]} all that the image has
    */
   platforms?: readonly string[];

@@ -11,7 +11,6 @@ import {
   selectPlatforms,
 } from "../image/platforms.ts";
 import { planArchive, type WrittenBlob } from "../image/write_archive.ts";
-import { formatPlatform } from "../media_types.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { type PullOptions, type ResolvedPullOptions, resolvePullOptions } from "./options.ts";
@@ -132,16 +131,12 @@ async function choosePlatforms(
   reference: string,
   { platforms }: ResolvedPullOptions,
 ): Promise<{ node: ManifestNode | IndexNode; notices: string[] }> {
-  const { node, isNew } = await selectPlatforms(content, platforms, readPlatform, {
+  const { node, notices } = await selectPlatforms(content, platforms, readPlatform, {
     verb: "save",
+    done: "saved",
     place: "registry",
     toError: (message) => new OciError(message),
   });
-  const notices: string[] = [];
-  if (isNew) {
-    const list = platforms.map(formatPlatform).join(", ");
-    notices.push(`a new index of ${list} is saved: ${node.digest}`);
-  }
   const notice = node.kind === "index" && await describeAbsent(node, reference);
   if (notice) notices.push(notice);
   return { node, notices };

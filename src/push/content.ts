@@ -18,7 +18,7 @@ import {
   platformOptions,
   selectPlatforms,
 } from "../image/platforms.ts";
-import { formatPlatform, isForeignLayer, type Platform } from "../media_types.ts";
+import { isForeignLayer, type Platform } from "../media_types.ts";
 import { formatReference, type Reference } from "../reference.ts";
 
 /** What a push is called in messages, and the place that its content comes from. */
@@ -83,17 +83,13 @@ export async function chooseContent(
 async function narrow(
   image: ArchiveImage,
   platforms: readonly Platform[],
-  { verb, done, place }: PushWords,
+  words: PushWords,
 ): Promise<Choice> {
-  const { node, isNew } = await selectPlatforms(image.node, platforms, readPlatform, {
-    verb,
-    place,
+  return await selectPlatforms(image.node, platforms, readPlatform, {
+    ...words,
     toError: (message, digest) =>
       new PushError(message, { step: "plan", origin: "archive", digest }),
   });
-  if (!isNew || node.kind === "docker") return { node, notices: [] };
-  const list = platforms.map(formatPlatform).join(", ");
-  return { node, notices: [`a new index of ${list} is ${done}: ${node.digest}`] };
 }
 
 /** What a node needs that the archive lacks; foreign layers may be absent by right. */

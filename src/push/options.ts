@@ -18,7 +18,8 @@ export interface PushOptions extends RequestOptions {
    */
   images?: readonly string[];
   /**
-   * Platforms to push, such as `linux/arm64`. One pushes that image itself, several a new index.
+   * Platforms to push, such as `linux/arm64` or `windows/amd64:10.0.20348.1`. One pushes that image itself: of several that
+   * fit the one that containerd would choose. Several give a new index of all that fit.
    * @default {[]} what the archive has
    */
   platforms?: readonly string[];

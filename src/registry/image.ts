@@ -7,6 +7,7 @@ import { goMember } from "../go_json.ts";
 import {
   type Descriptor,
   DOCKER_CONFIG,
+  formatPlatform,
   isIndexType,
   isJsonObject,
   type JsonObject,
@@ -155,7 +156,22 @@ async function readEntries(
     entry.image = image;
     if (!entry.platform && image.platform) entry.platform = image.platform;
   }, hooks.signal);
+  tellApart(entries);
   return entries;
+}
+
+/** Where an index gives two images one platform, their configs may say more: the os.version of Windows. */
+function tellApart(entries: readonly IndexEntryInfo[]): void {
+  const nameOf = ({ platform }: IndexEntryInfo) => platform ? formatPlatform(platform) : "";
+  const counts = new Map<string, number>();
+  for (const entry of entries) counts.set(nameOf(entry), (counts.get(nameOf(entry)) ?? 0) + 1);
+  for (const entry of entries.filter((entry) => counts.get(nameOf(entry)) !== 1)) {
+    const { platform, image } = entry;
+    if (!platform) continue;
+    const more = image?.platform;
+    const isSame = more?.os === platform.os && more.architecture === platform.architecture;
+    if (isSame) entry.platform = { ...more, ...platform };
+  }
 }
 
 async function readEntry(

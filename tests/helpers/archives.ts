@@ -33,7 +33,7 @@ export interface MadeDescriptor {
   digest: Digest;
   size: number;
   annotations?: Record<string, string>;
-  platform?: Record<string, string>;
+  platform?: Record<string, string | string[]>;
   artifactType?: string;
 }
 

@@ -150,3 +150,27 @@ test("summarizeArchive() tells what of an index is in the archive", async () => 
   ]);
   assertEquals(summary?.entries?.[2]?.size, 0);
 });
+
+test("summarizeArchive() tells images apart by variant, os.version and os.features", async () => {
+  const layout = new OciLayout();
+  const children = [];
+  for (const [at, version] of ["10.0.17763.1", "10.0.20348.1"].entries()) {
+    const config = { "os.version": version, "os.features": ["win32k"] };
+    const image = await makeImage([`windows ${at}`], { platform: "windows/amd64", config });
+    // Some tools say of both in the index no more than windows/amd64.
+    children.push(withPlatform(await layout.image(image), "windows/amd64"));
+  }
+  const arm = await layout.image(await makeImage(["arm"], { platform: "linux/arm" }));
+  children.push(withPlatform(arm, "linux/arm/v6"), withPlatform(arm, "linux/arm/v7"));
+  children.push(withPlatform(arm, "linux/arm/v7"));
+  layout.add(await layout.indexOf(children));
+  const platforms = [
+    "windows/amd64:10.0.17763.1+win32k",
+    "windows/amd64:10.0.20348.1+win32k",
+    "linux/arm/v6",
+    "linux/arm/v7",
+  ];
+  const [image] = (await summarize(layout.entries())).images;
+  assertEquals(image?.platforms, platforms);
+  assertEquals(image?.entries?.map(({ platform }) => platform ?? ""), platforms);
+});

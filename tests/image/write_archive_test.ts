@@ -180,6 +180,23 @@ test("planArchive() names linux/amd64 in manifest.json, else the first image tha
   assertEquals(await configOf("linux/s390x", "linux/arm64"), "linux/s390x");
 });
 
+test("planArchive() names the newest of several for one machine, and says so", async () => {
+  const chosenOf = async (...platforms: string[]) => {
+    const { image } = await indexOf(...platforms);
+    const { notices, files } = await archiveOf(await written(image.node));
+    const [{ Config }] = jsonOf(files, "manifest.json");
+    return [jsonOf(files, Config).variant, notices];
+  };
+  assertEquals(await chosenOf("linux/arm/v5", "linux/amd64", "linux/arm/v7"), [undefined, []]);
+  assertEquals(await chosenOf("linux/arm/v5", "linux/arm/v7", "linux/s390x", "linux/arm/v6"), [
+    "v7",
+    [
+      "the archive holds linux/arm/v7, linux/arm/v6, linux/arm/v5: manifest.json names linux/arm/v7, " +
+      "which a docker without containerd's image store loads",
+    ],
+  ]);
+});
+
 test("planArchive() gives Docker Hub's names the forms that docker and containerd give them", async () => {
   const { node } = await firstImage(await readFixture("docker28-single.tar"));
   for (

@@ -70,12 +70,22 @@ const removeAll = (layout: OciLayout, image: MadeImage, ...descriptors: MadeDesc
   layout.remove({ digest: image.configDigest });
 };
 
-test("parsePlatforms() takes os/architecture and os/architecture/variant", () => {
+test("parsePlatforms() takes os/architecture, a variant, an os.version and os.features", () => {
   assertEquals(parsePlatforms(["linux/amd64", "linux/arm/v7"]), [
     { os: "linux", architecture: "amd64" },
     { os: "linux", architecture: "arm", variant: "v7" },
   ]);
-  for (const text of ["", "linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x"]) {
+  assertEquals(parsePlatforms(["windows/amd64:10.0.20348.1+win32k", "linux/arm/v7:+a+b"]), [
+    {
+      os: "windows",
+      architecture: "amd64",
+      "os.version": "10.0.20348.1",
+      "os.features": ["win32k"],
+    },
+    { os: "linux", architecture: "arm", variant: "v7", "os.features": ["a", "b"] },
+  ]);
+  const wrong = ["", "linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x", "windows/amd64:"];
+  for (const text of [...wrong, "windows/amd64:1:2", "windows:1/amd64", "linux/amd64:1+"]) {
     assertThrows(() => parsePlatforms([text]), TypeError, "expected OS/ARCHITECTURE[/VARIANT]");
   }
 });
@@ -191,6 +201,125 @@ test("an image without an index is pushed when it has the platform, else refused
     assertEquals((await readBack(registry, "app", "1")).config?.digest, image.configDigest);
     await pushFails(entries, PushError, "linux/arm64/v8", { platforms: ["linux/amd64"] });
   }
+});
+
+/** An index of children with these platforms; only the index tells them apart. */
+async function withChildren(...texts: string[]) {
+  const layout = new OciLayout();
+  const children: MadeDescriptor[] = [];
+  for (const [at, platform] of parsePlatforms(texts).entries()) {
+    const { os, architecture } = platform;
+    const image = await makeImage([`child ${at}`], { platform: `${os}/${architecture}` });
+    children.push({ ...await layout.image(image), platform: { ...platform } });
+  }
+  const index = await layout.indexOf(children);
+  layout.add(index, { ref: "1" });
+  return { layout, index, children };
+}
+
+test("of several images that fit one platform the newest is pushed, and the notice names all", async () => {
+  const cases = [
+    ["linux/arm", "linux/arm/v5", "linux/arm/v7", "linux/arm/v6"],
+    ["windows/amd64", "windows/amd64:10.0.17763.1", "windows/amd64:10.0.20348.1", "linux/amd64"],
+    ["linux/amd64", "linux/amd64/v2", "linux/amd64", "linux/amd64/v3"],
+  ] as const;
+  const notices = [
+    "3 images of the index fit linux/arm: linux/arm/v7 is pushed, and not linux/arm/v6, linux/arm/v5",
+    "2 images of the index fit windows/amd64: windows/amd64:10.0.20348.1 is pushed, " +
+    "and not windows/amd64:10.0.17763.1",
+    "3 images of the index fit linux/amd64: linux/amd64 is pushed, " +
+    "and not linux/amd64/v3, linux/amd64/v2",
+  ];
+  for (const [at, [wanted, ...offered]] of cases.entries()) {
+    const { layout, children } = await withChildren(...offered);
+    const { registry, warnings } = await pushTo(layout.entries(), TARGET, { platforms: [wanted] });
+    assertEquals((await readBack(registry, "app", "1")).digest, children[1]?.digest);
+    assertEquals(warnings, [notices[at]]);
+  }
+});
+
+test("the same platform twice: the first is pushed, the notice tells the digests", async () => {
+  const { layout, children } = await withChildren("linux/amd64", "linux/amd64");
+  const options = { platforms: ["linux/amd64"] };
+  const { registry, warnings } = await pushTo(layout.entries(), TARGET, options);
+  const [first, second] = children.map(({ digest }) => digest);
+  assertEquals((await readBack(registry, "app", "1")).digest, first);
+  assertEquals(warnings, [
+    `2 images of the index fit linux/amd64: linux/amd64 (${first}) is pushed, ` +
+    `and not linux/amd64 (${second})`,
+  ]);
+});
+
+test("an os.version that is asked for chooses that image, without a notice", async () => {
+  const offered = ["windows/amd64:10.0.17763.1", "windows/amd64:10.0.20348.1"];
+  const { layout, children } = await withChildren(...offered);
+  for (const [at, platform] of offered.entries()) {
+    const options = { platforms: [platform] };
+    const { registry, warnings } = await pushTo(layout.entries(), TARGET, options);
+    assertEquals((await readBack(registry, "app", "1")).digest, children[at]?.digest);
+    assertEquals(warnings, []);
+  }
+  const absent = { platforms: ["windows/amd64:10.0.26100.1"] };
+  await pushFails(layout.entries(), PushError, offered.join(", "), absent);
+});
+
+test("a new index keeps all that fit", async () => {
+  const { layout, children } = await withChildren(
+    "windows/amd64:10.0.17763.1",
+    "linux/arm/v5",
+    "linux/arm64",
+    "linux/arm/v7",
+    "windows/amd64:10.0.20348.1",
+    "linux/arm/v7",
+  );
+  const options = { platforms: ["linux/arm", "windows/amd64"] };
+  const { registry, warnings } = await pushTo(layout.entries(), TARGET, options);
+  const { digest, json } = await readBack(registry, "app", "1");
+  assertEquals(
+    json.manifests.map(({ digest }: MadeDescriptor) => digest),
+    [0, 1, 3, 4, 5].map((at) => children[at]?.digest),
+  );
+  assertEquals(warnings, [
+    "a new index of windows/amd64:10.0.17763.1, linux/arm/v5, linux/arm/v7, " +
+    `windows/amd64:10.0.20348.1, linux/arm/v7 is pushed: ${digest}`,
+  ]);
+});
+
+test("a manifest that stands for two platforms is found under both, and kept under both", async () => {
+  const layout = new OciLayout();
+  const child = await layout.image(await makeImage(["a"], { platform: "linux/arm" }));
+  const other = withPlatform(await layout.image(await makeImage(["b"])), "linux/amd64");
+  const twice = ["linux/arm/v6", "linux/arm/v7"].map((text) => withPlatform(child, text));
+  layout.add(await layout.indexOf([...twice, other]));
+  for (const platform of ["linux/arm/v6", "linux/arm/v7", "linux/arm"]) {
+    const options = { platforms: [platform] };
+    const { registry, warnings } = await pushTo(layout.entries(), TARGET, options);
+    assertEquals((await readBack(registry, "app", "1")).digest, child.digest);
+    assertEquals(warnings, []);
+  }
+  const options = { platforms: ["linux/arm", "linux/amd64"] };
+  const { registry } = await pushTo(layout.entries(), TARGET, options);
+  assertEquals((await readBack(registry, "app", "1")).json.manifests, [...twice, other]);
+});
+
+test("where the index gives two images one platform, their configs tell them apart", async () => {
+  const layout = new OciLayout();
+  const children: MadeDescriptor[] = [];
+  for (const version of ["10.0.17763.1", "10.0.20348.1"]) {
+    const image = await makeImage([version], {
+      platform: "windows/amd64",
+      config: { "os.version": version },
+    });
+    children.push(withPlatform(await layout.image(image), "windows/amd64"));
+  }
+  layout.add(await layout.indexOf(children));
+  const options = { platforms: ["windows/amd64"] };
+  const { registry, warnings } = await pushTo(layout.entries(), TARGET, options);
+  assertEquals((await readBack(registry, "app", "1")).digest, children[1]?.digest);
+  assertEquals(warnings, [
+    "2 images of the index fit windows/amd64: windows/amd64:10.0.20348.1 is pushed, " +
+    "and not windows/amd64:10.0.17763.1",
+  ]);
 });
 
 test("a platform text that is none is wrong usage", async () => {

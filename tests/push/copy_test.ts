@@ -677,3 +677,19 @@ test("copyImage() writes no tag where the list of referrers at the target is non
   );
   assertEquals(await hasManifest(to, "copied/app", "2"), false);
 });
+
+test("copyImage() of one platform that two images fit takes the newer one, and says so", async () => {
+  const layout = new OciLayout();
+  const children = [];
+  for (const variant of ["linux/arm/v6", "linux/arm/v7"]) {
+    const image = await makeImage([variant], { platform: variant });
+    children.push(withPlatform(await layout.image(image), variant));
+  }
+  layout.add(await layout.indexOf(children), { ref: "1" });
+  const { to, copy, warnings } = await world({ tar: toBlob(layout.entries()) });
+  await copy({ platforms: ["linux/arm"] });
+  assertEquals((await readBack(to, "copied/app", "2")).digest, children[1]?.digest);
+  assertEquals(warnings(), [
+    "2 images of the index fit linux/arm: linux/arm/v7 is copied, and not linux/arm/v6",
+  ]);
+});

@@ -155,3 +155,21 @@ test("readImage() fails where descriptors are broken or indexes go too deep", as
   await shelf.add({ schemaVersion: 2, manifests: many }, OCI_INDEX, "wide");
   await assertRejects(() => readImage(shelf.context, "wide"), OciError, "more than 1000 manifests");
 });
+
+test("readImage() tells os.version and os.features, of images that the index does not tell apart too", async () => {
+  const shelf = new Shelf();
+  const manifests = [];
+  const windows = { os: "windows", architecture: "amd64", "os.features": ["win32k"] };
+  for (const version of ["10.0.17763.1", "10.0.20348.1"]) {
+    const config = await shelf.add({ ...windows, "os.version": version }, OCI_CONFIG);
+    const image = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [] };
+    const manifest = await shelf.add(image, OCI_MANIFEST);
+    manifests.push({ ...manifest, platform: { os: "windows", architecture: "amd64" } });
+  }
+  await shelf.add({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }, OCI_INDEX, "1.0");
+  const { entries } = await readImage(shelf.context, "1.0");
+  assertEquals(entries.map(({ platform }) => platform), [
+    { ...windows, "os.version": "10.0.17763.1" },
+    { ...windows, "os.version": "10.0.20348.1" },
+  ]);
+});

@@ -7,6 +7,7 @@ import {
   type JsonObject,
   MAX_MANIFEST_BYTES,
   OCI_INDEX,
+  type Platform,
 } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { isTag, parseImageName } from "../../reference.ts";
@@ -102,7 +103,7 @@ type State = "absent" | "hollow" | "present";
 interface Node {
   state: State;
   /** Of an image, from its config. */
-  platform?: string | undefined;
+  platform?: Platform | undefined;
   /** How many documents stand above each other from here. */
   height: number;
   /** What it names and the archive lacks, for a hollow one. */
@@ -278,15 +279,14 @@ class LayoutWalk {
     if (!platform || !node.platform || role.what === "attestation") return;
     const { os, architecture } = platform;
     const said = `${os}/${architecture}`;
-    if (node.platform === said || node.platform.startsWith(`${said}/`)) return;
+    if (node.platform.os === os && node.platform.architecture === architecture) return;
+    const actual = formatPlatform(node.platform);
     this.#validation.findings.warning(
       "platform",
       `${
         quoteName(path)
-      } says that the platform is ${said}, the config of the image says ${node.platform}${
-        roleText(role)
-      }`,
-      detailsOf(role, { path, expected: said, actual: node.platform }),
+      } says that the platform is ${said}, the config of the image says ${actual}${roleText(role)}`,
+      detailsOf(role, { path, expected: said, actual }),
     );
   }
 

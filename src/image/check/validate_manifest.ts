@@ -2,9 +2,9 @@ import type { Digest } from "../../digest.ts";
 import {
   type Descriptor,
   DOCKER_CONFIG,
-  formatPlatform,
   type JsonObject,
   OCI_CONFIG,
+  type Platform,
 } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { EMPTY_JSON, MAX_BLOBS } from "../documents.ts";
@@ -25,7 +25,7 @@ export interface ManifestFacts {
   /** All that it names, where the archive has nothing of it; none of that has been reported then. */
   missing: readonly Descriptor[];
   /** Of an image, from its config. */
-  platform?: string | undefined;
+  platform?: Platform | undefined;
 }
 
 /** Checks the manifests of an OCI layout, each with its config and its layers. */
@@ -110,7 +110,7 @@ export class Manifests {
     file: CheckedFile | undefined,
     layers: LayerFacts[],
     role: Role,
-  ): Promise<string | undefined> {
+  ): Promise<Platform | undefined> {
     const facts = config && file && isImageConfig(config)
       ? await this.#configs.read(file, { ...role, what: "config" })
       : undefined;
@@ -127,7 +127,7 @@ export class Manifests {
       return undefined;
     }
     checkLayers(this.#validation, layers, facts, role);
-    return facts?.platform && formatPlatform(facts.platform);
+    return facts?.platform;
   }
 }
 
