@@ -15,7 +15,7 @@ export async function runAll<T>(
   signal?: AbortSignal,
 ): Promise<void> {
   const failed = new AbortController();
-  const inner = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
+  const inner = signal ? anySignal(signal, failed.signal) : failed.signal;
   const iterator = items[Symbol.iterator]();
   const worker = async () => {
     for (let next = iterator.next(); !next.done && !inner.aborted; next = iterator.next()) {
@@ -48,4 +48,16 @@ export async function mapAll<T, R>(
     results[at] = await job(item);
   });
   return results;
+}
+
+/** A signal that is aborted with the first of two, by `AbortSignal.any` where the runtime has that. */
+export function anySignal(first: AbortSignal, second: AbortSignal): AbortSignal {
+  if (typeof AbortSignal.any === "function") return AbortSignal.any([first, second]);
+  const either = new AbortController();
+  for (const signal of [first, second]) {
+    if (signal.aborted) either.abort(signal.reason);
+    const abort = () => either.abort(signal.reason);
+    signal.addEventListener("abort", abort, { once: true, signal: either.signal });
+  }
+  return either.signal;
 }

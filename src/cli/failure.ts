@@ -1,4 +1,5 @@
 import { AmbiguousImageError } from "../errors.ts";
+import { memberOf, messageOf } from "../failure_document.ts";
 import { UsageError } from "./options.ts";
 import { type Paint, printable } from "./render.ts";
 
@@ -30,54 +31,6 @@ export function failureLines(error: unknown, paint: Paint, isDebug: boolean): st
   }
   if (isDebug) lines.push(...stackLines(error));
   return lines;
-}
-
-/** Members of errors that a program may want, in the order in which they are written. */
-const MEMBERS = [
-  "hint",
-  "retryable",
-  "method",
-  "url",
-  "status",
-  "errors",
-  "step",
-  "origin",
-  "digest",
-  "expected",
-  "actual",
-  "path",
-  "entry",
-  "offset",
-  "choices",
-] as const;
-
-/** A failure as `--json` shows it. */
-export function failureDocument(error: unknown): Record<string, unknown> {
-  const document: Record<string, unknown> = {
-    name: error instanceof Error || error instanceof DOMException ? error.name : "Error",
-    message: messageOf(error),
-  };
-  for (const member of MEMBERS) {
-    const value = memberOf(error, member);
-    if (value !== undefined) document[member] = value;
-  }
-  return document;
-}
-
-/** The images that stand in spite of the failure. */
-export function pushedBefore(error: unknown): readonly unknown[] {
-  const pushed = memberOf(error, "pushed");
-  return Array.isArray(pushed) ? pushed : [];
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message || error.name : String(error);
-}
-
-function memberOf(error: unknown, name: string): unknown {
-  return typeof error === "object" && error !== null
-    ? (error as Record<string, unknown>)[name]
-    : undefined;
 }
 
 /** Causes that are shown at most: an error may be its own. */

@@ -1,9 +1,9 @@
-import { RegistryClient, type RegistryClientOptions } from "../registry/client.ts";
+import { failureDocument } from "../failure_document.ts";
 import { parseReference, type Reference } from "../reference.ts";
+import { RegistryClient, type RegistryClientOptions } from "../registry/client.ts";
 import type { Host } from "../runtime/host.ts";
 import type { CommonOptions } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
-import { failureDocument } from "./failure.ts";
 import { jsonText } from "./render.ts";
 
 /** Attempts of a command that a person waits for: a push is worth more of them. */

@@ -1,4 +1,5 @@
 import { OciError } from "../errors.ts";
+import { failureDocument } from "../failure_document.ts";
 import type { PullEvent } from "../pull/events.ts";
 import type { PullOptions } from "../pull/options.ts";
 import { pullImage } from "../pull/pull.ts";
@@ -8,7 +9,7 @@ import type { Host, TextOutput } from "../runtime/host.ts";
 import type { SaveCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { createReporter } from "./create_reporter.ts";
-import { EXIT, failureDocument } from "./failure.ts";
+import { EXIT } from "./failure.ts";
 import { UsageError } from "./options.ts";
 import { jsonText, resultLine } from "./render.ts";
 

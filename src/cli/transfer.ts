@@ -1,8 +1,8 @@
+import { failureDocument, pushedBefore } from "../failure_document.ts";
 import type { PushEvent } from "../push/events.ts";
 import type { PushResult } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
 import { createReporter } from "./create_reporter.ts";
-import { failureDocument, pushedBefore } from "./failure.ts";
 import { jsonText, resultLine } from "./render.ts";
 
 /** A command that brings images into a registry, as far as its display goes. */

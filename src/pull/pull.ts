@@ -1,4 +1,5 @@
 import type { Bytes } from "../bytes.ts";
+import { anySignal } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
@@ -51,9 +52,7 @@ export function pullImage(
   const resolved = resolvePullOptions(options);
   const image = parseReference(reference);
   const cancelled = new AbortController();
-  const signal = resolved.signal
-    ? AbortSignal.any([resolved.signal, cancelled.signal])
-    : cancelled.signal;
+  const signal = resolved.signal ? anySignal(resolved.signal, cancelled.signal) : cancelled.signal;
   let reader: ReadableStreamDefaultReader<Bytes> | undefined;
   return new ReadableStream<Bytes>({
     async pull(controller) {

@@ -1,4 +1,5 @@
 import { type Bytes, collect } from "../bytes.ts";
+import { anySignal } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
 import { type ArchiveFile, PEEK_BYTES } from "../image/files.ts";
@@ -147,7 +148,7 @@ class RemoteBlob implements BlobSource {
     const isWhole = start === 0 && end === this.size;
     const { size, body } = await getBlob(this.#context, this.#digest, {
       ...(isWhole ? {} : { start, end }),
-      signal: signal ? AbortSignal.any([signal, closed]) : closed,
+      signal: signal ? anySignal(signal, closed) : closed,
       onRetry: (attempt, delay, error) => onRetry?.(attempt, delay, error, this.#digest),
       hasher,
     });

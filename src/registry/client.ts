@@ -1,3 +1,4 @@
+import { anySignal } from "../concurrency.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import { isRepository, parseTarget, registryOrigin } from "../reference.ts";
 import type { CallOptions, ListNamesOptions } from "./call_options.ts";
@@ -59,7 +60,7 @@ export class RegistryClient implements AsyncDisposable {
     this.#http = httpFor(this.origin, resolved);
     this.#hasher = resolved.hasher;
     this.#signal = options.signal
-      ? AbortSignal.any([options.signal, this.#closed.signal])
+      ? anySignal(options.signal, this.#closed.signal)
       : this.#closed.signal;
   }
 
@@ -112,6 +113,6 @@ export class RegistryClient implements AsyncDisposable {
   }
 
   #hooks({ signal }: CallOptions): { signal: AbortSignal } {
-    return { signal: signal ? AbortSignal.any([signal, this.#signal]) : this.#signal };
+    return { signal: signal ? anySignal(signal, this.#signal) : this.#signal };
   }
 }

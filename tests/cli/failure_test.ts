@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { exitCodeFor, failureDocument, failureLines, pushedBefore } from "../../src/cli/failure.ts";
+import { exitCodeFor, failureLines } from "../../src/cli/failure.ts";
 import { UsageError } from "../../src/cli/options.ts";
 import { paintNothing } from "../../src/cli/render.ts";
 import { AmbiguousImageError, OciError, RegistryError } from "../../src/errors.ts";
+import { failureDocument, pushedBefore } from "../../src/failure_document.ts";
 import { test } from "../helpers/test.ts";
 
 const ambiguous = (message: string) =>

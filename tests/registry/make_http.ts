@@ -1,4 +1,5 @@
 import type { RepositoryContext } from "../../src/registry/blobs.ts";
+import { Alarms } from "../../src/registry/http/alarms.ts";
 import type { FetchHandler, Http } from "../../src/registry/http/call.ts";
 import { resolveRetry, type RetryOptions } from "../../src/registry/http/retry.ts";
 
@@ -22,6 +23,7 @@ export function makeHttp(fetch: FetchHandler, options: HttpOptions = {}): Http {
     headers,
     retry: resolveRetry({ delay: 0, ...retry }),
     timeouts: { connect: 60_000, idle: 60_000, response: 60_000, ...timeouts },
+    alarms: new Alarms(),
     seen: { answered: false, pausedUntil: 0 },
   };
 }

@@ -3,6 +3,7 @@ import type { MemoryBudget } from "../../archive/memory_budget.ts";
 import type { PassingFile } from "../../archive/passing_file.ts";
 import { checkHash, inPieces } from "../../archive/passing_streams.ts";
 import type { Bytes } from "../../bytes.ts";
+import { anySignal } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { mismatch } from "../../image/content.ts";
 import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
@@ -69,7 +70,7 @@ export class PassingUploads {
 
   constructor(target: RepositoryState, settings: PassingUploadSettings) {
     this.#target = target;
-    const signal = AbortSignal.any([settings.signal, this.#failed.signal]);
+    const signal = anySignal(settings.signal, this.#failed.signal);
     this.#settings = { ...settings, signal };
     this.writable = new WritableStream<PassingBlob>({
       start: (controller) => {

@@ -1,4 +1,4 @@
-import { runAll } from "../../concurrency.ts";
+import { anySignal, runAll } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { RegistryError } from "../../errors.ts";
 import type { ArchiveBlob } from "../../image/content.ts";
@@ -47,7 +47,7 @@ export function lookAhead(
   const answers = new Map<ArchiveBlob, Promise<number | undefined | "unknown">>();
   const taken = new Set<ArchiveBlob>();
   const over = new AbortController();
-  const until = AbortSignal.any([signal, over.signal]);
+  const until = anySignal(signal, over.signal);
   const quietly = { ...target, http: withoutRetry(target.http) };
   const sample = new Set(dryRun || blobs.length < MANY_BLOBS ? [] : firstBlobs(blobs, concurrency));
   let isNew = false;

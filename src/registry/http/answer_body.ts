@@ -3,10 +3,10 @@ import { RegistryError, TimeoutError } from "../../errors.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../../json_depth.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { escapeText } from "../../quote_name.ts";
+import { MAX_WAIT } from "./alarms.ts";
 import type { Call, Http } from "./call.ts";
 import { requestOnce, waitForRetry } from "./http.ts";
 import { toNetworkError } from "./network.ts";
-import { MAX_WAIT } from "./time_limits.ts";
 
 /** What is read, for messages. */
 export type ReadCall = Pick<Call, "action" | "method" | "url" | "signal">;

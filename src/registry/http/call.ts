@@ -1,4 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
+import type { Alarms } from "./alarms.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { Timeouts } from "./time_limits.ts";
 
@@ -14,6 +15,7 @@ export interface Http {
   readonly headers: Readonly<Record<string, string>>;
   readonly retry: Required<RetryOptions>;
   readonly timeouts: Required<Timeouts>;
+  readonly alarms: Alarms;
   /** What this registry has shown of itself so far. */
   readonly seen: {
     answered: boolean;

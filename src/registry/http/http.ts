@@ -121,7 +121,7 @@ export function isRuntimeFetch({ fetch }: Http): boolean {
 async function send(http: Http, call: Call, url: URL): Promise<Response> {
   call.signal?.throwIfAborted();
   const body = typeof call.body === "function" ? call.body() : call.body;
-  const clock = startClock(http.timeouts, {
+  const clock = startClock(http.alarms, http.timeouts, {
     isFirst: !http.seen.answered,
     isStreamed: typeof call.body === "function",
     isStored: call.method === "PUT" || call.method === "PATCH",

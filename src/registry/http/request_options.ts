@@ -1,4 +1,5 @@
 import { createHash, type Hasher } from "../../incremental_hash.ts";
+import { Alarms } from "./alarms.ts";
 import type { FetchHandler, Http } from "./call.ts";
 import { resolveRetry, type RetryOptions } from "./retry.ts";
 import { resolveTimeouts, type Timeouts } from "./time_limits.ts";
@@ -60,5 +61,5 @@ export function httpFor(
   );
   const seen: Http["seen"] = { answered: false, pausedUntil: 0 };
   if (chunkSize !== undefined) seen.chunkSize = chunkSize;
-  return { origin, fetch, headers, retry, timeouts, seen };
+  return { origin, fetch, headers, retry, timeouts, alarms: new Alarms(), seen };
 }

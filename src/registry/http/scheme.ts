@@ -1,3 +1,4 @@
+import { anySignal } from "../../concurrency.ts";
 import { NetworkError } from "../../errors.ts";
 import { discard, type Http } from "./call.ts";
 import { toNetworkError } from "./network.ts";
@@ -87,7 +88,7 @@ async function speaksTls(http: Http, url: URL, signal?: AbortSignal): Promise<bo
 
 async function probe(http: Http, address: string, cancel?: AbortSignal): Promise<number> {
   const limit = AbortSignal.timeout(Math.min(PROBE_MILLISECONDS, http.timeouts.connect));
-  const signal = cancel ? AbortSignal.any([limit, cancel]) : limit;
+  const signal = cancel ? anySignal(limit, cancel) : limit;
   // Nothing of the caller's goes over the wire unencrypted: neither headers nor path.
   const response = await http.fetch(new Request(address, { redirect: "manual", signal }));
   await discard(response);

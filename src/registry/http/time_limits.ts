@@ -1,3 +1,5 @@
+import { anySignal } from "../../concurrency.ts";
+import type { Alarm, Alarms } from "./alarms.ts";
 /** Time limits in milliseconds; there is none on the whole of a transfer. */
 export interface Timeouts {
   /**
@@ -70,10 +72,12 @@ export interface Clock {
 /**
  * Starts the clock of one request.
  *
+ * @param alarms The timer of all requests to the registry.
  * @param limits Complete time limits.
  * @param request What it is like.
  */
 export function startClock(
+  alarms: Alarms,
   { connect, idle, response }: Required<Timeouts>,
   { isFirst, isStreamed, isStored, isRead, bytes, signal, grace }: TimedRequest,
 ): Clock {
@@ -89,72 +93,26 @@ export function startClock(
       controller.abort();
     },
   };
-  setAlarm(alarm);
+  alarms.set(alarm);
   let late: ReturnType<typeof setTimeout> | undefined;
   const abortNow = () => controller.abort(signal?.reason);
   const abort = grace > 0 ? () => void (late = setTimeout(abortNow, grace)) : abortNow;
   // A listener that is taken off again costs a third of what it takes to bind two signals for good.
   if (!isRead) signal?.addEventListener("abort", abort);
   const clock: Clock = {
-    signal: isRead && signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
+    signal: isRead && signal ? anySignal(signal, controller.signal) : controller.signal,
     expired: undefined,
-    moved: () => putOff(alarm, performance.now() + limit),
+    moved: () => alarms.putOff(alarm, performance.now() + limit),
     pause: () => void (alarm.deadline = Infinity),
     sent() {
       [limit, state] = [response, "no answer"];
-      putOff(alarm, performance.now() + limit);
+      alarms.putOff(alarm, performance.now() + limit);
     },
     stop() {
-      dropAlarm(alarm);
+      alarms.drop(alarm);
       clearTimeout(late);
       signal?.removeEventListener("abort", abort);
     },
   };
   return clock;
-}
-
-/** Something to be done at a time that may still move. */
-interface Alarm {
-  /** As `performance.now()` counts. */
-  deadline: number;
-  ring(): void;
-}
-
-// One timer for all requests: on Deno, a timer for each takes a tenth of what its request takes.
-const alarms = new Set<Alarm>();
-let timer: ReturnType<typeof setTimeout> | undefined;
-let due = Infinity;
-/** Longest time that a timer can wait, in milliseconds: one of more rings at once. */
-export const MAX_WAIT = 2 ** 31 - 1;
-
-function setAlarm(alarm: Alarm): void {
-  alarms.add(alarm);
-  if (alarm.deadline < due) wakeAt(alarm.deadline);
-}
-
-/** Bytes move far more often than time runs out: where the timer is due before, it finds the new deadline by itself. */
-function putOff(alarm: Alarm, deadline: number): void {
-  alarm.deadline = deadline;
-  if (deadline < due && alarms.has(alarm)) wakeAt(deadline);
-}
-
-function dropAlarm(alarm: Alarm): void {
-  alarms.delete(alarm);
-  if (alarms.size === 0) wakeAt(Infinity);
-}
-
-function wakeAt(time: number): void {
-  clearTimeout(timer);
-  due = time;
-  if (time < Infinity) timer = setTimeout(ringAll, Math.min(time - performance.now(), MAX_WAIT));
-}
-
-function ringAll(): void {
-  const soon = performance.now() + 1;
-  for (const alarm of alarms) {
-    if (alarm.deadline > soon) continue;
-    alarms.delete(alarm);
-    alarm.ring();
-  }
-  wakeAt(Math.min(...[...alarms].map(({ deadline }) => deadline)));
 }
