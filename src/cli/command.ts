@@ -1,151 +1,255 @@
-import type { ArchiveFormat } from "../image/write_archive.ts";
+import { parseCount, parseSeconds, parseSize } from "./option_values.ts";
+import {
+  choice,
+  flag,
+  type Given,
+  list,
+  type OptionTable,
+  quote,
+  text,
+  UsageError,
+  value,
+  type ValuesOf,
+  withDefault,
+} from "./options.ts";
+import { Words } from "./words.ts";
+
+// What there is to type stands here once. Parsing, help and completions are made from it, and the types of commands.
+
+/** Options that every command takes, before its name or after it. */
+export const COMMON_OPTIONS = {
+  plainHttp: flag(
+    "--plain-http",
+    "Use http; without it only localhost and loopback addresses get http",
+  ),
+  ca: text("--ca FILE", "Trust the root certificates in FILE (PEM) as well"),
+  insecure: flag("--insecure", "Accept any TLS certificate of the registries that are named"),
+  timeoutSeconds: value(
+    "--timeout SECONDS",
+    "Give up when a connection is silent for so long (60)",
+    parseSeconds,
+  ),
+  json: flag("--json", "One JSON document on stdout"),
+  quiet: flag("-q, --quiet", "Only errors and the result"),
+  debug: flag("--debug", "Stack traces of errors"),
+};
+
+/** Options that ask for an answer in place of the command, as common as the others. */
+export const ASKING_OPTIONS = {
+  help: flag("-h, --help", "This text"),
+  version: flag("--version", "The version"),
+};
+
+// What is expected where an argument is missing.
+const ARCHIVE = "a tar file, - or a URL";
+const REFERENCE = "a reference such as localhost:5000/team/app:1.0";
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
+const concurrency = (what: string) =>
+  value("--concurrency N", `Blobs to ${what} at the same time (3)`, parseCount(1));
+const platforms = (what: string, platform: string) =>
+  list("--platform P", `${what} only this platform, such as ${platform}`);
+const retries = value("--retries N", "Further attempts after the first (4)", parseCount(0));
+
+/** What can be asked of the command line. */
+export const COMMANDS = {
+  push: command({
+    verb: "push",
+    usage: "TAR|-|URL TARGET...",
+    summary: "Push the images of an archive",
+    options: {
+      images: list(
+        "--image NAME",
+        "Push only this image: name, tag, digest or #N as inspect shows it",
+      ),
+      allTags: flag("--all-tags", "Push every tag of the archive to the repository of TARGET"),
+      rename: list("--rename FROM=TO", "Change the leading part of the archive's names"),
+      platforms: platforms("Push", "linux/amd64 or windows/amd64:10.0.20348.1"),
+      concurrency: concurrency("upload"),
+      verify: flag("--verify", "Hash every blob here too, before the registry does"),
+      dryRun: flag("--dry-run", "Ask the registry what it has, and write nothing"),
+      mountFrom: list(
+        "--mount-from REPO",
+        "Repository of the same registry that may have blobs already",
+      ),
+      retries,
+      chunkSize: value(
+        "--chunk-size SIZE",
+        "Upload in chunks of this size, such as 8MiB or 16M",
+        parseSize,
+      ),
+      digestfile: text(
+        "--digestfile FILE",
+        "Write the digests of what was pushed to FILE, one a line",
+      ),
+    },
+    read: (words) => ({
+      source: words.next(`Nothing to push, expected ${ARCHIVE}`),
+      targets: words.rest(),
+    }),
+  }),
+  inspect: command({
+    verb: "inspect",
+    usage: "TAR|-|URL",
+    summary: "Show what is in an archive",
+    options: {},
+    read: (words) => ({ source: words.next(`Nothing to inspect, expected ${ARCHIVE}`) }),
+  }),
+  check: command({
+    verb: "check",
+    usage: "TAR|-|URL",
+    summary: "Verify every digest in an archive",
+    options: {},
+    read: (words) => ({ source: words.next(`Nothing to check, expected ${ARCHIVE}`) }),
+  }),
+  ping: command({
+    verb: "ping",
+    usage: "REGISTRY",
+    summary: "Tell whether a registry answers",
+    options: {},
+    read: (words) => ({ registry: words.next("Nothing to ping, expected a registry") }),
+  }),
+  ls: command({
+    verb: "ls",
+    usage: "REGISTRY[/REPOSITORY]",
+    summary: "List repositories, or the tags of one",
+    options: {},
+    read: (words) => ({ target: words.next("Nothing to list, expected a registry or repository") }),
+  }),
+  info: command({
+    verb: "info",
+    usage: "REFERENCE",
+    summary: "Show what an image in a registry is made of",
+    options: {},
+    read: (words) => ({ reference: words.next(`Nothing to show, expected ${REFERENCE}`) }),
+  }),
+  rm: command({
+    verb: "rm",
+    usage: "REFERENCE",
+    summary: "Remove an image from a registry",
+    options: {
+      yes: flag("--yes", "Remove the other tags of the same image too, unasked"),
+    },
+    read: (words) => ({ reference: words.next(`Nothing to remove, expected ${REFERENCE}`) }),
+  }),
+  save: command({
+    verb: "save",
+    usage: "REFERENCE TAR|-",
+    summary: "Save an image of a registry as an archive",
+    options: {
+      format: withDefault(
+        choice(
+          "--format FORMAT",
+          "docker: as docker save, an OCI layout with manifest.json (the default); " +
+            "oci: the layout alone",
+          ["docker", "oci"],
+        ),
+        "docker",
+      ),
+      platforms: platforms("Save", "linux/arm64"),
+      retries,
+    },
+    read: (words) => {
+      const reference = words.next(`Nothing to save, expected ${REFERENCE}`);
+      const hint = `tarpush save ${reference} image.tar`;
+      return { reference, tar: words.next("Nothing to write to, expected a file or -", hint) };
+    },
+  }),
+  copy: command({
+    verb: "copy",
+    usage: "REFERENCE REFERENCE",
+    summary: "Copy an image within a registry or to another one",
+    options: {
+      referrers: flag(
+        "--referrers",
+        "Bring along what refers to the image: signatures, SBOMs, attestations",
+      ),
+      platforms: platforms("Copy", "linux/amd64"),
+      concurrency: concurrency("copy"),
+      dryRun: flag("--dry-run", "Ask the registries what they have, and write nothing"),
+      retries,
+    },
+    read: (words) => ({
+      source: words.next(`Nothing to copy, expected ${REFERENCE}`),
+      targets: [words.next(`Nowhere to copy to, expected ${REFERENCE}`), ...words.rest()],
+    }),
+  }),
+  serve: command({
+    verb: "serve",
+    usage: "",
+    summary: "Run a registry in memory",
+    options: {
+      hostname: withDefault(text("--host H", "Address to listen on (127.0.0.1)"), "127.0.0.1"),
+      port: withDefault(
+        value("--port N", "Port to listen on, 0 for a free one (5000)", parseCount(0, 65_535)),
+        5000,
+      ),
+      readOnly: flag("--read-only", "Refuse pushes"),
+      allowDelete: flag("--allow-delete", "Allow to delete tags, manifests and blobs"),
+      cors: list("--cors ORIGIN", "Let the pages of this origin use the registry, * for all"),
+    },
+    read: () => ({}),
+  }),
+  completions: command({
+    verb: "completions",
+    usage: "SHELL",
+    summary: "Print completions for bash, zsh or fish",
+    options: {},
+    read: (words) => ({
+      shell: parseShell(words.next("Nothing to complete, expected bash, zsh or fish")),
+    }),
+  }),
+};
+
+export type Verb = keyof typeof COMMANDS;
+export type CommonOptions = ValuesOf<typeof COMMON_OPTIONS>;
+export type Shell = typeof SHELLS[number];
 
 /** What the arguments ask for. */
 export type Command =
   | { verb: "help"; topic: Verb | undefined }
   | { verb: "version" }
-  | PushCommand
-  | InspectCommand
-  | CheckCommand
-  | PingCommand
-  | ListCommand
-  | InfoCommand
-  | RemoveCommand
-  | SaveCommand
-  | CopyCommand
-  | ServeCommand
-  | CompletionsCommand;
+  | Asked<Verb>;
 
-/** What can be asked of the command line. */
-export type Verb =
-  | "push"
-  | "inspect"
-  | "check"
-  | "ping"
-  | "ls"
-  | "info"
-  | "rm"
-  | "save"
-  | "copy"
-  | "serve"
-  | "completions";
+export type PushCommand = Asked<"push">;
+export type InspectCommand = Asked<"inspect">;
+export type CheckCommand = Asked<"check">;
+export type PingCommand = Asked<"ping">;
+export type ListCommand = Asked<"ls">;
+export type InfoCommand = Asked<"info">;
+export type RemoveCommand = Asked<"rm">;
+export type SaveCommand = Asked<"save">;
+export type CopyCommand = Asked<"copy">;
+export type ServeCommand = Asked<"serve">;
 
-/** Options that every command takes. */
-export interface CommonOptions {
-  plainHttp: boolean;
-  /** File with further root certificates. */
-  ca: string | undefined;
-  insecure: boolean;
-  /** Longest silence of a connection, in seconds. */
-  timeoutSeconds: number | undefined;
-  json: boolean;
-  quiet: boolean;
-  debug: boolean;
+type Asked<V extends Verb> = ReturnType<typeof COMMANDS[V]["parse"]>;
+
+/** A command, as it is written down above. */
+interface Description<V extends string, Table extends OptionTable, Named extends object> {
+  verb: V;
+  /** What follows it, as the overview of commands shows it. */
+  usage: string;
+  summary: string;
+  /** Its own options, in the order of the help. */
+  options: Table;
+  /** Makes sense of the words that follow it. */
+  read: (words: Words) => Named;
 }
 
-/** `tarpush push SOURCE TARGET...` */
-export interface PushCommand extends CommonOptions {
-  verb: "push";
-  /** Path, `-` or URL. */
-  source: string;
-  targets: string[];
-  images: string[];
-  allTags: boolean;
-  rename: string[];
-  platforms: string[];
-  concurrency: number | undefined;
-  verify: boolean;
-  dryRun: boolean;
-  mountFrom: string[];
-  /** Further attempts after the first. */
-  retries: number | undefined;
-  /** In bytes. */
-  chunkSize: number | undefined;
-  digestfile: string | undefined;
+function command<V extends string, Table extends OptionTable, Named extends object>(
+  { verb, usage, summary, options, read }: Description<V, Table, Named>,
+) {
+  const parse = (given: Given) => {
+    const words = new Words(verb, given.words.slice(1));
+    const named = read(words);
+    words.refuseRest();
+    return { verb, ...given.read(COMMON_OPTIONS), ...given.read(options), ...named };
+  };
+  return { usage, summary, options, parse };
 }
 
-/** `tarpush inspect SOURCE` */
-export interface InspectCommand extends CommonOptions {
-  verb: "inspect";
-  /** Path, `-` or URL. */
-  source: string;
-}
-
-/** `tarpush check SOURCE` */
-export interface CheckCommand extends CommonOptions {
-  verb: "check";
-  /** Path, `-` or URL. */
-  source: string;
-}
-
-/** `tarpush ping REGISTRY` */
-export interface PingCommand extends CommonOptions {
-  verb: "ping";
-  registry: string;
-}
-
-/** `tarpush ls REGISTRY[/REPOSITORY]` */
-export interface ListCommand extends CommonOptions {
-  verb: "ls";
-  target: string;
-}
-
-/** `tarpush info REFERENCE` */
-export interface InfoCommand extends CommonOptions {
-  verb: "info";
-  reference: string;
-}
-
-/** `tarpush rm REFERENCE` */
-export interface RemoveCommand extends CommonOptions {
-  verb: "rm";
-  reference: string;
-  /** Remove what goes with it, unasked. */
-  yes: boolean;
-}
-
-/** `tarpush save REFERENCE TAR` */
-export interface SaveCommand extends CommonOptions {
-  verb: "save";
-  reference: string;
-  /** Path or `-`. */
-  tar: string;
-  format: ArchiveFormat;
-  platforms: string[];
-  /** Further attempts after the first. */
-  retries: number | undefined;
-}
-
-/** `tarpush copy SOURCE TARGET...` */
-export interface CopyCommand extends CommonOptions {
-  verb: "copy";
-  source: string;
-  targets: string[];
-  platforms: string[];
-  /** Signatures and the like come along. */
-  referrers: boolean;
-  concurrency: number | undefined;
-  dryRun: boolean;
-  /** Further attempts after the first. */
-  retries: number | undefined;
-}
-
-/** `tarpush completions SHELL` */
-export interface CompletionsCommand {
-  verb: "completions";
-  shell: Shell;
-}
-
-/** Shells that completions can be written for. */
-export type Shell = "bash" | "zsh" | "fish";
-
-/** `tarpush serve` */
-export interface ServeCommand extends CommonOptions {
-  verb: "serve";
-  hostname: string;
-  port: number;
-  readOnly: boolean;
-  allowDelete: boolean;
-  /** Origins whose pages may use the registry. */
-  cors: string[];
+function parseShell(word: string): Shell {
+  const shell = SHELLS.find((known) => known === word);
+  if (shell) return shell;
+  throw new UsageError(`Unknown shell ${quote(word)}, expected one of ${SHELLS.join(", ")}`);
 }

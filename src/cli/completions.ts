@@ -1,6 +1,6 @@
-import { COMMON_OPTIONS, VERB_OPTIONS } from "./args.ts";
-import type { Shell } from "./command.ts";
-import type { OptionKind } from "./options.ts";
+import { EVERYWHERE, VERB_OPTIONS } from "./args.ts";
+import { COMMANDS, type Shell, SHELLS, type Verb } from "./command.ts";
+import type { Option } from "./options.ts";
 
 /**
  * Completions of commands, options and files for a shell, made from the table that arguments are parsed with.
@@ -12,82 +12,89 @@ export function completionScript(shell: Shell): string {
   return SCRIPTS[shell]();
 }
 
-interface Option {
-  name: string;
-  kind: OptionKind;
-  /** Whether its value is a file. */
-  isFile: boolean;
-}
-
-interface VerbTable {
-  verb: string;
-  options: Option[];
-  /** Whether its arguments are files. */
-  takesFiles: boolean;
-  /** Words to choose its argument from. */
-  words: readonly string[];
-}
-
-/** Commands whose arguments are files. */
-const FILE_VERBS = new Set(["push", "inspect", "check", "save"]);
-/** Options whose values are files. */
-const FILE_OPTIONS = new Set(["ca", "digestfile"]);
-const SHELLS: readonly Shell[] = ["bash", "zsh", "fish"];
-
-function tables(): VerbTable[] {
-  return Object.entries(VERB_OPTIONS).map(([verb, own]) => ({
-    verb,
-    options: Object.entries({ ...own, ...COMMON_OPTIONS }).map(([name, kind]) => ({
-      name,
-      kind,
-      isFile: FILE_OPTIONS.has(name),
-    })),
-    takesFiles: FILE_VERBS.has(verb),
-    words: verb === "completions" ? SHELLS : [],
-  }));
-}
-
 const SCRIPTS: Readonly<Record<Shell, () => string>> = {
   bash: bashScript,
   zsh: zshScript,
   fish: fishScript,
 };
 
-const verbList = () => [...Object.keys(VERB_OPTIONS), "help"].join(" ");
-const flagsOf = ({ options }: VerbTable) => options.map(({ name }) => `--${name}`).join(" ");
-const valuesOf = ({ options }: VerbTable, isFile: boolean) =>
-  options.filter((option) => option.kind !== "flag" && option.isFile === isFile)
-    .map(({ name }) => `--${name}`);
+/** A first word, and what may follow it. */
+interface Completion {
+  verb: string;
+  options: readonly Option[];
+  /** Whether its arguments are files. */
+  takesFiles: boolean;
+  /** Words to choose its argument from. */
+  words: readonly string[];
+}
+
+const VERBS = Object.keys(COMMANDS) as Verb[];
+const FIRST_WORDS = [...VERBS, "help"];
+const COMMON = Object.values(EVERYWHERE);
+
+function completions(): Completion[] {
+  const commands = VERBS.map((verb) => ({
+    verb,
+    options: Object.values(VERB_OPTIONS[verb]),
+    takesFiles: COMMANDS[verb].usage.includes("TAR"),
+    words: verb === "completions" ? SHELLS : [],
+  }));
+  return [...commands, { verb: "help", options: [], takesFiles: false, words: VERBS }];
+}
+
+const isFile = ({ placeholder }: Option) => placeholder === "FILE";
+const dashed = ({ name, short }: Option) => [`--${name}`, ...(short ? [short] : [])];
+const longNames = (options: readonly Option[]) => options.map(({ name }) => `--${name}`).join(" ");
+
+/** Every option with a value once, though several commands have it. */
+function valueOptions(): Option[] {
+  const all = [...COMMON, ...VERBS.flatMap((verb) => Object.values(VERB_OPTIONS[verb]))]
+    .filter(({ placeholder }) => placeholder !== undefined);
+  return [...new Map(all.map((option) => [option.name, option])).values()];
+}
 
 function bashScript(): string {
-  const cases = tables().map((table) => {
-    const words = table.words.length > 0 ? table.words.join(" ") : "";
-    return `    ${table.verb}) options="${flagsOf(table)}" words="${words}" files=${
-      table.takesFiles ? 1 : ""
-    } ;;`;
-  });
-  const all = tables();
-  const files = [...new Set(all.flatMap((table) => valuesOf(table, true)))].join("|");
-  const values = [...new Set(all.flatMap((table) => valuesOf(table, false)))].join("|");
+  const values = valueOptions();
+  const pattern = (options: readonly Option[]) => options.flatMap(dashed).join("|");
+  const chosen = values.filter(({ words }) => words.length > 0);
+  const lines = completions().map(({ verb, options, takesFiles, words }) =>
+    `    ${verb}) options="${longNames(options)}" words="${words.join(" ")}" files=${
+      takesFiles ? 1 : ""
+    } ;;`
+  );
   return `# Completions of tarpush for bash: source <(tarpush completions bash)
 _tarpush() {
   local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}"
-  local verb="\${COMP_WORDS[1]}" options="" words="" files=""
+  local verb="" options="" words="" files="" index
   COMPREPLY=()
-  if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "${verbList()} --help --version" -- "$word"))
-    return
-  fi
+  # bash takes --ca=FILE apart
+  if [ "$word" = "=" ]; then word=""
+  elif [ "$before" = "=" ]; then before="\${COMP_WORDS[COMP_CWORD-2]}"; fi
+  for ((index = 1; index < COMP_CWORD; index++)); do
+    case "\${COMP_WORDS[index]}" in
+      ${pattern(values)})
+        if [ "\${COMP_WORDS[index+1]}" = "=" ]; then ((index++)); fi
+        ((index++)) ;;
+      -*) ;;
+      *) verb="\${COMP_WORDS[index]}"; break ;;
+    esac
+  done
   case "$before" in
-    ${files}) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    ${values}) return ;;
+    ${pattern(values.filter(isFile))}) COMPREPLY=($(compgen -f -- "$word")); return ;;
+${
+    chosen.map((option) =>
+      `    ${pattern([option])}) COMPREPLY=($(compgen -W "${
+        option.words.join(" ")
+      }" -- "$word")); return ;;\n`
+    ).join("")
+  }    ${pattern(values)}) return ;;
   esac
   case "$verb" in
-${cases.join("\n")}
-    help) words="${Object.keys(VERB_OPTIONS).join(" ")}" ;;
+    "") words="${FIRST_WORDS.join(" ")}" ;;
+${lines.join("\n")}
   esac
   case "$word" in
-    -*) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
+    -*) COMPREPLY=($(compgen -W "$options ${longNames(COMMON)}" -- "$word")) ;;
     *)
       COMPREPLY=($(compgen -W "$words" -- "$word"))
       if [ -n "$files" ]; then COMPREPLY+=($(compgen -f -- "$word")); fi
@@ -99,56 +106,78 @@ complete -o filenames -F _tarpush tarpush
 }
 
 function zshScript(): string {
-  const cases = tables().map((table) => {
-    const specs = table.options.map(({ name, kind, isFile }) => {
-      const value = kind === "flag" ? "" : `=:${name}:${isFile ? "_files" : " "}`;
-      return `'${kind === "list" ? "*" : ""}--${name}${value}'`;
-    });
-    const rest = table.takesFiles
+  const specsOf = (options: readonly Option[]) => options.flatMap(zshSpecs).join(" ");
+  const lines = completions().map(({ verb, options, takesFiles, words }) => {
+    const rest = takesFiles
       ? "'*:file:_files'"
-      : table.words.length > 0
-      ? `'1:shell:(${table.words.join(" ")})'`
+      : words.length > 0
+      ? `'1:word:(${words.join(" ")})'`
       : "";
-    return `    ${table.verb}) _arguments ${specs.join(" ")} ${rest} ;;`;
+    return `    ${verb}) _arguments $common ${specsOf(options)} ${rest} ;;`;
   });
   return `#compdef tarpush
 # Completions of tarpush for zsh: tarpush completions zsh > DIRECTORY-OF-FPATH/_tarpush
 _tarpush() {
-  if (( CURRENT == 2 )); then
-    compadd -- ${verbList()} --help --version
-    return
-  fi
-  local verb=$words[2]
-  shift words
-  (( CURRENT-- ))
-  case $verb in
-${cases.join("\n")}
-    help) compadd -- ${Object.keys(VERB_OPTIONS).join(" ")} ;;
+  local context state state_descr line
+  local -A opt_args
+  local -a common=(${specsOf(COMMON)})
+  _arguments -C -A '-*' $common '1:command:(${FIRST_WORDS.join(" ")})' '*:: :->rest'
+  [[ $state = rest ]] || return
+  case $words[1] in
+${lines.join("\n")}
   esac
 }
 if [ "$funcstack[1]" = _tarpush ]; then _tarpush "$@"; else compdef _tarpush tarpush; fi
 `;
 }
 
+function zshSpecs(option: Option): string[] {
+  const { name, placeholder, repeats, words } = option;
+  const action = isFile(option) ? "_files" : words.length > 0 ? `(${words.join(" ")})` : " ";
+  const value = placeholder === undefined ? "" : `=:${name}:${action}`;
+  return dashed(option).map((typed) => `'${repeats ? "*" : ""}${typed}${value}'`);
+}
+
 function fishScript(): string {
-  const lines = tables().flatMap((table) => {
-    const condition = `-n '__fish_seen_subcommand_from ${table.verb}'`;
-    const options = table.options.map(({ name, kind, isFile }) =>
-      `complete -c tarpush ${condition} -l ${name}${
-        kind === "flag" ? "" : isFile ? " -r -F" : " -x"
-      }`
-    );
-    if (table.takesFiles) options.push(`complete -c tarpush ${condition} -F`);
-    if (table.words.length > 0) {
-      options.push(`complete -c tarpush ${condition} -a '${table.words.join(" ")}'`);
-    }
-    return options;
+  const lines = completions().flatMap(({ verb, options, takesFiles, words }) => {
+    const condition = ` -n '__tarpush_is ${verb}'`;
+    return [
+      ...options.map((option) => fishLine(option, condition)),
+      ...(takesFiles ? [`complete -c tarpush${condition} -F`] : []),
+      ...(words.length > 0 ? [`complete -c tarpush${condition} -a '${words.join(" ")}'`] : []),
+    ];
   });
+  const values = COMMON.filter(({ placeholder }) => placeholder !== undefined).flatMap(dashed);
   return `# Completions of tarpush for fish: tarpush completions fish > ~/.config/fish/completions/tarpush.fish
+function __tarpush_is
+  set -l verb ""
+  set -l skip 0
+  for word in (commandline -opc)[2..-1]
+    if test $skip = 1
+      set skip 0
+      continue
+    end
+    switch $word
+      case ${values.join(" ")}
+        set skip 1
+      case '-*'
+      case '*'
+        set verb $word
+        break
+    end
+  end
+  test "$verb" = "$argv[1]"
+end
 complete -c tarpush -f
-complete -c tarpush -n __fish_use_subcommand -a '${verbList()}'
-complete -c tarpush -n __fish_use_subcommand -l help
-complete -c tarpush -n __fish_use_subcommand -l version
-${lines.join("\n")}
+complete -c tarpush -n '__tarpush_is ""' -a '${FIRST_WORDS.join(" ")}'
+${[...COMMON.map((option) => fishLine(option, "")), ...lines].join("\n")}
 `;
+}
+
+function fishLine(option: Option, condition: string): string {
+  const { name, short, placeholder, words } = option;
+  const choice = words.length > 0 ? ` -a '${words.join(" ")}'` : "";
+  const value = placeholder === undefined ? "" : isFile(option) ? " -r -F" : ` -x${choice}`;
+  const typed = `-l ${name}${short ? ` -s ${short.slice(1)}` : ""}`;
+  return `complete -c tarpush${condition} ${typed}${value}`;
 }

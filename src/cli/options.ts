@@ -14,162 +14,169 @@ export class UsageError extends Error {
   }
 }
 
-/** Whether an option stands alone, has a value, or may be given several times. */
-export type OptionKind = "flag" | "value" | "list";
+/** An option: how it is typed, what `--help` and the completions say of it, and what is made of its texts. */
+export interface Option<T = unknown> {
+  /** Without its dashes. */
+  readonly name: string;
+  /** How it is written in short: `-q`. */
+  readonly short: string | undefined;
+  /** What its value is called in the help; without it, the option stands alone. */
+  readonly placeholder: string | undefined;
+  readonly help: string;
+  /** Whether each time that it is given counts, and not just the last. */
+  readonly repeats: boolean;
+  /** What its value is one of; empty where it may be anything. */
+  readonly words: readonly string[];
+  /** Makes the value of the texts that were given, in order. */
+  read(texts: readonly string[]): T;
+}
 
-/** Known options, without their dashes. */
-export type OptionTable = Readonly<Record<string, OptionKind>>;
+/** Options by the names that their values have in a command. */
+export type OptionTable = Readonly<Record<string, Option>>;
 
-const SHORT_OPTIONS: Readonly<Record<string, string>> = { "-q": "--quiet", "-h": "--help" };
+/** The values of options. */
+export type ValuesOf<Table extends OptionTable> = {
+  [Key in keyof Table]: Table[Key] extends Option<infer Value> ? Value : never;
+};
+
+/** Reads the text of an option, which is named in what is thrown. */
+export type ReadText<T> = (text: string, option: string) => T;
 
 /**
- * Sorts arguments into options and the rest. `--name value` and `--name=value` are the same; `--` ends the options.
+ * An option that stands alone.
+ *
+ * @param usage How it is typed: `--json`, or with a short form `-q, --quiet`.
+ * @param help What it does.
+ */
+export function flag(usage: string, help: string): Option<boolean> {
+  return { ...describe(usage, help), read: (texts) => texts.length > 0 };
+}
+
+/** An option with a value, `--retries N`. Of several the last counts, so that a script can be overridden. */
+export function value<T>(usage: string, help: string, read: ReadText<T>): Option<T | undefined> {
+  const description = describe(usage, help);
+  return {
+    ...description,
+    read: (texts) => {
+      const text = texts.at(-1);
+      return text === undefined ? undefined : read(text, `--${description.name}`);
+    },
+  };
+}
+
+/** An option whose value is any text. */
+export function text(usage: string, help: string): Option<string | undefined> {
+  return value(usage, help, (given) => given);
+}
+
+/** An option whose value is one of some words. */
+export function choice<const Word extends string>(
+  usage: string,
+  help: string,
+  words: readonly Word[],
+): Option<Word | undefined> {
+  const read = (given: string, option: string) => {
+    const word = words.find((known) => known === given);
+    if (word !== undefined) return word;
+    throw new UsageError(`Option ${option} is ${quote(given)}, expected ${words.join(" or ")}`);
+  };
+  return { ...value(usage, help, read), words };
+}
+
+/** An option that may be given several times. */
+export function list(usage: string, help: string): Option<string[]> {
+  return { ...describe(usage, `${help}; may repeat`), repeats: true, read: (texts) => [...texts] };
+}
+
+/** An option with another value in place of none. */
+export function withDefault<T>(option: Option<T | undefined>, fallback: NoInfer<T>): Option<T> {
+  return { ...option, read: (texts) => option.read(texts) ?? fallback };
+}
+
+function describe(usage: string, help: string): Omit<Option, "read"> {
+  const [, short, name = "", placeholder] = /^(?:(-\w), )?--(\S+)(?: (\S+))?$/.exec(usage) ?? [];
+  return { name, short, placeholder, help, repeats: false, words: [] };
+}
+
+/** What was typed: words, and the texts of the options among them. */
+export class Given {
+  /** What is no option, in order. */
+  readonly words: string[] = [];
+  readonly #texts = new Map<string, string[]>();
+
+  /** Adds an option; one that stands alone has an empty text. */
+  add({ name }: Option, given: string): void {
+    const texts = this.#texts.get(name);
+    if (texts) texts.push(given);
+    else this.#texts.set(name, [given]);
+  }
+
+  /** Reads the values of a table's options. */
+  read<Table extends OptionTable>(table: Table): ValuesOf<Table> {
+    const values = Object.entries(table)
+      .map(([key, option]) => [key, option.read(this.#texts.get(option.name) ?? [])] as const);
+    // Each key has what its own option made.
+    return Object.fromEntries(values) as ValuesOf<Table>;
+  }
+}
+
+/**
+ * Sorts arguments into options and words. `--name value` and `--name=value` are the same; `--` ends the options.
  *
  * @param args What was typed.
- * @param table The options that may be given.
+ * @param optionsAfter The options that may be given after these words.
  * @param hintFor What to say about one that may not.
  */
 export function parseOptions(
   args: readonly string[],
-  table: OptionTable,
-  hintFor: (name: string) => string,
+  optionsAfter: (words: readonly string[]) => readonly Option[],
+  hintFor: (name: string, words: readonly string[]) => string,
 ): Given {
   const given = new Given();
   for (let index = 0; index < args.length; index++) {
     const arg = args[index] ?? "";
     if (arg === "--") {
-      given.rest.push(...args.slice(index + 1));
+      given.words.push(...args.slice(index + 1));
       break;
     }
     if (!arg.startsWith("-") || arg === "-") {
-      given.rest.push(arg);
+      given.words.push(arg);
       continue;
     }
-    const { name, value } = splitOption(arg);
-    const kind = Object.hasOwn(table, name) ? table[name] : undefined;
-    if (!kind) throw new UsageError(`Unknown option ${quote(arg)}`, hintFor(name));
-    if (kind === "flag") {
-      if (value !== undefined) throw new UsageError(`Option --${name} takes no value`);
-      given.add(name, "");
+    const { name, attached } = splitOption(arg);
+    const option = optionsAfter(given.words).find((known) =>
+      known.name === name || known.short === arg
+    );
+    if (!option) {
+      throw new UsageError(`Unknown option ${quote(arg)}`, hintFor(name, given.words));
+    }
+    if (option.placeholder !== undefined) {
+      given.add(option, attached ?? requireValue(option, args[++index]));
       continue;
     }
-    given.add(name, value ?? requireValue(name, args[++index]));
+    if (attached !== undefined) throw new UsageError(`Option --${option.name} takes no value`);
+    given.add(option, "");
   }
   return given;
 }
 
-/** Options as they were given, and what is no option. */
-export class Given {
-  readonly rest: string[] = [];
-  readonly #values = new Map<string, string[]>();
-
-  add(name: string, value: string): void {
-    const values = this.#values.get(name);
-    if (values) values.push(value);
-    else this.#values.set(name, [value]);
-  }
-
-  flag(name: string): boolean {
-    return this.#values.has(name);
-  }
-
-  list(name: string): string[] {
-    return this.#values.get(name) ?? [];
-  }
-
-  /** The last one given counts, so that a script can be overridden. */
-  value(name: string): string | undefined {
-    return this.#values.get(name)?.at(-1);
-  }
-
-  parsed<T>(name: string, parse: (text: string, option: string) => T): T | undefined {
-    const text = this.value(name);
-    return text === undefined ? undefined : parse(text, `--${name}`);
-  }
+function splitOption(arg: string): { name: string; attached: string | undefined } {
+  if (!arg.startsWith("--")) return { name: arg, attached: undefined };
+  const equals = arg.indexOf("=");
+  if (equals < 0) return { name: arg.slice(2), attached: undefined };
+  return { name: arg.slice(2, equals), attached: arg.slice(equals + 1) };
 }
 
-function splitOption(arg: string): { name: string; value: string | undefined } {
-  const long = SHORT_OPTIONS[arg] ?? arg;
-  if (!long.startsWith("--")) return { name: long, value: undefined };
-  const equals = long.indexOf("=");
-  if (equals < 0) return { name: long.slice(2), value: undefined };
-  return { name: long.slice(2, equals), value: long.slice(equals + 1) };
-}
-
-function requireValue(name: string, next: string | undefined): string {
-  if (next !== undefined && (!next.startsWith("-") || next === "-")) return next;
+function requireValue({ name }: Option, next: string | undefined): string {
+  if (next === undefined) throw new UsageError(`Option --${name} needs a value`);
+  if (!next.startsWith("-") || next === "-") return next;
   throw new UsageError(
-    next === undefined
-      ? `Option --${name} needs a value`
-      : `Option --${name} needs a value, not ${quote(next)}`,
-    next === undefined ? undefined : `a value that starts with a dash is written --${name}=${next}`,
+    `Option --${name} needs a value, not ${quote(next)}`,
+    `a value that starts with a dash is written --${name}=${next}`,
   );
 }
 
-/** Makes a parser of whole numbers from `least` to `most`. */
-export function parseCount(
-  least: number,
-  most = 1_000_000,
-): (text: string, option: string) => number {
-  return (text, option) => {
-    const count = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
-    if (count >= least && count <= most) return count;
-    throw new UsageError(
-      `Option ${option} is ${quote(text)}, expected a whole number from ${least} to ${most}`,
-    );
-  };
-}
-
-/** Reads a length of time in seconds. */
-export function parseSeconds(text: string, option: string): number {
-  const seconds = /^\d{1,7}(\.\d+)?$/.test(text) ? Number(text) : 0;
-  if (seconds > 0) return seconds;
-  throw new UsageError(`Option ${option} is ${quote(text)}, expected a number of seconds above 0`);
-}
-
-const SIZE_PATTERN = /^(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT])?(iB|B)?$/i;
-
-/** Reads a size such as `8MiB`, `16M` or `1048576`, in bytes. */
-export function parseSize(text: string, option: string): number {
-  const [, digits = "", prefix = "", suffix = ""] = SIZE_PATTERN.exec(text) ?? [];
-  // As everywhere in this trade: M and MiB count in 1024, MB in 1000.
-  const base = prefix && suffix.toLowerCase() === "b" ? 1000 : 1024;
-  const bytes = Math.round(Number(digits) * base ** " KMGT".indexOf(prefix.toUpperCase() || " "));
-  if (digits && bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
-  throw new UsageError(`Option ${option} is ${quote(text)}, expected a size such as 8MiB`);
-}
-
-/** A hint that names the nearest of the known words, if one is near. */
-export function didYouMean(
-  text: string,
-  known: readonly string[],
-  prefix = "",
-): string | undefined {
-  const distances = known.map((name) => ({ name, distance: editDistance(text, name) }));
-  distances.sort((a, b) => a.distance - b.distance);
-  const [nearest] = distances;
-  if (!nearest || nearest.distance > Math.max(1, nearest.name.length / 3)) return undefined;
-  return `did you mean ${prefix}${nearest.name}?`;
-}
-
-/** Letters to add, drop, change, or swap with the next one, to get from one word to the other. */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  let before: number[] = [];
-  for (let i = 0; i < from.length; i++) {
-    const next = [i + 1];
-    for (let j = 0; j < to.length; j++) {
-      const changed = (row[j] ?? 0) + (from[i] === to[j] ? 0 : 1);
-      const isSwapped = i > 0 && j > 0 && from[i] === to[j - 1] && from[i - 1] === to[j];
-      const swapped = isSwapped ? (before[j - 1] ?? 0) + 1 : Infinity;
-      next.push(Math.min(changed, swapped, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
-    [before, row] = [row, next];
-  }
-  return row[to.length] ?? 0;
-}
-
 /** Text in quotes, cut where it is long. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
+export function quote(given: string): string {
+  return JSON.stringify(given.length > 80 ? `${given.slice(0, 77)}...` : given);
 }

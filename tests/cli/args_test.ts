@@ -1,5 +1,5 @@
 import { assertEquals, assertObjectMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { parseCommand } from "../../src/cli/args.ts";
+import { EVERYWHERE, parseCommand, VERB_OPTIONS } from "../../src/cli/args.ts";
 import { UsageError } from "../../src/cli/options.ts";
 import { test } from "../helpers/test.ts";
 
@@ -51,6 +51,28 @@ const COMMANDS: [args: string, expected: object][] = [
   ["serve", { hostname: "127.0.0.1", port: 5000, readOnly: false, allowDelete: false, cors: [] }],
   ["serve --host ::1 --port 0 --read-only", { hostname: "::1", port: 0, readOnly: true }],
   ["serve --allow-delete --cors *", { allowDelete: true, cors: ["*"] }],
+  ["save a/x x.tar --platform p -q", { reference: "a/x", tar: "x.tar", format: "docker" }],
+  ["save a/x - --format=oci", { tar: "-", format: "oci", platforms: [] }],
+];
+
+// docker and kubectl have taught people to write these first.
+const OPTIONS_BEFORE: [args: string, expected: object][] = [
+  ["-q push a.tar h", { verb: "push", source: "a.tar", targets: ["h"], quiet: true }],
+  ["--json inspect a.tar", { verb: "inspect", source: "a.tar", json: true }],
+  ["--ca ca.pem push - h", { verb: "push", source: "-", ca: "ca.pem" }],
+  ["--ca=push push a.tar h", { verb: "push", source: "a.tar", ca: "push" }],
+  ["--timeout 5 push a.tar h", { verb: "push", timeoutSeconds: 5 }],
+  ["--timeout 5 push a.tar h --timeout 6", { timeoutSeconds: 6 }],
+  ["--plain-http --insecure ls h -q", { plainHttp: true, insecure: true, quiet: true }],
+  ["--debug serve --port 0 --json", { verb: "serve", port: 0, debug: true, json: true }],
+  ["-q completions fish", { verb: "completions", shell: "fish" }],
+  ["-q --help", { verb: "help", topic: undefined }],
+  ["-q help push", { verb: "help", topic: "push" }],
+  ["help -q push", { verb: "help", topic: "push" }],
+  ["--json -h save", { verb: "help", topic: "save" }],
+  ["-q --version", { verb: "version" }],
+  ["--json push --version", { verb: "version" }],
+  ["-q -- push -odd.tar --host", { source: "-odd.tar", targets: ["--host"], quiet: true }],
 ];
 
 const MISTAKES: [args: string, message: string, hint?: string][] = [
@@ -68,7 +90,21 @@ const MISTAKES: [args: string, message: string, hint?: string][] = [
   ["frobnicate", 'Unknown command "frobnicate"', "tarpush --help"],
   ["image.tar host/a", 'Unknown command "image.tar"', "tarpush push image.tar REFERENCE"],
   ["help me", 'Unknown command "me"'],
-  ["--json", 'No command before "--json"', "tarpush --help"],
+  ["--json", 'No command after "--json"', "tarpush --help"],
+  ["-q --timeout 5", 'No command after "-q --timeout 5"', "tarpush --help"],
+  ["--timeout", "Option --timeout needs a value"],
+  ["--timeout -q push a.tar", 'Option --timeout needs a value, not "-q"'],
+  ["--timeout soon push a.tar", 'Option --timeout is "soon"'],
+  ["--json=yes push a.tar", "Option --json takes no value"],
+  ["--quite push a.tar", 'Unknown option "--quite"', "did you mean --quiet?"],
+  ["-x push a.tar", 'Unknown option "-x"', "tarpush --help"],
+  ["--constructor push a.tar", 'Unknown option "--constructor"', "tarpush --help"],
+  ["--yes rm h/a:1", 'Unknown option "--yes"', "it goes after the command: tarpush rm --yes"],
+  ["-q pusch a.tar", 'Unknown command "pusch"', "did you mean push?"],
+  ["-q pusch --json a.tar", 'Unknown command "pusch"', "did you mean push?"],
+  ["--ca ca.pem image.tar h", 'Unknown command "image.tar"', "tarpush push image.tar REFERENCE"],
+  ["-q push", "Nothing to push", "tarpush push --help"],
+  ["help push --image x", 'Unknown option "--image"'],
   ["--nope", 'Unknown option "--nope"', "tarpush --help"],
   ["push", "Nothing to push, expected a tar file, - or a URL", "tarpush push --help"],
   ["inspect", "Nothing to inspect"],
@@ -99,6 +135,12 @@ const MISTAKES: [args: string, message: string, hint?: string][] = [
   ["push a.tar h --chunk-size 8X", 'Option --chunk-size is "8X", expected a size such as 8MiB'],
   ["push a.tar h --chunk-size 0", 'Option --chunk-size is "0"'],
   ["push a.tar h --chunk-size 999999999999T", 'Option --chunk-size is "999999999999T"'],
+  ["save a/x", "Nothing to write to", "tarpush save a/x image.tar"],
+  ["save a/x b c", 'Unexpected argument "c"'],
+  ["save a/x b --format tgz", 'Option --format is "tgz", expected docker or oci'],
+  ["push a.tar h --x", 'Unknown option "--x"'],
+  ["push a.tar h -1", 'Unknown option "-1"'],
+  ["push a.tar h --=x", 'Unknown option "--=x"'],
   ["serve --port 65536", 'Option --port is "65536", expected a whole number from 0 to 65535'],
 ];
 
@@ -107,6 +149,23 @@ const split = (text: string) => text.split(" ").filter((word) => word !== "");
 test("parseCommand() reads commands and options", () => {
   for (const [args, expected] of COMMANDS) {
     assertObjectMatch(parseCommand(split(args)), expected, args);
+  }
+});
+
+test("parseCommand() takes the options of every command before it, too", () => {
+  for (const [args, expected] of OPTIONS_BEFORE) {
+    assertObjectMatch(parseCommand(split(args)), expected, args);
+  }
+});
+
+test("parseCommand() takes each common option on either side of each command alike", () => {
+  const words: Record<string, string> = { save: "h/a a.tar", copy: "h/a h/b", serve: "" };
+  for (const { name, placeholder } of Object.values(EVERYWHERE)) {
+    const option = [`--${name}`, ...(placeholder === undefined ? [] : ["5"])];
+    for (const verb of Object.keys(VERB_OPTIONS)) {
+      const command = [verb, ...split(words[verb] ?? (verb === "completions" ? "bash" : "h/a"))];
+      assertEquals(parseCommand([...option, ...command]), parseCommand([...command, ...option]));
+    }
   }
 });
 

@@ -36,6 +36,37 @@ for (const shell of SHELLS) {
   }, { skip: path ? undefined : `no ${shell} on PATH` });
 }
 
+/** What is typed, `FOLDER` standing for a folder with the one file image.tar, and what is offered. */
+const COMPLETIONS: [line: string, expected: string[]][] = [
+  ["tarpush -q pu", ["push"]],
+  ["tarpush --ca FOLDER/im", ["FOLDER/image.tar"]],
+  ["tarpush --ca FOLDER/image.tar pu", ["push"]],
+  ["tarpush --timeout 5 save --for", ["--format"]],
+  ["tarpush --js", ["--json"]],
+  ["tarpush --for", []],
+  ["tarpush -q rm --y", ["--yes"]],
+  ["tarpush push --js", ["--json"]],
+  ["tarpush -q push FOLDER/im", ["FOLDER/image.tar"]],
+  ["tarpush save --format ", ["docker", "oci"]],
+  ["tarpush --timeout ", []],
+];
+
+const fish = findProgram("fish");
+
+test("fish completes commands and options, with common options before the command", async () => {
+  await using folder = await temporaryFolder();
+  await folder.write("image.tar", "");
+  const script = await folder.write("script", completionScript("fish"));
+  for (const [line, expected] of COMPLETIONS) {
+    const typed = line.replaceAll("FOLDER", folder.path);
+    const command = `source ${script}; complete -C "${typed}"`;
+    const { stdout, stderr } = await runProcess(fish ?? "", ["--no-config", "-c", command]);
+    assertEquals(stderr, "");
+    const offered = stdout.split("\n").filter(Boolean).map((row) => row.split("\t")[0]);
+    assertEquals(offered, expected.map((word) => word.replace("FOLDER", folder.path)), line);
+  }
+}, { skip: fish ? undefined : "no fish on PATH" });
+
 const bash = findProgram("bash");
 
 test("bash completes commands, options, shells and files", async () => {
@@ -43,6 +74,14 @@ test("bash completes commands, options, shells and files", async () => {
   await folder.write("image.tar", "");
   const script = await folder.write("script", completionScript("bash"));
   const cases: [words: string[], expected: string[]][] = [
+    ...COMPLETIONS.map(([line, expected]): [string[], string[]] => [
+      line.split(" ").map((word) => word.replace("FOLDER", folder.path)),
+      expected.map((word) => word.replace("FOLDER", folder.path)),
+    ]),
+    [["tarpush", "--ca", "=", `${folder.path}/im`], [`${folder.path}/image.tar`]],
+    [["tarpush", "--ca", "=", "ca.pem", "pu"], ["push"]],
+    [["tarpush", "save", "--format", "=", "o"], ["oci"]],
+    [["tarpush", "save", "--format", "="], ["docker", "oci"]],
     [["tarpush", "i"], ["inspect", "info"]],
     [["tarpush", "rm", "--y"], ["--yes"]],
     [["tarpush", "info", "--y"], []],

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { VERB_OPTIONS } from "../../src/cli/args.ts";
+import { EVERYWHERE, VERB_OPTIONS } from "../../src/cli/args.ts";
 import { helpText, VERSION } from "../../src/cli/help.ts";
 import { openFile } from "../../src/runtime/mod.ts";
 import { test } from "../helpers/test.ts";
@@ -15,6 +15,17 @@ const VERBS = Object.keys(VERB_OPTIONS) as (keyof typeof VERB_OPTIONS)[];
 test("helpText() fits a terminal of 100 columns", () => {
   for (const topic of [undefined, ...VERBS]) {
     for (const line of helpText(topic).split("\n")) assert(line.length <= 100, line);
+  }
+});
+
+test("helpText() names what goes everywhere, and keeps options apart from what they do", () => {
+  for (const topic of [undefined, ...VERBS]) {
+    const text = helpText(topic);
+    for (const option of Object.keys(EVERYWHERE)) assert(text.includes(`--${option}`), option);
+    assert(text.includes("\nEverywhere, also before the command:\n"));
+    for (const line of text.split("\n").filter((line) => /^ {2}--?\w/.test(line))) {
+      assert(/^ {2}(-\w, )?--\S+( \S+)? {2,}\S/.test(line), line);
+    }
   }
 });
 

@@ -77,6 +77,28 @@ test("run() push keeps stderr empty with --quiet", async () => {
   assertEquals([stdout, stderr], [`localhost:5000/app:1@${DIGEST}\n`, ""]);
 });
 
+test("run() takes common options before the command", async () => {
+  const registry = createRegistry();
+  const fetchWith: unknown[] = [];
+  const overrides: Partial<Host> = {
+    fetchWith: (options) => {
+      fetchWith.push(options);
+      return registry;
+    },
+  };
+  const pushed = await runWith(`-q --insecure push ${SINGLE} localhost:5000/app:1`, { overrides });
+  assertEquals(pushed, {
+    code: 0,
+    stdout: `localhost:5000/app:1@${DIGEST}\n`,
+    stderr: "",
+    files: new Map(),
+    bytes: [],
+  });
+  assertEquals(fetchWith, [{ ca: undefined, insecureHosts: ["localhost"] }]);
+  const { images } = JSON.parse((await runWith(`--json inspect ${SINGLE}`)).stdout);
+  assertEquals(images[0].digest, DIGEST);
+});
+
 test("run() push prints one document with --json", async () => {
   const { code, stdout } = await runWith(`push ${SINGLE} localhost:5000/app:1 --insecure --json`);
   const result = JSON.parse(stdout);

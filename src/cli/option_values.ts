@@ -1,0 +1,31 @@
+import { quote, type ReadText, UsageError } from "./options.ts";
+
+/** Makes a parser of whole numbers from `least` to `most`. */
+export function parseCount(least: number, most = 1_000_000): ReadText<number> {
+  return (text, option) => {
+    const count = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+    if (count >= least && count <= most) return count;
+    throw new UsageError(
+      `Option ${option} is ${quote(text)}, expected a whole number from ${least} to ${most}`,
+    );
+  };
+}
+
+/** Reads a length of time in seconds. */
+export function parseSeconds(text: string, option: string): number {
+  const seconds = /^\d{1,7}(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (seconds > 0) return seconds;
+  throw new UsageError(`Option ${option} is ${quote(text)}, expected a number of seconds above 0`);
+}
+
+const SIZE_PATTERN = /^(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT])?(iB|B)?$/i;
+
+/** Reads a size such as `8MiB`, `16M` or `1048576`, in bytes. */
+export function parseSize(text: string, option: string): number {
+  const [, digits = "", prefix = "", suffix = ""] = SIZE_PATTERN.exec(text) ?? [];
+  // As everywhere in this trade: M and MiB count in 1024, MB in 1000.
+  const base = prefix && suffix.toLowerCase() === "b" ? 1000 : 1024;
+  const bytes = Math.round(Number(digits) * base ** " KMGT".indexOf(prefix.toUpperCase() || " "));
+  if (digits && bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
+  throw new UsageError(`Option ${option} is ${quote(text)}, expected a size such as 8MiB`);
+}
