@@ -81,7 +81,7 @@ test("createRegistry({ immutableTags }) deletes what has no tag only", async () 
 
 test("createRegistry({ requireLength }) refuses bodies without a length, behind a socket too", async () => {
   for (const [requireLength, status] of [[true, 411], [500, 500]] as const) {
-    const registry = createRegistry({ requireLength });
+    const registry = createRegistry({ requireLength, allowDelete: true });
     await using server = await serve(registry);
     const send: Registry = ({ url, method, body, headers }) => {
       const { pathname, search } = new URL(url);
@@ -96,6 +96,8 @@ test("createRegistry({ requireLength }) refuses bodies without a length, behind 
       body: HELLO,
     });
     assertEquals(put.status, 201, await put.text());
+    const gone = await call(send, "DELETE", `/v2/app/manifests/none`);
+    assertEquals(await codes(gone, 404), ["MANIFEST_UNKNOWN"]);
   }
 });
 

@@ -1,0 +1,153 @@
+import { assertEquals } from "@std/assert";
+import { createAuthority } from "../helpers/certificates.ts";
+import { temporaryFolder } from "../helpers/process.ts";
+import { test } from "../helpers/test.ts";
+import {
+  type Bench,
+  fillRegistry,
+  MORE_STEPS,
+  type Step,
+  type StepName,
+  STEPS,
+} from "./commands.ts";
+import {
+  embeddedPlace,
+  frontPlace,
+  olaregLike,
+  type Place,
+  REAL_PLACES,
+  zotLike,
+} from "./places.ts";
+
+const AUTHORITY = await createAuthority();
+
+/** What is special about a place. */
+interface Special {
+  /** Steps beside the usual ones. */
+  more?: readonly (keyof typeof MORE_STEPS)[];
+  /** Steps that must fail, and what the program says then. */
+  refused?: Partial<Record<StepName, RegExp>>;
+  /** Steps that are not as they must be yet: done, but not judged. */
+  pending?: readonly StepName[];
+  /** What is saved, copied, shown and removed. */
+  subject?: "index" | "docker";
+}
+
+const BROKEN_LINES = [
+  "push from a file over a line that breaks",
+  "push from a pipe over a line that breaks",
+] as const;
+const INDEX_PUSHES = [
+  "push an index from a file",
+  "push an index from a file again",
+  "push an index from a pipe",
+  "push an index from a pipe again",
+] as const;
+const DOCKER_PUSHES = [
+  "push a docker archive from a file",
+  "push a docker archive from a file again",
+  "push a docker archive from a pipe",
+  "push a docker archive from a pipe again",
+] as const;
+const NO_DELETION =
+  /^exit 1: tarpush: Cannot delete .*: the registry does not allow it \(405\)\nhint: /;
+const NO_UPLOADS = /^exit 1: tarpush: .*takes no uploads/;
+
+for (const place of REAL_PLACES) {
+  const isCrane = place.title.startsWith("crane");
+  everyCommand(
+    place,
+    isCrane ? { more: ["ls of many tags", ...BROKEN_LINES], pending: ["ls of many tags"] } : {},
+  );
+}
+everyCommand(embeddedPlace("the embedded registry"));
+everyCommand(embeddedPlace("a registry that takes OCI only", { accept: "oci" }), {
+  pending: [...DOCKER_PUSHES, "push another image over one"],
+});
+everyCommand(embeddedPlace("a registry that takes Docker only", { accept: "docker" }), {
+  subject: "docker",
+  refused: Object.fromEntries(
+    INDEX_PUSHES.map((name) => [name, /^exit 1: tarpush: .*Docker.*\nhint: /]),
+  ),
+  pending: INDEX_PUSHES,
+});
+everyCommand(embeddedPlace("a registry whose tags stay", { immutableTags: true }), {
+  refused: {
+    "push another image over one": /^exit 1: tarpush: .*immutable/,
+    "rm": /^exit 1: tarpush: Cannot delete .*immutable/,
+  },
+  pending: [...INDEX_PUSHES, "copy again"],
+});
+everyCommand(
+  embeddedPlace("a registry that is read-only", { readOnly: true }, { before: fillRegistry }),
+  {
+    refused: {
+      "push another image over one": NO_UPLOADS,
+      "copy": NO_UPLOADS,
+      "copy again": NO_UPLOADS,
+      "rm": NO_DELETION,
+    },
+    pending: [...INDEX_PUSHES, "copy", "copy again", "push another image over one"],
+  },
+);
+everyCommand(embeddedPlace("a registry that deletes nothing", { allowDelete: false }), {
+  refused: { "rm": NO_DELETION },
+});
+everyCommand(embeddedPlace("a registry that wants a length", { requireLength: true }));
+everyCommand(
+  embeddedPlace("a registry that wants chunks of a length within limits", {
+    requireLength: 500,
+    chunkLimits: { min: 600_000, max: 1_000_000 },
+  }),
+);
+everyCommand(embeddedPlace("a registry without a catalog", { catalog: false }), {
+  refused: { "ls of the registry": /^exit 1: tarpush: .*catalog/ },
+  pending: ["ls of the registry"],
+});
+everyCommand(zotLike(), {
+  more: BROKEN_LINES,
+  pending: [...DOCKER_PUSHES, "push another image over one", ...BROKEN_LINES],
+});
+everyCommand(olaregLike(), {
+  more: BROKEN_LINES,
+  refused: { "ls of the registry": /^exit 1: tarpush: .*catalog/ },
+  pending: ["ls of the registry"],
+});
+everyCommand(frontPlace("nginx", "nginx"));
+everyCommand(frontPlace("HAProxy with TLS", "haproxy", { isSecure: true }));
+everyCommand(frontPlace("Caddy", "caddy"));
+everyCommand(frontPlace("Caddy with TLS", "caddy", { isSecure: true }));
+
+/** One test for a place: every step is done, and all that went otherwise than expected is told at once. */
+function everyCommand(
+  place: Place,
+  { more = [], refused = {}, pending = [], subject = "index" }: Special = {},
+): void {
+  test(`every command works with ${place.title}, from file and pipe`, async () => {
+    await using running = await place.start(AUTHORITY);
+    await using folder = await temporaryFolder();
+    const ca = await folder.write("ca.pem", AUTHORITY.cert);
+    const steps: [string, Step][] = [
+      ...Object.entries(STEPS),
+      ...more.map((name): [string, Step] => [name, MORE_STEPS[name]]),
+    ];
+    const expected: Partial<Record<string, RegExp>> = refused;
+    const waiting: readonly string[] = pending;
+    const surprises: Record<string, string> = {};
+    for (const [name, step] of steps) {
+      const outcome = await outcomeOf(step, { place: running, folder, ca, subject });
+      const isRight = (expected[name] ?? /^ok$/).test(outcome);
+      if (!isRight && !waiting.includes(name)) surprises[name] = outcome;
+    }
+    assertEquals(surprises, {});
+  }, { skip: place.skip });
+}
+
+async function outcomeOf(step: Step, bench: Bench): Promise<string> {
+  try {
+    await step(bench);
+    return "ok";
+  } catch (error) {
+    return error instanceof Error ? error.message : `${error}`;
+  }
+}
