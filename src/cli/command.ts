@@ -26,7 +26,7 @@ export const COMMON_OPTIONS = {
   insecure: flag("--insecure", "Accept any TLS certificate of the registries that are named"),
   timeoutSeconds: value(
     "--timeout SECONDS",
-    "Give up when a connection is silent for so long (60)",
+    "Give up when a connection is silent for so long (60; 300 for the answer to an upload)",
     parseSeconds,
   ),
   json: flag("--json", "One JSON document on stdout"),

@@ -9,6 +9,8 @@ export interface BlobInFlight {
   sent: number;
   /** The attempt that is waited for, after one that failed. */
   attempt: number | undefined;
+  /** When that begins, on the clock of the state. */
+  resumesAt: number;
 }
 
 /** A number of blobs and the sum of their sizes. */
@@ -32,6 +34,8 @@ export class ProgressState {
     exists: { blobs: 0, bytes: 0 },
     mounted: { blobs: 0, bytes: 0 },
   };
+  /** Until when something that belongs to no blob waits for another attempt. */
+  resumesAt = 0;
   readonly #samples: { time: number; bytes: number }[] = [];
 
   /**
@@ -53,6 +57,7 @@ export class ProgressState {
           size: event.size,
           sent: 0,
           attempt: undefined,
+          resumesAt: 0,
         });
         break;
       case "blob-progress": {
@@ -66,6 +71,7 @@ export class ProgressState {
       case "retry": {
         const blob = this.#find(event);
         if (blob) blob.attempt = event.attempt;
+        (blob ?? this).resumesAt = now + event.delay;
         break;
       }
       case "blob-done": {

@@ -29,7 +29,7 @@ export function liveLines(
   const places = Math.max(0, Math.min(MOST_BARS, size.rows - 3));
   const shown = state.inFlight.slice(0, places);
   const hidden = state.inFlight.length - shown.length;
-  const lines = shown.map((blob) => blobFields(blob, layout, paint));
+  const lines = shown.map((blob) => blobFields(blob, now, layout, paint));
   if (hidden > 0) lines.push([plain(`and ${hidden} more`)]);
   lines.push(totalFields(state, now, layout, size.columns, paint));
   return lines.map((fields) => joinFields(fields, size.columns));
@@ -58,10 +58,13 @@ function chooseLayout(columns: number): Layout {
   return { barWidth: barWidth < BAR_WIDTH.least ? 0 : barWidth, hasSizes: room >= 0 };
 }
 
-function blobFields(blob: BlobInFlight, layout: Layout, paint: Paint): Field[] {
-  const fields = measureFields(blobLabel(blob), blob.sent, blob.size, layout, paint);
-  if (blob.attempt === undefined) return fields;
-  const text = `attempt ${blob.attempt}`;
+function blobFields(blob: BlobInFlight, now: number, layout: Layout, paint: Paint): Field[] {
+  const label = blobLabel(blob);
+  if (blob.attempt === undefined) return measureFields(label, blob.sent, blob.size, layout, paint);
+  // In the place of the sizes: behind them, there is no room for it on most terminals.
+  const fields = measureFields(label, blob.sent, blob.size, { ...layout, hasSizes: false }, paint);
+  const wait = blob.resumesAt - now;
+  const text = `attempt ${blob.attempt}${wait > 0 ? ` in ${formatSeconds(wait)}` : ""}`;
   return [...fields, { text, painted: paint("yellow", text) }];
 }
 
@@ -75,12 +78,14 @@ function totalFields(
   const fields = state.plan
     ? measureFields("total", state.settledBytes, state.plan.bytes, layout, paint)
     : [plain("total".padEnd(LABEL_WIDTH)), plain(formatSize(state.settledBytes).padStart(8))];
+  const wait = state.resumesAt - now;
   const rate = state.bytesPerSecond(now);
   const left = state.millisecondsLeft(now);
   const blobs = state.plan
     ? `${state.doneBlobs}/${state.plan.blobs} blobs`
     : `${state.doneBlobs} blobs`;
   const further = [
+    wait > 0 ? `next attempt in ${formatSeconds(wait)}` : "",
     rate === undefined ? "" : `${formatSize(Math.round(rate))}/s`.padStart(9),
     left === undefined ? "" : `${formatSeconds(left)} left`,
     blobs,

@@ -32,7 +32,7 @@ import {
   repositoryState,
   type UploadedBlob,
 } from "./repository_state.ts";
-import type { UploadSettings } from "./upload_settings.ts";
+import { hooksFor, type UploadSettings } from "./upload_settings.ts";
 
 /** One reference that was written. */
 export interface PushedImage {
@@ -299,7 +299,7 @@ export class Push {
     if (target.tags.get(tag) === root.digest) return true;
     if (blobs.some(({ status }) => status !== "exists")) return false;
     try {
-      const found = await headManifest(target, tag, { signal: this.settings.signal });
+      const found = await headManifest(target, tag, hooksFor(this.settings));
       return found?.digest === root.digest;
     } catch (error) {
       // Whatever is wrong with the question, writing the tag will tell.
@@ -310,11 +310,11 @@ export class Push {
 
   /** Whether the target, or a repository that blobs are mounted from, has what the archive lacks. */
   async #isThere(target: RepositoryState, { kind, digest }: Absent): Promise<boolean> {
-    const { signal } = this.settings;
-    if (kind === "manifest") return await headManifest(target, digest, { signal }) !== undefined;
+    const hooks = hooksFor(this.settings);
+    if (kind === "manifest") return await headManifest(target, digest, hooks) !== undefined;
     const places = [target.repository, ...this.settings.mountFrom];
     for (const repository of places) {
-      if (await headBlob({ ...target, repository }, digest, { signal }) !== undefined) return true;
+      if (await headBlob({ ...target, repository }, digest, hooks) !== undefined) return true;
     }
     return false;
   }

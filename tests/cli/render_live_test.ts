@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { ProgressState } from "../../src/cli/progress_state.ts";
 import { paintColors, paintNothing } from "../../src/cli/render.ts";
 import { liveLines, replaceFrame, toFrame } from "../../src/cli/render_live.ts";
@@ -41,8 +41,21 @@ test("liveLines() marks a blob that waits for its next attempt", () => {
     { type: "retry", digest: digest("a"), attempt: 3, delay: 1000, reason: "reset" },
     2000,
   );
-  const [line = ""] = liveLines(state, 2000, { columns: 110, rows: 24 }, paintNothing);
-  assert(line.endsWith("attempt 3"), line);
+  for (
+    const [columns, now, text] of [[110, 2000, "attempt 3 in 1s"], [80, 3000, "attempt 3"]] as const
+  ) {
+    const [line = ""] = liveLines(state, now, { columns, rows: 24 }, paintNothing);
+    assert(line.endsWith(`%  ${text}`), line);
+  }
+});
+
+test("liveLines() tells in the line of the whole what waits and is no blob", () => {
+  const state = runningPush();
+  state.apply({ type: "retry", attempt: 3, delay: 12_000, reason: "reset" }, 2000);
+  const total = (now: number) =>
+    liveLines(state, now, { columns: 110, rows: 24 }, paintNothing).at(-1);
+  assertMatch(total(2000) ?? "", /next attempt in 12s/);
+  assert(!total(14_000)?.includes("next attempt"));
 });
 
 test("liveLines() fits any width, with colours too", () => {

@@ -14,6 +14,8 @@ import { watchBody } from "./watched_body.ts";
 const runtimeFetch = globalThis.fetch;
 
 const MAX_REDIRECTS = 10;
+/** Attempts for a registry that has not answered yet: most likely it is not there, or not what it is taken for. */
+const FIRST_ATTEMPTS = 3;
 const USER_AGENT = "tarpush/0.1.0";
 /** Failures that have had all their attempts: whatever they are part of does not begin to count anew. */
 const spent = new WeakSet<Error>();
@@ -59,7 +61,9 @@ export async function waitForRetry(
   }
   if (isSpent(error) || (!http.seen.answered && isRefused(error))) throw error;
   const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
-  const delay = retryDelay(attempt, http.retry, retryAfter);
+  const delay = http.seen.answered || attempt <= FIRST_ATTEMPTS
+    ? retryDelay(attempt, http.retry, retryAfter)
+    : undefined;
   if (delay === undefined) {
     const last = error instanceof NetworkError
       ? await explainScheme(http, error, { ...call, isLast: true })
@@ -161,10 +165,9 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     call.signal?.throwIfAborted();
     if (bodyError !== undefined) throw bodyError;
     if (clock.expired) {
-      throw new TimeoutError(
-        `Cannot ${call.action}: ${url.host}: ${clock.expired}`,
-        describe(call, url),
-      );
+      const { state, hint } = clock.expired;
+      const message = `Cannot ${call.action}: ${url.host}: ${state}`;
+      throw new TimeoutError(message, { ...describe(call, url), hint });
     }
     const failure = toNetworkError(error, call.action, describe(call, url));
     throw await explainScheme(http, failure, call);

@@ -1,18 +1,20 @@
 /** How failed requests are repeated. */
 export interface RetryOptions {
   /**
-   * Attempts in all, the first one included.
+   * Attempts in all, the first one included. With the default delays they last 30 to 60 seconds: a registry that
+   * restarts is away for less.
    * @default {5}
    */
   attempts?: number;
   /**
-   * Delay before the second attempt, in milliseconds; it doubles with each further one.
-   * @default {500}
+   * Delay before the second attempt, in milliseconds; with each further one it is three times as long. Up to a half of
+   * each is left out at random.
+   * @default {1500}
    */
   delay?: number;
   /**
    * Longest delay, in milliseconds, where the registry names none.
-   * @default {30000}
+   * @default {45000}
    */
   maxDelay?: number;
   /**
@@ -25,9 +27,14 @@ export interface RetryOptions {
    * @default {Math.random}
    */
   random?: () => number;
+  /**
+   * Clock, in milliseconds.
+   * @default {performance.now}
+   */
+  now?: () => number;
 }
 
-const FACTOR = 2;
+const FACTOR = 3;
 
 /**
  * Checks and completes retry options.
@@ -39,10 +46,11 @@ const FACTOR = 2;
 export function resolveRetry(options: RetryOptions = {}): Required<RetryOptions> {
   const {
     attempts = 5,
-    delay = 500,
-    maxDelay = 30_000,
+    delay = 1500,
+    maxDelay = 45_000,
     maxRetryAfter = 120_000,
     random = Math.random,
+    now = () => performance.now(),
   } = options;
   if (!Number.isInteger(attempts) || attempts < 1) {
     throw new RangeError(`Cannot use retry.attempts ${attempts}: expected a whole number above 0`);
@@ -52,11 +60,12 @@ export function resolveRetry(options: RetryOptions = {}): Required<RetryOptions>
       throw new RangeError(`Cannot use retry.${name} ${value}: expected 0 or more`);
     }
   }
-  return { attempts, delay, maxDelay, maxRetryAfter, random };
+  return { attempts, delay, maxDelay, maxRetryAfter, random, now };
 }
 
 /**
- * How long to wait before an attempt: exponential with full jitter, or what the registry asked for.
+ * How long to wait before an attempt: exponential with equal jitter, so that no wait is nearly nothing, or what the
+ * registry asked for.
  *
  * @param attempt The attempt that follows, counted from 2.
  * @param options Complete retry options.
@@ -71,7 +80,7 @@ export function retryDelay(
   if (attempt > options.attempts) return undefined;
   if (retryAfter !== undefined) return retryAfter > options.maxRetryAfter ? undefined : retryAfter;
   const ceiling = Math.min(options.maxDelay, options.delay * FACTOR ** (attempt - 2));
-  return Math.round(ceiling * options.random());
+  return Math.round(ceiling * (1 + options.random()) / 2);
 }
 
 /**

@@ -14,7 +14,7 @@ export interface Timeouts {
   idle?: number;
   /**
    * Between the last byte sent and the answer: registries hash and store then.
-   * @default {300000}
+   * @default {300000} or `idle`, where that is longer
    */
   response?: number;
 }
@@ -25,7 +25,8 @@ export interface Timeouts {
  * @throws {RangeError} If one is not above 0.
  */
 export function resolveTimeouts(timeouts: Timeouts = {}): Required<Timeouts> {
-  const { connect = 30_000, idle = 60_000, response = 300_000 } = timeouts;
+  const { connect = 30_000, idle = 60_000 } = timeouts;
+  const { response = Math.max(300_000, idle) } = timeouts;
   for (const [name, value] of Object.entries({ connect, idle, response })) {
     if (!(value > 0)) {
       throw new RangeError(`Cannot use timeouts.${name} ${value}: expected more than 0`);
@@ -58,8 +59,8 @@ export interface TimedRequest {
 export interface Clock {
   /** Aborted when time runs out, and with the request's own signal. */
   readonly signal: AbortSignal;
-  /** What ran out, for the message. */
-  expired: string | undefined;
+  /** What ran out, for the message, and what lifts it. */
+  expired: { state: string; hint: string | undefined } | undefined;
   /** A byte of the body moved. */
   moved(): void;
   /** No limit runs until the next byte moves. */
@@ -83,13 +84,19 @@ export function startClock(
 ): Clock {
   const slowly = Math.floor(bytes / SLOWEST_BYTES_PER_SECOND) * 1000;
   let limit = isStreamed || !isStored ? idle : response + slowly;
-  if (isFirst && !isStored) limit = Math.min(limit, connect);
+  const isConnect = isFirst && !isStored && connect < limit;
+  if (isConnect) limit = connect;
   let state = isStreamed ? "no byte moved" : "no answer";
   const controller = new AbortController();
   const alarm: Alarm = {
     deadline: performance.now() + limit,
     ring() {
-      clock.expired = `${state} for ${limit / 1000} s`;
+      // The option sets the limit on idleness, and this one where it is longer.
+      const least = limit === idle ? limit : response;
+      const hint = isConnect
+        ? undefined
+        : `allow more time with --timeout SECONDS, above ${least / 1000}`;
+      clock.expired = { state: `${state} for ${limit / 1000} s`, hint };
       controller.abort();
     },
   };

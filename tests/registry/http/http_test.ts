@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import type { Bytes } from "../../../src/bytes.ts";
 import { NetworkError, OciError, RegistryError, TimeoutError } from "../../../src/errors.ts";
 import { openAnswer } from "../../../src/registry/http/answer_body.ts";
@@ -215,7 +222,7 @@ test("request() tells about each further attempt before it waits", async () => {
     told,
     [
       [2, 2, "Cannot look for it: registry.test: connection broken", 1],
-      [3, 4, "Cannot look for it: registry.test answered 500", 2],
+      [3, 6, "Cannot look for it: registry.test answered 500", 2],
     ].map(([attempt, delay, message, sent]) => [
       attempt,
       delay,
@@ -490,7 +497,7 @@ test("request() ends when nothing answers in time", async () => {
   const http = makeHttp(script.fetch, { retry: { attempts: 1 }, timeouts: { connect: 10 } });
   const error = await assertRejects(() => request(http, callTo(http)), TimeoutError);
   assertEquals(error.message, "Cannot look for it: registry.test: no answer for 0.01 s");
-  assertEquals(error.retryable, true);
+  assertEquals([error.retryable, error.hint], [true, undefined]);
 });
 
 test("request() tries again after a time limit", async () => {
@@ -506,7 +513,30 @@ test("request() gives a registry that has answered the idle limit, not the conne
     timeouts: { connect: 60_000, idle: 10 },
   });
   await request(http, callTo(http));
-  await assertRejects(() => request(http, callTo(http)), TimeoutError, "no answer for 0.01 s");
+  const error = await assertRejects(() => request(http, callTo(http)), TimeoutError);
+  assertMatch(error.message, /no answer for 0.01 s$/);
+  assertMatch(error.hint ?? "", /--timeout SECONDS/);
+});
+
+test("request() names the option where a registry is slow to answer an upload", async () => {
+  const put = "PUT /v2/app/blobs/x";
+  const script = scriptedFetch([[put, "silence"]]);
+  const http = makeHttp(script.fetch, { retry: { attempts: 1 }, timeouts: { response: 10 } });
+  const call = callTo(http, { method: "PUT", body: encode("content") });
+  const error = await assertRejects(
+    () => request(http, call),
+    TimeoutError,
+    "no answer for 0.01 s",
+  );
+  assertMatch(error.hint ?? "", /--timeout SECONDS, above 0.01$/);
+});
+
+test("request() ends soon where a registry that never answered breaks every connection", async () => {
+  // The last one asks whether TLS is what is spoken there.
+  const script = scriptedFetch([[GET, "drop"], [GET, "drop"], [GET, "drop"], ["GET /v2/", "drop"]]);
+  const http = makeHttp(script.fetch);
+  await assertRejects(() => request(http, callTo(http)), NetworkError, "connection broken");
+  script.assertDone();
 });
 
 test("request() ends when no byte of a body moves, and cancels its source", async () => {

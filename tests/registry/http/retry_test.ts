@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertGreaterOrEqual, assertRejects, assertThrows } from "@std/assert";
 import {
   parseRetryAfter,
   resolveRetry,
@@ -9,12 +9,12 @@ import { test } from "../../helpers/test.ts";
 
 const options = resolveRetry({ random: () => 1 });
 
-test("resolveRetry fills in five attempts, half a second and a cap of 30 seconds", () => {
+test("resolveRetry fills in five attempts, a second and a half, and a cap of 45 seconds", () => {
   const { attempts, delay, maxDelay, maxRetryAfter, random } = resolveRetry();
   assertEquals([attempts, delay, maxDelay, maxRetryAfter, random], [
     5,
-    500,
-    30_000,
+    1500,
+    45_000,
     120_000,
     Math.random,
   ]);
@@ -31,20 +31,32 @@ test("resolveRetry refuses numbers that make no sense", () => {
   }
 });
 
-test("retryDelay doubles from the second attempt on, and ends with the attempts", () => {
+test("retryDelay trebles from the second attempt on, and ends with the attempts", () => {
   const delays = [2, 3, 4, 5, 6].map((attempt) => retryDelay(attempt, options));
-  assertEquals(delays, [500, 1000, 2000, 4000, undefined]);
+  assertEquals(delays, [1500, 4500, 13_500, 40_500, undefined]);
+});
+
+test("retryDelay waits for a registry that restarts, 30 seconds in all at least, whatever the jitter", () => {
+  for (const random of [() => 0, () => 0.5, () => 0.999]) {
+    const defaults = resolveRetry({ random });
+    const delays = Array.from(
+      { length: defaults.attempts - 1 },
+      (_, index) => retryDelay(index + 2, defaults) ?? NaN,
+    );
+    assertGreaterOrEqual(delays.reduce((sum, delay) => sum + delay, 0), 30_000);
+    assertGreaterOrEqual(Math.min(...delays), 750);
+  }
 });
 
 test("retryDelay stays below its cap, however many attempts there are", () => {
   const many = resolveRetry({ attempts: 5000, random: () => 1 });
-  assertEquals(retryDelay(9, many), 30_000);
-  assertEquals(retryDelay(5000, many), 30_000);
+  assertEquals(retryDelay(9, many), 45_000);
+  assertEquals(retryDelay(5000, many), 45_000);
 });
 
-test("retryDelay spreads the wait over everything from nothing to the ceiling", () => {
+test("retryDelay spreads the wait over the upper half of its ceiling", () => {
   const at = (share: number) => retryDelay(3, { ...options, random: () => share });
-  assertEquals([at(0), at(0.25), at(0.999)], [0, 250, 999]);
+  assertEquals([at(0), at(0.25), at(0.999)], [2250, 2813, 4498]);
 });
 
 test("retryDelay obeys what the registry asks for, without jitter and beyond the cap", () => {
