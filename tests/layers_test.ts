@@ -37,6 +37,7 @@ const RUNTIME_FILES = [
   "runtime/deno_restart.ts",
   "runtime/bun.ts",
   "runtime/bun_new_file.ts",
+  "runtime/bun_stdin.ts",
 ];
 
 /** The files that may ask whether such a global is there. */

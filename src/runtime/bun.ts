@@ -11,9 +11,6 @@ import { createTextOutput } from "./text_output.ts";
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
 
-/** Bytes of one piece of stdin; Bun itself hands out 12 to 64 KiB. */
-const PIECE_BYTES = 1024 * 1024;
-
 /** The host for Bun. */
 export function createBunHost(): Host {
   const { Bun, process } = bunGlobals();
@@ -118,34 +115,21 @@ function throwFileError(action: string, path: string | URL, cause: unknown): nev
 }
 
 function bunInput(): ByteInput {
-  const { Bun } = bunGlobals();
   return {
     isTerminal: () => isTerminal("stdin"),
-    stream: () => ReadableStream.from(gather(Bun.stdin.stream())),
-    ownStream: () => ReadableStream.from(gather(Bun.stdin.stream(), own)),
-    line: () => readLine(Bun.stdin.stream()),
+    stream: () => ReadableStream.from(readStdin()),
+    ownStream: () => ReadableStream.from(readStdin(own)),
+    line: async () => readLine(await (await loadStdin()).openBunStdin()),
   };
 }
 
-async function* gather(
-  stream: ReadableStream<Uint8Array>,
-  use = (piece: Bytes): Bytes => piece,
-): AsyncGenerator<Uint8Array> {
-  let piece = use(new Uint8Array(PIECE_BYTES));
-  let filled = 0;
-  for await (let bytes of stream) {
-    while (bytes.length > 0) {
-      const part = bytes.subarray(0, PIECE_BYTES - filled);
-      piece.set(part, filled);
-      filled += part.length;
-      bytes = bytes.subarray(part.length);
-      if (filled < PIECE_BYTES) continue;
-      yield piece;
-      piece = use(new Uint8Array(PIECE_BYTES));
-      filled = 0;
-    }
-  }
-  if (filled > 0) yield piece.subarray(0, filled);
+async function* readStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Array> {
+  yield* (await loadStdin()).readBunStdin(use);
+}
+
+// A push of a file does without.
+function loadStdin(): Promise<typeof import("./bun_stdin.ts")> {
+  return import("./bun_stdin.ts");
 }
 
 async function isTerminal(name: "stdin" | "stdout" | "stderr"): Promise<boolean> {

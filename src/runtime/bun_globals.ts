@@ -12,6 +12,10 @@ export interface BunGlobals {
       text: string,
       options?: { createPath: boolean },
     ): Promise<number>;
+    spawn(
+      command: readonly string[],
+      options: { stdin: "inherit"; stdout: "pipe"; stderr: "inherit" },
+    ): { stdout: ReadableStream<Uint8Array> };
     $(parts: TemplateStringsArray, ...values: unknown[]): BunShellCommand;
     serve(options: {
       hostname: string;

@@ -1,0 +1,59 @@
+import type { Bytes } from "../bytes.ts";
+import type { BunGlobals } from "./bun_globals.ts";
+
+const { Bun } = globalThis as unknown as BunGlobals;
+
+/** Bytes of one piece; Bun itself hands out 12 to 256 KiB. */
+const PIECE_BYTES = 1024 * 1024;
+
+/**
+ * Standard input from where it stands. Bun reads a file that it was redirected from at byte 0, whatever the programs
+ * before this one have read of it.
+ *
+ * @returns The bytes as they come.
+ */
+export async function openBunStdin(): Promise<ReadableStream<Uint8Array>> {
+  const { stdin } = Bun;
+  const info = await stdin.stat().catch(() => undefined);
+  const position = info?.isFile() ? await readPosition() : 0;
+  if (position === 0 || !info) return stdin.stream();
+  if (position !== undefined) return stdin.slice(position, info.size).stream();
+  try {
+    // No other system than Linux tells where a file stands, but a child goes on there.
+    return Bun.spawn(["cat"], { stdin: "inherit", stdout: "pipe", stderr: "inherit" }).stdout;
+  } catch {
+    return stdin.stream();
+  }
+}
+
+/** How many bytes of the file have been read; undefined where the system does not tell. */
+async function readPosition(): Promise<number | undefined> {
+  const text = await Bun.file("/proc/self/fdinfo/0").text().catch(() => "");
+  const digits = /^pos:\s*(\d+)$/m.exec(text)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/**
+ * The same in pieces of 1 MiB, but for the last.
+ *
+ * @param use Where the memory of each piece comes from or goes to.
+ */
+export async function* readBunStdin(
+  use = (piece: Bytes): Bytes => piece,
+): AsyncGenerator<Uint8Array> {
+  let piece = use(new Uint8Array(PIECE_BYTES));
+  let filled = 0;
+  for await (let bytes of await openBunStdin()) {
+    while (bytes.length > 0) {
+      const part = bytes.subarray(0, PIECE_BYTES - filled);
+      piece.set(part, filled);
+      filled += part.length;
+      bytes = bytes.subarray(part.length);
+      if (filled < PIECE_BYTES) continue;
+      yield piece;
+      piece = use(new Uint8Array(PIECE_BYTES));
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield piece.subarray(0, filled);
+}
