@@ -1,7 +1,7 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
-import { type Call, discard, type Http } from "./http/call.ts";
-import { request } from "./http/http.ts";
+import { askWhetherThere } from "./existence.ts";
+import type { Call, Http } from "./http/call.ts";
 
 /** One repository of a registry. */
 export interface RepositoryContext {
@@ -23,7 +23,7 @@ export interface UploadHooks {
  * @param context The repository.
  * @param digest The blob.
  * @param signal Aborts the request.
- * @returns Its size, or -1 where the registry does not tell; undefined when the blob is not there.
+ * @returns Its size, or -1 where the registry does not tell; undefined when the blob is not there, or nobody says.
  * @throws {DigestMismatchError} If the registry names another digest.
  */
 export async function headBlob(
@@ -31,20 +31,19 @@ export async function headBlob(
   digest: Digest,
   hooks: UploadHooks = {},
 ): Promise<number | undefined> {
-  const response = await request(context.http, {
+  const response = await askWhetherThere(context.http, {
     action: `look for blob ${digest} in ${nameOf(context)}`,
-    method: "HEAD",
     url: repositoryUrl(context, `blobs/${digest}`),
-    // 405: a proxy that lets no HEAD through says nothing about the blob.
-    expect: [200, 404, 405],
     signal: hooks.signal,
     onRetry: hooks.onRetry,
-  });
-  await discard(response);
-  if (response.status !== 200) return undefined;
+  }, { range: "bytes=0-0" });
+  if (!response) return undefined;
   checkDigestHeader(response, digest, `blob of ${nameOf(context)}`);
-  const length = response.headers.get("content-length");
-  return length !== null && /^\d+$/.test(length) ? Number(length) : -1;
+  const { status, headers } = response;
+  const length = status === 200
+    ? headers.get("content-length")
+    : headers.get("content-range")?.replace(/^.*\//, "");
+  return length && /^\d+$/.test(length) ? Number(length) : -1;
 }
 
 /** The URL of something in a repository. */

@@ -18,6 +18,7 @@ import {
 import type { Call, Http } from "./http/call.ts";
 import { request } from "./http/http.ts";
 import { resolveLocation } from "./http/location.ts";
+import { answeredAt } from "./http/redirect.ts";
 import { readJsonList } from "./json_list.ts";
 import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./manifests.ts";
 import { referrersTag } from "./referrers_tag.ts";
@@ -101,6 +102,7 @@ export async function* listReferrers(
     const call: Call = {
       action: `list the referrers of ${digest} in ${nameOf(context)}`,
       method: "GET",
+      isDocument: true,
       url: next,
       headers: { accept: OCI_INDEX },
       expect: [200, 404],
@@ -151,7 +153,14 @@ async function* listNames(
   if (last !== undefined) url.searchParams.set("last", last);
   const pages = new Pages(http);
   for (let next: URL | undefined = url; next;) {
-    const call: Call = { action, method: "GET", url: next, expect: [200], ...hooks };
+    const call: Call = {
+      action,
+      method: "GET",
+      isDocument: true,
+      url: next,
+      expect: [200],
+      ...hooks,
+    };
     pages.enter(call);
     const response = await request(http, call);
     try {
@@ -196,10 +205,11 @@ class Pages {
   next(call: ReadCall, response: Response): URL | undefined {
     const link = parseNextLink(response.headers.get("link"));
     if (link === undefined) return undefined;
-    const url = resolveLocation(this.#http, call.action, link, call.url);
+    const at = answeredAt(call, response);
+    const url = resolveLocation(this.#http, call.action, link, at);
     const key = new URL(url);
     if (key.searchParams.get("last") === "") key.searchParams.delete("last");
-    if (url.origin !== this.#http.origin) {
+    if (url.origin !== at.origin && url.origin !== this.#http.origin) {
       throw refuse(call, `leads to another host, ${url.host}`);
     }
     if (this.#visited.has(key.href)) throw refuse(call, "leads to a page that was read already");

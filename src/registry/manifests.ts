@@ -16,6 +16,7 @@ import {
   type ReadCall,
   requestBytes,
 } from "./http/answer_body.ts";
+import { askWhetherThere } from "./existence.ts";
 import { type Call, discard } from "./http/call.ts";
 import { request } from "./http/http.ts";
 
@@ -61,23 +62,14 @@ export async function headManifest(
   reference: string,
   hooks: UploadHooks = {},
 ): Promise<ManifestHead | undefined> {
-  const call: Call = {
+  const response = await askWhetherThere(context.http, {
     action: `look for manifest ${reference} in ${nameOf(context)}`,
-    method: "HEAD",
     url: repositoryUrl(context, `manifests/${reference}`),
     headers: { accept: MANIFEST_TYPES.join(", ") },
-    expect: [200, 404],
     signal: hooks.signal,
     onRetry: hooks.onRetry,
-  };
-  let response = await request(context.http, { ...call, expect: [200, 404, 405] });
-  await discard(response);
-  if (response.status === 405) {
-    // A proxy that lets no HEAD through: the answer to a GET says the same, its body is left.
-    response = await request(context.http, { ...call, method: "GET" });
-    await discard(response);
-  }
-  if (response.status !== 200) return undefined;
+  });
+  if (response?.status !== 200) return undefined;
   const length = response.headers.get("content-length") ?? "";
   return {
     digest: response.headers.get("docker-content-digest")?.trim(),
@@ -105,6 +97,7 @@ export async function getManifest(
   const call: Call = {
     action: `read manifest ${reference} of ${nameOf(context)}`,
     method: "GET",
+    isDocument: true,
     url: repositoryUrl(context, `manifests/${reference}`),
     headers: { accept: MANIFEST_TYPES.join(", ") },
     expect: [200],

@@ -1,18 +1,27 @@
 import { NetworkError, type OciError, RegistryError } from "../errors.ts";
 import { contentType } from "./http/answer_body.ts";
+import {
+  describeStranger,
+  isPage,
+  parseErrors,
+  readShown,
+  wantsLogin,
+} from "./http/answer_content.ts";
 import { discard, type Http } from "./http/call.ts";
+import { knownServer, LOGIN_HINT } from "./http/error_answer.ts";
 import { requestOnce } from "./http/http.ts";
+import { answeredAt } from "./http/redirect.ts";
 import { explainScheme } from "./http/scheme.ts";
 import type { ReadHooks } from "./listing.ts";
 
 /** What is behind an address. */
 export interface PingResult {
   /**
-   * `registry`: one that answers. `refused`: a registry or a proxy that wants a login. `web-page`: a web server that is
-   * none. `other`: something else that answers. `unreachable`: nobody answers.
+   * `registry`: one that answers. `refused`: a registry, or what guards it, that says that it wants a login. `web-page`: a
+   * web server that is none. `other`: something else that answers. `unreachable`: nobody answers.
    */
   state: "registry" | "refused" | "web-page" | "other" | "unreachable";
-  /** The URL that was asked. */
+  /** The URL that answered: the one that was asked, or where it redirects to. */
   url: string;
   /** HTTP status, where there was an answer. */
   status?: number;
@@ -24,7 +33,10 @@ export interface PingResult {
   error?: OciError;
 }
 
+/** Answers that are looked at here; what may pass is told like any failure. */
 const STATUSES = [200, 401, 403, 404, 405, 410, 501];
+/** Longest time to read what a stranger says, in milliseconds. */
+const SHOWN_MILLISECONDS = 5_000;
 
 /**
  * Asks once whether there is a registry (distribution-spec, "Determining Support").
@@ -46,8 +58,9 @@ export async function pingRegistry(http: Http, hooks: ReadHooks = {}): Promise<P
       expect: STATUSES,
       signal: hooks.signal,
     });
-    await discard(response);
-    return describe(url, response, elapsed());
+    const milliseconds = elapsed();
+    const at = answeredAt({ url }, response);
+    return await describe(at === url ? url.href : at.origin + at.pathname, response, milliseconds);
   } catch (error) {
     const state = error instanceof RegistryError ? "other" : "unreachable";
     if (!(error instanceof RegistryError || error instanceof NetworkError)) throw error;
@@ -61,32 +74,39 @@ export async function pingRegistry(http: Http, hooks: ReadHooks = {}): Promise<P
   }
 }
 
-function describe(url: URL, response: Response, milliseconds: number): PingResult {
+async function describe(
+  url: string,
+  response: Response,
+  milliseconds: number,
+): Promise<PingResult> {
   const { status, headers } = response;
   const apiVersion = headers.get("docker-distribution-api-version")?.trim().slice(0, 100);
-  const result: PingResult = { state: "registry", url: url.href, status, milliseconds };
+  const result: PingResult = { state: "registry", url, status, milliseconds };
   if (apiVersion) result.apiVersion = apiVersion;
   const type = contentType(response);
-  const isPage = type === "text/html" && !apiVersion;
-  if (status === 200 && (apiVersion || type === "" || type.endsWith("json"))) return result;
-  if ((status === 401 || status === 403) && !isPage) {
+  if (status === 200 && (apiVersion || type === "" || type.endsWith("json"))) {
+    await discard(response);
+    return result;
+  }
+  const text = await readShown(response, SHOWN_MILLISECONDS);
+  if (wantsLogin(response, parseErrors(text))) {
     return fail(result, "refused", `${status}: it wants a login`, LOGIN_HINT);
   }
-  const found = `${status} with ${type.slice(0, 100) || "nothing"}`;
-  return isPage
+  const known = knownServer(response);
+  if (known) return fail(result, "other", `${status}${known.state}`, known.hint);
+  const found = `${status} with ${describeStranger(response, text, "nothing")}`;
+  return isPage(response) && !apiVersion
     ? fail(result, "web-page", `${found}: it is a web server, and no registry`, ADDRESS_HINT)
     : fail(result, "other", `${found}, expected 200 and a registry`, ADDRESS_HINT);
 }
 
-const LOGIN_HINT =
-  "tarpush has no login: use a registry without one, or the module's headers option";
 const ADDRESS_HINT = "check host and port, and that a proxy in between passes on /v2/";
 
 function fail(
   result: PingResult,
   state: PingResult["state"],
   found: string,
-  hint: string,
+  hint: string | undefined,
 ): PingResult {
   const { host, href } = new URL(result.url);
   const error = new RegistryError(`Cannot ping ${host}: ${href} answered ${found}`, {

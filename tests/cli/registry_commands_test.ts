@@ -72,7 +72,8 @@ test("run() ping --json has the state and, where there is one, the error", async
   const registry = createRegistry();
   const found = JSON.parse((await runWith("ping localhost:5000 --json", registry)).stdout);
   assertEquals([found.state, found.apiVersion, found.status], ["registry", "registry/2.0", 200]);
-  const refuse: FetchHandler = () => Promise.resolve(new Response(null, { status: 401 }));
+  const refuse: FetchHandler = () =>
+    Promise.resolve(new Response(null, { status: 401, headers: { "www-authenticate": "Basic" } }));
   const { code, stdout } = await runWith("ping localhost:5000 --json", refuse);
   const document = JSON.parse(stdout);
   assertEquals([code, document.state, document.error.status], [1, "refused", 401]);

@@ -156,7 +156,27 @@ const PINGS: [answer: ScriptStep[1], state: string, message: string][] = [
   [{ body: "<html>", headers: PAGE }, "web-page", "answered 200 with text/html"],
   [{ status: 404, body: "<html>", headers: PAGE }, "web-page", "answered 404 with text/html"],
   [{ status: 403, body: "<html>", headers: PAGE }, "web-page", "answered 403"],
-  [{ status: 401, body: "{}" }, "refused", "answered 401: it wants a login"],
+  [
+    { status: 401, headers: { "www-authenticate": 'Basic realm="r"' } },
+    "refused",
+    "answered 401: it wants a login",
+  ],
+  [
+    { status: 403, body: '{"errors":[{"code":"DENIED"}]}' },
+    "refused",
+    "answered 403: it wants a login",
+  ],
+  [{ status: 401, body: "{}" }, "other", "answered 401 with "],
+  [
+    { status: 403, headers: { server: "AirTunes/775.3.1" } },
+    "other",
+    "answered 403: it is no registry but AirPlay",
+  ],
+  [
+    { status: 404, body: "<title>Sign in</title>", headers: PAGE },
+    "web-page",
+    'answered 404 with text/html ("Sign in"): it is a web server, and no registry',
+  ],
   [{ status: 404 }, "other", "answered 404 with nothing, expected 200"],
   [{ body: "OK", headers: { "content-type": "text/plain" } }, "other", "200 with text/plain"],
   [{ status: 503 }, "other", "503"],
@@ -359,7 +379,11 @@ test("manifests.get() reads what agrees with itself, with parameters and old hea
 const both = encodeJson({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [], layers: [] });
 const BAD_MANIFESTS: [headers: Record<string, string>, body: BodyInit, message: string][] = [
   [{ "content-type": OCI_INDEX }, MANIFEST, `a manifest of ${OCI_MANIFEST} as ${OCI_INDEX}`],
-  [{ "content-type": "text/html" }, "<html>", "sent text/html that is not JSON"],
+  [
+    { "content-type": "text/html" },
+    "<html>",
+    "answered 200 with text/html, expected the answer of a registry",
+  ],
   [TYPED, "[]", "JSON that is no object"],
   [{ "content-type": "application/json" }, "{}", "a manifest of no type"],
   [TYPED, '{"mediaType":1}', "a manifest of no type"],

@@ -38,7 +38,8 @@ test("headManifest() asks with GET where a proxy lets no HEAD through", async ()
 });
 
 test("headManifest() does not take a refusal for an absent manifest", async () => {
-  const script = scriptedFetch([[HEAD, { status: 401 }]]);
+  const GET = HEAD.replace("HEAD", "GET");
+  const script = scriptedFetch([[HEAD, { status: 401 }], [GET, { status: 401 }]]);
   await assertRejects(
     () => headManifest(makeRepository(script.fetch), "1.0"),
     RegistryError,

@@ -24,6 +24,10 @@ export interface Http {
     otherScheme?: Promise<boolean>;
     /** Bodies above this size go in chunks: the caller wants it, or the registry refused a larger one. */
     chunkSize?: number;
+    /** What stands before the paths that reads were redirected to, where nothing else of the URL changed. */
+    movedReads?: Set<string>;
+    /** The one of these that writes are redirected to as well: requests go there at once. */
+    movedTo?: string;
     /** It may have refused a body for want of its length. */
     wantsLength?: boolean;
   };
@@ -44,6 +48,8 @@ export interface Call {
   size?: number;
   /** Whether reading the body has time limits of its own: while it is waited for, none runs here. */
   isPatient?: boolean | undefined;
+  /** Whether the answer to a GET is a document of the registry, and a page for people therefore none: a blob may be one. */
+  isDocument?: boolean;
   /** Statuses to return; any other becomes a {@linkcode RegistryError}. */
   expect: readonly number[];
   signal?: AbortSignal | undefined;

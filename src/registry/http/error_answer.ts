@@ -1,13 +1,12 @@
 import { RegistryError, type RegistryErrorEntry } from "../../errors.ts";
-import { isTooDeep } from "../../json_depth.ts";
-import { isJsonObject } from "../../media_types.ts";
+import { describeStranger, isPage, parseErrors, readShown, wantsLogin } from "./answer_content.ts";
 import { type Call, describe, type Http } from "./call.ts";
+import { placeHint, placeOf } from "./place.ts";
+import { moveBetween } from "./redirect.ts";
 import { parseRetryAfter } from "./retry.ts";
 import { schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
 
-/** Most bytes read of an error answer. */
-const MAX_ERROR_BYTES = 64 * 1024;
-/** Longest time to read one: its status says most of it. */
+/** Longest time to read an error answer: its status says most of it. */
 const ERROR_MILLISECONDS = 5_000;
 const RETRYABLE_STATUS = new Set([408, 429, 499, 500, 502, 503, 504, 522]);
 const RETRYABLE_CODES = new Set(["TOOMANYREQUESTS", "UNAVAILABLE"]);
@@ -28,36 +27,21 @@ export async function toRegistryError(
   response: Response,
 ): Promise<RegistryError> {
   const { status } = response;
-  const text = await readErrorBody(response, Math.min(http.timeouts.idle, ERROR_MILLISECONDS));
+  const text = await readShown(response, Math.min(http.timeouts.idle, ERROR_MILLISECONDS));
   const errors = parseErrors(text);
-  const said = errors.map(({ code, message }) => [code, message].filter(Boolean).join(": ")).join(
-    "; ",
-  );
-  const type = response.headers.get("content-type")?.split(";")[0];
-  // The answer to a HEAD has no text that could say so.
-  const wantsTls = status === 400 && url.protocol === "http:" &&
-    (PLAIN_HTTP_REFUSED.test(text) ||
-      (!http.seen.answered && call.method === "HEAD" &&
-        await speaksOtherScheme(http, url, call.signal)));
-  const foreign = wantsTls
-    ? `: ${schemeText(url)}`
-    : isWebPage(call, response)
-    ? ` with ${type}, expected the answer of a registry`
-    : text && !errors.length
-    ? ` with ${type ?? "a body"} that is no registry error`
-    : "";
+  const { state, hint } = await explain({ http, call, url, response, text, errors });
   const words = `${status}${
     response.statusText ? " " + response.statusText : STATUS_TEXT[status] ?? ""
   }`;
   return new RegistryError(
-    `Cannot ${call.action}: ${url.host} answered ${printable(words)}${
-      said ? `: ${printable(said)}` : printable(foreign)
+    `Cannot ${call.action}: ${placeOf(http, call, url)} answered ${printable(words)}${
+      printable(state)
     }`,
     {
       ...describe(call, url),
       status,
       errors,
-      hint: wantsTls ? schemeHint(url) : statusHint(http, status),
+      hint: hint ?? placeHint(http, call, url),
       retryable: RETRYABLE_STATUS.has(status) ||
         errors.some(({ code }) => RETRYABLE_CODES.has(code)),
       retryAfter: parseRetryAfter(response.headers.get("retry-after"), Date.now()),
@@ -65,17 +49,38 @@ export async function toRegistryError(
   );
 }
 
-/** Whether this is a web server that answers 200 to everything, and no registry at all. */
-export function isWebPage({ method }: Call, { status, headers }: Response): boolean {
-  return status === 200 && method !== "GET" &&
-    headers.get("content-type")?.toLowerCase().startsWith("text/html") === true;
+/** What is done about a login, for messages. */
+export const LOGIN_HINT =
+  "the registry wants a login, and tarpush has none: use a registry without one, or the module's headers option";
+
+/** A server that is known by its name, and is no registry: what it is, and what to do. */
+export function knownServer({ headers }: Response): Explanation | undefined {
+  const server = headers.get("server") ?? "";
+  return KNOWN_SERVERS.find(([pattern]) => pattern.test(server))?.[1];
 }
+
+interface Explanation {
+  /** What follows the status in the message. */
+  state: string;
+  hint?: string | undefined;
+}
+
+const KNOWN_SERVERS: readonly [RegExp, Explanation][] = [
+  [/^AirTunes\b/i, {
+    state: ": it is no registry but AirPlay, which takes port 5000 on a Mac",
+    hint:
+      "give the registry another port, such as 5001, or switch off AirPlay Receiver in the settings of macOS",
+  }],
+];
 
 /** What Go, nginx and Apache answer on a TLS port to a request without TLS. */
 const PLAIN_HTTP_REFUSED =
   /HTTP request (?:was sent )?to (?:an )?HTTPS|speaking plain HTTP to an SSL/i;
 
 const STATUS_TEXT: Record<number, string> = {
+  301: " Moved Permanently",
+  302: " Found",
+  303: " See Other",
   400: " Bad Request",
   401: " Unauthorized",
   403: " Forbidden",
@@ -84,57 +89,111 @@ const STATUS_TEXT: Record<number, string> = {
   413: " Payload Too Large",
   429: " Too Many Requests",
   500: " Internal Server Error",
+  501: " Not Implemented",
   502: " Bad Gateway",
   503: " Service Unavailable",
 };
 
-function statusHint(http: Http, status: number): string | undefined {
-  if (status === 401 || status === 403) {
-    return "the registry wants a login, and tarpush has none: use a registry without one, or the module's headers option";
+interface Refusal {
+  http: Http;
+  call: Call;
+  url: URL;
+  response: Response;
+  text: string;
+  errors: readonly RegistryErrorEntry[];
+}
+
+async function explain(refusal: Refusal): Promise<Explanation> {
+  const { http, call, url, response, errors } = refusal;
+  const { status } = response;
+  if (await wantsTls(refusal)) return { state: `: ${schemeText(url)}`, hint: schemeHint(url) };
+  const known = errors.length === 0 && (explainRedirect(refusal) ?? knownServer(response));
+  if (known) return known;
+  const state = stateOf(refusal);
+  if (wantsLogin(response, errors)) return { state, hint: LOGIN_HINT };
+  if (status === 405 || status === 501) {
+    const refused = explainMethod(refusal);
+    if (refused) return { state: refused.state + state, hint: refused.hint };
   }
+  if (status === 413) {
+    return { state, hint: "a limit on the size of a request: try a smaller --chunk-size" };
+  }
+  // What a registry says in its own words needs no guess.
+  if (errors.length > 0 || url.origin !== http.origin) return { state };
+  if (status === 401 || status === 403) return { state, hint: forbidden(call) };
   if (status === 404 || status === 200) {
-    return `check that ${http.origin} is a registry: ${http.origin}/v2/ should answer 200`;
+    const hint = `check that ${http.origin} is a registry: ${http.origin}/v2/ should answer 200`;
+    return { state, hint };
   }
-  if (status === 413) return "a limit on the size of a request: try a smaller --chunk-size";
-  return undefined;
+  return { state };
 }
 
-async function readErrorBody({ body }: Response, milliseconds: number): Promise<string> {
-  if (!body) return "";
-  const reader = body.getReader();
-  const stop = () => void reader.cancel().catch(() => {});
-  const timer = setTimeout(stop, milliseconds);
-  const decoder = new TextDecoder();
-  let text = "";
-  try {
-    while (text.length < MAX_ERROR_BYTES) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      text += decoder.decode(value, { stream: true });
-    }
-  } catch {
-    // The status is what matters; a body that breaks off adds nothing.
-  } finally {
-    clearTimeout(timer);
-    stop();
-  }
-  return text.slice(0, MAX_ERROR_BYTES).trim();
+async function wantsTls({ http, call, url, response, text }: Refusal): Promise<boolean> {
+  if (response.status !== 400 || url.protocol !== "http:") return false;
+  if (PLAIN_HTTP_REFUSED.test(text)) return true;
+  // The answer to a HEAD has no text that could say so.
+  return !http.seen.answered && call.method === "HEAD" &&
+    await speaksOtherScheme(http, url, call.signal);
 }
 
-function parseErrors(text: string): RegistryErrorEntry[] {
-  try {
-    // What a registry adds as a detail is written out again.
-    if (isTooDeep(text)) return [];
-    const body: unknown = JSON.parse(text);
-    if (!isJsonObject(body) || !Array.isArray(body.errors)) return [];
-    return body.errors.filter(isJsonObject).slice(0, 10).map(({ code, message, detail }) => ({
-      code: typeof code === "string" ? code : "UNKNOWN",
-      message: typeof message === "string" ? message : "",
-      detail,
-    }));
-  } catch {
-    return [];
+/** A write that is redirected so that it would not stay one. */
+function explainRedirect({ url, response }: Refusal): Explanation | undefined {
+  const { status, headers } = response;
+  const target = status > 300 && status < 400
+    ? URL.parse(headers.get("location") ?? "", url)
+    : null;
+  if (!target) return undefined;
+  const base = moveBetween(url, target);
+  if (base === target.origin) {
+    return { state: `: it redirects to ${base}`, hint: `write ${base}/... in the reference` };
   }
+  return {
+    state: `: it redirects to ${target.origin}${target.pathname}`,
+    hint:
+      "no registry does that to what is sent to it: a sign-in page or a web server may stand before it",
+  };
+}
+
+/** What the answer says: a registry's own words, or what else it is. */
+function stateOf({ call, response, text, errors }: Refusal): string {
+  if (errors.length > 0) {
+    const said = errors.map(({ code, message }) => [code, message].filter(Boolean).join(": "));
+    return `: ${said.join("; ")}`;
+  }
+  const found = describeStranger(response, text);
+  if (isWebPage(call, response)) return ` with ${found}, expected the answer of a registry`;
+  if (text) return ` with ${found} that is no registry error`;
+  const server = response.headers.get("server");
+  return server && !wantsLogin(response, errors) ? ` (Server: ${server})` : "";
+}
+
+/**
+ * What it means that a method is refused. distribution answers so where it is read-only or the cache of another registry,
+ * as do web servers that only read; where an upload was opened, it is something before the registry.
+ */
+function explainMethod({ call: { method }, url }: Refusal): Explanation | undefined {
+  if (method === "POST" || (method === "PUT" && url.pathname.includes("/manifests/"))) {
+    return {
+      state: ": it takes no uploads",
+      hint: "it is read-only or a pull-through cache: push to a registry that takes uploads",
+    };
+  }
+  if (method !== "PUT" && method !== "PATCH") return undefined;
+  return {
+    state: `: ${method} is not let through`,
+    hint: `a proxy or firewall before the registry has to allow ${method}`,
+  };
+}
+
+function forbidden({ method }: Call): string {
+  return method === "GET" || method === "HEAD"
+    ? "it names no login, as a registry would: a firewall, proxy or web server refuses it, or no registry is there"
+    : `writing is forbidden here: it names no login, so a firewall, proxy or web server before the registry refuses ${method}`;
+}
+
+/** Whether this is a web server that answers 200 to everything, and no registry at all. */
+export function isWebPage({ method, isDocument }: Call, response: Response): boolean {
+  return response.status === 200 && (method !== "GET" || isDocument === true) && isPage(response);
 }
 
 /** One line of at most 300 characters, with control characters made visible. */

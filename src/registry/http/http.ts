@@ -3,8 +3,9 @@ import { NetworkError, RegistryError, TimeoutError } from "../../errors.ts";
 import { free } from "../../owned_bytes.ts";
 import { type Call, describe, discard, type Http } from "./call.ts";
 import { isWebPage, toRegistryError } from "./error_answer.ts";
-import { resolveLocation } from "./location.ts";
 import { isRefused, toNetworkError } from "./network.ts";
+import { placeHint, placeOf } from "./place.ts";
+import { currentUrl, followRedirect, noteAnswer } from "./redirect.ts";
 import { retryDelay, sleep } from "./retry.ts";
 import { explainScheme } from "./scheme.ts";
 import { startClock } from "./time_limits.ts";
@@ -92,16 +93,19 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
   for (let pause; (pause = http.seen.pausedUntil - Date.now()) > 0;) {
     await sleep(pause, call.signal);
   }
-  let url = call.url;
+  let url = currentUrl(http, call.url);
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const response = await send(http, call, url);
     // A TLS port answers 400 to all that comes without TLS.
     if (response.status !== 400) http.seen.answered = true;
-    if (call.expect.includes(response.status) && !isWebPage(call, response)) return response;
-    const location = redirectOf(call, response);
-    if (!location) throw await toRegistryError(http, call, url, response);
+    if (call.expect.includes(response.status) && !isWebPage(call, response)) {
+      if (url !== call.url) noteAnswer(response, url);
+      return response;
+    }
+    const next = followRedirect(http, call, url, response);
+    if (!next) throw await toRegistryError(http, call, url, response);
     await discard(response);
-    url = resolveLocation(http, call.action, location, url);
+    url = next;
   }
   throw new NetworkError(`Cannot ${call.action}: more than ${MAX_REDIRECTS} redirects`, {
     ...describe(call, url),
@@ -166,10 +170,15 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     if (bodyError !== undefined) throw bodyError;
     if (clock.expired) {
       const { state, hint } = clock.expired;
-      const message = `Cannot ${call.action}: ${url.host}: ${state}`;
-      throw new TimeoutError(message, { ...describe(call, url), hint });
+      const message = `Cannot ${call.action}: ${placeOf(http, call, url)}: ${state}`;
+      const help = hint ?? placeHint(http, call, url);
+      throw new TimeoutError(message, { ...describe(call, url), hint: help });
     }
-    const failure = toNetworkError(error, call.action, describe(call, url));
+    const failure = toNetworkError(error, call.action, {
+      ...describe(call, url),
+      host: placeOf(http, call, url),
+      hint: placeHint(http, call, url),
+    });
     throw await explainScheme(http, failure, call);
   } finally {
     clock.stop();
@@ -208,12 +217,4 @@ function unlessAborted(answer: Promise<Response>, signal: AbortSignal): Promise<
     signal.addEventListener("abort", stop, { once: true });
     answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
   });
-}
-
-function redirectOf(call: Call, response: Response): string | undefined {
-  const any = call.method === "GET" || call.method === "HEAD";
-  const follow = any ? [301, 302, 303, 307, 308] : [307, 308];
-  return follow.includes(response.status)
-    ? response.headers.get("location") ?? undefined
-    : undefined;
 }

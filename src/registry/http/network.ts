@@ -6,25 +6,30 @@ import { NetworkError } from "../../errors.ts";
  *
  * @param error What was thrown.
  * @param action What was being done, for the message.
- * @param request Method and URL.
+ * @param request Method and URL; and where that is no host that the caller named, what to call it and what to look at.
  * @returns The typed error, with the original as `cause`.
  */
 export function toNetworkError(
   error: unknown,
   action: string,
-  request: { method: string; url: string },
+  { host, hint, ...request }: {
+    method: string;
+    url: string;
+    host?: string;
+    hint?: string | undefined;
+  },
 ): NetworkError {
   const text = flatten(error);
   const told = withoutAddresses(text);
   const known = REASONS.find(([pattern]) => pattern.test(told));
-  const host = new URL(request.url).host;
   const reason = known ? known[1] : firstLine(text);
   const dead = known?.[2] === "final";
-  return new NetworkError(`Cannot ${action}: ${host}: ${reason}`, {
+  return new NetworkError(`Cannot ${action}: ${host ?? new URL(request.url).host}: ${reason}`, {
     ...request,
     cause: error,
     retryable: !dead,
-    hint: known?.[3],
+    // Where nobody named the host, how it came to be asked says more than that it is not there.
+    hint: dead ? known?.[3] : hint ?? known?.[3],
   });
 }
 

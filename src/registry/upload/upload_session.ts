@@ -13,6 +13,7 @@ import {
 import { type Call, discard } from "../http/call.ts";
 import { requestOnce, waitForRetry } from "../http/http.ts";
 import { resolveLocation } from "../http/location.ts";
+import { answeredAt } from "../http/redirect.ts";
 
 /** An upload that the registry has opened; it must be committed or cancelled. */
 export interface UploadSession {
@@ -54,7 +55,8 @@ export async function sendBody(
     signal: hooks.signal,
   });
   await discard(response);
-  session.location = nextLocation(context, action, response, session.location, false);
+  const at = answeredAt({ url: session.location }, response);
+  session.location = nextLocation(context, action, response, at, false);
 }
 
 /**
@@ -151,7 +153,9 @@ export async function startUpload(
     checkDigestHeader(response, mount.digest, `blob of ${nameOf(context)}`);
     return undefined;
   }
-  const session: UploadSession = { location: nextLocation(context, action, response, url, true) };
+  const session: UploadSession = {
+    location: nextLocation(context, action, response, answeredAt({ url }, response), true),
+  };
   const minChunk = lengthHeader(response, "oci-chunk-min-length");
   const maxChunk = lengthHeader(response, "oci-chunk-max-length");
   if (minChunk !== undefined) session.minChunk = minChunk;

@@ -871,7 +871,8 @@ for (const [stage, { tar, isAt }] of Object.entries(STAGES)) {
 
   test(`pushImage() of a pipe cancels its source when the registry refuses ${stage}`, async () => {
     const { registry, open } = countingRegistry();
-    const answer = () => new Response(null, { status: 403 });
+    const answer = () =>
+      new Response(null, { status: 403, headers: { "www-authenticate": "Basic" } });
     const layer = faultLayer(
       registry,
       (request) => isAt(request) ? { kind: "answer", answer } : undefined,

@@ -69,7 +69,7 @@ test("request() reports code, message and status of an OCI error list", async ()
   assertEquals(error.retryable, false);
 });
 
-test("request() says that an HTML page is no registry error, and does not show it", async () => {
+test("request() says that an HTML page is no registry error, and shows no more than its title", async () => {
   const headers = { "content-type": "text/html; charset=utf-8" };
   const body = "<html><body>Welcome to my router</body></html>";
   const error = await errorOf([[GET, { status: 404, headers, body }]]);

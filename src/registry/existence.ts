@@ -1,0 +1,69 @@
+import { NetworkError, RegistryError } from "../errors.ts";
+import { wantsLogin } from "./http/answer_content.ts";
+import { type Call, discard, type Http } from "./http/call.ts";
+import { toRegistryError } from "./http/error_answer.ts";
+import { requestOnce, waitForRetry } from "./http/http.ts";
+import { answeredAt } from "./http/redirect.ts";
+
+/** Answers to a method that is not known, or not let through. */
+const MUTE = [401, 403, 405, 501];
+
+/**
+ * Asks whether something is there, with HEAD. Where the answer says nothing of that, it is asked with GET: a proxy may let
+ * no HEAD through, or the registry sends it on to a store where only the GET was signed.
+ *
+ * @param http The registry.
+ * @param call What is asked for.
+ * @param getHeaders Further headers of the GET; its body is left.
+ * @returns The answer where it is there, its body discarded; undefined where it is not, and where nobody says.
+ * @throws {RegistryError} If the registry refuses to say.
+ */
+export async function askWhetherThere(
+  http: Http,
+  call: Omit<Call, "method" | "expect">,
+  getHeaders: Record<string, string> = {},
+): Promise<Response | undefined> {
+  const head = await ask(http, { ...call, method: "HEAD", expect: [200, 404, ...MUTE] });
+  if (head) return head.status === 200 ? head : undefined;
+  const headers = { ...call.headers, ...getHeaders };
+  const expect = [200, 206, 404, 405, 416, 501];
+  const answer = await ask(http, { ...call, headers, method: "GET", isDocument: true, expect });
+  return answer && [200, 206, 416].includes(answer.status) ? answer : undefined;
+}
+
+/** The answer; undefined where it says nothing of what was asked for. */
+async function ask(http: Http, call: Call): Promise<Response | undefined> {
+  for (let attempt = 2;; attempt++) {
+    try {
+      const response = await requestOnce(http, call);
+      if (!MUTE.includes(response.status)) {
+        await discard(response);
+        return response;
+      }
+      const at = answeredAt(call, response);
+      if (isElsewhere(call.url, at) || !wantsLogin(response, [])) {
+        await discard(response);
+        return undefined;
+      }
+      throw await toRegistryError(http, call, at, response);
+    } catch (error) {
+      if (saysNothing(call, error)) return undefined;
+      await waitForRetry(http, call, error, attempt);
+    }
+  }
+}
+
+function saysNothing({ method, url }: Call, error: unknown): boolean {
+  if (error instanceof RegistryError && error.status === 200) {
+    // A web page: what it is called shows to a GET.
+    return method === "HEAD";
+  }
+  // What a store says, or that it is out of reach from here, is no word of the registry.
+  return (error instanceof RegistryError || error instanceof NetworkError) &&
+    isElsewhere(url, new URL(error.url));
+}
+
+/** Whether a request was led to something else than the same resource of the same server, behind TLS for one. */
+function isElsewhere(asked: URL, actual: URL): boolean {
+  return actual.hostname !== asked.hostname || !actual.pathname.endsWith(asked.pathname);
+}

@@ -1,0 +1,153 @@
+import type { RegistryErrorEntry } from "../../errors.ts";
+import { isTooDeep } from "../../json_depth.ts";
+import { isJsonObject } from "../../media_types.ts";
+import { escapeText, quoteName } from "../../quote_name.ts";
+
+/** Most bytes read of an answer that is shown, not used. */
+const MAX_SHOWN_BYTES = 64 * 1024;
+/** Longest text of a stranger that a message shows. */
+const MAX_WORDS_CHARACTERS = 100;
+/** How registries say that they would do it for somebody else. */
+const LOGIN_CODES = new Set(["UNAUTHORIZED", "DENIED", "FORBIDDEN"]);
+/** What those codes are used for besides. */
+const OTHER_REASONS = /immutable|overwrit|read.?only|quota|polic|vulnerab/i;
+
+/**
+ * Reads what an answer says that is shown and not used. A body that breaks off or never ends counts as far as it came.
+ *
+ * @param response The answer; its body is read here.
+ * @param milliseconds Longest time to read it.
+ */
+export async function readShown({ body }: Response, milliseconds: number): Promise<string> {
+  if (!body) return "";
+  const reader = body.getReader();
+  const stop = () => void reader.cancel().catch(() => {});
+  const timer = setTimeout(stop, milliseconds);
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    while (text.length < MAX_SHOWN_BYTES) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value, { stream: true });
+    }
+  } catch {
+    // The status is what matters; a body that breaks off adds nothing.
+  } finally {
+    clearTimeout(timer);
+    stop();
+  }
+  return text.slice(0, MAX_SHOWN_BYTES).trim();
+}
+
+/** The error list of a registry (distribution-spec, "Error Codes"); empty where the text is none. */
+export function parseErrors(text: string): RegistryErrorEntry[] {
+  const body = parseJson(text);
+  if (!isJsonObject(body) || !Array.isArray(body.errors)) return [];
+  return body.errors.filter(isJsonObject).slice(0, 10).map(({ code, message, detail }) => ({
+    code: typeof code === "string" ? code : "UNKNOWN",
+    message: typeof message === "string" ? message : "",
+    detail,
+  }));
+}
+
+/**
+ * Whether a refusal is one of a registry, or of what guards it, that wants to know who asks: it names the way to log in,
+ * or says so in its error list. A status alone is no such word: firewalls, proxies and web servers refuse with it, too.
+ */
+export function wantsLogin(
+  { status, headers }: Response,
+  errors: readonly RegistryErrorEntry[],
+): boolean {
+  if (status !== 401 && status !== 403) return false;
+  if (headers.has("www-authenticate")) return true;
+  return errors.some(({ code, message }) =>
+    status === 401 || (LOGIN_CODES.has(code) && !OTHER_REASONS.test(message))
+  );
+}
+
+/**
+ * What an answer is that no registry gave: its type, what it says of itself, and the server that sent it, as in
+ * `text/html ("Welcome to nginx!", Server: nginx/1.22.1)`.
+ *
+ * @param response The answer.
+ * @param text Its body.
+ * @param nothing What an empty body is called.
+ */
+export function describeStranger(response: Response, text: string, nothing = ""): string {
+  const type = text ? mediaType(response) || "a body" : mediaType(response) || nothing;
+  const words = wordsOf(mediaType(response), text);
+  const server = response.headers.get("server")?.trim().slice(0, MAX_WORDS_CHARACTERS);
+  const notes = [words && quoteName(words), server && `Server: ${escapeText(server)}`];
+  const found = notes.filter(Boolean).join(", ");
+  return [escapeText(type), found && `(${found})`].filter(Boolean).join(" ");
+}
+
+/** Whether an answer is a page for people. */
+export function isPage(response: Response): boolean {
+  const type = mediaType(response);
+  return type === "text/html" || type === "application/xhtml+xml";
+}
+
+function mediaType({ headers }: Response): string {
+  return headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase().slice(0, 100) ?? "";
+}
+
+/** Title of a page, code and message of an object store, message of other JSON, first line of plain text. */
+function wordsOf(type: string, text: string): string {
+  const found = /^\s*<(?:!doctype html|html)/i.test(text) || type === "text/html"
+    ? element(text, "title") || element(text, "h1")
+    : text.startsWith("<")
+    ? [element(text, "Code"), element(text, "Message")].filter(Boolean).join(": ")
+    : text.startsWith("{")
+    ? messageOf(parseJson(text))
+    : type === "text/plain"
+    ? text.split("\n", 1)[0] ?? ""
+    : "";
+  const line = found.replace(/\s+/g, " ").trim();
+  return line.length > MAX_WORDS_CHARACTERS ? `${line.slice(0, MAX_WORDS_CHARACTERS)}...` : line;
+}
+
+/** The text of the first element of a name; what a stranger sent is looked through once, whatever it is. */
+function element(text: string, name: string): string {
+  const [, content = ""] =
+    new RegExp(`<${name}(?:\\s[^>]{0,200})?>([^<]{0,500})`, "i").exec(text) ?? [];
+  return content.replace(
+    /&(#x?[\da-f]{1,6}|[a-z]{2,6});/gi,
+    (entity, word) => decode(word) ?? entity,
+  );
+}
+
+const ENTITIES: Record<string, string> = {
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  apos: "'",
+  nbsp: " ",
+  mdash: "—",
+  ndash: "–",
+};
+
+function decode(word: string): string | undefined {
+  if (!word.startsWith("#")) return ENTITIES[word.toLowerCase()];
+  const isHex = word[1]?.toLowerCase() === "x";
+  const code = Number.parseInt(word.slice(isHex ? 2 : 1), isHex ? 16 : 10);
+  return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : undefined;
+}
+
+function messageOf(body: unknown): string {
+  if (!isJsonObject(body)) return "";
+  const { message, error, detail, title } = body;
+  const inner = isJsonObject(error) ? error.message : error;
+  return [message, inner, detail, title].find((value) => typeof value === "string") ?? "";
+}
+
+function parseJson(text: string): unknown {
+  try {
+    // What a registry adds as a detail is written out again.
+    return isTooDeep(text) ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

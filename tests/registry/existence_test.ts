@@ -1,0 +1,158 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { digestBytes } from "../../src/digest.ts";
+import { RegistryError } from "../../src/errors.ts";
+import { OCI_MANIFEST } from "../../src/media_types.ts";
+import { pushImage } from "../../src/push/push.ts";
+import { headBlob } from "../../src/registry/blobs.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
+import { headManifest } from "../../src/registry/manifests.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { dockerSave, encode, makeImage, toBlob } from "../helpers/archives.ts";
+import {
+  scriptedFetch,
+  type ScriptedReply,
+  type ScriptStep,
+  sentRequest,
+} from "../helpers/scripted_fetch.ts";
+import { test } from "../helpers/test.ts";
+import { makeRepository } from "./make_http.ts";
+
+const CONTENT = encode("content");
+const DIGEST = await digestBytes(CONTENT);
+const BLOB = `/v2/team/app/blobs/${DIGEST}`;
+const MANIFEST = "/v2/team/app/manifests/1.0";
+const STORE = "https://store.test/bucket/x?signature=for-get";
+const SIGNED = "/bucket/x?signature=for-get";
+const led: ScriptedReply = { status: 307, headers: { location: STORE } };
+const part: ScriptedReply = {
+  status: 206,
+  headers: { "content-range": `bytes 0-0/${CONTENT.length}` },
+};
+
+const BLOBS: Record<string, [steps: ScriptStep[], found: number | undefined]> = {
+  "a store that refuses the HEAD of a URL signed for GET": [
+    [[`HEAD ${SIGNED}`, { status: 403 }], [`GET ${BLOB}`, led], [`GET ${SIGNED}`, part]],
+    CONTENT.length,
+  ],
+  "a store that knows no parts": [
+    [[`HEAD ${SIGNED}`, { status: 400 }], [`GET ${BLOB}`, led], [`GET ${SIGNED}`, {
+      headers: { "content-length": "7" },
+    }]],
+    7,
+  ],
+  "a store that refuses both": [
+    [[`HEAD ${SIGNED}`, { status: 403 }], [`GET ${BLOB}`, led], [
+      `GET ${SIGNED}`,
+      { status: 403, headers: { "www-authenticate": "Basic" } },
+    ]],
+    undefined,
+  ],
+  "a store that has trouble": [
+    [[`HEAD ${SIGNED}`, { status: 503 }], [`GET ${BLOB}`, led], [`GET ${SIGNED}`, {
+      status: 500,
+    }]],
+    undefined,
+  ],
+  "a store that is out of reach": [
+    [[`HEAD ${SIGNED}`, "drop"], [`GET ${BLOB}`, { status: 404 }]],
+    undefined,
+  ],
+};
+
+for (const [where, [steps, found]] of Object.entries(BLOBS)) {
+  test(`headBlob() asks with GET where HEAD is redirected to ${where}`, async () => {
+    const script = scriptedFetch([[`HEAD ${BLOB}`, led], ...steps]);
+    assertEquals(await headBlob(makeRepository(script.fetch), DIGEST), found);
+    script.assertDone();
+    const get = script.requests.find(({ method }) => method === "GET");
+    assertEquals(get?.headers.get("range"), "bytes=0-0");
+  });
+}
+
+for (const status of [401, 403, 405, 501]) {
+  test(`headBlob() asks with GET where ${status} may mean no more than HEAD`, async () => {
+    const script = scriptedFetch([
+      [`HEAD ${BLOB}`, { status }],
+      [`GET ${BLOB}`, part],
+      [`HEAD ${BLOB}`, { status }],
+      [`GET ${BLOB}`, { status: 404 }],
+      [`HEAD ${BLOB}`, { status }],
+      [`GET ${BLOB}`, { status: 416, headers: { "content-range": "bytes */0" } }],
+    ]);
+    const repository = makeRepository(script.fetch);
+    assertEquals(await headBlob(repository, DIGEST), CONTENT.length);
+    assertEquals(await headBlob(repository, DIGEST), undefined);
+    assertEquals(await headBlob(repository, DIGEST), 0);
+    script.assertDone();
+  });
+}
+
+test("headBlob() does not ask again where the registry says that it wants a login", async () => {
+  const headers = { "www-authenticate": 'Bearer realm="https://auth.test/token"' };
+  const script = scriptedFetch([[`HEAD ${BLOB}`, { status: 401, headers }]]);
+  const error = await assertRejects(
+    () => headBlob(makeRepository(script.fetch), DIGEST),
+    RegistryError,
+  );
+  assert(error.hint?.includes("wants a login"), error.hint);
+  script.assertDone();
+});
+
+test("headBlob() names the page that a web server answers with", async () => {
+  const page = { headers: { "content-type": "text/html" }, body: "<title>My router</title>" };
+  const script = scriptedFetch([[`HEAD ${BLOB}`, page], [`GET ${BLOB}`, page]]);
+  await assertRejects(
+    () => headBlob(makeRepository(script.fetch), DIGEST),
+    RegistryError,
+    'registry.test answered 200 with text/html ("My router"), expected the answer of a registry',
+  );
+});
+
+test("headBlob() takes the refusal of a registry that has moved behind TLS for its own", async () => {
+  const moved = { status: 301, headers: { location: `https://registry.test${BLOB}` } };
+  const headers = { "www-authenticate": "Basic" };
+  const script = scriptedFetch([[`HEAD ${BLOB}`, moved], [`HEAD ${BLOB}`, {
+    status: 401,
+    headers,
+  }]]);
+  await assertRejects(() => headBlob(makeRepository(script.fetch), DIGEST), RegistryError, "401");
+  script.assertDone();
+});
+
+test("headManifest() asks with GET where another host answers the HEAD", async () => {
+  const headers = { "docker-content-digest": DIGEST, "content-type": OCI_MANIFEST };
+  const script = scriptedFetch([
+    [`HEAD ${MANIFEST}`, led],
+    [`HEAD ${SIGNED}`, { status: 403 }],
+    [`GET ${MANIFEST}`, led],
+    [`GET ${SIGNED}`, { headers }],
+  ]);
+  const found = await headManifest(makeRepository(script.fetch), "1.0");
+  assertEquals(found?.digest, DIGEST);
+  assertEquals(sentRequest(script, 2).headers.get("accept")?.includes(OCI_MANIFEST), true);
+  script.assertDone();
+});
+
+test("pushImage() sends nothing again to a registry whose store takes no HEAD", async () => {
+  const registry = createRegistry();
+  const fetch: FetchHandler = async (request) => {
+    const url = new URL(request.url);
+    if (url.hostname === "store.test") {
+      if (request.method === "HEAD") return new Response(null, { status: 403 });
+      const path = url.searchParams.get("of") ?? "";
+      return await registry(new Request(new URL(path, "http://localhost:5000"), request));
+    }
+    const isBlob = /\/blobs\/sha256:/.test(url.pathname);
+    if (!isBlob || (request.method !== "HEAD" && request.method !== "GET")) {
+      return await registry(request);
+    }
+    const { status } = await registry(new Request(request.url, { method: "HEAD" }));
+    if (status === 404) return new Response(null, { status });
+    const location = `https://store.test/signed?of=${encodeURIComponent(url.pathname)}`;
+    return new Response(null, { status: 307, headers: { location } });
+  };
+  const archive = toBlob(dockerSave([{ image: await makeImage(["a", "b"]), repoTags: ["app:1"] }]));
+  const push = () => pushImage(archive, "localhost:5000/app:1", { fetch, retry: { delay: 0 } });
+  assert((await push()).bytesUploaded > 0);
+  assertEquals((await push()).bytesUploaded, 0);
+});

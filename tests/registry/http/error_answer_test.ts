@@ -1,0 +1,223 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { RegistryError } from "../../../src/errors.ts";
+import type { Call } from "../../../src/registry/http/call.ts";
+import { request } from "../../../src/registry/http/http.ts";
+import { type ScriptedAnswer, scriptedFetch } from "../../helpers/scripted_fetch.ts";
+import { test } from "../../helpers/test.ts";
+import { makeHttp } from "../make_http.ts";
+
+/** The message and hint of an answer to a request; `registry.test answered ` is left out. */
+async function told(
+  { method, path }: { method: Call["method"]; path: string },
+  answer: ScriptedAnswer,
+): Promise<[message: string, hint: string]> {
+  const script = scriptedFetch([[`${method} ${path}`, answer]]);
+  const http = makeHttp(script.fetch, { retry: { attempts: 1 } });
+  const url = new URL(path, http.origin);
+  const call: Call = { action: "do it", method, url, expect: [201] };
+  const error = await assertRejects(() => request(http, call));
+  assertInstanceOf(error, RegistryError);
+  const start = "Cannot do it: registry.test answered ";
+  assert(error.message.startsWith(start), error.message);
+  return [error.message.slice(start.length), error.hint ?? ""];
+}
+
+const READ = { method: "GET", path: "/v2/app/manifests/1" } as const;
+const START = { method: "POST", path: "/v2/app/blobs/uploads/" } as const;
+const PATCH = { method: "PATCH", path: "/v2/app/blobs/uploads/1" } as const;
+const MANIFEST = { method: "PUT", path: "/v2/app/manifests/1" } as const;
+const HTML = { "content-type": "text/html; charset=utf-8" };
+const JSON_TYPE = { "content-type": "application/json" };
+const errors = (code: string, message = "") => JSON.stringify({ errors: [{ code, message }] });
+
+const ANSWERS: [
+  title: string,
+  request: { method: Call["method"]; path: string },
+  answer: ScriptedAnswer,
+  message: string,
+  hint: RegExp,
+][] = [
+  [
+    "AirPlay of macOS",
+    READ,
+    { status: 403, headers: { server: "AirTunes/775.3.1" } },
+    "403 Forbidden: it is no registry but AirPlay, which takes port 5000 on a Mac",
+    /another port.*AirPlay Receiver/,
+  ],
+  [
+    "a web application firewall",
+    READ,
+    {
+      status: 403,
+      headers: { ...HTML, server: "cloudflare" },
+      body: "<html><head><TITLE lang=en>Attention Required! &#124; Cloudflare</TITLE>",
+    },
+    '403 Forbidden with text/html ("Attention Required! | Cloudflare", Server: cloudflare) that is no registry error',
+    /^it names no login.*firewall/,
+  ],
+  [
+    "a web server that forbids writing",
+    START,
+    { status: 403, headers: HTML, body: "<h1>Forbidden</h1>" },
+    '403 Forbidden with text/html ("Forbidden") that is no registry error',
+    /^writing is forbidden here.*refuses POST/,
+  ],
+  [
+    "a 401 with nothing to log in with",
+    START,
+    { status: 401 },
+    "401 Unauthorized",
+    /^writing is forbidden here/,
+  ],
+  [
+    "a login that a header names",
+    START,
+    { status: 401, headers: { "www-authenticate": "Bearer realm=x", server: "x" } },
+    "401 Unauthorized",
+    /wants a login/,
+  ],
+  [
+    "a login that the registry's JSON names",
+    READ,
+    { status: 403, headers: JSON_TYPE, body: errors("DENIED", "requested access is denied") },
+    "403 Forbidden: DENIED: requested access is denied",
+    /wants a login/,
+  ],
+  [
+    "a refusal that is none for want of a login",
+    MANIFEST,
+    { status: 403, headers: JSON_TYPE, body: errors("DENIED", "the tag is immutable") },
+    "403 Forbidden: DENIED: the tag is immutable",
+    /^$/,
+  ],
+  [
+    "JSON of something else",
+    READ,
+    {
+      status: 403,
+      headers: JSON_TYPE,
+      body: '{"kind":"Status","message":"forbidden: User \\"system:anonymous\\""}',
+    },
+    '403 Forbidden with application/json ("forbidden: User \\"system:anonymous\\"") that is no registry error',
+    /^it names no login/,
+  ],
+  [
+    "an object store",
+    READ,
+    {
+      status: 403,
+      headers: { "content-type": "application/xml" },
+      body:
+        '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message>',
+    },
+    '403 Forbidden with application/xml ("AccessDenied: Request has expired") that is no registry error',
+    /^it names no login/,
+  ],
+  [
+    "plain text",
+    READ,
+    { status: 404, headers: { "content-type": "text/plain" }, body: "404 page not found\nmore" },
+    '404 Not Found with text/plain ("404 page not found") that is no registry error',
+    /v2\/ should answer 200/,
+  ],
+  [
+    "a read-only registry",
+    START,
+    { status: 405, headers: { "content-type": "text/plain", allow: "GET, HEAD" } },
+    "405 Method Not Allowed: it takes no uploads",
+    /read-only or a pull-through cache/,
+  ],
+  [
+    "a pull-through cache",
+    START,
+    {
+      status: 405,
+      headers: JSON_TYPE,
+      body: errors("UNSUPPORTED", "The operation is unsupported."),
+    },
+    "405 Method Not Allowed: it takes no uploads: UNSUPPORTED: The operation is unsupported.",
+    /read-only or a pull-through cache/,
+  ],
+  [
+    "a read-only registry that has the blobs",
+    MANIFEST,
+    { status: 405 },
+    "405 Method Not Allowed: it takes no uploads",
+    /read-only/,
+  ],
+  [
+    "a web server that only reads",
+    START,
+    { status: 501, headers: HTML, body: "<title>Error response</title>" },
+    '501 Not Implemented: it takes no uploads with text/html ("Error response") that is no registry error',
+    /read-only/,
+  ],
+  [
+    "a proxy that knows no PATCH",
+    PATCH,
+    { status: 405, headers: HTML, body: "<title>405 Not Allowed</title>" },
+    '405 Method Not Allowed: PATCH is not let through with text/html ("405 Not Allowed") that is no registry error',
+    /proxy or firewall/,
+  ],
+  [
+    "a redirect of the whole registry",
+    START,
+    { status: 301, headers: { ...HTML, location: `https://registry.test${START.path}` } },
+    "301 Moved Permanently: it redirects to https://registry.test",
+    /^write https:\/\/registry\.test\/\.\.\. in the reference$/,
+  ],
+  [
+    "a redirect to a sign-in page",
+    MANIFEST,
+    { status: 302, headers: { location: "/login?next=secret" } },
+    "302 Found: it redirects to http://registry.test/login",
+    /sign-in page/,
+  ],
+];
+
+for (const [title, sent, answer, message, hint] of ANSWERS) {
+  test(`request() says what answers: ${title}`, async () => {
+    const [actual, help] = await told(sent, answer);
+    assertEquals(actual, message);
+    assert(hint.test(help), help);
+  });
+}
+
+test("request() shows the words of a stranger without what a terminal could act upon", async () => {
+  const body = `<title>\u001b[2J&#27;]0;x\u0007 ${"long ".repeat(100)}</title>`;
+  const headers = { ...HTML, server: "x\u0080y" };
+  const [message] = await told(READ, { status: 404, headers, body });
+  // deno-lint-ignore no-control-regex
+  assertEquals(/[\u0000-\u001f\u007f-\u009f]/.test(message), false, message);
+  assert(message.length < 350, message);
+});
+
+test("request() looks through a hostile page once", async () => {
+  const start = performance.now();
+  await told(READ, { status: 404, headers: HTML, body: "<title ".repeat(20_000) });
+  assert(performance.now() - start < 2_000);
+});
+
+test("request() names both addresses where an upload is led elsewhere", async () => {
+  const http = makeHttp(scriptedFetch([]).fetch, { origin: "http://registry.test:8080" });
+  const url = new URL("http://registry.test/v2/app/blobs/uploads/1");
+  const call: Call = { action: "do it", method: "PATCH", url, expect: [202] };
+  const answers: [fetch: typeof http.fetch, message: string][] = [
+    [
+      () => Promise.resolve(new Response("<title>Welcome</title>", { status: 404, headers: HTML })),
+      'http://registry.test (where registry.test:8080 leads) answered 404 Not Found with text/html ("Welcome")',
+    ],
+    [
+      () => Promise.reject(new TypeError("Connection refused")),
+      "http://registry.test (where registry.test:8080 leads): connection refused",
+    ],
+  ];
+  for (const [fetch, message] of answers) {
+    const error = await assertRejects(
+      () => request({ ...http, fetch, retry: { ...http.retry, attempts: 1 } }, call),
+      Error,
+      message,
+    );
+    assert("hint" in error && String(error.hint).includes("$http_host"), error.message);
+  }
+});

@@ -1,0 +1,118 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { RegistryError } from "../../../src/errors.ts";
+import { pushImage } from "../../../src/push/push.ts";
+import { RegistryClient } from "../../../src/registry/client.ts";
+import type { FetchHandler } from "../../../src/registry/http/call.ts";
+import { createRegistry } from "../../../src/server/mod.ts";
+import { dockerSave, makeImage, toBlob } from "../../helpers/archives.ts";
+import { test } from "../../helpers/test.ts";
+
+const TARGET = "http://registry.test/team/app:1";
+const archive = async () =>
+  toBlob(dockerSave([{ image: await makeImage(["a", "b"]), repoTags: ["app:1"] }]));
+
+/** A registry at one place, and a server at `http://registry.test` that redirects to it what `when` says. */
+function moved(
+  base: string,
+  status: number,
+  when: (request: Request) => boolean = () => true,
+): { fetch: FetchHandler; requests: string[] } {
+  const registry = createRegistry({ allowDelete: true });
+  const requests: string[] = [];
+  const { origin, pathname } = new URL(base);
+  const prefix = pathname.replace(/\/$/, "");
+  const fetch: FetchHandler = async (request) => {
+    const url = new URL(request.url);
+    requests.push(`${request.method} ${url.origin}${url.pathname}`);
+    if (url.origin === origin && url.pathname.startsWith(prefix)) {
+      const inner = new URL(url.pathname.slice(prefix.length) + url.search, origin);
+      const answer = await registry(new Request(inner, request));
+      const location = answer.headers.get("location");
+      // Registries behind a proxy with a path of its own need to be told of it, and tell it.
+      if (location && prefix) {
+        answer.headers.set("location", prefix + new URL(location, inner).pathname);
+      }
+      return answer;
+    }
+    if (!when(request)) return await registry(request);
+    const location = base.replace(/\/$/, "") + url.pathname + url.search;
+    return new Response("<html>", { status, headers: { location, "content-type": "text/html" } });
+  };
+  return { fetch, requests };
+}
+
+for (const base of ["https://registry.test", "https://moved.test", "http://registry.test/mirror"]) {
+  for (const status of [301, 302, 307, 308]) {
+    test(`pushImage() follows a registry that answers ${status} to ${base}`, async () => {
+      const { fetch, requests } = moved(
+        base,
+        status,
+        (request) => !new URL(request.url).pathname.startsWith("/mirror"),
+      );
+      const options = { fetch, concurrency: 1, retry: { attempts: 1 } };
+      for (const source of [await archive(), (await archive()).stream()]) {
+        const { images } = await pushImage(source, TARGET, options);
+        assertEquals(images.length, 1);
+      }
+      const writes = requests.filter((line) =>
+        /^(?:POST|PATCH|PUT) http:\/\/registry\.test\/v2/.test(line)
+      );
+      assert(status > 302 || writes.length <= 2, writes.join("\n"));
+      await using client = new RegistryClient("http://registry.test", { fetch });
+      const { manifests } = client.repository("team/app");
+      assert(await manifests.head("1"));
+      await manifests.delete("1");
+      assertEquals(await manifests.head("1"), undefined);
+    });
+  }
+}
+
+test("pushImage() names where writes alone are redirected", async () => {
+  const { fetch, requests } = moved("https://other.test", 301, ({ method }) => method === "POST");
+  const error = await assertRejects(
+    async () => await pushImage(await archive(), TARGET, { fetch }),
+    RegistryError,
+    "registry.test answered 301 Moved Permanently: it redirects to https://other.test",
+  );
+  assert(error.hint?.startsWith("write https://other.test/"), error.hint);
+  assertEquals(requests.filter((line) => line.includes("other.test")), []);
+});
+
+test("pushImage() does not send to a mirror that only reads are redirected to", async () => {
+  const { fetch, requests } = moved("https://mirror.test", 302, ({ method }) => method === "HEAD");
+  await pushImage(await archive(), TARGET, { fetch });
+  const there = requests.filter((line) => line.includes("mirror.test"));
+  assert(there.length > 0 && there.every((line) => line.startsWith("HEAD ")), there.join("\n"));
+});
+
+test("a client sends the caller's headers to no place that it is redirected to", async () => {
+  const sent: (string | null)[] = [];
+  const { fetch } = moved("https://registry.test", 301);
+  await pushImage(await archive(), TARGET, {
+    headers: { authorization: "secret" },
+    fetch: (request) => {
+      if (request.url.startsWith("https:")) sent.push(request.headers.get("authorization"));
+      return fetch(request);
+    },
+  });
+  assert(sent.length > 5);
+  assertEquals(sent.filter(Boolean), []);
+});
+
+test("RegistryClient lists a registry that has moved, with links that name the new place", async () => {
+  const fetch: FetchHandler = (request) => {
+    const { origin, pathname, search } = new URL(request.url);
+    if (origin === "http://registry.test") {
+      const location = `https://registry.test${pathname}${search}`;
+      return Promise.resolve(new Response(null, { status: 301, headers: { location } }));
+    }
+    const isFirst = !search.includes("last=");
+    const headers = { link: `<https://registry.test${pathname}?n=1&last=a>; rel="next"` };
+    const body = JSON.stringify({ repositories: [isFirst ? "a" : "b"] });
+    return Promise.resolve(new Response(body, isFirst ? { headers } : {}));
+  };
+  await using client = new RegistryClient("http://registry.test", { fetch });
+  const found: string[] = [];
+  for await (const name of client.repositories()) found.push(name);
+  assertEquals(found, ["a", "b"]);
+});
