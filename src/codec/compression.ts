@@ -1,8 +1,8 @@
 import { type Bytes, concat, toBytes } from "../bytes.ts";
-import { ArchiveError } from "../errors.ts";
+import { ArchiveError, OciError } from "../errors.ts";
+import { type Compression, FORMATS, hasMagic } from "./formats.ts";
 
-/** Ways of compression that archives and layers come in. */
-export type Compression = "gzip" | "zstd" | "bzip2" | "xz";
+export type { Compression };
 
 /** Smaller pieces of inflated content are joined until they have this size. */
 const MIN_PIECE_BYTES = 64 * 1024;
@@ -29,12 +29,7 @@ export interface DecompressOptions {
 const MAX_INFLATION_RATIO = 200;
 const FREE_INFLATED_BYTES = 64 * 1024 ** 3;
 
-const MAGIC: readonly [Compression, readonly number[]][] = [
-  ["gzip", [0x1f, 0x8b, 0x08]],
-  ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
-  ["bzip2", [0x42, 0x5a, 0x68]],
-  ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
-];
+const COMPRESSIONS = FORMATS.filter(({ compression }) => compression !== undefined);
 
 /**
  * Tells by the first bytes whether content is compressed; names are never trusted.
@@ -43,8 +38,8 @@ const MAGIC: readonly [Compression, readonly number[]][] = [
  * @returns The compression, or undefined for none that is known.
  */
 export function sniffCompression(head: Uint8Array): Compression | undefined {
-  const match = MAGIC.find(([, magic]) => magic.every((byte, at) => head[at] === byte));
-  if (match) return match[0];
+  const match = COMPRESSIONS.find((format) => hasMagic(head, format));
+  if (match) return match.compression;
   // A zstd stream may start with a skippable frame: 0x184D2A50 to 0x184D2A5F, little-endian.
   const skippable = head[1] === 0x2a && head[2] === 0x4d && head[3] === 0x18;
   return skippable && ((head[0] ?? 0) & 0xf0) === 0x50 ? "zstd" : undefined;
@@ -112,20 +107,19 @@ async function* inflate(
 }
 
 function unsupported(kind: "bzip2" | "xz", name: string): ArchiveError {
-  const command = kind === "xz" ? "xz -dc" : "bunzip2 -c";
+  const hint = COMPRESSIONS.find(({ compression }) => compression === kind)?.hint;
   return new ArchiveError(
     `Cannot inflate ${name}: it is compressed with ${kind}, expected gzip or zstd`,
-    {
-      hint: `pipe it through ${kind}: ${command} FILE | tarpush push - TARGET`,
-    },
+    { hint },
   );
 }
 
 function inflateError(name: string, position: number, cause: unknown): ArchiveError {
   const what = cause instanceof Error ? cause.message : String(cause);
+  const hint = cause instanceof OciError ? cause.hint : undefined;
   return new ArchiveError(
     `Cannot inflate ${name}: ${what} (found after reading ${position} bytes)`,
-    { cause },
+    { cause, hint },
   );
 }
 

@@ -1,4 +1,5 @@
 import { type Bytes, concat } from "../bytes.ts";
+import { OciError } from "../errors.ts";
 
 /** Largest window that is accepted, as the zstd command does: the decoder holds that many bytes. */
 const MAX_WINDOW_BYTES = 128 * 1024 * 1024;
@@ -171,8 +172,9 @@ function checkFrame(header: Bytes): void {
   if (dictionary !== 0) throw new Error(`a zstd frame needs the dictionary ${dictionary}`);
   const window = windowSize(header, descriptor, dictionaryAt + dictionaryBytes(descriptor));
   if (window > MAX_WINDOW_BYTES) {
-    throw new Error(
+    throw new OciError(
       `a zstd frame needs a window of ${window} bytes, above the limit of ${MAX_WINDOW_BYTES}`,
+      { hint: "pipe it through zstd: zstd -dc --long=31 FILE | tarpush push - TARGET" },
     );
   }
 }

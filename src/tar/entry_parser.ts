@@ -4,12 +4,12 @@ import { type Overrides, parseLongName, parsePax } from "./extensions.ts";
 import {
   BLOCK_BYTES,
   headerPath,
-  notTarError,
   paddedSize,
   parseHeader,
   tarError,
   type TarHeader,
 } from "./header.ts";
+import { notTarError } from "./foreign.ts";
 
 /** Most bytes of extension records before one entry: they are held in memory. Go's archive/tar has the same. */
 export const MAX_EXTENSION_BYTES = 1024 * 1024;
@@ -52,6 +52,11 @@ export class EntryParser {
   /** Kinds of extension records that wait for their entry. */
   readonly #waiting = new Set<RecordKind>();
 
+  /** Whether two zero blocks have ended the tar before anything else: it is empty, or no tar. */
+  get isEmpty(): boolean {
+    return this.ended && this.offset === 2 * BLOCK_BYTES;
+  }
+
   /**
    * Takes the next bytes.
    *
@@ -76,15 +81,15 @@ export class EntryParser {
   /**
    * Checks that the input may end here.
    *
-   * @param available How many of the `needs` bytes there were.
+   * @param available As many of the `needs` bytes as there were.
    * @throws {TarError} If the input is empty or truncated.
    */
-  finish(available: number): void {
-    const end = this.offset + available;
+  finish(available: Uint8Array): void {
+    const end = this.offset + available.length;
     if (end < BLOCK_BYTES) {
-      throw notTarError(end === 0 ? "it is empty" : `it has ${end} bytes, expected at least 512`);
+      throw notTarError(available, `it has ${end} bytes, expected at least 512`);
     }
-    if (available > 0 || this.#record) throw this.truncated(end);
+    if (available.length > 0 || this.#record) throw this.truncated(end);
     this.#checkNothingPending(end);
   }
 

@@ -1,5 +1,6 @@
 import { TarError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
+import { notTarError } from "./foreign.ts";
 
 /** Size of a tar block, in bytes: headers are one, bodies are padded to a whole number of them. */
 export const BLOCK_BYTES = 512;
@@ -110,14 +111,6 @@ export function tarError(offset: number, entry: string | undefined, state: strin
   return new TarError(`Cannot read ${object} at byte ${offset}: ${state}`, { offset, entry });
 }
 
-/** Makes the error for input whose beginning is no tar header. */
-export function notTarError(state: string, hint?: string): TarError {
-  return new TarError(`Cannot read tar at byte 0: input is not a tar archive, ${state}`, {
-    offset: 0,
-    hint,
-  });
-}
-
 /** Decodes a text that ends at its first NUL. Bytes that are not UTF-8 become U+FFFD. */
 export function parseText(bytes: Uint8Array, start: number, length: number): string {
   const limit = start + length;
@@ -162,20 +155,10 @@ function checksumError(block: Uint8Array, offset: number, sum: number): TarError
   const stored = parseOctal(block, 148, 8);
   const shown = Number.isNaN(stored) ? "no octal number" : String(stored);
   const state = `header checksum is ${shown}, expected ${sum}`;
-  if (offset !== 0) return tarError(offset, parseText(block, 0, 100), state);
-  const compression = COMPRESSIONS.find(({ magic }) =>
-    magic.every((byte, at) => block[at] === byte)
-  );
-  if (!compression) return notTarError(state);
-  return notTarError(`it looks ${compression.name}-compressed`, "Decompress it first");
+  return offset === 0
+    ? notTarError(block, state)
+    : tarError(offset, parseText(block, 0, 100), state);
 }
-
-const COMPRESSIONS = [
-  { name: "gzip", magic: [0x1f, 0x8b] },
-  { name: "zstd", magic: [0x28, 0xb5, 0x2f, 0xfd] },
-  { name: "xz", magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a] },
-  { name: "bzip2", magic: [0x42, 0x5a, 0x68] },
-];
 
 interface Malformed {
   problem: string;

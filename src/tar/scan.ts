@@ -6,6 +6,7 @@ import {
   type SourceSlice,
 } from "../source/blob_source.ts";
 import { EntryParser, type ParsedEntry } from "./entry_parser.ts";
+import { ForeignHead, isUnexplained } from "./foreign.ts";
 
 /** One entry found by {@linkcode scanTar}. */
 export interface ScannedEntry extends ParsedEntry {
@@ -96,7 +97,7 @@ export async function* scanRuns(
         signal?.throwIfAborted();
       }
       if (bytes.length < needs) {
-        parser.finish(bytes.length);
+        parser.finish(bytes);
         break;
       }
       const entry = parser.push(bytes);
@@ -107,10 +108,19 @@ export async function* scanRuns(
   } catch (error) {
     // What comes before a broken entry is found all the same.
     if (run.length > 0) yield run;
-    throw error;
+    throw isUnexplained(error) ? await explain(source, error) : error;
   }
   if (run.length > 0) yield run;
+  const foreign = parser.isEmpty ? await explain(source) : undefined;
+  if (foreign) throw foreign;
   onEnd?.(parser.ended ? parser.offset : undefined);
+}
+
+/** The error for a source that does not begin as a tar does; see {@linkcode ForeignHead}. */
+async function explain(source: BlobSource, error?: unknown): Promise<unknown> {
+  const head = new ForeignHead(error);
+  head.add(await readRange(source, 0, head.needs));
+  return head.explain();
 }
 
 // The headers between two layers of `docker save` (a folder, VERSION, json, layer.tar) fit in, and the layer's first

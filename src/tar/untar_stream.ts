@@ -1,6 +1,7 @@
 import type { Bytes } from "../bytes.ts";
 import { EntryBody } from "./entry_body.ts";
 import { EntryParser, hasBody, type ParsedEntry } from "./entry_parser.ts";
+import { ForeignHead, isUnexplained } from "./foreign.ts";
 import type { TarHeader } from "./header.ts";
 
 /** One entry of a tar that is read as a stream. */
@@ -65,6 +66,8 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
   #partial: Uint8Array = EMPTY;
   #partialFilled = 0;
   #advancing = false;
+  /** What may be no tar, until enough of it is there to tell. */
+  #foreign: ForeignHead | undefined;
   /** How many bytes came after the two zero blocks, and where among them the first is that is none. */
   #passedBytes = 0;
   #trailing: number | undefined;
@@ -140,18 +143,37 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
 
   /** Uses some of the chunk; false where nobody wants more of it. */
   #step(): boolean {
-    if (this.#parser.ended) this.#passOver();
+    if (this.#foreign) this.#stepForeign(this.#foreign);
+    else if (this.#parser.ended) this.#passOver(this.#use(this.#chunk.length));
     else if (this.#body) return this.#stepBody(this.#body);
     else if (!this.#entryWanted) return false;
     else this.#stepHeader();
     return true;
   }
 
-  #passOver(): void {
-    const at = this.#trailing === undefined ? this.#chunk.findIndex((byte) => byte !== 0) : -1;
+  #passOver(bytes: Uint8Array): void {
+    const at = this.#trailing === undefined ? bytes.findIndex((byte) => byte !== 0) : -1;
     if (at >= 0) this.#trailing = this.#parser.offset + this.#passedBytes + at;
-    this.#passedBytes += this.#chunk.length;
-    this.#chunk = EMPTY;
+    this.#passedBytes += bytes.length;
+  }
+
+  #stepForeign(head: ForeignHead): void {
+    const bytes = this.#use(head.needs);
+    head.add(bytes);
+    if (this.#parser.ended) this.#passOver(bytes);
+    if (head.needs === 0) this.#explain(head);
+  }
+
+  #explain(head: ForeignHead): void {
+    this.#foreign = undefined;
+    const error = head.explain();
+    if (error !== undefined) throw error;
+  }
+
+  /** Waits for more where a first block, of no header or of zeros, leaves open what this is. */
+  #startForeign(first: Uint8Array, error?: unknown): void {
+    this.#foreign = new ForeignHead(error);
+    this.#foreign.add(first);
   }
 
   #stepBody(body: EntryBody): boolean {
@@ -189,11 +211,22 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
   }
 
   #push(bytes: Uint8Array): void {
-    const parsed = this.#parser.push(bytes);
+    const parsed = this.#parse(bytes);
     if (!parsed) return;
     if (parsed.header.size > 0) this.#body = new EntryBody(parsed, () => this.#advance());
     this.#entryWanted = false;
     this.#entries?.enqueue(toEntry(parsed, this.#body));
+  }
+
+  #parse(bytes: Uint8Array): ParsedEntry | undefined {
+    try {
+      const parsed = this.#parser.push(bytes);
+      if (this.#parser.isEmpty) this.#startForeign(new Uint8Array(this.#parser.offset));
+      return parsed;
+    } catch (error) {
+      if (!isUnexplained(error)) throw error;
+      this.#startForeign(bytes, error);
+    }
   }
 
   #finish(): void {
@@ -207,9 +240,12 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
   }
 
   #checkEnd(): void {
+    if (this.#foreign) this.#explain(this.#foreign);
     if (this.#parser.ended) return;
     const { remaining = 0, padding = 0, entry } = this.#body ?? {};
-    if (remaining + padding === 0) return this.#parser.finish(this.#partialFilled);
+    if (remaining + padding === 0) {
+      return this.#parser.finish(this.#partial.subarray(0, this.#partialFilled));
+    }
     throw this.#parser.truncated(this.#parser.offset - remaining - padding, entry);
   }
 

@@ -28,7 +28,7 @@ function parseAll(tar: Uint8Array): ParsedEntry[] {
   while (!parser.ended) {
     const bytes = tar.subarray(parser.offset, parser.offset + parser.needs);
     if (bytes.length < parser.needs) {
-      parser.finish(bytes.length);
+      parser.finish(bytes);
       break;
     }
     const entry = parser.push(bytes);

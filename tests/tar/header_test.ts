@@ -160,15 +160,17 @@ test("parseHeader() refuses a wrong checksum", () => {
 });
 
 test("parseHeader() says of a bad first block that it is not a tar archive", () => {
-  const text = new TextEncoder().encode("some text ".repeat(60)).subarray(0, 512);
-  const notTar = assertThrows(() => parseHeader(text, 0), TarError, "is not a tar archive");
+  const noise = new Uint8Array(512).fill(0x80);
+  const notTar = assertThrows(() => parseHeader(noise, 0), TarError, "is not a tar archive");
   assertStringIncludes(notTar.message, "header checksum is no octal number, expected ");
+  const text = new TextEncoder().encode("some text ".repeat(60)).subarray(0, 512);
+  assertThrows(() => parseHeader(text, 0), TarError, 'it is text that begins with "some text ');
   const gzip = new Uint8Array(512);
   gzip.set([0x1f, 0x8b, 8]);
   const error = assertThrows(() => parseHeader(gzip, 0), TarError);
   assertEquals(
     error.message,
-    "Cannot read tar at byte 0: input is not a tar archive, it looks gzip-compressed",
+    "Cannot read tar at byte 0: input is not a tar archive, it is compressed with gzip",
   );
-  assertEquals(error.hint, "Decompress it first");
+  assertEquals(error.hint, "pipe it through gzip: gzip -dc FILE | tarpush push - TARGET");
 });

@@ -59,7 +59,8 @@ function checkTar({ archive: { failure, end }, findings }: Validation): void {
     const place = failure instanceof TarError
       ? { offset: failure.offset, ...(failure.entry === undefined ? {} : { path: failure.entry }) }
       : {};
-    findings.error("broken-tar", failure.message, place);
+    const { message, hint } = failure;
+    findings.error("broken-tar", hint === undefined ? message : `${message} (${hint})`, place);
     return;
   }
   if (end && end.end === undefined) {
