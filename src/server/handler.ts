@@ -10,10 +10,11 @@ import { emptyResponse, jsonResponse, Problem, problemResponse } from "./problem
 import { checkLength, type RegistryQuirks } from "./quirks.ts";
 import { allowedMethods, parseRoute, type Permissions, type Route } from "./routes.ts";
 import { Sessions } from "./sessions.ts";
+import { createTroubles, type RegistryTroubles, type Troubles } from "./troubles.ts";
 import { handleUpload, startUpload } from "./uploads.ts";
 
 /** Options for {@linkcode createRegistry}. */
-export interface RegistryOptions extends RegistryQuirks {
+export interface RegistryOptions extends RegistryQuirks, RegistryTroubles {
   /**
    * Where content is kept.
    * @default {new MemoryStorage()}
@@ -105,14 +106,15 @@ export function createRegistry(
     now = Date.now,
     ...quirks
   } = options;
-  requirePositive({ maxManifestBytes, maxUploads, ...quirks.chunkLimits });
+  requirePositive({ maxManifestBytes, maxUploads, ...quirks.chunkLimits, ...options.rateLimit });
   const permissions = { allowDelete, readOnly };
   const sessions = new Sessions(storage, { maxUploads, uploadIdleSeconds }, now);
   const context = { storage, sessions, permissions, maxManifestBytes, quirks };
+  const troubles = createTroubles(options, now);
   const origins = typeof cors === "string" ? [cors] : cors;
 
   return async (request) => {
-    const response = await answer(context, request, origins).catch((error: unknown) => {
+    const response = await answer(context, request, origins, troubles).catch((error: unknown) => {
       if (!(error instanceof Problem)) report(onError, error, request);
       releaseBody(request);
       return problemResponse(error);
@@ -125,8 +127,14 @@ async function answer(
   context: RegistryContext,
   request: Request,
   origins: readonly string[],
+  troubles: Troubles | undefined,
 ): Promise<Response> {
   if (origins.length > 0 && isPreflight(request)) return preflightResponse();
+  const failure = troubles && await troubles(request);
+  if (failure) {
+    releaseBody(request);
+    return failure;
+  }
   const route = parseRoute(new URL(request.url).pathname);
   checkMethod(route, request.method, context.permissions);
   checkLength(request, context.quirks);

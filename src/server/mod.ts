@@ -26,6 +26,7 @@
 
 export { createRegistry, type RegistryOptions } from "./handler.ts";
 export type { ChunkLimits, RegistryQuirks } from "./quirks.ts";
+export type { RateLimit, RegistryTroubles } from "./troubles.ts";
 export { MemoryStorage, type MemoryStorageOptions } from "./memory.ts";
 export type { BlobWriter, Storage, StoredManifest } from "../storage.ts";
 export type { Digest, DigestAlgorithm } from "../digest.ts";

@@ -33,6 +33,8 @@ export interface RealRegistry extends AsyncDisposable {
 export interface RealRegistryOptions {
   /** Serves https with it. */
   tls?: ServerCertificate | undefined;
+  /** `http://HOST:PORT` of the registry that it gets everything from: it takes nothing from others then. */
+  mirrorOf?: string | undefined;
 }
 
 /**
