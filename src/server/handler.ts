@@ -26,7 +26,7 @@ export interface RegistryOptions extends RegistryQuirks, RegistryTroubles {
    */
   allowDelete?: boolean;
   /**
-   * Whether pushing and deleting are refused.
+   * Whether pushing and deleting are refused, as by distribution 2.8 and 3 when they mirror another registry.
    * @default {false}
    */
   readOnly?: boolean;

@@ -35,6 +35,8 @@ export interface RealRegistryOptions {
   tls?: ServerCertificate | undefined;
   /** `http://HOST:PORT` of the registry that it gets everything from: it takes nothing from others then. */
   mirrorOf?: string | undefined;
+  /** Whether it takes nothing, for maintenance. */
+  isReadOnly?: boolean | undefined;
 }
 
 /**
@@ -77,7 +79,7 @@ function required(kind: RegistryKind, title: string): RealRegistryKind {
 async function start(
   kind: RegistryKind,
   folder: TemporaryFolder,
-  { tls }: RealRegistryOptions,
+  { tls, ...options }: RealRegistryOptions,
 ): Promise<RealRegistry> {
   const isZot = kind === "zot";
   const files = tls && {
@@ -86,7 +88,7 @@ async function start(
   };
   const config = isZot
     ? await folder.write("config.json", zotConfig(folder.path, files))
-    : await folder.write("config.yml", distributionConfig(folder.path, files));
+    : await folder.write("config.yml", distributionConfig(folder.path, { ...options, tls: files }));
   // They take port 0 and log the port that they got: no other process can take it in between.
   const server = await startServer(requireProgram(kind).path, ["serve", config], {
     listening: isZot ? /kernel chosen port.*"port":(\d+)/ : /listening on 127\.0\.0\.1:(\d+)/,
@@ -110,13 +112,18 @@ async function start(
   };
 }
 
-function distributionConfig(folder: string, tls?: ServerCertificate): string {
+function distributionConfig(
+  folder: string,
+  { tls, mirrorOf, isReadOnly = false }: RealRegistryOptions,
+): string {
   const files = tls && { certificate: tls.cert, key: tls.key };
   return `version: 0.1
 log: { level: info, accesslog: { disabled: true } }
 storage:
   filesystem: { rootdirectory: ${JSON.stringify(`${folder}/data`)} }
   delete: { enabled: true }
+  maintenance: { readonly: { enabled: ${isReadOnly} } }
+${mirrorOf ? `proxy: { remoteurl: ${mirrorOf} }` : ""}
 http: ${JSON.stringify({ addr: "127.0.0.1:0", ...(files && { tls: files }) })}
 `;
 }

@@ -79,6 +79,8 @@ export interface Bench {
   readonly ca: string;
   /** What is saved, copied, shown and removed. */
   readonly subject: "index" | "docker";
+  /** Options of each push. */
+  readonly pushArgs: readonly string[];
 }
 
 /** What people do with a registry, each step on what the steps before have left. */
@@ -197,7 +199,8 @@ async function pushOf(
 ): Promise<{ bytesUploaded: number }> {
   const path = source === "file" ? await bench.folder.write("image.tar", tar) : "-";
   const stdin = source === "pipe" ? tar : undefined;
-  const { stdout } = await succeed(bench, ["push", path, nameOf(bench, name), "--json"], stdin);
+  const args = ["push", path, nameOf(bench, name), "--json", ...bench.pushArgs];
+  const { stdout } = await succeed(bench, args, stdin);
   return JSON.parse(stdout);
 }
 

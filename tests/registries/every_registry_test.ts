@@ -13,6 +13,8 @@ import {
 import {
   embeddedPlace,
   frontPlace,
+  MAINTAINED_PLACES,
+  mirrorPlaces,
   olaregLike,
   type Place,
   REAL_PLACES,
@@ -23,6 +25,8 @@ const AUTHORITY = await createAuthority();
 
 /** What is special about a place. */
 interface Special {
+  /** The usual steps that are done, where not all. */
+  only?: readonly (keyof typeof STEPS)[];
   /** Steps beside the usual ones. */
   more?: readonly (keyof typeof MORE_STEPS)[];
   /** Steps that must fail, and what the program says then. */
@@ -31,6 +35,8 @@ interface Special {
   pending?: readonly StepName[];
   /** What is saved, copied, shown and removed. */
   subject?: "index" | "docker";
+  /** Options of each push. */
+  pushArgs?: readonly string[];
 }
 
 const BROKEN_LINES = [
@@ -49,9 +55,24 @@ const DOCKER_PUSHES = [
   "push a docker archive from a pipe",
   "push a docker archive from a pipe again",
 ] as const;
+const FIRST_PUSHES = [
+  "push a docker archive from a file",
+  "push a docker archive from a pipe",
+] as const;
 const NO_DELETION =
   /^exit 1: tarpush: Cannot delete .*: the registry does not allow it \(405\)\nhint: /;
 const NO_UPLOADS = /^exit 1: tarpush: .*takes no uploads/;
+
+/** A registry that has what is pushed, and takes nothing. */
+const READ_ONLY: Special = {
+  refused: {
+    "push another image over one": NO_UPLOADS,
+    "copy": NO_UPLOADS,
+    "copy again": NO_UPLOADS,
+    "rm": NO_DELETION,
+  },
+  pending: [...INDEX_PUSHES, "copy", "copy again", "push another image over one"],
+};
 
 for (const place of REAL_PLACES) {
   const isCrane = place.title.startsWith("crane");
@@ -66,9 +87,7 @@ everyCommand(embeddedPlace("a registry that takes OCI only", { accept: "oci" }),
 });
 everyCommand(embeddedPlace("a registry that takes Docker only", { accept: "docker" }), {
   subject: "docker",
-  refused: Object.fromEntries(
-    INDEX_PUSHES.map((name) => [name, /^exit 1: tarpush: .*Docker.*\nhint: /]),
-  ),
+  refused: always(INDEX_PUSHES, /^exit 1: tarpush: .*Docker.*\nhint: /),
   pending: INDEX_PUSHES,
 });
 everyCommand(embeddedPlace("a registry whose tags stay", { immutableTags: true }), {
@@ -80,16 +99,16 @@ everyCommand(embeddedPlace("a registry whose tags stay", { immutableTags: true }
 });
 everyCommand(
   embeddedPlace("a registry that is read-only", { readOnly: true }, { before: fillRegistry }),
-  {
-    refused: {
-      "push another image over one": NO_UPLOADS,
-      "copy": NO_UPLOADS,
-      "copy again": NO_UPLOADS,
-      "rm": NO_DELETION,
-    },
-    pending: [...INDEX_PUSHES, "copy", "copy again", "push another image over one"],
-  },
+  READ_ONLY,
 );
+for (const place of mirrorPlaces(fillRegistry)) everyCommand(place, READ_ONLY);
+for (const place of MAINTAINED_PLACES) {
+  everyCommand(place, {
+    only: FIRST_PUSHES,
+    refused: always(FIRST_PUSHES, NO_UPLOADS),
+    pending: FIRST_PUSHES,
+  });
+}
 everyCommand(embeddedPlace("a registry that deletes nothing", { allowDelete: false }), {
   refused: { "rm": NO_DELETION },
 });
@@ -115,32 +134,48 @@ everyCommand(olaregLike(), {
 });
 everyCommand(frontPlace("nginx", "nginx"));
 everyCommand(frontPlace("HAProxy with TLS", "haproxy", { isSecure: true }));
+everyCommand(frontPlace("nginx that drops the port", "nginx", { host: "$host" }), {
+  only: FIRST_PUSHES,
+  pushArgs: ["--retries", "0"],
+  // Both the place that was named and the one that the registry sends to.
+  refused: always(
+    FIRST_PUSHES,
+    /^exit 1: tarpush: .*127\.0\.0\.1:\d+.* sends .*http:\/\/127\.0\.0\.1(?!:)/,
+  ),
+  pending: FIRST_PUSHES,
+});
 everyCommand(frontPlace("Caddy", "caddy"));
 everyCommand(frontPlace("Caddy with TLS", "caddy", { isSecure: true }));
 
 /** One test for a place: every step is done, and all that went otherwise than expected is told at once. */
 function everyCommand(
   place: Place,
-  { more = [], refused = {}, pending = [], subject = "index" }: Special = {},
+  { only, more = [], refused = {}, pending = [], subject = "index", pushArgs = [] }: Special = {},
 ): void {
   test(`every command works with ${place.title}, from file and pipe`, async () => {
     await using running = await place.start(AUTHORITY);
     await using folder = await temporaryFolder();
     const ca = await folder.write("ca.pem", AUTHORITY.cert);
+    const chosen: readonly string[] | undefined = only;
     const steps: [string, Step][] = [
-      ...Object.entries(STEPS),
+      ...Object.entries(STEPS).filter(([name]) => !chosen || chosen.includes(name)),
       ...more.map((name): [string, Step] => [name, MORE_STEPS[name]]),
     ];
     const expected: Partial<Record<string, RegExp>> = refused;
     const waiting: readonly string[] = pending;
     const surprises: Record<string, string> = {};
     for (const [name, step] of steps) {
-      const outcome = await outcomeOf(step, { place: running, folder, ca, subject });
+      const outcome = await outcomeOf(step, { place: running, folder, ca, subject, pushArgs });
       const isRight = (expected[name] ?? /^ok$/).test(outcome);
       if (!isRight && !waiting.includes(name)) surprises[name] = outcome;
     }
     assertEquals(surprises, {});
   }, { skip: place.skip });
+}
+
+/** The same words for all of these steps. */
+function always(names: readonly StepName[], words: RegExp): Partial<Record<StepName, RegExp>> {
+  return Object.fromEntries(names.map((name) => [name, words]));
 }
 
 async function outcomeOf(step: Step, bench: Bench): Promise<string> {

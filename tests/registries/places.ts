@@ -1,12 +1,18 @@
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry, MemoryStorage, type RegistryOptions } from "../../src/server/mod.ts";
-import { serve } from "../end_to_end/registry_server.ts";
+import { serve, serveRegistry } from "../end_to_end/registry_server.ts";
 import type { CertificateAuthority } from "../helpers/certificates.ts";
 import type { Registry } from "../helpers/expected.ts";
 import { type FrontKind, type FrontOptions, startFront } from "../helpers/front_server.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
-import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
+import {
+  realRegistries,
+  type RealRegistry,
+  type RealRegistryKind,
+  type RegistryKind,
+  startRealRegistry,
+} from "../helpers/real_registry.ts";
 import { startServer } from "../helpers/server_process.ts";
 import { handlerOf } from "./read_registry.ts";
 
@@ -33,17 +39,48 @@ export interface RunningPlace extends AsyncDisposable {
 
 /** The real registries. */
 export const REAL_PLACES: readonly Place[] = [
-  ...realRegistries().map(({ kind, title, skip }) => ({
-    title,
-    skip,
-    async start() {
-      const server = await startRealRegistry(kind);
-      return plainPlace(server.host, server);
-    },
-  })),
+  ...realRegistries().map((kind) => realPlace(kind, "", startRealRegistry)),
   cranePlace("crane registry serve", () => []),
   cranePlace("crane registry serve --disk", (folder) => ["--disk", folder]),
 ];
+
+const DISTRIBUTIONS = realRegistries().filter(({ kind }) => kind !== "zot");
+
+/** Distributions that take nothing for a while. */
+export const MAINTAINED_PLACES: readonly Place[] = DISTRIBUTIONS.map((kind) =>
+  realPlace(kind, " under maintenance", (kind) => startRealRegistry(kind, { isReadOnly: true }))
+);
+
+/** Distributions that get everything from another registry, which `before` fills, and take nothing else. */
+export function mirrorPlaces(before: (registry: Registry) => Promise<void>): Place[] {
+  return DISTRIBUTIONS.map((kind) =>
+    realPlace(kind, " as a mirror", async (kind) => {
+      const upstream = await serveRegistry();
+      await before(upstream.registry);
+      const mirror = await startRealRegistry(kind, { mirrorOf: `http://${upstream.host}` });
+      return { ...mirror, [Symbol.asyncDispose]: () => endAll(mirror, upstream) };
+    })
+  );
+}
+
+function realPlace(
+  { kind, title, skip }: RealRegistryKind,
+  addition: string,
+  start: (kind: RegistryKind) => Promise<RealRegistry>,
+): Place {
+  return {
+    title: `${title}${addition}`,
+    skip,
+    async start() {
+      const server = await start(kind);
+      return plainPlace(server.host, server);
+    },
+  };
+}
+
+async function endAll(...servers: AsyncDisposable[]): Promise<void> {
+  for (const server of servers) await server[Symbol.asyncDispose]();
+}
 
 /** A registry of this project with options; `before` fills its storage through one without. */
 export function embeddedPlace(
@@ -117,10 +154,7 @@ export function frontPlace(
           isSecure,
           host: front.host,
           registry: handlerOf(upstream.host),
-          async [Symbol.asyncDispose]() {
-            await front[Symbol.asyncDispose]();
-            await upstream[Symbol.asyncDispose]();
-          },
+          [Symbol.asyncDispose]: () => endAll(front, upstream),
         };
       } catch (error) {
         await upstream[Symbol.asyncDispose]();
@@ -141,10 +175,7 @@ function cranePlace(title: string, moreArgs: (folder: string) => string[]): Plac
       const server = await startServer(crane.path, args, { listening: /serving on port (\d+)/ });
       return {
         ...plainPlace(`127.0.0.1:${server.port}`, server),
-        async [Symbol.asyncDispose]() {
-          await server[Symbol.asyncDispose]();
-          await folder[Symbol.asyncDispose]();
-        },
+        [Symbol.asyncDispose]: () => endAll(server, folder),
       };
     },
   };
