@@ -1,3 +1,4 @@
+import type { Bytes } from "../bytes.ts";
 import { type Digest, digestBytes } from "../digest.ts";
 import {
   DOCKER_CONFIG,
@@ -9,7 +10,7 @@ import {
   OCI_LAYER,
   OCI_MANIFEST,
 } from "../media_types.ts";
-import type { ArchiveBlob, DockerNode, ManifestNode } from "./content.ts";
+import type { ArchiveBlob, DockerNode, IndexNode, ManifestNode } from "./content.ts";
 
 /** Whose media types a manifest has: those of Docker's schema 2, or those of OCI. */
 export type ManifestKind = "docker" | "oci";
@@ -45,32 +46,69 @@ export function useUsualTypes(node: DockerNode): void {
 }
 
 /**
- * Writes the manifest of a docker image.
+ * Writes the manifest of a docker image; {@linkcode retype} gives it another kind.
  *
  * @param node The image.
  * @param digests Digest of each layer, in order.
- * @param kind Whose media types it has; if not given, Docker's, or OCI's where a layer is zstd, which Docker's cannot say.
- * @returns The manifest.
+ * @returns The manifest, in Docker's types, or in OCI's where a layer is zstd, which Docker's cannot say.
  */
 export async function buildManifest(
   node: DockerNode,
   digests: readonly Digest[],
-  kind: ManifestKind = usualKind(node),
 ): Promise<ManifestNode> {
-  const mediaType = toKind(DOCKER_MANIFEST, kind);
-  const config = { ...node.config, mediaType: toKind(node.config.mediaType, kind) };
+  const { config } = node;
+  const mediaType = manifestType(node);
   const layers = node.layers.map((layer, index) => {
     const digest = digests[index];
     if (!digest) throw new RangeError(`Cannot write a manifest: layer ${index} has no digest`);
-    return { ...layer, digest, mediaType: toKind(layer.mediaType, kind) };
+    return { ...layer, digest };
   });
-  const bytes = new TextEncoder().encode(JSON.stringify({
+  const json = {
     schemaVersion: 2,
     mediaType,
     config: describe(config),
     layers: layers.map(describe),
-  }));
-  return { kind: "manifest", digest: await digestBytes(bytes), mediaType, bytes, config, layers };
+  };
+  return { kind: "manifest", mediaType, config, layers, ...await encode(json) };
+}
+
+/**
+ * Writes a manifest or index again in the types of a kind: the same config and layers, the same entries.
+ *
+ * @param node One that was written for this push; any other keeps its bytes.
+ * @param kind Docker's types or OCI's.
+ * @returns The manifest, with a digest of its own; the same where it has that kind.
+ */
+export async function retype(
+  node: ManifestNode | IndexNode,
+  kind: ManifestKind,
+): Promise<ManifestNode | IndexNode> {
+  const mediaType = toKind(node.mediaType, kind);
+  if (mediaType === node.mediaType) return node;
+  const json: unknown = JSON.parse(new TextDecoder().decode(node.bytes));
+  if (node.kind === "index") {
+    // What its entries name stays what it is.
+    return { ...node, mediaType, ...await encode({ ...json as object, mediaType }) };
+  }
+  const retyped = <T extends ArchiveBlob>(blob: T): T => ({
+    ...blob,
+    mediaType: toKind(blob.mediaType, kind),
+  });
+  return {
+    ...node,
+    mediaType,
+    ...(node.config ? { config: retyped(node.config) } : {}),
+    layers: node.layers.map(retyped),
+    ...await encode(json, (key, value) => key === "mediaType" ? toKind(`${value}`, kind) : value),
+  };
+}
+
+async function encode(
+  json: unknown,
+  replacer?: (key: string, value: unknown) => unknown,
+): Promise<{ bytes: Bytes; digest: Digest }> {
+  const bytes = new TextEncoder().encode(JSON.stringify(json, replacer));
+  return { bytes, digest: await digestBytes(bytes) };
 }
 
 function usualKind(node: DockerNode): ManifestKind {

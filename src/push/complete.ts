@@ -1,11 +1,9 @@
 import { ArchiveError, RegistryError } from "../errors.ts";
 import { blobsOf, type ContentNode, walk } from "../image/content.ts";
 import { waitForRetry } from "../registry/http/http.ts";
+import { lacksPart } from "./refusals.ts";
 import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
-
-/** How a registry says that something a manifest names is not there. */
-const ABSENT_CODES = new Set(["MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN"]);
 
 /**
  * Places content in a repository, once more where the registry then lacks a part of it: one that was purged meanwhile,
@@ -43,6 +41,7 @@ async function placeAgain<T extends { blobs: UploadedBlob[] }>(
   for (const { digest } of blobsOf(node)) if (digest) target.blobs.delete(digest);
   const manifests = node.kind === "docker" ? [] : walk(node);
   for (const { digest } of manifests) target.manifests.delete(digest);
+  target.isDoubted = true;
   try {
     const placed = await place();
     for (const blob of placed.blobs) {
@@ -55,11 +54,9 @@ async function placeAgain<T extends { blobs: UploadedBlob[] }>(
   } catch (error) {
     // What a stream has given already cannot be sent again: what the registry said is the reason.
     throw error instanceof ArchiveError ? refusal : error;
+  } finally {
+    target.isDoubted = false;
   }
-}
-
-function lacksPart({ method, errors }: RegistryError): boolean {
-  return method === "PUT" && errors.some(({ code }) => ABSENT_CODES.has(code));
 }
 
 function asRetryable(error: RegistryError): RegistryError {

@@ -8,7 +8,6 @@ import {
   manifestsOf,
   walk,
 } from "../image/content.ts";
-import { buildManifest } from "../image/docker_manifest.ts";
 import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
@@ -160,18 +159,6 @@ function missingContent(
     `Cannot ${verb} ${name}: ${what} ${digest}${more} is in neither the ${place} nor the registry`,
     { step: "plan", origin: "archive", digest },
   );
-}
-
-/** Compares the digest of a reference with what will be pushed, before anything is. */
-export async function checkDigest(
-  node: ContentNode,
-  reference: Reference,
-  words: PushWords,
-): Promise<void> {
-  if (!reference.digest) return;
-  if (node.kind !== "docker") return refuseOtherDigest(node.digest, reference, words);
-  const digests = node.layers.map(({ digest }) => digest).filter((digest) => digest !== undefined);
-  refuseOtherDigest((await buildManifest(node, digests)).digest, reference, words);
 }
 
 /** Compares the digest of a reference with that of what was made for it. */

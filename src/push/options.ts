@@ -1,5 +1,6 @@
 import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
 import type { PushEvent } from "./events.ts";
+import type { ManifestType } from "./manifest_kind.ts";
 
 /** Options for {@linkcode pushImage}. */
 export interface PushOptions extends RequestOptions {
@@ -69,7 +70,26 @@ export interface PushOptions extends RequestOptions {
    * @default {[]}
    */
   mountFrom?: readonly string[];
+  /**
+   * Media types of manifests that the push writes itself, because the archive has none: "docker", "oci", or "auto" for
+   * Docker's with OCI's where the registry refuses those, or where a layer is zstd. A manifest that the archive has keeps
+   * its bytes.
+   * @default {"auto"}
+   */
+  manifestType?: ManifestType;
+  /**
+   * What becomes of a tag that names something else: "overwrite" replaces it, "skip" leaves it and goes on with a notice,
+   * "error" fails. From a file nothing is sent before that is known. A tag that names the same is not written again.
+   * @default {"overwrite"}
+   */
+  onExisting?: OnExisting;
 }
+
+/** What becomes of a tag that names something else. */
+export type OnExisting = "overwrite" | "skip" | "error";
+
+const MANIFEST_TYPES: readonly ManifestType[] = ["auto", "docker", "oci"];
+const ON_EXISTING: readonly OnExisting[] = ["overwrite", "skip", "error"];
 
 const DEFAULT_MEMORY_BUDGET = 64 * 1024 * 1024;
 /** Small layers and the files beside them must be held. */
@@ -82,6 +102,7 @@ export type ResolvedOptions = ReturnType<typeof resolveOptions>;
  * Checks options once, before anything is read or sent.
  *
  * @throws {RangeError} If a number is out of range.
+ * @throws {TypeError} If a word is none of those that are known.
  */
 export function resolveOptions(options: PushOptions) {
   const {
@@ -97,7 +118,11 @@ export function resolveOptions(options: PushOptions) {
     chunkSize,
     memoryBudget = DEFAULT_MEMORY_BUDGET,
     mountFrom = [],
+    manifestType = "auto",
+    onExisting = "overwrite",
   } = options;
+  requireOneOf("manifestType", manifestType, MANIFEST_TYPES);
+  requireOneOf("onExisting", onExisting, ON_EXISTING);
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new RangeError(`Cannot use concurrency ${concurrency}: expected a whole number above 0`);
   }
@@ -124,6 +149,14 @@ export function resolveOptions(options: PushOptions) {
     verify,
     dryRun,
     mountFrom,
+    manifestType,
+    onExisting,
     ...resolveRequestOptions(options),
   };
+}
+
+function requireOneOf(name: string, value: string, words: readonly string[]): void {
+  if (words.includes(value)) return;
+  const list = words.map((word) => JSON.stringify(word)).join(", ");
+  throw new TypeError(`Cannot use ${name} ${JSON.stringify(value)}: expected one of ${list}`);
 }

@@ -1,7 +1,7 @@
 import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { type ImageArchive, openArchive } from "../image/archive.ts";
-import { type ContentNode, type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { blobsOf, type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { parsePlatforms } from "../image/platforms.ts";
 import { formatReference, type Reference, registryOrigin, type Target } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
@@ -9,30 +9,21 @@ import { httpFor } from "../registry/http/request_options.ts";
 import { headManifest } from "../registry/manifests.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
 import { completely } from "./complete.ts";
-import {
-  type Absent,
-  checkDigest,
-  chooseContent,
-  COPY_WORDS,
-  PUSH_WORDS,
-  type PushWords,
-  refuseOtherDigest,
-} from "./content.ts";
+import { type Absent, chooseContent, COPY_WORDS, PUSH_WORDS } from "./content.ts";
+import { chooseKinds, draftsOf, explainRefusedType, type RootChoice } from "./manifest_kind.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { listUnlisted, placeBelow, placeManifest, type PlaceSettings } from "./place_manifest.ts";
+import { placeRoot } from "./place_root.ts";
 import { parseTargets, planImages, type PlannedImage, totalsOf } from "./plan.ts";
-import {
-  listReferrers,
-  pushManifest,
-  settleDigests,
-  uploadContent,
-} from "./random_access/upload.ts";
+import { settleDigests, uploadContent } from "./random_access/upload.ts";
 import {
   type RegistryState,
   type RepositoryState,
   repositoryState,
   type UploadedBlob,
 } from "./repository_state.ts";
-import { hooksFor, type UploadSettings } from "./upload_settings.ts";
+import { findOther, leaveTag, type Tagged, type TagSettings, writeTag } from "./tags.ts";
+import { hooksFor } from "./upload_settings.ts";
 
 /** One reference that was written. */
 export interface PushedImage {
@@ -135,8 +126,9 @@ export interface Beside {
 }
 
 /** What goes beside an image under a tag, and whether that names it already. */
-interface TaggedBeside extends Required<Beside> {
-  tag: string;
+interface TaggedBeside {
+  node: ManifestNode | IndexNode;
+  reference: Tagged;
   stands: boolean;
 }
 
@@ -147,10 +139,9 @@ export class Push {
   readonly pushed: PushedImage[] = [];
   bytesUploaded = 0;
   readonly #platforms: ReturnType<typeof parsePlatforms>;
-  readonly settings: ResolvedOptions & Pick<UploadSettings, "onUploaded">;
+  readonly settings: ResolvedOptions & TagSettings & PlaceSettings;
   readonly #registries = new Map<string, RegistryState>();
   readonly #source: SourceRepository | undefined;
-  readonly #words: PushWords;
 
   constructor(
     platforms: ReturnType<typeof parsePlatforms>,
@@ -159,8 +150,12 @@ export class Push {
   ) {
     this.#platforms = platforms;
     this.#source = source;
-    this.#words = source ? COPY_WORDS : PUSH_WORDS;
-    this.settings = { ...options, onUploaded: (bytes) => void (this.bytesUploaded += bytes) };
+    this.settings = {
+      ...options,
+      words: source ? COPY_WORDS : PUSH_WORDS,
+      isStanding: false,
+      onUploaded: (bytes) => void (this.bytesUploaded += bytes),
+    };
   }
 
   /** Pushes what an archive holds to the targets, image by image. */
@@ -199,33 +194,35 @@ export class Push {
   async #image({ image, reference }: PlannedImage, besideOf: BesideOf): Promise<void> {
     const target = this.repository(reference);
     const name = formatReference(reference);
-    const { tag } = reference;
     const { node, notices } = await chooseContent(image, {
       name,
       platforms: this.#platforms,
       isThere: (absent) => this.#isThere(target, absent),
-      words: this.#words,
+      words: this.settings.words,
     });
     for (const message of notices) await this.settings.emit({ type: "warning", message });
     await settleDigests(node, this.settings);
-    await checkDigest(node, reference, this.#words);
-    const { stands, ...placed } = await this.#place(target, node, async ({ root, blobs }) => {
-      refuseOtherDigest(root.digest, reference, this.#words);
-      const stands = await this.#stands(target, root, blobs, tag);
-      // By digest first: a registry that makes something else of it is found out before there is a tag.
-      if (!stands) await pushManifest(target, root, root.digest, this.settings);
-      return { stands };
-    });
-    const { root, blobs } = placed;
-    const beside = await this.#placeBeside(target, besideOf(root));
+    const choice = await chooseKinds(node, image.node, reference, target.registry, this.settings);
+    if (isTagged(reference) && await this.#isLeft(target, reference, choice)) return;
+    const { stands, ...placed } = await this.#place(
+      target,
+      choice,
+      name,
+      (uploaded) => placeRoot(target, uploaded, choice, reference, this.settings),
+    );
+    const { root } = placed;
+    const blobs = placed.blobs.map((blob) => typedBy(root, blob));
+    const beside = await this.#placeBeside(target, reference, stands, besideOf(root));
     // A failure before this leaves no tag behind, not even one of these.
-    await listReferrers(target, this.settings);
-    const tagged = await this.#tagBeside(reference, beside, root.digest);
-    if (!stands && tag !== undefined && !this.settings.dryRun) {
-      await this.#place(target, node, async ({ root }) => {
-        await pushManifest(target, root, root.digest, this.settings);
-        await pushManifest(target, root, tag, this.settings);
+    await listUnlisted(target, this.settings);
+    const tagged = await this.#tagBeside(target, beside, root.digest);
+    if (!stands && isTagged(reference) && !this.settings.dryRun) {
+      const { isWritten } = await this.#place(target, choice, name, async () => {
+        await placeBelow(target, root, this.settings);
+        await placeManifest(target, root, this.settings);
+        return { root, isWritten: await writeTag(target, reference, root, this.settings) };
       }, placed);
+      if (!isWritten) return;
     }
     const { digest, mediaType } = root;
     const pushed = { reference: name, digest, mediaType, blobs };
@@ -233,41 +230,60 @@ export class Push {
     if (!this.settings.dryRun) await this.settings.emit({ type: "tag", reference: name, digest });
   }
 
+  /** Whether a tag that names something else is left as it is; nothing has been sent then, unless from a pipe. */
+  async #isLeft(target: RepositoryState, reference: Tagged, choice: RootChoice): Promise<boolean> {
+    if (this.settings.onExisting === "overwrite") return false;
+    const find = async () => findOther(target, reference, await draftsOf(choice), this.settings);
+    let other = await find();
+    if (other && blobsOf(choice.node).some(({ origin }) => origin === "hint")) {
+      // What a file is merely called after may be wrong, and the image the same after all.
+      await settleDigests(choice.node, { ...this.settings, verify: true });
+      other = await find();
+    }
+    const [root] = await draftsOf(choice);
+    if (!other || !root) return false;
+    await leaveTag(reference, other, root, this.settings);
+    return true;
+  }
+
   /** Puts what goes beside an image under its digests; returns what wants a tag. */
   async #placeBeside(
     target: RepositoryState,
+    image: Reference,
+    isStanding: boolean,
     beside: ReturnType<BesideOf>,
   ): Promise<TaggedBeside[]> {
     const tagged: TaggedBeside[] = [];
     for await (const { node, tag } of beside) {
-      const { stands } = await this.#place(target, node, async ({ root, blobs }) => {
-        const stands = await this.#stands(target, root, blobs, tag);
-        if (!stands) await pushManifest(target, root, root.digest, this.settings);
-        return { stands };
-      });
-      if (tag !== undefined) tagged.push({ node, tag, stands });
+      const choice: RootChoice = { node, kinds: [] };
+      const reference = referenceBeside(image, tag);
+      const { stands } = await this.#place(
+        target,
+        choice,
+        formatReference(reference),
+        (uploaded) =>
+          placeRoot(target, uploaded, choice, reference, { ...this.settings, isStanding }),
+      );
+      if (isTagged(reference)) tagged.push({ node, reference, stands });
     }
     return tagged;
   }
 
   /** Writes the tags of what goes beside an image; returns the references that stand. */
   async #tagBeside(
-    image: Reference,
+    target: RepositoryState,
     beside: readonly TaggedBeside[],
     subject: Digest,
   ): Promise<{ reference: string; digest: Digest }[]> {
-    const target = this.repository(image);
+    const { dryRun, emit } = this.settings;
     const tagged: { reference: string; digest: Digest }[] = [];
-    for (const { node, tag, stands } of beside) {
-      if (!stands) await pushManifest(target, node, tag, this.settings);
-      target.tags.set(tag, node.digest);
-      const { scheme: _, ...place } = image;
-      const reference = formatReference({ ...place, tag });
+    for (const { node, reference, stands } of beside) {
       const { digest } = node;
-      tagged.push({ reference, digest });
-      if (!this.settings.dryRun) {
-        await this.settings.emit({ type: "tag", reference, digest, subject });
-      }
+      if (!stands && !dryRun && !await writeTag(target, reference, node, this.settings)) continue;
+      target.tags.set(reference.tag, digest);
+      const name = formatReference(reference);
+      tagged.push({ reference: name, digest });
+      if (!dryRun) await emit({ type: "tag", reference: name, digest, subject });
     }
     return tagged;
   }
@@ -275,36 +291,20 @@ export class Push {
   /** Uploads what a node needs, unless `placed` says that it was, then writes; again where the registry lost a part. */
   async #place<T>(
     target: RepositoryState,
-    node: ContentNode,
+    choice: RootChoice,
+    name: string,
     write: (uploaded: UploadedContent) => Promise<T>,
     placed?: UploadedContent,
   ): Promise<UploadedContent & T> {
-    return await completely(target, node, this.settings, async () => {
-      const uploaded = placed ?? await uploadContent(target, node, this.settings);
-      placed = undefined;
-      return { ...uploaded, ...await write(uploaded) };
-    });
-  }
-
-  /** Whether the tag names the manifest already, where every blob was found in place: one question for two writes. */
-  async #stands(
-    target: RepositoryState,
-    root: ManifestNode | IndexNode,
-    blobs: readonly UploadedBlob[],
-    tag: string | undefined,
-  ): Promise<boolean> {
-    if (tag === undefined || root.kind === "index" || root.subject || this.settings.dryRun) {
-      return false;
-    }
-    if (target.tags.get(tag) === root.digest) return true;
-    if (blobs.some(({ status }) => status !== "exists")) return false;
+    const { node } = choice;
     try {
-      const found = await headManifest(target, tag, hooksFor(this.settings));
-      return found?.digest === root.digest;
+      return await completely(target, node, this.settings, async () => {
+        const uploaded = placed ?? await uploadContent(target, node, this.settings);
+        placed = undefined;
+        return { ...uploaded, ...await write(uploaded) };
+      });
     } catch (error) {
-      // Whatever is wrong with the question, writing the tag will tell.
-      if (error instanceof OciError) return false;
-      throw error;
+      throw explainRefusedType(error, choice, target.registry, name, this.settings);
     }
   }
 
@@ -318,6 +318,24 @@ export class Push {
     }
     return false;
   }
+}
+
+/** A blob with the media type that the manifest gives it, whatever it was to be at first. */
+function typedBy(root: ManifestNode | IndexNode, blob: UploadedBlob): UploadedBlob {
+  if (root.kind === "index") return blob;
+  const named = [root.config, ...root.layers].find((named) => named?.digest === blob.digest);
+  return named ? { ...blob, mediaType: named.mediaType } : blob;
+}
+
+function isTagged(reference: Reference): reference is Tagged {
+  return reference.tag !== undefined;
+}
+
+function referenceBeside(
+  { registry, repository }: Reference,
+  tag: string | undefined,
+): Reference {
+  return tag === undefined ? { registry, repository } : { registry, repository, tag };
 }
 
 /** Signatures and the like that the archive has for what was just pushed. */

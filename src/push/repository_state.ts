@@ -1,5 +1,6 @@
 import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
+import type { ManifestKind } from "../image/docker_manifest.ts";
 import type { ArchiveFile } from "../image/files.ts";
 import type { RepositoryContext, UploadHooks } from "../registry/blobs.ts";
 import type { Http } from "../registry/http/call.ts";
@@ -28,13 +29,17 @@ export interface RegistryState {
   readonly all: ReadonlyMap<string, RegistryState>;
   /** Repositories of it that the content comes from. */
   readonly sources: readonly string[];
+  /** The kind of manifest that it takes, where it refused the other. */
+  manifestKind?: ManifestKind;
 }
 
 /** A repository, and what this push has found or put there. */
 export interface RepositoryState extends RepositoryContext {
   readonly registry: RegistryState;
   readonly blobs: Map<Digest, BlobStatus>;
-  readonly manifests: Set<Digest>;
+  readonly manifests: Map<Digest, "exists" | "pushed">;
+  /** Whether what it says of manifests is not to be trusted: it has just lacked what it had. */
+  isDoubted: boolean;
   /** Tags of signatures and the like that this push has put there or found, and what they name. */
   readonly tags: Map<string, Digest>;
   /** Manifests with a subject that the registry does not list by itself. */
@@ -53,7 +58,8 @@ export function repositoryState(registry: RegistryState, repository: string): Re
     registry,
     repository,
     blobs: new Map(),
-    manifests: new Set(),
+    manifests: new Map(),
+    isDoubted: false,
     tags: new Map(),
     unlisted: [],
   };

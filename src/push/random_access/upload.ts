@@ -8,20 +8,17 @@ import {
   type ManifestNode,
   manifestsOf,
   mismatch,
-  walk,
 } from "../../image/content.ts";
 import { buildManifest } from "../../image/docker_manifest.ts";
 import { isForeignLayer } from "../../media_types.ts";
-import { putManifest } from "../../registry/manifests.ts";
 import type { RepositoryState, UploadedBlob } from "../repository_state.ts";
-import { hooksFor, type UploadSettings } from "../upload_settings.ts";
+import type { UploadSettings } from "../upload_settings.ts";
 import { lookAhead } from "./look_ahead.ts";
 import { pushBlob } from "./place_blob.ts";
 import { hashBlob } from "./read.ts";
 
 /**
- * Puts the blobs of a node and, for an index, the manifests below it into a repository. The node's own manifest is left
- * to the caller: writing that is what makes a tag.
+ * Puts the blobs of a node into a repository. Its manifests are left to the caller: writing these is what makes a tag.
  *
  * @param target The repository.
  * @param node What to push.
@@ -40,44 +37,8 @@ export async function uploadContent(
     done.set(blob, await pushBlob(target, blob, { ...settings, signal }, ahead));
   }, settings.signal);
   const uploaded = blobs.map((blob) => done.get(blob)).filter((blob) => blob !== undefined);
-  if (node.kind === "docker") {
-    return { root: await manifestOf(node, blobs, done), blobs: uploaded };
-  }
-  for (const below of walk(node)) {
-    if (below !== node) await pushManifest(target, below, below.digest, settings);
-  }
-  return { root: node, blobs: uploaded };
-}
-
-/** Writes a manifest under a tag or its digest. */
-export async function pushManifest(
-  target: RepositoryState,
-  node: ManifestNode | IndexNode,
-  reference: string,
-  settings: UploadSettings,
-): Promise<void> {
-  if (settings.dryRun) return;
-  const isThere = target.manifests.has(node.digest);
-  if (isThere && reference === node.digest) return;
-  const answer = await putManifest(target, reference, node, hooksFor(settings));
-  target.manifests.add(node.digest);
-  if (isThere) return;
-  if (node.subject && !answer.has("oci-subject")) {
-    target.unlisted.push({ ...node, subject: node.subject });
-  }
-  await settings.emit({ type: "manifest", digest: node.digest, mediaType: node.mediaType });
-}
-
-/** Lists what refers to other manifests under their referrers tags, where the registry has no list of its own. */
-export async function listReferrers(
-  target: RepositoryState,
-  settings: UploadSettings,
-): Promise<void> {
-  if (target.unlisted.length === 0) return;
-  const { keepReferrersTag } = await import("../../registry/referrers_tag.ts");
-  for (const referrer of target.unlisted.splice(0)) {
-    await keepReferrersTag(target, referrer, hooksFor(settings));
-  }
+  const root = node.kind === "docker" ? await manifestOf(node, blobs, done) : node;
+  return { root, blobs: uploaded };
 }
 
 /**

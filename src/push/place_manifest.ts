@@ -1,0 +1,169 @@
+import { runAll } from "../concurrency.ts";
+import { OciError } from "../errors.ts";
+import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { isForeignLayer } from "../media_types.ts";
+import { withoutRetry } from "../registry/blobs.ts";
+import { headManifest, putManifest } from "../registry/manifests.ts";
+import { refusesChange } from "./refusals.ts";
+import type { RepositoryState } from "./repository_state.ts";
+import { hooksFor, type UploadSettings } from "./upload_settings.ts";
+
+/** What a push makes sure of, and what it may rely on. */
+export interface PlaceSettings extends UploadSettings {
+  /** Whether the image that all of this belongs to stands under its tag, so that lists of referrers are complete. */
+  isStanding: boolean;
+}
+
+/**
+ * Puts a manifest into a repository under its digest, unless it is there. A registry is asked only where all that the
+ * manifest names was there before: else it cannot be.
+ *
+ * @param target The repository; it has all that the manifest names.
+ * @param node The manifest or index.
+ * @param settings Settings of the push.
+ */
+export async function placeManifest(
+  target: RepositoryState,
+  node: ManifestNode | IndexNode,
+  settings: PlaceSettings,
+): Promise<void> {
+  if (settings.dryRun || await findManifest(target, node, settings)) return;
+  await writeNew(target, node, settings);
+}
+
+/** Puts all that stands below an index into a repository; several are asked for at once. */
+export async function placeBelow(
+  target: RepositoryState,
+  root: ManifestNode | IndexNode,
+  settings: PlaceSettings,
+): Promise<void> {
+  if (root.kind !== "index" || settings.dryRun) return;
+  const below = walk(root).filter((node) => node !== root);
+  const manifests = below.filter(({ kind }) => kind === "manifest");
+  const found = new Set<ManifestNode | IndexNode>();
+  await runAll(manifests, settings.concurrency, async (node, signal) => {
+    if (await findManifest(target, node, { ...settings, signal })) found.add(node);
+  }, settings.signal);
+  for (const node of below) {
+    if (node.kind === "index") await placeManifest(target, node, settings);
+    else if (!found.has(node)) await writeNew(target, node, settings);
+  }
+}
+
+/** Whether a repository has a manifest, as far as this push knows or may find out. */
+async function findManifest(
+  target: RepositoryState,
+  node: ManifestNode | IndexNode,
+  settings: PlaceSettings,
+): Promise<boolean> {
+  const { digest, subject } = node;
+  if (target.manifests.has(digest)) return true;
+  if (!hadAllOf(target, node)) return false;
+  // Whether it was listed as well is told when it is written, unless all of this was complete once.
+  if (subject && !settings.isStanding) return false;
+  if (!await hasManifest(target, node, settings)) return false;
+  if (subject && !await isListed(target, node, settings)) return false;
+  target.manifests.set(digest, "exists");
+  return true;
+}
+
+async function writeNew(
+  target: RepositoryState,
+  node: ManifestNode | IndexNode,
+  settings: UploadSettings,
+): Promise<void> {
+  const { digest, subject } = node;
+  try {
+    await writeManifest(target, node, digest, settings);
+  } catch (error) {
+    if (!refusesChange(error) || !await hasManifest(target, node, settings)) throw error;
+    // What is written once may not be written again, not even the same.
+    target.manifests.set(digest, "exists");
+    if (subject && !await isListed(target, node, settings)) {
+      target.unlisted.push({ ...node, subject });
+    }
+  }
+}
+
+/** Writes a manifest under a tag or its digest, whatever is there. */
+export async function writeManifest(
+  target: RepositoryState,
+  node: ManifestNode | IndexNode,
+  reference: string,
+  settings: UploadSettings,
+): Promise<void> {
+  const { digest, mediaType, subject } = node;
+  const isKnown = target.manifests.has(digest);
+  const answer = await putManifest(target, reference, node, hooksFor(settings));
+  if (isKnown) return;
+  target.manifests.set(digest, "pushed");
+  if (subject && !answer.has("oci-subject")) target.unlisted.push({ ...node, subject });
+  await settings.emit({ type: "manifest", digest, mediaType });
+}
+
+/** Whether a repository had all that a manifest names when this push came to it, so that it may have that as well. */
+function hadAllOf(target: RepositoryState, node: ManifestNode | IndexNode): boolean {
+  if (target.isDoubted) return false;
+  if (node.kind === "manifest") {
+    const blobs = node.config ? [node.config, ...node.layers] : node.layers;
+    return blobs.every((blob) => hadBlob(target, blob));
+  }
+  return node.entries.every(({ descriptor, blob, node }) =>
+    // What the archive lacks was found in the repository, or may be absent by right.
+    blob ? hadBlob(target, blob) : !node || target.manifests.get(descriptor.digest) === "exists"
+  );
+}
+
+function hadBlob(
+  { blobs }: RepositoryState,
+  { digest, mediaType }: NonNullable<ManifestNode["config"]>,
+): boolean {
+  const status = digest && blobs.get(digest);
+  return status === "exists" || (status === undefined && isForeignLayer(mediaType));
+}
+
+async function hasManifest(
+  target: RepositoryState,
+  { digest }: ManifestNode | IndexNode,
+  settings: UploadSettings,
+): Promise<boolean> {
+  try {
+    const once = { ...target, http: withoutRetry(target.http) };
+    const found = await headManifest(once, digest, hooksFor(settings));
+    return found !== undefined && (found.digest ?? digest) === digest;
+  } catch (error) {
+    // Whatever is wrong with the question, writing will tell.
+    if (error instanceof OciError) return false;
+    throw error;
+  }
+}
+
+/** Whether a manifest is in the list of what refers to its subject, the registry's own or the one under a tag. */
+async function isListed(
+  target: RepositoryState,
+  { digest, subject }: ManifestNode | IndexNode,
+  settings: UploadSettings,
+): Promise<boolean> {
+  if (!subject) return true;
+  const { listReferrers } = await import("../registry/listing.ts");
+  try {
+    const list = listReferrers(target, subject.digest, undefined, hooksFor(settings));
+    for await (const entry of list) if (entry.digest === digest) return true;
+  } catch (error) {
+    // A list that cannot be read is made anew, and goes wrong there.
+    if (!(error instanceof OciError)) throw error;
+  }
+  return false;
+}
+
+/** Lists what refers to other manifests under their referrers tags, where the registry has no list of its own. */
+export async function listUnlisted(
+  target: RepositoryState,
+  settings: UploadSettings,
+): Promise<void> {
+  if (target.unlisted.length === 0) return;
+  const { keepReferrersTag } = await import("../registry/referrers_tag.ts");
+  for (const referrer of target.unlisted.splice(0)) {
+    await keepReferrersTag(target, referrer, hooksFor(settings));
+  }
+}

@@ -1,0 +1,80 @@
+import { RegistryError } from "../errors.ts";
+import type { IndexNode, ManifestNode } from "../image/content.ts";
+import { kindOfType, retype } from "../image/docker_manifest.ts";
+import type { Reference } from "../reference.ts";
+import { refuseOtherDigest } from "./content.ts";
+import { fallbackNotice, type RootChoice } from "./manifest_kind.ts";
+import { placeBelow, placeManifest, type PlaceSettings } from "./place_manifest.ts";
+import { refusesType } from "./refusals.ts";
+import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
+import { findStanding, type TagSettings } from "./tags.ts";
+
+/** A manifest as a registry has taken it. */
+export interface PlacedRoot {
+  root: ManifestNode | IndexNode;
+  /** Whether the tag names it already. */
+  stands: boolean;
+}
+
+/**
+ * Puts the manifests of an image into a repository under their digests, unless the tag names them already: one question
+ * for two writes. Where the manifest is ours to write and the registry refuses its kind, it is written in the other, which is
+ * remembered for the registry.
+ *
+ * @param target The repository; it has the blobs.
+ * @param uploaded The manifest to write, and its blobs.
+ * @param choice The kinds that it may have.
+ * @param reference Where it will stand.
+ * @param settings Settings of the push.
+ * @returns What was written.
+ * @throws {DigestMismatchError} If the reference has another digest.
+ */
+export async function placeRoot(
+  target: RepositoryState,
+  { root, blobs }: { root: ManifestNode | IndexNode; blobs: readonly UploadedBlob[] },
+  { kinds }: RootChoice,
+  reference: Reference,
+  settings: TagSettings & PlaceSettings,
+): Promise<PlacedRoot> {
+  const drafts = kinds.length > 0
+    ? await Promise.all(kinds.map((kind) => retype(root, kind)))
+    : [root];
+  const [first = root, second] = drafts;
+  refuseOtherDigest(first.digest, reference, settings.words);
+  const standing = await findStanding(target, reference.tag, drafts, blobs, settings);
+  if (standing) {
+    if (!standing.subject) target.manifests.set(standing.digest, "exists");
+    const complete = { ...settings, isStanding: true };
+    await placeBelow(target, standing, complete);
+    await placeManifest(target, standing, complete);
+    return { root: standing, stands: true };
+  }
+  await placeBelow(target, first, settings);
+  try {
+    // By digest first: a registry that makes something else of it is found out before there is a tag.
+    await placeManifest(target, first, settings);
+    return { root: first, stands: false };
+  } catch (error) {
+    if (!second || !refusesType(error) || !(error instanceof RegistryError)) throw error;
+    await placeOther(target, first, second, error, settings);
+    return { root: second, stands: false };
+  }
+}
+
+async function placeOther(
+  target: RepositoryState,
+  refused: ManifestNode | IndexNode,
+  other: ManifestNode | IndexNode,
+  refusal: RegistryError,
+  settings: PlaceSettings,
+): Promise<void> {
+  try {
+    await placeManifest(target, other, settings);
+  } catch (error) {
+    // It is not for the type, then: what was said first is to the point.
+    throw refusesType(error) ? refusal : error;
+  }
+  target.registry.manifestKind = kindOfType(other.mediaType);
+  const message = fallbackNotice(refusal, kindOfType(refused.mediaType), other);
+  await settings.emit({ type: "warning", message });
+}

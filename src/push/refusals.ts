@@ -1,0 +1,57 @@
+import { RegistryError } from "../errors.ts";
+
+/** How a registry says that something a manifest names is not there. */
+const ABSENT_CODES = new Set(["MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN"]);
+/** What is wrong with the bytes or the name, whatever kind of manifest they are. */
+const OTHER_CODES = new Set([...ABSENT_CODES, "DIGEST_INVALID", "NAME_INVALID", "SIZE_INVALID"]);
+/** Statuses that mean a conflict with what is there: 412 of Harbor, 409 of Quay and GitLab. */
+const CONFLICTS = new Set([409, 412, 423]);
+/** What registries say of a tag or manifest that may be written once: ECR, Artifactory, Nexus, Google, GitLab. */
+const CHANGE_WORDS =
+  /immutab|overw?rit|already.?exist|not allow\w* (?:updating|redeploy)|cannot be (?:changed|updated|moved|replaced)|protected|write.?once/i;
+/** What registries say of a media type, in words or in the details of an error. */
+const TYPE_WORDS =
+  /media.?type|content.?type|vnd\.(?:docker|oci)\.|schema.?version|manifest (?:type|format|schema)/i;
+
+/** Whether a registry refuses a manifest because something that it names is not there. */
+export function lacksPart(error: unknown): boolean {
+  return error instanceof RegistryError && error.method === "PUT" &&
+    error.errors.some(({ code }) => ABSENT_CODES.has(code));
+}
+
+/** Whether a registry refuses to have something changed that is there. */
+export function refusesChange(error: unknown): boolean {
+  return isRefusal(error) && (CONFLICTS.has(error.status) || CHANGE_WORDS.test(wordsOf(error)));
+}
+
+/**
+ * Whether a registry refuses a manifest for its media type: "surely" where it says so, "maybe" where it only says that
+ * the manifest is invalid, as distribution and zot do; ECR says UNSUPPORTED with 405.
+ */
+export function refusesType(error: unknown): "surely" | "maybe" | undefined {
+  if (!isRefusal(error) || refusesChange(error)) return undefined;
+  const { status, errors } = error;
+  if (status === 415 || status === 406) return "surely";
+  if (status === 401 || status === 404 || errors.some(({ code }) => OTHER_CODES.has(code))) {
+    return undefined;
+  }
+  if (TYPE_WORDS.test(wordsOf(error))) return "surely";
+  const isUnclear = errors.length === 0
+    ? status === 400 || status === 422
+    : errors.some(({ code }) => code === "MANIFEST_INVALID" || code === "UNSUPPORTED");
+  return isUnclear ? "maybe" : undefined;
+}
+
+/** What a registry answered, without what was asked of it. */
+export function answerOf({ message }: RegistryError): string {
+  return message.slice(message.indexOf(": ") + 2);
+}
+
+function isRefusal(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.method === "PUT" && error.status >= 400 &&
+    error.status < 500 && error.url.includes("/manifests/");
+}
+
+function wordsOf({ errors }: RegistryError): string {
+  return errors.map((entry) => JSON.stringify(entry)).join(" ");
+}

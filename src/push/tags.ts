@@ -1,0 +1,183 @@
+import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
+import { OciError, PushError, RegistryError } from "../errors.ts";
+import type { IndexNode, ManifestNode } from "../image/content.ts";
+import { formatReference, type Reference } from "../reference.ts";
+import { getManifest, headManifest } from "../registry/manifests.ts";
+import type { PushWords } from "./content.ts";
+import type { OnExisting } from "./options.ts";
+import { writeManifest } from "./place_manifest.ts";
+import { answerOf, lacksPart, refusesType } from "./refusals.ts";
+import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
+import { hooksFor, type UploadSettings } from "./upload_settings.ts";
+
+/** A reference with a tag. */
+export type Tagged = Reference & { tag: string };
+
+/** How tags are written. */
+export interface TagSettings extends UploadSettings {
+  onExisting: OnExisting;
+  words: PushWords;
+}
+
+/**
+ * Finds which of several manifests a tag names already. The registry is asked only where all of their blobs were there
+ * before: else the tag cannot name them, or names something that has become incomplete.
+ *
+ * @param target The repository.
+ * @param tag The tag.
+ * @param roots What may be written under it.
+ * @param blobs Their blobs.
+ * @param settings Settings of the push.
+ * @returns The one that stands; undefined where none does, or where the registry does not say.
+ */
+export async function findStanding<Node extends ManifestNode | IndexNode>(
+  target: RepositoryState,
+  tag: string | undefined,
+  roots: readonly Node[],
+  blobs: readonly UploadedBlob[],
+  settings: UploadSettings,
+): Promise<Node | undefined> {
+  if (tag === undefined || settings.dryRun) return undefined;
+  const known = target.tags.get(tag);
+  if (known) return roots.find(({ digest }) => digest === known);
+  if (blobs.some(({ status }) => status !== "exists")) return undefined;
+  try {
+    const found = await headManifest(target, tag, hooksFor(settings));
+    return isDigest(found?.digest) ? await withDigest(roots, found.digest) : undefined;
+  } catch (error) {
+    // Whatever is wrong with the question, writing the tag will tell.
+    if (error instanceof OciError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Asks what a tag names, where it matters: where the caller does not want it to be overwritten.
+ *
+ * @returns The digest of what it names instead of one of `roots`; undefined where there is nothing else.
+ */
+export async function findOther(
+  target: RepositoryState,
+  { tag }: Tagged,
+  roots: readonly (ManifestNode | IndexNode)[],
+  settings: TagSettings,
+): Promise<Digest | undefined> {
+  if (settings.onExisting === "overwrite") return undefined;
+  const found = await readTag(target, tag, settings);
+  return found && !await withDigest(roots, found) ? found : undefined;
+}
+
+/**
+ * Leaves a tag as it is, with a notice.
+ *
+ * @param reference The tag.
+ * @param found What it names.
+ * @param root What would be written.
+ * @param settings Settings of the push.
+ * @throws {PushError} If the caller wants that to be an error.
+ */
+export async function leaveTag(
+  reference: Tagged,
+  found: Digest,
+  { digest }: ManifestNode | IndexNode,
+  { onExisting, words, emit }: TagSettings,
+): Promise<void> {
+  const name = formatReference(reference);
+  const stands = describeStanding(found, digest, words);
+  if (onExisting === "error") {
+    const hint = "--on-existing overwrite replaces it, --on-existing skip leaves it as it is";
+    const message = `Cannot ${words.verb} ${name}: ${stands}`;
+    throw new PushError(message, { step: "tag", origin: "registry", digest, hint });
+  }
+  await emit({ type: "warning", message: `${name} is left as it is: ${stands}` });
+}
+
+/**
+ * Writes a tag. A registry that refuses is asked what the tag names: where that is what was to be written, all is well.
+ *
+ * @param target The repository; it has all that the manifest names.
+ * @param reference The tag.
+ * @param root The manifest or index.
+ * @param settings Settings of the push.
+ * @returns Whether it names the manifest now; false where it was to be left as it is.
+ * @throws {RegistryError} If the registry refuses; where the tag stands, the message says what it names.
+ */
+export async function writeTag(
+  target: RepositoryState,
+  reference: Tagged,
+  root: ManifestNode | IndexNode,
+  settings: TagSettings,
+): Promise<boolean> {
+  // Long uploads go before this: somebody else may have been here.
+  const other = await findOther(target, reference, [root], settings);
+  if (other) {
+    await leaveTag(reference, other, root, settings);
+    return false;
+  }
+  try {
+    await writeManifest(target, root, reference.tag, settings);
+  } catch (error) {
+    if (!isAboutTag(error)) throw error;
+    const found = await readTag(target, reference.tag, settings).catch(() => undefined);
+    if (!found) throw error;
+    if (!await withDigest([root], found)) {
+      throw explainStanding(error, found, reference, root, settings);
+    }
+  }
+  return true;
+}
+
+/** Whether a refusal may be for what the tag names: the manifest itself was taken before. */
+function isAboutTag(error: unknown): error is RegistryError {
+  if (!(error instanceof RegistryError) || lacksPart(error) || error.retryable) return false;
+  const { status } = error;
+  return status >= 400 && status < 500 && status !== 401 && refusesType(error) !== "surely";
+}
+
+function explainStanding(
+  refusal: RegistryError,
+  found: Digest,
+  reference: Tagged,
+  { digest }: ManifestNode | IndexNode,
+  { words }: TagSettings,
+): RegistryError {
+  const { method, url, status, errors } = refusal;
+  const message = `Cannot ${words.verb} ${formatReference(reference)}: ${
+    describeStanding(found, digest, words)
+  }, which the registry refuses: ${answerOf(refusal)}`;
+  const hint =
+    `${words.verb} it under another tag; with --on-existing skip a tag that stands is left`;
+  return new RegistryError(message, { method, url, status, errors, hint, cause: refusal });
+}
+
+function describeStanding(found: Digest, digest: Digest, { place }: PushWords): string {
+  return `it stands and names ${found}, the ${place} would put ${digest} there`;
+}
+
+/** The digest of what a tag names; undefined where there is none. */
+async function readTag(
+  target: RepositoryState,
+  tag: string,
+  settings: UploadSettings,
+): Promise<Digest | undefined> {
+  const hooks = hooksFor(settings);
+  const found = await headManifest(target, tag, hooks);
+  if (!found) return undefined;
+  // Older registries do not say it.
+  return isDigest(found.digest) ? found.digest : (await getManifest(target, tag, hooks)).digest;
+}
+
+/** The one that has a digest, whatever the algorithm: by tag it is sha256, also where an archive says sha512. */
+async function withDigest<Node extends ManifestNode | IndexNode>(
+  roots: readonly Node[],
+  digest: Digest,
+): Promise<Node | undefined> {
+  const algorithm = digestAlgorithm(digest);
+  for (const root of roots) {
+    const actual = digestAlgorithm(root.digest) === algorithm
+      ? root.digest
+      : await digestBytes(root.bytes, algorithm);
+    if (actual === digest) return root;
+  }
+  return undefined;
+}
