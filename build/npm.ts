@@ -33,8 +33,12 @@ const SOURCE_IMPORT = /(["'])(\.[^"']+)\.ts\1/g;
 /** Where on the machine that built it a piece of a library was. */
 const PLACE_OF_LIBRARY = /^\/\/ node_modules\/.*\n/gm;
 
+/** `ScriptTarget.ES2022`: Node.js 22 and some edge runtimes know no `using`. */
+const OLDEST_SYNTAX = 9;
+
 /** What is used of TypeScript. */
 interface Typescript {
+  transpileModule(text: string, options: { compilerOptions: object }): { outputText: string };
   createProgram(files: readonly string[], options: object): {
     emit(
       file: undefined,
@@ -49,10 +53,11 @@ async function main(): Promise<void> {
   const config = await readConfig();
   await emptyFolder(NPM_FOLDER);
   const entries = Object.entries(config.exports);
-  await bundle(entries.map(([, path]) => path));
+  const typescript: { default: Typescript } = await import(TYPESCRIPT);
+  await bundle(typescript.default, entries.map(([, path]) => path));
   const underNpmName = (text: string) => text.replaceAll(config.name, NPM_NAME);
   await Promise.all([
-    writeDeclarations(entries.map(([, path]) => path), underNpmName),
+    writeDeclarations(typescript.default, entries.map(([, path]) => path), underNpmName),
     writeManifest(config, entries),
     ...["README.md", "CHANGELOG.md", "LICENSE"].map(async (name) => {
       const text = await Deno.readTextFile(ROOT + name);
@@ -62,17 +67,19 @@ async function main(): Promise<void> {
   console.log(NPM_FOLDER);
 }
 
-async function bundle(paths: readonly string[]): Promise<void> {
+async function bundle(typescript: Typescript, paths: readonly string[]): Promise<void> {
   const external = Object.keys(await dependencies()).flatMap((name) => ["--external", name]);
   await run(Deno.execPath(), [
     ...["bundle", "--quiet", "--no-lock", "--platform", "browser", "--code-splitting"],
     ...external,
     ...["--outdir", NPM_FOLDER, ...paths],
   ]);
-  for await (const { name } of Deno.readDir(NPM_FOLDER)) {
-    if (!name.endsWith(".js")) continue;
+  const compilerOptions = { target: OLDEST_SYNTAX, module: LATEST };
+  for (const name of await listScripts()) {
     const path = `${NPM_FOLDER}/${name}`;
-    await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replace(PLACE_OF_LIBRARY, ""));
+    const text = (await Deno.readTextFile(path)).replace(PLACE_OF_LIBRARY, "");
+    const { outputText } = typescript.transpileModule(text, { compilerOptions });
+    await Deno.writeTextFile(path, outputText);
   }
   const cli = `${NPM_FOLDER}/src/cli/main.js`;
   // Nothing here runs on Node.js but the library: bunx and an installed command start Bun.
@@ -80,14 +87,23 @@ async function bundle(paths: readonly string[]): Promise<void> {
   await Deno.chmod(cli, 0o755);
 }
 
+async function listScripts(folder = ""): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(`${NPM_FOLDER}/${folder}`)) {
+    if (isDirectory) names.push(...await listScripts(`${folder}${name}/`));
+    else if (name.endsWith(".js")) names.push(folder + name);
+  }
+  return names;
+}
+
 /** Writes `.d.ts` files of everything that the entry points reach, in the folders of the sources. */
 async function writeDeclarations(
+  typescript: Typescript,
   paths: readonly string[],
   edit: (text: string) => string,
 ): Promise<void> {
-  const typescript: { default: Typescript } = await import(TYPESCRIPT);
   const { compilerOptions } = await readConfig();
-  const program = typescript.default.createProgram(
+  const program = typescript.createProgram(
     [...paths, ...compilerOptions.types].map((path) => ROOT + path),
     {
       ...compilerOptions,

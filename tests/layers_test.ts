@@ -20,6 +20,7 @@ const LAYERS: Record<string, number> = {
   pull: 2,
   push: 3,
   runtime: 4,
+  edge: 4,
   cli: 5,
 };
 
@@ -226,6 +227,9 @@ test("findViolations() names an import of a higher layer, a neighbour, runtime/ 
     ["runtime/host.ts", "../source/open_source.ts", true],
     ["runtime/host.ts", "../server/memory.ts", true],
     ["cli/run.ts", "../runtime/host.ts", false],
+    ["edge/gateway.ts", "../push/push.ts", false],
+    ["edge/gateway.ts", "../runtime/host.ts", true],
+    ["edge/gateway.ts", "../cli/run.ts", true],
     ["push/push.ts", "../cli/render.ts", true],
     ["newcomer/a.ts", "../errors.ts", true],
     ["push/push.ts", "node:fs", true],

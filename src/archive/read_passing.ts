@@ -30,6 +30,7 @@ export async function readPassing(
   });
   const entries = await openEntries(input);
   await entries.pipeThrough(blobs).pipeTo(discard, signal ? { signal } : {});
+  signal?.throwIfAborted();
   return await readArchive(blobs.files);
 }
 

@@ -82,6 +82,9 @@ class Member {
   #crc = 0;
 
   constructor(headerLength: number, number: number) {
+    if (!("DecompressionStream" in globalThis)) {
+      throw new Error("this runtime has no DecompressionStream, which gzip data needs");
+    }
     const decoder: ReadableWritablePair<Bytes, Bytes> = new DecompressionStream("gzip");
     this.#number = number;
     this.#missing = headerLength + MIN_DEFLATE_BYTES + TRAILER_BYTES;

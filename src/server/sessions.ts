@@ -108,7 +108,8 @@ export class Sessions {
       await session.turn.ended;
     }
     this.get(session.repository, session.id);
-    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => void (end = resolve));
     const controller = new AbortController();
     session.turn = { controller, ended };
     try {

@@ -109,7 +109,7 @@ async function modernNode(): Promise<string | undefined> {
   const node = findProgram("node");
   if (!node) return undefined;
   const major = Number((await run(node, ["-p", "process.versions.node"], ROOT)).split(".")[0]);
-  return major >= 22 ? node : undefined;
+  return major >= 20 ? node : undefined;
 }
 
 async function run(command: string, args: readonly string[], cwd: string): Promise<string> {

@@ -17,12 +17,16 @@ for (const name of await listPrograms()) {
   });
 }
 
-/** The files that no other one imports, and `main.ts` of each folder: what they share is no program. */
+/** The files that no other one imports, and `main.ts` of each folder: neither what they share nor a worker is a program. */
 async function listPrograms(): Promise<string[]> {
   const names = await listFiles();
-  let text = "";
-  for (const name of names) text += await (await fetch(new URL(name, FOLDER))).text();
-  return names.filter((name) => !text.includes(`"./${name}"`));
+  const texts = await Promise.all(
+    names.map(async (name) => await (await fetch(new URL(name, FOLDER))).text()),
+  );
+  const all = texts.join("");
+  return names.filter((name, at) =>
+    !all.includes(`"./${name}"`) && !texts[at]?.includes("export default {")
+  );
 }
 
 async function listFiles(): Promise<string[]> {

@@ -59,6 +59,8 @@ export async function pushPassing(
   try {
     const entries = await openEntries(input);
     await entries.pipeThrough(blobs).pipeTo(uploads.writable, { signal: options.signal });
+    // workerd's pipes end without an error when they are aborted.
+    options.signal.throwIfAborted();
     await push.archive(await readArchive(blobs.files), targets);
   } finally {
     await uploads.settled();

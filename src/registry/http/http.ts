@@ -3,6 +3,7 @@ import { NetworkError, RegistryError, TimeoutError } from "../../errors.ts";
 import { free } from "../../owned_bytes.ts";
 import { type Call, describe, discard, type Http } from "./call.ts";
 import { isWebPage, toRegistryError } from "./error_answer.ts";
+import { withLength } from "./known_length.ts";
 import { isRefused, toNetworkError } from "./network.ts";
 import { placeHint, placeOf } from "./place.ts";
 import { currentUrl, followRedirect, noteAnswer } from "./redirect.ts";
@@ -150,7 +151,8 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   if (body instanceof ReadableStream) {
     const { idle } = http.timeouts;
     const isPatient = call.isPatient === true;
-    init.body = watchBody(body, clock, { idle, isPatient }, (error) => bodyError = error);
+    const watched = watchBody(body, clock, { idle, isPatient }, (error) => bodyError = error);
+    init.body = withLength(watched, call.size);
     init.duplex = "half";
   } else if (call.asPiece && body instanceof Uint8Array) {
     init.body = onePiece(body);

@@ -1,0 +1,169 @@
+import { pushImage } from "../push/push.ts";
+import type { PushOptions } from "../push/options.ts";
+import { parseTarget, type Place, type Reference } from "../reference.ts";
+import { answerAtEnd, answerInLines } from "./answers.ts";
+import { GatewayError, problem } from "./failures.ts";
+import { openBody } from "./request_body.ts";
+
+/** Options for {@linkcode createGateway}. */
+export interface GatewayOptions extends
+  Pick<
+    PushOptions,
+    | "concurrency"
+    | "memoryBudget"
+    | "chunkSize"
+    | "verify"
+    | "plainHttp"
+    | "headers"
+    | "fetch"
+    | "hasher"
+    | "retry"
+    | "timeouts"
+  > {
+  /**
+   * Where pushes may go: `HOST[:PORT]`, or a prefix that ends in `/`, each with `http://` or `https://` in front where that
+   * is not to be guessed. Everything else is refused with 403.
+   */
+  allow: readonly string[];
+  /** The page that `GET /` answers with, HTML. */
+  page?: string;
+}
+
+/** What an edge runtime gives its worker beside the request. */
+export interface GatewayContext {
+  /** Keeps the worker alive until the promise is settled: uploads are cancelled after the client has gone. */
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+/** Where pushes are sent. */
+const PREFIX = "/v2push/";
+/** An edge worker has 128 MiB, and the runtime's own buffers take some of it. */
+const MEMORY_BUDGET = 16 * 1024 * 1024;
+/** Query parameters that choose what is pushed. */
+const PARAMETERS = ["image", "platform", "all-tags"];
+
+/**
+ * Makes a fetch handler that pushes what it is sent, in one pass and in bounded memory, to a registry that is allowed.
+ *
+ * `PUT /v2push/HOST[:PORT]/REPOSITORY[:TAG]` takes an archive as its body, plain or compressed, or a form with one file
+ * in it (`multipart/form-data`, for which `POST` is accepted too). `?image=`, `?platform=` (both may repeat) and `?all-tags`
+ * choose as the options of the same names do. It answers with a JSON line for each {@linkcode PushEvent} while they happen and
+ * the result (`{ "type": "result", ... }`) or the failure (`{ "type": "error", "error": { ... } }`) as the last line; where
+ * the request accepts `application/json` alone, with one document at the end. What is wrong before the first event has
+ * a status of its own: 400 for the request, 403 for a target that is not allowed, 422 for the archive, 502 and 504 for the
+ * registry. A client that goes away ends its push; uploads that it had opened are cancelled.
+ *
+ * @param options Where pushes may go, and settings of the pushes.
+ * @returns The handler, which keeps nothing between requests. On an edge runtime it wants that one's context, too.
+ * @throws {SyntaxError} If an entry of `allow` does not parse.
+ * @throws {TypeError} If nothing is allowed, or an entry names an image.
+ */
+export function createGateway(
+  options: GatewayOptions,
+): (request: Request, context?: GatewayContext) => Promise<Response> {
+  const { allow, page, ...settings } = options;
+  const places = parsePlaces(allow);
+  return async (request, context) => {
+    try {
+      const { pathname } = new URL(request.url);
+      if (pathname.startsWith(PREFIX)) return await push(request, places, settings, context);
+      if (pathname === "/" && page !== undefined) return servePage(request, page);
+      throw new GatewayError("NOT_FOUND", `There is nothing at ${pathname}: expected ${PREFIX}...`);
+    } catch (error) {
+      await request.body?.cancel().catch(() => {});
+      return problem(error);
+    }
+  };
+}
+
+function parsePlaces(allow: readonly string[]): Place[] {
+  if (allow.length === 0) {
+    throw new TypeError("Cannot make a gateway: nothing is allowed, expected HOST[:PORT]");
+  }
+  return allow.map((text) => {
+    const target = parseTarget(text);
+    if (target.kind === "place") return target.place;
+    throw new TypeError(
+      `Cannot allow ${JSON.stringify(text)}: expected HOST[:PORT], or a prefix that ends in /`,
+    );
+  });
+}
+
+async function push(
+  request: Request,
+  places: readonly Place[],
+  settings: Omit<GatewayOptions, "allow" | "page">,
+  context: GatewayContext | undefined,
+): Promise<Response> {
+  const isForm = /^multipart\/form-data/i.test(request.headers.get("content-type") ?? "");
+  if (request.method !== "PUT" && !(isForm && request.method === "POST")) {
+    throw new GatewayError("METHOD", `Cannot push by ${request.method}: expected PUT`);
+  }
+  const target = allowedTarget(request, places);
+  const choice = chosen(new URL(request.url).searchParams);
+  const source = await openBody(request, isForm);
+  const options = { memoryBudget: MEMORY_BUDGET, ...settings, ...choice };
+  const start = (hooks: Pick<PushOptions, "signal" | "onEvent">) => {
+    const pushing = pushImage(source, target, { ...options, ...hooks });
+    context?.waitUntil(pushing.catch(() => {}));
+    return pushing;
+  };
+  return wantsDocument(request)
+    ? await answerAtEnd(request, start)
+    : await answerInLines(request, start);
+}
+
+/** The target of a request, with the scheme that is allowed for it. */
+function allowedTarget({ url }: Request, places: readonly Place[]): string {
+  const text = decode(new URL(url).pathname.slice(PREFIX.length));
+  const target = parseTarget(text);
+  if (target.kind === "place" || /^https?:/i.test(text)) {
+    const form = `${PREFIX}HOST[:PORT]/REPOSITORY[:TAG]`;
+    throw new GatewayError("USAGE", `Cannot push to ${text}: expected PUT ${form}`);
+  }
+  const place = places.find((place) => isWithin(target.reference, place));
+  if (place) return place.scheme ? `${place.scheme}://${text}` : text;
+  const { registry, repository } = target.reference;
+  throw new GatewayError("DENIED", `Cannot push to ${registry}/${repository}: it is not allowed`);
+}
+
+function isWithin({ registry, repository }: Reference, place: Place): boolean {
+  return registry.toLowerCase() === place.registry.toLowerCase() &&
+    repository.startsWith(place.prefix);
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw new GatewayError("USAGE", `Cannot read the path ${path}: it is not encoded as a URL is`);
+  }
+}
+
+function chosen(query: URLSearchParams): Pick<PushOptions, "images" | "platforms" | "allTags"> {
+  const unknown = [...query.keys()].find((name) => !PARAMETERS.includes(name));
+  if (unknown !== undefined) {
+    const names = PARAMETERS.join(", ");
+    throw new GatewayError("USAGE", `Unknown parameter ${unknown}: expected one of ${names}`);
+  }
+  const allTags = query.get("all-tags");
+  return {
+    images: query.getAll("image"),
+    platforms: query.getAll("platform"),
+    allTags: allTags !== null && allTags !== "false" && allTags !== "0",
+  };
+}
+
+/** Whether one document is asked for: lines are what anybody gets who does not say. */
+function wantsDocument({ headers }: Request): boolean {
+  const accept = headers.get("accept") ?? "";
+  return /\bapplication\/json\b/i.test(accept) && !/ndjson|jsonl|\*\/\*/i.test(accept);
+}
+
+function servePage({ method }: Request, page: string): Response {
+  if (method !== "GET" && method !== "HEAD") {
+    throw new GatewayError("METHOD", `Cannot ${method} the page: expected GET`);
+  }
+  const headers = { "content-type": "text/html; charset=utf-8" };
+  return new Response(method === "HEAD" ? null : page, { headers });
+}

@@ -1,0 +1,118 @@
+import { type Bytes, toBytes } from "../bytes.ts";
+import { ArchiveError } from "../errors.ts";
+import { own } from "../owned_bytes.ts";
+import { GatewayError } from "./failures.ts";
+
+/** A form has a few fields beside its file, none of which is used. */
+const MAX_FIELD_BYTES = 64 * 1024;
+const MAX_PARTS = 64;
+
+/**
+ * The archive that a request carries.
+ *
+ * @param request The request; its body belongs to the result.
+ * @param isForm Whether it is a form (RFC 7578), whose one file is the archive.
+ * @returns The bytes of the archive.
+ * @throws {GatewayError} If there is none.
+ */
+export async function openBody(
+  { body, headers }: Request,
+  isForm: boolean,
+): Promise<ReadableStream<Uint8Array>> {
+  if (!body) {
+    throw new GatewayError("USAGE", "Cannot push: the request has no body, expected a tar");
+  }
+  const pieces = inLargePieces(body);
+  if (!isForm) return pieces;
+  return await openFile(pieces, headers.get("content-type") ?? "");
+}
+
+/**
+ * Reads a byte stream in pieces of its own size: those of a socket come in a few KiB at a time, and what a piece costs on its
+ * way adds up to most of the time. Other streams stay as they are.
+ */
+function inLargePieces(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = body.getReader({ mode: "byob" });
+  } catch {
+    return body;
+  }
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      const { done, value } = await reader.read(new Uint8Array(PIECE_BYTES), AT_LEAST);
+      if (value && value.length > 0) controller.enqueue(own(value));
+      if (done) controller.close();
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+const PIECE_BYTES = 256 * 1024;
+/** Runtimes without this option give what has come. */
+const AT_LEAST: { min: number } = { min: PIECE_BYTES };
+
+async function openFile(
+  body: ReadableStream<Uint8Array>,
+  contentType: string,
+): Promise<ReadableStream<Uint8Array>> {
+  const { make } = await import("multipasta");
+  const pieces: (Bytes | null)[] = [];
+  let files = 0;
+  let failure: Error | undefined;
+  let isWhole = false;
+  const parser = make({
+    headers: { "content-type": contentType },
+    maxParts: MAX_PARTS,
+    maxFieldSize: MAX_FIELD_BYTES,
+    isFile: ({ filename }) => filename !== undefined,
+    onField: () => {},
+    onFile: () => {
+      if (++files > 1) failure = formError("it has several files, expected one");
+      return (piece) => void pieces.push(piece && toBytes(piece));
+    },
+    onError: ({ _tag }) => void (failure ??= formError(FORM_PROBLEMS[_tag])),
+    onDone: () => void (isWhole = true),
+  });
+  const reader = body.getReader();
+  const next = async (): Promise<Bytes | undefined> => {
+    for (;;) {
+      if (failure) throw failure;
+      const piece = pieces.shift();
+      // The end of the file; what follows it is read, too, to see that the form is whole and has no second file.
+      if (piece) return piece;
+      if (piece === null) continue;
+      if (isWhole) return undefined;
+      const { done, value } = await reader.read();
+      if (done) parser.end();
+      else parser.write(value);
+      if (done && !failure && !isWhole) throw formError("it ends early");
+    }
+  };
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      try {
+        const piece = await next();
+        if (piece) controller.enqueue(piece);
+        else if (files === 1) controller.close();
+        else throw formError("it has no file, expected one");
+      } catch (error) {
+        reader.cancel(error).catch(() => {});
+        throw error;
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+const FORM_PROBLEMS = {
+  InvalidBoundary: "its Content-Type names no boundary",
+  BadHeaders: "a part of it has malformed headers",
+  InvalidDisposition: "a part of it has no name",
+  ReachedLimit: "it has too many parts, or a field that is too long",
+  EndNotReached: "it ends early",
+};
+
+function formError(problem: string): ArchiveError {
+  return new ArchiveError(`Cannot read the form: ${problem}`);
+}

@@ -1,0 +1,282 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { createGateway, type GatewayOptions } from "../../src/edge/mod.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { type Bytes, dockerSave, gzip, makeImage } from "../helpers/archives.ts";
+import { writeTar } from "../helpers/tar_writer.ts";
+import { test } from "../helpers/test.ts";
+import { serve } from "../end_to_end/registry_server.ts";
+
+const HOST = "registry.test";
+const TARGET = `${HOST}/team/app:1.0`;
+const IMAGE = await makeImage(["a", "b"]);
+const OTHER = await makeImage(["c"]);
+const TAR = writeTar(dockerSave([{ image: IMAGE, repoTags: ["team/app:1.0"] }]));
+const TWO = writeTar(dockerSave([
+  { image: IMAGE, repoTags: ["one:1"] },
+  { image: OTHER, repoTags: ["two:1"] },
+]));
+
+type Init = RequestInit & { path?: string; duplex?: "half" };
+
+interface Setting {
+  registry: FetchHandler;
+  send: (init: Init) => Promise<Response>;
+}
+
+function setting(options: Partial<GatewayOptions> = {}): Setting {
+  const registry = createRegistry();
+  const gateway = createGateway({ allow: [HOST], fetch: registry, ...options });
+  return {
+    registry,
+    send: ({ path = `/v2push/${TARGET}`, ...init }) =>
+      gateway(new Request(`https://gateway.test${path}`, { method: "PUT", ...init })),
+  };
+}
+
+async function linesOf(response: Response): Promise<Record<string, unknown>[]> {
+  const text = await response.text();
+  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+async function errorOf(response: Response): Promise<Record<string, unknown>> {
+  const { error } = await response.json();
+  return error;
+}
+
+test("createGateway() pushes a body and answers with its events and the result", async () => {
+  const { registry, send } = setting();
+  const response = await send({ body: TAR });
+  assertEquals(response.status, 200);
+  assertEquals(response.headers.get("content-type"), "application/x-ndjson");
+  const lines = await linesOf(response);
+  const last = lines.at(-1) ?? {};
+  assertEquals([lines[0]?.type, last.type], ["blob-start", "result"]);
+  for (const type of ["plan", "blob-done", "manifest", "tag"]) {
+    assert(lines.some((line) => line.type === type), type);
+  }
+  const tag = await registry(new Request(`https://${HOST}/v2/team/app/manifests/1.0`));
+  const [image] = last.images as { digest: string }[];
+  assertEquals(tag.headers.get("docker-content-digest"), image?.digest);
+  await tag.body?.cancel();
+});
+
+test("createGateway() answers with one document where that alone is accepted", async () => {
+  const { send } = setting();
+  const response = await send({ body: TAR, headers: { accept: "application/json" } });
+  assertEquals(response.headers.get("content-type"), "application/json");
+  const { images, bytesUploaded } = await response.json();
+  assertEquals(images[0].reference, TARGET);
+  assert(bytesUploaded > 0);
+});
+
+test("createGateway() takes compressed archives, and forms as browsers send them", async () => {
+  const digests = new Set<string>();
+  for (const body of [TAR, await gzip(TAR), formWith(TAR), formWith(await gzip(TAR))]) {
+    for (const method of body instanceof FormData ? ["PUT", "POST"] : ["PUT"]) {
+      const response = await setting().send({ method, body });
+      const { type, images } = (await linesOf(response)).at(-1) ?? {};
+      assertEquals(type, "result");
+      digests.add((images as { digest: string }[])[0]?.digest ?? "");
+    }
+  }
+  assertEquals(digests.size, 1);
+});
+
+test("createGateway() reads a form whose pieces are cut anywhere", async () => {
+  const { headers, body } = new Request("https://gateway.test/", {
+    method: "POST",
+    body: formWith(TAR),
+  });
+  const bytes = new Uint8Array(await new Response(body).arrayBuffer());
+  for (const size of [1, 61, 4096]) {
+    const init: Init = { body: inPieces(bytes, size), headers, duplex: "half" };
+    assertEquals((await linesOf(await setting().send(init))).at(-1)?.type, "result", `${size}`);
+  }
+});
+
+test("createGateway() refuses forms without a file, with two, and such as are cut", async () => {
+  const none = new FormData();
+  none.set("note", "nothing");
+  const two = formWith(TAR);
+  two.append("second", new Blob([TAR]), "other.tar");
+  const cases: [FormData, RegExp][] = [[none, /no file|no tar|empty/i], [two, /several files/]];
+  for (const [body, message] of cases) {
+    const response = await setting().send({ body });
+    const error = response.ok
+      ? ((await linesOf(response)).at(-1)?.error as Record<string, unknown>)
+      : await errorOf(response);
+    assertMatch(String(error?.message), message);
+  }
+  const whole = new Request("https://gateway.test/", { method: "POST", body: formWith(TAR) });
+  const { headers } = whole;
+  const bytes = new Uint8Array(await whole.arrayBuffer());
+  const { registry, send } = setting();
+  const response = await send({ body: bytes.subarray(0, bytes.length - 30), headers });
+  const last = (await linesOf(response)).at(-1) ?? {};
+  assertEquals(last.type, "error");
+  assertMatch(JSON.stringify(last.error), /ends early/);
+  const tag = await registry(new Request(`https://${HOST}/v2/team/app/manifests/1.0`));
+  assertEquals(tag.status, 404);
+});
+
+test("createGateway() pushes only where that is allowed", async () => {
+  const { send } = setting({ allow: [HOST, "other.test/team/", "http://plain.test:5000"] });
+  const cases: [string, number, string | undefined][] = [
+    [`${HOST}/any/app:1`, 200, undefined],
+    ["REGISTRY.test/any/app:1", 200, undefined],
+    ["other.test/team/app:1", 200, undefined],
+    ["plain.test:5000/app:1", 200, undefined],
+    ["other.test/teams/app:1", 403, "DENIED"],
+    ["other.test/app:1", 403, "DENIED"],
+    ["plain.test/app:1", 403, "DENIED"],
+    [`${HOST}.evil.test/app:1`, 403, "DENIED"],
+    [`evil.test/${HOST}/app:1`, 403, "DENIED"],
+    [`${HOST}:5000/app:1`, 403, "DENIED"],
+    [`https://${HOST}/app:1`, 400, "USAGE"],
+    [HOST, 400, "USAGE"],
+    [`${HOST}/team/`, 400, "USAGE"],
+    [`${HOST}/UPPER:1`, 400, "USAGE"],
+    ["%ff", 400, "USAGE"],
+  ];
+  for (const [target, status, code] of cases) {
+    const response = await send({ path: `/v2push/${target}`, body: TAR });
+    assertEquals(response.status, status, target);
+    if (code) assertEquals((await errorOf(response)).code, code, target);
+    else assertEquals((await linesOf(response)).at(-1)?.type, "result", target);
+  }
+});
+
+test("createGateway() uses the scheme that was allowed", async () => {
+  const seen = new Set<string>();
+  const registry = createRegistry();
+  const fetch: FetchHandler = (request) => {
+    seen.add(new URL(request.url).origin);
+    return registry(request);
+  };
+  const { send } = setting({ allow: ["http://plain.test:5000"], fetch });
+  await linesOf(await send({ path: "/v2push/plain.test:5000/app:1", body: TAR }));
+  assertEquals([...seen], ["http://plain.test:5000"]);
+});
+
+test("createGateway() has a status for what is wrong before the first event", async () => {
+  const unreachable: FetchHandler = () => Promise.reject(new TypeError("connection refused"));
+  const retry = { attempts: 1 };
+  const cases: [Partial<GatewayOptions>, Init, number, string][] = [
+    [{}, { method: "GET" }, 405, "METHOD"],
+    [{}, { method: "POST", body: TAR }, 405, "METHOD"],
+    [{}, { path: "/elsewhere" }, 404, "NOT_FOUND"],
+    [{}, {}, 400, "USAGE"],
+    [{}, { path: `/v2push/${TARGET}?plattform=linux`, body: TAR }, 400, "USAGE"],
+    [{}, { path: `/v2push/${TARGET}?platform=%20`, body: TAR }, 400, "USAGE"],
+    [{}, { body: new TextEncoder().encode("no tar at all".repeat(100)) }, 422, "ARCHIVE"],
+    [{}, { body: "" }, 422, "ARCHIVE"],
+    [{ fetch: unreachable, retry }, { body: TAR, headers: JSON_ONLY }, 502, "NETWORK"],
+    [{ fetch: answer(503), retry }, { body: TAR, headers: JSON_ONLY }, 502, "REGISTRY"],
+    [{}, { body: TWO, headers: JSON_ONLY }, 400, "USAGE"],
+  ];
+  for (const [options, init, status, code] of cases) {
+    const response = await setting(options).send(init);
+    const error = await errorOf(response);
+    assertEquals([response.status, error.code], [status, code], JSON.stringify(error));
+  }
+});
+
+test("createGateway() passes on the choice of images, platforms and tags", async () => {
+  const chosen = await setting().send({ path: `/v2push/${TARGET}?image=two:1`, body: TWO });
+  assertEquals((await linesOf(chosen)).at(-1)?.type, "result");
+  const all = await setting().send({ path: `/v2push/${HOST}/app?all-tags`, body: TAR });
+  const { images } = (await linesOf(all)).at(-1) ?? {};
+  assertEquals((images as { reference: string }[]).map(({ reference }) => reference), [
+    `${HOST}/app:1.0`,
+  ]);
+});
+
+test("createGateway() tells of a failure after the first event in the last line", async () => {
+  const broken = TAR.subarray(0, TAR.length - 2048);
+  const response = await setting().send({ body: broken });
+  assertEquals(response.status, 200);
+  const last = (await linesOf(response)).at(-1);
+  assertEquals(last?.type, "error");
+  assertEquals((last?.error as Record<string, unknown>).code, "ARCHIVE");
+});
+
+test("createGateway() ends the push of a client that goes away, and leaves no upload open", async () => {
+  const registry = createRegistry();
+  const open = new Set<string>();
+  const fetch: FetchHandler = async (request) => {
+    const response = await registry(request);
+    const { method, url } = request;
+    if (method === "POST") open.add(response.headers.get("location") ?? "");
+    if (method === "DELETE") open.delete(new URL(url).pathname);
+    return response;
+  };
+  let isCancelled = false;
+  let left = TAR.subarray(0, 3072);
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      // The rest never comes.
+      if (left.length === 0) return new Promise(() => {});
+      controller.enqueue(left);
+      left = left.subarray(left.length);
+    },
+    cancel: () => void (isCancelled = true),
+  });
+  const { send } = setting({ fetch });
+  const gone = new AbortController();
+  const answer = send({ body, signal: gone.signal, duplex: "half" });
+  gone.abort(new DOMException("gone", "AbortError"));
+  const response = await answer;
+  assertEquals(response.status, 499);
+  await response.body?.cancel();
+  assert(isCancelled);
+  assertEquals([...open], []);
+});
+
+test("createGateway() answers with its page", async () => {
+  const { send } = setting({ page: "<title>Push</title>" });
+  const page = await send({ method: "GET", path: "/" });
+  assertEquals(await page.text(), "<title>Push</title>");
+  assertEquals((await send({ method: "POST", path: "/" })).status, 405);
+  assertEquals((await setting().send({ method: "GET", path: "/" })).status, 404);
+});
+
+test("createGateway() serves over a socket", async () => {
+  const registry = createRegistry();
+  await using server = await serve(createGateway({ allow: [HOST], fetch: registry }));
+  const url = `http://${server.host}/v2push/${TARGET}`;
+  const pushed = await fetch(url, { method: "PUT", body: TAR });
+  assertEquals((await linesOf(pushed)).at(-1)?.type, "result");
+});
+
+test("createGateway() wants to be told where pushes may go", () => {
+  assertThrows(() => createGateway({ allow: [] }), TypeError, "nothing is allowed");
+  assertThrows(
+    () => createGateway({ allow: ["host/app:1"] }),
+    TypeError,
+    "a prefix that ends in /",
+  );
+  assertThrows(() => createGateway({ allow: ["ho st"] }), SyntaxError);
+});
+
+const JSON_ONLY = { accept: "application/json" };
+
+const answer = (status: number): FetchHandler => () =>
+  Promise.resolve(new Response(null, { status }));
+
+function formWith(tar: Bytes): FormData {
+  const form = new FormData();
+  form.set("note", "a field beside it");
+  form.set("archive", new Blob([tar]), "image.tar");
+  return form;
+}
+
+function inPieces(bytes: Uint8Array, size: number): ReadableStream<Uint8Array> {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (at >= bytes.length) return controller.close();
+      controller.enqueue(bytes.slice(at, at += size));
+    },
+  });
+}

@@ -1,0 +1,223 @@
+import { assert, assertEquals } from "@std/assert";
+import { createRegistry } from "../../src/server/mod.ts";
+import { dockerSave, makeImage, makeLayer, OciLayout } from "../helpers/archives.ts";
+import { runProcess, spawnProcess, temporaryFolder, toPath } from "../helpers/process.ts";
+import { requireProgram } from "../helpers/programs.ts";
+import { writeTar } from "../helpers/tar_writer.ts";
+import { test } from "../helpers/test.ts";
+import { closedPort, serve } from "../end_to_end/registry_server.ts";
+
+const ROOT = toPath(new URL("../../", import.meta.url));
+const MIB = 1024 * 1024;
+/** What a free worker may ask of others for one request, and at once. */
+const MAX_SUBREQUESTS = 50;
+const MAX_CONNECTIONS = 6;
+const MAX_GROWTH_KIB = 128 * 1024;
+const START_MILLISECONDS = 20_000;
+
+const workerd = requireProgram("workerd");
+const skip = "Deno" in globalThis ? workerd.skip : "the worker is the same; it is tried on Deno";
+
+/** The worker of the examples in workerd. */
+interface Worker extends AsyncDisposable {
+  /** `http://127.0.0.1:PORT`. */
+  readonly origin: string;
+  /** Largest resident set so far, in KiB. */
+  peak(): Promise<number>;
+}
+
+test(
+  "the gateway in workerd pushes 300 MiB within 128 MiB, 50 requests and 6 connections",
+  async () => {
+    const counted = countRequests();
+    await using registry = await serve(counted.fetch);
+    await using worker = await startWorker(registry.host);
+    const tar = await legacyArchive(8, 38 * MIB);
+    assert(tar.length > 300 * MIB);
+
+    await push(worker, registry.host, "warm:1", await legacyArchive(1, 512));
+    const before = await worker.peak();
+    counted.reset();
+    const lines = await push(worker, registry.host, "big:1", tar);
+    assertEquals(lines.at(-1)?.type, "result");
+    const growth = await worker.peak() - before;
+    assert(growth <= MAX_GROWTH_KIB, `memory grew by ${growth} KiB`);
+    assert(counted.total < MAX_SUBREQUESTS, `${counted.total} requests`);
+    assert(counted.most <= MAX_CONNECTIONS, `${counted.most} requests at once`);
+  },
+  { skip },
+);
+
+test(
+  "the gateway in workerd cancels the uploads of a client that goes away, and serves the next",
+  async () => {
+    const counted = countRequests();
+    await using registry = await serve(counted.fetch);
+    await using worker = await startWorker(registry.host);
+    const tar = await legacyArchive(1, 40 * MIB);
+    const gone = new AbortController();
+    let sent = 0;
+    const body = ReadableStream.from(piecesOf(tar)).pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({
+        async transform(piece, controller) {
+          controller.enqueue(piece);
+          if ((sent += piece.length) > 20 * MIB) await counted.opened.then(() => gone.abort());
+        },
+      }),
+    );
+    const cancelled = counted.deleted;
+    const url = `${worker.origin}/v2push/${registry.host}/gone/app:1`;
+    await fetch(url, { method: "PUT", body, signal: gone.signal }).then(
+      (response) => response.body?.cancel(),
+      () => {},
+    );
+    await cancelled;
+    for (let at = 0; at < 8; at++) {
+      const lines = await push(worker, registry.host, `next:${at}`, await legacyArchive(1, 512));
+      assertEquals(lines.at(-1)?.type, "result", JSON.stringify(lines.at(-1)));
+    }
+    assertEquals(await registryStatus(counted.fetch, "gone/app/manifests/1"), 404);
+  },
+  { skip },
+);
+
+test("the gateway in workerd sends large blobs with their length", async () => {
+  const counted = countRequests();
+  await using registry = await serve(counted.fetch);
+  await using worker = await startWorker(registry.host);
+  const layer = await makeLayer(writeTar([{ path: "file", body: new Uint8Array(20 * MIB) }]));
+  const layout = new OciLayout();
+  layout.add(await layout.image(await makeImage([layer])), { ref: "1" });
+  const lines = await push(worker, registry.host, "app:1", writeTar(layout.entries()));
+  assertEquals(lines.at(-1)?.type, "result", JSON.stringify(lines.at(-1)));
+  assert(counted.lengths.includes(String(layer.bytes.length)), `${counted.lengths}`);
+}, { skip });
+
+async function startWorker(allow: string): Promise<Worker> {
+  const folder = await temporaryFolder();
+  const address = await closedPort();
+  await bundle(`${folder.path}/worker.js`);
+  await folder.write("config.capnp", configFor(allow, address));
+  const child = spawnProcess(workerd.path, ["serve", "config.capnp"], { cwd: folder.path });
+  const output = Promise.all([child.stdout.cancel(), new Response(child.stderr).text()]);
+  await untilListening(address);
+  return {
+    origin: `http://${address}`,
+    async peak() {
+      const status = await Deno.readTextFile(`/proc/${child.pid}/status`);
+      return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]);
+    },
+    async [Symbol.asyncDispose]() {
+      await child[Symbol.asyncDispose]();
+      const [, errors] = await output;
+      await folder[Symbol.asyncDispose]();
+      assertEquals(errors.split("\n").filter((line) => /hung|Uncaught/.test(line)), []);
+    },
+  };
+}
+
+async function bundle(path: string): Promise<void> {
+  const args = ["bundle", "-q", "--platform", "browser", "-o", path, "examples/edge_gateway.ts"];
+  const { code, stderr } = await runProcess(Deno.execPath(), args, { cwd: ROOT });
+  assertEquals(code, 0, stderr);
+}
+
+function configFor(allow: string, address: string): string {
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .gateway),
+    (name = "internet", network = (allow = ["private"])),
+  ],
+  sockets = [(name = "http", address = "${address}", http = (), service = "main")]
+);
+const gateway :Workerd.Worker = (
+  modules = [(name = "worker", esModule = embed "worker.js")],
+  compatibilityDate = "2026-09-01",
+  compatibilityFlags = ["enable_request_signal"],
+  bindings = [(name = "ALLOW", text = "other.test, ${allow}")],
+);
+`;
+}
+
+async function untilListening(address: string): Promise<void> {
+  const end = performance.now() + START_MILLISECONDS;
+  for (;;) {
+    try {
+      await (await fetch(`http://${address}/`)).body?.cancel();
+      return;
+    } catch (error) {
+      if (performance.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+async function push(
+  { origin }: Worker,
+  host: string,
+  name: string,
+  tar: Uint8Array,
+): Promise<Record<string, unknown>[]> {
+  const body = ReadableStream.from(piecesOf(tar));
+  const response = await fetch(`${origin}/v2push/${host}/${name}`, { method: "PUT", body });
+  return (await response.text()).trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+/** A registry that counts what it is asked. */
+function countRequests() {
+  const registry = createRegistry();
+  let running = 0;
+  let open = () => {};
+  let cancel = () => {};
+  const counted = {
+    total: 0,
+    most: 0,
+    /** Settled once an upload was opened. */
+    opened: new Promise<void>((resolve) => void (open = resolve)),
+    /** Settled once an upload was cancelled. */
+    deleted: new Promise<void>((resolve) => void (cancel = resolve)),
+    /** `Content-Length` of the PUT requests. */
+    lengths: [] as (string | null)[],
+    reset: () => void (counted.total = counted.most = 0),
+    async fetch(request: Request): Promise<Response> {
+      counted.total++;
+      if (request.method === "PUT") counted.lengths.push(request.headers.get("content-length"));
+      counted.most = Math.max(counted.most, ++running);
+      try {
+        const response = await registry(request);
+        if (request.method === "POST") open();
+        if (request.method === "DELETE") cancel();
+        return response;
+      } finally {
+        running--;
+      }
+    },
+  };
+  return counted;
+}
+
+async function registryStatus(
+  fetch: (request: Request) => Promise<Response>,
+  path: string,
+): Promise<number> {
+  const { status, body } = await fetch(new Request(`http://registry.test/v2/${path}`));
+  await body?.cancel();
+  return status;
+}
+
+/** A `docker save` of before 25: layers whose digest no name tells come before what names them. */
+async function legacyArchive(layers: number, layerBytes: number): Promise<Uint8Array> {
+  const contents = Array.from({ length: layers }, (_, at) => {
+    const body = new Uint8Array(layerBytes);
+    // Enough that no two are alike.
+    crypto.getRandomValues(body.subarray(0, 512));
+    return makeLayer(writeTar([{ path: `file${at}`, body }]));
+  });
+  const image = await makeImage(await Promise.all(contents));
+  return writeTar(dockerSave([{ image, repoTags: ["app:1"] }]));
+}
+
+function* piecesOf(bytes: Uint8Array): Iterable<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += MIB) yield bytes.subarray(at, at + MIB);
+}
