@@ -16,18 +16,21 @@ export function runList(command: ListCommand, host: Host, signal: AbortSignal): 
     refuseTag(command.target, target);
     const registry = target.kind === "reference" ? target.reference : target.place;
     await using client = await openRegistry(registry, command, host, signal);
+    let document: Record<string, unknown> | undefined;
+    let warning: string | undefined;
+    const onWarning = (message: string) => void (warning = message);
     if (target.kind === "reference") {
       const { repository } = target.reference;
-      const tags = client.repository(repository).tags();
-      if (!command.json) return await writeLines(tags, host);
-      const document = { registry: registry.registry, repository, tags: await collect(tags) };
-      await writeDocument(host, document);
-      return EXIT.done;
+      const tags = client.repository(repository).tags({ onWarning });
+      if (!command.json) await writeLines(tags, host);
+      else document = { registry: registry.registry, repository, tags: await collect(tags) };
+    } else {
+      const repositories = below(client.repositories({ onWarning }), target.place.prefix);
+      if (!command.json) await writeLines(repositories, host);
+      else document = { registry: registry.registry, repositories: await collect(repositories) };
     }
-    const repositories = below(client.repositories(), target.place.prefix);
-    if (!command.json) return await writeLines(repositories, host);
-    const found = await collect(repositories);
-    await writeDocument(host, { registry: registry.registry, repositories: found });
+    if (document) await writeDocument(host, warning ? { ...document, warning } : document);
+    if (warning) await host.stderr.write(`warning: ${printable(warning)}\n`);
     return EXIT.done;
   });
 }
@@ -42,7 +45,7 @@ function refuseTag(text: string, target: Target): void {
 }
 
 /** Writes the first name at once, and no more often than needed after that. */
-async function writeLines(names: AsyncIterable<string>, host: Host): Promise<number> {
+async function writeLines(names: AsyncIterable<string>, host: Host): Promise<void> {
   let lines = "";
   let isFirst = true;
   for await (const name of names) {
@@ -52,7 +55,6 @@ async function writeLines(names: AsyncIterable<string>, host: Host): Promise<num
     [lines, isFirst] = ["", false];
   }
   await host.stdout.write(lines);
-  return EXIT.done;
 }
 
 async function* below(names: AsyncIterable<string>, prefix: string): AsyncGenerator<string> {

@@ -35,7 +35,11 @@ export function runRemove(
     await using client = await openRegistry(reference, command, host, signal);
     const { manifests } = client.repository(reference.repository);
     const digest = await resolve(manifests, reference);
-    const removed = await remove(manifests, reference, digest, async (others) => {
+    const findTags = () =>
+      manifests.tags(digest, {
+        onWarning: (message) => void host.stderr.write(`warning: ${printable(message)}\n`),
+      });
+    const removed = await remove(manifests, reference, digest, findTags, async (others) => {
       await requireDeletion(manifests, command.reference);
       if (!command.yes) await agree(command.reference, others, host, signal);
     });
@@ -67,6 +71,7 @@ async function remove(
   manifests: RepositoryManifests,
   { tag }: Reference,
   digest: Digest,
+  findTags: () => Promise<string[]>,
   confirm: (others: string[]) => Promise<void>,
 ): Promise<Pick<Reference, "tag" | "digest">[]> {
   if (tag !== undefined) {
@@ -78,7 +83,7 @@ async function remove(
       if (!isRefusedDeletion(error)) throw error;
     }
   }
-  const tags = await manifests.tags(digest);
+  const tags = await findTags();
   const others = tags.filter((other) => other !== tag);
   if (others.length > 0) await confirm(others);
   await manifests.delete(digest);

@@ -17,6 +17,9 @@ export interface UploadHooks {
   onRetry?: Call["onRetry"];
 }
 
+/** Signal and listener of a request that reads. */
+export type ReadHooks = Pick<UploadHooks, "signal" | "onRetry">;
+
 /**
  * Asks whether a repository has a blob (distribution-spec, "Checking if content exists in the registry").
  *

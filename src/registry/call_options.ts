@@ -1,5 +1,5 @@
 import type { Hasher } from "../incremental_hash.ts";
-import type { ReadHooks } from "./listing.ts";
+import type { ReadHooks } from "./blobs.ts";
 
 /** Options that every call to a registry takes. */
 export interface CallOptions {
@@ -16,6 +16,11 @@ export interface ListNamesOptions extends CallOptions {
   pageSize?: number | undefined;
   /** Begin after this name; registry:2 begins at the first tag all the same. */
   last?: string | undefined;
+  /**
+   * Told at the end where there may be more names than the registry gave: it cuts its lists, and has no way to go on.
+   * @default {none is told}
+   */
+  onWarning?: ((message: string) => void) | undefined;
 }
 
 /** What a {@linkcode Repository} shares with the client that made it. */

@@ -82,8 +82,8 @@ export class RegistryClient implements AsyncDisposable {
    * @throws {RegistryError} If the registry has no catalog.
    */
   repositories(options: ListNamesOptions = {}): AsyncIterable<string> {
-    const { pageSize, last } = options;
-    return listRepositories(this.#http, { pageSize, last, ...this.#hooks(options) });
+    const { pageSize, last, onWarning } = options;
+    return listRepositories(this.#http, { pageSize, last, onWarning, ...this.#hooks(options) });
   }
 
   /**

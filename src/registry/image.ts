@@ -19,7 +19,7 @@ import {
 import { getBlob } from "./blob_content.ts";
 import { nameOf, type RepositoryContext } from "./blobs.ts";
 import { badAnswer } from "./http/answer_body.ts";
-import type { ReadHooks } from "./listing.ts";
+import type { ReadHooks } from "./blobs.ts";
 import { getManifest, isAbsence } from "./manifests.ts";
 
 /** What a registry has under a tag or digest. */

@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { NetworkError, RegistryError } from "../errors.ts";
+import { RegistryError } from "../errors.ts";
 import {
   type Descriptor,
   isIndexType,
@@ -7,37 +7,14 @@ import {
   OCI_INDEX,
   parseDescriptor,
 } from "../media_types.ts";
-import { nameOf, type RepositoryContext, repositoryUrl, type UploadHooks } from "./blobs.ts";
-import {
-  badAnswer,
-  openAnswer,
-  parseAnswer,
-  type ReadCall,
-  requestBytes,
-} from "./http/answer_body.ts";
+import { nameOf, type ReadHooks, type RepositoryContext, repositoryUrl } from "./blobs.ts";
+import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
 import type { Call, Http } from "./http/call.ts";
-import { request } from "./http/http.ts";
-import { resolveLocation } from "./http/location.ts";
-import { answeredAt } from "./http/redirect.ts";
-import { readJsonList } from "./json_list.ts";
 import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./manifests.ts";
+import { listNames, type ListOptions } from "./name_list.ts";
+import { Pages } from "./pages.ts";
+import { pingRegistry } from "./ping.ts";
 import { referrersTag } from "./referrers_tag.ts";
-
-/** Signal and listener of a request that reads. */
-export type ReadHooks = Pick<UploadHooks, "signal" | "onRetry">;
-
-/** How a list of names is asked for. */
-export interface ListOptions extends ReadHooks {
-  /** Names to ask for at a time. */
-  pageSize?: number | undefined;
-  /** The name after which the list begins. */
-  last?: string | undefined;
-}
-
-/** Names asked for at a time: registry:2 refuses more for the catalog (since CVE-2023-2253), ECR for tags. */
-export const MAX_PAGE_NAMES = 1000;
-/** Most pages of one list: ten million names; a list beyond that is a loop. */
-const MAX_PAGES = 10_000;
 
 /**
  * Lists the repositories of a registry, page by page. The catalog is distribution's own; some registries have none.
@@ -52,8 +29,37 @@ export async function* listRepositories(
   http: Http,
   options: ListOptions = {},
 ): AsyncGenerator<string, void, void> {
-  const action = `list the repositories of ${new URL(http.origin).host}`;
-  yield* listNames(http, action, new URL("/v2/_catalog", http.origin), "repositories", options);
+  const what = `the repositories of ${new URL(http.origin).host}`;
+  const url = new URL("/v2/_catalog", http.origin);
+  try {
+    yield* listNames(http, { what, url, member: "repositories" }, options);
+  } catch (error) {
+    throw await explainNoCatalog(http, what, error, options);
+  }
+}
+
+/** Answers of registries without a catalog: olareg has none, nor has ECR. */
+const NO_CATALOG = [400, 404, 405, 501];
+
+/** A registry without a catalog is one all the same; where there is none, the answer was right as it is. */
+async function explainNoCatalog(
+  http: Http,
+  what: string,
+  error: unknown,
+  { signal }: ReadHooks,
+): Promise<unknown> {
+  if (!(error instanceof RegistryError) || !NO_CATALOG.includes(error.status)) return error;
+  const { state } = await pingRegistry(http, { signal });
+  if (state !== "registry") return error;
+  const { method, url, status, errors } = error;
+  return new RegistryError(`Cannot list ${what}: the registry has no catalog (${status})`, {
+    method,
+    url,
+    status,
+    errors,
+    cause: error,
+    hint: `name a repository: tarpush ls ${new URL(http.origin).host}/REPOSITORY lists its tags`,
+  });
 }
 
 /**
@@ -70,12 +76,12 @@ export async function* listTags(
   context: RepositoryContext,
   options: ListOptions = {},
 ): AsyncGenerator<string, void, void> {
-  const action = `list the tags of ${nameOf(context)}`;
+  const what = `the tags of ${nameOf(context)}`;
   const url = repositoryUrl(context, "tags/list");
   try {
-    yield* listNames(context.http, action, url, "tags", options);
+    yield* listNames(context.http, { what, url, member: "tags" }, options);
   } catch (error) {
-    throw explainAbsence(context, { action }, error);
+    throw explainAbsence(context, { action: `list ${what}` }, error);
   }
 }
 
@@ -121,116 +127,6 @@ export async function* listReferrers(
     yield* filterReferrers(found, isFiltered ? undefined : artifactType);
     next = pages.next(call, response);
   }
-}
-
-/**
- * Reads the target of `rel="next"` of a Link header (RFC 8288).
- *
- * @param header The header's value.
- * @returns The target as it stands there; undefined where there is none.
- */
-export function parseNextLink(header: string | null): string | undefined {
-  for (const [, target, parameters = ""] of (header ?? "").matchAll(/<([^>]*)>([^<]*)/g)) {
-    const [, quoted, bare] = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))/i.exec(parameters) ?? [];
-    if ((quoted ?? bare ?? "").toLowerCase().split(/\s+/).includes("next")) return target;
-  }
-  return undefined;
-}
-
-async function* listNames(
-  http: Http,
-  action: string,
-  url: URL,
-  member: string,
-  { pageSize = MAX_PAGE_NAMES, last, ...hooks }: ListOptions,
-): AsyncGenerator<string, void, void> {
-  if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > MAX_PAGE_NAMES) {
-    throw new RangeError(
-      `Cannot use pageSize ${pageSize}: expected a whole number from 1 to ${MAX_PAGE_NAMES}`,
-    );
-  }
-  url.searchParams.set("n", `${pageSize}`);
-  if (last !== undefined) url.searchParams.set("last", last);
-  const pages = new Pages(http);
-  for (let next: URL | undefined = url; next;) {
-    const call: Call = {
-      action,
-      method: "GET",
-      isDocument: true,
-      url: next,
-      expect: [200],
-      ...hooks,
-    };
-    pages.enter(call);
-    const response = await request(http, call);
-    try {
-      for await (const names of readJsonList(openAnswer(http, response, call), member)) {
-        pages.see(names);
-        yield* names;
-      }
-    } catch (error) {
-      if (error instanceof SyntaxError) {
-        throw badAnswer(call, response, error.message, { cause: error });
-      }
-      throw error;
-    }
-    next = pages.next(call, response);
-  }
-}
-
-/** Goes from page to page, forwards only: a list ends although a registry, or who speaks for it, would have it go on. */
-class Pages {
-  readonly #http: Http;
-  readonly #visited = new Set<string>();
-  #last = "";
-  #isSorted = true;
-
-  constructor(http: Http) {
-    this.#http = http;
-  }
-
-  enter({ url }: ReadCall): void {
-    const key = new URL(url);
-    if (key.searchParams.get("last") === "") key.searchParams.delete("last");
-    this.#visited.add(key.href);
-  }
-
-  see(names: readonly string[]): void {
-    for (const name of names) {
-      if (name < this.#last) this.#isSorted = false;
-      this.#last = name;
-    }
-  }
-
-  next(call: ReadCall, response: Response): URL | undefined {
-    const link = parseNextLink(response.headers.get("link"));
-    if (link === undefined) return undefined;
-    const at = answeredAt(call, response);
-    const url = resolveLocation(this.#http, call.action, link, at);
-    const key = new URL(url);
-    if (key.searchParams.get("last") === "") key.searchParams.delete("last");
-    if (url.origin !== at.origin && url.origin !== this.#http.origin) {
-      throw refuse(call, `leads to another host, ${url.host}`);
-    }
-    if (this.#visited.has(key.href)) throw refuse(call, "leads to a page that was read already");
-    const last = url.searchParams.get("last");
-    const before = call.url.searchParams.get("last");
-    if (this.#isSorted && last !== null && before !== null && last < before) {
-      throw refuse(call, `leads back, from ${JSON.stringify(before)} to ${JSON.stringify(last)}`);
-    }
-    if (this.#visited.size >= MAX_PAGES) {
-      throw refuse(call, `leads beyond ${MAX_PAGES} pages`);
-    }
-    return url;
-  }
-}
-
-function refuse({ action, url, method }: ReadCall, reason: string): NetworkError {
-  return new NetworkError(`Cannot ${action}: ${url.host} sent a Link that ${reason}`, {
-    method,
-    url: url.origin + url.pathname,
-    retryable: false,
-  });
 }
 
 function descriptorsOf(call: ReadCall, response: Response, index: JsonObject): Descriptor[] {

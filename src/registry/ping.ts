@@ -12,7 +12,7 @@ import { knownServer, LOGIN_HINT } from "./http/error_answer.ts";
 import { requestOnce } from "./http/http.ts";
 import { answeredAt } from "./http/redirect.ts";
 import { explainScheme } from "./http/scheme.ts";
-import type { ReadHooks } from "./listing.ts";
+import type { ReadHooks } from "./blobs.ts";
 
 /** What is behind an address. */
 export interface PingResult {

@@ -40,8 +40,9 @@ export class Repository {
    * @throws {RegistryError} 404 where there is no such repository.
    */
   tags(options: ListNamesOptions = {}): AsyncIterable<string> {
-    const { pageSize, last } = options;
-    return listTags(this.#context, { pageSize, last, ...this.#services.hooks(options) });
+    const { pageSize, last, onWarning } = options;
+    const hooks = this.#services.hooks(options);
+    return listTags(this.#context, { pageSize, last, onWarning, ...hooks });
   }
 
   /**

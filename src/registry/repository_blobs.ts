@@ -6,7 +6,7 @@ import { type BlobContent, getBlob } from "./blob_content.ts";
 import { headBlob, nameOf, type RepositoryContext } from "./blobs.ts";
 import type { CallOptions, RepositoryServices } from "./call_options.ts";
 import { deleteBlob } from "./deletion.ts";
-import type { ReadHooks } from "./listing.ts";
+import type { ReadHooks } from "./blobs.ts";
 import { uploadBlob } from "./upload/upload_blob.ts";
 import {
   cancelUpload,

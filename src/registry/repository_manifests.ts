@@ -5,9 +5,10 @@ import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
 import { type Descriptor, isJsonObject, type JsonObject, parseDescriptor } from "../media_types.ts";
 import { isTag } from "../reference.ts";
 import { nameOf, type RepositoryContext } from "./blobs.ts";
-import type { CallOptions, RepositoryServices } from "./call_options.ts";
+import type { CallOptions, ListNamesOptions, RepositoryServices } from "./call_options.ts";
 import { deleteManifest } from "./deletion.ts";
-import { listTags, MAX_PAGE_NAMES } from "./listing.ts";
+import { listTags } from "./listing.ts";
+import { MAX_PAGE_NAMES } from "./name_list.ts";
 import {
   getManifest,
   headManifest,
@@ -141,10 +142,13 @@ export class RepositoryManifests {
    * Finds the tags that name a manifest, by asking for every tag of the repository: a request each.
    *
    * @param digest The manifest.
-   * @param options Signal.
+   * @param options Signal, and who is told where the registry may have more tags than it gave.
    * @returns Its tags in the order of the registry.
    */
-  async tags(digest: string, options: CallOptions = {}): Promise<string[]> {
+  async tags(
+    digest: string,
+    options: CallOptions & Pick<ListNamesOptions, "onWarning"> = {},
+  ): Promise<string[]> {
     const wanted = parseDigest(digest);
     const hooks = this.#services.hooks(options);
     const found = new Set<string>();
@@ -153,7 +157,7 @@ export class RepositoryManifests {
         if (await this.#digestOf(tag, wanted, signal) === wanted) found.add(tag);
       }, hooks.signal);
     let [batch, order]: [string[], string[]] = [[], []];
-    for await (const tag of listTags(this.#context, hooks)) {
+    for await (const tag of listTags(this.#context, { ...hooks, onWarning: options.onWarning })) {
       if (!isTag(tag)) continue;
       if (batch.push(tag) < MAX_PAGE_NAMES) continue;
       await look(batch);

@@ -123,8 +123,10 @@ test("run() ls writes the first name before the list has ended", async () => {
       return Promise.resolve();
     },
   };
+  const fetch: FetchHandler = ({ url }) =>
+    Promise.resolve(new Response(url.includes("last=") ? '{"tags":["2\\u001b[2J"]}' : body));
   const host = fakeHost(["ls", "localhost:5000/app", "--insecure"], {
-    overrides: { stdout, fetchWith: () => () => Promise.resolve(new Response(body)) },
+    overrides: { stdout, fetchWith: () => fetch },
   });
   assertEquals(await run(host), 0);
   assertEquals([pieces[0], pieces.join("")], ["1\n", "1\n2\\u{1b}[2J\n"]);

@@ -12,7 +12,7 @@ import {
 } from "../../src/reference.ts";
 import { parseRange as parseUploadRange } from "../../src/registry/upload/chunks.ts";
 import { readJsonList } from "../../src/registry/json_list.ts";
-import { parseNextLink } from "../../src/registry/listing.ts";
+import { parseNextLink } from "../../src/registry/pages.ts";
 import { parseRetryAfter } from "../../src/registry/http/retry.ts";
 import { parseRange as parseRequestRange } from "../../src/server/blobs.ts";
 import { Problem } from "../../src/server/problem.ts";

@@ -3,12 +3,8 @@ import { digestBytes } from "../../src/digest.ts";
 import { NetworkError, RegistryError, TimeoutError } from "../../src/errors.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
 import { readJsonList } from "../../src/registry/json_list.ts";
-import {
-  listReferrers,
-  listRepositories,
-  listTags,
-  parseNextLink,
-} from "../../src/registry/listing.ts";
+import { listReferrers, listRepositories, listTags } from "../../src/registry/listing.ts";
+import { parseNextLink } from "../../src/registry/pages.ts";
 import { referrersTag } from "../../src/registry/referrers_tag.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
 import { scriptedFetch, type ScriptStep } from "../helpers/scripted_fetch.ts";
@@ -334,4 +330,156 @@ test("listReferrers() refuses an answer that is no index", async () => {
     const list = () => collectAll(listReferrers(makeRepository(script.fetch), SUBJECT));
     await assertRejects(list, RegistryError, message);
   }
+});
+
+/** A registry of so many tags that answers a question for a page; the pages that it was asked for. */
+function tagsOf(
+  count: number,
+  answer: (all: string[], query: URLSearchParams) => string[] | Response,
+) {
+  const all = Array.from({ length: count }, (_, index) => `v${String(index).padStart(5, "0")}`);
+  const queries: string[] = [];
+  const warnings: string[] = [];
+  const repository = makeRepository((request) => {
+    const { search, searchParams } = new URL(request.url);
+    queries.push(search);
+    const names = answer(all, searchParams);
+    return Promise.resolve(
+      names instanceof Response ? names : new Response(JSON.stringify({ tags: names })),
+    );
+  });
+  const list = (options: { pageSize?: number; last?: string } = {}) =>
+    collectAll(listTags(repository, { ...options, onWarning: (text) => warnings.push(text) }));
+  return { all, queries, warnings, list };
+}
+
+const numberOf = (query: URLSearchParams, most: number) =>
+  Math.min(Number(query.get("n") ?? most), most);
+const after = (all: string[], query: URLSearchParams) =>
+  all.filter((n) => n > (query.get("last") ?? ""));
+
+const LISTS: Record<
+  string,
+  [
+    cut: (all: string[], query: URLSearchParams) => string[] | Response,
+    most: number,
+  ]
+> = {
+  "cuts at what was asked for and begins anew after the last name": [
+    (all, query) => {
+      const at = all.indexOf(query.get("last") ?? "") + 1;
+      return all.slice(at % all.length).slice(0, numberOf(query, 10_000));
+    },
+    3,
+  ],
+  "cuts at 100 whatever is asked for": [
+    (all, query) => after(all, query).slice(0, numberOf(query, 100)),
+    25,
+  ],
+  "sends the name itself again": [
+    (all, query) =>
+      all.filter((name) => name >= (query.get("last") ?? "")).slice(0, numberOf(query, 500)),
+    6,
+  ],
+  "heeds a size and nothing else, in any order": [
+    (all, query) => {
+      const order = [...all].sort((a, b) => a.slice(-2).localeCompare(b.slice(-2)));
+      const from = query.has("last") ? 500 : 0;
+      return [...order.slice(from), ...order.slice(0, from)].slice(0, numberOf(query, 10_000));
+    },
+    5,
+  ],
+  "sends all whatever is asked for": [(all) => all, 1],
+  "refuses to go on, and sends all without a size": [
+    (all, query) =>
+      query.has("last")
+        ? new Response(null, { status: 400 })
+        : all.slice(0, numberOf(query, 10_000)),
+    3,
+  ],
+};
+
+for (const [habit, [cut, most]] of Object.entries(LISTS)) {
+  test(`listTags() gives all 1200 tags of a registry without links that ${habit}`, async () => {
+    const { all, list, warnings, queries } = tagsOf(1200, cut);
+    const found = await list();
+    assertEquals([found.length, new Set(found).size], [all.length, all.length]);
+    assertEquals(warnings, []);
+    assert(queries.length <= most, queries.join(" "));
+  });
+}
+
+test("listTags() says where it cannot know whether a list was cut", async () => {
+  const cases: [
+    answer: Parameters<typeof tagsOf>[1],
+    count: number,
+    found: number,
+    warns: boolean,
+  ][] = [
+    [(all) => all.slice(0, 1000), 1200, 1000, true],
+    [
+      (all, query) => query.size > 1 ? new Response(null, { status: 404 }) : all.slice(0, 1000),
+      1200,
+      1000,
+      true,
+    ],
+    // Whole lists of registries that know no page: shorter, longer, and such that heed the question.
+    [(all) => all, 999, 999, false],
+    [(all) => all, 1001, 1001, false],
+    [(all, query) => after(all, query).slice(0, numberOf(query, 1000)), 1000, 1000, false],
+    [(all) => all, 1, 1, false],
+    [(all) => all, 0, 0, false],
+  ];
+  for (const [answer, count, length, warns] of cases) {
+    const { list, warnings, queries } = tagsOf(count, answer);
+    assertEquals((await list()).length, length);
+    assertEquals(warnings.length, warns ? 1 : 0, `${count}: ${warnings}`);
+    assert(queries.length <= 3, queries.join(" "));
+    if (warns) assert(warnings[0]?.startsWith("the tags of registry.test/team/app may be more"));
+  }
+});
+
+test("listTags() goes on from any size of pages and any start", async () => {
+  for (const pageSize of [1, 2, 3, 7, 1000]) {
+    const { all, list } = tagsOf(
+      20,
+      (all, query) => after(all, query).slice(0, numberOf(query, 5)),
+    );
+    assertEquals(await list({ pageSize }), all, `${pageSize}`);
+    assertEquals(await list({ pageSize, last: "v00017" }), all.slice(18), `${pageSize}`);
+  }
+});
+
+test("listTags() does not ask on where a link led to the last page", async () => {
+  const script = scriptedFetch([
+    [TAGS, page(["a", "b"], "<list?last=b>; rel=next")],
+    [/last=b$/, page(["c", "d"])],
+  ]);
+  assertEquals(await collectAll(listTags(makeRepository(script.fetch))), ["a", "b", "c", "d"]);
+  script.assertDone();
+});
+
+test("listTags() does not end where the question for more names fails for another reason", async () => {
+  const script = scriptedFetch([[TAGS, page(["a", "b"])], [/last=a$/, "drop"]]);
+  const repository = makeRepository(script.fetch, { retry: { attempts: 1 } });
+  await assertRejects(() => collectAll(listTags(repository)), NetworkError);
+});
+
+test("listRepositories() says that a registry has no catalog, and not that it is none", async () => {
+  for (const status of [400, 404, 405, 501]) {
+    const script = scriptedFetch([[CATALOG, { status }], ["GET /v2/", {}]]);
+    const error = await assertRejects(
+      () => collectAll(listRepositories(makeHttp(script.fetch))),
+      RegistryError,
+      `Cannot list the repositories of registry.test: the registry has no catalog (${status})`,
+    );
+    assert(error.hint?.includes("tarpush ls registry.test/REPOSITORY"), error.hint);
+    script.assertDone();
+  }
+  const script = scriptedFetch([[CATALOG, { status: 404 }], ["GET /v2/", { status: 404 }]]);
+  await assertRejects(
+    () => collectAll(listRepositories(makeHttp(script.fetch))),
+    RegistryError,
+    "registry.test answered 404 Not Found",
+  );
 });
