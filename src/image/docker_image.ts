@@ -7,6 +7,7 @@ import { type IndexNode, type ManifestNode, parseJsonObject } from "./content.ts
 import { diffIdsOf } from "./docker_save.ts";
 import type { ArchiveFile } from "./files.ts";
 import { readPlatform } from "./image_config.ts";
+import { isEncryptedType, isLayerType } from "./layer_type.ts";
 import { normalizePlatform, rankFitting } from "./platform_order.ts";
 import { childImages, listTexts, nameOffers, type PlatformOffer } from "./platforms.ts";
 
@@ -18,10 +19,6 @@ export interface DockerLoadable {
   /** Says that there are others for the same os and architecture, where there are. */
   notice?: string | undefined;
 }
-
-/** Layers that are tars, compressed or not; one that is encrypted is none. */
-const TAR_LAYER =
-  /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar)(?:[.+](?:gzip|zstd))?$/;
 
 /** What manifest.json names without being told. */
 const USUAL_MACHINE = "linux/amd64";
@@ -83,7 +80,7 @@ async function loadable(
 ): Promise<DockerLoadable | { problem: string }> {
   const isImage = artifactType === undefined && config?.digest !== undefined &&
     (config.mediaType === OCI_CONFIG || config.mediaType === DOCKER_CONFIG) &&
-    layers.every(({ mediaType }) => TAR_LAYER.test(mediaType));
+    layers.every(({ mediaType }) => isLayerType(mediaType) && !isEncryptedType(mediaType));
   if (!isImage || !config.file || !config.digest) return { problem: "it is an artifact, no image" };
   const away = layers.find(({ file }) => !file)?.digest;
   if (away) return { problem: `layer ${away} may not be distributed and is not in it` };

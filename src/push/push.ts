@@ -11,6 +11,7 @@ import { openSource, type PushSource } from "../source/open_source.ts";
 import { completely } from "./complete.ts";
 import { type Absent, chooseContent, COPY_WORDS, PUSH_WORDS } from "./content.ts";
 import { chooseKinds, draftsOf, explainRefusedType, type RootChoice } from "./manifest_kind.ts";
+import { warnOfLayers } from "./layer_warnings.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { listUnlisted, placeBelow, placeManifest, type PlaceSettings } from "./place_manifest.ts";
 import { placeRoot } from "./place_root.ts";
@@ -142,6 +143,7 @@ export class Push {
   readonly settings: ResolvedOptions & TagSettings & PlaceSettings;
   readonly #registries = new Map<string, RegistryState>();
   readonly #source: SourceRepository | undefined;
+  readonly #toldLayers = new Set<Digest>();
 
   constructor(
     platforms: ReturnType<typeof parsePlatforms>,
@@ -200,6 +202,8 @@ export class Push {
       isThere: (absent) => this.#isThere(target, absent),
       words: this.settings.words,
     });
+    // To look at what is copied would cost a request for each layer.
+    if (!this.#source) notices.push(...await warnOfLayers(node, this.#toldLayers));
     for (const message of notices) await this.settings.emit({ type: "warning", message });
     await settleDigests(node, this.settings);
     const choice = await chooseKinds(node, image.node, reference, target.registry, this.settings);

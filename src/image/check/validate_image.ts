@@ -6,6 +6,7 @@ import { quoteName } from "../../quote_name.ts";
 import { parseJsonObject } from "../content.ts";
 import { diffIdsOf } from "../docker_save.ts";
 import { digestOfPath } from "../files.ts";
+import { compressionOfType, isEncryptedType, isLayerType, isUnpacked } from "../layer_type.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import { detailsOf, type Role, roleText, type Validation } from "./validation.ts";
 
@@ -71,24 +72,11 @@ export function checkLayers(
     if (!file) continue;
     const layerRole = { ...role, what: `layer ${index + 1}` };
     const isLayer = mediaType === undefined || isLayerType(mediaType);
-    if (isEncrypted(mediaType)) continue;
+    if (mediaType !== undefined && isEncryptedType(mediaType)) continue;
     if (isLayer) checkContent(validation, file, mediaType, layerRole);
     const diffId = counts ? diffIds?.[index] : undefined;
     if (diffId) checkDiffId(validation, file, diffId, diffIds ?? [], isLayer, layerRole);
   }
-}
-
-const LAYER_TYPE =
-  /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar)(?:[+.](gzip|zstd))?(\+encrypted)?$/;
-
-/** Whether a media type is one of a layer of an image, and not of whatever an artifact holds. */
-export function isLayerType(mediaType: string): boolean {
-  return LAYER_TYPE.test(mediaType);
-}
-
-/** An encrypted layer can be compared with nothing. */
-function isEncrypted(mediaType: string | undefined): boolean {
-  return mediaType !== undefined && LAYER_TYPE.exec(mediaType)?.[2] !== undefined;
 }
 
 function reportCount(
@@ -125,12 +113,13 @@ function checkContent(
     return findings.error("bad-layer", `${name} ${state}${roleText(role)}`, details);
   }
   if (mediaType !== undefined && kind !== "empty") {
-    const said = LAYER_TYPE.exec(mediaType)?.[1];
+    const said = compressionOfType(mediaType);
     if (said !== compression) {
       const state = compression ? `is compressed with ${compression}` : "is not compressed";
+      const effect = isUnpacked(mediaType, compression) ? "" : ": containerd cannot unpack it";
       findings.error(
         "media-type",
-        `${name} ${state}, and its media type is ${mediaType}${roleText(role)}`,
+        `${name} ${state}, and its media type is ${mediaType}${effect}${roleText(role)}`,
         { ...details, expected: said ?? "none", actual: compression ?? "none" },
       );
     }
