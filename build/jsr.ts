@@ -45,7 +45,7 @@ async function publishedFiles(include: readonly string[]): Promise<string[]> {
       .concat(include),
   );
   return listed.trim().split("\n").filter((path) =>
-    path !== "deno.json" && !path.startsWith("types/")
+    !/(^|\/)deno\.(json|lock)$/.test(path) && !path.startsWith("types/")
   );
 }
 
