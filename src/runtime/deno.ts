@@ -202,6 +202,8 @@ function denoOutput(name: "stdout" | "stderr"): TextOutput {
 
 // Asked first: reading a variable that was not allowed would stop and ask the person at the terminal.
 function readEnv(name: string): string | undefined {
+  // This one Deno tells without a right.
+  if (name === "NO_COLOR") return Deno.noColor ? "1" : undefined;
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) : undefined;
 }
