@@ -54,6 +54,7 @@ export type { ImageTarEntry } from "./src/source/open_source.ts";
 export type { PushSource } from "./src/source/open_source.ts";
 export type {
   ArchiveSummary,
+  BesideSummary,
   ImageSummary,
   IndexEntrySummary,
   LayerSummary,

@@ -1,5 +1,6 @@
 import type {
   ArchiveSummary,
+  BesideSummary,
   ImageSummary,
   IndexEntrySummary,
   LayerSummary,
@@ -23,7 +24,7 @@ export function inspectLines(summary: ArchiveSummary, paint: Paint): string[] {
 const LABEL_WIDTH = 9;
 
 function imageLines(image: ImageSummary, paint: Paint): string[] {
-  const { kind, layers, entries = [] } = image;
+  const { kind, layers, entries = [], beside = [] } = image;
   const line = (label: string, text: string) =>
     `  ${paint("dim", label.padEnd(LABEL_WIDTH))}  ${text}`;
   const lines = (label: string, texts: string[]) =>
@@ -42,6 +43,7 @@ function imageLines(image: ImageSummary, paint: Paint): string[] {
     ...lines(entries.length === 1 ? "platform" : "platforms", columns(entries.map(entryRow))),
     // BuildKit's cache lists blobs in an index, and no manifests.
     ...lines(layerLabel(image), entries.length > 0 ? [] : columns(layers.map(layerRow))),
+    ...lines("beside", columns(beside.map(besideRow))),
   ];
 }
 
@@ -68,6 +70,10 @@ function entryRow({ kind, platform, digest, size, present }: IndexEntrySummary):
   const name = platform ?? (kind === "image" ? "unknown" : kind);
   if (present === "no") return [name, digest, ABSENT];
   return [name, digest, formatSize(size), present === "partly" ? "(parts are missing)" : ""];
+}
+
+function besideRow({ kind, digest, tag }: BesideSummary): string[] {
+  return [kind, digest, tag ?? ""];
 }
 
 function layerRow({ digest, size, mediaType, path }: LayerSummary): string[] {

@@ -1,9 +1,9 @@
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
-import type { Descriptor } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
 import { formatImageName, isTag, parseImageName } from "../reference.ts";
 import type { BlobSource } from "../source/blob_source.ts";
+import { type ArchiveBeside, keyOf, namesOf, partEntries, writtenNames } from "./beside.ts";
 import {
   type ContentNode,
   type DockerNode,
@@ -13,6 +13,7 @@ import {
   walk,
   walkUnseen,
 } from "./content.ts";
+import { knownManifest } from "./docker_manifest.ts";
 import { type DockerImage, missingFile, readDockerImages } from "./docker_save.ts";
 import { type ArchiveFiles, scanFiles } from "./files.ts";
 import { readLayout } from "./oci_layout.ts";
@@ -28,6 +29,8 @@ export interface ArchiveImage {
   /** Every spelling of its names in the archive. */
   aliases: string[];
   node: ContentNode;
+  /** Digest that a push gives it, where another image has one of its names and its node does not tell. */
+  digest?: Digest;
   /** The images that manifest.json names where `node` is an index around them. */
   named: ManifestNode[];
 }
@@ -37,8 +40,8 @@ export interface ImageArchive {
   /** The documents it has: `docker` for manifest.json, `oci` for index.json, `docker+oci` for both. */
   readonly dialect: "docker" | "oci" | "docker+oci";
   readonly images: readonly ArchiveImage[];
-  /** Manifests that refer to others of the archive and have no name themselves: signatures, SBOMs. */
-  readonly referrers: readonly (ManifestNode | IndexNode)[];
+  /** Signatures, SBOMs and the like of its images. */
+  readonly beside: readonly ArchiveBeside[];
   /** What a person should know about parts that cannot be used. */
   readonly notices: readonly string[];
   readonly files: ArchiveFiles;
@@ -70,21 +73,36 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
   const entries = layout ?? [];
   const manifests = groupByConfig(entries);
   for (const image of docker ?? []) found.addDocker(image, manifests);
-  found.addEntries(entries);
+  const { images: named, beside } = await partEntries(entries);
+  found.addEntries(named, entries);
   if (found.images.length === 0) {
     const [notice] = found.notices;
     throw new ArchiveError(`Cannot use the image archive: ${notice ?? "it names no image"}`, {
       path: docker ? "manifest.json" : "index.json",
     });
   }
-  const { images, referrers, notices } = found;
-  return { dialect, images, referrers, notices, files };
+  const { images, notices } = found;
+  await tellApart(images);
+  return { dialect, images, beside, notices, files };
+}
+
+/** Only digests tell images of one name apart: that of a manifest which is still to be written is computed. */
+async function tellApart(images: readonly ArchiveImage[]): Promise<void> {
+  const counts = new Map<string, number>();
+  for (const name of images.flatMap(({ names }) => names)) {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  for (const image of images) {
+    const { node, names } = image;
+    if (node.kind !== "docker" || !names.some((name) => (counts.get(name) ?? 0) > 1)) continue;
+    const manifest = await knownManifest(node);
+    if (manifest) image.digest = manifest.digest;
+  }
 }
 
 /** Merges the two lists of an archive: the same content under several names is one image. */
 class ImageList {
   readonly images: ArchiveImage[] = [];
-  readonly referrers: (ManifestNode | IndexNode)[] = [];
   readonly notices: string[] = [];
   readonly #byKey = new Map<string, ArchiveImage>();
   /** Images to which manifest.json gave names; index.json adds none to those. */
@@ -107,28 +125,24 @@ class ImageList {
     if (repoTags.length > 0) this.#named.add(image);
   }
 
-  addEntries(entries: readonly IndexEntry[]): void {
+  /** Adds entries of index.json; `all` are those of images and what belongs to them. */
+  addEntries(entries: readonly IndexEntry[], all: readonly IndexEntry[]): void {
     const indexNames = new Set<string>();
     for (const { node, descriptor } of entries) {
       if (node?.kind === "index") {
         namesOf(descriptor).forEach((name) => indexNames.add(keyOf(name)));
       }
     }
-    const below = new Set<Digest>();
-    const present = new Set<Digest>();
-    for (
-      const node of walk(...entries.map(({ node }) => node).filter((node) => node !== undefined))
-    ) {
-      present.add(node.digest);
-      for (const child of node.kind === "index" ? node.entries : []) {
-        below.add(child.descriptor.digest);
-      }
-    }
+    const below = new Set(
+      walk(...all.flatMap(({ node }) => node ?? []))
+        .flatMap((node) => node.kind === "index" ? node.entries : [])
+        .map(({ descriptor }) => descriptor.digest),
+    );
     for (const entry of entries) {
       // A name on both an index and an image means the index.
       const names = namesOf(entry.descriptor)
         .filter((name) => entry.node?.kind === "index" || !indexNames.has(keyOf(name)));
-      this.#addEntry(entry, names, below, present);
+      this.#addEntry(entry, names, below);
     }
   }
 
@@ -136,7 +150,6 @@ class ImageList {
     { descriptor, node, blob }: IndexEntry,
     names: readonly string[],
     below: ReadonlySet<Digest>,
-    present: ReadonlySet<Digest>,
   ): void {
     if (blob) {
       // As image-spec has it (image-index.md, "Image Index Property Descriptions").
@@ -148,14 +161,8 @@ class ImageList {
       this.notices.push(`index.json names ${descriptor.digest}, which is not in the archive`);
       return;
     }
-    if (names.length === 0 && !this.#byKey.has(node.digest)) {
-      // What an index or another manifest brings along is no image of its own.
-      if (below.has(node.digest)) return;
-      if (node.subject && present.has(node.subject.digest)) {
-        this.referrers.push(node);
-        return;
-      }
-    }
+    // What an index brings along is no image of its own.
+    if (names.length === 0 && !this.#byKey.has(node.digest) && below.has(node.digest)) return;
     // dockerd has written manifests without their layers (moby issue 47065): manifest.json knows better.
     if (!this.#byKey.has(node.digest) && walk(node).some((below) => this.#lacksLayers(below))) {
       return;
@@ -165,6 +172,9 @@ class ImageList {
       if (this.#named.has(image)) addTo(image.aliases, name);
       else addName(image, name);
     }
+    // hauler writes a name without its host as well; a bare tag is that of the full name.
+    const others = names.length > 0 ? writtenNames(descriptor) : [];
+    for (const name of others) if (!isTag(name)) addTo(image.aliases, name);
   }
 
   #lacksLayers(node: ManifestNode | IndexNode): boolean {
@@ -187,20 +197,6 @@ class ImageList {
     this.#byKey.set(key, image);
     return image;
   }
-}
-
-/** The names that an entry of index.json carries: the full one when there is one, else what the user gave. */
-export function namesOf({ annotations = {} }: Descriptor): string[] {
-  const full = annotations["io.containerd.image.name"];
-  const given = annotations["org.opencontainers.image.ref.name"];
-  const usable = full !== undefined && parseImageName(full) !== undefined;
-  return [usable ? full : given, usable ? undefined : full].filter((name) => name !== undefined);
-}
-
-/** What two spellings of a name have in common. */
-function keyOf(text: string): string {
-  const name = isTag(text) ? undefined : parseImageName(text);
-  return name ? formatImageName(name) : text;
 }
 
 function addName(image: ArchiveImage, text: string): void {

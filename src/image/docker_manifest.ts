@@ -111,6 +111,12 @@ async function encode(
   return { bytes, digest: await digestBytes(bytes) };
 }
 
+/** The manifest of a docker image as {@linkcode buildManifest} writes it; undefined where only reading tells a layer's digest. */
+export async function knownManifest(node: DockerNode): Promise<ManifestNode | undefined> {
+  const digests = node.layers.map(({ digest }) => digest).filter((digest) => digest !== undefined);
+  return digests.length < node.layers.length ? undefined : await buildManifest(node, digests);
+}
+
 function usualKind(node: DockerNode): ManifestKind {
   return needsOci(node) ? "oci" : "docker";
 }

@@ -1,7 +1,9 @@
 import { configCreated } from "../config_json.ts";
+import { cosignTag } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
 import { formatPlatform, isForeignLayer, OCI_EMPTY, type Platform } from "../media_types.ts";
 import type { ArchiveImage, ImageArchive } from "./archive.ts";
+import { besideOf } from "./beside.ts";
 import {
   type ArchiveBlob,
   blobsOf,
@@ -11,7 +13,7 @@ import {
   isAttestation,
   walk,
 } from "./content.ts";
-import { buildManifest, manifestType } from "./docker_manifest.ts";
+import { knownManifest, manifestType } from "./docker_manifest.ts";
 import { readConfig, readPlatform } from "./image_config.ts";
 import { childImages } from "./platforms.ts";
 
@@ -72,6 +74,20 @@ export interface ImageSummary {
   size: number;
   /** Of an index, what is below it, in order. */
   entries?: IndexEntrySummary[];
+  /** Signatures and the like that go along with it, where the archive has any. */
+  beside?: BesideSummary[];
+}
+
+/** A manifest that belongs to an image or to what stands below it. */
+export interface BesideSummary {
+  /** What cosign keeps under a tag, or something that names its subject itself. */
+  kind: "signature" | "attestation" | "sbom" | "referrer";
+  /** Digest of the manifest. */
+  digest: Digest;
+  /** Digest of what it is about. */
+  subject: Digest;
+  /** Tag that a push gives it; a referrer needs none. */
+  tag?: string;
 }
 
 /** What `inspect` tells of an archive. */
@@ -92,8 +108,23 @@ export interface ArchiveSummary {
  */
 export async function summarizeArchive(archive: ImageArchive): Promise<ArchiveSummary> {
   const images: ImageSummary[] = [];
-  for (const image of archive.images) images.push(await summarizeImage(image));
+  for (const image of archive.images) {
+    const summary = await summarizeImage(image);
+    const beside = summarizeBeside(archive, image);
+    images.push(beside.length > 0 ? { ...summary, beside } : summary);
+  }
   return { dialect: archive.dialect, images, notices: [...archive.notices] };
+}
+
+const BESIDE_KINDS = { sig: "signature", att: "attestation", sbom: "sbom" } as const;
+
+function summarizeBeside({ beside }: ImageArchive, { node }: ArchiveImage): BesideSummary[] {
+  if (node.kind === "docker") return [];
+  return besideOf(beside, node).map(({ node: { digest }, subject, kind }) => {
+    const tag = kind && cosignTag(subject, kind);
+    const summary = { kind: kind ? BESIDE_KINDS[kind] : "referrer" as const, digest, subject };
+    return tag === undefined ? summary : { ...summary, tag };
+  });
 }
 
 async function summarizeImage({ id, names, tags, node }: ArchiveImage): Promise<ImageSummary> {
@@ -169,9 +200,7 @@ async function platformsBelow(index: IndexNode): Promise<Map<IndexEntry, Platfor
 
 async function manifestOf(node: ContentNode): Promise<{ digest?: Digest; mediaType: string }> {
   if (node.kind !== "docker") return node;
-  const digests = node.layers.map(({ digest }) => digest).filter((digest) => digest !== undefined);
-  if (digests.length === node.layers.length) return await buildManifest(node, digests);
-  return { mediaType: manifestType(node) };
+  return await knownManifest(node) ?? { mediaType: manifestType(node) };
 }
 
 function kindOf(node: ContentNode): ImageSummary["kind"] {

@@ -1,5 +1,12 @@
 import type { Digest } from "../digest.ts";
-import { type Descriptor, MAX_MANIFEST_BYTES } from "../media_types.ts";
+import { ArchiveError } from "../errors.ts";
+import {
+  type Descriptor,
+  MAX_MANIFEST_BYTES,
+  OCI_MANIFEST,
+  parseDescriptor,
+} from "../media_types.ts";
+import { KIND_ANNOTATION } from "./beside.ts";
 import {
   type ArchiveBlob,
   type IndexEntry,
@@ -8,6 +15,7 @@ import {
   type ManifestNode,
   parseJsonObject,
   verifyBytes,
+  walk,
 } from "./content.ts";
 import {
   emptyContent,
@@ -16,7 +24,7 @@ import {
   parseDocument,
   parseEntries,
 } from "./documents.ts";
-import type { ArchiveFile, ArchiveFiles } from "./files.ts";
+import { type ArchiveFile, type ArchiveFiles, digestOfPath, isJson } from "./files.ts";
 
 /** Manifests and indexes of one archive: they are all held. */
 const MAX_DOCUMENTS = 10_000;
@@ -41,7 +49,8 @@ export async function readLayout(files: ArchiveFiles): Promise<IndexEntry[] | un
     (descriptor) => reader.blob(descriptor, PATH),
   );
   await reader.attach(entries, PATH, 0);
-  return entries;
+  const isOpen = mayLackReferrers(entries.map(({ descriptor }) => descriptor));
+  return isOpen ? [...entries, ...await reader.unlisted(entries)] : entries;
 }
 
 class LayoutReader {
@@ -62,6 +71,23 @@ class LayoutReader {
       const node = await this.#node(entry.descriptor, path, depth);
       if (node) entry.node = node;
     }
+  }
+
+  /** What refers to a document of the layout and is named by none. */
+  async unlisted(entries: readonly IndexEntry[]): Promise<IndexEntry[]> {
+    const nodes = walk(...entries.flatMap(({ node }) => node ?? []));
+    const present = new Set(nodes.map(({ digest }) => digest));
+    const blobs = nodes.flatMap((node) =>
+      node.kind === "manifest" ? [node.config, ...node.layers] : []
+    );
+    const named = new Set([...present, ...blobs.map((blob) => blob?.digest)]);
+    const found: IndexEntry[] = [];
+    const list = unlistedReferrers(this.#files, ({ digest }) => named.has(digest));
+    for await (const { subject, ...descriptor } of list) {
+      const node = present.has(subject) && await this.#node(descriptor, PATH, 0);
+      if (node) found.push({ descriptor, raw: { ...descriptor }, node });
+    }
+    return found;
   }
 
   async #node(
@@ -135,5 +161,48 @@ class LayoutReader {
       );
     }
     return { digest, size, mediaType, origin: "named", file };
+  }
+}
+
+/**
+ * Finds documents among the blobs of a layout that name a subject and are named by none: cosign save leaves the signatures of
+ * its newer form there, and its readers look for them.
+ *
+ * @param files The archive.
+ * @param isNamed Whether something names the blob at a path.
+ * @yields Their descriptors, as far as they can be told, and their subjects.
+ */
+export async function* unlistedReferrers(
+  files: ArchiveFiles,
+  isNamed: (blob: { digest: Digest; path: string }) => boolean,
+): AsyncIterable<Descriptor & { subject: Digest }> {
+  for (const file of files.files()) {
+    const { path } = file;
+    const digest = path.startsWith(`${files.root}blobs/`) ? digestOfPath(path) : undefined;
+    if (!digest || isNamed({ digest, path })) continue;
+    const found = await readReferrer(file);
+    if (found) yield { ...found, digest, size: file.size };
+  }
+}
+
+/** Whether index.json is one whose signatures may be unlisted: its entries say what kind they are of. */
+export function mayLackReferrers(descriptors: readonly Descriptor[]): boolean {
+  return descriptors.some(({ annotations }) => annotations?.[KIND_ANNOTATION] !== undefined);
+}
+
+/** The type of a document and what it is about; undefined for any other file. */
+async function readReferrer(
+  file: ArchiveFile,
+): Promise<{ mediaType: string; subject: Digest } | undefined> {
+  if (file.size > MAX_MANIFEST_BYTES || !isJson(await file.peek())) return undefined;
+  try {
+    const json = parseJsonObject(file, await file.bytes(MAX_MANIFEST_BYTES));
+    if (json.schemaVersion !== 2) return undefined;
+    const mediaType = typeof json.mediaType === "string" ? json.mediaType : OCI_MANIFEST;
+    return { mediaType, subject: parseDescriptor(json.subject).digest };
+  } catch (error) {
+    // Nothing names it, so it may be anything.
+    if (error instanceof ArchiveError || error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }

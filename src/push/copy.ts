@@ -7,9 +7,10 @@ import { readReferrers } from "../pull/remote_referrers.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
 import type { RepositoryContext } from "../registry/blobs.ts";
 import { httpFor } from "../registry/http/request_options.ts";
+import type { Beside } from "./beside.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { parseTargets, type PlannedImage } from "./plan.ts";
-import { type Beside, Push, type PushResult } from "./push.ts";
+import { Push, type PushResult } from "./push.ts";
 
 /** Options for {@linkcode copyImage}; those of a push mean the same here, on both sides. */
 export interface CopyOptions extends

@@ -1,7 +1,7 @@
-import { digestHex, shortDigest } from "../digest.ts";
-import { AmbiguousImageError, ArchiveError } from "../errors.ts";
+import { digestHex } from "../digest.ts";
+import { type AmbiguousImageError, ArchiveError } from "../errors.ts";
 import type { ArchiveImage, ImageArchive } from "../image/archive.ts";
-import { blobsOf, type ContentNode } from "../image/content.ts";
+import { blobsOf } from "../image/content.ts";
 import { quoteName } from "../quote_name.ts";
 import {
   formatImageName,
@@ -13,6 +13,7 @@ import {
   type Reference,
   type Target,
 } from "../reference.ts";
+import { ambiguous, choiceOf, listImages, MAX_LISTED, tagsOf } from "./choices.ts";
 import { parseRename, type Rename, renamed } from "./rename.ts";
 
 /** One reference that a push will write, and the image it will name. */
@@ -31,8 +32,6 @@ export interface PlanOptions {
 
 /** Fewest hex digits of a digest that select an image. */
 const MIN_DIGEST_DIGITS = 12;
-/** Names that a message lists before it only counts. */
-const MAX_LISTED = 12;
 
 /**
  * Parses the targets of a push: references, or places for the archive's own names.
@@ -73,15 +72,17 @@ export function planImages(
 ): { planned: PlannedImage[]; notices: string[] } {
   const renames = options.rename.map(parseRename);
   const images = selectImages(archive, options.images);
+  const refuse = (what: string, images: readonly ArchiveImage[]) =>
+    ambiguous(what, images, archive.images);
   const planned: PlannedImage[] = [];
   const notices = options.images.length > 0 ? [] : noticesOfCaches(archive, images);
   for (const target of targets) {
     if (target.kind === "place") {
       planned.push(...planNames(images, target.place, renames, notices));
     } else if (options.allTags) planned.push(...planTags(images, target.reference));
-    else planned.push(planOne(images, target.reference, notices));
+    else planned.push(planOne(images, target.reference, notices, refuse));
   }
-  refuseCollisions(planned);
+  refuseCollisions(planned, refuse);
   for (const { from, isUsed } of renames) {
     // A typing error would go unnoticed: the image is then where nobody looks for it.
     if (!isUsed) {
@@ -120,11 +121,6 @@ export function selectImages(archive: ImageArchive, wanted: readonly string[]): 
   return archive.images.filter((image) => chosen.has(image));
 }
 
-/** The shortest text that selects an image: a full name, a tag, or `#N`. */
-export function choiceOf(image: ArchiveImage): string {
-  return image.names[0] ?? image.tags[0] ?? image.id;
-}
-
 /** BuildKit exports its cache as an index that lists layers and no image. */
 function isCache({ node }: ArchiveImage): boolean {
   return node.kind === "index" && node.entries.length > 0 &&
@@ -133,7 +129,9 @@ function isCache({ node }: ArchiveImage): boolean {
 
 function noticesOfCaches(archive: ImageArchive, images: readonly ArchiveImage[]): string[] {
   return archive.images.filter((image) => !images.includes(image)).map((image) =>
-    `${quoteName(choiceOf(image))} is a build cache and no image, so it is not pushed; ` +
+    `${
+      quoteName(choiceOf(image, archive.images))
+    } is a build cache and no image, so it is not pushed; ` +
     `choosing it with --image pushes it`
   );
 }
@@ -152,32 +150,40 @@ function selectImage(images: readonly ArchiveImage[], text: string): ArchiveImag
     const [only, ...others] = images.filter(rule);
     if (!only) continue;
     if (others.length === 0) return only;
-    throw ambiguous(`Cannot choose image ${quoteName(text)}`, [only, ...others]);
+    throw ambiguous(`Cannot choose image ${quoteName(text)}`, [only, ...others], images);
   }
   throw new ArchiveError(
-    `Cannot find image ${quoteName(text)} in the archive: it has ${listImages(images)}`,
+    `Cannot find image ${quoteName(text)} in the archive: it has ${listImages(images, images)}`,
     { hint: "choose by a full name, a tag, a digest, or #N as inspect prints" },
   );
 }
 
-function hasDigest({ node }: ArchiveImage, text: string): boolean {
+function hasDigest({ node, digest }: ArchiveImage, text: string): boolean {
   const hex = text.replace(/^sha(?:256|512):/, "");
   if (hex.length < MIN_DIGEST_DIGITS || !/^[0-9a-f]+$/.test(hex)) return false;
   const digests = [
-    node.kind === "docker" ? undefined : node.digest,
+    node.kind === "docker" ? digest : node.digest,
     node.kind === "index" ? undefined : node.config?.digest,
   ];
   return digests.some((digest) => digest && digestHex(digest).startsWith(hex));
 }
 
-function planOne(images: ArchiveImage[], reference: Reference, notices: string[]): PlannedImage {
+/** Makes the error for several images where there may be one. */
+type RefuseSeveral = (what: string, images: readonly ArchiveImage[]) => AmbiguousImageError;
+
+function planOne(
+  images: ArchiveImage[],
+  reference: Reference,
+  notices: string[],
+  refuse: RefuseSeveral,
+): PlannedImage {
   const { digest } = reference;
   const exact = digest &&
     images.find(({ node }) => node.kind !== "docker" && node.digest === digest);
   const [only, ...others] = exact ? [exact] : images;
   const text = formatReference(reference);
   if (!only) throw new ArchiveError(`Cannot push to ${text}: the archive has no image`);
-  if (others.length > 0) throw ambiguous(`Cannot push to ${text}`, images);
+  if (others.length > 0) throw refuse(`Cannot push to ${text}`, images);
   if (reference.tag !== undefined || digest) return { image: only, reference };
   const tags = tagsOf(only).filter((tag) => tag !== "latest");
   if (tags.length > 0) {
@@ -240,44 +246,16 @@ function planNames(
   });
 }
 
-/** Bare tags, and the tags of full names, each once. */
-function tagsOf({ names, tags }: ArchiveImage): string[] {
-  return [...new Set([...tags, ...names.map((name) => name.slice(name.lastIndexOf(":") + 1))])];
-}
-
 /** Drops a reference that comes twice, and refuses one that two images compete for. */
-function refuseCollisions(planned: PlannedImage[]): void {
+function refuseCollisions(planned: PlannedImage[], refuse: RefuseSeveral): void {
   const seen = new Map<string, ArchiveImage>();
   for (const item of planned.splice(0)) {
     const { image, reference } = item;
     const text = formatReference(reference);
     const key = `${reference.scheme ?? ""} ${text}`;
     const other = seen.get(key);
-    if (other && other !== image) throw ambiguous(`Cannot push to ${text}`, [other, image]);
+    if (other && other !== image) throw refuse(`Cannot push to ${text}`, [other, image]);
     if (!other) planned.push(item);
     seen.set(key, image);
   }
-}
-
-function ambiguous(what: string, images: readonly ArchiveImage[]): AmbiguousImageError {
-  return new AmbiguousImageError(
-    `${what}: the archive has ${images.length} images for it, ${listImages(images)}, expected one`,
-    {
-      choices: images.map(choiceOf),
-      hint: "choose one with --image NAME, or push all under their own names: HOST[:PORT]",
-    },
-  );
-}
-
-function listImages(images: readonly ArchiveImage[]): string {
-  const texts = images.slice(0, MAX_LISTED).map((image) => {
-    const [name] = image.names.concat(image.tags);
-    return name === undefined ? `${image.id} (${describe(image.node)})` : quoteName(name);
-  });
-  const more = images.length - texts.length;
-  return texts.join(", ") + (more > 0 ? ` and ${more} more` : "");
-}
-
-function describe(node: ContentNode): string {
-  return shortDigest(node.kind === "docker" ? node.config.digest : node.digest);
 }

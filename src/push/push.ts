@@ -1,13 +1,16 @@
+import { cosignTag } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { type ImageArchive, openArchive } from "../image/archive.ts";
-import { blobsOf, type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { besideOf } from "../image/beside.ts";
+import { blobsOf, type IndexNode, type ManifestNode } from "../image/content.ts";
 import { parsePlatforms } from "../image/platforms.ts";
 import { formatReference, type Reference, registryOrigin, type Target } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { headManifest } from "../registry/manifests.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
+import { type Beside, noticeOfLeft } from "./beside.ts";
 import { completely } from "./complete.ts";
 import { type Absent, chooseContent, COPY_WORDS, PUSH_WORDS } from "./content.ts";
 import { chooseKinds, draftsOf, explainRefusedType, type RootChoice } from "./manifest_kind.ts";
@@ -119,13 +122,6 @@ export interface SourceRepository {
   repository: string;
 }
 
-/** What goes into a repository beside an image: signatures and the like. */
-export interface Beside {
-  node: ManifestNode | IndexNode;
-  /** The tag that it is looked for under; what names its subject needs none. */
-  tag?: string | undefined;
-}
-
 /** What goes beside an image under a tag, and whether that names it already. */
 interface TaggedBeside {
   node: ManifestNode | IndexNode;
@@ -163,8 +159,19 @@ export class Push {
   /** Pushes what an archive holds to the targets, image by image. */
   async archive(archive: ImageArchive, targets: readonly Target[]): Promise<void> {
     const { planned, notices } = planImages(archive, targets, this.settings);
-    const besideOf = (root: ManifestNode | IndexNode) => referrersIn(archive, root);
-    await this.images(planned, [...archive.notices, ...notices], besideOf);
+    const left = new Set(archive.beside);
+    await this.images(
+      planned,
+      [...archive.notices, ...notices],
+      (root) =>
+        besideOf(archive.beside, root).map((beside) => {
+          left.delete(beside);
+          const { node, subject, kind } = beside;
+          return { node, tag: kind && cosignTag(subject, kind) };
+        }),
+    );
+    const message = noticeOfLeft(planned, [...left]);
+    if (message !== undefined) await this.settings.emit({ type: "warning", message });
   }
 
   /** Pushes images to references, one after the other, each with what goes beside it. */
@@ -340,23 +347,4 @@ function referenceBeside(
   tag: string | undefined,
 ): Reference {
   return tag === undefined ? { registry, repository } : { registry, repository, tag };
-}
-
-/** Signatures and the like that the archive has for what was just pushed. */
-function* referrersIn(
-  archive: ImageArchive,
-  root: ManifestNode | IndexNode,
-): Iterable<Beside> {
-  const subjects = new Set(walk(root).map(({ digest }) => digest));
-  const waiting = new Set(archive.referrers);
-  for (let found = true; found;) {
-    found = false;
-    for (const referrer of waiting) {
-      if (!referrer.subject || !subjects.has(referrer.subject.digest)) continue;
-      waiting.delete(referrer);
-      found = true;
-      subjects.add(referrer.digest);
-      yield { node: referrer };
-    }
-  }
 }

@@ -2,35 +2,49 @@ import { assert, assertEquals } from "@std/assert";
 import { openArchive } from "../../src/archive/open_archive.ts";
 import { scanTar } from "../../src/tar/scan.ts";
 import { flipByte } from "../helpers/archives.ts";
-import { FIXTURES, readFixture } from "../helpers/expected.ts";
+import { FIXTURES, readFixture, readFixtureTar } from "../helpers/expected.ts";
 import { check, inPieces } from "../helpers/findings.ts";
 import { test } from "../helpers/test.ts";
 
-/** What is worth knowing of fixtures; nothing is wrong with any of them. */
-const NOTES: Readonly<Record<string, string[]>> = {
+/** What is worth knowing of fixtures; nothing is wrong with any but one of them. */
+const FINDINGS: Readonly<Record<string, string[]>> = {
   // ctr saves one platform of an index, and the index as it is.
   "ctr-export-platform.tar": Array(3).fill("note absent-platform"),
   // regctl names an image after the folder that it came from.
   "regctl-export.tar": ["note bad-name"],
+  // hauler leaves out oci-layout, and has files of its own in the store.
+  "hauler-signed-one.tar.zst": [
+    "warning bad-oci-layout",
+    "note unreferenced",
+    "note unreferenced",
+  ],
+  // oci-tar-builder drops a repeated layer from the OCI manifest only.
+  "ocitarbuilder-dup.tar": [
+    "error layer-count",
+    "warning different-images",
+    "note duplicate-entry",
+  ],
 };
 
 /** Files that no digest protects: a flipped byte may leave them as good as before. */
 const UNPROTECTED =
-  /(?:^|\/)(?:VERSION|json|repositories|manifest\.json|index\.json|oci-layout|config\.json)$/;
+  /(?:^|\/)(?:VERSION|json|repositories|manifest\.json|index\.json|oci-layout|config\.json|store\.json|audit\.log)$/;
 
 for (const file of FIXTURES.keys()) {
-  test(`check finds nothing wrong with ${file}`, async () => {
+  test(`check finds what there is to know of ${file}`, async () => {
     const blob = await readFixture(file);
     const { ok, findings } = await check(blob);
     const codes = findings.map(({ severity, code }) => `${severity} ${code}`);
-    assertEquals([ok, codes], [true, NOTES[file] ?? []]);
+    const expected = FINDINGS[file] ?? [];
+    const isOk = !expected.some((finding) => finding.startsWith("error"));
+    assertEquals([ok, codes], [isOk, expected]);
     for (const source of [blob, blob.stream()]) {
       assertEquals(await (await openArchive(source)).validate(), findings);
     }
   });
 
   test(`check finds a flipped byte in every file of ${file}`, async () => {
-    const bytes = new Uint8Array(await (await readFixture(file)).arrayBuffer());
+    const bytes = await readFixtureTar(file);
     let protectedFiles = 0;
     for await (const { path, header, bodyOffset } of scanTar(new Blob([bytes]))) {
       if (header.size === 0) continue;
@@ -38,8 +52,9 @@ for (const file of FIXTURES.keys()) {
         const { findings } = await check(new Blob([flipByte(bytes, bodyOffset + at)]));
         if (UNPROTECTED.test(path)) continue;
         const clean = path.replace(/^\.\//, "");
+        // A zstd checksum alone tells of a byte that is no part of the content, and not every runtime looks at it.
         const found = findings.some((finding) =>
-          finding.severity === "error" && finding.path === clean
+          finding.path === clean && (finding.severity === "error" || finding.code === "wrong-name")
         );
         assert(found, `byte ${at} of ${path}: ${findings.map(({ message }) => message)}`);
         protectedFiles++;
@@ -49,7 +64,7 @@ for (const file of FIXTURES.keys()) {
   });
 
   test(`check finds every file that ${file} lacks`, async () => {
-    const bytes = new Uint8Array(await (await readFixture(file)).arrayBuffer());
+    const bytes = await readFixtureTar(file);
     for await (const { path, header, offset } of scanTar(new Blob([bytes]))) {
       if (header.size === 0 || /(?:^|\/)(?:VERSION|json|repositories)$/.test(path)) continue;
       // The header now is that of a socket's kind: everything else stays as it is.
@@ -57,7 +72,8 @@ for (const file of FIXTURES.keys()) {
       retype(without, offset, "6", header.checksum);
       const blob = new Blob([without]);
       const { findings } = await check(cutBody(blob, offset, header.size));
-      const isBare = /(?:manifest|index)\.json$/.test(path) || isV1(bytes, offset, header.size);
+      const isBare = /(?:manifest|index|store)\.json$|audit\.log$/.test(path) ||
+        isV1(bytes, offset, header.size);
       const clean = path.replace(/^\.\//, "");
       const isTold = findings.some((finding) =>
         finding.severity === "error" || finding.path === clean ||

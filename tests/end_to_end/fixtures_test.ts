@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import { AmbiguousImageError } from "../../src/errors.ts";
 import { formatImageName, isTag, parseImageName } from "../../src/reference.ts";
@@ -12,9 +12,12 @@ import {
   type FixtureImage,
   FIXTURES,
   hasManifest,
+  isContested,
   type Outcome,
   readBack,
   readFixture,
+  type Registry,
+  signaturesOf,
 } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
 
@@ -32,7 +35,8 @@ function namesOf(fixture: Fixture): [string, Outcome[]][] {
   for (const image of fixture.docker ?? []) {
     for (const tag of image.tags ?? []) names.push([tag, outcomesOf(image, fixture)]);
   }
-  for (const { ref_name, image_name } of fixture.oci ?? []) {
+  for (const { ref_name, image_name, beside } of fixture.oci ?? []) {
+    if (beside) continue;
     for (const name of [ref_name, image_name]) if (name) names.push([name, fixture.push.any_of]);
   }
   return names;
@@ -41,8 +45,11 @@ function namesOf(fixture: Fixture): [string, Outcome[]][] {
 /** The digests that an image can be chosen by: of an index its own, else those of manifest and config. */
 function digestsOf(fixture: Fixture): [string, Outcome[]][] {
   const { docker, oci, push } = fixture;
-  const manifests = (oci ?? []).map(({ digest }): [string, Outcome[]] => [digest, push.any_of]);
+  const manifests = (oci ?? []).filter(({ beside }) => !beside)
+    .map(({ digest }): [string, Outcome[]] => [digest, push.any_of]);
   if (oci?.some(({ kind }) => kind === "index")) return manifests;
+  // Two images of one name have one config, too.
+  if (isContested(fixture)) return manifests;
   const configs = (docker ?? []).map((image): [string, Outcome[]] => [
     image.config_digest,
     outcomesOf(image, fixture),
@@ -54,6 +61,37 @@ function digestsOf(fixture: Fixture): [string, Outcome[]][] {
 function placeOf(name: string): string | undefined {
   const parsed = parseImageName(name);
   return parsed && !isTag(name) ? formatImageName({ ...parsed, host: "" }) : undefined;
+}
+
+/** Checks that a registry has these references, and beside each the signatures of the archive. */
+async function assertTags(registry: Registry, references: readonly string[], fixture: Fixture) {
+  const expected = [...references];
+  for (const reference of references) {
+    const repository = reference.slice(0, reference.lastIndexOf(":"));
+    for (const { tag, digest } of signaturesOf(fixture)) {
+      expected.push(`${repository}:${tag}`);
+      assertEquals((await readBack(registry, repository, tag)).digest as string, digest);
+    }
+  }
+  assertEquals(await allTags(registry), expected.sort());
+}
+
+/** Checks that a name or digest which fits two images is refused, with numbers that fit one each. */
+async function assertContested(blob: Blob, fixture: Fixture) {
+  const texts = [...namesOf(fixture).map(([name]) => name), fixture.docker?.[0]?.config_digest];
+  for (const text of texts) {
+    const options = { fetch: createRegistry(), images: [text ?? ""] };
+    const error = await assertRejects(
+      () => pushImage(blob, "localhost:5000/app:1", options),
+      AmbiguousImageError,
+    );
+    assertClear(error);
+    assertEquals(error.choices, ["#1", "#2"]);
+    assertEquals(error.hint, "choose one: --image '#1' or --image '#2'");
+    for (const { digest } of fixture.oci ?? []) assertStringIncludes(error.message, digest);
+    const digests = error.message.replace(text ?? "", "").match(/sha256:[0-9a-f]{64}/g);
+    assertEquals(new Set(digests).size, 2);
+  }
 }
 
 test("fixtures are the files that expected.json describes", async () => {
@@ -93,7 +131,7 @@ for (const [file, fixture] of FIXTURES) {
       const target = "localhost:5000/team/app:1.0";
       const first = await pushImage(blob, target, { fetch: registry });
       const read = await assertOutcome(registry, "team/app", "1.0", push.any_of);
-      assertEquals(await allTags(registry), ["team/app:1.0"]);
+      await assertTags(registry, ["team/app:1.0"], fixture);
       assertEquals(
         first.images.map(({ reference, digest, mediaType }) => [reference, digest, mediaType]),
         [
@@ -130,6 +168,7 @@ for (const [file, fixture] of FIXTURES) {
 
   test(`pushImage() finds every image of ${file} by each of its names`, async () => {
     const blob = await readFixture(file);
+    if (isContested(fixture)) return await assertContested(blob, fixture);
     for (const [name, outcomes] of namesOf(fixture)) {
       const registry = createRegistry();
       const options = { fetch: registry, images: [name] };
@@ -158,17 +197,30 @@ for (const [file, fixture] of FIXTURES) {
     const place = placeOf(name);
     if (place) places.set(place, outcomes);
   }
-  if (places.size > 0) {
+  if (isContested(fixture)) {
+    test(`pushImage() pushes no name of ${file} that two images have`, async () => {
+      const registry = createRegistry();
+      const blob = await readFixture(file);
+      for (const source of [() => blob, () => blob.stream()]) {
+        const target = source() === blob ? "localhost:5000" : "localhost:5000/app";
+        await assertRejects(
+          () => pushImage(source(), target, { fetch: registry, allTags: target.includes("/") }),
+          AmbiguousImageError,
+        );
+      }
+      assertEquals(await allTags(registry), []);
+    });
+  } else if (places.size > 0) {
     test(`pushImage() puts ${file} under all of its own names`, async () => {
       const registry = createRegistry();
       await pushImage(await readFixture(file), "localhost:5000", { fetch: registry });
-      assertEquals(await allTags(registry), [...places.keys()].sort());
+      await assertTags(registry, [...places.keys()], fixture);
       for (const [place, outcomes] of places) {
         const colon = place.lastIndexOf(":");
         await assertOutcome(registry, place.slice(0, colon), place.slice(colon + 1), outcomes);
       }
     });
-  } else {
+  } else if (oci?.some(({ ref_name }) => ref_name)) {
     test(`pushImage() has no repository for the bare tags of ${file}`, async () => {
       const registry = createRegistry();
       const blob = await readFixture(file);
@@ -186,6 +238,18 @@ for (const [file, fixture] of FIXTURES) {
           `tag ${ref_name}`,
         );
       }
+    });
+  } else {
+    test(`pushImage() has no name for the image of ${file}`, async () => {
+      const registry = createRegistry();
+      const blob = await readFixture(file);
+      const error = await assertRejects(
+        () => pushImage(blob, "localhost:5000", { fetch: registry }),
+        Error,
+        "no image of the archive has a name",
+      );
+      assertClear(error);
+      assertEquals(await allTags(registry), []);
     });
   }
 }

@@ -29,7 +29,13 @@ import {
   OciLayout,
   pathOf,
 } from "../helpers/archives.ts";
-import { allTags, assertClear, FIXTURES, readFixture, type Registry } from "../helpers/expected.ts";
+import {
+  allTags,
+  assertClear,
+  FIXTURES,
+  readFixtureTar,
+  type Registry,
+} from "../helpers/expected.ts";
 import { join, type TarWriterEntry, writeTar } from "../helpers/tar_writer.ts";
 import {
   anyBytesMutation,
@@ -334,9 +340,7 @@ const documents = subject(
 );
 
 const fixtures = await Promise.all(
-  [...FIXTURES.keys()].map(async (name) =>
-    new Uint8Array(await (await readFixture(name)).arrayBuffer())
-  ),
+  [...FIXTURES.keys()].map(readFixtureTar),
 );
 
 const realArchives = subject(

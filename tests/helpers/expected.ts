@@ -29,6 +29,8 @@ export interface Fixture {
     digest: string;
     media_type: string;
     kind: string;
+    /** Signatures and the like: no image of their own. */
+    beside?: boolean;
   }[] | null;
   push: { expect: string; any_of: Outcome[] };
 }
@@ -49,6 +51,25 @@ export const FIXTURES: ReadonlyMap<string, Fixture> = new Map(
 export async function readFixture(name: string): Promise<Blob> {
   const response = await fetch(new URL(`../fixtures/${name}`, import.meta.url));
   return await response.blob();
+}
+
+/** The tar of an archive of tests/fixtures, which may be compressed. */
+export async function readFixtureTar(name: string): Promise<Bytes> {
+  return await inflate(new Uint8Array(await (await readFixture(name)).arrayBuffer()));
+}
+
+/** Whether two images of an archive have one name, so that only a number chooses between them. */
+export function isContested({ docker, oci, push }: Fixture): boolean {
+  return push.expect === "ambiguous" && docker !== null && oci !== null;
+}
+
+/** The tags that signatures of an archive stand under beside its image, and their digests. */
+export function signaturesOf({ oci }: Fixture): { tag: string; digest: string }[] {
+  const image = oci?.find(({ beside }) => !beside);
+  return (oci ?? []).filter(({ beside }) => beside).map(({ digest }) => ({
+    tag: `${image?.digest.replace(":", "-")}.sig`,
+    digest,
+  }));
 }
 
 /** A registry as tests read it back. */

@@ -99,8 +99,8 @@ test("openArchive() takes unnamed manifests about others for referrers", async (
     subject: { ...image, digest: sbom.digest.replace(/.$/, (c) => c === "0" ? "1" : "0") },
   });
   for (const descriptor of [image, sbom, lone]) layout.add(descriptor);
-  const { images, referrers } = await open(layout.entries());
-  assertEquals(referrers.map(({ digest }) => digest), [sbom.digest]);
+  const { images, beside } = await open(layout.entries());
+  assertEquals(beside.map(({ node, kind }) => [node.digest, kind]), [[sbom.digest, undefined]]);
   assertEquals(images.length, 2, "what refers to something else is an image of its own");
 });
 

@@ -17,7 +17,7 @@ import {
   toBlob,
   withPlatform,
 } from "../helpers/archives.ts";
-import { FIXTURES, readFixture } from "../helpers/expected.ts";
+import { FIXTURES, readFixture, readFixtureTar } from "../helpers/expected.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
@@ -84,7 +84,8 @@ async function indexOf(...platforms: string[]) {
 for (const [file] of FIXTURES) {
   for (const format of ["docker", "oci"] as const) {
     test(`planArchive() writes the images of ${file} as ${format} with all of their digests`, async () => {
-      for (const { node } of (await openArchive(await readFixture(file))).images) {
+      const fixture = new Blob([await readFixtureTar(file)]);
+      for (const { node } of (await openArchive(fixture)).images) {
         const before = await written(node);
         const { tar, files } = await archiveOf(before, { format });
         for (const [path, bytes] of files) {

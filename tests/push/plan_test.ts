@@ -1,13 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { AmbiguousImageError, ArchiveError } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
-import {
-  choiceOf,
-  parseTargets,
-  planImages,
-  type PlanOptions,
-  selectImages,
-} from "../../src/push/plan.ts";
+import { choiceOf } from "../../src/push/choices.ts";
+import { parseTargets, planImages, type PlanOptions, selectImages } from "../../src/push/plan.ts";
 import { formatReference } from "../../src/reference.ts";
 import { dockerSave, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
 import { assertClear } from "../helpers/expected.ts";
@@ -45,7 +40,8 @@ test("parseTargets() takes one or several, each once", () => {
 
 test("choiceOf() gives a full name, else a tag, else the place in the archive", async () => {
   const { archive } = await mixedArchive();
-  assertEquals(archive.images.map(choiceOf), ["app:1", "v1", "#3"]);
+  const { images } = archive;
+  assertEquals(images.map((image) => choiceOf(image, images)), ["app:1", "v1", "#3"]);
 });
 
 test("selectImages() finds each image by everything that names it", async () => {

@@ -1,4 +1,4 @@
-import { type Digest, shortDigest } from "../../digest.ts";
+import { type Digest, isDigest, shortDigest } from "../../digest.ts";
 import {
   type Descriptor,
   formatPlatform,
@@ -10,11 +10,12 @@ import {
   type Platform,
 } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
-import { isTag, parseImageName } from "../../reference.ts";
-import { namesOf } from "../archive.ts";
+import { namesOf } from "../beside.ts";
 import { isAttestation, malformed, parseJson } from "../content.ts";
 import { isDocumentType, MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "../documents.ts";
+import { mayLackReferrers, unlistedReferrers } from "../oci_layout.ts";
 import type { CheckedFile } from "./checked_file.ts";
+import { LayoutNames } from "./layout_names.ts";
 import {
   checkBlob,
   checkMediaType,
@@ -108,61 +109,55 @@ interface Node {
   height: number;
   /** What it names and the archive lacks, for a hollow one. */
   missing: readonly Descriptor[];
+  /** What it refers to. */
+  subject?: Digest | undefined;
 }
 
 class LayoutWalk {
   readonly #validation: Validation;
   readonly #manifests: Manifests;
   readonly #nodes = new Map<Digest, Node>();
-  readonly #names = new Map<string, { digest: Digest; isIndex: boolean }>();
+  readonly #names: LayoutNames;
 
   constructor(validation: Validation, manifests: Manifests) {
     this.#validation = validation;
     this.#manifests = manifests;
+    this.#names = new LayoutNames(validation.findings);
   }
 
   /** Checks index.json; returns how many entries it has. */
   async root(json: JsonObject): Promise<number> {
     const { descriptors, count } = this.#entries(json, PATH, WHOLE);
     for (const descriptor of descriptors) {
-      const names = namesOf(descriptor);
-      names.forEach((name) => this.#checkName(name, descriptor));
-      const image = names[0] ?? shortDigest(descriptor.digest);
+      const image = namesOf(descriptor)[0] ?? shortDigest(descriptor.digest);
       const role = { image, what: isIndexType(descriptor.mediaType) ? "index" : "manifest" };
       if (!isDocumentType(descriptor.mediaType)) {
+        this.#names.check(descriptor);
         this.#blobEntry(descriptor, PATH, { ...role, what: "entry" });
         continue;
       }
       const node = await this.#node(descriptor, PATH, 0, role);
+      this.#names.check(descriptor, node?.subject);
       if (node) this.#reportAbsence(descriptor, node, role);
     }
+    if (mayLackReferrers(descriptors)) await this.#checkUnlisted();
     return count;
+  }
+
+  async #checkUnlisted(): Promise<void> {
+    const { archive: { files }, used } = this.#validation;
+    const list = unlistedReferrers(files, ({ path }) => used.has(path));
+    for await (const { subject, ...descriptor } of list) {
+      if (!this.#nodes.has(subject)) continue;
+      const role = { image: shortDigest(subject), what: "referrer" };
+      const node = await this.#node(descriptor, PATH, 0, role);
+      if (node) this.#reportAbsence(descriptor, node, role);
+    }
   }
 
   #entries(json: JsonObject, path: string, role: Role): DescriptorList {
     const place = { path, member: "manifests", most: MAX_ENTRIES };
     return readDescriptors(this.#validation, json.manifests, place, role);
-  }
-
-  #checkName(name: string, { digest, mediaType }: Descriptor): void {
-    const { findings } = this.#validation;
-    const isIndex = isIndexType(mediaType);
-    if (!isTag(name) && !parseImageName(name)) {
-      findings.note(
-        "bad-name",
-        `index.json has the name ${quoteName(name)}, which is no image name: a push leaves it out`,
-        { path: PATH, image: name, digest },
-      );
-    }
-    const known = this.#names.get(name);
-    // A name on both an index and an image means the index.
-    if (known && known.digest !== digest && known.isIndex === isIndex) {
-      findings.warning(
-        "duplicate-name",
-        `index.json has the name ${quoteName(name)} for ${known.digest} and for ${digest}`,
-        { path: PATH, image: name, digest },
-      );
-    } else this.#names.set(name, { digest, isIndex });
   }
 
   /** Checks a manifest or index; undefined where nothing can be said of it. */
@@ -219,9 +214,11 @@ class LayoutWalk {
     if (json.schemaVersion !== 2) {
       validation.malformed(file.path, "its schemaVersion is not 2, which registries require", role);
     }
-    return isIndexType(mediaType)
+    const node = isIndexType(mediaType)
       ? await this.#index(file, json, depth, role)
       : await this.#manifest(file, json, role);
+    const subject = isJsonObject(json.subject) ? json.subject.digest : undefined;
+    return isDigest(subject) ? { ...node, subject } : node;
   }
 
   async #index(

@@ -3,6 +3,7 @@ import { MemoryBudget } from "../../archive/memory_budget.ts";
 import { PassingFile } from "../../archive/passing_file.ts";
 import { openEntries, readPassing } from "../../archive/read_passing.ts";
 import { type ImageArchive, readArchive } from "../../image/archive.ts";
+import { besideOf } from "../../image/beside.ts";
 import { blobsOf, type ContentNode } from "../../image/content.ts";
 import type { Reference, Target } from "../../reference.ts";
 import type { PassingInput } from "../../source/open_source.ts";
@@ -98,8 +99,13 @@ async function findRoute(
       if (file && !route.has(file.path)) route.set(file.path, { target, digest });
     }
   };
-  for (const { image, reference } of planned) add(image.node, push.repository(reference));
-  // Which of them go along is known when the images stand.
-  for (const node of archive.referrers) add(node, target);
+  for (const { image: { node }, reference } of planned) {
+    const target = push.repository(reference);
+    add(node, target);
+    // Of an index that is narrowed, less may go along.
+    for (const beside of node.kind === "docker" ? [] : besideOf(archive.beside, node)) {
+      add(beside.node, target);
+    }
+  }
   return { target, route };
 }

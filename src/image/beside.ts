@@ -1,0 +1,204 @@
+import { type CosignKind, parseCosignTag } from "../cosign_tags.ts";
+import { type Digest, toDigest } from "../digest.ts";
+import type { Descriptor } from "../media_types.ts";
+import { formatImageName, isTag, parseImageName } from "../reference.ts";
+import { type IndexEntry, type IndexNode, type ManifestNode, walk } from "./content.ts";
+import { signedDigests } from "./signed_digests.ts";
+
+/** A signature, an attestation, an SBOM or the like: it belongs to an image of the archive and is none itself. */
+export interface ArchiveBeside {
+  node: ManifestNode | IndexNode;
+  /** Digest of what it is about, which the archive has. */
+  subject: Digest;
+  /** What cosign keeps of it under a tag; absent for a referrer, which names its subject itself. */
+  kind?: CosignKind;
+}
+
+/** What an entry of index.json says of itself beside its digest. */
+export interface BesideRole {
+  kind: CosignKind | "referrer";
+  /** What it is about, where its name tells. */
+  subject?: Digest;
+  /** Whether an annotation says so, and not only its name. */
+  isMarked: boolean;
+}
+
+/** The annotation by which cosign and hauler tell entries of one name apart: `dev.cosignproject.cosign/sigs`. */
+export const KIND_ANNOTATION = "kind";
+const KIND = /(?:^|\/)(sigs|atts|sboms|referrers)(?:\/|$)/;
+const KINDS: Readonly<Record<string, BesideRole["kind"]>> = {
+  sigs: "sig",
+  atts: "att",
+  sboms: "sbom",
+  referrers: "referrer",
+};
+/** The tag that stands for a list of referrers (distribution-spec, "Referrers Tag Schema"). */
+const REFERRERS_TAG = /^(sha256|sha512)-([0-9a-f]+)$/;
+
+/** The role that an entry has by its annotations; undefined for an image. */
+export function besideRole(descriptor: Descriptor): BesideRole | undefined {
+  const { annotations = {} } = descriptor;
+  const marked = KINDS[KIND.exec(annotations[KIND_ANNOTATION] ?? "")?.[1] ?? ""];
+  const isMarked = marked !== undefined;
+  for (const text of writtenNames(descriptor)) {
+    const tag = isTag(text) ? text : parseImageName(text)?.tag ?? "";
+    const cosign = parseCosignTag(tag);
+    if (cosign) return { ...cosign, isMarked };
+    const [, algorithm = "", hex = ""] = REFERRERS_TAG.exec(tag) ?? [];
+    const subject = toDigest(algorithm, hex);
+    if (subject) return { kind: "referrer", subject, isMarked };
+  }
+  return marked && { kind: marked, isMarked };
+}
+
+/** Every name that an entry of index.json carries, as it is written. */
+export function writtenNames({ annotations = {} }: Descriptor): string[] {
+  return [annotations["org.opencontainers.image.ref.name"], annotations["io.containerd.image.name"]]
+    .filter((name) => name !== undefined);
+}
+
+/** The names that an entry of index.json carries: the full one when there is one, else what the user gave. */
+export function namesOf({ annotations = {} }: Descriptor): string[] {
+  const full = annotations["io.containerd.image.name"];
+  const given = annotations["org.opencontainers.image.ref.name"];
+  const usable = full !== undefined && parseImageName(full) !== undefined;
+  return [usable ? full : given, usable ? undefined : full].filter((name) => name !== undefined);
+}
+
+/** What two spellings of a name have in common. */
+export function keyOf(text: string): string {
+  const name = isTag(text) ? undefined : parseImageName(text);
+  return name ? formatImageName(name) : text;
+}
+
+/**
+ * Parts the entries of index.json into images and what belongs to them. What belongs to nothing that the archive has stays an
+ * image.
+ *
+ * @param entries All of them, with their nodes.
+ * @returns Both, in order.
+ */
+export async function partEntries(
+  entries: readonly IndexEntry[],
+): Promise<{ images: IndexEntry[]; beside: ArchiveBeside[] }> {
+  const found = new Map<IndexEntry, ArchiveBeside[]>();
+  const present = new Set(
+    walk(...entries.flatMap(({ node }) => node ?? [])).map(({ digest }) => digest),
+  );
+  const names = namesByDigest(entries);
+  for (const entry of entries) {
+    const beside = besideByItself(entry, present, names);
+    if (beside) found.set(entry, beside);
+  }
+  const isOpen = (entry: IndexEntry) => !found.has(entry) && besideRole(entry.descriptor)?.isMarked;
+  const candidates = entries.filter((entry) => !found.has(entry) && !isOpen(entry));
+  for (const entry of entries.filter(isOpen)) {
+    const { node, descriptor } = entry;
+    const kind = besideRole(descriptor)?.kind;
+    if (!node || !kind || kind === "referrer") continue;
+    const subject = await subjectOf(entry, candidates, present);
+    if (subject) found.set(entry, [{ node, subject, kind }]);
+  }
+  return {
+    images: entries.filter((entry) => !found.has(entry)),
+    beside: entries.flatMap((entry) => found.get(entry) ?? []),
+  };
+}
+
+/**
+ * What belongs to an image and to what stands below it, then what belongs to that.
+ *
+ * @param beside All that the archive has.
+ * @param root The image.
+ * @returns Each once, after what it is about.
+ */
+export function besideOf(
+  beside: readonly ArchiveBeside[],
+  root: ManifestNode | IndexNode,
+): ArchiveBeside[] {
+  const subjects = new Set(walk(root).map(({ digest }) => digest));
+  const waiting = new Set(beside);
+  const found: ArchiveBeside[] = [];
+  for (let before = -1; before < found.length;) {
+    before = found.length;
+    for (const each of waiting) {
+      if (!subjects.has(each.subject)) continue;
+      waiting.delete(each);
+      subjects.add(each.node.digest);
+      found.push(each);
+    }
+  }
+  return found;
+}
+
+function namesByDigest(entries: readonly IndexEntry[]): Map<Digest, Set<string>> {
+  const names = new Map<Digest, Set<string>>();
+  for (const { descriptor } of entries) {
+    const known = names.get(descriptor.digest) ?? new Set();
+    for (const name of namesOf(descriptor)) known.add(keyOf(name));
+    names.set(descriptor.digest, known);
+  }
+  return names;
+}
+
+/** What an entry is that says itself what it is about; undefined for any other. */
+function besideByItself(
+  { descriptor, node }: IndexEntry,
+  present: ReadonlySet<Digest>,
+  names: ReadonlyMap<Digest, ReadonlySet<string>>,
+): ArchiveBeside[] | undefined {
+  if (!node) return undefined;
+  const role = besideRole(descriptor);
+  const isAbout = (subject: Digest | undefined): subject is Digest =>
+    subject !== undefined && subject !== node.digest && present.has(subject);
+  if (role && role.kind !== "referrer" && isAbout(role.subject)) {
+    return [{ node, subject: role.subject, kind: role.kind }];
+  }
+  if (role?.kind === "referrer" && isAbout(role.subject)) return listed(node, role.subject);
+  const subject = node.subject?.digest;
+  if (!isAbout(subject)) return undefined;
+  // Under the name of what it is about, as hauler has it, or under none.
+  const isNamed = namesOf(descriptor).some((name) => !names.get(subject)?.has(keyOf(name)));
+  return isNamed && role?.kind !== "referrer" ? undefined : [{ node, subject }];
+}
+
+/** The entries of a list of referrers, which a push makes anew; undefined where it is no whole list of such. */
+function listed(node: ManifestNode | IndexNode, subject: Digest): ArchiveBeside[] | undefined {
+  if (node.kind !== "index") return undefined;
+  const children = node.entries.map((entry) => entry.node);
+  const whole = children.filter((child) => child?.subject?.digest === subject);
+  if (whole.length < children.length) return undefined;
+  return whole.flatMap((child) => child ? [{ node: child, subject }] : []);
+}
+
+/** What a signature is about: by what was signed, else by its name, else the only image. */
+async function subjectOf(
+  { descriptor, node }: IndexEntry,
+  candidates: readonly IndexEntry[],
+  present: ReadonlySet<Digest>,
+): Promise<Digest | undefined> {
+  const signed = node?.kind === "manifest" ? await signedDigests(node) : [];
+  const exact = signed.find((digest) => present.has(digest));
+  if (exact) return exact;
+  const keys = new Set(namesOf(descriptor).map(keyOf));
+  const named = candidates.filter((entry) =>
+    entry.node && namesOf(entry.descriptor).some((name) => keys.has(keyOf(name)))
+  );
+  const indexes = named.filter((entry) => entry.node?.kind === "index");
+  return onlyDigest(indexes) ?? onlyDigest(named) ?? onlyDigest(topmost(candidates));
+}
+
+function onlyDigest(entries: readonly IndexEntry[]): Digest | undefined {
+  const [only, ...others] = new Set(entries.map(({ descriptor }) => descriptor.digest));
+  return others.length === 0 ? only : undefined;
+}
+
+/** The entries that stand below no other. */
+function topmost(entries: readonly IndexEntry[]): IndexEntry[] {
+  const roots = entries.flatMap(({ node }) => node ?? []);
+  const below = new Set(
+    walk(...roots).flatMap((node) => node.kind === "index" ? node.entries : [])
+      .map(({ descriptor }) => descriptor.digest),
+  );
+  return entries.filter(({ node, descriptor }) => node && !below.has(descriptor.digest));
+}

@@ -1,0 +1,32 @@
+import type { ArchiveBeside } from "../image/beside.ts";
+import type { IndexNode, ManifestNode } from "../image/content.ts";
+import type { PlannedImage } from "./plan.ts";
+
+/** What goes into a repository beside an image: signatures and the like. */
+export interface Beside {
+  node: ManifestNode | IndexNode;
+  /** The tag that it is looked for under; what names its subject needs none. */
+  tag?: string | undefined;
+}
+
+/**
+ * Tells what was left behind of the signatures and the like of images that were pushed: those of an index are about the index,
+ * and no other digest.
+ *
+ * @param planned The images.
+ * @param left What was not pushed.
+ * @returns One sentence; undefined where nothing was left behind.
+ */
+export function noticeOfLeft(
+  planned: readonly PlannedImage[],
+  left: readonly ArchiveBeside[],
+): string | undefined {
+  const subjects = new Set(
+    planned.map(({ image: { node } }) => node.kind === "index" && node.digest),
+  );
+  const counts = left.filter(({ subject }) => subjects.has(subject)).length;
+  if (counts === 0) return undefined;
+  const [what, are] = counts === 1 ? ["one manifest", "is"] : [`${counts} manifests`, "are"];
+  return `${what} that the archive has beside an index, such as its signature, ${are} not pushed: ` +
+    `only a part of the index was, which has another digest`;
+}

@@ -1,0 +1,68 @@
+import { type Digest, shortDigest } from "../digest.ts";
+import { AmbiguousImageError } from "../errors.ts";
+import type { ArchiveImage } from "../image/archive.ts";
+import { quoteName } from "../quote_name.ts";
+
+/** Names that a message lists before it only counts. */
+export const MAX_LISTED = 12;
+
+/** The shortest text that selects an image and no other: a full name, a tag, or `#N`. */
+export function choiceOf(image: ArchiveImage, all: readonly ArchiveImage[]): string {
+  const isTaken = (name: string) =>
+    all.some((other) =>
+      other !== image && (other.names.includes(name) || tagsOf(other).includes(name))
+    );
+  return [...image.names, ...image.tags].find((name) => !isTaken(name)) ?? image.id;
+}
+
+/** Bare tags, and the tags of full names, each once. */
+export function tagsOf({ names, tags }: ArchiveImage): string[] {
+  return [...new Set([...tags, ...names.map((name) => name.slice(name.lastIndexOf(":") + 1))])];
+}
+
+/**
+ * Makes the error for several images where there may be one.
+ *
+ * @param what What cannot be done, for the message.
+ * @param images Those that it could mean.
+ * @param all The images of the archive, which the choices must tell apart.
+ */
+export function ambiguous(
+  what: string,
+  images: readonly ArchiveImage[],
+  all: readonly ArchiveImage[],
+): AmbiguousImageError {
+  const choices = images.map((image) => choiceOf(image, all));
+  const hasNames = images.every(({ id }, index) => choices[index] !== id);
+  // A shell takes what follows a # for a comment.
+  const numbers = choices.slice(0, MAX_LISTED).map((choice) => `--image '${choice}'`).join(" or ");
+  return new AmbiguousImageError(
+    `${what}: the archive has ${images.length} images for it, ${
+      listImages(images, all)
+    }, expected one`,
+    {
+      choices,
+      hint: hasNames
+        ? "choose one with --image NAME, or push all under their own names: HOST[:PORT]"
+        : `choose one: ${numbers}`,
+    },
+  );
+}
+
+/** Images for a message: a name where it is one's own, else the number and the digest; many are only counted. */
+export function listImages(images: readonly ArchiveImage[], all: readonly ArchiveImage[]): string {
+  const texts = images.slice(0, MAX_LISTED).map((image) => {
+    const choice = choiceOf(image, all);
+    if (choice !== image.id) return quoteName(choice);
+    const [name] = image.names.concat(image.tags);
+    if (name === undefined) return `${image.id} (${shortDigest(digestOf(image))})`;
+    return `${quoteName(name)} (${image.id}, ${digestOf(image)})`;
+  });
+  const more = images.length - texts.length;
+  return texts.join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+/** The digest that a push gives an image; that of its config where only its layers tell. */
+function digestOf({ node, digest }: ArchiveImage): Digest {
+  return node.kind === "docker" ? digest ?? node.config.digest : node.digest;
+}
