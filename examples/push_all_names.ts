@@ -1,7 +1,7 @@
 // Pushes every image of an archive under its own names: the target is a registry, not a reference.
-import { openArchive, pushImage } from "../mod.ts";
-import { openFile } from "../src/runtime/mod.ts";
-import { createRegistry } from "../src/server/mod.ts";
+import { openArchive, pushImage } from "@tarpush/tarpush";
+import { openFile } from "@tarpush/tarpush/runtime";
+import { createRegistry } from "@tarpush/tarpush/registry";
 
 await using file = await openFile(
   new URL("../tests/fixtures/docker20-multiimage.tar", import.meta.url),

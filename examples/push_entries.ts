@@ -1,9 +1,9 @@
 // Pushes the entries of another untar stream. @std/tar comes from JSR; where that cannot be reached, the example uses
 // the stream of this package, which has the same interface.
-import { type ImageTarEntry, pushImage } from "../mod.ts";
-import { openFile } from "../src/runtime/mod.ts";
-import { createRegistry } from "../src/server/mod.ts";
-import { UntarStream } from "../src/tar/mod.ts";
+import { type ImageTarEntry, pushImage } from "@tarpush/tarpush";
+import { openFile } from "@tarpush/tarpush/runtime";
+import { createRegistry } from "@tarpush/tarpush/registry";
+import { UntarStream } from "@tarpush/tarpush/tar";
 
 type Untar = new () => TransformStream<Uint8Array, ImageTarEntry>;
 

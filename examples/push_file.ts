@@ -1,8 +1,8 @@
 // Pushes a file and prints the digest. Without the option `fetch`, it goes over the network:
 //   deno run --allow-read --allow-net examples/push_file.ts image.tar localhost:5000/team/app:1.0
-import { pushImage } from "../mod.ts";
-import { currentHost, openFile } from "../src/runtime/mod.ts";
-import { createRegistry } from "../src/server/mod.ts";
+import { pushImage } from "@tarpush/tarpush";
+import { currentHost, openFile } from "@tarpush/tarpush/runtime";
+import { createRegistry } from "@tarpush/tarpush/registry";
 
 const [path, target] = currentHost().args;
 const options = target === undefined ? { fetch: createRegistry() } : {};

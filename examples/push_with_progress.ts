@@ -1,7 +1,7 @@
 // Pushes a file, tells what happens, and gives up after a minute.
-import { type PushEvent, pushImage } from "../mod.ts";
-import { openFile } from "../src/runtime/mod.ts";
-import { createRegistry } from "../src/server/mod.ts";
+import { type PushEvent, pushImage } from "@tarpush/tarpush";
+import { openFile } from "@tarpush/tarpush/runtime";
+import { createRegistry } from "@tarpush/tarpush/registry";
 
 function show(event: PushEvent): void {
   switch (event.type) {

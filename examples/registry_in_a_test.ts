@@ -1,7 +1,7 @@
 // A registry inside a test: a fetch handler, no socket, no container, nothing to clean up.
-import { pushImage } from "../mod.ts";
-import { openFile } from "../src/runtime/mod.ts";
-import { createRegistry } from "../src/server/mod.ts";
+import { pushImage } from "@tarpush/tarpush";
+import { openFile } from "@tarpush/tarpush/runtime";
+import { createRegistry } from "@tarpush/tarpush/registry";
 
 const registry = createRegistry();
 

@@ -17,6 +17,15 @@ for (const name of await listPrograms()) {
   });
 }
 
+test("examples/ are short enough to be read", async () => {
+  const long: string[] = [];
+  for (const name of await listFiles()) {
+    const text = await (await fetch(new URL(name, FOLDER))).text();
+    if (!name.includes("/") && text.trimEnd().split("\n").length >= 40) long.push(name);
+  }
+  assertEquals(long, []);
+});
+
 /** The files that no other one imports, and `main.ts` of each folder: neither what they share nor a worker is a program. */
 async function listPrograms(): Promise<string[]> {
   const names = await listFiles();

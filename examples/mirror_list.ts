@@ -1,0 +1,26 @@
+// Copies a list of images to a registry of one's own, signatures and the like included:
+//   deno run --allow-net mirror_list.ts registry.lan/mirror ghcr.io/org/app:1.0 quay.io/org/tool:2
+import { copyImage, parseReference, pushImage } from "@tarpush/tarpush";
+import { createRegistry } from "@tarpush/tarpush/registry";
+import { currentHost, openFile } from "@tarpush/tarpush/runtime";
+
+const [place = "localhost:5000/mirror", ...given] = currentHost().args;
+const options = given.length === 0 ? { fetch: createRegistry() } : {};
+const references = given.length === 0 ? [await pushSample()] : given;
+
+for (const reference of references) {
+  const { repository, tag = "latest" } = parseReference(reference);
+  const target = `${place}/${repository}:${tag}`;
+  const { images, bytesUploaded } = await copyImage(reference, target, {
+    ...options,
+    referrers: true,
+  });
+  console.log(`${images[0]?.reference}@${images[0]?.digest}, ${bytesUploaded} bytes`);
+}
+
+async function pushSample(): Promise<string> {
+  const url = new URL("../tests/fixtures/docker29-attested.tar", import.meta.url);
+  await using file = await openFile(url);
+  const { images } = await pushImage(file, "localhost:5000/upstream/app:1.0", options);
+  return images[0]?.reference ?? "";
+}
