@@ -55,8 +55,9 @@ function valueOptions(): Option[] {
 
 function bashScript(): string {
   const values = valueOptions();
-  const pattern = (options: readonly Option[]) => options.flatMap(dashed).join("|");
-  const chosen = values.filter(({ words }) => words.length > 0);
+  const valueLines = values.map((option) =>
+    `    ${dashed(option).join("|")}) ${bashValue(option)} ;;`
+  );
   const lines = completions().map(({ verb, options, takesFiles, words }) =>
     `    ${verb}) options="${longNames(options)}" words="${words.join(" ")}" files=${
       takesFiles ? 1 : ""
@@ -72,7 +73,7 @@ _tarpush() {
   elif [ "$before" = "=" ]; then before="\${COMP_WORDS[COMP_CWORD-2]}"; fi
   for ((index = 1; index < COMP_CWORD; index++)); do
     case "\${COMP_WORDS[index]}" in
-      ${pattern(values)})
+      ${values.flatMap(dashed).join("|")})
         if [ "\${COMP_WORDS[index+1]}" = "=" ]; then ((index++)); fi
         ((index++)) ;;
       -*) ;;
@@ -80,14 +81,7 @@ _tarpush() {
     esac
   done
   case "$before" in
-    ${pattern(values.filter(isFile))}) COMPREPLY=($(compgen -f -- "$word")); return ;;
-${
-    chosen.map((option) =>
-      `    ${pattern([option])}) COMPREPLY=($(compgen -W "${
-        option.words.join(" ")
-      }" -- "$word")); return ;;\n`
-    ).join("")
-  }    ${pattern(values)}) return ;;
+${valueLines.join("\n")}
   esac
   case "$verb" in
     "") words="${FIRST_WORDS.join(" ")}" ;;
@@ -103,6 +97,13 @@ ${lines.join("\n")}
 }
 complete -o filenames -F _tarpush tarpush
 `;
+}
+
+/** What is offered as the value of an option, as COMPREPLY is to be set. */
+function bashValue(option: Option): string {
+  if (isFile(option)) return 'COMPREPLY=($(compgen -f -- "$word")); return';
+  const words = option.words.join(" ");
+  return words === "" ? "return" : `COMPREPLY=($(compgen -W "${words}" -- "$word")); return`;
 }
 
 function zshScript(): string {

@@ -237,7 +237,8 @@ test("tarpush --insecure accepts the certificates of the named hosts and of no o
   await using named = serveTls(redirect, await createSelfSigned());
   const { code, stderr } = await tarpush(`info ${named.origin}/app:1 --insecure`);
   assertEquals(code, 1);
-  assertStringIncludes(stderr, `127.0.0.1:${elsewhere.port}: its TLS certificate is not trusted`);
+  const place = `https://${elsewhere.host} (where localhost:${named.port} leads)`;
+  assertStringIncludes(stderr, `${place}: its TLS certificate is not trusted`);
 });
 
 test("tarpush --insecure passes exit codes and streams on", async () => {
