@@ -147,7 +147,7 @@ class RemoteBlob implements BlobSource {
     const { signal, onRetry, hasher } = this.#options;
     const isWhole = start === 0 && end === this.size;
     const { size, body } = await getBlob(this.#context, this.#digest, {
-      ...(isWhole ? {} : { start, end }),
+      ...(isWhole ? { size: this.size } : { start, end }),
       signal: signal ? anySignal(signal, closed) : closed,
       onRetry: (attempt, delay, error) => onRetry?.(attempt, delay, error, this.#digest),
       hasher,

@@ -11,6 +11,7 @@ import {
 } from "./blobs.ts";
 import { badAnswer, openAnswer } from "./http/answer_body.ts";
 import { type Call, discard } from "./http/call.ts";
+import { saysGzip } from "./http/content_encoding.ts";
 import { request, requestOnce, waitForRetry } from "./http/http.ts";
 
 /** What is wanted of a blob, and how. */
@@ -22,6 +23,8 @@ export interface GetBlobOptions extends Pick<UploadHooks, "signal" | "onRetry"> 
   start?: number | undefined;
   /** One past the last byte to read; without it to the end. */
   end?: number | undefined;
+  /** Length of the whole blob, where it is known: it tells whether the answer was compressed on the way. */
+  size?: number | undefined;
   /**
    * Makes the hash that the whole of a blob is checked with.
    * @default {createHash}
@@ -55,7 +58,7 @@ export async function getBlob(
   digest: Digest,
   options: GetBlobOptions = {},
 ): Promise<BlobContent> {
-  const { start = 0, end, hasher = createHash, signal, onRetry } = options;
+  const { start = 0, end, size, hasher = createHash, signal, onRetry } = options;
   checkPart(start, end);
   const call: Call = {
     action: `read blob ${digest} of ${nameOf(context)}`,
@@ -65,12 +68,12 @@ export async function getBlob(
     signal,
     onRetry,
   };
-  const first = await openPart(context, digest, call, { start, end }, request);
+  const first = await openPart(context, digest, call, { start, end, size }, request);
   const isWhole = start === 0 && end === undefined;
   const hash = isWhole ? await hasher(digestAlgorithm(digest)) : undefined;
   return {
     size: first.end === undefined ? undefined : first.end - start,
-    body: readOn(context, digest, call, { start, end: first.end ?? end }, first, hash),
+    body: readOn(context, digest, call, { start, end: first.end ?? end, size }, first, hash),
   };
 }
 
@@ -102,6 +105,8 @@ export function openBlob(
 interface Part {
   start: number;
   end: number | undefined;
+  /** Length of the whole, where the caller knows it. */
+  size?: number | undefined;
 }
 
 interface OpenPart {
@@ -116,27 +121,32 @@ async function openPart(
   context: RepositoryContext,
   digest: Digest,
   call: Call,
-  { start, end }: Part,
+  { start, end, size }: Part,
   send: typeof request,
 ): Promise<OpenPart> {
   const isPart = start > 0 || end !== undefined;
-  // A proxy that compresses on the way changes the length.
-  const headers: Record<string, string> = { "accept-encoding": "identity" };
-  if (isPart) headers.range = `bytes=${start}-${end === undefined ? "" : end - 1}`;
-  const response = await send(context.http, { ...call, headers });
+  const range = `bytes=${start}-${end === undefined ? "" : end - 1}`;
+  const response = await send(context.http, isPart ? { ...call, headers: { range } } : call);
   try {
     checkDigestHeader(response, digest, `blob of ${nameOf(context)}`);
     const sent = describePart(call, response, isPart ? start : undefined);
     if (isPart && sent.total !== undefined && sent.total <= start) {
       throw badAnswer(call, response, `${sent.total} bytes, expected more than ${start}`);
     }
-    const reader = openAnswer(context.http, response, call).getReader();
+    const isDocument = !isPart && isPacked(response, size);
+    const reader = openAnswer(context.http, response, { ...call, isDocument }).getReader();
     const last = sent.total === undefined ? end : Math.min(end ?? Infinity, sent.total);
     return { reader, skip: start - sent.start, end: last };
   } catch (error) {
     await discard(response);
     throw error;
   }
+}
+
+/** Whether a blob was compressed on the way: its length is another then. What a label alone says is nothing. */
+function isPacked(response: Response, size: number | undefined): boolean {
+  const length = response.headers.get("content-length");
+  return size !== undefined && length !== null && Number(length) !== size && saysGzip(response);
 }
 
 /** Where the body of an answer begins in the blob, and how long the blob is. */
@@ -167,7 +177,7 @@ function readOn(
   context: RepositoryContext,
   digest: Digest,
   call: Call,
-  { start, end }: Part,
+  { start, end, size }: Part,
   first: OpenPart,
   hash: IncrementalHash | undefined,
 ): ReadableStream<Bytes> {
@@ -184,7 +194,7 @@ function readOn(
       if (open && !(await open.reader.read()).done) close("read to the end");
       return undefined;
     }
-    open ??= await openPart(context, digest, call, { start: position, end }, requestOnce);
+    open ??= await openPart(context, digest, call, { start: position, end, size }, requestOnce);
     for (;;) {
       const { done, value } = await open.reader.read();
       if (done) {

@@ -213,7 +213,7 @@ async function readConfig(
 ): Promise<JsonObject> {
   const what = `config ${digest} of ${nameOf(context)}`;
   if (size > MAX_CONFIG_BYTES) throw tooLarge();
-  const { body } = await getBlob(context, digest, hooks);
+  const { body } = await getBlob(context, digest, { size, ...hooks });
   const bytes = await collect(body, MAX_CONFIG_BYTES, tooLarge);
   if (bytes.length !== size) {
     const message = `Cannot trust ${what}: it has ${bytes.length} bytes, the manifest says ${size}`;

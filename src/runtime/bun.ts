@@ -176,7 +176,7 @@ const fetchWith: Host["fetchWith"] = ({ ca, insecureHosts = [] }) => {
   return async (request) => {
     const { origin, hostname, protocol } = new URL(request.url);
     if (insecureHosts.includes(hostname)) return await send(request, { rejectUnauthorized: false });
-    if (ca === undefined || protocol === "http:") return await fetch(request);
+    if (ca === undefined || protocol === "http:") return await send(request);
     const tls = trusted.get(origin) ?? await chooseTrust(origin, ca, request.signal);
     trusted.set(origin, tls);
     return await send(request, tls);
@@ -197,8 +197,10 @@ async function chooseTrust(origin: string, ca: string, signal: AbortSignal): Pro
   }
 }
 
-function send(request: Request, tls: BunTls): Promise<Response> {
-  const init: RequestInit & { tls: BunTls } = { tls };
+function send(request: Request, tls?: BunTls): Promise<Response> {
+  // What is labelled as compressed comes as it is, as on Deno: a Request cannot say so.
+  const init: RequestInit & { tls?: BunTls; decompress: boolean } = { decompress: false };
+  if (tls) init.tls = tls;
   return fetch(request, init);
 }
 

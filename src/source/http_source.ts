@@ -130,8 +130,14 @@ async function get(
   signal: AbortSignal,
 ): Promise<Response> {
   try {
-    // Compressed on the way, ranges and lengths would not be those of the file.
-    return await fetch(url, { headers: { ...headers, "accept-encoding": "identity" }, signal });
+    // Compressed on the way, ranges and lengths would not be those of the file. Bun inflates what is labelled so all the
+    // same, unless it is told not to.
+    const init: RequestInit & { decompress: boolean } = {
+      headers: { ...headers, "accept-encoding": "identity" },
+      decompress: false,
+      signal,
+    };
+    return await fetch(url, init);
   } catch (cause) {
     signal.throwIfAborted();
     throw failure(url, "no answer", true, cause);

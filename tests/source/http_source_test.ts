@@ -102,6 +102,20 @@ test("pushImage() of a URL undoes compression, by ranges and in one pass", async
   }
 });
 
+for (const coding of ["gzip", "x-gzip", "br", "zstd"]) {
+  test(`pushImage() of a URL takes what is labelled ${coding} as it is`, async () => {
+    for (const bytes of [tar, zipped]) {
+      const headers = { "content-encoding": coding };
+      for (const handler of [fileServer(bytes, headers), () => new Response(bytes, { headers })]) {
+        await using server = serve(handler);
+        const registry = createRegistry();
+        await pushImage(server.url, TARGET, { fetch: registry });
+        await readBack(registry, "app", "1");
+      }
+    }
+  });
+}
+
 for (const status of [404, 403, 500]) {
   test(`pushImage() of a URL that answers ${status} says so, without the query`, async () => {
     await using server = serve(() => new Response("no", { status }));

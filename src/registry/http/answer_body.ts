@@ -5,11 +5,12 @@ import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { escapeText } from "../../quote_name.ts";
 import { MAX_WAIT } from "./alarms.ts";
 import type { Call, Http } from "./call.ts";
+import { inflateIfGzip, saysGzip } from "./content_encoding.ts";
 import { requestOnce, waitForRetry } from "./http.ts";
 import { toNetworkError } from "./network.ts";
 
 /** What is read, for messages. */
-export type ReadCall = Pick<Call, "action" | "method" | "url" | "signal">;
+export type ReadCall = Pick<Call, "action" | "method" | "url" | "signal" | "isDocument">;
 
 /**
  * The body of an answer with the limits that requests have: it fails when no byte moves for too long, at once when it
@@ -17,7 +18,7 @@ export type ReadCall = Pick<Call, "action" | "method" | "url" | "signal">;
  *
  * @param http The registry.
  * @param response Its answer.
- * @param call The request that was answered.
+ * @param call The request that was answered; a document that was compressed on the way is inflated.
  * @returns The body; to cancel it ends the connection.
  */
 export function openAnswer(
@@ -25,7 +26,10 @@ export function openAnswer(
   response: Response,
   call: ReadCall,
 ): ReadableStream<Bytes> {
-  const reader = (response.body ?? new Blob([]).stream()).getReader();
+  const body = response.body ?? new Blob([]).stream();
+  const isPacked = call.isDocument === true && saysGzip(response);
+  const reader: ReadableStreamDefaultReader<Uint8Array> = (isPacked ? inflateIfGzip(body) : body)
+    .getReader();
   return new ReadableStream<Bytes>({
     async pull(controller) {
       try {

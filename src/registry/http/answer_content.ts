@@ -2,6 +2,7 @@ import type { RegistryErrorEntry } from "../../errors.ts";
 import { isTooDeep } from "../../json_depth.ts";
 import { isJsonObject } from "../../media_types.ts";
 import { escapeText, quoteName } from "../../quote_name.ts";
+import { inflateIfGzip, saysGzip } from "./content_encoding.ts";
 
 /** Most bytes read of an answer that is shown, not used. */
 const MAX_SHOWN_BYTES = 64 * 1024;
@@ -18,9 +19,10 @@ const OTHER_REASONS = /immutable|overwrit|read.?only|quota|polic|vulnerab/i;
  * @param response The answer; its body is read here.
  * @param milliseconds Longest time to read it.
  */
-export async function readShown({ body }: Response, milliseconds: number): Promise<string> {
+export async function readShown(response: Response, milliseconds: number): Promise<string> {
+  const { body } = response;
   if (!body) return "";
-  const reader = body.getReader();
+  const reader = (saysGzip(response) ? inflateIfGzip(body) : body).getReader();
   const stop = () => void reader.cancel().catch(() => {});
   const timer = setTimeout(stop, milliseconds);
   const decoder = new TextDecoder();

@@ -142,10 +142,12 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   });
   const { signal } = clock;
   let bodyError: unknown;
-  const init: RequestInit & { duplex?: "half" } = {
+  const init: RequestInit & { duplex?: "half"; decompress: boolean } = {
     method: call.method,
     headers: headersFor(http, call, url),
     redirect: "manual",
+    // Bun inflates what a web server or a store labels as compressed, although it was asked for as it is.
+    decompress: false,
     signal,
   };
   if (body instanceof ReadableStream) {
@@ -199,6 +201,8 @@ function onePiece(bytes: Bytes): ReadableStream<Bytes> {
 function headersFor(http: Http, call: Call, url: URL): Record<string, string> {
   return {
     "user-agent": USER_AGENT,
+    // Blobs are their bytes, and so are lengths and parts; Deno inflates what it was not told to leave.
+    "accept-encoding": "identity",
     // The caller's headers may be credentials: they stay with the registry that they were given for.
     ...(url.origin === http.origin ? http.headers : undefined),
     ...call.headers,

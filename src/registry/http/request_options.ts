@@ -18,7 +18,8 @@ export interface RequestOptions {
   /** Sent with every request to the registry, and to no other host. */
   headers?: Record<string, string>;
   /**
-   * Answers requests in place of the network: a proxy, or a registry in this process.
+   * Answers requests in place of the network: a proxy, or a registry in this process. One that calls Bun's `fetch` passes
+   * `decompress: false` on to it: what a store labels as compressed would be inflated, and is no blob then.
    * @default {fetch}
    */
   fetch?: FetchHandler;
