@@ -16,14 +16,28 @@ export interface Input extends AsyncDisposable {
  * @throws {UsageError} If stdin is a terminal.
  */
 export async function openInput(text: string, host: Host, example: string): Promise<Input> {
-  const nothing = { [Symbol.asyncDispose]: () => Promise.resolve() };
-  if (text === "-") {
-    if (await host.stdin.isTerminal()) throw new UsageError("Nothing is piped in", example);
-    return { source: host.stdin.ownStream?.() ?? host.stdin.stream(), ...nothing };
+  if (text === "-") return passing(await openStdin(host, example));
+  if (/^https?:\/\//i.test(text) && URL.canParse(text)) return passing(new URL(text));
+  try {
+    const file = await host.openFile(text);
+    return { source: file, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
+  } catch (error) {
+    // Asked for only now: nearly every path is that of a file.
+    if (STDIN_PATH.test(text)) return passing(await openStdin(host, example));
+    const pipe = await host.openPipe(text).catch(() => undefined);
+    if (pipe) return passing(pipe);
+    throw error;
   }
-  if (/^https?:\/\//i.test(text) && URL.canParse(text)) {
-    return { source: new URL(text), ...nothing };
-  }
-  const file = await host.openFile(text);
-  return { source: file, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
+}
+
+/** Other names of stdin, where it is a pipe or a socket: only the runtime's own stream reads all of these. */
+const STDIN_PATH = /^\/dev\/(?:stdin|fd\/0)$|^\/proc\/self\/fd\/0$/;
+
+async function openStdin({ stdin }: Host, example: string): Promise<ReadableStream<Uint8Array>> {
+  if (await stdin.isTerminal()) throw new UsageError("Nothing is piped in", example);
+  return stdin.ownStream?.() ?? stdin.stream();
+}
+
+function passing(source: PushSource): Input {
+  return { source, [Symbol.asyncDispose]: () => Promise.resolve() };
 }

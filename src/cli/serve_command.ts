@@ -1,3 +1,4 @@
+import { isBlockedPort } from "../blocked_ports.ts";
 import type { Host } from "../runtime/host.ts";
 import { createRegistry } from "../server/mod.ts";
 import type { ServeCommand } from "./command.ts";
@@ -22,6 +23,11 @@ export async function runServe(
     await host.stderr.write(
       `Registry on http://${address}:${server.port}, kept in memory; Ctrl-C ends it\n`,
     );
+    if (isBlockedPort(server.port)) {
+      await host.stderr.write(
+        `warning: browsers and Deno do not connect to port ${server.port}: choose another, such as --port 5000\n`,
+      );
+    }
   }
   await aborted(signal);
   await server.stop();

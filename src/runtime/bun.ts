@@ -25,6 +25,7 @@ export function createBunHost(): Host {
     stderr: bunOutput("stderr"),
     env: (name) => Bun.env[name],
     openFile: openBunFile,
+    openPipe,
     readTextFile: (path) =>
       Bun.file(path).text().catch((error) => throwFileError("read", path, error)),
     writeTextFile: async (path, text) => {
@@ -125,6 +126,14 @@ function bunInput(): ByteInput {
 
 async function* readStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Array> {
   yield* (await loadStdin()).readBunStdin(use);
+}
+
+async function openPipe(path: string): Promise<ReadableStream<Uint8Array> | undefined> {
+  const info = await bunGlobals().Bun.file(path).stat();
+  if (!info.isFIFO()) return undefined;
+  const { readBunPipe } = await loadStdin();
+  const fail = (error: unknown) => throwFileError("read", path, error);
+  return mapError(ReadableStream.from(readBunPipe(path, own)), fail);
 }
 
 // A push of a file does without.

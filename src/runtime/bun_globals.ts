@@ -37,9 +37,13 @@ export interface BunGlobals {
 
 /** A file, or a standard stream. */
 export interface BunFile extends Blob {
-  stat(): Promise<
-    { size: number; isFile(): boolean; isDirectory(): boolean; isCharacterDevice(): boolean }
-  >;
+  stat(): Promise<{
+    size: number;
+    isFile(): boolean;
+    isDirectory(): boolean;
+    isCharacterDevice(): boolean;
+    isFIFO(): boolean;
+  }>;
   slice(start: number, end: number): BunFile;
   writer(): BunWriter;
   delete(): Promise<void>;

@@ -38,12 +38,25 @@ async function readPosition(): Promise<number | undefined> {
  *
  * @param use Where the memory of each piece comes from or goes to.
  */
-export async function* readBunStdin(
+export async function* readBunStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Array> {
+  yield* inPieces(await openBunStdin(), use);
+}
+
+/** What is written to a pipe that has a path, in such pieces. */
+export function readBunPipe(
+  path: string,
+  use: (piece: Bytes) => Bytes,
+): AsyncGenerator<Uint8Array> {
+  return inPieces(Bun.file(path).stream(), use);
+}
+
+async function* inPieces(
+  stream: ReadableStream<Uint8Array>,
   use = (piece: Bytes): Bytes => piece,
 ): AsyncGenerator<Uint8Array> {
   let piece = use(new Uint8Array(PIECE_BYTES));
   let filled = 0;
-  for await (let bytes of await openBunStdin()) {
+  for await (let bytes of stream) {
     while (bytes.length > 0) {
       const part = bytes.subarray(0, PIECE_BYTES - filled);
       piece.set(part, filled);

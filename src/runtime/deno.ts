@@ -35,6 +35,7 @@ export function createDenoHost(): Host {
     stderr: denoOutput("stderr"),
     env: readEnv,
     openFile: openDenoFile,
+    openPipe,
     readTextFile: (path) =>
       Deno.readTextFile(path).catch((error) => throwFileError("read", path, error)),
     writeTextFile: (path, text) =>
@@ -173,13 +174,31 @@ async function* readPieces(): AsyncGenerator<Uint8Array> {
   }
 }
 
+async function openPipe(path: string): Promise<ReadableStream<Uint8Array> | undefined> {
+  const { isFifo } = await Deno.stat(path);
+  return isFifo ? ReadableStream.from(readPipe(path)) : undefined;
+}
+
+async function* readPipe(path: string): AsyncGenerator<Uint8Array> {
+  using file = await Deno.open(path, { read: true })
+    .catch((error) => throwFileError("open", path, error));
+  yield* readWhole(file, own);
+}
+
+function readStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Array> {
+  return readWhole(Deno.stdin, use);
+}
+
 // A pipe hands out 64 KiB at a time: pieces are filled before they are passed on.
-async function* readStdin(use = (piece: Bytes): Bytes => piece): AsyncGenerator<Uint8Array> {
+async function* readWhole(
+  input: Pick<Deno.FsFile, "read">,
+  use = (piece: Bytes): Bytes => piece,
+): AsyncGenerator<Uint8Array> {
   for (let hasMore = true; hasMore;) {
     const piece = use(new Uint8Array(PIECE_BYTES));
     let filled = 0;
     while (filled < PIECE_BYTES) {
-      const count = await Deno.stdin.read(piece.subarray(filled));
+      const count = await input.read(piece.subarray(filled));
       hasMore = count !== null;
       if (count === null) break;
       filled += count;

@@ -93,6 +93,13 @@ export interface Host {
   env(name: string): string | undefined;
   /** {@linkcode openFile} of this runtime. */
   openFile(path: string | URL): Promise<OpenFile>;
+  /**
+   * What comes once, from a pipe that has a path: a FIFO, or what a shell makes of `<(COMMAND)`. It is opened when it is
+   * read, and then waits for somebody to write to it.
+   *
+   * @returns The bytes in pieces that nobody else has; undefined where the path leads to anything else.
+   */
+  openPipe(path: string): Promise<ReadableStream<Uint8Array> | undefined>;
   /** Reads a small file. */
   readTextFile(path: string): Promise<string>;
   /** Creates or replaces a file. */

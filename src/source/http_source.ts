@@ -1,4 +1,5 @@
 import { type Bytes, toBytes } from "../bytes.ts";
+import { BLOCKED_PORT } from "../blocked_ports.ts";
 import { NetworkError } from "../errors.ts";
 import { type BlobSource, readRange } from "./blob_source.ts";
 
@@ -140,7 +141,8 @@ async function get(
     return await fetch(url, init);
   } catch (cause) {
     signal.throwIfAborted();
-    throw failure(url, "no answer", true, cause);
+    if (!BLOCKED_PORT.pattern.test(String(cause))) throw failure(url, "no answer", true, cause);
+    throw failure(url, BLOCKED_PORT.state, false, cause, BLOCKED_PORT.hint);
   }
 }
 
@@ -192,12 +194,19 @@ async function readFrom(
   }
 }
 
-function failure(url: URL, state: string, retryable: boolean, cause?: unknown): NetworkError {
+function failure(
+  url: URL,
+  state: string,
+  retryable: boolean,
+  cause?: unknown,
+  hint?: string,
+): NetworkError {
   const where = url.origin + url.pathname;
   return new NetworkError(`Cannot read ${where}: ${state}`, {
     method: "GET",
     url: where,
     retryable,
     cause,
+    hint,
   });
 }

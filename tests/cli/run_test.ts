@@ -285,6 +285,22 @@ test("run() serve says where it listens, and ends with 0 when it is interrupted"
   );
 });
 
+test("run() serve warns of a port that browsers and Deno do not connect to", async () => {
+  const host = fakeHost(["serve", "--port", "6000"], {
+    overrides: {
+      serve: () => {
+        setTimeout(() => host.interrupt());
+        return Promise.resolve({ port: 6000, stop: () => Promise.resolve() });
+      },
+    },
+  });
+  assertEquals(await run(host), 0);
+  assertStringIncludes(
+    host.written.stderr,
+    "\nwarning: browsers and Deno do not connect to port 6000: choose another, such as --port 5000\n",
+  );
+});
+
 test("run() serve tells of what it could not answer, and ends where it was interrupted before", async () => {
   const host = fakeHost(["serve", "--quiet"], {
     overrides: {

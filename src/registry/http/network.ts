@@ -1,3 +1,4 @@
+import { BLOCKED_PORT } from "../../blocked_ports.ts";
 import { NetworkError } from "../../errors.ts";
 
 /**
@@ -104,7 +105,7 @@ const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
     "final",
     "run Deno with --allow-net",
   ],
-  [/Requests to port \d+ are blocked|unsafe port/i, "fetch refuses this port", "final"],
+  [BLOCKED_PORT.pattern, BLOCKED_PORT.state, "final", BLOCKED_PORT.hint],
   [
     /InvalidContentType|corrupt message|WRONG_VERSION|SSL|TLS|handshake/i,
     "TLS handshake failed",

@@ -47,7 +47,7 @@ const CASES: readonly [string, Error, RegExp, { retryable: boolean; hint?: RegEx
     "Deno, a port that fetch refuses",
     new TypeError("Requests to port 1 are blocked"),
     /fetch refuses this port/,
-    { retryable: false },
+    { retryable: false, hint: /such as 5000 .*6000, 5060.*Bun/ },
   ],
   [
     "Deno, a certificate of its own",
