@@ -87,6 +87,11 @@ export function formatPlatform(platform: Platform): string {
   return system ? `${machine}:${system}` : machine;
 }
 
+/** Whether a platform is a Windows of any version: its images run on some. */
+export function lacksVersion(platform: Platform | undefined): boolean {
+  return platform?.os === "windows" && platform["os.version"] === undefined;
+}
+
 /** A JSON object of unknown content. */
 export type JsonObject = Record<string, unknown>;
 

@@ -1,5 +1,5 @@
 import { type Digest, digestBytes } from "../digest.ts";
-import { formatPlatform, type Platform } from "../media_types.ts";
+import { formatPlatform, lacksVersion, type Platform } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
 import {
   type ContentNode,
@@ -192,7 +192,10 @@ export async function childImages(
   return await tellApart([...offers.values()], platformOf);
 }
 
-/** Where an index gives two images one platform, their configs may say more: the os.version of Windows. */
+/**
+ * Where an index gives two images one platform, or says nothing of the os.version of Windows, their configs may say
+ * more.
+ */
 async function tellApart(
   offers: readonly PlatformOffer[],
   platformOf: PlatformOf,
@@ -201,8 +204,8 @@ async function tellApart(
   const told: PlatformOffer[] = [];
   for (const offer of offers) {
     const { platform, entry } = offer;
-    const isUnique = counts.get(showPlatform(platform)) === 1;
-    const more = !isUnique && entry.node ? await platformOf(entry.node) : undefined;
+    const isTold = counts.get(showPlatform(platform)) === 1 && !lacksVersion(platform);
+    const more = !isTold && entry.node ? await platformOf(entry.node) : undefined;
     const isSame = more?.os === platform?.os && more?.architecture === platform?.architecture;
     told.push(isSame && more ? { platform: { ...more, ...platform }, entry } : offer);
   }

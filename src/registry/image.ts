@@ -11,6 +11,7 @@ import {
   isIndexType,
   isJsonObject,
   type JsonObject,
+  lacksVersion,
   OCI_CONFIG,
   OCI_EMPTY,
   parseDescriptor,
@@ -160,12 +161,18 @@ async function readEntries(
   return entries;
 }
 
-/** Where an index gives two images one platform, their configs may say more: the os.version of Windows. */
+/**
+ * Where an index gives two images one platform, or says nothing of the os.version of Windows, their configs may say
+ * more.
+ */
 function tellApart(entries: readonly IndexEntryInfo[]): void {
   const nameOf = ({ platform }: IndexEntryInfo) => platform ? formatPlatform(platform) : "";
   const counts = new Map<string, number>();
   for (const entry of entries) counts.set(nameOf(entry), (counts.get(nameOf(entry)) ?? 0) + 1);
-  for (const entry of entries.filter((entry) => counts.get(nameOf(entry)) !== 1)) {
+  const untold = entries.filter((entry) =>
+    counts.get(nameOf(entry)) !== 1 || lacksVersion(entry.platform)
+  );
+  for (const entry of untold) {
     const { platform, image } = entry;
     if (!platform) continue;
     const more = image?.platform;

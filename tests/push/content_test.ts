@@ -322,6 +322,22 @@ test("where the index gives two images one platform, their configs tell them apa
   ]);
 });
 
+test("an os.version is found by the config where the index does not tell it", async () => {
+  const layout = new OciLayout();
+  const platform = "windows/amd64";
+  const config = { "os.version": "10.0.20348.1" };
+  const child = await layout.image(await makeImage(["a"], { platform, config }));
+  const other = withPlatform(await layout.image(await makeImage(["b"])), "linux/amd64");
+  layout.add(await layout.indexOf([withPlatform(child, platform), other]));
+  for (const version of ["10.0.20348.1", "10.0.20348"]) {
+    const options = { platforms: [`${platform}:${version}`] };
+    const { registry } = await pushTo(layout.entries(), TARGET, options);
+    assertEquals((await readBack(registry, "app", "1")).digest, child.digest);
+  }
+  const absent = { platforms: [`${platform}:10.0.17763`] };
+  await pushFails(layout.entries(), PushError, `${platform}:10.0.20348.1, linux/amd64`, absent);
+});
+
 test("a platform text that is none is wrong usage", async () => {
   const { layout } = await multiPlatform("linux/amd64");
   await pushFails(layout.entries(), TypeError, "linux", { platforms: ["linux"] });
