@@ -1,11 +1,11 @@
 import type { Bytes } from "../../bytes.ts";
-import { RegistryError } from "../../errors.ts";
+import { NetworkError, RegistryError } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import { discard } from "../http/call.ts";
 import { requestOnce, waitForRetry } from "../http/http.ts";
 import { resolveLocation } from "../http/location.ts";
 import { isBodyLimit, shrinkBodies } from "./body_limits.ts";
-import type { UploadSession } from "./upload_session.ts";
+import { isLostSession, type UploadSession } from "./upload_session.ts";
 
 /**
  * Sends a body in chunks (distribution-spec, "Pushing a blob in chunks") and leaves the upload open. Every chunk is held
@@ -102,7 +102,8 @@ async function deliver(
         continue;
       }
       await waitForRetry(context.http, hooks, asRetryable(error), attempt);
-      const arrived = await readUploadStatus(context, session, hooks) ?? start + sent;
+      const arrived = await readUploadStatus(context, session, hooks)
+        .catch((lost) => Promise.reject(reasonOf(error, lost))) ?? start + sent;
       if (arrived < start || arrived > start + chunk.length) throw error;
       // The offset was right: what GHCR means by a 416 is the length.
       const isTooLarge = isRangeRefusal(error) && arrived === start + sent;
@@ -110,6 +111,12 @@ async function deliver(
       sent = arrived - start;
     }
   }
+}
+
+/** registry:2 ends an upload whose connection is cut: what cut it is the reason, not that it is gone. */
+function reasonOf(failure: unknown, state: unknown): unknown {
+  const isGone = state instanceof RegistryError && isLostSession(state);
+  return isGone && failure instanceof NetworkError ? failure : state;
 }
 
 /** The size for further chunks after one was refused as too large. */
