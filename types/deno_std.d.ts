@@ -81,3 +81,7 @@ declare module "@std/fmt/duration" {
     options?: { style?: "narrow" | "full" | "digital"; ignoreZero?: boolean },
   ): string;
 }
+
+declare module "@std/yaml/parse" {
+  export function parse(content: string): unknown;
+}
