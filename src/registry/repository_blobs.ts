@@ -8,12 +8,14 @@ import type { CallOptions, RepositoryServices } from "./call_options.ts";
 import { deleteBlob } from "./deletion.ts";
 import type { ReadHooks } from "./blobs.ts";
 import { uploadBlob } from "./upload/upload_blob.ts";
+import { chunkSizeFor, DEFAULT_CHUNK_BYTES, wantsLength } from "./upload/body_limits.ts";
+import { commitUpload } from "./upload/close_upload.ts";
+import { sendBody } from "./upload/send_body.ts";
 import {
   cancelUpload,
-  commitUpload,
   openUpload,
-  sendBody,
   startUpload,
+  type UploadSession,
 } from "./upload/upload_session.ts";
 
 /** What {@linkcode RepositoryBlobs.push} takes: bytes, anything with `size` and `slice`, or a stream that comes once. */
@@ -150,7 +152,7 @@ export class RepositoryBlobs {
     });
     const session = await openUpload(this.#context, hooks);
     try {
-      await sendBody(this.#context, session, stream.pipeThrough(hashing), hooks);
+      await this.#sendOnce(session, stream.pipeThrough(hashing), hooks);
       const digest = await hash.digest();
       if (named && named !== digest) {
         throw new DigestMismatchError(
@@ -166,5 +168,13 @@ export class RepositoryBlobs {
       await cancelUpload(this.#context, session);
       throw error;
     }
+  }
+  async #sendOnce(session: UploadSession, body: ReadableStream<Bytes>, hooks: ReadHooks) {
+    const { http } = this.#context;
+    const isWhole = !wantsLength(http, session) && http.seen.chunkSize === undefined;
+    if (isWhole) return await sendBody(this.#context, session, body, hooks);
+    const { sendChunks } = await import("./upload/chunks.ts");
+    const chunkSize = chunkSizeFor(http, session, Infinity) ?? DEFAULT_CHUNK_BYTES;
+    await sendChunks(this.#context, session, body, chunkSize, hooks);
   }
 }

@@ -10,7 +10,7 @@ import {
   type Reference,
   registryOrigin,
 } from "../../src/reference.ts";
-import { parseRange as parseUploadRange } from "../../src/registry/upload/chunks.ts";
+import { parseRange as parseUploadRange } from "../../src/registry/upload/upload_session.ts";
 import { readJsonList } from "../../src/registry/json_list.ts";
 import { parseNextLink } from "../../src/registry/pages.ts";
 import { parseRetryAfter } from "../../src/registry/http/retry.ts";

@@ -100,14 +100,16 @@ test(
 
 for (const { kind, title, skip } of [two, three]) {
   test(
-    `pushImage() of a file starts an upload again whose one request broke at ${title}`,
+    `pushImage() of a file sends what is lost of an upload whose one request broke at ${title}`,
     async () => {
       await using server = await startRealRegistry(kind);
       const cut: TcpFault = { kind: "cut-request", after: 5_000_000 };
       await using proxy = await startTcpProxy(server.host, atBody(1, 2, cut, "PUT"));
       const { images } = await pushImage(await makeLayout(image), `${proxy.host}/app:1`, ONE);
       assertEquals((await readBack(handlerOf(server.host), "app", "1")).digest, images[0]?.digest);
-      assert(countOf(proxy.seen, "POST") >= 3);
+      // Where all was handed over before the line broke, distribution 3 is asked, and goes on.
+      if (kind === "docker-registry") assert(countOf(proxy.seen, "POST") >= 3);
+      assert(countOf(proxy.seen, "PUT") >= 3);
     },
     { skip },
   );

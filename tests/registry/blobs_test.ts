@@ -3,14 +3,10 @@ import type { Bytes } from "../../src/bytes.ts";
 import { type Digest, digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, NetworkError, RegistryError } from "../../src/errors.ts";
 import { headBlob } from "../../src/registry/blobs.ts";
+import { commitUpload } from "../../src/registry/upload/close_upload.ts";
+import { sendBody, sendWhole } from "../../src/registry/upload/send_body.ts";
 import { type UploadBlob, uploadBlob } from "../../src/registry/upload/upload_blob.ts";
-import {
-  cancelUpload,
-  commitUpload,
-  sendBody,
-  sendWhole,
-  startUpload,
-} from "../../src/registry/upload/upload_session.ts";
+import { cancelUpload, startUpload } from "../../src/registry/upload/upload_session.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { bytesSource } from "../../src/source/blob_source.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
@@ -165,9 +161,8 @@ test("uploadBlob() sends the caller's headers to no other host that a Location n
   for (const body of [small(), large()]) {
     const script = scriptedFetch([
       [POST, { status: 202, headers: { location: "https://storage.test/u/1" } }],
-      [/^PUT \/u\/1/, { status: 503 }],
+      [/^PUT \/u\/1/, { status: 429 }],
       ["DELETE /u/1", { status: 204 }],
-      [/^HEAD /, GONE],
       [POST, { status: 202, headers: { location: "https://storage.test/u/2" } }],
       [/^PUT \/u\/2/, { status: 201 }],
     ]);
@@ -254,6 +249,11 @@ test("uploadBlob() sends from memory what broke as a stream: Deno sees an early 
   const script = scriptedFetch([
     [POST, OPENED],
     [/^PUT /, "drop"],
+    // The script takes all of the body before it breaks the connection: it may have arrived.
+    [/^HEAD /, GONE],
+    ["GET /u/1", GONE],
+    [/^HEAD /, GONE],
+    ["GET /u/1", GONE],
     ["DELETE /u/1", { status: 204 }],
     [/^HEAD /, GONE],
     [POST, OPENED],
@@ -337,10 +337,9 @@ test("uploadBlob() takes a 404 on the start of an upload as final", async () => 
   script.assertDone();
 });
 
-for (const status of [500, 502, 503, 504, 429, 408]) {
+for (const status of [500, 429, 408]) {
   test(`uploadBlob() starts again after a ${status} on the body`, async () => {
-    // A gateway that lost its registry does not know what the registry did.
-    const asked: ScriptStep[] = status >= 500 ? [[HEAD, GONE]] : [];
+    const asked: ScriptStep[] = status === 500 ? [[HEAD, GONE]] : [];
     const script = scriptedFetch([
       [POST, OPENED],
       [PUT, { status }],
@@ -353,17 +352,6 @@ for (const status of [500, 502, 503, 504, 429, 408]) {
     script.assertDone();
   });
 }
-
-test("uploadBlob() sends nothing again where a gateway lost the answer", async () => {
-  const script = scriptedFetch([
-    [POST, OPENED],
-    [PUT, { status: 504 }],
-    ["DELETE /u/1", { status: 404 }],
-    [HEAD, THERE],
-  ]);
-  await uploadBlob(makeRepository(script.fetch), small());
-  script.assertDone();
-});
 
 for (const status of [400, 401, 403, 405, 413]) {
   test(`uploadBlob() does not try again after a ${status} on the body`, async () => {
@@ -570,7 +558,7 @@ test("commitUpload() asks for the blob where the answer is lost", async () => {
 test("commitUpload() tries again, and does not where the digest is wrong", async () => {
   const session = { location: new URL("http://registry.test/u/1") };
   const blob = { digest: DIGEST, size: CONTENT.length };
-  const again = scriptedFetch([[PUT, { status: 503 }], [HEAD, GONE], [PUT, STORED]]);
+  const again = scriptedFetch([[PUT, { status: 429 }], [PUT, STORED]]);
   await commitUpload(makeRepository(again.fetch), session, blob);
   again.assertDone();
   const body = encodeJson({ errors: [{ code: "DIGEST_INVALID", message: "no" }] });

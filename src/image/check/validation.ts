@@ -55,15 +55,14 @@ export class Validation {
 
   /** Reports a file that is not there, and what is there in its place. */
   reportMissing(path: string, role: Role, digest?: Digest): void {
-    const { others, files } = this.archive;
+    const { others, links } = this.archive;
     const full = this.#fullPath(path);
     if (this.reported.has(full)) return;
-    const isLink = files.isLink(path);
-    if (isLink) this.reported.add(full);
+    if (links.has(full)) this.reported.add(full);
     const type = others.get(full);
     const state = type !== undefined
       ? `is ${TYPE_NAMES[type] ?? "no file"} in the archive, expected a file`
-      : isLink
+      : links.has(full)
       ? "is a link in the archive that leads to no file"
       : "is not in the archive";
     this.findings.error(

@@ -9,9 +9,9 @@ import { mismatch } from "../../image/content.ts";
 import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
 import { onSent } from "../../registry/http/http.ts";
 import { uploadBlob } from "../../registry/upload/upload_blob.ts";
+import { commitUpload } from "../../registry/upload/close_upload.ts";
 import {
   cancelUpload,
-  commitUpload,
   openUpload,
   type UploadSession,
 } from "../../registry/upload/upload_session.ts";

@@ -10,16 +10,19 @@ import {
   chunkSizeFor,
   DEFAULT_CHUNK_BYTES,
   isBodyLimit,
+  mayWantLength,
   shrinkBodies,
+  wantsLength,
 } from "../../registry/upload/body_limits.ts";
-import { readUploadStatus, sendChunks } from "../../registry/upload/chunks.ts";
-import { isThereAfterAll, mayGoOn, sendRest } from "../../registry/upload/resume.ts";
+import { commitUpload } from "../../registry/upload/close_upload.ts";
+import { arrived, isGatewayTimeout } from "../../registry/upload/lost_answers.ts";
+import type { Outcome } from "../../registry/upload/outcome.ts";
+import { mayGoOn, sendOn } from "../../registry/upload/resume.ts";
+import { sendBody, sendWhole } from "../../registry/upload/send_body.ts";
 import {
   cancelUpload,
-  commitUpload,
   openUpload,
-  sendBody,
-  sendWhole,
+  readUploadStatus,
   type UploadSession,
 } from "../../registry/upload/upload_session.ts";
 import type { ResumableBody } from "./resumable_body.ts";
@@ -36,7 +39,11 @@ export interface PassingBody {
 /** So much more than at the failure before makes a failure the first one again. */
 const PROGRESS_BYTES = 1024 * 1024;
 
+/** Until a registry is asked again what it has, in milliseconds: its disk is never far behind. */
+const CATCH_UP_DELAY = 250;
+
 const WRITE_A_FILE = "write the archive to a file first and push that";
+const GONE = "this blob cannot be sent again";
 
 /**
  * Sends a blob that comes only once. After a failure it goes on where the registry stands, if that is within what the
@@ -55,35 +62,46 @@ export async function sendPassing(
   blob: PassingBody,
   hooks: UploadHooks,
 ): Promise<void> {
-  const { body, size, digest } = blob;
+  const { body, size } = blob;
+  const { seen } = context.http;
   let start = 0;
   let reached = 0;
   let isTurned = false;
+  let tellsLength = false;
   for (let attempt = 2;; attempt++) {
-    const isWhole = start === 0 && chunkSizeFor(context.http, session, size) === undefined;
+    const isWhole = start === 0 && !goesInChunks(context, session, size);
     try {
-      return await sendFrom(context, session, blob, start, hooks);
+      await sendFrom(context, session, blob, start, hooks);
+      if (tellsLength) seen.wantsLength = true;
+      return;
     } catch (error) {
       hooks.signal?.throwIfAborted();
       if (body.failure) throw body.failure.error;
-      if (isWhole && !isTurned && isRefusedForSize(context.http, blob, error)) {
+      if (isWhole && !isTurned && isRefusedAsItWas(context.http, blob, error)) {
         isTurned = true;
         start = await beginAgain(context, session, hooks);
+        tellsLength = session.wantsLength = mayWantLength(error);
         await hooks.onProgress?.(0);
         continue;
       }
-      if (!mayGoOn(error)) throw error;
-      if (digest && await isThereAfterAll(context, { digest, size }, hooks)) {
-        return await body.cancel(error);
-      }
+      if (!mayGoOn(error)) throw isWhole && mayWantLength(error) ? comesOnce(error, GONE) : error;
+      const outcome = await outcomeOf(context, session, blob, error, hooks);
+      if (outcome === "there") return await body.cancel(error);
       if (body.end - reached >= PROGRESS_BYTES) attempt = 2;
       reached = body.end;
       await waitToGoOn(context, hooks, error, attempt);
-      start = await findStart(context, session, body, error, hooks);
+      start = typeof outcome === "number" && outcome >= body.start && outcome <= body.end
+        ? outcome
+        : await findStart(context, session, body, error, hooks);
       if (start === 0 && isWhole) isTurned ||= mayBeRefusedForSize(context.http, blob, error);
       await hooks.onProgress?.(start);
     }
   }
+}
+
+/** Whether a body goes in chunks, or in one of its length. */
+function goesInChunks({ http }: RepositoryContext, session: UploadSession, size: number): boolean {
+  return wantsLength(http, session) || chunkSizeFor(http, session, size) !== undefined;
 }
 
 async function sendFrom(
@@ -93,22 +111,34 @@ async function sendFrom(
   start: number,
   hooks: UploadHooks,
 ): Promise<void> {
-  const chunkSize = chunkSizeFor(context.http, session, size - start);
-  if (start === 0 && chunkSize === undefined) {
+  if (start === 0 && !goesInChunks(context, session, size)) {
     const whole = () => openWhole(body);
     if (!digest) return await sendBody(context, session, whole, hooks);
     return await sendWhole(context, session, { digest, size, body: whole }, hooks);
   }
   const rest = body.open(start);
-  if (chunkSize !== undefined) {
-    await sendChunks(context, session, rest, chunkSize, hooks, start);
-  } else if (start < size) {
-    await sendRest(context, session, { start, size, body: rest }, hooks);
+  if (start < size) {
+    await sendOn(context, session, { start, size, body: rest }, hooks);
   } else {
     // Only its end tells that the source was whole.
     for await (const _ of rest);
   }
   if (digest) await commitUpload(context, session, { digest, size }, hooks);
+}
+
+/** What became of what was sent, where the registry may be at work on it; undefined where it is not, or is not known. */
+async function outcomeOf(
+  context: RepositoryContext,
+  session: UploadSession,
+  { digest, size }: PassingBody,
+  error: unknown,
+  hooks: UploadHooks,
+): Promise<Outcome | undefined> {
+  if (session.isClosing || isGatewayTimeout(error)) {
+    const { findOutcome } = await import("../../registry/upload/outcome.ts");
+    return await findOutcome(context, session, { digest, size }, error, hooks);
+  }
+  return digest && await arrived(context, { digest, size }, error, hooks) ? "there" : undefined;
 }
 
 /** Opens a body for a request; the one after a redirect may come too late. */
@@ -130,7 +160,7 @@ async function waitToGoOn(
     await waitForRetry(http, hooks, asRetryable(error), attempt);
   } catch (final) {
     hooks.signal?.throwIfAborted();
-    throw comesOnce(final, "this blob cannot be sent again");
+    throw comesOnce(final, GONE);
   }
 }
 
@@ -145,7 +175,10 @@ async function findStart(
   failure: unknown,
   hooks: UploadHooks,
 ): Promise<number> {
-  const { retry } = context.http;
+  const retry = {
+    ...context.http.retry,
+    delay: Math.min(context.http.retry.delay, CATCH_UP_DELAY),
+  };
   for (let attempt = 2;; attempt++) {
     const stands = await askStatus(context, session, hooks);
     if (stands !== "gone" && stands && stands >= body.start && stands <= body.end) return stands;
@@ -180,13 +213,17 @@ async function beginAgain(
   hooks: UploadHooks,
 ): Promise<0> {
   await cancelUpload(context, session);
-  Object.assign(session, await openUpload(context, hooks));
+  Object.assign(session, { isStale: false, isClosing: false }, await openUpload(context, hooks));
   return 0;
 }
 
-/** Whether one request was refused for its size while nothing of the body is gone; chunks are due from here on then. */
-function isRefusedForSize(http: Http, { body, size }: PassingBody, error: unknown): boolean {
-  return body.start === 0 && isBodyLimit(error) && shrinkBodies(http, size) !== undefined;
+/**
+ * Whether one request was refused for its size, or for not telling it, while nothing of the body is gone: smaller ones, or
+ * such as tell it, are due then.
+ */
+function isRefusedAsItWas(http: Http, { body, size }: PassingBody, error: unknown): boolean {
+  if (body.start > 0) return false;
+  return mayWantLength(error) || (isBodyLimit(error) && shrinkBodies(http, size) !== undefined);
 }
 
 /** The same where nothing arrived: Deno often loses an early 413 and sees only a broken connection. */
@@ -206,9 +243,10 @@ function comesOnce(error: unknown, state: string): unknown {
   if (!(error instanceof NetworkError || error instanceof RegistryError)) return error;
   const { method, url, cause } = error;
   const message = `${error.message}; ${state}, and the stream comes only once`;
-  // The limit of a proxy on the size of a request looks like this as well.
-  const mayBeLimit = error instanceof NetworkError && isBroken(error);
-  const hint = mayBeLimit ? `${WRITE_A_FILE}, or try --chunk-size 8MiB` : WRITE_A_FILE;
+  // The limit of a proxy on the size of a request looks like this as well, and so does the want of a length.
+  const mayBeLimit = mayWantLength(error) || (error instanceof NetworkError && isBroken(error));
+  const further = mayBeLimit ? "try --chunk-size 8MiB" : error.hint;
+  const hint = further ? `${WRITE_A_FILE}, or ${further}` : WRITE_A_FILE;
   const options = { method, url, cause: cause ?? error, hint, retryable: false };
   if (error instanceof NetworkError) return new NetworkError(message, options);
   return new RegistryError(message, { ...options, status: error.status, errors: error.errors });

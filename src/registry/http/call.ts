@@ -28,8 +28,10 @@ export interface Http {
     movedReads?: Set<string>;
     /** The one of these that writes are redirected to as well: requests go there at once. */
     movedTo?: string;
-    /** It may have refused a body for want of its length. */
+    /** It took a body with a length after it had refused one without. */
     wantsLength?: boolean;
+    /** A small body that went as a stream broke: others go as bytes. */
+    breaksStreams?: boolean;
   };
 }
 

@@ -19,10 +19,31 @@ const MIN_CHUNK_BYTES = 512 * 1024;
  */
 export function chunkSizeFor(http: Http, session: UploadSession, size: number): number | undefined {
   const { minChunk = 0, maxChunk = Infinity } = session;
-  const wanted = http.seen.chunkSize ?? (size > maxChunk ? DEFAULT_CHUNK_BYTES : undefined);
+  const wanted = http.seen.chunkSize ??
+    (wantsLength(http, session) ? DEFAULT_CHUNK_BYTES : undefined);
   if (wanted === undefined) return undefined;
   const chunk = Math.min(Math.max(wanted, minChunk), maxChunk, MAX_CHUNK_BYTES);
   return size > chunk ? chunk : undefined;
+}
+
+/**
+ * Whether bodies must tell their length, which streams do not do on Deno: the registry named lengths that it takes when
+ * it opened the upload, or refused a body without one before.
+ */
+export function wantsLength({ seen }: Http, session: UploadSession): boolean {
+  return seen.wantsLength === true || session.wantsLength === true ||
+    session.minChunk !== undefined || session.maxChunk !== undefined;
+}
+
+/**
+ * Whether a registry, or what stands before it, may have refused a body for want of its length. 411 and 501 say so
+ * (RFC 9110, 15.5.12 and 15.6.2); firewalls answer 400 or 405, and serverless-registry on R2 (2026-06) 500.
+ */
+export function mayWantLength(error: unknown): error is RegistryError {
+  if (!(error instanceof RegistryError)) return false;
+  const { status, errors } = error;
+  if (status === 400) return !errors.some(({ code }) => code === "DIGEST_INVALID");
+  return status === 411 || status === 501 || status === 405 || status === 500;
 }
 
 /** Whether a registry, or a proxy before it, refused the size of one request, not the blob. */

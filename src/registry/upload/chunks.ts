@@ -1,11 +1,15 @@
 import type { Bytes } from "../../bytes.ts";
-import { NetworkError, RegistryError } from "../../errors.ts";
+import { RegistryError } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
-import { discard } from "../http/call.ts";
-import { requestOnce, waitForRetry } from "../http/http.ts";
-import { resolveLocation } from "../http/location.ts";
+import { waitForRetry } from "../http/http.ts";
 import { isBodyLimit, shrinkBodies } from "./body_limits.ts";
-import { isLostSession, type UploadSession } from "./upload_session.ts";
+import { isGatewayTimeout } from "./lost_answers.ts";
+import {
+  CANCEL_MILLISECONDS,
+  patchUpload,
+  readUploadStatus,
+  type UploadSession,
+} from "./upload_session.ts";
 
 /**
  * Sends a body in chunks (distribution-spec, "Pushing a blob in chunks") and leaves the upload open. Every chunk is held
@@ -42,44 +46,6 @@ export async function sendChunks(
   }
 }
 
-/**
- * Asks how much of an upload the registry has (distribution-spec, "Pushing a blob in chunks").
- *
- * @param context The repository.
- * @param session The upload; its location moves on.
- * @param hooks Signal and listeners.
- * @returns Bytes that have arrived; undefined where `Range` does not tell: `0-0` stands for none and for one byte.
- * @throws {RegistryError} If the upload is gone.
- */
-export async function readUploadStatus(
-  context: RepositoryContext,
-  session: UploadSession,
-  hooks: UploadHooks = {},
-): Promise<number | undefined> {
-  const action = `ask for the state of an upload to ${nameOf(context)}`;
-  const response = await requestOnce(context.http, {
-    action,
-    method: "GET",
-    url: session.location,
-    expect: [200, 202, 204],
-    signal: hooks.signal,
-  });
-  await discard(response);
-  move(context, session, response, action);
-  return parseRange(response.headers.get("range"));
-}
-
-/**
- * Reads the header `Range` of an upload's answers: `0-N`, with or without `bytes=`.
- *
- * @returns Bytes that have arrived, or undefined where the text does not tell.
- */
-export function parseRange(text: string | null): number | undefined {
-  const match = /^(?:bytes[= ])?0-(\d{1,15})$/.exec(text?.trim() ?? "");
-  const last = match ? Number(match[1]) : 0;
-  return last > 0 ? last + 1 : undefined;
-}
-
 /** Gets one chunk across, with the usual attempts; what has arrived of it is not sent again. */
 async function deliver(
   context: RepositoryContext,
@@ -102,8 +68,7 @@ async function deliver(
         continue;
       }
       await waitForRetry(context.http, hooks, asRetryable(error), attempt);
-      const arrived = await readUploadStatus(context, session, hooks)
-        .catch((lost) => Promise.reject(reasonOf(error, lost))) ?? start + sent;
+      const arrived = await standsAt(context, session, start + sent, part, error, hooks);
       if (arrived < start || arrived > start + chunk.length) throw error;
       // The offset was right: what GHCR means by a 416 is the length.
       const isTooLarge = isRangeRefusal(error) && arrived === start + sent;
@@ -113,10 +78,20 @@ async function deliver(
   }
 }
 
-/** registry:2 ends an upload whose connection is cut: what cut it is the reason, not that it is gone. */
-function reasonOf(failure: unknown, state: unknown): unknown {
-  const isGone = state instanceof RegistryError && isLostSession(state);
-  return isGone && failure instanceof NetworkError ? failure : state;
+/** Where an upload stands after a chunk failed. One that took long may still be on its way: that is waited for. */
+async function standsAt(
+  context: RepositoryContext,
+  session: UploadSession,
+  start: number,
+  part: Bytes,
+  error: unknown,
+  hooks: UploadHooks,
+): Promise<number> {
+  if (!isGatewayTimeout(error)) return await readUploadStatus(context, session, hooks) ?? start;
+  const { findOutcome } = await import("./outcome.ts");
+  const outcome = await findOutcome(context, session, { size: start + part.length }, error, hooks);
+  if (typeof outcome === "number") return outcome;
+  throw error;
 }
 
 /** The size for further chunks after one was refused as too large. */
@@ -152,32 +127,14 @@ async function sendChunk(
   const action = `push bytes ${start} to ${start + chunk.length - 1} of a blob to ${
     nameOf(context)
   }`;
-  const response = await requestOnce(context.http, {
+  await patchUpload(context, session, {
     action,
-    method: "PATCH",
-    url: session.location,
-    headers: {
-      "content-type": "application/octet-stream",
-      "content-range": `${start}-${start + chunk.length - 1}`,
-    },
+    headers: { "content-range": `${start}-${start + chunk.length - 1}` },
     body: chunk,
-    expect: [200, 201, 202, 204],
+    size: chunk.length,
     signal: hooks.signal,
+    grace: CANCEL_MILLISECONDS,
   });
-  await discard(response);
-  move(context, session, response, action);
-}
-
-function move(
-  context: RepositoryContext,
-  session: UploadSession,
-  response: Response,
-  action: string,
-): void {
-  const location = response.headers.get("location");
-  if (location) {
-    session.location = resolveLocation(context.http, action, location, session.location);
-  }
 }
 
 /**

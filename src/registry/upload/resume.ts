@@ -1,42 +1,53 @@
 import type { Bytes } from "../../bytes.ts";
-import type { Digest } from "../../digest.ts";
 import { NetworkError, RegistryError } from "../../errors.ts";
-import { headBlob, nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
-import { discard } from "../http/call.ts";
-import { requestOnce } from "../http/http.ts";
-import { resolveLocation } from "../http/location.ts";
-import type { UploadSession } from "./upload_session.ts";
+import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
+import { chunkSizeFor, wantsLength } from "./body_limits.ts";
+import { sendChunks } from "./chunks.ts";
+import { isLostSession } from "./lost_answers.ts";
+import { patchUpload, type UploadSession } from "./upload_session.ts";
+
+/** The end of a body: its stream, the position of its first byte in the whole, and the length of the whole. */
+export interface BodyRest {
+  start: number;
+  size: number;
+  body: ReadableStream<Bytes>;
+}
 
 /**
- * Sends the rest of a body to an upload that broke, and leaves the upload open.
+ * Sends the rest of a body to an open upload and leaves that open: in one request, or in chunks where the registry wants
+ * these.
  *
  * @param context The repository.
  * @param session The upload; its location moves on.
- * @param rest Its stream, the position of its first byte in the whole, and the length of the whole.
+ * @param rest What is still to be sent.
  * @param hooks Signal and listeners; progress counts from the start of the whole.
  */
-export async function sendRest(
+export async function sendOn(
   context: RepositoryContext,
   session: UploadSession,
-  { start, size, body }: { start: number; size: number; body: ReadableStream<Bytes> },
-  hooks: UploadHooks = {},
+  rest: BodyRest,
+  hooks: UploadHooks,
 ): Promise<void> {
-  const action = `push the rest of a blob to ${nameOf(context)}`;
-  const response = await requestOnce(context.http, {
-    action,
-    method: "PATCH",
-    url: session.location,
-    headers: {
-      "content-type": "application/octet-stream",
-      "content-range": `${start}-${size - 1}`,
-    },
+  const size = rest.size - rest.start;
+  const chunkSize = chunkSizeFor(context.http, session, size) ??
+    (wantsLength(context.http, session) ? size : undefined);
+  if (chunkSize === undefined) return await sendRest(context, session, rest, hooks);
+  await sendChunks(context, session, rest.body, chunkSize, hooks, rest.start);
+}
+
+async function sendRest(
+  context: RepositoryContext,
+  session: UploadSession,
+  { start, size, body }: BodyRest,
+  hooks: UploadHooks,
+): Promise<void> {
+  await patchUpload(context, session, {
+    action: `push the rest of a blob to ${nameOf(context)}`,
+    headers: { "content-range": `${start}-${size - 1}` },
     size: size - start,
     body: () => counted(body, start, hooks.onProgress),
-    expect: [200, 201, 202, 204],
     signal: hooks.signal,
   });
-  await discard(response);
-  moveOn(context, action, session, response);
 }
 
 /**
@@ -45,38 +56,7 @@ export async function sendRest(
  */
 export function mayGoOn(error: unknown): boolean {
   if (error instanceof NetworkError) return error.retryable;
-  return error instanceof RegistryError && (error.retryable || hasLostUpload(error));
-}
-
-/** Whether a blob is there although the answer that should have said so was lost. */
-export async function isThereAfterAll(
-  context: RepositoryContext,
-  { digest, size }: { digest: Digest; size: number },
-  hooks: UploadHooks,
-): Promise<boolean> {
-  const { http } = context;
-  const once = { ...http, retry: { ...http.retry, attempts: 1 } };
-  try {
-    return await headBlob({ ...context, http: once }, digest, hooks) === size;
-  } catch {
-    // What counts is the failure that led here.
-    return false;
-  }
-}
-
-function hasLostUpload({ status, errors }: RegistryError): boolean {
-  return status === 404 || status === 416 ||
-    errors.some(({ code }) => code === "BLOB_UPLOAD_UNKNOWN" || code === "BLOB_UPLOAD_INVALID");
-}
-
-function moveOn(
-  { http }: RepositoryContext,
-  action: string,
-  session: UploadSession,
-  response: Response,
-): void {
-  const location = response.headers.get("location");
-  if (location) session.location = resolveLocation(http, action, location, session.location);
+  return error instanceof RegistryError && (error.retryable || isLostSession(error));
 }
 
 function counted(

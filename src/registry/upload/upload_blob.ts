@@ -3,19 +3,20 @@ import type { Digest } from "../../digest.ts";
 import { NetworkError, RegistryError } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import type { Http } from "../http/call.ts";
-import { isPageOfStranger } from "../http/error_answer.ts";
 import { isRuntimeFetch, onSent, waitForRetry } from "../http/http.ts";
 import { isBroken, isUnreadable } from "../http/network.ts";
-import { chunkSizeFor, DEFAULT_CHUNK_BYTES, isBodyLimit, shrinkBodies } from "./body_limits.ts";
 import {
-  arrived,
-  cancelUpload,
-  closeUpload,
-  isLostSession,
-  openUpload,
-  reportProgress,
-  type UploadSession,
-} from "./upload_session.ts";
+  chunkSizeFor,
+  DEFAULT_CHUNK_BYTES,
+  isBodyLimit,
+  mayWantLength,
+  shrinkBodies,
+  wantsLength,
+} from "./body_limits.ts";
+import { closeUpload, commitUpload } from "./close_upload.ts";
+import { arrived, isGatewayTimeout, isLostSession } from "./lost_answers.ts";
+import { noteEnd, reportProgress } from "./send_body.ts";
+import { cancelUpload, openUpload, type UploadSession } from "./upload_session.ts";
 
 /** A blob to be uploaded whose digest is known and whose body can be opened again. */
 export interface UploadBlob {
@@ -44,7 +45,8 @@ const LEAST_PIECE_BYTES = 128 * 1024;
 
 /**
  * Uploads a blob in one streamed PUT, the whole again after a failure that may pass: registry:2 cannot resume a broken
- * upload. Before each further attempt the registry is asked whether the last one arrived after all.
+ * upload. Where all was sent and no answer of the registry came, it may still be committing: it is asked what became of
+ * it, and only what is lost is sent again.
  *
  * @param context The repository.
  * @param blob What to upload.
@@ -59,51 +61,67 @@ export async function uploadBlob(
   session?: UploadSession,
 ): Promise<void> {
   const action = `push blob ${blob.digest} to ${nameOf(context)}`;
-  const asBytes = blob.size <= SMALL_BODY_BYTES;
-  const way: Way = { whole: false, asBytes, uncopied: undefined, isFirst: true };
-  let isTurned = false;
+  const way: Way = {
+    sent: undefined,
+    asBytes: blob.size <= SMALL_BODY_BYTES,
+    isFirst: true,
+    refusal: undefined,
+    tellsLength: false,
+  };
+  const inDoubt: UploadSession[] = [];
   for (let attempt = 2;; attempt++) {
+    const open: UploadSession = session ?? await openUpload(context, hooks);
     try {
-      return await uploadOnce(context, blob, hooks, way, session);
+      await uploadOnce(context, blob, hooks, way, open);
+      if (way.refusal && way.tellsLength) context.http.seen.wantsLength = true;
+      return await forget(context, inDoubt);
     } catch (error) {
+      if (open.isClosing) inDoubt.push(open);
       if (error === blob.failure?.()) throw error;
-      if (await arrived(context, blob, error, hooks)) return;
+      if (await arrived(context, blob, error, hooks)) return await forget(context, inDoubt);
       await hooks.onProgress?.(0);
-      if (wantsBytes(way, error)) {
-        context.http.seen.wantsLength ||= way.uncopied === "piece";
-        attempt--;
-      } else if (!isTurned && turnToChunks(context.http, blob, way, error)) {
-        isTurned = true;
-        attempt--;
-      } else await waitForRetry(context.http, hooks, asRetryable(error, action), attempt);
+      if (turn(context.http, blob, way, open, error)) attempt--;
+      else {
+        const cause = asRetryable(withoutLength(way, error), action);
+        await waitForRetry(context.http, hooks, cause, attempt);
+      }
     }
     session = undefined;
     way.isFirst = false;
   }
 }
 
+/** Cancels uploads that were left open because the registry might have been committing them: the blob is there now. */
+async function forget(context: RepositoryContext, sessions: UploadSession[]): Promise<void> {
+  for (const session of sessions) {
+    session.isClosing = false;
+    await cancelUpload(context, session);
+  }
+}
+
 /** A registry that lost an upload may keep the next one. */
 function asRetryable(error: unknown, action: string): unknown {
   if (!(error instanceof RegistryError) || !isLostSession(error)) return error;
-  const { method, url, status, errors, hint } = error;
-  // A page is none of the registry's: what stands before it does not pass on what was sent.
-  const message = isPageOfStranger(error)
-    ? error.message
-    : `Cannot ${action}: the registry lost the upload`;
-  const options = { method, url, status, errors, hint, retryable: true, cause: error };
-  return new RegistryError(message, options);
+  const { method, url, status, errors } = error;
+  const message = `Cannot ${action}: the registry lost the upload`;
+  return new RegistryError(message, { method, url, status, errors, retryable: true, cause: error });
 }
 
-/** How an attempt sends a body. */
+/** How a body is sent. */
 interface Way {
-  /** In one request; the attempt says so. */
-  whole: boolean;
+  /**
+   * How the last attempt sent it: as what is in a file, as a stream of one piece, as a stream, from memory, or in chunks;
+   * undefined where it did not come to that.
+   */
+  sent: "file" | "piece" | "stream" | "bytes" | "chunks" | undefined;
   /** From memory, where it goes in one request. */
   asBytes: boolean;
-  /** How `fetch` gets those without a copy: as what is in a file, or as a stream of one piece; the attempt says so. */
-  uncopied: "file" | "piece" | undefined;
   /** Nothing has gone wrong yet. */
   isFirst: boolean;
+  /** What a body without a length was answered, if that may have been the reason; tried once. */
+  refusal: RegistryError | undefined;
+  /** From memory or in chunks, because of that. */
+  tellsLength: boolean;
 }
 
 async function uploadOnce(
@@ -111,87 +129,132 @@ async function uploadOnce(
   blob: UploadBlob,
   hooks: UploadHooks,
   way: Way,
-  open?: UploadSession,
+  session: UploadSession,
 ): Promise<void> {
-  way.whole = false;
-  way.uncopied = undefined;
-  const session = open ?? await openUpload(context, hooks);
+  let isThere = false;
   try {
-    const chunkSize = chunkSizeFor(context.http, session, blob.size);
-    way.whole = chunkSize === undefined;
-    if (chunkSize !== undefined) {
-      const { sendChunks } = await import("./chunks.ts");
-      await sendChunks(context, session, blob.open(), chunkSize, hooks);
-      return await closeUpload(context, session, blob.digest, {
-        action: `push blob ${blob.digest} to ${nameOf(context)}`,
-        headers: { "content-length": "0" },
-        signal: hooks.signal,
-      });
-    }
-    const body = await bodyOf(context.http, blob, way, hooks);
-    if (body instanceof Blob) way.uncopied = "file";
-    else if (body instanceof Uint8Array && mayBePiece(context.http, blob, way)) {
-      way.uncopied = "piece";
-    }
-    await closeUpload(context, session, blob.digest, {
-      action: `push blob ${blob.digest} to ${nameOf(context)}`,
-      body,
-      asPiece: way.uncopied === "piece",
-      size: blob.size,
-      isPatient: blob.failure !== undefined,
-      signal: hooks.signal,
-    });
-    if (typeof body !== "function") await hooks.onProgress?.(blob.size);
+    await sendAndClose(context, blob, hooks, way, session);
+    isThere = true;
   } catch (error) {
-    await cancelUpload(context, session);
-    throw error;
+    if (isGatewayTimeout(error)) preferChunks(context.http, blob, way);
+    if (!session.isClosing || way.sent === "chunks") throw error;
+    const { finishUpload } = await import("./finish_upload.ts");
+    isThere = await finishUpload(context, session, blob, error, hooks);
+    if (!isThere) throw error;
+  } finally {
+    if (!isThere) await cancelUpload(context, session);
   }
 }
 
-function mayBePiece(http: Http, { size, mayStream }: UploadBlob, { isFirst }: Way): boolean {
-  return isFirst && mayStream === true && size >= LEAST_PIECE_BYTES && isRuntimeFetch(http) &&
-    !http.seen.wantsLength;
-}
-
-/** Whether a body that `fetch` got without a copy is to be sent as bytes, with no attempt spent. */
-function wantsBytes({ uncopied }: Way, error: unknown): boolean {
-  if (uncopied === undefined) return false;
-  // What is wrong with the file, reading it here will say.
-  if (uncopied === "file") return error instanceof NetworkError && isUnreadable(error);
-  // Deno often loses what is answered before a stream is through.
-  if (error instanceof NetworkError) return isBroken(error);
-  if (!(error instanceof RegistryError)) return false;
-  const { status, errors } = error;
-  return status === 411 || status === 413 || status === 501 ||
-    (status === 400 && errors.length === 0);
-}
-
-/**
- * Turns to chunks where the whole body was, or may have been, too large for one request. Deno often loses an early 413
- * and sees only a broken connection, unless the body is bytes: one that fits into memory is sent so from there on.
- *
- * @returns Whether another attempt is due for that reason.
- */
-function turnToChunks(http: Http, { size }: UploadBlob, way: Way, error: unknown): boolean {
-  if (!way.whole) return false;
-  if (isBodyLimit(error)) return shrinkBodies(http, size) !== undefined;
-  if (way.asBytes || !(error instanceof NetworkError && isBroken(error))) return false;
-  if (size > DEFAULT_CHUNK_BYTES) return shrinkBodies(http, size) !== undefined;
-  way.asBytes = true;
-  return false;
+async function sendAndClose(
+  context: RepositoryContext,
+  blob: UploadBlob,
+  hooks: UploadHooks,
+  way: Way,
+  session: UploadSession,
+): Promise<void> {
+  const { http } = context;
+  way.sent = undefined;
+  session.wantsLength = way.tellsLength;
+  const chunkSize = chunkSizeFor(http, session, blob.size);
+  if (chunkSize !== undefined) {
+    way.sent = "chunks";
+    const { sendChunks } = await import("./chunks.ts");
+    await sendChunks(context, session, blob.open(), chunkSize, hooks);
+    return await commitUpload(context, session, blob, hooks);
+  }
+  const body = await bodyOf(context, blob, way, session, hooks);
+  await closeUpload(context, session, blob.digest, {
+    action: `push blob ${blob.digest} to ${nameOf(context)}`,
+    body,
+    asPiece: way.sent === "piece",
+    size: blob.size,
+    isPatient: blob.failure !== undefined,
+    signal: hooks.signal,
+  });
+  if (typeof body !== "function") await hooks.onProgress?.(blob.size);
 }
 
 async function bodyOf(
-  http: Http,
+  context: RepositoryContext,
   blob: UploadBlob,
-  { asBytes, isFirst }: Way,
-  hooks: UploadHooks,
+  way: Way,
+  session: UploadSession,
+  { onProgress }: UploadHooks,
 ): Promise<Bytes | Blob | (() => ReadableStream<Bytes>)> {
-  if (!asBytes) return () => reportProgress(blob.open(), hooks.onProgress, onSent(http));
-  const whole = isFirst && isRuntimeFetch(http) ? blob.blob?.() : undefined;
-  if (whole) return whole;
+  const { http } = context;
+  if (!way.asBytes && !wantsLength(http, session)) {
+    way.sent = "stream";
+    const listeners = { onProgress, onTaken: onSent(http), onEnd: noteEnd(context, session) };
+    return () => reportProgress(blob.open(), listeners);
+  }
+  const whole = way.isFirst && isRuntimeFetch(http) ? blob.blob?.() : undefined;
+  const bytes = whole ?? await bytesOf(blob);
+  way.sent = whole ? "file" : mayBePiece(http, blob, way, session) ? "piece" : "bytes";
+  return bytes;
+}
+
+async function bytesOf(blob: UploadBlob): Promise<Bytes> {
   if (blob.read) return await blob.read();
   const pieces: Bytes[] = [];
   for await (const piece of blob.open()) pieces.push(piece);
   return concat(pieces, blob.size);
+}
+
+function mayBePiece(
+  http: Http,
+  { size, mayStream }: UploadBlob,
+  { isFirst }: Way,
+  session: UploadSession,
+): boolean {
+  return isFirst && mayStream === true && size >= LEAST_PIECE_BYTES && isRuntimeFetch(http) &&
+    !http.seen.breaksStreams && !wantsLength(http, session);
+}
+
+/**
+ * Turns to another way of sending the body where that may be what failed: one that tells its length, or smaller ones.
+ *
+ * @returns Whether it is tried at once, with no attempt spent.
+ */
+function turn(
+  http: Http,
+  { size }: UploadBlob,
+  way: Way,
+  { minChunk }: UploadSession,
+  error: unknown,
+): boolean {
+  if (way.sent === undefined || way.sent === "chunks") return false;
+  // What is wrong with the file, reading it here will say.
+  if (way.sent === "file") return error instanceof NetworkError && isUnreadable(error);
+  const isWithoutLength = way.sent !== "bytes";
+  if (isWithoutLength && !way.refusal && isForWantOfLength(error, way)) {
+    [way.refusal, way.tellsLength] = [error, true];
+    return true;
+  }
+  if (isBodyLimit(error)) return shrinkBodies(http, size, minChunk) !== undefined;
+  if (!isWithoutLength || !(error instanceof NetworkError && isBroken(error))) return false;
+  // Deno often loses what is answered before a stream is through, and sees only a broken connection.
+  if (way.sent === "piece") return http.seen.breaksStreams = true;
+  if (size > DEFAULT_CHUNK_BYTES) return shrinkBodies(http, size, minChunk) !== undefined;
+  way.asBytes = true;
+  return false;
+}
+
+/** A small body may be above a limit that is for streams alone. */
+function isForWantOfLength(error: unknown, { sent }: Way): error is RegistryError {
+  return mayWantLength(error) || (sent === "piece" && isBodyLimit(error));
+}
+
+/** What was the reason where bodies with a length are refused as well: what was answered first, and may pass. */
+function withoutLength(way: Way, error: unknown): unknown {
+  const { refusal } = way;
+  if (!refusal?.retryable || !(error instanceof RegistryError) || error.retryable) return error;
+  if (isLostSession(error) || error.status === 400) return error;
+  way.tellsLength = false;
+  return refusal;
+}
+
+/** From here on bodies are sent in parts, each of which takes the registry less time. */
+function preferChunks(http: Http, { size }: UploadBlob, { sent }: Way): void {
+  if (sent !== "chunks" && size > DEFAULT_CHUNK_BYTES) shrinkBodies(http, size);
 }

@@ -1,14 +1,11 @@
-import type { Bytes } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
-import { NetworkError, RegistryError } from "../../errors.ts";
+import { RegistryError } from "../../errors.ts";
 import {
   checkDigestHeader,
-  headBlob,
   nameOf,
   type RepositoryContext,
   repositoryUrl,
   type UploadHooks,
-  withoutRetry,
 } from "../blobs.ts";
 import { type Call, discard } from "../http/call.ts";
 import { requestOnce, waitForRetry } from "../http/http.ts";
@@ -23,100 +20,18 @@ export interface UploadSession {
   minChunk?: number;
   /** `OCI-Chunk-Max-Length`, in bytes: not in the spec, but sent where there is a limit. */
   maxChunk?: number;
+  /** Bodies must tell their length. */
+  wantsLength?: boolean;
+  /** A part of its body was not answered: the upload may stand elsewhere than `location` says. */
+  isStale?: boolean;
+  /** All was sent and no answer came: the registry may be committing it, so it must not be cancelled. */
+  isClosing?: boolean;
+  /** When the last byte of a body was handed over, on the clock of the retry options. */
+  sentAt?: number | undefined;
 }
 
-/** Time for a cancel request, in milliseconds: it is a courtesy, not worth waiting for. */
-const CANCEL_MILLISECONDS = 3_000;
-const OCTETS = { "content-type": "application/octet-stream" };
-
-/**
- * Sends a body once to an open upload and leaves it open: the digest may come later, with {@linkcode commitUpload}.
- *
- * @param context The repository.
- * @param session The upload; its location moves on.
- * @param body Bytes, a stream that is read once, or a function that opens the body and throws when it cannot do so
- * again.
- * @param hooks Signal and listeners.
- */
-export async function sendBody(
-  context: RepositoryContext,
-  session: UploadSession,
-  body: Bytes | ReadableStream<Bytes> | (() => ReadableStream<Bytes>),
-  hooks: UploadHooks = {},
-): Promise<void> {
-  const action = `push a blob to ${nameOf(context)}`;
-  const response = await requestOnce(context.http, {
-    action,
-    method: "PATCH",
-    url: session.location,
-    headers: OCTETS,
-    body: body instanceof Uint8Array ? body : reopened(body, action, hooks),
-    expect: [200, 201, 202, 204],
-    signal: hooks.signal,
-  });
-  await discard(response);
-  const at = answeredAt({ url: session.location }, response);
-  session.location = nextLocation(context, action, response, at, false);
-}
-
-/**
- * Sends a blob once in one PUT that closes the upload.
- *
- * @param context The repository.
- * @param session The upload.
- * @param blob Digest, length and a body that is read once, or a function as for {@linkcode sendBody}.
- * @param hooks Signal and listeners.
- */
-export async function sendWhole(
-  context: RepositoryContext,
-  session: UploadSession,
-  blob: {
-    digest: Digest;
-    size: number;
-    body: ReadableStream<Bytes> | (() => ReadableStream<Bytes>);
-  },
-  hooks: UploadHooks = {},
-): Promise<void> {
-  const { digest, size, body } = blob;
-  const action = `push blob ${digest} to ${nameOf(context)}`;
-  await closeUpload(context, session, digest, {
-    action,
-    body: reopened(body, action, hooks),
-    size,
-    signal: hooks.signal,
-  });
-}
-
-/**
- * Closes an upload whose body was sent, under the digest that the registry then verifies. Where the answer is lost, the
- * registry is asked whether the blob is there.
- *
- * @param context The repository.
- * @param session The upload.
- * @param blob Digest and length of all that was sent.
- * @param hooks Signal and listeners.
- * @throws {RegistryError} 400 where the content has another digest.
- */
-export async function commitUpload(
-  context: RepositoryContext,
-  session: UploadSession,
-  blob: { digest: Digest; size: number },
-  hooks: UploadHooks = {},
-): Promise<void> {
-  const action = `commit blob ${blob.digest} to ${nameOf(context)}`;
-  for (let attempt = 2;; attempt++) {
-    try {
-      return await closeUpload(context, session, blob.digest, {
-        action,
-        headers: { "content-length": "0" },
-        signal: hooks.signal,
-      });
-    } catch (error) {
-      if (await arrived(context, blob, error, hooks)) return;
-      await waitForRetry(context.http, hooks, error, attempt);
-    }
-  }
-}
+/** Time for what ends an upload, in milliseconds: it is a courtesy, not worth waiting for. */
+export const CANCEL_MILLISECONDS = 3_000;
 
 /**
  * Opens an upload (distribution-spec, "POST then PUT"), or has the blob mounted from another repository.
@@ -153,9 +68,13 @@ export async function startUpload(
     checkDigestHeader(response, mount.digest, `blob of ${nameOf(context)}`);
     return undefined;
   }
-  const session: UploadSession = {
-    location: nextLocation(context, action, response, answeredAt({ url }, response), true),
-  };
+  const session: UploadSession = { location: url };
+  if (!moveOn(context, session, response, action)) {
+    throw new RegistryError(
+      `Cannot ${action}: ${url.host} answered ${response.status} without a Location`,
+      { method: "POST", url: url.origin + url.pathname, status: response.status },
+    );
+  }
   const minChunk = lengthHeader(response, "oci-chunk-min-length");
   const maxChunk = lengthHeader(response, "oci-chunk-max-length");
   if (minChunk !== undefined) session.minChunk = minChunk;
@@ -165,11 +84,6 @@ export async function startUpload(
     hooks.signal.throwIfAborted();
   }
   return session;
-}
-
-function lengthHeader(response: Response, name: string): number | undefined {
-  const text = response.headers.get(name)?.trim() ?? "";
-  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }
 
 /** Opens an upload, again where a failure may pass: nothing has been sent yet, so those attempts are counted apart. */
@@ -188,135 +102,140 @@ export async function openUpload(
   }
 }
 
-/** Ends an upload without keeping anything; failures are of no interest (distribution-spec, "Cancel a blob upload"). */
+/**
+ * Asks how much of an upload the registry has (distribution-spec, "Pushing a blob in chunks").
+ *
+ * @param context The repository.
+ * @param session The upload; its location moves on.
+ * @param hooks Signal and listeners.
+ * @returns Bytes that have arrived; undefined where `Range` does not tell: `0-0` stands for none and for one byte.
+ * @throws {RegistryError} If the upload is gone.
+ */
+export async function readUploadStatus(
+  context: RepositoryContext,
+  session: UploadSession,
+  hooks: Pick<UploadHooks, "signal"> = {},
+): Promise<number | undefined> {
+  const action = `ask for the state of an upload to ${nameOf(context)}`;
+  const response = await requestOnce(context.http, {
+    action,
+    method: "GET",
+    url: session.location,
+    expect: [200, 202, 204],
+    signal: hooks.signal,
+  });
+  await discard(response);
+  moveOn(context, session, response, action);
+  return parseRange(response.headers.get("range"));
+}
+
+/**
+ * Reads the header `Range` of an upload's answers: `0-N`, with or without `bytes=`.
+ *
+ * @returns Bytes that have arrived, or undefined where the text does not tell.
+ */
+export function parseRange(text: string | null): number | undefined {
+  const match = /^(?:bytes[= ])?0-(\d{1,15})$/.exec(text?.trim() ?? "");
+  const last = match ? Number(match[1]) : 0;
+  return last > 0 ? last + 1 : undefined;
+}
+
+/**
+ * Sends a part of a body once and leaves the upload open where the answer says that it stands now.
+ *
+ * @param context The repository.
+ * @param session The upload; its location moves on.
+ * @param call The body, and how it goes.
+ */
+export async function patchUpload(
+  context: RepositoryContext,
+  session: UploadSession,
+  call: Pick<Call, "action" | "body" | "size" | "headers" | "signal" | "grace">,
+): Promise<void> {
+  try {
+    const response = await requestOnce(context.http, {
+      ...call,
+      method: "PATCH",
+      url: session.location,
+      headers: { "content-type": "application/octet-stream", ...call.headers },
+      expect: [200, 201, 202, 204],
+    });
+    await discard(response);
+    moveOn(context, session, response, call.action);
+  } catch (error) {
+    session.isStale = !(error instanceof RegistryError);
+    throw error;
+  }
+  // An answer that came within the grace tells where to cancel.
+  call.signal?.throwIfAborted();
+}
+
+/**
+ * Ends an upload without keeping anything; failures are of no interest (distribution-spec, "Cancel a blob upload"). One
+ * that a registry may be committing is left alone.
+ *
+ * distribution signs into the location how much it has, and refuses one that is out of date. After a body that was cut,
+ * version 3 tells where the upload stands; version 2 tells nobody, and purges it a week later.
+ */
 export async function cancelUpload(
   context: RepositoryContext,
   session: UploadSession,
 ): Promise<void> {
+  if (session.isClosing) return;
   // A registry that asked for a pause has less to do with this than without it.
   const http = { ...context.http, seen: { ...context.http.seen, pausedUntil: 0 } };
+  const signal = AbortSignal.timeout(CANCEL_MILLISECONDS);
+  const there = { ...context, http };
+  const ask = () => readUploadStatus(there, session, { signal });
   try {
-    const response = await requestOnce(http, {
-      action: `cancel an upload to ${nameOf(context)}`,
-      method: "DELETE",
-      url: session.location,
-      expect: [200, 202, 204, 404],
-      signal: AbortSignal.timeout(CANCEL_MILLISECONDS),
+    // Where it does not tell, what is known has to do.
+    if (session.isStale) await ask().catch(() => {});
+    await deleteUpload(there, session, signal).catch(async (error) => {
+      if (session.isStale || !isOutOfDate(error)) return;
+      await ask();
+      await deleteUpload(there, session, signal);
     });
-    await discard(response);
   } catch {
     // The registry purges what was left open.
   }
 }
 
-/** Closes an upload with a PUT, with or without a body, under the digest that the registry then verifies. */
-export async function closeUpload(
+async function deleteUpload(
   context: RepositoryContext,
   session: UploadSession,
-  digest: Digest,
-  call: Pick<Call, "action" | "body" | "asPiece" | "size" | "isPatient" | "signal" | "headers">,
+  signal: AbortSignal,
 ): Promise<void> {
-  // What the registry wrote there is opaque: it is added to, never parsed and written anew.
-  const { href } = session.location;
-  const url = new URL(
-    `${href}${href.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`,
-  );
   const response = await requestOnce(context.http, {
-    ...call,
-    method: "PUT",
-    url,
-    headers: { ...OCTETS, ...call.headers },
-    expect: [200, 201, 202, 204],
+    action: `cancel an upload to ${nameOf(context)}`,
+    method: "DELETE",
+    url: session.location,
+    expect: [200, 202, 204],
+    signal,
   });
   await discard(response);
-  checkDigestHeader(response, digest, `blob pushed to ${nameOf(context)}`);
 }
 
-/** A body to be opened for each request that it takes: a redirect makes them two. */
-function reopened(
-  body: ReadableStream<Bytes> | (() => ReadableStream<Bytes>),
-  action: string,
-  { onProgress }: UploadHooks,
-): () => ReadableStream<Bytes> {
-  if (typeof body === "function") return () => reportProgress(body(), onProgress);
-  let isOpen = false;
-  return () => {
-    if (isOpen) {
-      throw new TypeError(`Cannot ${action}: the registry redirected it, and the body is gone`);
-    }
-    isOpen = true;
-    return reportProgress(body, onProgress);
-  };
+/** Whether a registry knows an upload, but not at the place where it was looked for. */
+function isOutOfDate(error: unknown): boolean {
+  return error instanceof RegistryError &&
+    (error.status === 416 || error.errors.some(({ code }) => code === "BLOB_UPLOAD_INVALID"));
 }
 
-/** Tells what passes: `onProgress` how much it was, `onTaken` each piece that the reader is done with. */
-export function reportProgress(
-  body: ReadableStream<Bytes>,
-  onProgress: UploadHooks["onProgress"],
-  onTaken?: (piece: Bytes) => void,
-): ReadableStream<Bytes> {
-  if (!onProgress && !onTaken) return body;
-  const reader = body.getReader();
-  let sent = 0;
-  let last: Bytes | undefined;
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      if (last) onTaken?.(last);
-      if (done) return controller.close();
-      last = value;
-      controller.enqueue(value);
-      await onProgress?.(sent += value.length);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
-}
-
-/** Whether a failed upload is in the registry after all: the answer was lost, or the request was sent twice. */
-export async function arrived(
-  context: RepositoryContext,
-  blob: { digest: Digest; size: number },
-  error: unknown,
-  hooks: UploadHooks,
-): Promise<boolean> {
-  if (hooks.signal?.aborted) return false;
-  if (!isOutcomeUnknown(error)) return false;
-  try {
-    return await headBlob({ ...context, http: withoutRetry(context.http) }, blob.digest, hooks) ===
-      blob.size;
-  } catch {
-    // What counts is the failure that led here.
-    return false;
-  }
-}
-
-/** A connection that broke says nothing of what arrived, and neither does a gateway that lost its registry. */
-function isOutcomeUnknown(error: unknown): boolean {
-  if (error instanceof NetworkError) return error.retryable && error.method !== "POST";
-  if (!(error instanceof RegistryError)) return false;
-  return isLostSession(error) || (error.method === "PUT" && error.status >= 499);
-}
-
-/** Whether a registry says that it does not know an upload, or not as we do. */
-export function isLostSession({ method, status, errors }: RegistryError): boolean {
-  // Before an upload is open there is none to lose: that 404 means the repository, or no registry at all.
-  if (method === "POST") return false;
-  return status === 404 || status === 416 ||
-    errors.some(({ code }) => code === "BLOB_UPLOAD_UNKNOWN" || code === "BLOB_UPLOAD_INVALID");
-}
-
-function nextLocation(
-  context: RepositoryContext,
-  action: string,
+/** Follows the `Location` of an answer; returns whether there was one. */
+function moveOn(
+  { http }: RepositoryContext,
+  session: UploadSession,
   response: Response,
-  base: URL,
-  required: boolean,
-): URL {
+  action: string,
+): boolean {
   const location = response.headers.get("location");
-  if (location) return resolveLocation(context.http, action, location, base);
-  if (!required) return base;
-  throw new RegistryError(
-    `Cannot ${action}: ${base.host} answered ${response.status} without a Location`,
-    { method: "POST", url: base.origin + base.pathname, status: response.status },
-  );
+  const at = answeredAt({ url: session.location }, response);
+  if (location) session.location = resolveLocation(http, action, location, at);
+  session.isStale = false;
+  return location !== null;
+}
+
+function lengthHeader(response: Response, name: string): number | undefined {
+  const text = response.headers.get(name)?.trim() ?? "";
+  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { pushImage, type PushOptions, RegistryError } from "../../../mod.ts";
-import { parseRange } from "../../../src/registry/upload/chunks.ts";
+import { parseRange } from "../../../src/registry/upload/upload_session.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
 import { makeImage, makeLayer } from "../../helpers/archives.ts";
 import { writeTar } from "../../helpers/tar_writer.ts";

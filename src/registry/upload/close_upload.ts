@@ -1,0 +1,83 @@
+import type { Digest } from "../../digest.ts";
+import { NetworkError, RegistryError } from "../../errors.ts";
+import { checkDigestHeader, nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
+import { type Call, discard } from "../http/call.ts";
+import { requestOnce, waitForRetry } from "../http/http.ts";
+import { isRefused } from "../http/network.ts";
+import { arrived } from "./lost_answers.ts";
+import type { UploadSession } from "./upload_session.ts";
+
+/** Closes an upload with a PUT, with or without a body, under the digest that the registry then verifies. */
+export async function closeUpload(
+  context: RepositoryContext,
+  session: UploadSession,
+  digest: Digest,
+  call: Pick<Call, "action" | "body" | "asPiece" | "size" | "isPatient" | "signal" | "headers">,
+): Promise<void> {
+  // What the registry wrote there is opaque: it is added to, never parsed and written anew.
+  const { href } = session.location;
+  const url = new URL(
+    `${href}${href.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`,
+  );
+  // Only of a stream can be told when its last byte went.
+  session.sentAt = typeof call.body === "function" ? undefined : context.http.retry.now();
+  try {
+    const response = await requestOnce(context.http, {
+      ...call,
+      method: "PUT",
+      url,
+      headers: { "content-type": "application/octet-stream", ...call.headers },
+      expect: [200, 201, 202, 204],
+    });
+    await discard(response);
+    checkDigestHeader(response, digest, `blob pushed to ${nameOf(context)}`);
+  } catch (error) {
+    session.isClosing = session.sentAt !== undefined && !call.signal?.aborted && isInDoubt(error);
+    throw error;
+  }
+}
+
+/**
+ * Closes an upload whose body was sent, under the digest that the registry then verifies. Where no answer comes, the
+ * registry is asked what became of it.
+ *
+ * @param context The repository.
+ * @param session The upload.
+ * @param blob Digest and length of all that was sent.
+ * @param hooks Signal and listeners.
+ * @throws {RegistryError} 400 where the content has another digest.
+ */
+export async function commitUpload(
+  context: RepositoryContext,
+  session: UploadSession,
+  blob: { digest: Digest; size: number },
+  hooks: UploadHooks = {},
+): Promise<void> {
+  const action = `commit blob ${blob.digest} to ${nameOf(context)}`;
+  for (let attempt = 2;; attempt++) {
+    try {
+      return await closeUpload(context, session, blob.digest, {
+        action,
+        headers: { "content-length": "0" },
+        signal: hooks.signal,
+      });
+    } catch (error) {
+      if (session.isClosing) {
+        const { findOutcome } = await import("./outcome.ts");
+        const outcome = await findOutcome(context, session, blob, error, hooks);
+        if (outcome === "there") return;
+        if (outcome === "lost") throw error;
+      } else if (await arrived(context, blob, error, hooks)) return;
+      await waitForRetry(context.http, hooks, error, attempt);
+    }
+  }
+}
+
+/** Statuses of something on the way that lost the registry, or lost patience; 520 to 524 are Cloudflare's. */
+const GATEWAY_STATUS = new Set([499, 502, 503, 504, 520, 522, 524]);
+
+/** Whether the registry may have got all of a request, and work on it, although this is what came back. */
+function isInDoubt(error: unknown): boolean {
+  if (error instanceof NetworkError) return error.retryable && !isRefused(error);
+  return error instanceof RegistryError && GATEWAY_STATUS.has(error.status);
+}

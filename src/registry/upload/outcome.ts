@@ -1,0 +1,153 @@
+import type { Digest } from "../../digest.ts";
+import { NetworkError, RegistryError, TimeoutError } from "../../errors.ts";
+import { headBlob, type RepositoryContext, type UploadHooks } from "../blobs.ts";
+import type { Http } from "../http/call.ts";
+import { waitForRetry } from "../http/http.ts";
+import { retryDelay, sleep } from "../http/retry.ts";
+import { isGatewayTimeout } from "./lost_answers.ts";
+import { readUploadStatus, type UploadSession } from "./upload_session.ts";
+
+/**
+ * What became of an upload whose last request was sent whole and not answered by the registry: the blob is there, the
+ * upload is open and has so many bytes, or they are lost.
+ */
+export type Outcome = "there" | number | "lost";
+
+/** Between two questions, in milliseconds, at first and at most. */
+const PAUSE = { first: 500, longest: 10_000 };
+/** A pause counts for so much at least, in milliseconds: where the caller wants none, the questions still come to an end. */
+const LEAST_PAUSE = 1_000;
+/** A failure so long after the last byte, in milliseconds, is of something that had waited for the registry. */
+const LATE = 1_000;
+/** distribution 2 ends an upload that is asked for while it is committed: so often only the blob is asked for. */
+const QUIET_QUESTIONS = 4;
+
+/**
+ * Asks what became of an upload that may still be committed, until there is an answer. A registry that was slow is given
+ * as much time again as for an answer; of one that broke, a state that no longer changes is what it has. One that does not
+ * answer is waited for as always.
+ *
+ * @param context The repository.
+ * @param session The upload; its location moves on. It may be cancelled afterwards, unless it is still in doubt.
+ * @param blob Length, and the digest where it is known.
+ * @param failure What the request ended with.
+ * @param hooks Signal and listeners; the first wait is told.
+ * @throws {NetworkError | RegistryError} If the registry does not answer in time.
+ */
+export async function findOutcome(
+  context: RepositoryContext,
+  session: UploadSession,
+  blob: { digest?: Digest | undefined; size: number },
+  failure: unknown,
+  hooks: UploadHooks,
+): Promise<Outcome> {
+  const { http } = context;
+  const isSlow = wasSlow(http, session, failure);
+  const isOver = failure instanceof TimeoutError;
+  const patience = isOver ? 0 : http.timeouts.response;
+  const quiet = isSlow && !isOver && blob.digest ? QUIET_QUESTIONS : 0;
+  const steady = new Steady(blob.size, isSlow);
+  for (let asked = 0, waited = 0;;) {
+    if (await isThere(context, blob, hooks)) return "there";
+    const stands = asked < quiet ? undefined : await askState(context, session, blob, hooks);
+    const outcome = stands === undefined ? undefined : steady.add(stands);
+    const isLast = outcome === undefined && waited >= patience;
+    // What is gone is not being committed; what is called lost for another reason may be, in spite of all.
+    if (stands === "gone" && (outcome || isLast)) session.isClosing = false;
+    if (isLast) return stands === blob.size ? stands : "lost";
+    if (outcome !== undefined) return outcome;
+    const delay = pause(http, ++asked);
+    if (asked === 1) await hooks.onRetry?.(2, delay, toldAs(failure));
+    await sleep(delay, hooks.signal);
+    waited += Math.max(delay, LEAST_PAUSE);
+  }
+}
+
+/** What a registry tells of an upload: how much it has, or that there is none; or it does not answer that question. */
+type State = number | "gone" | "silent";
+
+/** How often a state must be seen in a row to be the outcome. */
+class Steady {
+  /** What was seen last. */
+  last: State | undefined;
+  #times = 0;
+  readonly #size: number;
+  readonly #isSlow: boolean;
+
+  constructor(size: number, isSlow: boolean) {
+    this.#size = size;
+    this.#isSlow = isSlow;
+  }
+
+  /** Takes a state in; returns the outcome where there is one. */
+  add(stands: State): Outcome | undefined {
+    this.#times = stands === this.last ? this.#times + 1 : 1;
+    this.last = stands;
+    if (this.#times < this.#enough(stands)) return undefined;
+    return typeof stands === "string" || stands === 0 ? "lost" : stands;
+  }
+
+  #enough(stands: State): number {
+    if (stands === "gone" || stands === this.#size || !this.#isSlow) return 2;
+    // Something on the way may hold what the registry has not seen yet.
+    return stands === 0 || stands === "silent" ? Infinity : 3;
+  }
+}
+
+/** Whether a failure came because the registry took long, not because it broke. */
+function wasSlow({ retry }: Http, { sentAt }: UploadSession, failure: unknown): boolean {
+  if (failure instanceof TimeoutError || isGatewayTimeout(failure)) return true;
+  return sentAt !== undefined && retry.now() - sentAt > LATE;
+}
+
+/** Whether the blob is there; one that the registry refuses to tell of is not. */
+async function isThere(
+  context: RepositoryContext,
+  { digest, size }: { digest?: Digest | undefined; size: number },
+  hooks: UploadHooks,
+): Promise<boolean> {
+  try {
+    return digest !== undefined && await headBlob(context, digest, hooks) === size;
+  } catch (error) {
+    hooks.signal?.throwIfAborted();
+    if (isSilence(error)) throw error;
+    return false;
+  }
+}
+
+async function askState(
+  context: RepositoryContext,
+  session: UploadSession,
+  { digest }: { digest?: Digest | undefined },
+  hooks: UploadHooks,
+): Promise<State> {
+  for (let attempt = 2;; attempt++) {
+    try {
+      return await readUploadStatus(context, session, hooks) ?? 0;
+    } catch (error) {
+      hooks.signal?.throwIfAborted();
+      if (!isSilence(error)) return "gone";
+      // The registry is there: it has just told of the blob.
+      if (digest) return "silent";
+      await waitForRetry(context.http, hooks, error, attempt);
+    }
+  }
+}
+
+/** Whether a question was not answered, so that it may be asked again. */
+function isSilence(error: unknown): boolean {
+  return (error instanceof NetworkError || error instanceof RegistryError) && error.retryable;
+}
+
+function pause({ retry }: Http, number: number): number {
+  const delay = Math.min(retry.delay, PAUSE.first);
+  const options = { ...retry, delay, maxDelay: PAUSE.longest, attempts: Infinity };
+  return retryDelay(number + 1, options) ?? PAUSE.longest;
+}
+
+function toldAs(failure: unknown): Error {
+  const message = failure instanceof Error ? failure.message : String(failure);
+  return new Error(`${message}; it may have arrived all the same, which is asked first`, {
+    cause: failure,
+  });
+}

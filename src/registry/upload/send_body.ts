@@ -1,0 +1,156 @@
+import type { Bytes } from "../../bytes.ts";
+import type { Digest } from "../../digest.ts";
+import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
+import { closeUpload } from "./close_upload.ts";
+import { CANCEL_MILLISECONDS, patchUpload, type UploadSession } from "./upload_session.ts";
+
+/**
+ * Sends a body once to an open upload and leaves it open: the digest may come later, with `commitUpload`. When the
+ * signal is aborted the body ends there, and so does the request: an upload that is cut cannot be cancelled at
+ * distribution 2, which then tells nobody where it stands.
+ *
+ * @param context The repository.
+ * @param session The upload; its location moves on.
+ * @param body Bytes, a stream that is read once, or a function that opens the body and throws when it cannot do so
+ * again.
+ * @param hooks Signal and listeners.
+ */
+export async function sendBody(
+  context: RepositoryContext,
+  session: UploadSession,
+  body: Bytes | ReadableStream<Bytes> | (() => ReadableStream<Bytes>),
+  hooks: UploadHooks = {},
+): Promise<void> {
+  const action = `push a blob to ${nameOf(context)}`;
+  const { signal } = hooks;
+  const reopen = body instanceof Uint8Array ? undefined : reopened(body, action, hooks);
+  await patchUpload(context, session, {
+    action,
+    body: reopen ? () => endedBy(reopen(), signal) : body as Bytes,
+    signal,
+    grace: CANCEL_MILLISECONDS,
+  });
+}
+
+/**
+ * Sends a blob once in one PUT that closes the upload.
+ *
+ * @param context The repository.
+ * @param session The upload.
+ * @param blob Digest, length and a body that is read once, or a function as for {@linkcode sendBody}.
+ * @param hooks Signal and listeners.
+ */
+export async function sendWhole(
+  context: RepositoryContext,
+  session: UploadSession,
+  blob: {
+    digest: Digest;
+    size: number;
+    body: ReadableStream<Bytes> | (() => ReadableStream<Bytes>);
+  },
+  hooks: UploadHooks = {},
+): Promise<void> {
+  const { digest, size, body } = blob;
+  const action = `push blob ${digest} to ${nameOf(context)}`;
+  const onEnd = noteEnd(context, session);
+  await closeUpload(context, session, digest, {
+    action,
+    body: reopened(body, action, { ...hooks, onEnd }),
+    size,
+    signal: hooks.signal,
+  });
+}
+
+/** What is told while a body passes. */
+export interface BodyListeners {
+  /** How much it was so far. */
+  onProgress?: UploadHooks["onProgress"];
+  /** Each piece that the reader is done with. */
+  onTaken?: ((piece: Bytes) => void) | undefined;
+  /** That all of it was handed over. */
+  onEnd?: (() => void) | undefined;
+}
+
+/** Notes when the last byte of a body was handed over. */
+export function noteEnd({ http }: RepositoryContext, session: UploadSession): () => void {
+  return () => void (session.sentAt = http.retry.now());
+}
+
+/** Tells what passes. */
+export function reportProgress(
+  body: ReadableStream<Bytes>,
+  { onProgress, onTaken, onEnd }: BodyListeners,
+): ReadableStream<Bytes> {
+  if (!onProgress && !onTaken && !onEnd) return body;
+  const reader = body.getReader();
+  let sent = 0;
+  let last: Bytes | undefined;
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (last) onTaken?.(last);
+      if (done) {
+        onEnd?.();
+        return controller.close();
+      }
+      last = value;
+      controller.enqueue(value);
+      await onProgress?.(sent += value.length);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+/** A body to be opened for each request that it takes: a redirect makes them two. */
+function reopened(
+  body: ReadableStream<Bytes> | (() => ReadableStream<Bytes>),
+  action: string,
+  listeners: BodyListeners,
+): () => ReadableStream<Bytes> {
+  if (typeof body === "function") return () => reportProgress(body(), listeners);
+  let isOpen = false;
+  return () => {
+    if (isOpen) {
+      throw new TypeError(`Cannot ${action}: the registry redirected it, and the body is gone`);
+    }
+    isOpen = true;
+    return reportProgress(body, listeners);
+  };
+}
+
+/** A body that is at its end as soon as its signal is aborted. */
+function endedBy(
+  body: ReadableStream<Bytes>,
+  signal: AbortSignal | undefined,
+): ReadableStream<Bytes> {
+  if (!signal) return body;
+  const reader = body.getReader();
+  let stop = () => {};
+  return new ReadableStream<Bytes>({
+    start(controller) {
+      stop = () => {
+        controller.close();
+        // Nobody waits for the source to close; what its closing throws changes nothing.
+        reader.cancel(signal.reason).catch(() => {});
+      };
+      signal.addEventListener("abort", stop, { once: true });
+    },
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (signal.aborted) return;
+        if (!done) return controller.enqueue(value);
+      } catch (error) {
+        if (signal.aborted) return;
+        signal.removeEventListener("abort", stop);
+        throw error;
+      }
+      signal.removeEventListener("abort", stop);
+      controller.close();
+    },
+    cancel(reason) {
+      signal.removeEventListener("abort", stop);
+      return reader.cancel(reason);
+    },
+  }, { highWaterMark: 0 });
+}

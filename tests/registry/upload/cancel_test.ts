@@ -1,0 +1,116 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Bytes } from "../../../src/bytes.ts";
+import { sendChunks } from "../../../src/registry/upload/chunks.ts";
+import { sendBody } from "../../../src/registry/upload/send_body.ts";
+import { cancelUpload, type UploadSession } from "../../../src/registry/upload/upload_session.ts";
+import { encodeJson } from "../../helpers/archives.ts";
+import { scriptedFetch, sentRequest } from "../../helpers/scripted_fetch.ts";
+import { test } from "../../helpers/test.ts";
+import { makeRepository } from "../make_http.ts";
+
+const MOVED = { status: 202, headers: { location: "/u/1?state=2", range: "0-9" } };
+const OUT_OF_DATE = {
+  status: 404,
+  body: encodeJson({ errors: [{ code: "BLOB_UPLOAD_INVALID", message: "blob upload invalid" }] }),
+};
+
+function session(): UploadSession {
+  return { location: new URL("http://registry.test/u/1?state=1") };
+}
+
+/** Ten bytes at a time without end, aborted when the second piece is asked for. */
+function endless(controller: AbortController): ReadableStream<Bytes> {
+  let pieces = 0;
+  return new ReadableStream({
+    pull(stream) {
+      if (++pieces === 2) controller.abort(new Error("enough"));
+      else stream.enqueue(new Uint8Array(10));
+    },
+  }, { highWaterMark: 0 });
+}
+
+test("sendBody() ends the body when it is aborted, so that the upload can be cancelled where it stands then", async () => {
+  const controller = new AbortController();
+  const script = scriptedFetch([
+    ["PATCH /u/1?state=1", MOVED],
+    ["DELETE /u/1?state=2", { status: 204 }],
+  ]);
+  const repository = makeRepository(script.fetch);
+  const upload = session();
+  const { signal } = controller;
+  await assertRejects(
+    () => sendBody(repository, upload, endless(controller), { signal }),
+    Error,
+    "enough",
+  );
+  await cancelUpload(repository, upload);
+  assertEquals(sentRequest(script, 0).body.length, 10);
+  script.assertDone();
+});
+
+test("sendChunks() waits for the answer to a chunk when it is aborted, for a moment", async () => {
+  const controller = new AbortController();
+  const script = scriptedFetch([
+    ["PATCH /u/1?state=1", () => {
+      controller.abort(new Error("enough"));
+      return MOVED;
+    }],
+    ["DELETE /u/1?state=2", { status: 204 }],
+  ]);
+  const repository = makeRepository(script.fetch);
+  const upload = session();
+  const body = new Blob([new Uint8Array(100)]).stream() as ReadableStream<Bytes>;
+  await assertRejects(
+    () => sendChunks(repository, upload, body, 10, { signal: controller.signal }),
+    Error,
+    "enough",
+  );
+  await cancelUpload(repository, upload);
+  script.assertDone();
+});
+
+test("cancelUpload() asks where an upload stands whose body was cut", async () => {
+  const script = scriptedFetch([
+    ["PATCH /u/1?state=1", "drop"],
+    ["GET /u/1?state=1", { status: 204, headers: MOVED.headers }],
+    ["DELETE /u/1?state=2", { status: 204 }],
+  ]);
+  const repository = makeRepository(script.fetch);
+  const upload = session();
+  await assertRejects(() => sendBody(repository, upload, new Uint8Array(10)));
+  await cancelUpload(repository, upload);
+  script.assertDone();
+});
+
+test("cancelUpload() tries the place that it knows where nobody tells of another", async () => {
+  const script = scriptedFetch([
+    ["PATCH /u/1?state=1", "drop"],
+    ["GET /u/1?state=1", OUT_OF_DATE],
+    ["DELETE /u/1?state=1", OUT_OF_DATE],
+  ]);
+  const repository = makeRepository(script.fetch);
+  const upload = session();
+  await assertRejects(() => sendBody(repository, upload, new Uint8Array(10)));
+  await cancelUpload(repository, upload);
+  script.assertDone();
+});
+
+test("cancelUpload() asks where an upload stands that it took for somewhere else, once", async () => {
+  for (const refusal of [OUT_OF_DATE, { status: 416 }]) {
+    for (const last of [{ status: 204 }, OUT_OF_DATE]) {
+      const script = scriptedFetch([
+        ["DELETE /u/1?state=1", refusal],
+        ["GET /u/1?state=1", { status: 204, headers: MOVED.headers }],
+        ["DELETE /u/1?state=2", last],
+      ]);
+      await cancelUpload(makeRepository(script.fetch), session());
+      script.assertDone();
+    }
+  }
+});
+
+test("cancelUpload() leaves alone what a registry may be committing", async () => {
+  const script = scriptedFetch([]);
+  await cancelUpload(makeRepository(script.fetch), { ...session(), isClosing: true });
+  script.assertDone();
+});

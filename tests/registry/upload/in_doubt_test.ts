@@ -1,0 +1,308 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Bytes } from "../../../src/bytes.ts";
+import { digestBytes } from "../../../src/digest.ts";
+import { NetworkError, RegistryError } from "../../../src/errors.ts";
+import { commitUpload } from "../../../src/registry/upload/close_upload.ts";
+import { type UploadBlob, uploadBlob } from "../../../src/registry/upload/upload_blob.ts";
+import { createRegistry } from "../../../src/server/mod.ts";
+import { bytesSource } from "../../../src/source/blob_source.ts";
+import { encodeJson } from "../../helpers/archives.ts";
+import { faultLayer } from "../../helpers/fault_layer.ts";
+import {
+  scriptedFetch,
+  type ScriptedReply,
+  type ScriptStep,
+  sentRequest,
+} from "../../helpers/scripted_fetch.ts";
+import { test } from "../../helpers/test.ts";
+import { makeRepository } from "../make_http.ts";
+
+const MIB = 1024 * 1024;
+/** Streamed, since it is above what is sent from memory. */
+const CONTENT = new Uint8Array(1_100_000).map((_, at) => at % 251);
+const DIGEST = await digestBytes(CONTENT);
+const BLOB = blobOf(CONTENT, DIGEST);
+
+const HEAD = `HEAD /v2/team/app/blobs/${DIGEST}`;
+const POST = "POST /v2/team/app/blobs/uploads/";
+const OPENED = { status: 202, headers: { location: "/u/1" } };
+const AGAIN = { status: 202, headers: { location: "/u/2" } };
+const STORED = { status: 201 };
+const THERE = { headers: { "content-length": `${CONTENT.length}` } };
+const GONE = { status: 404 };
+const UNKNOWN = {
+  status: 404,
+  body: encodeJson({ errors: [{ code: "BLOB_UPLOAD_UNKNOWN", message: "" }] }),
+};
+
+function blobOf(bytes: Bytes, digest: typeof DIGEST): UploadBlob {
+  const open = () => bytesSource(bytes).slice(0, bytes.length).stream() as ReadableStream<Bytes>;
+  return { digest, size: bytes.length, open };
+}
+
+function put(upload: number): string {
+  return `PUT /u/${upload}?digest=${encodeURIComponent(DIGEST)}`;
+}
+
+/** How a registry tells that it has so many bytes. */
+function standsAt(bytes: number) {
+  return { status: 204, headers: { range: `0-${Math.max(0, bytes - 1)}`, location: "/u/1" } };
+}
+
+/** Questions for the blob, none of which finds it. */
+function absent(times: number): ScriptStep[] {
+  return Array.from({ length: times }, () => [HEAD, GONE]);
+}
+
+/** Both questions, so often. */
+function asked(times: number, state: ScriptedReply): ScriptStep[] {
+  return Array.from({ length: times }, () => [[HEAD, GONE], ["GET /u/1", state]] as const).flat();
+}
+
+/** What a gateway answers that lost its registry, but does not say that it took too long. */
+const BROKEN: [string, ScriptedReply][] = [
+  ["502", { status: 502 }],
+  ["503", { status: 503 }],
+  ["520", { status: 520 }],
+  ["a broken connection", "drop"],
+];
+const SLOW: [string, ScriptedReply][] = [["504", { status: 504 }], ["524", { status: 524 }]];
+
+for (const [name, answer] of [...BROKEN, ...SLOW]) {
+  test(`uploadBlob() whose last byte is answered by ${name} sends and cancels nothing where the blob turns up`, async () => {
+    const isSlow = SLOW.some(([other]) => other === name);
+    // Where it took long the upload is not asked for at first: distribution 2 would end it.
+    const questions = isSlow ? absent(3) : asked(1, standsAt(CONTENT.length));
+    const script = scriptedFetch([
+      [POST, OPENED],
+      [put(1), answer],
+      ...questions,
+      [HEAD, THERE],
+    ]);
+    await uploadBlob(makeRepository(script.fetch, { retry: { attempts: 1 } }), BLOB);
+    script.assertDone();
+  });
+
+  test(`uploadBlob() whose last byte is answered by ${name} begins anew where the upload is gone`, async () => {
+    const isSlow = SLOW.some(([other]) => other === name);
+    const script = scriptedFetch([
+      [POST, OPENED],
+      [put(1), answer],
+      ...absent(isSlow ? 4 : 0),
+      ...asked(2, UNKNOWN),
+      ["DELETE /u/1", GONE],
+      [HEAD, GONE],
+      [POST, AGAIN],
+      [put(2), STORED],
+    ]);
+    await uploadBlob(makeRepository(script.fetch), BLOB);
+    script.assertDone();
+  });
+
+  test(`uploadBlob() whose last byte is answered by ${name} only closes an upload that has everything`, async () => {
+    const isSlow = SLOW.some(([other]) => other === name);
+    const script = scriptedFetch([
+      [POST, OPENED],
+      [put(1), answer],
+      ...absent(isSlow ? 4 : 0),
+      ...asked(2, standsAt(CONTENT.length)),
+      [put(1), STORED],
+    ]);
+    await uploadBlob(makeRepository(script.fetch), BLOB);
+    script.assertDone();
+    assertEquals(script.requests.at(-1)?.body.length, 0);
+  });
+}
+
+test("uploadBlob() sends the rest of what a registry has", async () => {
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [put(1), { status: 502 }],
+    ...asked(2, standsAt(600_000)),
+    ["PATCH /u/1", { status: 202, headers: { location: "/u/1" } }],
+    [put(1), STORED],
+  ]);
+  const sent: number[] = [];
+  const onProgress = (bytes: number) => void sent.push(bytes);
+  await uploadBlob(makeRepository(script.fetch), BLOB, { onProgress });
+  script.assertDone();
+  const rest = sentRequest(script, 6);
+  assertEquals(rest.headers.get("content-range"), `600000-${CONTENT.length - 1}`);
+  assertEquals(rest.body, CONTENT.slice(600_000));
+  assertEquals(sent.at(-1), CONTENT.length);
+});
+
+test("uploadBlob() begins anew where a registry cannot go on with an upload", async () => {
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [put(1), { status: 502 }],
+    ...asked(2, standsAt(600_000)),
+    ["PATCH /u/1", { status: 405 }],
+    ["DELETE /u/1", { status: 204 }],
+    [HEAD, GONE],
+    [POST, AGAIN],
+    [put(2), STORED],
+  ]);
+  await uploadBlob(makeRepository(script.fetch), BLOB);
+  script.assertDone();
+});
+
+test("uploadBlob() waits while what a slow registry has grows", async () => {
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [put(1), { status: 504 }],
+    ...absent(4),
+    ...asked(2, standsAt(200_000)),
+    ...asked(2, standsAt(700_000)),
+    ...asked(1, standsAt(CONTENT.length)),
+    [HEAD, THERE],
+  ]);
+  await uploadBlob(makeRepository(script.fetch), BLOB);
+  script.assertDone();
+});
+
+test("uploadBlob() cancels an upload in doubt only when another has brought the blob", async () => {
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [put(1), { status: 502 }],
+    ...asked(2, standsAt(0)),
+    [HEAD, GONE],
+    [POST, AGAIN],
+    [put(2), STORED],
+    ["DELETE /u/1", { status: 204 }],
+  ]);
+  await uploadBlob(makeRepository(script.fetch), BLOB);
+  script.assertDone();
+});
+
+test("uploadBlob() gives a slow registry as much time again as for an answer", async () => {
+  const steps = (questions: number): ScriptStep[] => [
+    [POST, OPENED],
+    [put(1), { status: 504 }],
+    ...absent(4),
+    ...asked(questions, standsAt(0)),
+  ];
+  // Pauses of nothing count for a second each.
+  const timeouts = { response: 20_000 };
+  const patient = scriptedFetch([...steps(16), [HEAD, THERE]]);
+  await uploadBlob(makeRepository(patient.fetch, { timeouts }), BLOB);
+  patient.assertDone();
+  const lost = scriptedFetch([...steps(17), [HEAD, GONE]]);
+  const once = makeRepository(lost.fetch, { timeouts, retry: { attempts: 1 } });
+  const error = await assertRejects(() => uploadBlob(once, BLOB), RegistryError);
+  assertEquals(error.status, 504);
+  lost.assertDone();
+});
+
+test("uploadBlob() takes a failure long after the last byte for one of a slow registry", async () => {
+  let now = 0;
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [put(1), () => {
+      now += 5000;
+      return { status: 502 };
+    }],
+    ...absent(4),
+    ...asked(6, standsAt(0)),
+    [HEAD, THERE],
+  ]);
+  await uploadBlob(makeRepository(script.fetch, { retry: { now: () => now } }), BLOB);
+  script.assertDone();
+});
+
+test("uploadBlob() does not ask about an upload whose body broke on the way", async () => {
+  const registry = createRegistry();
+  const layer = faultLayer(
+    registry,
+    ({ number }) => number === 2 ? { kind: "cut-body", after: 300_000 } : undefined,
+  );
+  await uploadBlob(makeRepository(layer.fetch), BLOB);
+  assertEquals(layer.seen.map(({ method }) => method), [
+    "POST",
+    "PUT",
+    "DELETE",
+    "HEAD",
+    "POST",
+    "PUT",
+  ]);
+});
+
+test("uploadBlob() says that it asks, and ends at once when its signal is aborted meanwhile", async () => {
+  const controller = new AbortController();
+  const script = scriptedFetch([[POST, OPENED], [put(1), { status: 504 }], [HEAD, GONE]]);
+  const told: string[] = [];
+  const error = await assertRejects(() =>
+    uploadBlob(makeRepository(script.fetch, { retry: { delay: 60_000 } }), BLOB, {
+      signal: controller.signal,
+      onRetry: (_attempt, _delay, { message }) => {
+        told.push(message);
+        controller.abort(new Error("enough"));
+      },
+    })
+  );
+  assertEquals(error.message, "enough");
+  assert(told[0]?.endsWith("it may have arrived all the same, which is asked first"), told[0]);
+  script.assertDone();
+});
+
+test("uploadBlob() fails with what the registry said where it may not go on", async () => {
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [put(1), "drop"],
+    ...asked(2, UNKNOWN),
+    ["DELETE /u/1", GONE],
+    [HEAD, GONE],
+  ]);
+  const once = makeRepository(script.fetch, { retry: { attempts: 1 } });
+  await assertRejects(() => uploadBlob(once, BLOB), NetworkError, "push blob");
+  script.assertDone();
+});
+
+test("uploadBlob() turns to chunks for a host after a 504 on a whole body", async () => {
+  const large = new Uint8Array(9 * MIB).fill(7);
+  const digest = await digestBytes(large);
+  const registry = createRegistry();
+  let timeouts = 1;
+  const layer = faultLayer(registry, ({ method, path }) => {
+    if (method !== "PUT" || !path.includes("/uploads/") || timeouts-- <= 0) return;
+    return { kind: "answer", answer: () => new Response(null, { status: 504 }), readBody: true };
+  });
+  const repository = makeRepository(layer.fetch, { timeouts: { response: 5000 } });
+  await uploadBlob(repository, blobOf(large, digest));
+  assertEquals(repository.http.seen.chunkSize, 8 * MIB);
+  const methods = layer.seen.map(({ method }) => method);
+  assertEquals(methods.filter((method) => method === "PATCH").length, 2);
+  assertEquals(methods.slice(-2), ["PUT", "DELETE"]);
+});
+
+test("commitUpload() asks with patience, and sends no second request while the first is at work", async () => {
+  for (const [, answer] of SLOW) {
+    const script = scriptedFetch([
+      [put(1), answer],
+      ...absent(4),
+      ...asked(1, standsAt(CONTENT.length)),
+      [HEAD, THERE],
+    ]);
+    const session = { location: new URL("http://registry.test/u/1") };
+    await commitUpload(makeRepository(script.fetch), session, BLOB);
+    script.assertDone();
+  }
+});
+
+test("commitUpload() closes again what is still open, and says so where it is lost", async () => {
+  const session = () => ({ location: new URL("http://registry.test/u/1") });
+  const again = scriptedFetch([
+    [put(1), { status: 503 }],
+    ...asked(2, standsAt(CONTENT.length)),
+    [put(1), STORED],
+  ]);
+  await commitUpload(makeRepository(again.fetch), session(), BLOB);
+  again.assertDone();
+  const lost = scriptedFetch([[put(1), { status: 502 }], ...asked(2, UNKNOWN)]);
+  const error = await assertRejects(
+    () => commitUpload(makeRepository(lost.fetch), session(), BLOB),
+    RegistryError,
+  );
+  assertEquals(error.status, 502);
+  lost.assertDone();
+});

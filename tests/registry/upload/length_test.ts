@@ -1,0 +1,135 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Bytes } from "../../../src/bytes.ts";
+import { digestBytes } from "../../../src/digest.ts";
+import { RegistryError } from "../../../src/errors.ts";
+import { RegistryClient } from "../../../src/registry/client.ts";
+import type { FetchHandler } from "../../../src/registry/http/call.ts";
+import { type UploadBlob, uploadBlob } from "../../../src/registry/upload/upload_blob.ts";
+import { createRegistry } from "../../../src/server/mod.ts";
+import { bytesSource } from "../../../src/source/blob_source.ts";
+import { encodeJson } from "../../helpers/archives.ts";
+import { scriptedFetch } from "../../helpers/scripted_fetch.ts";
+import { test } from "../../helpers/test.ts";
+import { makeRepository } from "../make_http.ts";
+
+const MIB = 1024 * 1024;
+const ONCE = { retry: { attempts: 1 } };
+
+async function blobOf(size: number): Promise<UploadBlob> {
+  const bytes = new Uint8Array(size).map((_, at) => at % 251);
+  const open = () => bytesSource(bytes).slice(0, size).stream() as ReadableStream<Bytes>;
+  return { digest: await digestBytes(bytes), size, open };
+}
+
+const SMALL = await blobOf(2 * MIB);
+const LARGE = await blobOf(9 * MIB);
+
+/** A body as it came. */
+interface SentBody {
+  method: string;
+  bytes: number;
+}
+
+/** A registry that answers the first body of an upload with a status, and tells of all. */
+function refusing(status: number, body?: unknown) {
+  const registry = createRegistry();
+  const bodies: SentBody[] = [];
+  const fetch: FetchHandler = async (request) => {
+    const { method, url, headers } = request;
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    const isBody = bytes.length > 0 && url.includes("/uploads/");
+    if (isBody && bodies.push({ method, bytes: bytes.length }) === 1) {
+      return new Response(body === undefined ? null : encodeJson(body), { status });
+    }
+    const init = bytes.length > 0 ? { method, headers, body: bytes } : { method, headers };
+    return await registry(new Request(url, init));
+  };
+  return { fetch, bodies };
+}
+
+for (const status of [400, 405, 411, 500, 501]) {
+  test(`uploadBlob() sends a body with its length after a ${status} to one without, and remembers it`, async () => {
+    const { fetch, bodies } = refusing(status);
+    const repository = makeRepository(fetch, ONCE);
+    const blob = { ...SMALL, opened: 0 };
+    blob.open = () => (blob.opened++, SMALL.open());
+    await uploadBlob(repository, blob);
+    // From memory the second time.
+    const whole = { method: "PUT", bytes: SMALL.size };
+    assertEquals([blob.opened, bodies], [2, [whole, whole]]);
+    await uploadBlob(repository, LARGE);
+    assertEquals(bodies.slice(2), [
+      { method: "PATCH", bytes: 8 * MIB },
+      { method: "PATCH", bytes: MIB },
+    ]);
+  });
+}
+
+test("uploadBlob() takes an error of the content for none of the length", async () => {
+  const refusal = { errors: [{ code: "DIGEST_INVALID", message: "no" }] };
+  const { fetch, bodies } = refusing(400, refusal);
+  await assertRejects(() => uploadBlob(makeRepository(fetch, ONCE), SMALL), RegistryError);
+  assertEquals(bodies.length, 1);
+});
+
+test("uploadBlob() goes back to what a registry said first where a length does not help", async () => {
+  const script = scriptedFetch([
+    [/^POST /, { status: 202, headers: { location: "/u/1" } }],
+    [/^PUT \/u\/1/, { status: 500 }],
+    ["DELETE /u/1", { status: 204 }],
+    [/^HEAD /, { status: 404 }],
+    [/^POST /, { status: 202, headers: { location: "/u/2" } }],
+    // It cannot have chunks.
+    ["PATCH /u/2", { status: 405 }],
+    ["DELETE /u/2", { status: 204 }],
+    [/^POST /, { status: 202, headers: { location: "/u/3" } }],
+    [/^PUT \/u\/3/, { status: 201 }],
+  ]);
+  const repository = makeRepository(script.fetch, { retry: { attempts: 2 } });
+  await uploadBlob(repository, LARGE);
+  script.assertDone();
+  assertEquals(repository.http.seen.wantsLength, undefined);
+});
+
+for (const [min, max] of [[5, 100], [1, 2], [undefined, 4], [16, undefined]]) {
+  test(`uploadBlob() keeps to chunks from ${min} to ${max} MiB from the first byte on`, async () => {
+    const chunkLimits = {
+      ...(min ? { min: min * MIB } : undefined),
+      ...(max ? { max: max * MIB } : undefined),
+    };
+    const registry = createRegistry({ chunkLimits });
+    const bodies: SentBody[] = [];
+    const fetch: FetchHandler = async (request) => {
+      const { method, url } = request;
+      const body = new Uint8Array(await request.arrayBuffer());
+      if (body.length === 0) return await registry(new Request(url, { method }));
+      bodies.push({ method, bytes: body.length });
+      return await registry(new Request(url, { method, headers: request.headers, body }));
+    };
+    const repository = makeRepository(fetch, ONCE);
+    for (const blob of [SMALL, LARGE]) await uploadBlob(repository, blob);
+    const most = Math.min(Math.max(8, min ?? 0), max ?? Infinity) * MIB;
+    assert(bodies.every(({ bytes }) => bytes <= most));
+    // Whole where it is no longer than one.
+    assertEquals(bodies[0], {
+      method: most < SMALL.size ? "PATCH" : "PUT",
+      bytes: Math.min(most, SMALL.size),
+    });
+  });
+}
+
+test("RegistryClient sends a stream in chunks where the registry names their length", async () => {
+  const chunkLimits = { min: MIB, max: 4 * MIB };
+  const registry = createRegistry({ chunkLimits });
+  const lengths: (string | null)[] = [];
+  await using client = new RegistryClient("localhost:5000", {
+    fetch: async (request) => {
+      if (request.method === "PATCH") lengths.push(request.headers.get("content-length"));
+      return await registry(request);
+    },
+  });
+  const { blobs } = client.repository("app");
+  const { digest, size } = await blobs.push(LARGE.open());
+  assertEquals([digest, size], [LARGE.digest, LARGE.size]);
+  assertEquals(lengths, [4, 4, 1].map((mib) => `${mib * MIB}`));
+});
