@@ -49,6 +49,11 @@ const concurrency = (what: string) =>
   value("--concurrency N", `Blobs to ${what} at the same time (3)`, parseCount(1));
 const platforms = (what: string, platform: string) =>
   list("--platform P", `${what} only this platform, such as ${platform}`);
+const onExisting = choice(
+  "--on-existing WHAT",
+  "A tag that names something else: overwrite (the default), skip it, or error",
+  ["overwrite", "skip", "error"],
+);
 const retries = value("--retries N", "Further attempts after the first (4)", parseCount(0));
 
 /** What can be asked of the command line. */
@@ -78,6 +83,12 @@ export const COMMANDS = {
         "Upload in chunks of this size, such as 8MiB or 16M",
         parseSize,
       ),
+      manifestType: choice(
+        "--manifest-type TYPE",
+        "Types of manifests that the archive does not have itself: docker, oci, or auto for what the registry takes",
+        ["auto", "docker", "oci"],
+      ),
+      onExisting,
       digestfile: text(
         "--digestfile FILE",
         "Write the digests of what was pushed to FILE, one a line",
@@ -167,6 +178,7 @@ export const COMMANDS = {
       platforms: platforms("Copy", "linux/amd64"),
       concurrency: concurrency("copy"),
       dryRun: flag("--dry-run", "Ask the registries what they have, and write nothing"),
+      onExisting,
       retries,
     },
     read: (words) => ({

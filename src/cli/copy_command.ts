@@ -22,7 +22,8 @@ export async function runCopy(
 }
 
 async function toCopyOptions(command: CopyCommand, host: Host): Promise<CopyOptions> {
-  const { source, targets, platforms, referrers, concurrency, dryRun, retries } = command;
+  const { source, targets, platforms, referrers, concurrency, dryRun, onExisting, retries } =
+    command;
   const options: CopyOptions = {
     ...await connectionOptions(command, [source, ...targets].map(registryOf), host),
     platforms,
@@ -30,6 +31,7 @@ async function toCopyOptions(command: CopyCommand, host: Host): Promise<CopyOpti
     dryRun,
   };
   if (concurrency !== undefined) options.concurrency = concurrency;
+  if (onExisting !== undefined) options.onExisting = onExisting;
   if (retries !== undefined) options.retry = { attempts: retries + 1 };
   return options;
 }

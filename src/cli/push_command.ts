@@ -41,7 +41,7 @@ async function writeDigests(
 }
 
 async function toPushOptions(command: PushCommand, host: Host): Promise<PushOptions> {
-  const { concurrency, retries, chunkSize } = command;
+  const { concurrency, retries, chunkSize, manifestType, onExisting } = command;
   const options: PushOptions = {
     ...await connectionOptions(command, command.targets.map(registryOf), host),
     images: command.images,
@@ -55,6 +55,8 @@ async function toPushOptions(command: PushCommand, host: Host): Promise<PushOpti
   if (concurrency !== undefined) options.concurrency = concurrency;
   if (retries !== undefined) options.retry = { attempts: retries + 1 };
   if (chunkSize !== undefined) options.chunkSize = chunkSize;
+  if (manifestType !== undefined) options.manifestType = manifestType;
+  if (onExisting !== undefined) options.onExisting = onExisting;
   return options;
 }
 

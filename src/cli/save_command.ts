@@ -133,6 +133,7 @@ async function toPullOptions(command: SaveCommand, host: Host): Promise<PullOpti
     ...await connectionOptions(command, [registry], host),
     format,
     platforms,
+    signatures: true,
   };
   if (retries !== undefined) options.retry = { attempts: retries + 1 };
   return options;

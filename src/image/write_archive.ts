@@ -1,4 +1,5 @@
 import type { Bytes } from "../bytes.ts";
+import type { CosignKind } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { isForeignLayer, OCI_INDEX } from "../media_types.ts";
@@ -12,6 +13,8 @@ export interface NamedContent {
   node: ManifestNode | IndexNode;
   /** Full names, such as `localhost:5000/team/app:1.0`; without one it can be had by its digest alone. */
   names: readonly string[];
+  /** What cosign keeps of an image beside it: what it is, and the tag under which cosign looks for it. */
+  beside?: { kind: CosignKind; tag: string };
 }
 
 /**
@@ -66,9 +69,10 @@ export async function planArchive(
   contents: readonly NamedContent[],
   { format = "docker", watch = (_, content) => content }: WriteArchiveOptions = {},
 ): Promise<ArchivePlan> {
+  const images = contents.filter(({ beside }) => !beside);
   const documents = walk(...contents.map(({ node }) => node));
   const blobs = presentBlobs(contents, new Set(documents.map(({ digest }) => digest)));
-  const docker = format === "docker" ? await listDockerImages(contents) : undefined;
+  const docker = format === "docker" ? await listDockerImages(images) : undefined;
   const entries: PackedEntry[] = [
     { path: "oci-layout", body: encodeJson(LAYOUT) },
     { path: "blobs/" },
@@ -119,9 +123,14 @@ function openBlob(
   throw new TypeError("unreachable: only blobs with a body are written");
 }
 
-/** index.json: an entry for each name, as dockerd writes it. */
+/**
+ * index.json: an entry for each name, as dockerd writes it. Where signatures are among them, each also says what it is, as
+ * cosign writes it.
+ */
 function indexOf(contents: readonly NamedContent[]): unknown {
-  const manifests = contents.flatMap(({ node, names }) => {
+  const isSigned = contents.some(({ beside }) => beside);
+  const manifests = contents.flatMap((content) => {
+    const { node, names } = content;
     const descriptor = {
       mediaType: node.mediaType,
       digest: node.digest,
@@ -129,19 +138,30 @@ function indexOf(contents: readonly NamedContent[]): unknown {
       ...(node.kind === "manifest" && node.artifactType !== undefined &&
         { artifactType: node.artifactType }),
     };
-    if (names.length === 0) return [descriptor];
-    return names.map((text) => {
-      const name = parseName(text);
-      return {
-        ...descriptor,
-        annotations: {
-          "io.containerd.image.name": containerdName(name),
-          "org.opencontainers.image.ref.name": name.tag,
-        },
-      };
+    const named = names.length > 0 ? names.map((text) => nameAnnotations(parseName(text))) : [{}];
+    return named.map((name) => {
+      const annotations = { ...tagAnnotation(content), ...name, ...isSigned && kindOf(content) };
+      return Object.keys(annotations).length > 0 ? { ...descriptor, annotations } : descriptor;
     });
   });
   return { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+}
+
+function nameAnnotations(name: ImageName): Record<string, string> {
+  return {
+    "io.containerd.image.name": containerdName(name),
+    "org.opencontainers.image.ref.name": name.tag,
+  };
+}
+
+/** Tells what a signature is about also where its image has no name. */
+function tagAnnotation({ beside }: NamedContent): Record<string, string> {
+  return beside ? { "org.opencontainers.image.ref.name": beside.tag } : {};
+}
+
+function kindOf({ node, beside }: NamedContent): Record<string, string> {
+  const kind = beside ? `${beside.kind}s` : node.kind === "index" ? "imageIndex" : "image";
+  return { kind: `dev.cosignproject.cosign/${kind}` };
 }
 
 /** manifest.json, with the configs that were read for it. */

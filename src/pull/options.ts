@@ -21,6 +21,12 @@ export interface PullOptions extends RequestOptions {
    * @default {[]} all that the image has
    */
   platforms?: readonly string[];
+  /**
+   * Take along what cosign keeps of the image and of the images below it under tags (`sha256-HEX.sig`, `.att`, `.sbom`),
+   * and what it keeps of that. The archive is then what `cosign save` writes, and a push of it puts each under its tag again.
+   * @default {false} the archive holds the image and nothing else
+   */
+  signatures?: boolean;
 }
 
 /** {@linkcode PullOptions} with every value checked and filled in. */
@@ -33,13 +39,14 @@ export type ResolvedPullOptions = ReturnType<typeof resolvePullOptions>;
  * @throws {RangeError} If a number is out of range.
  */
 export function resolvePullOptions(options: PullOptions) {
-  const { format = "docker", platforms = [], signal, onEvent } = options;
+  const { format = "docker", platforms = [], signatures = false, signal, onEvent } = options;
   if (format !== "docker" && format !== "oci") {
     throw new TypeError(`Cannot use format ${JSON.stringify(format)}: expected "docker" or "oci"`);
   }
   return {
     format,
     platforms: parsePlatforms(platforms),
+    signatures,
     signal,
     emit: async (event: PullEvent): Promise<void> => await onEvent?.(event),
     ...resolveRequestOptions(options),

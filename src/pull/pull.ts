@@ -11,11 +11,12 @@ import {
   platformOptions,
   selectPlatforms,
 } from "../image/platforms.ts";
-import { planArchive, type WrittenBlob } from "../image/write_archive.ts";
+import { type NamedContent, planArchive, type WrittenBlob } from "../image/write_archive.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { type PullOptions, type ResolvedPullOptions, resolvePullOptions } from "./options.ts";
 import { readRemoteContent } from "./remote_content.ts";
+import { readReferrers, type ReferrersOptions } from "./remote_referrers.ts";
 
 /**
  * Pulls an image from a registry as a tar that docker load, podman load, skopeo and {@linkcode pushImage} take.
@@ -81,12 +82,15 @@ async function openImage(
   const context = { http: httpFor(origin, options), repository: image.repository };
   const tag = image.tag ?? (image.digest ? undefined : "latest");
   const reference = formatReference(tag === undefined ? image : { ...image, tag });
-  const content = await readRemoteContent(context, tag ?? image.digest ?? "latest", {
+  const reading: ReferrersOptions = {
     signal,
     hasher,
     onRetry: (attempt, delay, { message }, digest) =>
       emit({ type: "retry", attempt, delay, reason: message, ...(digest && { digest }) }),
-  });
+    warn: (message) => emit({ type: "warning", message }),
+    tagsOnly: true,
+  };
+  const content = await readRemoteContent(context, tag ?? image.digest ?? "latest", reading);
   refuseOtherDigest(content.digest, image, reference);
   const { node, notices } = await choosePlatforms(content, reference, options);
   const name = tag === undefined ? undefined : archiveName({ ...image, tag }, origin);
@@ -95,7 +99,20 @@ async function openImage(
       `docker cannot name ${image.registry}: the archive leaves the image without a name`,
     );
   }
-  const plan = await planArchive([{ node, names: name === undefined ? [] : [name] }], {
+  const contents: NamedContent[] = [{ node, names: name === undefined ? [] : [name] }];
+  const signatures = options.signatures ? readReferrers(context, node, reading) : [];
+  for await (const { node, cosign: beside } of signatures) {
+    if (!beside) continue;
+    const named = name && archiveName({ ...image, tag: beside.tag }, origin);
+    contents.push({ node, names: named ? [named] : [], beside });
+  }
+  if (contents.length > 1 && format === "oci") {
+    notices.push(
+      "what cosign keeps stands beside the image: skopeo and podman want its tag, " +
+        `oci-archive:FILE:${tag ?? "TAG"}, and podman load the docker format`,
+    );
+  }
+  const plan = await planArchive(contents, {
     format,
     watch: (blob, bytes) => watchBlob(blob, bytes, options),
   });

@@ -1,9 +1,10 @@
 import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
-import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
+import { nameOf, type ReadHooks, type RepositoryContext } from "../registry/blobs.ts";
 import { listReferrers } from "../registry/listing.ts";
 import { isAbsence } from "../registry/manifests.ts";
+import { type CosignTag, findCosignTags } from "./find_cosign_tags.ts";
 import { readRemoteContent } from "./remote_content.ts";
 import type { RemoteReadOptions } from "./remote_file.ts";
 
@@ -11,6 +12,15 @@ import type { RemoteReadOptions } from "./remote_file.ts";
 export interface ReferrersOptions extends RemoteReadOptions {
   /** Told of an entry of a list that cannot be used. */
   warn(message: string): Promise<void>;
+  /** Leave out what names its subject itself; what cosign keeps under tags is read alone. */
+  tagsOnly?: boolean;
+}
+
+/** Something about a manifest: a signature, an attestation, an SBOM. */
+export interface RemoteReferrer {
+  node: ManifestNode | IndexNode;
+  /** The tag that it is looked for under, where it does not name its subject itself. */
+  cosign?: CosignTag;
 }
 
 /** Referrers of one image, those of referrers included: their manifests are held, and a list is the registry's word. */
@@ -18,63 +28,118 @@ const MAX_REFERRERS = 1000;
 
 /**
  * Reads what refers to a manifest and to what stands below it: signatures, attestations, SBOMs; then what refers to
- * that, and so on. A registry without the referrers API is asked for the tag that clients keep in its place.
+ * that, and so on. A registry without the referrers API is asked for the tag that clients keep in its place, and every
+ * registry for the tags that cosign keeps.
  *
  * @param context The repository.
  * @param root The manifest or index.
  * @param options Signal and listeners.
- * @yields Manifests and indexes, each once, after what they refer to; not those that stand below `root`.
+ * @yields Manifests and indexes after what they refer to, not those that stand below `root`; each once, or once for each
+ * of cosign's tags.
  * @throws {OciError} If there are too many.
  */
-export async function* readReferrers(
+export function readReferrers(
   context: RepositoryContext,
   root: ManifestNode | IndexNode,
   options: ReferrersOptions,
-): AsyncGenerator<ManifestNode | IndexNode, void, void> {
-  const subjects = new Set(walk(root).map(({ digest }) => digest));
-  const seen = new Set(subjects);
-  const { signal, onRetry } = options;
-  let count = 0;
-  // What is added to a set while it is gone through comes at its end.
-  for (const subject of subjects) {
-    const list = listReferrers(context, subject, undefined, { signal, onRetry });
-    for await (const { digest } of list) {
-      if (seen.has(digest)) continue;
-      seen.add(digest);
-      if (++count > MAX_REFERRERS) {
-        throw new OciError(
-          `Cannot read the referrers of ${root.digest} in ${
-            nameOf(context)
-          }: there are more than ${MAX_REFERRERS}`,
-        );
-      }
-      const referrer = await readReferrer(context, subject, digest, options);
-      if (!referrer) continue;
-      for (const below of walk(referrer)) {
-        seen.add(below.digest);
-        subjects.add(below.digest);
-      }
-      yield referrer;
-    }
-  }
+): AsyncIterable<RemoteReferrer> {
+  return new ReferrersReader(context, root, options).read();
 }
 
-async function readReferrer(
-  context: RepositoryContext,
-  subject: Digest,
-  digest: Digest,
-  options: ReferrersOptions,
-): Promise<ManifestNode | IndexNode | undefined> {
-  const skip = (problem: string) =>
-    options.warn(
-      `the list of referrers of ${subject} in ${nameOf(context)} names ${digest}, ${problem}`,
+class ReferrersReader {
+  readonly #context: RepositoryContext;
+  readonly #root: ManifestNode | IndexNode;
+  readonly #options: ReferrersOptions;
+  /** What may be referred to; it grows while it is gone through. */
+  readonly #subjects: Set<Digest>;
+  readonly #seen: Set<Digest>;
+  #count = 0;
+
+  constructor(
+    context: RepositoryContext,
+    root: ManifestNode | IndexNode,
+    options: ReferrersOptions,
+  ) {
+    this.#context = context;
+    this.#root = root;
+    this.#options = options;
+    this.#subjects = new Set(walk(root).map(({ digest }) => digest));
+    this.#seen = new Set(this.#subjects);
+  }
+
+  async *read(): AsyncGenerator<RemoteReferrer, void, void> {
+    const asked = new Set<Digest>();
+    const tags: CosignTag[] = [];
+    // What is added to a set while it is gone through comes at its end.
+    for (const subject of this.#subjects) {
+      if (!this.#options.tagsOnly) yield* this.#listed(subject);
+      if (!asked.has(subject)) {
+        const next = this.#subjects.difference(asked);
+        tags.push(...await findCosignTags(this.#context, [...next], this.#hooks()));
+        for (const each of next) asked.add(each);
+      }
+      while (tags[0]?.subject === subject) {
+        const cosign = tags.shift();
+        if (cosign) yield* this.#tagged(cosign);
+      }
+    }
+  }
+
+  #hooks(): ReadHooks {
+    const { signal, onRetry } = this.#options;
+    return { signal, onRetry };
+  }
+
+  async *#listed(subject: Digest): AsyncGenerator<RemoteReferrer, void, void> {
+    const list = listReferrers(this.#context, subject, undefined, this.#hooks());
+    for await (const { digest } of list) {
+      if (this.#seen.has(digest)) continue;
+      this.#seen.add(digest);
+      this.#countOne();
+      const where = `the list of referrers of ${subject} in ${
+        nameOf(this.#context)
+      } names ${digest}`;
+      const node = await this.#content(digest, where);
+      if (!node) continue;
+      if (node.subject?.digest === subject) yield this.#add({ node });
+      else await this.#options.warn(`${where}, which refers to something else and is left out`);
+    }
+  }
+
+  async *#tagged(cosign: CosignTag): AsyncGenerator<RemoteReferrer, void, void> {
+    this.#countOne();
+    const node = await this.#content(cosign.tag, `${nameOf(this.#context)} has ${cosign.tag}`);
+    if (node) yield this.#add({ node, cosign });
+  }
+
+  #add(referrer: RemoteReferrer): RemoteReferrer {
+    for (const { digest } of walk(referrer.node)) {
+      this.#seen.add(digest);
+      this.#subjects.add(digest);
+    }
+    return referrer;
+  }
+
+  #countOne(): void {
+    if (++this.#count <= MAX_REFERRERS) return;
+    throw new OciError(
+      `Cannot read the referrers of ${this.#root.digest} in ${
+        nameOf(this.#context)
+      }: there are more than ${MAX_REFERRERS}`,
     );
-  try {
-    const node = await readRemoteContent(context, digest, options);
-    if (node.subject?.digest === subject) return node;
-    await skip("which refers to something else and is left out");
-  } catch (error) {
-    if (!isAbsence(error, digest)) throw error;
-    await skip("which the repository does not have");
+  }
+
+  /** Undefined, with a notice, where the repository does not have it. */
+  async #content(
+    reference: string,
+    where: string,
+  ): Promise<ManifestNode | IndexNode | undefined> {
+    try {
+      return await readRemoteContent(this.#context, reference, this.#options);
+    } catch (error) {
+      if (!isAbsence(error, reference)) throw error;
+      await this.#options.warn(`${where}, which the repository does not have`);
+      return undefined;
+    }
   }
 }

@@ -9,6 +9,11 @@ export interface Beside {
   tag?: string | undefined;
 }
 
+/** Finds what goes beside an image, in an order in which it may be written. */
+export type BesideOf = (
+  root: ManifestNode | IndexNode,
+) => Iterable<Beside> | AsyncIterable<Beside> | Promise<Iterable<Beside>>;
+
 /**
  * Tells what was left behind of the signatures and the like of images that were pushed: those of an index are about the index,
  * and no other digest.

@@ -3,11 +3,10 @@ import type { IndexNode, ManifestNode } from "../image/content.ts";
 import { parsePlatforms } from "../image/platforms.ts";
 import { readRemoteContent } from "../pull/remote_content.ts";
 import type { RemoteReadOptions } from "../pull/remote_file.ts";
-import { readReferrers } from "../pull/remote_referrers.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
 import type { RepositoryContext } from "../registry/blobs.ts";
 import { httpFor } from "../registry/http/request_options.ts";
-import type { Beside } from "./beside.ts";
+import { countLeft, readBeside } from "./copy_beside.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { parseTargets, type PlannedImage } from "./plan.ts";
 import { Push, type PushResult } from "./push.ts";
@@ -23,6 +22,7 @@ export interface CopyOptions extends
     | "dryRun"
     | "chunkSize"
     | "mountFrom"
+    | "onExisting"
     | "plainHttp"
     | "retry"
     | "timeouts"
@@ -31,8 +31,9 @@ export interface CopyOptions extends
   > {
   /**
    * Bring along what refers to the image and to the images below it, such as signatures and SBOMs, and what refers to
-   * that, up to 1000 in all.
-   * @default {false}
+   * that, up to 1000 in all: what names its subject, and what cosign keeps under tags (`sha256-HEX.sig`, `.att`,
+   * `.sbom`).
+   * @default {false} a notice tells what cosign's tags are left behind
    */
   referrers?: boolean;
   /** Sent with every request to the registries of the targets, and to no other host. */
@@ -83,7 +84,8 @@ export async function copyImage(
   const resolved = resolveOptions(options);
   const from = parseReference(source);
   const references = parseReferences(target);
-  const origin = registryOrigin(from, resolved.plainHttp);
+  const { plainHttp, emit } = resolved;
+  const origin = registryOrigin(from, plainHttp);
   const { repository } = from;
   const push = new Push(parsePlatforms(resolved.platforms), resolved, { origin, repository });
   const context = openSource(push, from, references, options, resolved);
@@ -94,13 +96,19 @@ export async function copyImage(
     onRead: (bytes) => bytesRead += bytes,
     onRetry: (attempt, delay, error, digest) => {
       const reason = error.message;
-      return resolved.emit({ type: "retry", ...digest && { digest }, attempt, delay, reason });
+      return emit({ type: "retry", ...digest && { digest }, attempt, delay, reason });
     },
   };
   try {
     const node = await readRemoteContent(context, from.digest ?? from.tag ?? "latest", reading);
-    const besideOf = referrersReader(context, reading, options, resolved);
-    await push.images(...planCopies(node, from, references), besideOf);
+    // What stays in the repository is not left behind.
+    const isElsewhere = references.some((reference) =>
+      reference.repository !== repository || registryOrigin(reference, plainHttp) !== origin
+    );
+    await using beside = options.referrers
+      ? readBeside(context, reading, emit)
+      : countLeft(context, isElsewhere ? node : undefined, reading, emit);
+    await push.images(...planCopies(node, from, references), beside.of);
   } catch (error) {
     if (error instanceof OciError) error.pushed = push.pushed;
     throw error;
@@ -165,26 +173,4 @@ function planCopies(
 function withTag(reference: Reference): Reference {
   if (reference.tag !== undefined || reference.digest) return reference;
   return { ...reference, tag: "latest" };
-}
-
-/** Reads what refers to an image, once for all targets. */
-function referrersReader(
-  context: RepositoryContext,
-  reading: RemoteReadOptions,
-  { referrers = false }: CopyOptions,
-  { emit }: ResolvedOptions,
-): (root: ManifestNode | IndexNode) => AsyncIterable<Beside> {
-  const known = new Map<string, Beside[]>();
-  const warn = (message: string) => emit({ type: "warning", message });
-  return async function* (root) {
-    if (!referrers) return;
-    const found = known.get(root.digest);
-    if (found) return yield* found;
-    const read: Beside[] = [];
-    for await (const node of readReferrers(context, root, { ...reading, warn })) {
-      read.push({ node });
-      yield { node };
-    }
-    known.set(root.digest, read);
-  };
 }

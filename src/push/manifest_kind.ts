@@ -13,7 +13,7 @@ import { answerOf, refusesType } from "./refusals.ts";
 import type { RegistryState } from "./repository_state.ts";
 
 /** What the caller wants of manifests that a push writes itself. */
-export type ManifestType = "auto" | ManifestKind;
+export type ManifestType = "auto" | "docker" | "oci";
 
 /** What a push writes under a reference, and in which kinds it may be written. */
 export interface RootChoice {

@@ -10,7 +10,7 @@ import { headBlob } from "../registry/blobs.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { headManifest } from "../registry/manifests.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
-import { type Beside, noticeOfLeft } from "./beside.ts";
+import { type BesideOf, noticeOfLeft } from "./beside.ts";
 import { completely } from "./complete.ts";
 import { type Absent, chooseContent, COPY_WORDS, PUSH_WORDS } from "./content.ts";
 import { chooseKinds, draftsOf, explainRefusedType, type RootChoice } from "./manifest_kind.ts";
@@ -128,8 +128,6 @@ interface TaggedBeside {
   reference: Tagged;
   stands: boolean;
 }
-
-type BesideOf = (root: ManifestNode | IndexNode) => Iterable<Beside> | AsyncIterable<Beside>;
 
 /** One call of {@linkcode pushImage} or `copyImage`: what has been pushed, and what is known of the registries. */
 export class Push {
@@ -265,7 +263,7 @@ export class Push {
     beside: ReturnType<BesideOf>,
   ): Promise<TaggedBeside[]> {
     const tagged: TaggedBeside[] = [];
-    for await (const { node, tag } of beside) {
+    for await (const { node, tag } of await beside) {
       const choice: RootChoice = { node, kinds: [] };
       const reference = referenceBeside(image, tag);
       const { stands } = await this.#place(

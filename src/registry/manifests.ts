@@ -146,10 +146,10 @@ export async function putManifest(
   return response.headers;
 }
 
-/** Whether a failed read of a manifest by digest means that the repository does not have it. */
-export function isAbsence(error: unknown, digest: Digest): boolean {
+/** Whether a failed read of a manifest, by tag or digest, means that the repository does not have it. */
+export function isAbsence(error: unknown, reference: string): boolean {
   return error instanceof RegistryError && error.status === 404 &&
-    error.url.endsWith(`/manifests/${digest}`);
+    error.url.endsWith(`/manifests/${reference}`);
 }
 
 /** A registry that says what is absent is one: what to check is the name. Other errors stay as they are. */

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { run } from "../../src/cli/run.ts";
+import { parseDigest } from "../../src/digest.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
+import { sign } from "../helpers/cosign.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { test } from "../helpers/test.ts";
@@ -123,4 +125,35 @@ test("run() copy refuses what is no reference with exit code 2", async () => {
     assertEquals([code, stdout], [2, ""], args);
   }
   assertEquals(seen, []);
+});
+
+test("run() copy leaves a tag that names something else, or fails, where that is wanted", async () => {
+  const { to, fetch } = await makeWorld();
+  const layout = new OciLayout();
+  layout.add(await layout.image(await makeImage(["other"])), { ref: "1" });
+  const there = await pushImage(toBlob(layout.entries()), "http://registry.lan/a:1", { fetch: to });
+  const skipped = await runWith(`${COPY} registry.lan/a:1 --on-existing skip`, fetch);
+  assertEquals([skipped.code, skipped.stdout], [0, ""]);
+  assertMatch(
+    skipped.stderr,
+    /^warning: registry.lan\/a:1 is left as it is: it stands and names /m,
+  );
+  const failed = await runWith(`${COPY} registry.lan/a:1 --on-existing error`, fetch);
+  assertEquals([failed.code, failed.stdout], [1, ""]);
+  assertMatch(
+    failed.stderr,
+    /^tarpush: Cannot copy registry.lan\/a:1: it stands and names sha256:/m,
+  );
+  assertMatch(failed.stderr, /^hint: --on-existing overwrite replaces it/m);
+  assertEquals((await readBack(to, "a", "1")).digest, there.images[0]?.digest);
+});
+
+test("run() copy takes cosign's tags along with --referrers, and tells of them without", async () => {
+  const { from, to, fetch, digest } = await makeWorld();
+  const { tag } = await sign(from, "localhost:5000/team/app", parseDigest(digest));
+  const without = await runWith(`${COPY} registry.lan/a:1`, fetch);
+  assertMatch(without.stderr, /^warning: 1 signature that cosign keeps .*--referrers/m);
+  const { code, stdout } = await runWith(`${COPY} registry.lan/b:1 --referrers`, fetch);
+  assertEquals([code, stdout], [0, `registry.lan/b:1@${digest}\n`]);
+  assertEquals(await allTags(to), ["a:1", "b:1", `b:${tag}`]);
 });

@@ -1,12 +1,14 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parseCommand } from "../../src/cli/args.ts";
 import { run } from "../../src/cli/run.ts";
+import { cosignTag } from "../../src/cosign_tags.ts";
 import { openArchive } from "../../src/image/archive.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import type { Host, NewFile } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage, makeLayer, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";
+import { sign } from "../helpers/cosign.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
@@ -282,3 +284,23 @@ test("run() save says that there is no such image, and makes no file", async () 
   assertStringIncludes(stderr, "the repository has no such manifest");
   assertEquals(await list(folder.path), []);
 }, noLs);
+
+test("run() save takes along what cosign keeps, and tells what oci archives with it want", async () => {
+  const fetch = createRegistry();
+  const layout = new OciLayout();
+  const image = await layout.image(await makeImage(["signed"]));
+  layout.add(image, { ref: "1" });
+  await pushImage(toBlob(layout.entries()), REFERENCE, { fetch });
+  const { tag } = await sign(fetch, "localhost:5000/team/app", image.digest);
+  for (const format of ["docker", "oci"]) {
+    await using folder = await temporaryFolder();
+    const { code, stderr } = await runWith(
+      `save ${REFERENCE} ${folder.path}/a.tar --format ${format}`,
+      { fetch },
+    );
+    assertEquals(code, 0);
+    assertEquals(/^warning: .*oci-archive:FILE:1.0/m.test(stderr), format === "oci");
+    const { beside } = await openArchive(new Blob([new Uint8Array(await folder.read("a.tar"))]));
+    assertEquals(beside.map(({ subject, kind }) => kind && cosignTag(subject, kind)), [tag]);
+  }
+});

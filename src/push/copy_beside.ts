@@ -1,0 +1,96 @@
+import { COSIGN_KINDS, type CosignKind } from "../cosign_tags.ts";
+import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { type CosignTag, findCosignTags } from "../pull/find_cosign_tags.ts";
+import type { RemoteReadOptions } from "../pull/remote_file.ts";
+import { readReferrers } from "../pull/remote_referrers.ts";
+import { type RepositoryContext, withoutRetry } from "../registry/blobs.ts";
+import type { Beside, BesideOf } from "./beside.ts";
+import type { UploadSettings } from "./upload_settings.ts";
+
+/** What goes beside the images of a copy. */
+export interface CopiedBeside extends AsyncDisposable {
+  /** Reads what goes beside one of them. */
+  of: BesideOf;
+}
+
+type Emit = UploadSettings["emit"];
+
+/** Reads what refers to an image, once for all targets. */
+export function readBeside(
+  context: RepositoryContext,
+  reading: RemoteReadOptions,
+  emit: Emit,
+): CopiedBeside {
+  const known = new Map<string, Beside[]>();
+  const warn = (message: string) => emit({ type: "warning", message });
+  return {
+    async *of(root) {
+      const found = known.get(root.digest);
+      if (found) return yield* found;
+      const read: Beside[] = [];
+      for await (const { node, cosign } of readReferrers(context, root, { ...reading, warn })) {
+        const beside = { node, tag: cosign?.tag };
+        read.push(beside);
+        yield beside;
+      }
+      known.set(root.digest, read);
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+const NOUNS: Readonly<Record<CosignKind, string>> = {
+  sig: "signature",
+  att: "attestation",
+  sbom: "SBOM",
+};
+
+/**
+ * Tells what a copy leaves behind of what cosign keeps for its images, and copies none of it. The source is asked while
+ * blobs are copied; where it does not answer, nothing is told.
+ *
+ * @param context The repository that is read.
+ * @param node All that may be copied; undefined where nothing is left behind.
+ * @param reading Signal and listeners.
+ * @param emit Told of it, once.
+ * @returns Nothing to go beside an image; disposing of it ends what is still asked.
+ */
+export function countLeft(
+  context: RepositoryContext,
+  node: ManifestNode | IndexNode | undefined,
+  { signal }: RemoteReadOptions,
+  emit: Emit,
+): CopiedBeside {
+  const over = new AbortController();
+  const until = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
+  const quietly = { ...context, http: withoutRetry(context.http) };
+  const subjects = node ? walk(node).map(({ digest }) => digest) : [];
+  const asked: Promise<CosignTag[]> = findCosignTags(quietly, subjects, { signal: until })
+    .catch(() => []);
+  let isTold = false;
+  return {
+    async of(root) {
+      const copied = new Set(walk(root).map(({ digest }) => digest));
+      const left = (await asked).filter(({ subject }) => copied.has(subject));
+      if (left.length > 0 && !isTold) {
+        isTold = true;
+        await emit({ type: "warning", message: describeLeft(left) });
+      }
+      return [];
+    },
+    async [Symbol.asyncDispose]() {
+      over.abort();
+      await asked;
+    },
+  };
+}
+
+function describeLeft(left: readonly CosignTag[]): string {
+  const parts = COSIGN_KINDS.flatMap((kind) => {
+    const count = left.filter((tag) => tag.kind === kind).length;
+    return count === 0 ? [] : [`${count} ${NOUNS[kind]}${count === 1 ? "" : "s"}`];
+  });
+  const [tags, are] = left.length === 1 ? ["a tag", "is"] : ["tags", "are"];
+  return `${parts.join(", ")} that cosign keeps under ${tags} of the source ${are} left behind: ` +
+    `--referrers copies what belongs to an image as well`;
+}
