@@ -53,7 +53,8 @@ const FIRST_PUSHES = [
 ] as const;
 const NO_DELETION =
   /^exit 1: tarpush: Cannot delete .*: the registry does not allow it \(405\)\nhint: /;
-const NO_UPLOADS = /^exit 1: tarpush: .*takes no uploads/;
+const NO_UPLOADS = /^exit 1: tarpush: .*: it takes no uploads.*\nhint: it is read-only/;
+const NO_CATALOG = /^exit 1: tarpush: Cannot list .*: the registry has no catalog \(404\)\nhint: /;
 
 /** A registry that has what is pushed, and takes nothing. */
 const READ_ONLY: Special = {
@@ -77,7 +78,8 @@ everyCommand(embeddedPlace("a registry that takes Docker only", { accept: "docke
 });
 everyCommand(embeddedPlace("a registry whose tags stay", { immutableTags: true }), {
   refused: {
-    "push another image over one": /^exit 1: tarpush: .*immutable/,
+    "push another image over one":
+      /^exit 1: tarpush: .*: it stands and names sha256:.*immutable\nhint: .*--on-existing skip/,
     "rm": /^exit 1: tarpush: Cannot delete .*immutable/,
   },
 });
@@ -100,12 +102,12 @@ everyCommand(
   }),
 );
 everyCommand(embeddedPlace("a registry without a catalog", { catalog: false }), {
-  refused: { "ls of the registry": /^exit 1: tarpush: .*catalog/ },
+  refused: { "ls of the registry": NO_CATALOG },
 });
 everyCommand(zotLike(), { more: BROKEN_LINES });
 everyCommand(olaregLike(), {
   more: BROKEN_LINES,
-  refused: { "ls of the registry": /^exit 1: tarpush: .*catalog/ },
+  refused: { "ls of the registry": NO_CATALOG },
 });
 everyCommand(frontPlace("nginx", "nginx"));
 everyCommand(frontPlace("HAProxy with TLS", "haproxy", { isSecure: true }));
