@@ -34,7 +34,7 @@ export async function toRegistryError(
   const words = `${status}${
     response.statusText ? " " + response.statusText : STATUS_TEXT[status] ?? ""
   }`;
-  return new RegistryError(
+  const error = new RegistryError(
     `Cannot ${call.action}: ${placeOf(http, call, url)} answered ${printable(words)}${
       printable(state)
     }`,
@@ -48,6 +48,25 @@ export async function toRegistryError(
       retryAfter: parseRetryAfter(response.headers.get("retry-after"), Date.now()),
     },
   );
+  if (isPage(response) && errors.length === 0) pages.add(error);
+  return error;
+}
+
+/** Answers that were pages for people. */
+const pages = new WeakSet<RegistryError>();
+
+/** Whether an answer was a page for people: not the registry gave it, but something before it, or in its place. */
+export function isPageOfStranger(error: RegistryError): boolean {
+  return pages.has(error);
+}
+
+/** What may be the reason where what is sent does not get through. */
+export const CUT_HINT =
+  "something before the registry may cut what is large or takes long: try a smaller --chunk-size";
+
+/** Whether a request carries the body of a blob, or a part of it. */
+export function isBody({ method }: Call, { pathname }: URL): boolean {
+  return (method === "PUT" || method === "PATCH") && !pathname.includes("/manifests/");
 }
 
 /** What is done about a login, for messages. */
@@ -105,7 +124,7 @@ interface Refusal {
 }
 
 async function explain(refusal: Refusal): Promise<Explanation> {
-  const { http, call, url, response, errors } = refusal;
+  const { http, call, url, response, text, errors } = refusal;
   const { status } = response;
   if (await wantsTls(refusal)) return { state: `: ${schemeText(url)}`, hint: schemeHint(url) };
   const known = errors.length === 0 && (explainRedirect(refusal) ?? knownServer(response));
@@ -122,6 +141,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   // What a registry says in its own words needs no guess.
   if (errors.length > 0 || url.origin !== http.origin) return { state };
   if (status === 401 || status === 403) return { state, hint: forbidden(call) };
+  if (text && status !== 200 && isBody(call, url)) return { state, hint: CUT_HINT };
   if (status === 404 || status === 200) {
     const hint = `check that ${http.origin} is a registry: ${http.origin}/v2/ should answer 200`;
     return { state, hint };

@@ -2,7 +2,7 @@ import type { Bytes } from "../../bytes.ts";
 import { NetworkError, RegistryError, TimeoutError } from "../../errors.ts";
 import { free } from "../../owned_bytes.ts";
 import { type Call, describe, discard, type Http } from "./call.ts";
-import { isWebPage, toRegistryError } from "./error_answer.ts";
+import { CUT_HINT, isBody, isWebPage, toRegistryError } from "./error_answer.ts";
 import { withLength } from "./known_length.ts";
 import { isRefused, toNetworkError } from "./network.ts";
 import { placeHint, placeOf } from "./place.ts";
@@ -182,6 +182,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
       ...describe(call, url),
       host: placeOf(http, call, url),
       hint: placeHint(http, call, url),
+      ifBroken: isBody(call, url) ? CUT_HINT : undefined,
     });
     throw await explainScheme(http, failure, call);
   } finally {

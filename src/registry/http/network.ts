@@ -7,17 +7,19 @@ import { NetworkError } from "../../errors.ts";
  *
  * @param error What was thrown.
  * @param action What was being done, for the message.
- * @param request Method and URL; and where that is no host that the caller named, what to call it and what to look at.
+ * @param request Method and URL; and where that is no host that the caller named, what to call it and what to look at;
+ * what to look at where the connection broke.
  * @returns The typed error, with the original as `cause`.
  */
 export function toNetworkError(
   error: unknown,
   action: string,
-  { host, hint, ...request }: {
+  { host, hint, ifBroken, ...request }: {
     method: string;
     url: string;
     host?: string;
     hint?: string | undefined;
+    ifBroken?: string | undefined;
   },
 ): NetworkError {
   const text = flatten(error);
@@ -30,7 +32,7 @@ export function toNetworkError(
     cause: error,
     retryable: !dead,
     // Where nobody named the host, how it came to be asked says more than that it is not there.
-    hint: dead ? known?.[3] : hint ?? known?.[3],
+    hint: dead ? known?.[3] : hint ?? known?.[3] ?? (reason === BROKEN ? ifBroken : undefined),
   });
 }
 

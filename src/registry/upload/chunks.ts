@@ -1,9 +1,9 @@
 import type { Bytes } from "../../bytes.ts";
-import { RegistryError } from "../../errors.ts";
+import { NetworkError, RegistryError } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import { waitForRetry } from "../http/http.ts";
 import { isBodyLimit, shrinkBodies } from "./body_limits.ts";
-import { isGatewayTimeout } from "./lost_answers.ts";
+import { isGatewayTimeout, isLostSession } from "./lost_answers.ts";
 import {
   CANCEL_MILLISECONDS,
   patchUpload,
@@ -87,11 +87,20 @@ async function standsAt(
   error: unknown,
   hooks: UploadHooks,
 ): Promise<number> {
-  if (!isGatewayTimeout(error)) return await readUploadStatus(context, session, hooks) ?? start;
+  if (!isGatewayTimeout(error)) {
+    return await readUploadStatus(context, session, hooks)
+      .catch((state) => Promise.reject(reasonOf(error, state))) ?? start;
+  }
   const { findOutcome } = await import("./outcome.ts");
   const outcome = await findOutcome(context, session, { size: start + part.length }, error, hooks);
   if (typeof outcome === "number") return outcome;
   throw error;
+}
+
+/** registry:2 ends an upload whose connection is cut: what cut it is the reason, not that it is gone. */
+function reasonOf(failure: unknown, state: unknown): unknown {
+  const isGone = state instanceof RegistryError && isLostSession(state);
+  return isGone && failure instanceof NetworkError ? failure : state;
 }
 
 /** The size for further chunks after one was refused as too large. */

@@ -3,6 +3,7 @@ import type { Digest } from "../../digest.ts";
 import { NetworkError, RegistryError } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import type { Http } from "../http/call.ts";
+import { isPageOfStranger } from "../http/error_answer.ts";
 import { isRuntimeFetch, onSent, waitForRetry } from "../http/http.ts";
 import { isBroken, isUnreadable } from "../http/network.ts";
 import {
@@ -102,9 +103,13 @@ async function forget(context: RepositoryContext, sessions: UploadSession[]): Pr
 /** A registry that lost an upload may keep the next one. */
 function asRetryable(error: unknown, action: string): unknown {
   if (!(error instanceof RegistryError) || !isLostSession(error)) return error;
-  const { method, url, status, errors } = error;
-  const message = `Cannot ${action}: the registry lost the upload`;
-  return new RegistryError(message, { method, url, status, errors, retryable: true, cause: error });
+  const { method, url, status, errors, hint } = error;
+  // A page is none of the registry's: what stands before it does not pass on what was sent.
+  const message = isPageOfStranger(error)
+    ? error.message
+    : `Cannot ${action}: the registry lost the upload`;
+  const options = { method, url, status, errors, hint, retryable: true, cause: error };
+  return new RegistryError(message, options);
 }
 
 /** How a body is sent. */

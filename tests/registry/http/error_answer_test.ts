@@ -160,6 +160,13 @@ const ANSWERS: [
     /proxy or firewall/,
   ],
   [
+    "a proxy that takes no more of a body",
+    PATCH,
+    { status: 400, headers: HTML, body: "<title>Too much</title>" },
+    '400 Bad Request with text/html ("Too much") that is no registry error',
+    /cut what is large or takes long.*--chunk-size/,
+  ],
+  [
     "a redirect of the whole registry",
     START,
     { status: 301, headers: { ...HTML, location: `https://registry.test${START.path}` } },
