@@ -63,6 +63,7 @@ export { formatReference, parseReference, type Reference } from "./src/reference
 export { type Digest, type DigestAlgorithm, isDigest, parseDigest } from "./src/digest.ts";
 export { createHash, type Hasher, type IncrementalHash } from "./src/incremental_hash.ts";
 export { type BlobSource, isBlobSource, type SourceSlice } from "./src/source/blob_source.ts";
+export type { BuildRecord } from "./src/build_record.ts";
 export type { Bytes } from "./src/bytes.ts";
 export {
   AmbiguousImageError,

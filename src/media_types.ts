@@ -11,6 +11,8 @@ export const OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
 export const OCI_LAYER = "application/vnd.oci.image.layer.v1.tar";
 /** Config of a manifest that is no image (image-spec, manifest.md, "Guidance for an Empty Descriptor"). */
 export const OCI_EMPTY = "application/vnd.oci.empty.v1+json";
+/** Artifacts of a release candidate of image-spec 1.1, which some tools still write. */
+const OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json";
 /** Docker image manifest, version 2, schema 2. */
 export const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
 /** Docker manifest list. */
@@ -71,6 +73,12 @@ export function isIndexType(mediaType: string | undefined): boolean {
 /** Whether a media type is one of an image manifest. */
 export function isManifestType(mediaType: string | undefined): boolean {
   return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
+}
+
+/** Whether a descriptor in an index is one of a manifest or index; most tools take one without a type for one. */
+export function isDocumentType(mediaType: string): boolean {
+  return mediaType === "" || mediaType === OCI_ARTIFACT || isIndexType(mediaType) ||
+    isManifestType(mediaType);
 }
 
 /** Whether a layer of this type may be absent by right (image-spec, layer.md, "Non-Distributable Layers"). */

@@ -20,7 +20,9 @@ export function infoLines(reference: string, info: ImageInfo, paint: Paint): str
     texts.map((text, index) => line(index === 0 ? label : "", printable(text)));
   const labels = Object.entries(info.labels).map(([name, value]) => `${name}=${value}`);
   return [
-    `${paint("cyan", printable(reference))}  ${info.kind}, ${formatSize(info.size)}`,
+    `${paint("cyan", printable(reference))}  ${info.buildRecord ?? info.kind}, ${
+      formatSize(info.size)
+    }`,
     line("digest", info.digest),
     line("type", info.mediaType),
     ...lines("platform", info.platform ? [formatPlatform(info.platform)] : []),

@@ -47,16 +47,21 @@ function imageLines(image: ImageSummary, paint: Paint): string[] {
   ];
 }
 
-function headLine({ id, kind, layers, entries = [], size }: ImageSummary, paint: Paint): string {
+function headLine(image: ImageSummary, paint: Paint): string {
+  const { id, kind, buildRecord, layers, entries = [], size } = image;
   const images = entries.filter((entry) => entry.kind === "image");
   const whole = images.filter(({ present }) => present === "whole").length;
   const some = whole < images.length ? `${whole} of ` : "";
-  const count = kind === "index"
+  const count = buildRecord
+    ? ""
+    : kind === "index"
     ? `${some}${images.length} ${images.length === 1 ? "platform" : "platforms"}`
     : kind === "image"
     ? `${layers.length} ${layers.length === 1 ? "layer" : "layers"}`
     : "";
-  return `${paint("cyan", id)}  ${[kind, count, formatSize(size)].filter(Boolean).join(", ")}`;
+  return `${paint("cyan", id)}  ${
+    [buildRecord ?? kind, count, formatSize(size)].filter(Boolean).join(", ")
+  }`;
 }
 
 function layerLabel({ kind, layers }: ImageSummary): string {

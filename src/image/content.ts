@@ -1,3 +1,4 @@
+import { type BuildRecord, buildRecordOf, commonRecord } from "../build_record.ts";
 import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { ArchiveError, DigestMismatchError } from "../errors.ts";
@@ -96,6 +97,19 @@ function ownBlobs(node: ContentNode): ArchiveBlob[] {
 export function manifestsOf(node: ContentNode): (ManifestNode | DockerNode)[] {
   if (node.kind !== "index") return [node];
   return walk(node).filter((below) => below.kind === "manifest");
+}
+
+/** What BuildKit keeps of builds; undefined for any other node. */
+export function buildRecord(node: ContentNode): BuildRecord | undefined {
+  if (node.kind !== "index") return buildRecordOf(node.config?.mediaType);
+  const { entries } = node;
+  // Its cache was an index that lists layers and no image.
+  if (entries.length > 0 && entries.every(({ blob }) => blob)) return "build cache";
+  return commonRecord(
+    entries.map(({ node }) =>
+      node?.kind === "manifest" ? buildRecordOf(node.config?.mediaType) : undefined
+    ),
+  );
 }
 
 /** All nodes below and including the given ones, children before parents, each once. */

@@ -2,9 +2,9 @@ import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
 import {
   type Descriptor,
+  isDocumentType,
   isIndexType,
   isJsonObject,
-  isManifestType,
   type JsonObject,
   OCI_INDEX,
   OCI_MANIFEST,
@@ -36,8 +36,6 @@ export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 export const MAX_ENTRIES = 10_000;
 /** Layers of one manifest. */
 export const MAX_BLOBS = 10_000;
-/** Artifacts of a release candidate of image-spec 1.1, which some tools still write. */
-const OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json";
 /** RFC 6838, section 4.2; it becomes a header, and is shown. */
 const MEDIA_TYPE =
   /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/;
@@ -90,12 +88,6 @@ export function parseEntries(
       ? { descriptor, raw }
       : { descriptor, raw, blob: toBlob(descriptor) };
   });
-}
-
-/** Whether a descriptor in an index is one of a manifest or index; most tools take one without a type for one. */
-export function isDocumentType(mediaType: string): boolean {
-  return mediaType === "" || mediaType === OCI_ARTIFACT || isIndexType(mediaType) ||
-    isManifestType(mediaType);
 }
 
 /** The content of the empty descriptor, wherever it is needed; undefined for any other. */

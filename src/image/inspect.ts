@@ -1,3 +1,4 @@
+import type { BuildRecord } from "../build_record.ts";
 import { configCreated } from "../config_json.ts";
 import { cosignTag } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
@@ -7,6 +8,7 @@ import { besideOf } from "./beside.ts";
 import {
   type ArchiveBlob,
   blobsOf,
+  buildRecord,
   type ContentNode,
   type IndexEntry,
   type IndexNode,
@@ -52,6 +54,8 @@ export interface ImageSummary {
   id: string;
   /** An image, an index of several, or something else that a manifest describes. */
   kind: "image" | "index" | "artifact";
+  /** What of builds it is, where BuildKit wrote it and it is no image. */
+  buildRecord?: BuildRecord;
   /** Full original names, such as `held/basic:1`. */
   names: string[];
   /** Bare original tags, such as `v1`. */
@@ -141,6 +145,8 @@ async function summarizeImage({ id, names, tags, node }: ArchiveImage): Promise<
   };
   const { digest, mediaType } = await manifestOf(node);
   summary.mediaType = mediaType;
+  const record = buildRecord(node);
+  if (record) summary.buildRecord = record;
   const primaryTag = names[0] ?? tags[0];
   if (primaryTag !== undefined) summary.primaryTag = primaryTag;
   if (digest) summary.digest = digest;
@@ -206,7 +212,8 @@ async function manifestOf(node: ContentNode): Promise<{ digest?: Digest; mediaTy
 function kindOf(node: ContentNode): ImageSummary["kind"] {
   if (node.kind === "index") return "index";
   if (node.kind === "docker") return "image";
-  const isArtifact = node.artifactType !== undefined || node.config?.mediaType === OCI_EMPTY;
+  const isArtifact = node.artifactType !== undefined || node.config?.mediaType === OCI_EMPTY ||
+    buildRecord(node) !== undefined;
   return isArtifact ? "artifact" : "image";
 }
 

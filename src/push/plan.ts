@@ -1,7 +1,7 @@
 import { digestHex } from "../digest.ts";
 import { type AmbiguousImageError, ArchiveError } from "../errors.ts";
 import type { ArchiveImage, ImageArchive } from "../image/archive.ts";
-import { blobsOf } from "../image/content.ts";
+import { blobsOf, buildRecord } from "../image/content.ts";
 import { quoteName } from "../quote_name.ts";
 import {
   formatImageName,
@@ -75,7 +75,7 @@ export function planImages(
   const refuse = (what: string, images: readonly ArchiveImage[]) =>
     ambiguous(what, images, archive.images);
   const planned: PlannedImage[] = [];
-  const notices = options.images.length > 0 ? [] : noticesOfCaches(archive, images);
+  const notices = options.images.length > 0 ? [] : noticesOfRecords(archive, images);
   for (const target of targets) {
     if (target.kind === "place") {
       planned.push(...planNames(images, target.place, renames, notices));
@@ -106,34 +106,30 @@ export function totalsOf(planned: readonly PlannedImage[]): { blobs: number; byt
 }
 
 /**
- * Finds the images that the option `images` names; when it names none, all of them but build caches, or these where
- * there is nothing else.
+ * Finds the images that the option `images` names; when it names none, all of them but what BuildKit keeps of builds,
+ * or that where there is nothing else.
  *
  * @throws {ArchiveError} If a name fits no image.
  * @throws {AmbiguousImageError} If a bare tag or a digest's first digits fit several.
  */
 export function selectImages(archive: ImageArchive, wanted: readonly string[]): ArchiveImage[] {
   if (wanted.length === 0) {
-    const images = archive.images.filter((image) => !isCache(image));
+    const images = archive.images.filter(({ node }) => !buildRecord(node));
     return images.length > 0 ? images : [...archive.images];
   }
   const chosen = new Set(wanted.map((text) => selectImage(archive.images, text)));
   return archive.images.filter((image) => chosen.has(image));
 }
 
-/** BuildKit exports its cache as an index that lists layers and no image. */
-function isCache({ node }: ArchiveImage): boolean {
-  return node.kind === "index" && node.entries.length > 0 &&
-    node.entries.every(({ blob }) => blob !== undefined);
-}
-
-function noticesOfCaches(archive: ImageArchive, images: readonly ArchiveImage[]): string[] {
-  return archive.images.filter((image) => !images.includes(image)).map((image) =>
-    `${
-      quoteName(choiceOf(image, archive.images))
-    } is a build cache and no image, so it is not pushed; ` +
-    `choosing it with --image pushes it`
-  );
+function noticesOfRecords(archive: ImageArchive, images: readonly ArchiveImage[]): string[] {
+  return archive.images.flatMap((image) => {
+    const record = buildRecord(image.node);
+    if (!record) return [];
+    const text = `${quoteName(choiceOf(image, archive.images))} is a ${record} and no image`;
+    return images.includes(image)
+      ? [`${text}: it is pushed as it is, and cannot be run`]
+      : [`${text}, so it is not pushed; choosing it with --image pushes it`];
+  });
 }
 
 function selectImage(images: readonly ArchiveImage[], text: string): ArchiveImage {

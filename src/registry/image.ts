@@ -1,3 +1,4 @@
+import { type BuildRecord, buildRecordOf, commonRecord } from "../build_record.ts";
 import { collect } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import { configCreated, configPlatform, MAX_CONFIG_BYTES } from "../config_json.ts";
@@ -8,6 +9,7 @@ import {
   type Descriptor,
   DOCKER_CONFIG,
   formatPlatform,
+  isDocumentType,
   isIndexType,
   isJsonObject,
   type JsonObject,
@@ -27,6 +29,8 @@ import { getManifest, isAbsence } from "./manifests.ts";
 export interface ImageInfo {
   /** An image, an index of several, or something else that a manifest describes. */
   kind: "image" | "index" | "artifact";
+  /** What of builds it is, where BuildKit wrote it and it is no image. */
+  buildRecord?: BuildRecord;
   /** Digest of the manifest or index. */
   digest: Digest;
   /** Media type of the manifest or index. */
@@ -45,7 +49,7 @@ export interface ImageInfo {
   labels: Record<string, string>;
   /** The config of an image as JSON. */
   config?: JsonObject;
-  /** Layers of an image in order, or the blobs of an artifact. */
+  /** Layers of an image in order, or the blobs of an artifact or of an index that lists such. */
   layers: Descriptor[];
   /** What an index names, in order. */
   entries: IndexEntryInfo[];
@@ -126,9 +130,15 @@ async function readNode(
     if (depth >= MAX_INDEX_DEPTH) {
       throw badAnswer(call, response, `indexes within indexes, more than ${MAX_INDEX_DEPTH}`);
     }
-    info.entries = await readEntries(reading, describe("manifests"), depth, hooks);
+    const listed = describe("manifests");
+    const documents = listed.filter(({ mediaType }) => isDocumentType(mediaType));
+    info.layers = listed.filter(({ mediaType }) => !isDocumentType(mediaType));
+    info.entries = await readEntries(reading, documents, depth, hooks);
     info.size = sumSizes(info);
-    return info;
+    // BuildKit's cache was an index that lists layers, and no image.
+    const isCache = documents.length === 0 && info.layers.length > 0;
+    const below = info.entries.map(({ image }) => image?.buildRecord);
+    return withRecord(info, isCache ? "build cache" : commonRecord(below));
   }
   info.layers = describe("layers");
   const [config] = describe("config");
@@ -137,7 +147,11 @@ async function readNode(
   info.kind = isArtifact ? "artifact" : "image";
   if (config && !isArtifact) addConfig(info, await readConfig(reading.context, config, hooks));
   info.size = sumSizes(info);
-  return info;
+  return withRecord(info, buildRecordOf(config?.mediaType));
+}
+
+function withRecord(info: ImageInfo, record: BuildRecord | undefined): ImageInfo {
+  return record ? { ...info, buildRecord: record } : info;
 }
 
 async function readEntries(

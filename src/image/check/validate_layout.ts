@@ -2,6 +2,7 @@ import { type Digest, isDigest, shortDigest } from "../../digest.ts";
 import {
   type Descriptor,
   formatPlatform,
+  isDocumentType,
   isIndexType,
   isJsonObject,
   type JsonObject,
@@ -12,7 +13,7 @@ import {
 import { quoteName } from "../../quote_name.ts";
 import { namesOf } from "../beside.ts";
 import { isAttestation, malformed, parseJson } from "../content.ts";
-import { isDocumentType, MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "../documents.ts";
+import { MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "../documents.ts";
 import { mayLackReferrers, unlistedReferrers } from "../oci_layout.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import { LayoutNames } from "./layout_names.ts";
