@@ -94,7 +94,11 @@ for (const place of MAINTAINED_PLACES) {
 everyCommand(embeddedPlace("a registry that deletes nothing", { allowDelete: false }), {
   refused: { "rm": NO_DELETION },
 });
-everyCommand(embeddedPlace("a registry that wants a length", { requireLength: true }));
+for (const requireLength of [400, 411, 500, 501]) {
+  everyCommand(
+    embeddedPlace(`a registry that answers ${requireLength} without a length`, { requireLength }),
+  );
+}
 everyCommand(
   embeddedPlace("a registry that wants chunks of a length within limits", {
     requireLength: 500,
