@@ -13,6 +13,9 @@ const CHANGE_WORDS =
 const TYPE_WORDS =
   /media.?type|content.?type|vnd\.(?:docker|oci)\.|schema.?version|manifest (?:type|format|schema)/i;
 
+/** How distribution says that it takes no manifests at all: it is the cache of another registry. */
+const TAKES_NONE = /operation is unsupported/i;
+
 /** Whether a registry refuses a manifest because something that it names is not there. */
 export function lacksPart(error: unknown): boolean {
   return error instanceof RegistryError && error.method === "PUT" &&
@@ -36,6 +39,7 @@ export function refusesType(error: unknown): "surely" | "maybe" | undefined {
     return undefined;
   }
   if (TYPE_WORDS.test(wordsOf(error))) return "surely";
+  if (TAKES_NONE.test(wordsOf(error))) return undefined;
   const isUnclear = errors.length === 0
     ? status === 400 || status === 422
     : errors.some(({ code }) => code === "MANIFEST_INVALID" || code === "UNSUPPORTED");

@@ -3,6 +3,7 @@ import { wantsLogin } from "./http/answer_content.ts";
 import { type Call, discard, type Http } from "./http/call.ts";
 import { toRegistryError } from "./http/error_answer.ts";
 import { requestOnce, waitForRetry } from "./http/http.ts";
+import { isBadLocation } from "./http/location.ts";
 import { answeredAt } from "./http/redirect.ts";
 
 /** Answers to a method that is not known, or not let through. */
@@ -36,16 +37,16 @@ async function ask(http: Http, call: Call): Promise<Response | undefined> {
   for (let attempt = 2;; attempt++) {
     try {
       const response = await requestOnce(http, call);
-      if (!MUTE.includes(response.status)) {
-        await discard(response);
-        return response;
-      }
       const at = answeredAt(call, response);
-      if (isElsewhere(call.url, at) || !wantsLogin(response, [])) {
-        await discard(response);
-        return undefined;
+      const isAway = isElsewhere(call.url, at);
+      const isMute = MUTE.includes(response.status);
+      if (isMute && !isAway && wantsLogin(response, [])) {
+        throw await toRegistryError(http, call, at, response);
       }
-      throw await toRegistryError(http, call, at, response);
+      await discard(response);
+      // A store that does not know the HEAD of a URL may say that there is nothing.
+      const isDoubtful = isMute || (isAway && response.status === 404 && call.method === "HEAD");
+      return isDoubtful ? undefined : response;
     } catch (error) {
       if (saysNothing(call, error)) return undefined;
       await waitForRetry(http, call, error, attempt);
@@ -58,6 +59,7 @@ function saysNothing({ method, url }: Call, error: unknown): boolean {
     // A web page: what it is called shows to a GET.
     return method === "HEAD";
   }
+  if (isBadLocation(error)) return true;
   // What a store says, or that it is out of reach from here, is no word of the registry.
   return (error instanceof RegistryError || error instanceof NetworkError) &&
     isElsewhere(url, new URL(error.url));

@@ -53,6 +53,10 @@ const BLOBS: Record<string, [steps: ScriptStep[], found: number | undefined]> = 
     }]],
     undefined,
   ],
+  "a store that denies the HEAD that it has it": [
+    [[`HEAD ${SIGNED}`, { status: 404 }], [`GET ${BLOB}`, led], [`GET ${SIGNED}`, part]],
+    CONTENT.length,
+  ],
   "a store that is out of reach": [
     [[`HEAD ${SIGNED}`, "drop"], [`GET ${BLOB}`, { status: 404 }]],
     undefined,
@@ -66,6 +70,16 @@ for (const [where, [steps, found]] of Object.entries(BLOBS)) {
     script.assertDone();
     const get = script.requests.find(({ method }) => method === "GET");
     assertEquals(get?.headers.get("range"), "bytes=0-0");
+  });
+}
+
+for (const location of ["http://10.1.2.3/bucket/x", "http://store.test/x", "ftp://x", "http://["]) {
+  test(`headBlob() takes a redirect to ${location} for no word of the registry`, async () => {
+    const away = { status: 307, headers: { location } };
+    const script = scriptedFetch([[`HEAD ${BLOB}`, away], [`GET ${BLOB}`, away]]);
+    const repository = makeRepository(script.fetch, { origin: "https://registry.test" });
+    assertEquals(await headBlob(repository, DIGEST), undefined);
+    script.assertDone();
   });
 }
 

@@ -24,10 +24,12 @@ export interface Http {
     otherScheme?: Promise<boolean>;
     /** Bodies above this size go in chunks: the caller wants it, or the registry refused a larger one. */
     chunkSize?: number;
-    /** What stands before the paths that reads were redirected to, where nothing else of the URL changed. */
+    /** What redirects of reads put in the place of what, both in one text, where the end of the path stayed. */
     movedReads?: Set<string>;
-    /** The one of these that writes are redirected to as well: requests go there at once. */
-    movedTo?: string;
+    /** Those of these that writes are redirected by as well: requests go to the new place at once. */
+    moves?: Map<string, string>;
+    /** Other servers that have answered: where uploads and redirects lead. */
+    others?: Set<string>;
     /** It took a body with a length after it had refused one without. */
     wantsLength?: boolean;
     /** A small body that went as a stream broke: others go as bytes. */

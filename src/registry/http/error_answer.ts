@@ -131,9 +131,10 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   if (known) return known;
   const state = stateOf(refusal);
   if (wantsLogin(response, errors)) return { state, hint: LOGIN_HINT };
-  if (status === 405 || status === 501) {
-    const refused = explainMethod(refusal);
-    if (refused) return { state: refused.state + state, hint: refused.hint };
+  const refused = status === 405 || status === 501 ? explainMethod(refusal) : undefined;
+  if (refused) {
+    const said = state.replace(/^ with (.*) that is no registry error$/, ", with $1");
+    return { state: refused.state + said, hint: refused.hint };
   }
   if (status === 413) {
     return { state, hint: "a limit on the size of a request: try a smaller --chunk-size" };
@@ -164,9 +165,14 @@ function explainRedirect({ url, response }: Refusal): Explanation | undefined {
     ? URL.parse(headers.get("location") ?? "", url)
     : null;
   if (!target) return undefined;
-  const base = moveBetween(url, target);
-  if (base === target.origin) {
-    return { state: `: it redirects to ${base}`, hint: `write ${base}/... in the reference` };
+  const { to } = moveBetween(url, target) ?? {};
+  if (to === target.origin) {
+    return { state: `: it redirects to ${to}`, hint: `write ${to}/... in the reference` };
+  }
+  const [, path] = /^\/v2(\/.+)$/.exec(to?.slice(target.origin.length) ?? "") ?? [];
+  if (path) {
+    const name = `${target.origin}${path}`;
+    return { state: `: it redirects to ${name}`, hint: `write ${name} in the reference` };
   }
   return {
     state: `: it redirects to ${target.origin}${target.pathname}`,
@@ -192,8 +198,11 @@ function stateOf({ call, response, text, errors }: Refusal): string {
  * What it means that a method is refused. distribution answers so where it is read-only or the cache of another registry,
  * as do web servers that only read; where an upload was opened, it is something before the registry.
  */
-function explainMethod({ call: { method }, url }: Refusal): Explanation | undefined {
-  if (method === "POST" || (method === "PUT" && url.pathname.includes("/manifests/"))) {
+function explainMethod({ call: { method }, url, text, errors }: Refusal): Explanation | undefined {
+  const isManifest = method === "PUT" && url.pathname.includes("/manifests/");
+  // ECR refuses a manifest for its type so.
+  if (isManifest && errors.length > 0 && !/operation is unsupported/i.test(text)) return undefined;
+  if (method === "POST" || isManifest) {
     return {
       state: ": it takes no uploads",
       hint: "it is read-only or a pull-through cache: push to a registry that takes uploads",

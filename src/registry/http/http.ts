@@ -61,7 +61,7 @@ export async function waitForRetry(
   if (!(error instanceof NetworkError || error instanceof RegistryError) || !error.retryable) {
     throw error;
   }
-  if (isSpent(error) || (!http.seen.answered && isRefused(error))) throw error;
+  if (isSpent(error) || (isRefused(error) && !hasAnswered(http, error))) throw error;
   const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
   const delay = http.seen.answered || attempt <= FIRST_ATTEMPTS
     ? retryDelay(attempt, http.retry, retryAfter)
@@ -78,6 +78,18 @@ export async function waitForRetry(
   }
   await call.onRetry?.(attempt, delay, error);
   await sleep(delay, call.signal);
+}
+
+/** Notes that there is a server at an address. */
+function noteServer({ origin, seen }: Http, url: URL): void {
+  if (url.origin === origin) seen.answered = true;
+  else (seen.others ??= new Set()).add(url.origin);
+}
+
+/** Whether the server that a request went to has answered before: only such a one is waited for. */
+function hasAnswered({ origin, seen }: Http, { url }: { url: string }): boolean {
+  const at = new URL(url).origin;
+  return at === origin ? seen.answered : seen.others?.has(at) === true;
 }
 
 /** Whether a failure, or one that led to it, has had all its attempts. */
@@ -98,7 +110,7 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const response = await send(http, call, url);
     // A TLS port answers 400 to all that comes without TLS.
-    if (response.status !== 400) http.seen.answered = true;
+    if (response.status !== 400) noteServer(http, url);
     if (call.expect.includes(response.status) && !isWebPage(call, response)) {
       if (url !== call.url) noteAnswer(response, url);
       return response;

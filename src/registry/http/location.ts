@@ -37,6 +37,11 @@ export function resolveLocation(http: Http, action: string, location: string, ba
   return url;
 }
 
+/** Whether a request failed because of where it was led. */
+export function isBadLocation(error: unknown): boolean {
+  return error instanceof NetworkError && / sent a Location that /.test(error.message);
+}
+
 /** Whether an address is on a host that is spoken to anyway. */
 function isNear(http: Http, { hostname }: URL, base: URL): boolean {
   if (hostname === base.hostname) return true;

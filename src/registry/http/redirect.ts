@@ -24,21 +24,25 @@ export function noteAnswer(response: Response, url: URL): void {
 }
 
 /**
- * Where a request goes: to the registry that was named, or to where that sends reads and writes alike.
+ * Where a request goes: as it is named, or where the registry sends reads and writes alike.
  *
  * @param http The registry.
  * @param url As the request names it.
  */
-export function currentUrl({ origin, seen }: Http, url: URL): URL {
-  // Where an upload goes on is at the new place already.
-  const isFirst = url.origin === origin && url.pathname.startsWith("/v2/");
-  if (seen.movedTo === undefined || !isFirst) return url;
-  return new URL(seen.movedTo + url.pathname + url.search);
+export function currentUrl({ seen }: Http, url: URL): URL {
+  if (!seen.moves) return url;
+  const { href } = url;
+  for (const [from, to] of seen.moves) {
+    // An upload that was opened at the new place goes on there.
+    const isMoved = href.startsWith(`${from}/`) && !href.startsWith(`${to}/`);
+    if (isMoved) return new URL(to + href.slice(from.length));
+  }
+  return url;
 }
 
 /**
  * Where the same request is to be sent after a redirect. A read follows every one; a write those that keep the method,
- * and a 301 or 302 where reads were led the same way: the whole registry has moved, from http to https for one.
+ * and a 301 or 302 where reads were led the same way: all of it has moved, from http to https for one.
  *
  * @param http The registry; it learns where it has moved to.
  * @param call The request.
@@ -53,31 +57,42 @@ export function followRedirect(
   url: URL,
   response: Response,
 ): URL | undefined {
+  const { seen } = http;
   const { status, headers } = response;
   const location = headers.get("location");
   if (!location || !REDIRECTS.includes(status)) return undefined;
   const isRead = call.method === "GET" || call.method === "HEAD";
-  const isSame = KEEPING_METHOD.includes(status);
-  if (!isRead && status === 303) return undefined;
-  if (!isRead && !isSame && !isKnownMove(http, url, URL.parse(location, url))) return undefined;
+  const isKept = isRead || KEEPING_METHOD.includes(status);
   const target = resolveLocation(http, call.action, location, url);
-  const base = url.origin === http.origin ? moveBetween(url, target) : undefined;
-  if (base === undefined) return target;
-  if (isRead) (http.seen.movedReads ??= new Set()).add(base);
-  else if (http.seen.movedReads?.has(base)) http.seen.movedTo = base;
+  const move = moveBetween(url, target);
+  const isKnown = move !== undefined && seen.movedReads?.has(`${move.from} ${move.to}`) === true;
+  if (!isKept && (!isKnown || status === 303)) return undefined;
+  if (move && isRead) (seen.movedReads ??= new Set()).add(`${move.from} ${move.to}`);
+  else if (move && isKnown) (seen.moves ??= new Map()).set(move.from, move.to);
   return target;
 }
 
-/**
- * What stands before the path of a target, where all before it changed and nothing else: such a redirect is one of the
- * whole server. One that goes to a store for blobs, or to a sign-in page, is not.
- */
-export function moveBetween({ pathname, search }: URL, { href }: URL): string | undefined {
-  const path = pathname + search;
-  return href.endsWith(path) ? href.slice(0, -path.length) : undefined;
+/** What a redirect puts in the place of what. */
+export interface Move {
+  from: string;
+  to: string;
 }
 
-function isKnownMove({ seen }: Http, url: URL, target: URL | null): boolean {
-  const base = target ? moveBetween(url, target) : undefined;
-  return base !== undefined && seen.movedReads?.has(base) === true;
+/** Shared segments of a path that show that what stands before them has moved: `blobs/DIGEST`, `manifests/TAG`. */
+const LEAST_SHARED = 2;
+
+/**
+ * What a redirect changes of a URL, where the end of the path and the query stay: such a one is of a whole server or
+ * repository. One to a store for blobs, or to a sign-in page, is not.
+ */
+export function moveBetween(from: URL, to: URL): Move | undefined {
+  if (from.search !== to.search) return undefined;
+  const [old, now] = [from.pathname.split("/"), to.pathname.split("/")];
+  let shared = 0;
+  while (shared < Math.min(old.length, now.length) && old.at(-1 - shared) === now.at(-1 - shared)) {
+    shared++;
+  }
+  if (shared < LEAST_SHARED) return undefined;
+  const before = (url: URL, path: string[]) => url.origin + path.slice(0, -shared).join("/");
+  return { from: before(from, old), to: before(to, now) };
 }

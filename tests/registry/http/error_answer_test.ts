@@ -146,17 +146,31 @@ const ANSWERS: [
     /read-only/,
   ],
   [
+    "a pull-through cache that has the blobs",
+    MANIFEST,
+    { status: 405, body: errors("UNSUPPORTED", "The operation is unsupported.") },
+    "405 Method Not Allowed: it takes no uploads: UNSUPPORTED: The operation is unsupported.",
+    /read-only or a pull-through cache/,
+  ],
+  [
+    "a registry that refuses a manifest alone",
+    MANIFEST,
+    { status: 405, body: errors("UNSUPPORTED", "Invalid parameter") },
+    "405 Method Not Allowed: UNSUPPORTED: Invalid parameter",
+    /^$/,
+  ],
+  [
     "a web server that only reads",
     START,
     { status: 501, headers: HTML, body: "<title>Error response</title>" },
-    '501 Not Implemented: it takes no uploads with text/html ("Error response") that is no registry error',
+    '501 Not Implemented: it takes no uploads, with text/html ("Error response")',
     /read-only/,
   ],
   [
     "a proxy that knows no PATCH",
     PATCH,
     { status: 405, headers: HTML, body: "<title>405 Not Allowed</title>" },
-    '405 Method Not Allowed: PATCH is not let through with text/html ("405 Not Allowed") that is no registry error',
+    '405 Method Not Allowed: PATCH is not let through, with text/html ("405 Not Allowed")',
     /proxy or firewall/,
   ],
   [
@@ -172,6 +186,13 @@ const ANSWERS: [
     { status: 301, headers: { ...HTML, location: `https://registry.test${START.path}` } },
     "301 Moved Permanently: it redirects to https://registry.test",
     /^write https:\/\/registry\.test\/\.\.\. in the reference$/,
+  ],
+  [
+    "a redirect of the repository",
+    START,
+    { status: 301, headers: { location: "/v2/team/renamed/blobs/uploads/" } },
+    "301 Moved Permanently: it redirects to http://registry.test/team/renamed",
+    /^write http:\/\/registry\.test\/team\/renamed in the reference$/,
   ],
   [
     "a redirect to a sign-in page",

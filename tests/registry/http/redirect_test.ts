@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { RegistryError } from "../../../src/errors.ts";
+import { NetworkError, RegistryError } from "../../../src/errors.ts";
 import { pushImage } from "../../../src/push/push.ts";
 import { RegistryClient } from "../../../src/registry/client.ts";
 import type { FetchHandler } from "../../../src/registry/http/call.ts";
+import { moveBetween } from "../../../src/registry/http/redirect.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
 import { dockerSave, makeImage, toBlob } from "../../helpers/archives.ts";
+import { allTags } from "../../helpers/expected.ts";
 import { test } from "../../helpers/test.ts";
 
 const TARGET = "http://registry.test/team/app:1";
@@ -115,4 +117,66 @@ test("RegistryClient lists a registry that has moved, with links that name the n
   const found: string[] = [];
   for await (const name of client.repositories()) found.push(name);
   assertEquals(found, ["a", "b"]);
+});
+
+test("pushImage() follows a repository that was given another name", async () => {
+  const registry = createRegistry();
+  const sent: string[] = [];
+  const fetch: FetchHandler = async (request) => {
+    const url = new URL(request.url);
+    sent.push(`${request.method} ${url.pathname}`);
+    if (!url.pathname.startsWith("/v2/team/app/")) return await registry(request);
+    const location = url.pathname.replace("/team/app/", "/team/renamed/") + url.search;
+    return new Response(null, { status: 301, headers: { location } });
+  };
+  await pushImage(await archive(), TARGET, { fetch });
+  assertEquals(await allTags(registry), ["team/renamed:1"]);
+  assert(sent.filter((line) => line.startsWith("POST /v2/team/app/")).length <= 3, sent.join("\n"));
+});
+
+test("moveBetween() tells a move from a redirect to something else", () => {
+  const cases: [from: string, to: string, moved?: [from: string, to: string]][] = [
+    ["http://a/v2/x/blobs/d", "https://a/v2/x/blobs/d", ["http://a", "https://a"]],
+    ["http://a/v2/x/blobs/d", "https://b/r/v2/x/blobs/d", ["http://a", "https://b/r"]],
+    ["http://a/v2/x/blobs/d", "http://a/v2/y/blobs/d", ["http://a/v2/x", "http://a/v2/y"]],
+    ["http://a/v2/x/blobs/uploads/?m=1", "/v2/y/blobs/uploads/?m=1", [
+      "http://a/v2/x",
+      "http://a/v2/y",
+    ]],
+    ["http://a/v2/x/blobs/uploads/?m=1", "/v2/y/blobs/uploads/"],
+    ["http://a/v2/x/blobs/d", "https://store/bucket/d?signature=s"],
+    ["http://a/v2/x/blobs/d", "https://store/bucket/d"],
+    ["http://a/v2/x/blobs/uploads/", "https://a/login/"],
+  ];
+  for (const [from, to, moved] of cases) {
+    const url = new URL(from);
+    const expected = moved ? { from: moved[0], to: moved[1] } : undefined;
+    assertEquals(moveBetween(url, new URL(to, url)), expected, `${from} ${to}`);
+  }
+});
+
+test("pushImage() does not wait for a place that nobody listens at and never answered", async () => {
+  const registry = createRegistry();
+  let attempts = 0;
+  const fetch: FetchHandler = async (request) => {
+    const url = new URL(request.url);
+    // A proxy that drops the port of the header Host makes the registry name another address.
+    if (url.port === "") {
+      if (request.method !== "DELETE") attempts++;
+      throw new TypeError("Connection refused (os error 111)");
+    }
+    const response = await registry(request);
+    const location = response.headers.get("location");
+    if (location && request.method === "POST") {
+      response.headers.set("location", `http://registry.test${new URL(location, url).pathname}`);
+    }
+    return response;
+  };
+  const options = { fetch, concurrency: 1, retry: { delay: 1 } };
+  await assertRejects(
+    async () => await pushImage(await archive(), "http://registry.test:8080/app:1", options),
+    NetworkError,
+    "http://registry.test (where registry.test:8080 leads): connection refused",
+  );
+  assertEquals(attempts, 1);
 });
