@@ -28,15 +28,27 @@ export async function readPassing(
       budget.giveBack(file.release());
     },
   });
-  const entries = await openEntries(input);
+  const { entries, trailing } = await openEntries(input);
   await entries.pipeThrough(blobs).pipeTo(discard, signal ? { signal } : {});
   signal?.throwIfAborted();
+  blobs.files.trailing = trailing();
   return await readArchive(blobs.files);
 }
 
 /** The entries of a tar that comes once. */
-export async function openEntries(input: PassingInput): Promise<ReadableStream<ImageTarEntry>> {
+export interface PassingEntries {
+  entries: ReadableStream<ImageTarEntry>;
+  /** Once they have passed: position of data behind the end of the tar, where there is any and the source tells. */
+  trailing(): number | undefined;
+}
+
+/** Opens a tar that comes once. */
+export async function openEntries(input: PassingInput): Promise<PassingEntries> {
   const opened = await input.open();
-  if (input.kind === "entries") return opened as ReadableStream<ImageTarEntry>;
-  return (opened as ReadableStream<Uint8Array>).pipeThrough(new UntarStream());
+  if (input.kind === "entries") {
+    return { entries: opened as ReadableStream<ImageTarEntry>, trailing: () => undefined };
+  }
+  const untar = new UntarStream();
+  const entries = (opened as ReadableStream<Uint8Array>).pipeThrough(untar);
+  return { entries, trailing: () => untar.trailing };
 }

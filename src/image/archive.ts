@@ -16,7 +16,9 @@ import {
 import { knownManifest } from "./docker_manifest.ts";
 import { type DockerImage, missingFile, readDockerImages } from "./docker_save.ts";
 import { type ArchiveFiles, scanFiles } from "./files.ts";
+import { linkNotices } from "./links.ts";
 import { readLayout } from "./oci_layout.ts";
+import { trailingText } from "./tar_end.ts";
 
 /** An image of an archive: what one reference can name. */
 export interface ArchiveImage {
@@ -65,11 +67,11 @@ export async function openArchive(
 
 /** Reads what the files of an archive hold; see {@linkcode openArchive}. */
 export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
-  const docker = await readDockerImages(files);
+  const found = new ImageList(files);
+  const docker = await readDockerImages(files, (notice) => found.notices.push(notice));
   const layout = await readLayout(files);
-  if (!docker && !layout) throw notAnArchive(files);
+  if (!docker && !layout) throw await notAnArchive(files);
   const dialect = docker && layout ? "docker+oci" : docker ? "docker" : "oci";
-  const found = new ImageList();
   const entries = layout ?? [];
   const manifests = groupByConfig(entries);
   for (const image of docker ?? []) found.addDocker(image, manifests);
@@ -82,6 +84,8 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
     });
   }
   const { images, notices } = found;
+  if (files.trailing !== undefined) notices.push(trailingText(files.trailing));
+  notices.push(...linkNotices(files));
   await tellApart(images);
   return { dialect, images, beside, notices, files };
 }
@@ -104,18 +108,23 @@ async function tellApart(images: readonly ArchiveImage[]): Promise<void> {
 class ImageList {
   readonly images: ArchiveImage[] = [];
   readonly notices: string[] = [];
+  readonly #files: ArchiveFiles;
   readonly #byKey = new Map<string, ArchiveImage>();
   /** Images to which manifest.json gave names; index.json adds none to those. */
   readonly #named = new Set<ArchiveImage>();
   /** Configs of manifest.json's images that have layers. */
   readonly #configs = new Set<Digest>();
 
+  constructor(files: ArchiveFiles) {
+    this.#files = files;
+  }
+
   addDocker({ repoTags, node }: DockerImage, manifests: Placed): void {
     if (node.layers.length > 0) this.#configs.add(node.config.digest);
     const match = manifests.get(node.config.digest)?.find(({ manifest }) => isSame(node, manifest));
     const absent = node.layers.find(({ file }) => !file);
     if (!match && absent?.digest) {
-      throw missingFile(`blobs/${absent.digest.replace(":", "/")}`, "layer");
+      throw missingFile(this.#files, `blobs/${absent.digest.replace(":", "/")}`, "layer");
     }
     const image = match
       ? this.#image(match.root.digest, match.root)
@@ -244,14 +253,23 @@ function keyOfLayer({ digest, file }: { digest?: Digest; file?: { path: string }
   return digest ?? file?.path ?? "";
 }
 
-function notAnArchive(files: ArchiveFiles): ArchiveError {
+async function notAnArchive(files: ArchiveFiles): Promise<ArchiveError> {
+  const { foreignTar } = await import("./foreign.ts");
+  const foreign = foreignTar(files.paths());
   const paths: string[] = [];
   for (const { path } of files.files()) {
     if (paths.push(quoteName(path.slice(0, 60))) === 3) break;
   }
-  const found = paths.length === 0 ? "it is empty" : `it starts with ${paths.join(", ")}`;
+  const found = foreign
+    ? `it is ${foreign.what}`
+    : paths.length === 0
+    ? "it is empty"
+    : `it starts with ${paths.join(", ")}`;
   return new ArchiveError(
     `Cannot use the tar as an image archive: ${found}, expected manifest.json or index.json in it`,
-    { hint: "make one with docker save, podman save, or skopeo copy ... oci-archive:FILE" },
+    {
+      hint: foreign?.hint ??
+        "make one with docker save, podman save, or skopeo copy ... oci-archive:FILE",
+    },
   );
 }

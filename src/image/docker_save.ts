@@ -22,6 +22,7 @@ import {
   parseJsonObject,
 } from "./content.ts";
 import { useUsualTypes } from "./docker_manifest.ts";
+import type { Foreign } from "./foreign.ts";
 import { type ArchiveFile, type ArchiveFiles, digestOfName, digestOfPath } from "./files.ts";
 
 /** One image of manifest.json. */
@@ -45,14 +46,24 @@ const PATH = "manifest.json";
  * Reads the images that manifest.json names, with their configs and the first bytes of each layer.
  *
  * @param files The archive.
- * @returns The images in order; undefined when there is no manifest.json.
+ * @param onForeign Told where manifest.json is another program's and an OCI layout has the images; else that is an error.
+ * @returns The images in order; undefined when there is no manifest.json of docker's.
  * @throws {ArchiveError} If a document is malformed, or names a file that is not there.
  * @throws {DigestMismatchError} If a config does not have the digest that it is called after.
  */
-export async function readDockerImages(files: ArchiveFiles): Promise<DockerImage[] | undefined> {
+export async function readDockerImages(
+  files: ArchiveFiles,
+  onForeign: (notice: string) => void = () => {},
+): Promise<DockerImage[] | undefined> {
   const file = files.find(PATH);
   if (!file) return undefined;
   const list = parseJson(file, await file.bytes(MAX_MANIFEST_JSON_BYTES));
+  const foreign = await nameForeign(list);
+  if (foreign && files.find("index.json")) {
+    onForeign(foreignText(foreign));
+    return undefined;
+  }
+  if (foreign) throw new ArchiveError(foreignText(foreign), { path: PATH, hint: foreign.hint });
   if (!Array.isArray(list)) throw malformed(PATH, "it is no list of images, expected a JSON array");
   if (list.length > MAX_IMAGES) {
     throw malformed(PATH, `it has ${list.length} images, expected at most ${MAX_IMAGES}`);
@@ -67,6 +78,21 @@ export async function readDockerImages(files: ArchiveFiles): Promise<DockerImage
     });
   }
   return images;
+}
+
+/** What a manifest.json is that is not docker's; undefined for one that is, as far as that can be seen. */
+export async function nameForeign(json: unknown): Promise<Foreign | undefined> {
+  const [first] = Array.isArray(json) ? json : [];
+  if (Array.isArray(json) && (!isJsonObject(first) || goMember(first, "Config") !== undefined)) {
+    return undefined;
+  }
+  const { foreignManifest } = await import("./foreign.ts");
+  return foreignManifest(json);
+}
+
+/** Tells of a manifest.json that is not docker's. */
+export function foreignText({ what }: Foreign): string {
+  return `Cannot read "${PATH}" of the archive: it is no list of images but ${what}, expected a JSON array as of docker save`;
 }
 
 interface Config {
@@ -91,7 +117,7 @@ async function readImage(
   const path = goMember(item, "Config");
   if (typeof path !== "string") throw malformed(PATH, `item ${index} names no Config`);
   const file = files.find(path);
-  if (!file) throw missingFile(path, "config");
+  if (!file) throw missingFile(files, path, "config");
   // One config may be named any number of times.
   const config = configs.get(path) ?? readConfig(file, path);
   configs.set(path, config);
@@ -152,7 +178,7 @@ async function readLayer(
     // An OCI manifest beside manifest.json tells the rest, and the registry may have the blob.
     const digest = digestOfPath(path);
     if (digest) return { digest, origin: "descriptor", size: 0, mediaType: "" };
-    throw missingFile(path, "layer");
+    throw missingFile(files, path, "layer");
   }
   const compression = sniffCompression(await file.peek());
   if (compression === "bzip2" || compression === "xz") {
@@ -200,12 +226,12 @@ function stringList(item: JsonObject, name: string, index: number): string[] {
 }
 
 /** The error for a file that manifest.json names and the archive lacks. */
-export function missingFile(path: string, what: string): ArchiveError {
+export function missingFile(files: ArchiveFiles, path: string, what: string): ArchiveError {
+  const state = files.isLink(path)
+    ? "is not in the archive: it is a link that leads to no file"
+    : "is not in the archive, expected a file";
   return new ArchiveError(
-    `Cannot read the image archive: manifest.json names ${what} ${
-      quoteName(path)
-    }, which is not in the ` +
-      `archive, expected a file`,
+    `Cannot read the image archive: manifest.json names ${what} ${quoteName(path)}, which ${state}`,
     { path },
   );
 }

@@ -4,6 +4,7 @@ import { ArchiveError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
 import { scanRuns } from "../tar/scan.ts";
+import { findTrailing } from "./tar_end.ts";
 
 /** A regular file of an archive. */
 export interface ArchiveFile {
@@ -44,6 +45,8 @@ const TYPE_SYMLINK = "2";
  * several entries with one path the last counts, as tar has it.
  */
 export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
+  /** Position of data behind the end of the tar, where there is any and it was seen. */
+  trailing: number | undefined;
   readonly #entries = new Map<string, F | { link: string }>();
   #root: string | undefined;
 
@@ -111,6 +114,22 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
     return this.find(`blobs/${digest.replace(":", "/")}`);
   }
 
+  /** Whether a path, as an archive's JSON names it, is that of a link. */
+  isLink(path: string): boolean {
+    const entry = this.#entries.get(this.root + (cleanPath(path) ?? ""));
+    return entry !== undefined && "link" in entry;
+  }
+
+  /** Clean paths of all files and links, from the top of the tar. */
+  paths(): Iterable<string> {
+    return this.#entries.keys();
+  }
+
+  /** Clean paths of all links, from the top of the tar. */
+  *links(): Iterable<string> {
+    for (const [path, entry] of this.#entries) if ("link" in entry) yield path;
+  }
+
   /** All regular files, links left out, with their paths below {@linkcode root}. */
   *files(): Iterable<F> {
     for (const entry of this.#entries.values()) {
@@ -154,11 +173,19 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
  */
 export async function scanFiles(source: BlobSource, signal?: AbortSignal): Promise<ArchiveFiles> {
   const files = new ArchiveFiles();
-  for await (const run of scanRuns(source, { signal })) {
+  let rest: number | undefined;
+  const onRest = (end: number, seen: Uint8Array) => {
+    const found = seen.findIndex((byte) => byte !== 0);
+    if (found >= 0) files.trailing = end + found;
+    else rest = end + seen.length;
+  };
+  for await (const run of scanRuns(source, { signal, onRest })) {
     for (const { path, header, body } of run) {
       files.add(path, header, (clean) => toFile(clean, body));
     }
   }
+  // Mostly all of it has been seen: a read costs, of a URL most of all.
+  files.trailing ??= await findTrailing(source, rest, signal);
   return files;
 }
 

@@ -59,13 +59,19 @@ export async function* scanTar(
   for await (const run of scanRuns(source, options)) yield* run;
 }
 
+/** Options for {@linkcode scanRuns}. */
+export interface ScanRunsOptions extends ScanTarOptions {
+  /** Called once after the two zero blocks, with their end and the bytes behind them that happen to have been read. */
+  onRest?: ((end: number, bytes: Uint8Array) => void) | undefined;
+}
+
 /**
  * The same as {@linkcode scanTar}, with the entries that one read has shown together: whoever wants all of them is spared
  * a wait for each.
  */
 export async function* scanRuns(
   source: BlobSource,
-  { signal, onEnd }: ScanTarOptions = {},
+  { signal, onEnd, onRest }: ScanRunsOptions = {},
 ): AsyncIterable<ScannedEntry[]> {
   const parser = new EntryParser();
   const window = new HeaderWindow(source);
@@ -114,6 +120,7 @@ export async function* scanRuns(
   const foreign = parser.isEmpty ? await explain(source) : undefined;
   if (foreign) throw foreign;
   onEnd?.(parser.ended ? parser.offset : undefined);
+  if (parser.ended) onRest?.(parser.offset, window.after(parser.offset));
 }
 
 /** The error for a source that does not begin as a tar does; see {@linkcode ForeignHead}. */
@@ -170,6 +177,11 @@ class HeaderWindow {
   copy(offset: number, length: number): Bytes | undefined {
     const at = offset - this.#start;
     return at + length > this.#bytes.length ? undefined : this.#bytes.slice(at, at + length);
+  }
+
+  /** All bytes of the window behind an offset. */
+  after(offset: number): Uint8Array {
+    return this.#bytes.subarray(Math.max(0, offset - this.#start));
   }
 
   /** Moves the window; fewer bytes than asked for mean that the source ends. */

@@ -4,6 +4,7 @@ import type { BlobSource } from "../../source/blob_source.ts";
 import { scanTar } from "../../tar/scan.ts";
 import { DocumentRoom } from "../document_room.ts";
 import { ArchiveFiles, cleanPath, isFileType, isLinkType } from "../files.ts";
+import { findTrailing, type TarEnd } from "../tar_end.ts";
 import { type CheckedFile, checkFile } from "./checked_file.ts";
 import type { CheckBodyOptions } from "./inflated_content.ts";
 
@@ -13,8 +14,6 @@ export interface CheckedArchive {
   readonly files: ArchiveFiles<CheckedFile>;
   /** Every file in archive order, also those that a later one of the same path replaces. */
   readonly checked: readonly CheckedFile[];
-  /** Clean paths of links. */
-  readonly links: ReadonlySet<string>;
   /** Clean paths of what is neither file nor link, with their typeflags. */
   readonly others: ReadonlyMap<string, string>;
   /** Paths of files and links that occur again, and whether the content is the same. */
@@ -25,14 +24,6 @@ export interface CheckedArchive {
   readonly failure: OciError | undefined;
   /** How the tar ends; undefined where its source does not tell. */
   readonly end: TarEnd | undefined;
-}
-
-/** How a tar ends. */
-export interface TarEnd {
-  /** Position behind the two zero blocks; undefined where there are none. */
-  end: number | undefined;
-  /** Position of the first byte after them that is not zero. */
-  trailing: number | undefined;
 }
 
 /** One entry of a tar that is read as a stream. */
@@ -81,7 +72,9 @@ export async function checkRandom(
       });
       if (clean !== undefined) total += body.size;
     }
-    if (archive.end) archive.end.trailing = await findTrailing(source, archive.end.end, signal);
+    if (archive.end) {
+      archive.end.trailing = await findTrailing(source, archive.end.end, signal, Infinity);
+    }
   });
   let read = 0;
   const onBytes = (count: number) => onProgress?.(read += count, total);
@@ -99,6 +92,7 @@ export async function checkRandom(
     }, signal)
   );
   for (const entry of entries) archive.add(entry, results.get(entry));
+  archive.files.trailing = archive.end?.trailing;
   return archive;
 }
 
@@ -143,6 +137,7 @@ export async function checkPassing(
   const { failure } = archive;
   const isBroken = failure instanceof TarError && failure.offset === last?.offset;
   if (!isBroken) last?.add();
+  archive.files.trailing = archive.end?.trailing;
   return archive;
 }
 
@@ -159,7 +154,6 @@ interface FoundEntry extends Entry {
 class Collector implements CheckedArchive {
   readonly files = new ArchiveFiles<CheckedFile>();
   readonly checked: CheckedFile[] = [];
-  readonly links = new Set<string>();
   readonly others = new Map<string, string>();
   readonly duplicates = new Map<string, { times: number; same: boolean }>();
   readonly unsafe: string[] = [];
@@ -190,7 +184,6 @@ class Collector implements CheckedArchive {
     } else if (isLinkType(typeflag)) {
       // A hard link to its own name means the file that is there already.
       if (typeflag === "1" && cleanPath(linkname) === clean) return;
-      this.links.add(clean);
       this.#noteName(clean, `link ${linkname}`);
       this.files.add(path, { typeflag, linkname }, () => {
         throw new TypeError("unreachable: a link is no file");
@@ -211,20 +204,4 @@ class Collector implements CheckedArchive {
 function fileAt(path: string, typeflag: string): string | undefined {
   if (!isFileType(typeflag) || path.endsWith("/")) return undefined;
   return cleanPath(path) || undefined;
-}
-
-async function findTrailing(
-  source: BlobSource,
-  end: number | undefined,
-  signal: AbortSignal,
-): Promise<number | undefined> {
-  if (end === undefined || end >= source.size) return undefined;
-  let position = end;
-  for await (const piece of source.slice(end, source.size).stream()) {
-    signal.throwIfAborted();
-    const at = piece.findIndex((byte) => byte !== 0);
-    if (at >= 0) return position + at;
-    position += piece.length;
-  }
-  return undefined;
 }

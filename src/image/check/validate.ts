@@ -4,6 +4,8 @@ import { quoteName } from "../../quote_name.ts";
 import { readArchive } from "../archive.ts";
 import { parseJson } from "../content.ts";
 import { type ArchiveFile, type ArchiveFiles, digestOfPath } from "../files.ts";
+import { linkProblem } from "../links.ts";
+import { trailingText } from "../tar_end.ts";
 import type { CheckedArchive } from "./checked_archive.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import type { Finding } from "./findings.ts";
@@ -29,7 +31,7 @@ export async function validateArchive(archive: CheckedArchive): Promise<Finding[
     ),
   );
   const layout = await validateLayout(validation, configs, dockerLayers);
-  checkImages(validation, docker, layout);
+  await checkImages(validation, docker, layout);
   compareDialects(validation, docker, layout);
   checkNames(validation);
   checkEntries(validation);
@@ -72,24 +74,24 @@ function checkTar({ archive: { failure, end }, findings }: Validation): void {
   if (end?.trailing !== undefined) {
     findings.warning(
       "trailing-data",
-      `The tar is followed by other data, at byte ${end.trailing}, which is not read`,
+      trailingText(end.trailing),
       { offset: end.trailing },
     );
   }
 }
 
-function checkImages(
+async function checkImages(
   { archive, findings, isIncomplete }: Validation,
   docker: DockerFacts[] | undefined,
   layout: LayoutFacts | undefined,
-): void {
+): Promise<void> {
   // Of a tar that breaks off these may have been in the rest.
   if (isIncomplete || archive.failure) return;
   if (!docker && !layout) {
-    findings.error(
-      "no-image",
-      "The tar is no image archive: it has neither manifest.json nor index.json",
-    );
+    const { foreignTar } = await import("../foreign.ts");
+    const { what } = foreignTar(archive.files.paths()) ?? {};
+    const state = what ? `it is ${what}` : "it has neither manifest.json nor index.json";
+    findings.error("no-image", `The tar is no image archive: ${state}`);
   } else if ((docker?.length ?? 0) + (layout?.entries ?? 0) === 0) {
     findings.error("no-image", "The archive names no image", {
       path: docker ? "manifest.json" : "index.json",
@@ -132,7 +134,7 @@ function checkNames(validation: Validation): void {
 }
 
 function checkEntries({ archive, findings, reported }: Validation): void {
-  const { duplicates, links, unsafe, files } = archive;
+  const { duplicates, unsafe, files } = archive;
   for (const [path, { times, same }] of duplicates) {
     const often = times === 2 ? "twice" : `${times} times`;
     const content = same ? "with the same content" : "with different content";
@@ -142,7 +144,7 @@ function checkEntries({ archive, findings, reported }: Validation): void {
     if (same) findings.note("duplicate-entry", message, { path });
     else findings.warning("duplicate-entry", message, { path });
   }
-  for (const path of links) {
+  for (const path of files.links()) {
     const problem = reported.has(path) ? undefined : linkProblem(files, path);
     if (problem) findings.warning(problem.code, problem.message, { path });
   }
@@ -153,25 +155,11 @@ function checkEntries({ archive, findings, reported }: Validation): void {
   }
 }
 
-function linkProblem(
-  files: ArchiveFiles<CheckedFile>,
-  path: string,
-): { code: "broken-link" | "link-cycle"; message: string } | undefined {
-  try {
-    if (files.resolve(path)) return undefined;
-  } catch (error) {
-    if (error instanceof OciError) return { code: "link-cycle", message: error.message };
-    throw error;
-  }
-  const message = `${quoteName(path)} is a link to no file of the archive`;
-  return { code: "broken-link", message };
-}
-
 /** Files beside the images that Docker and its like write. */
 const SIDE_FILE = /^(?:repositories|oci-layout|(?:[^/]+\/)?(?:VERSION|json))$/;
 
 async function checkUnreferenced(validation: Validation): Promise<void> {
-  const { archive: { files, links }, findings, used, isIncomplete } = validation;
+  const { archive: { files }, findings, used, isIncomplete } = validation;
   // What cannot be read may need any of them.
   if (isIncomplete) return;
   for (const file of files.files()) {
@@ -179,8 +167,6 @@ async function checkUnreferenced(validation: Validation): Promise<void> {
     if (used.has(path)) continue;
     const below = path.startsWith(files.root) ? path.slice(files.root.length) : path;
     if (SIDE_FILE.test(below) || await isV1Config(file)) continue;
-    // A directory or file that only links lead to is needed by those.
-    if (links.has(path)) continue;
     findings.note("unreferenced", `${quoteName(path)} is needed by no image`, {
       path,
       digest: file.digest,

@@ -3,7 +3,13 @@ import { goMember } from "../../go_json.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { formatImageName, parseImageName } from "../../reference.ts";
-import { MAX_IMAGES, MAX_LAYERS, MAX_MANIFEST_JSON_BYTES } from "../docker_save.ts";
+import {
+  foreignText,
+  MAX_IMAGES,
+  MAX_LAYERS,
+  MAX_MANIFEST_JSON_BYTES,
+  nameForeign,
+} from "../docker_save.ts";
 import { cleanPath, digestOfName, digestOfPath } from "../files.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import { checkLayers, type ConfigFacts, type Configs } from "./validate_image.ts";
@@ -34,6 +40,16 @@ export async function validateDocker(
   if (!file) return undefined;
   const list = await validation.json(file, MAX_MANIFEST_JSON_BYTES, WHOLE);
   if (list === undefined) return [];
+  const foreign = await nameForeign(list);
+  if (foreign && validation.find("index.json", WHOLE)) {
+    validation.findings.warning("malformed", foreignText(foreign), { path: PATH });
+    return undefined;
+  }
+  if (foreign) {
+    validation.isIncomplete = true;
+    validation.findings.error("malformed", foreignText(foreign), { path: PATH });
+    return [];
+  }
   if (!Array.isArray(list)) {
     validation.malformed(PATH, "it is no list of images, expected a JSON array", WHOLE);
     return [];

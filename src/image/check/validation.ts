@@ -55,14 +55,15 @@ export class Validation {
 
   /** Reports a file that is not there, and what is there in its place. */
   reportMissing(path: string, role: Role, digest?: Digest): void {
-    const { others, links } = this.archive;
+    const { others, files } = this.archive;
     const full = this.#fullPath(path);
     if (this.reported.has(full)) return;
-    if (links.has(full)) this.reported.add(full);
+    const isLink = files.isLink(path);
+    if (isLink) this.reported.add(full);
     const type = others.get(full);
     const state = type !== undefined
       ? `is ${TYPE_NAMES[type] ?? "no file"} in the archive, expected a file`
-      : links.has(full)
+      : isLink
       ? "is a link in the archive that leads to no file"
       : "is not in the archive";
     this.findings.error(

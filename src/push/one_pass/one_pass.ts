@@ -58,10 +58,11 @@ export async function pushPassing(
       file instanceof PassingFile && await uploads.take(place, file, digest, hooks);
   }
   try {
-    const entries = await openEntries(input);
+    const { entries, trailing } = await openEntries(input);
     await entries.pipeThrough(blobs).pipeTo(uploads.writable, { signal: options.signal });
     // workerd's pipes end without an error when they are aborted.
     options.signal.throwIfAborted();
+    blobs.files.trailing = trailing();
     await push.archive(await readArchive(blobs.files), targets);
   } finally {
     await uploads.settled();

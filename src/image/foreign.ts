@@ -1,0 +1,106 @@
+import { isJsonObject } from "../media_types.ts";
+
+/** Something that is no image archive: what it is, and what to do about that. */
+export interface Foreign {
+  /** A noun with its article. */
+  what: string;
+  hint: string;
+}
+
+const SAVE =
+  "make an image archive with docker save, podman save, or skopeo copy ... oci-archive:FILE";
+
+/**
+ * Names a manifest.json that is not docker's.
+ *
+ * @param json Its content.
+ * @returns What it is; undefined where it may be one of docker's that is broken.
+ */
+export function foreignManifest(json: unknown): Foreign | undefined {
+  if (Array.isArray(json)) return json.some(isImgpkgItem) ? IMGPKG : undefined;
+  if (!isJsonObject(json)) return undefined;
+  const known = MANIFESTS.find(([isOne]) => isOne(json));
+  return known?.[1] ?? { what: "a JSON object of another program", hint: SAVE };
+}
+
+/** imgpkg and kbld write one format: `[{"Image": {...}}, {"ImageIndex": {...}}]`. */
+const IMGPKG: Foreign = {
+  what: "what imgpkg or kbld writes of them",
+  hint: "push it with imgpkg copy --tar FILE --to-repo HOST/REPOSITORY",
+};
+
+function isImgpkgItem(item: unknown): boolean {
+  if (!isJsonObject(item) || "Config" in item) return false;
+  return isJsonObject(item.Image) || isJsonObject(item.ImageIndex);
+}
+
+const MANIFESTS: readonly [(json: Record<string, unknown>) => boolean, Foreign][] = [
+  [({ schemaVersion }) => schemaVersion === 1, {
+    what: "a manifest of Docker's schema 1, which registries do not take any more",
+    hint: "pull the image with a client that converts it, and save it again",
+  }],
+  [({ schemaVersion }) => schemaVersion !== undefined, {
+    what: "the manifest of an image by itself, as in a folder of skopeo's dir: transport",
+    hint: "make an archive of it: skopeo copy dir:FOLDER oci-archive:FILE",
+  }],
+  [({ manifest_version: version }) => typeof version === "number", {
+    what: "a browser extension's",
+    hint: SAVE,
+  }],
+  [({ start_url: url, icons }) => url !== undefined || Array.isArray(icons), {
+    what: "a web app's",
+    hint: SAVE,
+  }],
+];
+
+/**
+ * Names a tar that has neither manifest.json nor index.json by what it holds.
+ *
+ * @param paths Clean paths of its files and links.
+ * @returns What it is; undefined where nothing tells.
+ */
+export function foreignTar(paths: Iterable<string>): Foreign | undefined {
+  const open = new Map(TARS.map(([patterns, foreign]) => [foreign, new Set(patterns)]));
+  for (const path of paths) {
+    for (const [foreign, patterns] of open) {
+      for (const pattern of patterns) if (pattern.test(path)) patterns.delete(pattern);
+      if (patterns.size === 0) return foreign;
+    }
+  }
+  return undefined;
+}
+
+/** What a tar is that has a path for each of these patterns; the first that is complete counts. */
+const TARS: readonly [patterns: readonly RegExp[], foreign: Foreign][] = [
+  [[/^\.dockerenv$/], {
+    what: "the file system of a container, as docker export writes it",
+    hint: "docker save writes images; docker import FILE makes an image of this",
+  }],
+  [[/^repositories$/, /^[0-9a-f]{64}\/layer\.tar$/], {
+    what: "an archive of docker before 1.10, which has no manifest.json",
+    hint: "load it into docker and save it again",
+  }],
+  [[/^[^/]+\/Chart\.yaml$/], {
+    what: "a Helm chart",
+    hint: "push it with helm push FILE oci://HOST/REPOSITORY",
+  }],
+  [[/^zarf\.yaml$/], {
+    what: "a package of Zarf",
+    hint: "push its images with zarf package mirror-resources",
+  }],
+  [[/^package\/package\.json$/], {
+    what: "an npm package",
+    hint: "publish it with npm publish FILE",
+  }],
+  [[/^[^/]+\.ovf$/], { what: "a virtual machine (OVA)", hint: SAVE }],
+  [[/^metadata\.yaml$/, /^rootfs\//], { what: "an image of LXD or Incus", hint: SAVE }],
+  [[/^(?:config|spec)\.dump$/, /^checkpoint\//], { what: "a checkpoint of podman", hint: SAVE }],
+  [[/^config\.json$/, /^rootfs\//], {
+    what: "a bundle for an OCI runtime: a root file system and its config.json",
+    hint: SAVE,
+  }],
+  [[/^(?:usr\/)?bin\//, /^etc\//, /^(?:usr|var)\//], {
+    what: "a root file system",
+    hint: "docker import FILE makes an image of it, docker save writes images",
+  }],
+];
