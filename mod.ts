@@ -17,7 +17,9 @@
  */
 export { type PushedImage, pushImage, type PushResult } from "./src/push/push.ts";
 export { copyImage, type CopyOptions } from "./src/push/copy.ts";
-export type { PushOptions } from "./src/push/options.ts";
+export type { OnExisting, PushOptions } from "./src/push/options.ts";
+export type { ManifestType } from "./src/push/manifest_kind.ts";
+export type { ManifestKind } from "./src/image/docker_manifest.ts";
 export type { UploadedBlob } from "./src/push/repository_state.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";
 export { pullImage } from "./src/pull/pull.ts";
