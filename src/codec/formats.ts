@@ -53,7 +53,7 @@ export const FORMATS: readonly Format[] = [
   { magic: "\x1f\x1e", ...compressed("pack", "gzip -dc") },
   { magic: "\x1f\xa0", ...compressed("compress -H", "gzip -dc") },
   { magic: "\x89LZO\0\r\n\x1a\n", ...compressed("lzop", "lzop -dc") },
-  { magic: "LRZI", ...compressed("lrzip", "lrzip -dqo -") },
+  { magic: "LRZI", ...compressed("lrzip", "lrzcat") },
   { magic: "RZIP", ...other("compressed with rzip", `unpack it first: rzip -dk FILE`) },
   { magic: "BZ3v1", ...compressed("bzip3", "bzip3 -dc") },
   { magic: "\xff\x06\0\0sNaPpY", ...compressed("snappy", "snzip -dc") },
@@ -181,7 +181,9 @@ function describeText(head: Uint8Array): FormatDescription | undefined {
   const begin = quoteName(start.slice(0, SHOWN_CHARACTERS).split(/[\r\n]/)[0] ?? "");
   if (/^<(?:!doctype html|html|head|body)\b/i.test(start)) return other("an HTML page", DOWNLOAD);
   if (start.startsWith("<")) return other(`XML or HTML that begins with ${begin}`, DOWNLOAD);
-  if (/^(?:\{\s*["}]|\[\s*[\]{["\d])/.test(start)) return other(`JSON that begins with ${begin}`);
+  if (/^(?:\{\s*["}]|\[\s*(?:[\]{["]|-?\d+\s*[,\]]))/.test(start)) {
+    return other(`JSON that begins with ${begin}`);
+  }
   if (/^[A-Za-z0-9+/=\r\n]{64,}$/.test(start)) {
     return other(
       "text in base64",

@@ -28,7 +28,7 @@ const BEGINNINGS: readonly [beginning: string, what: string, hint: string, at?: 
   ["\x1f\x1e\0\0", "compressed with pack", "gzip -dc FILE |"],
   ["\x1f\xa0\0\0", "compressed with compress -H", "gzip -dc FILE |"],
   ["\x89LZO\0\r\n\x1a\n\x10\x40", "compressed with lzop", "lzop -dc FILE |"],
-  ["LRZI\0\x06", "compressed with lrzip", "lrzip -dqo - FILE |"],
+  ["LRZI\0\x06", "compressed with lrzip", "lrzcat FILE |"],
   ["RZIP\x02\x01", "compressed with rzip", "rzip -dk FILE"],
   ["BZ3v1\0\0\0\x01", "compressed with bzip3", "bzip3 -dc FILE |"],
   ["\xff\x06\0\0sNaPpY\0", "compressed with snappy", "snzip -dc FILE |"],
@@ -151,6 +151,8 @@ test("describeFormat() tells texts apart, and shows how they begin", () => {
     ],
     ['{"errors":[]}', 'JSON that begins with "{\\"errors\\":[]}"', SAVE],
     ['\ufeff[\n  {"Id":1}', 'JSON that begins with "["', SAVE],
+    ["[1, 2]", 'JSON that begins with "[1, 2]"', SAVE],
+    ["[2026-11-28 10:00] no", 'text that begins with "[2026-11-28 10:00] no"', FAILED],
     ["{}", 'JSON that begins with "{}"', SAVE],
     [
       "Error response from daemon: reference does not exist\n",

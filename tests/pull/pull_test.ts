@@ -222,6 +222,16 @@ test("pullImage() saves an index whole, one platform itself, or a new index of s
   );
 });
 
+test("pullImage() of a platform that several images fit saves the newest, and says so", async () => {
+  const { registry, children } = await withIndex("linux/arm/v6", "linux/arm/v7", "linux/arm/v5");
+  const { archive, warnings } = await pull(registry, { platforms: ["linux/arm"] });
+  assert(archive.images[0]?.node.kind === "manifest");
+  assertEquals(archive.images[0].node.digest, children["linux/arm/v7"]);
+  assertEquals(warnings, [
+    "3 images of the index fit linux/arm: linux/arm/v7 is saved, and not linux/arm/v6, linux/arm/v5",
+  ]);
+});
+
 test("pullImage() checks the platform of a single image", async () => {
   const { registry, digest } = await withImage();
   const { archive } = await pull(registry, { platforms: ["linux/amd64"] });
