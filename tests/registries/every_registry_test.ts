@@ -108,6 +108,14 @@ everyCommand(
 everyCommand(embeddedPlace("a registry without a catalog", { catalog: false }), {
   refused: { "ls of the registry": NO_CATALOG },
 });
+everyCommand(
+  embeddedPlace("a registry that limits requests", { rateLimit: { requests: 80, seconds: 1 } }),
+);
+everyCommand(
+  embeddedPlace("a registry that fails now and then", {
+    failures: (_, number) => number % 60 === 0 ? 503 : undefined,
+  }),
+);
 everyCommand(zotLike(), { more: BROKEN_LINES });
 everyCommand(olaregLike(), {
   more: BROKEN_LINES,
