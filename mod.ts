@@ -15,11 +15,11 @@
  *
  * @module
  */
-export { type PushedImage, pushImage, type PushResult } from "./src/push/push.ts";
+export { pushImage, type PushResult } from "./src/push/push.ts";
+export type { PushedImage } from "./src/push/image_push.ts";
 export { copyImage, type CopyOptions } from "./src/push/copy.ts";
 export type { OnExisting, PushOptions } from "./src/push/options.ts";
 export type { ManifestType } from "./src/push/manifest_kind.ts";
-export type { ManifestKind } from "./src/image/docker_manifest.ts";
 export type { UploadedBlob } from "./src/push/repository_state.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";
 export { pullImage } from "./src/pull/pull.ts";
@@ -65,7 +65,6 @@ export { formatReference, parseReference, type Reference } from "./src/reference
 export { type Digest, type DigestAlgorithm, isDigest, parseDigest } from "./src/digest.ts";
 export { createHash, type Hasher, type IncrementalHash } from "./src/incremental_hash.ts";
 export { type BlobSource, isBlobSource, type SourceSlice } from "./src/source/blob_source.ts";
-export type { BuildRecord } from "./src/build_record.ts";
 export type { Bytes } from "./src/bytes.ts";
 export {
   AmbiguousImageError,

@@ -1,6 +1,5 @@
 import { OciError } from "../errors.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
-import { parsePlatforms } from "../image/platforms.ts";
 import { readRemoteContent } from "../pull/remote_content.ts";
 import type { RemoteReadOptions } from "../pull/remote_file.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
@@ -87,7 +86,7 @@ export async function copyImage(
   const { plainHttp, emit } = resolved;
   const origin = registryOrigin(from, plainHttp);
   const { repository } = from;
-  const push = new Push(parsePlatforms(resolved.platforms), resolved, { origin, repository });
+  const push = new Push(resolved, { origin, repository });
   const context = openSource(push, from, references, options, resolved);
   let bytesRead = 0;
   const reading: RemoteReadOptions = {

@@ -7,6 +7,7 @@ import {
   needsOci,
   retype,
 } from "../image/docker_manifest.ts";
+import { isJsonObject } from "../media_types.ts";
 import type { Reference } from "../reference.ts";
 import { type PushWords, refuseOtherDigest } from "./content.ts";
 import { answerOf, refusesType } from "./refusals.ts";
@@ -143,20 +144,28 @@ export function explainRefusedType(
   const own = below.find(({ digest }) => error.url.endsWith(`/${digest}`));
   const kind = kinds[0] ?? (own && kindOfType(own.mediaType));
   if (!kind) return error;
-  const other = NAMES[kind === "docker" ? "oci" : "docker"];
-  const { method, url, status, errors } = error;
   const isSure = how === "surely" || (manifestKind !== undefined && manifestKind !== kind);
   const why = kinds.length === 0
     ? `the ${words.place}'s own manifest is ${NAMES[kind]}'s and keeps its bytes`
     : manifestType !== "auto"
     ? `${NAMES[kind]}'s types were asked for`
     : `its content or its digest wants ${NAMES[kind]}'s types`;
-  const message = isSure
-    ? `Cannot ${words.verb} ${name}: the registry takes ${other} manifests only, and ${why}: ${
-      answerOf(error)
-    }`
-    : error.message;
-  const may = isSure ? "" : `the registry may take ${other} manifests only, and ${why}: `;
-  const hint = may + (kinds.length === 0 ? CONVERT[kind] : "try it without --manifest-type");
-  return new RegistryError(message, { method, url, status, errors, hint, cause: error });
+  const only = `${NAMES[kind === "docker" ? "oci" : "docker"]} manifests only, and ${why}`;
+  const { method, url, status, errors, message } = error;
+  const hint = kinds.length === 0 ? CONVERT[kind] : "try it without --manifest-type";
+  const answer = { method, url, status, errors, cause: error };
+  if (isSure) {
+    const text = `Cannot ${words.verb} ${name}: the registry takes ${only}: ${answerOf(error)}`;
+    return new RegistryError(text, { ...answer, hint });
+  }
+  const guess = own && lacksType(own)
+    ? "the manifest does not say its own media type, which some registries want, and keeps its bytes"
+    : `the registry may take ${only}: ${hint}`;
+  return new RegistryError(message, { ...answer, hint: guess });
+}
+
+/** Whether a document leaves its media type to its descriptor, as OCI allows. */
+function lacksType({ bytes }: ManifestNode | IndexNode): boolean {
+  const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  return isJsonObject(json) && json.mediaType === undefined;
 }

@@ -294,6 +294,23 @@ test("pushImage() and copyImage() of an OCI manifest say that a registry takes D
   );
 });
 
+test("pushImage() tells what may be wrong with a manifest of the archive's own that is called invalid", async () => {
+  for (const mediaType of [OCI_MANIFEST, undefined]) {
+    const layout = new OciLayout();
+    layout.add(await layout.image(image, { mediaType }), { ref: "1" });
+    const layer = refusing(/oci/, () => invalid(400));
+    const error = await assertRejects(
+      () => pushTo(toBlob(layout.entries()), TARGET, { fetch: layer.fetch }),
+      RegistryError,
+      "answered 400 Bad Request: MANIFEST_INVALID",
+    );
+    assertMatch(
+      error.hint ?? "",
+      mediaType ? /may take Docker manifests only.*v2s2/ : /does not say its own media type/,
+    );
+  }
+});
+
 test("pushImage() writes a new index of platforms in the kind that the registry takes", async () => {
   const layout = new OciLayout();
   const children = [];

@@ -1,0 +1,229 @@
+import type { Digest } from "../digest.ts";
+import type { ArchiveImage } from "../image/archive.ts";
+import { blobsOf, type ContentNode, type IndexNode, type ManifestNode } from "../image/content.ts";
+import type { Platform } from "../media_types.ts";
+import { formatReference, type Reference } from "../reference.ts";
+import { headBlob } from "../registry/blobs.ts";
+import { headManifest } from "../registry/manifests.ts";
+import type { BesideOf } from "./beside.ts";
+import { completely } from "./complete.ts";
+import { type Absent, chooseContent } from "./content.ts";
+import { warnOfLayers } from "./layer_warnings.ts";
+import {
+  chooseKinds,
+  draftsOf,
+  explainRefusedType,
+  type KindSettings,
+  type RootChoice,
+} from "./manifest_kind.ts";
+import { listUnlisted, placeBelow, placeManifest, type PlaceSettings } from "./place_manifest.ts";
+import { placeRoot } from "./place_root.ts";
+import { settleDigests, uploadContent } from "./random_access/upload.ts";
+import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
+import { findOther, leaveTag, type Tagged, type TagSettings, writeTag } from "./tags.ts";
+import { hooksFor } from "./upload_settings.ts";
+
+/** One reference that was written. */
+export interface PushedImage {
+  /** `host[:port]/repository:tag`, or `host[:port]/repository@digest` where no tag was asked for. */
+  reference: string;
+  /** Digest of the manifest or index that stands under the reference. */
+  digest: Digest;
+  /** Media type of that manifest or index. */
+  mediaType: string;
+  /** Every blob of the image, each once, and how it came to be in the repository. */
+  blobs: UploadedBlob[];
+  /** Signatures and the like that stand beside it under tags made of its digest, where there are any. */
+  beside?: { reference: string; digest: Digest }[];
+}
+
+/** How images are pushed, the same for all of one push. */
+export interface ImageSettings extends TagSettings, PlaceSettings, KindSettings {
+  platforms: readonly Platform[];
+  /** Layers that a warning has named already. */
+  toldLayers: Set<Digest>;
+}
+
+/** What goes beside an image under a tag, and whether that names it already. */
+interface TaggedBeside {
+  node: ManifestNode | IndexNode;
+  reference: Tagged;
+  stands: boolean;
+}
+
+type UploadedContent = Awaited<ReturnType<typeof uploadContent>>;
+
+/** One image on its way to one reference. */
+export class ImagePush {
+  readonly #target: RepositoryState;
+  readonly #reference: Reference;
+  readonly #settings: ImageSettings;
+
+  constructor(target: RepositoryState, reference: Reference, settings: ImageSettings) {
+    this.#target = target;
+    this.#reference = reference;
+    this.#settings = settings;
+  }
+
+  /**
+   * Pushes it: blobs, manifests, what goes beside them, and last of all the tag.
+   *
+   * @param image The image.
+   * @param besideOf Finds what goes beside it.
+   * @returns What stands now; undefined where the tag was to be left as it is.
+   */
+  async run(image: ArchiveImage, besideOf: BesideOf): Promise<PushedImage | undefined> {
+    const settings = this.#settings;
+    const target = this.#target;
+    const reference = this.#reference;
+    const name = formatReference(reference);
+    const node = await this.#choose(image, name);
+    await settleDigests(node, settings);
+    const choice = await chooseKinds(node, image.node, reference, target.registry, settings);
+    if (isTagged(reference) && await this.#isLeft(reference, choice)) return undefined;
+    const { stands, ...placed } = await this.#place(
+      choice,
+      name,
+      (uploaded) => placeRoot(target, uploaded, choice, reference, settings),
+    );
+    const { root } = placed;
+    const blobs = placed.blobs.map((blob) => typedBy(root, blob));
+    const beside = await this.#placeBeside(stands, besideOf(root));
+    // A failure before this leaves no tag behind, not even one of these.
+    await listUnlisted(target, settings);
+    const tagged = await this.#tagBeside(beside, root.digest);
+    if (!stands && isTagged(reference) && !settings.dryRun) {
+      const { isWritten } = await this.#place(choice, name, async () => {
+        await placeBelow(target, root, settings);
+        await placeManifest(target, root, settings);
+        return { root, isWritten: await writeTag(target, reference, root, settings) };
+      }, placed);
+      if (!isWritten) return undefined;
+    }
+    const { digest, mediaType } = root;
+    const pushed = { reference: name, digest, mediaType, blobs };
+    return tagged.length > 0 ? { ...pushed, beside: tagged } : pushed;
+  }
+
+  async #choose(image: ArchiveImage, name: string): Promise<ContentNode> {
+    const { words, platforms, toldLayers, emit } = this.#settings;
+    const { node, notices } = await chooseContent(image, {
+      name,
+      platforms,
+      isThere: (absent) => this.#isThere(absent),
+      words,
+    });
+    // To look at what is copied would cost a request for each layer.
+    if (words.place === "archive") notices.push(...await warnOfLayers(node, toldLayers));
+    for (const message of notices) await emit({ type: "warning", message });
+    return node;
+  }
+
+  /** Whether a tag that names something else is left as it is; nothing has been sent then, unless from a pipe. */
+  async #isLeft(reference: Tagged, choice: RootChoice): Promise<boolean> {
+    const target = this.#target;
+    if (this.#settings.onExisting === "overwrite") return false;
+    const find = async () => findOther(target, reference, await draftsOf(choice), this.#settings);
+    let other = await find();
+    if (other && blobsOf(choice.node).some(({ origin }) => origin === "hint")) {
+      // What a file is merely called after may be wrong, and the image the same after all.
+      await settleDigests(choice.node, { ...this.#settings, verify: true });
+      other = await find();
+    }
+    const [root] = await draftsOf(choice);
+    if (!other || !root) return false;
+    await leaveTag(reference, other, root, this.#settings);
+    return true;
+  }
+
+  /** Puts what goes beside an image under its digests; returns what wants a tag. */
+  async #placeBeside(
+    isStanding: boolean,
+    beside: ReturnType<BesideOf>,
+  ): Promise<TaggedBeside[]> {
+    const target = this.#target;
+    const settings = { ...this.#settings, isStanding };
+    const tagged: TaggedBeside[] = [];
+    for await (const { node, tag } of await beside) {
+      const choice: RootChoice = { node, kinds: [] };
+      const reference = referenceBeside(this.#reference, tag);
+      const { stands } = await this.#place(
+        choice,
+        formatReference(reference),
+        (uploaded) => placeRoot(target, uploaded, choice, reference, settings),
+      );
+      if (isTagged(reference)) tagged.push({ node, reference, stands });
+    }
+    return tagged;
+  }
+
+  /** Writes the tags of what goes beside an image; returns the references that stand. */
+  async #tagBeside(
+    beside: readonly TaggedBeside[],
+    subject: Digest,
+  ): Promise<{ reference: string; digest: Digest }[]> {
+    const target = this.#target;
+    const { dryRun, emit } = this.#settings;
+    const tagged: { reference: string; digest: Digest }[] = [];
+    for (const { node, reference, stands } of beside) {
+      const { digest } = node;
+      if (!stands && !dryRun && !await writeTag(target, reference, node, this.#settings)) continue;
+      target.tags.set(reference.tag, digest);
+      const name = formatReference(reference);
+      tagged.push({ reference: name, digest });
+      if (!dryRun) await emit({ type: "tag", reference: name, digest, subject });
+    }
+    return tagged;
+  }
+
+  /** Uploads what a node needs, unless `placed` says that it was, then writes; again where the registry lost a part. */
+  async #place<T>(
+    choice: RootChoice,
+    name: string,
+    write: (uploaded: UploadedContent) => Promise<T>,
+    placed?: UploadedContent,
+  ): Promise<UploadedContent & T> {
+    const settings = this.#settings;
+    const target = this.#target;
+    const { node } = choice;
+    try {
+      return await completely(target, node, settings, async () => {
+        const uploaded = placed ?? await uploadContent(target, node, settings);
+        placed = undefined;
+        return { ...uploaded, ...await write(uploaded) };
+      });
+    } catch (error) {
+      throw explainRefusedType(error, choice, target.registry, name, settings);
+    }
+  }
+
+  /** Whether the target, or a repository that blobs are mounted from, has what the archive lacks. */
+  async #isThere({ kind, digest }: Absent): Promise<boolean> {
+    const target = this.#target;
+    const hooks = hooksFor(this.#settings);
+    if (kind === "manifest") return await headManifest(target, digest, hooks) !== undefined;
+    const places = [target.repository, ...this.#settings.mountFrom];
+    for (const repository of places) {
+      if (await headBlob({ ...target, repository }, digest, hooks) !== undefined) return true;
+    }
+    return false;
+  }
+}
+
+/** A blob with the media type that the manifest gives it, whatever it was to be at first. */
+function typedBy(root: ManifestNode | IndexNode, blob: UploadedBlob): UploadedBlob {
+  if (root.kind === "index") return blob;
+  const named = [root.config, ...root.layers].find((named) => named?.digest === blob.digest);
+  return named ? { ...blob, mediaType: named.mediaType } : blob;
+}
+
+function isTagged(reference: Reference): reference is Tagged {
+  return reference.tag !== undefined;
+}
+
+function referenceBeside(
+  { registry, repository }: Reference,
+  tag: string | undefined,
+): Reference {
+  return tag === undefined ? { registry, repository } : { registry, repository, tag };
+}
