@@ -1,4 +1,4 @@
-import { type Digest, parseDigest } from "./digest.ts";
+import { type Digest, isDigest, parseDigest } from "./digest.ts";
 
 /** Where an image is or goes: `[http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`. */
 export interface Reference {
@@ -158,9 +158,30 @@ export function parseImageName(text: string): ImageName | undefined {
   return { host: "", repository: repository.replace(/^library\/(?=[^/]+$)/, ""), tag };
 }
 
+/** An image's own name that says which digest it has: it needs no tag. */
+export interface PinnedName {
+  name: ImageName;
+  digest: Digest;
+  /** Whether there is a tag as well, which the name has then. */
+  hasTag: boolean;
+}
+
+/** Parses an image's own name with a digest, `team/app@sha256:...`; undefined where it is none. */
+export function parsePinnedName(text: string): PinnedName | undefined {
+  const [path = "", digest, ...rest] = text.split("@");
+  const name = parseImageName(path);
+  if (!name || !isDigest(digest) || rest.length > 0) return undefined;
+  return { name, digest, hasTag: /:[^/]*$/.test(path) };
+}
+
+/** Formats the repository of an image name, with its host but Docker Hub's. */
+export function formatRepository({ host, repository }: ImageName): string {
+  return `${host ? host + "/" : ""}${repository}`;
+}
+
 /** Formats an image name in its short form, without Docker Hub's host. */
-export function formatImageName({ host, repository, tag }: ImageName): string {
-  return `${host ? host + "/" : ""}${repository}:${tag}`;
+export function formatImageName(name: ImageName): string {
+  return `${formatRepository(name)}:${name.tag}`;
 }
 
 function isDockerHub(host: string): boolean {

@@ -5,6 +5,7 @@ import {
   isRepository,
   isTag,
   parseImageName,
+  parsePinnedName,
   parseReference,
   parseTarget,
   registryOrigin,
@@ -190,4 +191,22 @@ test("formatImageName() writes the short form", () => {
   assertEquals(short("docker.io/library/app"), "app:latest");
   assertEquals(short("docker.io/team/app:1"), "team/app:1");
   assertEquals(short("localhost:5000/team/app:1"), "localhost:5000/team/app:1");
+});
+
+test("parsePinnedName() takes names with a digest, with a tag or without", () => {
+  const digest = `sha256:${"a".repeat(64)}`;
+  for (
+    const [text, formatted, hasTag] of [
+      [`docker.io/library/app@${digest}`, "app:latest", false],
+      [`localhost:5000/team/app@${digest}`, "localhost:5000/team/app:latest", false],
+      [`team/app:1@${digest}`, "team/app:1", true],
+    ] as const
+  ) {
+    const pinned = parsePinnedName(text);
+    assertEquals(pinned && [formatImageName(pinned.name), pinned.hasTag], [formatted, hasTag]);
+    assertEquals(pinned?.digest as string, digest);
+  }
+  for (const text of ["app", "app@sha256:1", `@${digest}`, `A B@${digest}`, `a@${digest}@x`]) {
+    assertEquals(parsePinnedName(text), undefined, text);
+  }
 });

@@ -1,9 +1,22 @@
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
-import { formatImageName, isTag, parseImageName } from "../reference.ts";
+import {
+  formatImageName,
+  formatRepository,
+  isTag,
+  parseImageName,
+  parsePinnedName,
+} from "../reference.ts";
 import type { BlobSource } from "../source/blob_source.ts";
-import { type ArchiveBeside, keyOf, namesOf, partEntries, writtenNames } from "./beside.ts";
+import {
+  type ArchiveBeside,
+  digestOfTag,
+  keyOf,
+  namesOf,
+  partEntries,
+  writtenNames,
+} from "./beside.ts";
 import {
   type ContentNode,
   type DockerNode,
@@ -28,6 +41,8 @@ export interface ArchiveImage {
   names: string[];
   /** Bare tags, from archives that carry no repository. */
   tags: string[];
+  /** Names that have its digest in place of a tag, without that: repositories, with their hosts. */
+  pinned: string[];
   /** Every spelling of its names in the archive. */
   aliases: string[];
   node: ContentNode;
@@ -130,8 +145,17 @@ class ImageList {
       ? this.#image(match.root.digest, match.root)
       : this.#image(`docker ${node.config.digest} ${node.layers.map(keyOfLayer)}`, node);
     if (match && match.root !== match.manifest) image.named.push(match.manifest);
-    for (const name of repoTags) addName(image, /[:/@]/.test(name) ? name : `${name}:latest`);
-    if (repoTags.length > 0) this.#named.add(image);
+    const own = [match?.root.digest, match?.manifest.digest];
+    for (const text of repoTags) {
+      const name = /[:/@]/.test(text) ? text : `${text}:latest`;
+      const digest = digestOfTag(parseImageName(name)?.tag ?? "");
+      // hauler makes a tag of the digest where it has no other; registries keep referrers under such.
+      if (digest && own.includes(digest)) addTo(image.aliases, name);
+      else {
+        addName(image, name);
+        this.#named.add(image);
+      }
+    }
   }
 
   /** Adds entries of index.json; `all` are those of images and what belongs to them. */
@@ -198,6 +222,7 @@ class ImageList {
       id: `#${this.images.length + 1}`,
       names: [],
       tags: [],
+      pinned: [],
       aliases: [],
       node,
       named: [],
@@ -211,9 +236,16 @@ class ImageList {
 function addName(image: ArchiveImage, text: string): void {
   addTo(image.aliases, text);
   if (isTag(text)) return addTo(image.tags, text);
-  const name = parseImageName(text);
-  // Text of another grammar (a digest, ocidir://...) still selects the image, but is no name to push to.
-  if (name) addTo(image.names, formatImageName(name));
+  const pinned = parsePinnedName(text);
+  // A digest that the image does not have names something else.
+  if (pinned && (image.node.kind === "docker" || image.node.digest !== pinned.digest)) return;
+  const name = pinned?.name ?? parseImageName(text);
+  // Text of another grammar (ocidir://...) still selects the image, but is no name to push to.
+  if (!name) return;
+  if (!pinned || pinned.hasTag) return addTo(image.names, formatImageName(name));
+  const repository = formatRepository(name);
+  addTo(image.pinned, repository);
+  addTo(image.aliases, `${repository}@${pinned.digest}`);
 }
 
 function addTo(list: string[], text: string): void {

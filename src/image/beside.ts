@@ -1,7 +1,7 @@
 import { type CosignKind, parseCosignTag } from "../cosign_tags.ts";
 import { type Digest, toDigest } from "../digest.ts";
 import type { Descriptor } from "../media_types.ts";
-import { formatImageName, isTag, parseImageName } from "../reference.ts";
+import { formatImageName, isTag, parseImageName, parsePinnedName } from "../reference.ts";
 import { type IndexEntry, type IndexNode, type ManifestNode, walk } from "./content.ts";
 import { signedDigests } from "./signed_digests.ts";
 
@@ -44,11 +44,16 @@ export function besideRole(descriptor: Descriptor): BesideRole | undefined {
     const tag = isTag(text) ? text : parseImageName(text)?.tag ?? "";
     const cosign = parseCosignTag(tag);
     if (cosign) return { ...cosign, isMarked };
-    const [, algorithm = "", hex = ""] = REFERRERS_TAG.exec(tag) ?? [];
-    const subject = toDigest(algorithm, hex);
+    const subject = digestOfTag(tag);
     if (subject) return { kind: "referrer", subject, isMarked };
   }
   return marked && { kind: marked, isMarked };
+}
+
+/** The digest that a tag is made of, `sha256-HEX`; undefined for any other. */
+export function digestOfTag(tag: string): Digest | undefined {
+  const [, algorithm = "", hex = ""] = REFERRERS_TAG.exec(tag) ?? [];
+  return toDigest(algorithm, hex);
 }
 
 /** Every name that an entry of index.json carries, as it is written. */
@@ -61,7 +66,8 @@ export function writtenNames({ annotations = {} }: Descriptor): string[] {
 export function namesOf({ annotations = {} }: Descriptor): string[] {
   const full = annotations["io.containerd.image.name"];
   const given = annotations["org.opencontainers.image.ref.name"];
-  const usable = full !== undefined && parseImageName(full) !== undefined;
+  const usable = full !== undefined &&
+    (parseImageName(full) ?? parsePinnedName(full)) !== undefined;
   return [usable ? full : given, usable ? undefined : full].filter((name) => name !== undefined);
 }
 

@@ -56,7 +56,7 @@ export interface ImageSummary {
   kind: "image" | "index" | "artifact";
   /** What of builds it is, where BuildKit wrote it and it is no image. */
   buildRecord?: BuildRecord;
-  /** Full original names, such as `held/basic:1`. */
+  /** Full original names, such as `held/basic:1`; `team/app@sha256:...` where one has the digest and no tag. */
   names: string[];
   /** Bare original tags, such as `v1`. */
   tags: string[];
@@ -120,6 +120,12 @@ export async function summarizeArchive(archive: ImageArchive): Promise<ArchiveSu
   return { dialect: archive.dialect, images, notices: [...archive.notices] };
 }
 
+function pinnedNames(repositories: readonly string[], node: ContentNode): string[] {
+  return node.kind === "docker"
+    ? []
+    : repositories.map((repository) => `${repository}@${node.digest}`);
+}
+
 const BESIDE_KINDS = { sig: "signature", att: "attestation", sbom: "sbom" } as const;
 
 function summarizeBeside({ beside }: ImageArchive, { node }: ArchiveImage): BesideSummary[] {
@@ -131,12 +137,13 @@ function summarizeBeside({ beside }: ImageArchive, { node }: ArchiveImage): Besi
   });
 }
 
-async function summarizeImage({ id, names, tags, node }: ArchiveImage): Promise<ImageSummary> {
+async function summarizeImage(image: ArchiveImage): Promise<ImageSummary> {
+  const { id, names, tags, pinned, node } = image;
   const blobs = node.kind === "index" ? blobsOf(node) : node.layers;
   const summary: ImageSummary = {
     id,
     kind: kindOf(node),
-    names,
+    names: [...names, ...pinnedNames(pinned, node)],
     tags,
     mediaType: "",
     platforms: await platformsOf(node),

@@ -156,7 +156,7 @@ function planCopies(
   from: Reference,
   references: readonly Reference[],
 ): [planned: PlannedImage[], notices: string[]] {
-  const image = { id: "#1", names: [], tags: [], aliases: [], node, named: [] };
+  const image = { id: "#1", names: [], tags: [], pinned: [], aliases: [], node, named: [] };
   const notices: string[] = [];
   const planned = references.map((reference) => {
     const tagged = withTag(reference);

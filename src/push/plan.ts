@@ -220,7 +220,8 @@ function planNames(
   const scheme = place.scheme ? `${place.scheme}://` : "";
   for (const image of images) {
     const [tag] = image.tags;
-    if (tag !== undefined && image.names.length === 0) {
+    const hasName = image.names.length + image.pinned.length > 0;
+    if (tag !== undefined && !hasName) {
       throw new ArchiveError(
         `Cannot push image ${image.id} under its own name to ${where}: it is only called ${
           quoteName(tag)
@@ -228,11 +229,18 @@ function planNames(
         { hint: `push its tags to a repository: ${where}REPOSITORY --all-tags` },
       );
     }
-    if (image.names.length === 0) notices.push(`image ${image.id} has no name and is not pushed`);
+    if (!hasName) notices.push(`image ${image.id} has no name and is not pushed`);
     for (const text of image.names) {
       const { repository, tag } = renamed(text, renames);
       // Parsed again: prefix and name together may be too long.
       const reference = parseReference(`${scheme}${where}${repository}:${tag}`);
+      planned.push({ image, reference });
+    }
+    const { node, pinned } = image;
+    if (node.kind === "docker") continue;
+    for (const text of pinned) {
+      const { repository } = renamed(text, renames);
+      const reference = parseReference(`${scheme}${where}${repository}@${node.digest}`);
       planned.push({ image, reference });
     }
   }

@@ -314,3 +314,67 @@ test("two images of one name are told apart by numbers, in a file and in a pipe"
     }
   }
 });
+
+test("pushImage() pushes what a store names by digest under its digest, with what is beside it", async () => {
+  const layout = new OciLayout();
+  const made = await makeImage(["one"]);
+  const image = await layout.image(made);
+  const signed = await signature(layout, image);
+  const names = {
+    name: `index.docker.io/library/app@${image.digest}`,
+    ref: `library/app@${image.digest}`,
+  };
+  layout.add(ofKind(image, "dev.hauler/image"), names);
+  layout.add(ofKind(signed, "dev.hauler/sigs"), names);
+  // As hauler has it for docker, which needs a tag.
+  const repoTags = [`app:${image.digest.replace(":", "-")}`];
+  for (const entries of [layout.entries(), layout.entries([{ image: made, repoTags }])]) {
+    for (const open of [SOURCES["a file"], SOURCES["a compressed file"]]) {
+      const fetch = createRegistry();
+      const source = await open?.(entries);
+      if (!source) throw new TypeError("unreachable");
+      const { images } = await pushImage(source, `${HOST}/x/`, { fetch });
+      assertEquals(images.map(({ reference }) => reference), [`${HOST}/x/app@${image.digest}`]);
+      await readBack(fetch, "x/app", image.digest);
+      assertEquals(await allTags(fetch), [`x/app:${tagOf(image, "sig")}`]);
+    }
+    const { images: [found] } = await openArchive(toBlob(entries));
+    assertEquals([found?.names, found?.primaryTag], [[`app@${image.digest}`], undefined]);
+    const { registry } = await pushTo(entries, `${HOST}/one:1`, {
+      images: [`app@${image.digest}`],
+    });
+    assertEquals((await readBack(registry, "one", "1")).digest, image.digest);
+    assertEquals(await codesOf(entries), []);
+  }
+});
+
+test("a name with a tag and a digest is one with that tag, where the digest is right", async () => {
+  const layout = new OciLayout();
+  const image = await layout.image(await makeImage(["one"]));
+  layout.add(image, { name: `h.example/app:1.0@${image.digest}` });
+  layout.add(image, { name: `h.example/app:2.0@sha256:${"0".repeat(64)}` });
+  assertEquals(await pushed(toBlob(layout.entries()), HOST), { "app:1.0": image.digest });
+  assertEquals(await codesOf(layout.entries()), ["note bad-name"]);
+});
+
+test("pushImage() pushes a store with an index, whose platforms docker knows by one name", async () => {
+  const layout = new OciLayout();
+  const made = [
+    await makeImage(["one"], { platform: "linux/amd64" }),
+    await makeImage(["two"], { platform: "linux/arm64" }),
+  ];
+  const children: MadeDescriptor[] = [];
+  for (const image of made) {
+    const { architecture } = JSON.parse(new TextDecoder().decode(image.config));
+    children.push(withPlatform(await layout.image(image), `linux/${architecture}`));
+  }
+  const index = await layout.indexOf(children);
+  const signed = await signature(layout, index);
+  const names = { name: "h.example/app:1", ref: "app:1" };
+  layout.add(ofKind(index, "dev.hauler/imageIndex"), names);
+  layout.add(ofKind(signed, "dev.hauler/sigs"), names);
+  const entries = layout.entries(made.map((image) => ({ image, repoTags: ["h.example/app:1"] })));
+  const expected = { "app:1": index.digest, [`app:${tagOf(index, "sig")}`]: signed.digest };
+  assertEquals(await pushed(toBlob(entries), HOST), expected);
+  assertEquals(await pushed(toBlob(entries).stream(), `${HOST}/app:1`), expected);
+});

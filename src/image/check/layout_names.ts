@@ -1,7 +1,7 @@
 import type { Digest } from "../../digest.ts";
 import { type Descriptor, isIndexType } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
-import { isTag, parseImageName } from "../../reference.ts";
+import { isTag, parseImageName, parsePinnedName } from "../../reference.ts";
 import { besideRole, namesOf } from "../beside.ts";
 import type { FindingList } from "./findings.ts";
 
@@ -27,7 +27,8 @@ export class LayoutNames {
 
   #check(name: string, named: Named): void {
     const { digest, isIndex, subject } = named;
-    if (!isTag(name) && !parseImageName(name)) {
+    const isPinned = parsePinnedName(name)?.digest === digest;
+    if (!isTag(name) && !parseImageName(name) && !isPinned) {
       this.#findings.note(
         "bad-name",
         `index.json has the name ${quoteName(name)}, which is no image name: a push leaves it out`,
