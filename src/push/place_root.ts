@@ -36,12 +36,12 @@ export async function placeRoot(
   reference: Reference,
   settings: TagSettings & PlaceSettings,
 ): Promise<PlacedRoot> {
-  const drafts = kinds.length > 0
-    ? await Promise.all(kinds.map((kind) => retype(root, kind)))
-    : [root];
-  const [first = root, second] = drafts;
+  const [kind, otherKind] = kinds;
+  const first = kind ? await retype(root, kind) : root;
+  // Made only where it is needed: that is seldom.
+  const other = otherKind && (() => retype(root, otherKind));
   refuseOtherDigest(first.digest, reference, settings.words);
-  const standing = await findStanding(target, reference.tag, drafts, blobs, settings);
+  const standing = await findStanding(target, reference.tag, first, other, blobs, settings);
   if (standing) {
     if (!standing.subject) target.manifests.set(standing.digest, "exists");
     const complete = { ...settings, isStanding: true };
@@ -55,7 +55,8 @@ export async function placeRoot(
     await placeManifest(target, first, settings);
     return { root: first, stands: false };
   } catch (error) {
-    if (!second || !refusesType(error) || !(error instanceof RegistryError)) throw error;
+    if (!other || !refusesType(error) || !(error instanceof RegistryError)) throw error;
+    const second = await other();
     await placeOther(target, first, second, error, settings);
     return { root: second, stands: false };
   }

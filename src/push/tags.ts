@@ -20,30 +20,43 @@ export interface TagSettings extends UploadSettings {
 }
 
 /**
- * Finds which of several manifests a tag names already. The registry is asked only where all of their blobs were there
- * before: else the tag cannot name them, or names something that has become incomplete.
+ * Finds whether a tag names a manifest already. The registry is asked only where all of its blobs were there before: else
+ * the tag cannot name it, or names something that has become incomplete.
  *
  * @param target The repository.
  * @param tag The tag.
- * @param roots What may be written under it.
+ * @param root What will be written under it.
+ * @param other Makes what may stand there as well: the same in another kind.
  * @param blobs Their blobs.
  * @param settings Settings of the push.
  * @returns The one that stands; undefined where none does, or where the registry does not say.
  */
-export async function findStanding<Node extends ManifestNode | IndexNode>(
+export async function findStanding(
   target: RepositoryState,
   tag: string | undefined,
-  roots: readonly Node[],
+  root: ManifestNode | IndexNode,
+  other: (() => Promise<ManifestNode | IndexNode>) | undefined,
   blobs: readonly UploadedBlob[],
   settings: UploadSettings,
-): Promise<Node | undefined> {
+): Promise<ManifestNode | IndexNode | undefined> {
   if (tag === undefined || settings.dryRun) return undefined;
   const known = target.tags.get(tag);
-  if (known) return roots.find(({ digest }) => digest === known);
-  if (blobs.some(({ status }) => status !== "exists")) return undefined;
+  if (!known && blobs.some(({ status }) => status !== "exists")) return undefined;
+  const found = known ?? await askTag(target, tag, settings);
+  if (found === undefined) return undefined;
+  if (await hasDigest(root, found)) return root;
+  const second = await other?.();
+  return second && await hasDigest(second, found) ? second : undefined;
+}
+
+async function askTag(
+  target: RepositoryState,
+  tag: string,
+  settings: UploadSettings,
+): Promise<Digest | undefined> {
   try {
     const found = await headManifest(target, tag, hooksFor(settings));
-    return isDigest(found?.digest) ? await withDigest(roots, found.digest) : undefined;
+    return isDigest(found?.digest) ? found.digest : undefined;
   } catch (error) {
     // Whatever is wrong with the question, writing the tag will tell.
     if (error instanceof OciError) return undefined;
@@ -64,7 +77,9 @@ export async function findOther(
 ): Promise<Digest | undefined> {
   if (settings.onExisting === "overwrite") return undefined;
   const found = await readTag(target, tag, settings);
-  return found && !await withDigest(roots, found) ? found : undefined;
+  if (!found) return undefined;
+  for (const root of roots) if (await hasDigest(root, found)) return undefined;
+  return found;
 }
 
 /**
@@ -120,7 +135,7 @@ export async function writeTag(
     if (!isAboutTag(error)) throw error;
     const found = await readTag(target, reference.tag, settings).catch(() => undefined);
     if (!found) throw error;
-    if (!await withDigest([root], found)) {
+    if (!await hasDigest(root, found)) {
       throw explainStanding(error, found, reference, root, settings);
     }
   }
@@ -167,17 +182,12 @@ async function readTag(
   return isDigest(found.digest) ? found.digest : (await getManifest(target, tag, hooks)).digest;
 }
 
-/** The one that has a digest, whatever the algorithm: by tag it is sha256, also where an archive says sha512. */
-async function withDigest<Node extends ManifestNode | IndexNode>(
-  roots: readonly Node[],
-  digest: Digest,
-): Promise<Node | undefined> {
-  const algorithm = digestAlgorithm(digest);
-  for (const root of roots) {
-    const actual = digestAlgorithm(root.digest) === algorithm
-      ? root.digest
-      : await digestBytes(root.bytes, algorithm);
-    if (actual === digest) return root;
-  }
-  return undefined;
+/** Whether a manifest has a digest, whatever the algorithm: by tag it is sha256, also where an archive says sha512. */
+async function hasDigest(
+  { digest, bytes }: ManifestNode | IndexNode,
+  found: Digest,
+): Promise<boolean> {
+  const algorithm = digestAlgorithm(found);
+  return found ===
+    (digestAlgorithm(digest) === algorithm ? digest : await digestBytes(bytes, algorithm));
 }
