@@ -9,14 +9,7 @@ import {
   parsePinnedName,
 } from "../reference.ts";
 import type { BlobSource } from "../source/blob_source.ts";
-import {
-  type ArchiveBeside,
-  digestOfTag,
-  keyOf,
-  namesOf,
-  partEntries,
-  writtenNames,
-} from "./beside.ts";
+import { type ArchiveBeside, partEntries } from "./beside.ts";
 import {
   type ContentNode,
   type DockerNode,
@@ -29,6 +22,7 @@ import {
 import { knownManifest } from "./docker_manifest.ts";
 import { type DockerImage, missingFile, readDockerImages } from "./docker_save.ts";
 import { type ArchiveFiles, scanFiles } from "./files.ts";
+import { digestOfTag, keyOf, namesOf, writtenNames } from "./entry_names.ts";
 import { linkNotices } from "./links.ts";
 import { readLayout } from "./oci_layout.ts";
 import { trailingText } from "./tar_end.ts";

@@ -1,8 +1,7 @@
-import { type CosignKind, parseCosignTag } from "../cosign_tags.ts";
-import { type Digest, toDigest } from "../digest.ts";
-import type { Descriptor } from "../media_types.ts";
-import { formatImageName, isTag, parseImageName, parsePinnedName } from "../reference.ts";
+import type { CosignKind } from "../cosign_tags.ts";
+import type { Digest } from "../digest.ts";
 import { type IndexEntry, type IndexNode, type ManifestNode, walk } from "./content.ts";
+import { besideRole, keyOf, namesOf } from "./entry_names.ts";
 import { signedDigests } from "./signed_digests.ts";
 
 /** A signature, an attestation, an SBOM or the like: it belongs to an image of the archive and is none itself. */
@@ -12,69 +11,6 @@ export interface ArchiveBeside {
   subject: Digest;
   /** What cosign keeps of it under a tag; absent for a referrer, which names its subject itself. */
   kind?: CosignKind;
-}
-
-/** What an entry of index.json says of itself beside its digest. */
-export interface BesideRole {
-  kind: CosignKind | "referrer";
-  /** What it is about, where its name tells. */
-  subject?: Digest;
-  /** Whether an annotation says so, and not only its name. */
-  isMarked: boolean;
-}
-
-/** The annotation by which cosign and hauler tell entries of one name apart: `dev.cosignproject.cosign/sigs`. */
-export const KIND_ANNOTATION = "kind";
-const KIND = /(?:^|\/)(sigs|atts|sboms|referrers)(?:\/|$)/;
-const KINDS: Readonly<Record<string, BesideRole["kind"]>> = {
-  sigs: "sig",
-  atts: "att",
-  sboms: "sbom",
-  referrers: "referrer",
-};
-/** The tag that stands for a list of referrers (distribution-spec, "Referrers Tag Schema"). */
-const REFERRERS_TAG = /^(sha256|sha512)-([0-9a-f]+)$/;
-
-/** The role that an entry has by its annotations; undefined for an image. */
-export function besideRole(descriptor: Descriptor): BesideRole | undefined {
-  const { annotations = {} } = descriptor;
-  const marked = KINDS[KIND.exec(annotations[KIND_ANNOTATION] ?? "")?.[1] ?? ""];
-  const isMarked = marked !== undefined;
-  for (const text of writtenNames(descriptor)) {
-    const tag = isTag(text) ? text : parseImageName(text)?.tag ?? "";
-    const cosign = parseCosignTag(tag);
-    if (cosign) return { ...cosign, isMarked };
-    const subject = digestOfTag(tag);
-    if (subject) return { kind: "referrer", subject, isMarked };
-  }
-  return marked && { kind: marked, isMarked };
-}
-
-/** The digest that a tag is made of, `sha256-HEX`; undefined for any other. */
-export function digestOfTag(tag: string): Digest | undefined {
-  const [, algorithm = "", hex = ""] = REFERRERS_TAG.exec(tag) ?? [];
-  return toDigest(algorithm, hex);
-}
-
-/** Every name that an entry of index.json carries, as it is written. */
-export function writtenNames({ annotations = {} }: Descriptor): string[] {
-  return [annotations["org.opencontainers.image.ref.name"], annotations["io.containerd.image.name"]]
-    .filter((name) => name !== undefined);
-}
-
-/** The names that an entry of index.json carries: the full one when there is one, else what the user gave. */
-export function namesOf({ annotations = {} }: Descriptor): string[] {
-  const full = annotations["io.containerd.image.name"];
-  const given = annotations["org.opencontainers.image.ref.name"];
-  const usable = full !== undefined &&
-    (parseImageName(full) ?? parsePinnedName(full)) !== undefined;
-  return [usable ? full : given, usable ? undefined : full].filter((name) => name !== undefined);
-}
-
-/** What two spellings of a name have in common. */
-export function keyOf(text: string): string {
-  const name = isTag(text) ? undefined : parseImageName(text);
-  return name ? formatImageName(name) : text;
 }
 
 /**
@@ -87,6 +23,9 @@ export function keyOf(text: string): string {
 export async function partEntries(
   entries: readonly IndexEntry[],
 ): Promise<{ images: IndexEntry[]; beside: ArchiveBeside[] }> {
+  // Nearly all archives have images only.
+  const isUsual = ({ descriptor, node }: IndexEntry) => !node?.subject && !besideRole(descriptor);
+  if (entries.every(isUsual)) return { images: [...entries], beside: [] };
   const found = new Map<IndexEntry, ArchiveBeside[]>();
   const present = new Set(
     walk(...entries.flatMap(({ node }) => node ?? [])).map(({ digest }) => digest),
@@ -97,12 +36,14 @@ export async function partEntries(
     if (beside) found.set(entry, beside);
   }
   const isOpen = (entry: IndexEntry) => !found.has(entry) && besideRole(entry.descriptor)?.isMarked;
-  const candidates = entries.filter((entry) => !found.has(entry) && !isOpen(entry));
+  const candidates = new Candidates(
+    entries.filter((entry) => !found.has(entry) && !isOpen(entry)),
+  );
   for (const entry of entries.filter(isOpen)) {
     const { node, descriptor } = entry;
     const kind = besideRole(descriptor)?.kind;
     if (!node || !kind || kind === "referrer") continue;
-    const subject = await subjectOf(entry, candidates, present);
+    const subject = await candidates.subjectOf(entry, present);
     if (subject) found.set(entry, [{ node, subject, kind }]);
   }
   return {
@@ -177,21 +118,36 @@ function listed(node: ManifestNode | IndexNode, subject: Digest): ArchiveBeside[
   return whole.flatMap((child) => child ? [{ node: child, subject }] : []);
 }
 
-/** What a signature is about: by what was signed, else by its name, else the only image. */
-async function subjectOf(
-  { descriptor, node }: IndexEntry,
-  candidates: readonly IndexEntry[],
-  present: ReadonlySet<Digest>,
-): Promise<Digest | undefined> {
-  const signed = node?.kind === "manifest" ? await signedDigests(node) : [];
-  const exact = signed.find((digest) => present.has(digest));
-  if (exact) return exact;
-  const keys = new Set(namesOf(descriptor).map(keyOf));
-  const named = candidates.filter((entry) =>
-    entry.node && namesOf(entry.descriptor).some((name) => keys.has(keyOf(name)))
-  );
-  const indexes = named.filter((entry) => entry.node?.kind === "index");
-  return onlyDigest(indexes) ?? onlyDigest(named) ?? onlyDigest(topmost(candidates));
+/** The images that a signature may be about. */
+class Candidates {
+  readonly #byName = new Map<string, IndexEntry[]>();
+  /** The only image, where there is no other. */
+  readonly #only: Digest | undefined;
+
+  constructor(entries: readonly IndexEntry[]) {
+    for (const entry of entries.filter(({ node }) => node)) {
+      for (const name of namesOf(entry.descriptor)) {
+        const key = keyOf(name);
+        const known = this.#byName.get(key);
+        if (known) known.push(entry);
+        else this.#byName.set(key, [entry]);
+      }
+    }
+    this.#only = onlyDigest(topmost(entries));
+  }
+
+  /** What a signature is about: by what was signed, else by its name, else the only image. */
+  async subjectOf(
+    { descriptor, node }: IndexEntry,
+    present: ReadonlySet<Digest>,
+  ): Promise<Digest | undefined> {
+    const signed = node?.kind === "manifest" ? await signedDigests(node) : [];
+    const exact = signed.find((digest) => present.has(digest));
+    if (exact) return exact;
+    const named = namesOf(descriptor).flatMap((name) => this.#byName.get(keyOf(name)) ?? []);
+    const indexes = named.filter((entry) => entry.node?.kind === "index");
+    return onlyDigest(indexes) ?? onlyDigest(named) ?? this.#only;
+  }
 }
 
 function onlyDigest(entries: readonly IndexEntry[]): Digest | undefined {

@@ -6,7 +6,7 @@ import {
   OCI_MANIFEST,
   parseDescriptor,
 } from "../media_types.ts";
-import { KIND_ANNOTATION } from "./beside.ts";
+import { KIND_ANNOTATION } from "./entry_names.ts";
 import {
   type ArchiveBlob,
   type IndexEntry,

@@ -6,13 +6,26 @@ import { quoteName } from "../quote_name.ts";
 /** Names that a message lists before it only counts. */
 export const MAX_LISTED = 12;
 
-/** The shortest text that selects an image and no other: a full name, a tag, or `#N`. */
-export function choiceOf(image: ArchiveImage, all: readonly ArchiveImage[]): string {
-  const isTaken = (name: string) =>
-    all.some((other) =>
-      other !== image && (other.names.includes(name) || tagsOf(other).includes(name))
-    );
-  return [...image.names, ...image.tags].find((name) => !isTaken(name)) ?? image.id;
+/**
+ * The shortest texts that select images, each one image and no other: a full name, a tag, or `#N`.
+ *
+ * @param images The images.
+ * @param all Those of the whole archive.
+ * @returns A text for each.
+ */
+export function choicesOf(
+  images: readonly ArchiveImage[],
+  all: readonly ArchiveImage[],
+): string[] {
+  const counts = new Map<string, number>();
+  for (const image of all) {
+    for (const name of new Set([...image.names, ...tagsOf(image)])) {
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+  }
+  return images.map(({ id, names, tags }) =>
+    [...names, ...tags].find((name) => counts.get(name) === 1) ?? id
+  );
 }
 
 /** Bare tags, and the tags of full names, each once. */
@@ -32,7 +45,7 @@ export function ambiguous(
   images: readonly ArchiveImage[],
   all: readonly ArchiveImage[],
 ): AmbiguousImageError {
-  const choices = images.map((image) => choiceOf(image, all));
+  const choices = choicesOf(images, all);
   const hasNames = images.every(({ id }, index) => choices[index] !== id);
   // A shell takes what follows a # for a comment.
   const numbers = choices.slice(0, MAX_LISTED).map((choice) => `--image '${choice}'`).join(" or ");
@@ -51,8 +64,10 @@ export function ambiguous(
 
 /** Images for a message: a name where it is one's own, else the number and the digest; many are only counted. */
 export function listImages(images: readonly ArchiveImage[], all: readonly ArchiveImage[]): string {
-  const texts = images.slice(0, MAX_LISTED).map((image) => {
-    const choice = choiceOf(image, all);
+  const shown = images.slice(0, MAX_LISTED);
+  const choices = choicesOf(shown, all);
+  const texts = shown.map((image, index) => {
+    const choice = choices[index] ?? image.id;
     if (choice !== image.id) return quoteName(choice);
     const [name] = image.names.concat(image.tags);
     if (name === undefined) return `${image.id} (${shortDigest(digestOf(image))})`;

@@ -13,7 +13,7 @@ import {
   type Reference,
   type Target,
 } from "../reference.ts";
-import { ambiguous, choiceOf, listImages, MAX_LISTED, tagsOf } from "./choices.ts";
+import { ambiguous, choicesOf, listImages, MAX_LISTED, tagsOf } from "./choices.ts";
 import { parseRename, type Rename, renamed } from "./rename.ts";
 
 /** One reference that a push will write, and the image it will name. */
@@ -122,10 +122,11 @@ export function selectImages(archive: ImageArchive, wanted: readonly string[]): 
 }
 
 function noticesOfRecords(archive: ImageArchive, images: readonly ArchiveImage[]): string[] {
-  return archive.images.flatMap((image) => {
+  const records = archive.images.filter(({ node }) => buildRecord(node));
+  const choices = choicesOf(records, archive.images);
+  return records.flatMap((image, index) => {
     const record = buildRecord(image.node);
-    if (!record) return [];
-    const text = `${quoteName(choiceOf(image, archive.images))} is a ${record} and no image`;
+    const text = `${quoteName(choices[index] ?? image.id)} is a ${record} and no image`;
     return images.includes(image)
       ? [`${text}: it is pushed as it is, and cannot be run`]
       : [`${text}, so it is not pushed; choosing it with --image pushes it`];

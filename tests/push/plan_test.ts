@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { AmbiguousImageError, ArchiveError } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
-import { choiceOf } from "../../src/push/choices.ts";
+import { choicesOf } from "../../src/push/choices.ts";
 import { parseTargets, planImages, type PlanOptions, selectImages } from "../../src/push/plan.ts";
 import { formatReference } from "../../src/reference.ts";
 import { dockerSave, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
@@ -38,10 +38,10 @@ test("parseTargets() takes one or several, each once", () => {
   assertThrows(() => parseTargets(["h/a", "h/A"]), SyntaxError);
 });
 
-test("choiceOf() gives a full name, else a tag, else the place in the archive", async () => {
+test("choicesOf() gives a full name, else a tag, else the place in the archive", async () => {
   const { archive } = await mixedArchive();
   const { images } = archive;
-  assertEquals(images.map((image) => choiceOf(image, images)), ["app:1", "v1", "#3"]);
+  assertEquals(choicesOf(images, images), ["app:1", "v1", "#3"]);
 });
 
 test("selectImages() finds each image by everything that names it", async () => {

@@ -2,7 +2,7 @@ import type { Digest } from "../../digest.ts";
 import { type Descriptor, isIndexType } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { isTag, parseImageName, parsePinnedName } from "../../reference.ts";
-import { besideRole, namesOf } from "../beside.ts";
+import { besideRole, namesOf } from "../entry_names.ts";
 import type { FindingList } from "./findings.ts";
 
 const PATH = "index.json";

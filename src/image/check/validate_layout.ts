@@ -11,7 +11,7 @@ import {
   type Platform,
 } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
-import { namesOf } from "../beside.ts";
+import { namesOf } from "../entry_names.ts";
 import { isAttestation, malformed, parseJson } from "../content.ts";
 import { MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "../documents.ts";
 import { mayLackReferrers, unlistedReferrers } from "../oci_layout.ts";

@@ -1,0 +1,67 @@
+import { type CosignKind, parseCosignTag } from "../cosign_tags.ts";
+import { type Digest, toDigest } from "../digest.ts";
+import type { Descriptor } from "../media_types.ts";
+import { formatImageName, isTag, parseImageName, parsePinnedName } from "../reference.ts";
+
+/** What an entry of index.json says of itself beside its digest. */
+export interface BesideRole {
+  kind: CosignKind | "referrer";
+  /** What it is about, where its name tells. */
+  subject?: Digest;
+  /** Whether an annotation says so, and not only its name. */
+  isMarked: boolean;
+}
+
+/** The annotation by which cosign and hauler tell entries of one name apart: `dev.cosignproject.cosign/sigs`. */
+export const KIND_ANNOTATION = "kind";
+const KIND = /(?:^|\/)(sigs|atts|sboms|referrers)(?:\/|$)/;
+const KINDS: Readonly<Record<string, BesideRole["kind"]>> = {
+  sigs: "sig",
+  atts: "att",
+  sboms: "sbom",
+  referrers: "referrer",
+};
+/** The tag that stands for a list of referrers (distribution-spec, "Referrers Tag Schema"). */
+const REFERRERS_TAG = /^(sha256|sha512)-([0-9a-f]+)$/;
+
+/** The role that an entry has by its annotations; undefined for an image. */
+export function besideRole(descriptor: Descriptor): BesideRole | undefined {
+  const { annotations = {} } = descriptor;
+  const marked = KINDS[KIND.exec(annotations[KIND_ANNOTATION] ?? "")?.[1] ?? ""];
+  const isMarked = marked !== undefined;
+  for (const text of writtenNames(descriptor)) {
+    const tag = isTag(text) ? text : parseImageName(text)?.tag ?? "";
+    const cosign = parseCosignTag(tag);
+    if (cosign) return { ...cosign, isMarked };
+    const subject = digestOfTag(tag);
+    if (subject) return { kind: "referrer", subject, isMarked };
+  }
+  return marked && { kind: marked, isMarked };
+}
+
+/** The digest that a tag is made of, `sha256-HEX`; undefined for any other. */
+export function digestOfTag(tag: string): Digest | undefined {
+  const [, algorithm = "", hex = ""] = REFERRERS_TAG.exec(tag) ?? [];
+  return toDigest(algorithm, hex);
+}
+
+/** Every name that an entry of index.json carries, as it is written. */
+export function writtenNames({ annotations = {} }: Descriptor): string[] {
+  return [annotations["org.opencontainers.image.ref.name"], annotations["io.containerd.image.name"]]
+    .filter((name) => name !== undefined);
+}
+
+/** The names that an entry of index.json carries: the full one when there is one, else what the user gave. */
+export function namesOf({ annotations = {} }: Descriptor): string[] {
+  const full = annotations["io.containerd.image.name"];
+  const given = annotations["org.opencontainers.image.ref.name"];
+  const usable = full !== undefined &&
+    (parseImageName(full) ?? parsePinnedName(full)) !== undefined;
+  return [usable ? full : given, usable ? undefined : full].filter((name) => name !== undefined);
+}
+
+/** What two spellings of a name have in common. */
+export function keyOf(text: string): string {
+  const name = isTag(text) ? undefined : parseImageName(text);
+  return name ? formatImageName(name) : text;
+}
