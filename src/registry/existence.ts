@@ -1,7 +1,5 @@
 import { NetworkError, RegistryError } from "../errors.ts";
-import { wantsLogin } from "./http/answer_content.ts";
 import { type Call, discard, type Http } from "./http/call.ts";
-import { toRegistryError } from "./http/error_answer.ts";
 import { requestOnce, waitForRetry } from "./http/http.ts";
 import { isBadLocation } from "./http/location.ts";
 import { answeredAt } from "./http/redirect.ts";
@@ -40,7 +38,8 @@ async function ask(http: Http, call: Call): Promise<Response | undefined> {
       const at = answeredAt(call, response);
       const isAway = isElsewhere(call.url, at);
       const isMute = MUTE.includes(response.status);
-      if (isMute && !isAway && wantsLogin(response, [])) {
+      if (isMute && !isAway && response.headers.has("www-authenticate")) {
+        const { toRegistryError } = await import("./http/error_answer.ts");
         throw await toRegistryError(http, call, at, response);
       }
       await discard(response);

@@ -1,16 +1,11 @@
 import { NetworkError, type OciError, RegistryError } from "../errors.ts";
 import { contentType } from "./http/answer_body.ts";
-import {
-  describeStranger,
-  isPage,
-  parseErrors,
-  readShown,
-  wantsLogin,
-} from "./http/answer_content.ts";
+import { describeStranger, parseErrors, readShown, wantsLogin } from "./http/answer_content.ts";
 import { discard, type Http } from "./http/call.ts";
 import { knownServer, LOGIN_HINT } from "./http/error_answer.ts";
 import { requestOnce } from "./http/http.ts";
 import { answeredAt } from "./http/redirect.ts";
+import { isPage } from "./http/stranger.ts";
 import { explainScheme } from "./http/scheme.ts";
 import type { ReadHooks } from "./blobs.ts";
 

@@ -85,12 +85,6 @@ export function describeStranger(response: Response, text: string, nothing = "")
   return [escapeText(type), found && `(${found})`].filter(Boolean).join(" ");
 }
 
-/** Whether an answer is a page for people. */
-export function isPage(response: Response): boolean {
-  const type = mediaType(response);
-  return type === "text/html" || type === "application/xhtml+xml";
-}
-
 function mediaType({ headers }: Response): string {
   return headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase().slice(0, 100) ?? "";
 }

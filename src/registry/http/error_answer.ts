@@ -1,9 +1,10 @@
 import { RegistryError, type RegistryErrorEntry } from "../../errors.ts";
-import { describeStranger, isPage, parseErrors, readShown, wantsLogin } from "./answer_content.ts";
+import { describeStranger, parseErrors, readShown, wantsLogin } from "./answer_content.ts";
 import { type Call, describe, type Http } from "./call.ts";
 import { placeHint, placeOf } from "./place.ts";
 import { moveBetween } from "./redirect.ts";
 import { parseRetryAfter } from "./retry.ts";
+import { CUT_HINT, isBlobBody, isPage, isWebPage, notePage } from "./stranger.ts";
 import { schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
 
 /** Longest time to read an error answer: its status says most of it. */
@@ -48,25 +49,8 @@ export async function toRegistryError(
       retryAfter: parseRetryAfter(response.headers.get("retry-after"), Date.now()),
     },
   );
-  if (isPage(response) && errors.length === 0) pages.add(error);
+  if (isPage(response) && errors.length === 0) notePage(error);
   return error;
-}
-
-/** Answers that were pages for people. */
-const pages = new WeakSet<RegistryError>();
-
-/** Whether an answer was a page for people: not the registry gave it, but something before it, or in its place. */
-export function isPageOfStranger(error: RegistryError): boolean {
-  return pages.has(error);
-}
-
-/** What may be the reason where what is sent does not get through. */
-export const CUT_HINT =
-  "something before the registry may cut what is large or takes long: try a smaller --chunk-size";
-
-/** Whether a request carries the body of a blob, or a part of it. */
-export function isBody({ method }: Call, { pathname }: URL): boolean {
-  return (method === "PUT" || method === "PATCH") && !pathname.includes("/manifests/");
 }
 
 /** What is done about a login, for messages. */
@@ -142,7 +126,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   // What a registry says in its own words needs no guess.
   if (errors.length > 0 || url.origin !== http.origin) return { state };
   if (status === 401 || status === 403) return { state, hint: forbidden(call) };
-  if (text && status !== 200 && isBody(call, url)) return { state, hint: CUT_HINT };
+  if (text && status !== 200 && isBlobBody(call, url)) return { state, hint: CUT_HINT };
   if (status === 404 || status === 200) {
     const hint = `check that ${http.origin} is a registry: ${http.origin}/v2/ should answer 200`;
     return { state, hint };
@@ -219,11 +203,6 @@ function forbidden({ method }: Call): string {
   return method === "GET" || method === "HEAD"
     ? "it names no login, as a registry would: a firewall, proxy or web server refuses it, or no registry is there"
     : `writing is forbidden here: it names no login, so a firewall, proxy or web server before the registry refuses ${method}`;
-}
-
-/** Whether this is a web server that answers 200 to everything, and no registry at all. */
-export function isWebPage({ method, isDocument }: Call, response: Response): boolean {
-  return response.status === 200 && (method !== "GET" || isDocument === true) && isPage(response);
 }
 
 /** One line of at most 300 characters, with control characters made visible. */

@@ -2,13 +2,13 @@ import type { Bytes } from "../../bytes.ts";
 import { NetworkError, RegistryError, TimeoutError } from "../../errors.ts";
 import { free } from "../../owned_bytes.ts";
 import { type Call, describe, discard, type Http } from "./call.ts";
-import { CUT_HINT, isBody, isWebPage, toRegistryError } from "./error_answer.ts";
 import { withLength } from "./known_length.ts";
 import { isRefused, toNetworkError } from "./network.ts";
 import { placeHint, placeOf } from "./place.ts";
 import { currentUrl, followRedirect, noteAnswer } from "./redirect.ts";
 import { retryDelay, sleep } from "./retry.ts";
 import { explainScheme } from "./scheme.ts";
+import { CUT_HINT, isBlobBody, isWebPage } from "./stranger.ts";
 import { startClock } from "./time_limits.ts";
 import { watchBody } from "./watched_body.ts";
 
@@ -116,7 +116,10 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
       return response;
     }
     const next = followRedirect(http, call, url, response);
-    if (!next) throw await toRegistryError(http, call, url, response);
+    if (!next) {
+      const { toRegistryError } = await import("./error_answer.ts");
+      throw await toRegistryError(http, call, url, response);
+    }
     await discard(response);
     url = next;
   }
@@ -194,7 +197,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
       ...describe(call, url),
       host: placeOf(http, call, url),
       hint: placeHint(http, call, url),
-      ifBroken: isBody(call, url) ? CUT_HINT : undefined,
+      ifBroken: isBlobBody(call, url) ? CUT_HINT : undefined,
     });
     throw await explainScheme(http, failure, call);
   } finally {

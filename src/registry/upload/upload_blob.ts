@@ -3,7 +3,7 @@ import type { Digest } from "../../digest.ts";
 import { NetworkError, RegistryError } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import type { Http } from "../http/call.ts";
-import { isPageOfStranger } from "../http/error_answer.ts";
+import { wasPage } from "../http/stranger.ts";
 import { isRuntimeFetch, onSent, waitForRetry } from "../http/http.ts";
 import { isBroken, isUnreadable } from "../http/network.ts";
 import {
@@ -105,9 +105,7 @@ function asRetryable(error: unknown, action: string): unknown {
   if (!(error instanceof RegistryError) || !isLostSession(error)) return error;
   const { method, url, status, errors, hint } = error;
   // A page is none of the registry's: what stands before it does not pass on what was sent.
-  const message = isPageOfStranger(error)
-    ? error.message
-    : `Cannot ${action}: the registry lost the upload`;
+  const message = wasPage(error) ? error.message : `Cannot ${action}: the registry lost the upload`;
   const options = { method, url, status, errors, hint, retryable: true, cause: error };
   return new RegistryError(message, options);
 }

@@ -1,0 +1,34 @@
+import type { RegistryError } from "../../errors.ts";
+import type { Call } from "./call.ts";
+
+/** What may be the reason where the body of a blob does not get through. */
+export const CUT_HINT =
+  "something before the registry may cut what is large or takes long: try a smaller --chunk-size";
+
+/** Errors for answers that were pages for people. */
+const pages = new WeakSet<RegistryError>();
+
+/** Notes that an answer was a page for people. */
+export function notePage(error: RegistryError): void {
+  pages.add(error);
+}
+
+/** Whether an answer was a page for people: not the registry gave it, but something before it, or in its place. */
+export function wasPage(error: RegistryError): boolean {
+  return pages.has(error);
+}
+
+/** Whether an answer is a page for people. */
+export function isPage({ headers }: Response): boolean {
+  return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.get("content-type") ?? "");
+}
+
+/** Whether this is a web server that answers 200 to everything, and no registry at all. */
+export function isWebPage({ method, isDocument }: Call, response: Response): boolean {
+  return response.status === 200 && (method !== "GET" || isDocument === true) && isPage(response);
+}
+
+/** Whether a request carries a blob, or a part of it. */
+export function isBlobBody({ method }: Call, { pathname }: URL): boolean {
+  return (method === "PUT" || method === "PATCH") && !pathname.includes("/manifests/");
+}
