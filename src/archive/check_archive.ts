@@ -20,6 +20,11 @@ export interface CheckArchiveOptions {
    * @default {createHash} the fastest that the runtime has
    */
   hasher?: Hasher;
+  /**
+   * Answers the requests for a source that is a URL.
+   * @default {fetch}
+   */
+  fetch?: (request: Request) => Promise<Response>;
   /** Told from time to time how far the reading is. */
   onProgress?: (progress: CheckProgress) => void;
 }
@@ -75,8 +80,8 @@ export async function checkArchive(
   source: PushSource,
   options: CheckArchiveOptions = {},
 ): Promise<ArchiveCheck> {
-  const { signal = new AbortController().signal, ...rest } = options;
-  await using input = await openSource(source, signal);
+  const { signal = new AbortController().signal, fetch, ...rest } = options;
+  await using input = await openSource(source, signal, fetch);
   const archive = await readChecked(input, { ...rest, signal });
   const findings = await validateArchive(archive);
   const dialect = dialectOf(archive.files);

@@ -20,6 +20,11 @@ export interface OpenArchiveOptions {
    * @default {true}
    */
   verify?: boolean;
+  /**
+   * Answers the requests for a source that is a URL.
+   * @default {fetch}
+   */
+  fetch?: (request: Request) => Promise<Response>;
 }
 
 /** What {@linkcode openArchive} gives: the summary of an archive, and a way to check it. */
@@ -60,15 +65,16 @@ export async function openArchive(
   source: PushSource,
   options: OpenArchiveOptions = {},
 ): Promise<OpenedArchive> {
-  const { signal = new AbortController().signal, hasher = createHash, verify = true } = options;
-  const input = await openSource(source, signal);
+  const { signal = new AbortController().signal, hasher = createHash, verify = true, fetch } =
+    options;
+  const input = await openSource(source, signal, fetch);
   if (input.kind === "random") {
     const summary = await summarizeArchive(await openRandom(input.source, { signal }));
-    return { ...summary, validate: checkAgain(source, hasher) };
+    return { ...summary, validate: checkAgain(source, { hasher, fetch }) };
   }
   if (input.again || !verify) {
     const summary = await summarizeArchive(await readPassing(input, { hasher, signal }));
-    return { ...summary, validate: input.again ? checkAgain(source, hasher) : refuse };
+    return { ...summary, validate: input.again ? checkAgain(source, { hasher, fetch }) : refuse };
   }
   const { readChecked } = await import("./check_archive.ts");
   const checked = await readChecked(input, { signal, hasher });
@@ -78,10 +84,14 @@ export async function openArchive(
   return { ...summary, validate: () => validateArchive(checked) };
 }
 
-function checkAgain(source: PushSource, hasher: Hasher): OpenedArchive["validate"] {
+function checkAgain(
+  source: PushSource,
+  { hasher, fetch }: { hasher: Hasher; fetch: OpenArchiveOptions["fetch"] },
+): OpenedArchive["validate"] {
   return async ({ signal } = {}) => {
     const { checkArchive } = await import("./check_archive.ts");
-    const { findings } = await checkArchive(source, signal ? { signal, hasher } : { hasher });
+    const options = { hasher, ...(fetch && { fetch }), ...(signal && { signal }) };
+    const { findings } = await checkArchive(source, options);
     return findings;
   };
 }

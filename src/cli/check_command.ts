@@ -3,6 +3,7 @@ import type { Host } from "../runtime/host.ts";
 import { startByteProgress } from "./byte_progress.ts";
 import { findingLines, verdictLine } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
+import { connectionOptions } from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./failure.ts";
 import { openInput } from "./input.ts";
@@ -14,7 +15,8 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
     const { source, json, quiet } = command;
     await using input = await openInput(source, host, "docker save IMAGE | tarpush check -");
     const progress = await startByteProgress(host, "checking", quiet);
-    const check = await checkArchive(input.source, { signal, onProgress: progress.report })
+    const { fetch } = await connectionOptions(command, [], host);
+    const check = await checkArchive(input.source, { signal, fetch, onProgress: progress.report })
       .finally(() => progress.finish());
     const exitCode = check.ok ? EXIT.done : EXIT.failed;
     if (json) {

@@ -9,7 +9,7 @@ import { UsageError } from "./options.ts";
 export interface ConnectionOptions {
   plainHttp: boolean;
   timeouts?: Timeouts;
-  fetch?: FetchHandler;
+  fetch: FetchHandler;
 }
 
 /**
@@ -24,13 +24,12 @@ export async function connectionOptions(
   registries: readonly string[],
   host: Host,
 ): Promise<ConnectionOptions> {
-  const options: ConnectionOptions = { plainHttp };
-  if (timeoutSeconds !== undefined) options.timeouts = { idle: timeoutSeconds * 1000 };
-  if (ca === undefined && !insecure) return options;
-  options.fetch = host.fetchWith({
+  const fetch = host.fetchWith({
     ca: ca === undefined ? undefined : await readCertificates(ca, host),
     insecureHosts: insecure ? hostnames(registries) : [],
   });
+  const options: ConnectionOptions = { plainHttp, fetch };
+  if (timeoutSeconds !== undefined) options.timeouts = { idle: timeoutSeconds * 1000 };
   return options;
 }
 

@@ -2,6 +2,7 @@ import { openArchive } from "../archive/open_archive.ts";
 import type { ArchiveSummary } from "../image/inspect.ts";
 import type { Host } from "../runtime/host.ts";
 import type { InspectCommand } from "./command.ts";
+import { connectionOptions } from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./failure.ts";
 import { openInput } from "./input.ts";
@@ -19,7 +20,12 @@ export async function runInspect(
     host,
     "docker save IMAGE | tarpush inspect -",
   );
-  return await show(command, host, await openArchive(input.source, { signal, verify: false }));
+  const { fetch } = await connectionOptions(command, [], host);
+  return await show(
+    command,
+    host,
+    await openArchive(input.source, { signal, fetch, verify: false }),
+  );
 }
 
 async function show(command: InspectCommand, host: Host, archive: ArchiveSummary): Promise<number> {

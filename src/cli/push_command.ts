@@ -61,12 +61,14 @@ async function toPushOptions(command: PushCommand, host: Host): Promise<PushOpti
 }
 
 /** Wrong usage, but the archive can tell what to type. */
-async function refuseWithoutTarget({ source }: PushCommand, host: Host): Promise<never> {
+async function refuseWithoutTarget(command: PushCommand, host: Host): Promise<never> {
+  const { source } = command;
   const message = "No target given, expected a reference such as localhost:5000/team/app:1.0";
   if (source === "-") throw new UsageError(message, `tarpush push ${source} REFERENCE`);
   const { openArchive } = await import("../archive/open_archive.ts");
   await using input = await openInput(source, host, PIPE_EXAMPLE);
-  const { images } = await openArchive(input.source);
+  const { fetch } = await connectionOptions(command, [], host);
+  const { images } = await openArchive(input.source, { fetch });
   const names = images.flatMap((image) => image.names);
   const tags = images.flatMap((image) => image.tags);
   if (names.length + tags.length === 0) {

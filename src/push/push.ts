@@ -1,5 +1,6 @@
 import { cosignTag } from "../cosign_tags.ts";
 import { OciError } from "../errors.ts";
+import { isNetworkFetch } from "../network_fetch.ts";
 import { type ImageArchive, openArchive } from "../image/archive.ts";
 import { besideOf } from "../image/beside.ts";
 import { parsePlatforms } from "../image/platforms.ts";
@@ -62,7 +63,9 @@ export async function pushImage(
   const resolved = resolveOptions(options);
   const targets = parseTargets(target);
   const push = new Push(resolved);
-  await using input = await openSource(source, resolved.signal);
+  // A registry in this process, or what else stands in for one, has no archives.
+  const fetch = isNetworkFetch(resolved.fetch) ? resolved.fetch : undefined;
+  await using input = await openSource(source, resolved.signal, fetch);
   resolved.signal.throwIfAborted();
   try {
     if (input.kind === "random") {

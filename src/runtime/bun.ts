@@ -2,6 +2,7 @@ import type { Bytes } from "../bytes.ts";
 import { OciError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
+import { createBunFetch } from "./bun_fetch.ts";
 import type { BunFile, BunGlobals, BunWriter } from "./bun_globals.ts";
 import { createByteOutput } from "./byte_output.ts";
 import { errorCode, fileError, reasonOf, toFileError } from "./file_error.ts";
@@ -38,7 +39,7 @@ export function createBunHost(): Host {
       for (const signal of signals) process.on(signal, handler);
       return () => signals.forEach((signal) => process.off(signal, handler));
     },
-    fetchWith,
+    fetchWith: (options) => createBunFetch(options, (name) => Bun.env[name]),
     restartTrusting: () => Promise.resolve(undefined),
     serve,
     exit: (code) => process.exit(code),
@@ -178,50 +179,6 @@ function bunWrite(name: "stdout" | "stderr"): (bytes: Uint8Array) => Promise<voi
     await writer.write(bytes);
     await writer.flush();
   };
-}
-
-const fetchWith: Host["fetchWith"] = ({ ca, insecureHosts = [] }) => {
-  const trusted = new Map<string, BunTls>();
-  return async (request) => {
-    const { origin, hostname, protocol } = new URL(request.url);
-    if (insecureHosts.includes(hostname)) return await send(request, { rejectUnauthorized: false });
-    if (ca === undefined || protocol === "http:") return await send(request);
-    const tls = trusted.get(origin) ?? await chooseTrust(origin, ca, request.signal);
-    trusted.set(origin, tls);
-    return await send(request, tls);
-  };
-};
-
-// Bun's `ca` stands in place of the certificates that it trusts otherwise, those of NODE_EXTRA_CA_CERTS included. Which of
-// the two a server needs shows in a handshake; it is asked for nothing, since a body could not be sent twice.
-async function chooseTrust(origin: string, ca: string, signal: AbortSignal): Promise<BunTls> {
-  try {
-    const request = new Request(origin, { method: "HEAD", redirect: "manual", signal });
-    const response = await send(request, { ca });
-    await response.body?.cancel();
-    return { ca };
-  } catch (error) {
-    if (isUntrusted(error)) return {};
-    throw error;
-  }
-}
-
-function send(request: Request, tls?: BunTls): Promise<Response> {
-  // What is labelled as compressed comes as it is, as on Deno: a Request cannot say so.
-  const init: RequestInit & { tls?: BunTls; decompress: boolean } = { decompress: false };
-  if (tls) init.tls = tls;
-  return fetch(request, init);
-}
-
-/** Whether nobody who is trusted vouches for the certificate; one that has expired is none of these. */
-function isUntrusted(error: unknown): boolean {
-  const codes = /^(?:UNABLE_TO_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED_|CERT_UNTRUSTED)/;
-  return codes.test(String(errorCode(error)));
-}
-
-interface BunTls {
-  ca?: string;
-  rejectUnauthorized?: boolean;
 }
 
 const serve: Host["serve"] = (handler, { hostname, port }) => {

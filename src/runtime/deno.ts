@@ -3,6 +3,7 @@ import { OciError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
 import { createByteOutput, writeAll } from "./byte_output.ts";
+import { createDenoFetch } from "./deno_fetch.ts";
 import { throwFileError } from "./deno_file_error.ts";
 import { countInterrupts, restartTrusting } from "./deno_restart.ts";
 import { fileError, reasonOf } from "./file_error.ts";
@@ -44,7 +45,7 @@ export function createDenoHost(): Host {
     createFile: async (path) => await (await import("./deno_new_file.ts")).createDenoFile(path),
     onInterrupt: countInterrupts,
     restartTrusting,
-    fetchWith,
+    fetchWith: (options) => createDenoFetch(options, readEnv),
     serve,
     exit: (code) => Deno.exit(code),
   };
@@ -226,26 +227,6 @@ function readEnv(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) : undefined;
 }
-
-const fetchWith: Host["fetchWith"] = ({ ca, insecureHosts = [] }) => {
-  if (insecureHosts.length > 0) {
-    throw new OciError(
-      "Cannot switch off the check of certificates: Deno has a flag of its own for it",
-      {
-        hint: `start with: deno run --unsafely-ignore-certificate-errors=${
-          insecureHosts.join(",")
-        } ...`,
-      },
-    );
-  }
-  if (ca === undefined) return (request) => fetch(request);
-  try {
-    const client = Deno.createHttpClient({ caCerts: [ca] });
-    return (request) => fetch(request, { client });
-  } catch (cause) {
-    throw new OciError(`Cannot use the root certificates: ${reasonOf(cause)}`, { cause });
-  }
-};
 
 const serve: Host["serve"] = (handler, { hostname, port }) => {
   try {

@@ -113,7 +113,11 @@ export interface Host {
   createFile(path: string): Promise<NewFile>;
   /** Calls `handler` at every Ctrl-C or request to end, instead of ending; returns what takes that back. */
   onInterrupt(handler: () => void): () => void;
-  /** A `fetch` whose TLS connections are checked so. */
+  /**
+   * A `fetch` whose TLS connections are checked so, and that goes past the proxies of the environment (`HTTP_PROXY` and
+   * the like) to this machine itself and to what `NO_PROXY` names. On Deno it uploads over HTTP/1.1, and heeds `NO_PROXY`
+   * in its own way where the variables may not be read.
+   */
   fetchWith(options: TlsOptions): (request: Request) => Promise<Response>;
   /**
    * Runs the program again so that every certificate of these hosts is accepted, and returns its exit code; undefined

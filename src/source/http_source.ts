@@ -1,7 +1,17 @@
 import { type Bytes, toBytes } from "../bytes.ts";
 import { BLOCKED_PORT } from "../blocked_ports.ts";
 import { NetworkError } from "../errors.ts";
+import { takesInit } from "../network_fetch.ts";
 import { type BlobSource, readRange } from "./blob_source.ts";
+
+/** What answers requests: the runtime's `fetch`, or something in its place. */
+type Fetch = (request: Request) => Promise<Response>;
+
+/** How the requests for one archive are sent. */
+interface Connection {
+  signal: AbortSignal;
+  fetch: Fetch;
+}
 
 /** Reads up to this size come out of one larger read: a tar's headers lie close together. */
 const BLOCK_BYTES = 64 * 1024;
@@ -11,23 +21,28 @@ const BLOCK_BYTES = 64 * 1024;
  *
  * @param url The archive.
  * @param signal Aborts every request.
+ * @param fetch What answers them.
  * @returns A source, or the body that comes once.
  * @throws {NetworkError} If the server does not answer, or with no content.
  */
 export async function openUrl(
   url: URL,
   signal: AbortSignal,
+  fetch: Fetch = globalThis.fetch,
 ): Promise<BlobSource | ReadableStream<Uint8Array>> {
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`Cannot read ${url.href}: expected an http:// or https:// URL`);
   }
-  let response = await get(url, { range: "bytes=0-0" }, signal);
+  const connection = { signal, fetch };
+  let response = await get(url, { range: "bytes=0-0" }, connection);
   if (response.status === 206) {
     await response.body?.cancel();
     const range = rangeOf(response);
-    if (range) return blockReader(new RangeSource(url, range.size, versionOf(response), signal));
+    if (range) {
+      return blockReader(new RangeSource(url, range.size, versionOf(response), connection));
+    }
     // A server that does not say how long the whole is has no use for ranges.
-    response = await get(url, {}, signal);
+    response = await get(url, {}, connection);
   }
   // A server that ignores ranges has begun to send the whole.
   if (response.status === 200 && response.body) return wholeOf(url, response.body, signal);
@@ -41,13 +56,13 @@ class RangeSource implements BlobSource {
   readonly size: number;
   readonly #url: URL;
   readonly #version: string | null;
-  readonly #signal: AbortSignal;
+  readonly #connection: Connection;
 
-  constructor(url: URL, size: number, version: string | null, signal: AbortSignal) {
+  constructor(url: URL, size: number, version: string | null, connection: Connection) {
     this.#url = url;
     this.size = size;
     this.#version = version;
-    this.#signal = signal;
+    this.#connection = connection;
   }
 
   slice(start: number, end: number): { stream(): ReadableStream<Bytes> } {
@@ -60,7 +75,7 @@ class RangeSource implements BlobSource {
       pull: async (controller) => {
         if (start >= end) return controller.close();
         reader ??= await this.#open(start, end);
-        const { done, value } = await readFrom(this.#url, reader, true, this.#signal);
+        const { done, value } = await readFrom(this.#url, reader, true, this.#connection.signal);
         if (!done) {
           start += value.length;
           if (start > end) {
@@ -77,7 +92,11 @@ class RangeSource implements BlobSource {
   }
 
   async #open(start: number, end: number): Promise<ReadableStreamDefaultReader<Uint8Array>> {
-    const response = await get(this.#url, { range: `bytes=${start}-${end - 1}` }, this.#signal);
+    const response = await get(
+      this.#url,
+      { range: `bytes=${start}-${end - 1}` },
+      this.#connection,
+    );
     const changed = versionOf(response) !== this.#version;
     const range = rangeOf(response);
     const fits = range?.size === this.size && range.start === start && range.end === end;
@@ -128,7 +147,7 @@ function blockReader(source: BlobSource): BlobSource {
 async function get(
   url: URL,
   headers: Record<string, string>,
-  signal: AbortSignal,
+  { signal, fetch }: Connection,
 ): Promise<Response> {
   try {
     // Compressed on the way, ranges and lengths would not be those of the file. Bun inflates what is labelled so all the
@@ -138,7 +157,7 @@ async function get(
       decompress: false,
       signal,
     };
-    return await fetch(url, init);
+    return await (takesInit(fetch) ? fetch(url, init) : fetch(new Request(url, init)));
   } catch (cause) {
     signal.throwIfAborted();
     if (!BLOCKED_PORT.pattern.test(String(cause))) throw failure(url, "no answer", true, cause);

@@ -51,16 +51,18 @@ const MAGIC_BYTES = 6;
  *
  * @param source What the caller gave.
  * @param signal Aborts requests for a URL.
+ * @param fetch Answers those; the runtime's own when absent.
  * @returns The input; it gives up what was opened here when disposed of.
  * @throws {TypeError} If the source is none.
  */
 export async function openSource(
   source: PushSource,
   signal: AbortSignal,
+  fetch?: (request: Request) => Promise<Response>,
 ): Promise<RandomInput | PassingInput> {
   if (source instanceof URL) {
     const { openUrl } = await import("./http_source.ts");
-    return await openSource(await openUrl(source, signal), signal);
+    return await openSource(await openUrl(source, signal, fetch), signal);
   }
   const count = { read: 0 };
   const common = { read: () => count.read, [Symbol.asyncDispose]: () => Promise.resolve() };

@@ -9,6 +9,20 @@ type Register = (name: string, body: () => void | Promise<void>, options?: TestO
 /** Registers a test with the runner of the runtime: `deno test` or `bun test`. */
 export const test: Register = await pickRunner();
 
+// Tests talk to this machine alone, whatever a proxy of the environment thinks of that; what is behind one is set where
+// that is tested.
+addToEnvironment("NO_PROXY", "localhost,127.0.0.0/8,127.0.0.1,::1");
+
+function addToEnvironment(name: string, value: string): void {
+  if ("Deno" in globalThis) {
+    const before = Deno.env.get(name);
+    return Deno.env.set(name, before ? `${before},${value}` : value);
+  }
+  const { process } = globalThis as unknown as { process: { env: Record<string, string> } };
+  const before = process.env[name];
+  process.env[name] = before ? `${before},${value}` : value;
+}
+
 async function pickRunner(): Promise<Register> {
   if ("Deno" in globalThis) {
     return (name, fn, { skip } = {}) =>

@@ -1,5 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { NetworkError, RegistryError, TimeoutError } from "../../errors.ts";
+import { isNetworkFetch, takesInit } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
 import { type Call, describe, discard, type Http } from "./call.ts";
 import { withLength } from "./known_length.ts";
@@ -11,9 +12,6 @@ import { explainScheme } from "./scheme.ts";
 import { CUT_HINT, isBlobBody, isWebPage } from "./stranger.ts";
 import { startClock } from "./time_limits.ts";
 import { watchBody } from "./watched_body.ts";
-
-/** The runtime's own, whatever takes its place later. */
-const runtimeFetch = globalThis.fetch;
 
 const MAX_REDIRECTS = 10;
 /** Attempts for a registry that has not answered yet: most likely it is not there, or not what it is taken for. */
@@ -137,9 +135,9 @@ export function onSent(http: Http): ((piece: Bytes) => void) | undefined {
   return isRuntimeFetch(http) ? free : undefined;
 }
 
-/** Whether requests go straight to the runtime's own `fetch`. */
+/** Whether requests go straight to the network, by the runtime's own `fetch` or by its host's. */
 export function isRuntimeFetch({ fetch }: Http): boolean {
-  return fetch === runtimeFetch;
+  return isNetworkFetch(fetch);
 }
 
 async function send(http: Http, call: Call, url: URL): Promise<Response> {
@@ -176,9 +174,9 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     init.duplex = "half";
   } else if (body) init.body = body;
   try {
-    // The runtime's own fetch heeds the signal, and spares itself a copy of the body where no Request stands between.
-    const response = http.fetch === globalThis.fetch
-      ? await globalThis.fetch(url.href, init)
+    // What leads to the network heeds the signal, and spares itself a copy of the body where no Request stands between.
+    const response = takesInit(http.fetch)
+      ? await http.fetch(url.href, init)
       : await unlessAborted(http.fetch(new Request(url, init)), signal);
     if (bodyError === undefined) return response;
     // A registry in this process answers although the body broke; over a socket there is no answer.

@@ -19,7 +19,8 @@ export interface RequestOptions {
   headers?: Record<string, string>;
   /**
    * Answers requests in place of the network: a proxy, or a registry in this process. One that calls Bun's `fetch` passes
-   * `decompress: false` on to it: what a store labels as compressed would be inflated, and is no blob then.
+   * `decompress: false` on to it: what a store labels as compressed would be inflated, and is no blob then. The one of
+   * `./runtime` (`currentHost().fetchWith`) goes past proxies as `NO_PROXY` says, and reads a source that is a URL, too.
    * @default {fetch}
    */
   fetch?: FetchHandler;

@@ -1,0 +1,36 @@
+/**
+ * A `fetch` that leads to the network. It takes what the runtime's own takes and heeds the signal; when it asks for the
+ * next piece of a body, the connection has taken the one before, and whose that was may free it.
+ */
+export interface NetworkFetch {
+  /** Sends a request. */
+  (input: string | URL | Request, init?: RequestInit): Promise<Response>;
+  /**
+   * Which proxy is on the way to a URL.
+   *
+   * @returns Its address without a login; undefined where there is none.
+   */
+  proxyFor(url: URL): string | undefined;
+}
+
+/** The runtime's own, whatever takes its place later. */
+const runtimeFetch = globalThis.fetch;
+
+/** Whether a `fetch` is a {@linkcode NetworkFetch}, or the runtime's own, which does the same. */
+export function isNetworkFetch(fetch: unknown): boolean {
+  return fetch === runtimeFetch || isOfHost(fetch);
+}
+
+/** Whether a `fetch` takes URL and settings as the runtime's own does: a Request between them would copy a body. */
+export function takesInit(fetch: unknown): fetch is typeof globalThis.fetch {
+  return isNetworkFetch(fetch) || fetch === globalThis.fetch;
+}
+
+/** Which proxy is known to be on the way to a URL: nothing is of what the runtime's own `fetch` does. */
+export function proxyFor(fetch: unknown, url: URL): string | undefined {
+  return isOfHost(fetch) ? fetch.proxyFor(url) : undefined;
+}
+
+function isOfHost(fetch: unknown): fetch is NetworkFetch {
+  return typeof fetch === "function" && "proxyFor" in fetch;
+}

@@ -1,0 +1,83 @@
+import type { NetworkFetch } from "../network_fetch.ts";
+import { errorCode } from "./file_error.ts";
+import type { TlsOptions } from "./host.ts";
+import { readProxies } from "./proxies.ts";
+
+/** As Bun reads them. */
+const VARIABLES = {
+  http: ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"],
+  https: ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
+  schemes: ["http", "https"],
+};
+
+/** What Bun's `fetch` takes beside the usual. */
+interface BunInit extends RequestInit {
+  tls?: BunTls;
+  /** False goes past the proxies of the environment. */
+  proxy?: false;
+  /** False leaves what is labelled as compressed as it is, as Deno does. */
+  decompress?: boolean;
+}
+
+interface BunTls {
+  ca?: string;
+  rejectUnauthorized?: boolean;
+}
+
+/**
+ * Makes the host's `fetch`; see `fetchWith` in host.ts.
+ *
+ * @param options How TLS connections are checked.
+ * @param env A variable; undefined where it is not set.
+ */
+export function createBunFetch(
+  { ca, insecureHosts = [] }: TlsOptions,
+  env: (name: string) => string | undefined,
+): NetworkFetch {
+  const proxies = readProxies(env, VARIABLES);
+  const trusted = new Map<string, BunTls>();
+  const tlsFor = async (url: URL, init: BunInit): Promise<BunTls | undefined> => {
+    if (url.protocol === "http:") return undefined;
+    if (insecureHosts.includes(url.hostname)) return { rejectUnauthorized: false };
+    if (ca === undefined) return undefined;
+    const tls = trusted.get(url.origin) ?? await chooseTrust(url, ca, init);
+    trusted.set(url.origin, tls);
+    return tls;
+  };
+  const send = async (input: string | URL | Request, init?: RequestInit) => {
+    const url = new URL(input instanceof Request ? input.url : input);
+    const own: BunInit = { ...init, decompress: false };
+    if (proxies && proxies.proxyFor(url) === undefined) own.proxy = false;
+    if (input instanceof Request) own.signal ??= input.signal;
+    const tls = await tlsFor(url, own);
+    if (tls) own.tls = tls;
+    return await fetch(input, own);
+  };
+  return Object.assign(send, { proxyFor: (url: URL) => proxies?.proxyFor(url) });
+}
+
+// Bun's `ca` stands in place of the certificates that it trusts otherwise, those of NODE_EXTRA_CA_CERTS included. Which of
+// the two a server needs shows in a handshake; it is asked for nothing, since a body could not be sent twice.
+async function chooseTrust(
+  { origin }: URL,
+  ca: string,
+  { proxy, signal }: BunInit,
+): Promise<BunTls> {
+  const init: BunInit = { method: "HEAD", redirect: "manual", tls: { ca } };
+  if (proxy === false) init.proxy = proxy;
+  if (signal) init.signal = signal;
+  try {
+    const response = await fetch(origin, init);
+    await response.body?.cancel();
+    return { ca };
+  } catch (error) {
+    if (isUntrusted(error)) return {};
+    throw error;
+  }
+}
+
+/** Whether nobody who is trusted vouches for the certificate; one that has expired is none of these. */
+function isUntrusted(error: unknown): boolean {
+  const codes = /^(?:UNABLE_TO_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED_|CERT_UNTRUSTED)/;
+  return codes.test(String(errorCode(error)));
+}
