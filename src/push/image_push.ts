@@ -14,6 +14,7 @@ import {
   draftsOf,
   explainRefusedType,
   type KindSettings,
+  noticeOfKept,
   type RootChoice,
 } from "./manifest_kind.ts";
 import { listUnlisted, placeBelow, placeManifest, type PlaceSettings } from "./place_manifest.ts";
@@ -80,6 +81,8 @@ export class ImagePush {
     const node = await this.#choose(image, name);
     await settleDigests(node, settings);
     const choice = await chooseKinds(node, image.node, reference, target.registry, settings);
+    const kept = noticeOfKept(choice, name, settings);
+    if (kept !== undefined) await settings.emit({ type: "warning", message: kept });
     if (isTagged(reference) && await this.#isLeft(reference, choice)) return undefined;
     const { stands, ...placed } = await this.#place(
       choice,

@@ -107,6 +107,19 @@ export async function draftsOf(
   return kinds.length === 0 ? [draft] : await Promise.all(kinds.map((kind) => retype(draft, kind)));
 }
 
+/** What to tell of a wish that is not met, as a manifest that is not ours keeps its bytes; undefined where it is. */
+export function noticeOfKept(
+  { node, kinds }: RootChoice,
+  name: string,
+  { manifestType, words }: KindSettings,
+): string | undefined {
+  if (kinds.length > 0 || node.kind === "docker" || manifestType === "auto") return undefined;
+  const kind = kindOfType(node.mediaType);
+  if (kind === manifestType) return undefined;
+  return `${name}: the ${words.place}'s own manifest is ${NAMES[kind]}'s and keeps its bytes, ` +
+    `although ${NAMES[manifestType]}'s types were asked for`;
+}
+
 /** What to tell of a registry that refused one kind and gets the other. */
 export function fallbackNotice(
   refusal: RegistryError,

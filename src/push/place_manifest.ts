@@ -1,10 +1,10 @@
 import { runAll } from "../concurrency.ts";
-import { OciError } from "../errors.ts";
+import { OciError, RegistryError } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { isForeignLayer } from "../media_types.ts";
 import { withoutRetry } from "../registry/blobs.ts";
 import { headManifest, putManifest } from "../registry/manifests.ts";
-import { refusesChange } from "./refusals.ts";
+import { answerOf, refusesChange } from "./refusals.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
 
@@ -162,8 +162,21 @@ export async function listUnlisted(
   settings: UploadSettings,
 ): Promise<void> {
   if (target.unlisted.length === 0) return;
-  const { keepReferrersTag } = await import("../registry/referrers_tag.ts");
+  const { keepReferrersTag, referrersTag } = await import("../registry/referrers_tag.ts");
   for (const referrer of target.unlisted.splice(0)) {
-    await keepReferrersTag(target, referrer, hooksFor(settings));
+    try {
+      await keepReferrersTag(target, referrer, hooksFor(settings));
+    } catch (error) {
+      if (!(error instanceof RegistryError && refusesChange(error))) throw error;
+      const { method, url, status, errors } = error;
+      const { digest, subject } = referrer;
+      throw new RegistryError(
+        `Cannot list ${digest} with what refers to ${subject.digest}: the list stands under the tag ` +
+          `${referrersTag(subject.digest)}, which the registry does not let change: ${
+            answerOf(error)
+          }`,
+        { method, url, status, errors, cause: error },
+      );
+    }
   }
 }

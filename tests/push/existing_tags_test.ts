@@ -365,3 +365,21 @@ test("pushImage() with onExisting knows an image whose layer is called after a d
   const { result } = await pushTo(tar, TARGET, { fetch: registry, onExisting: "error" });
   assertEquals(result.images.length, 1);
 });
+
+test("pushImage() says that a list of referrers may not be changed", async () => {
+  const registry = withoutReferrers(createRegistry({ immutableTags: true }));
+  const layout = new OciLayout();
+  const image = await layout.image(await makeImage(["a"]));
+  const { mediaType, digest, size } = image;
+  const subject = { mediaType, digest, size };
+  layout.add(image, { ref: "1" });
+  layout.add(await layout.artifact("first", "application/x", { subject }));
+  await pushTo(toBlob(layout.entries()), TARGET, { fetch: registry });
+  layout.add(await layout.artifact("second", "application/x", { subject }));
+  const error = await assertRejects(
+    () => pushTo(toBlob(layout.entries()), TARGET, { fetch: registry }),
+    RegistryError,
+    `with what refers to ${digest}: the list stands under the tag ${digest.replace(":", "-")}`,
+  );
+  assertClear(error);
+});

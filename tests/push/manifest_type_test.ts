@@ -271,6 +271,19 @@ for (const isIndex of [false, true]) {
   });
 }
 
+test("pushImage() tells that a manifest of the archive's own is not what was asked for", async () => {
+  const tar = await ownDocker(false);
+  const { result, warnings } = await pushTo(tar, TARGET, { manifestType: "oci" });
+  assertEquals(result.images[0]?.mediaType, DOCKER_MANIFEST);
+  assertEquals(warnings.filter((message) => message.includes("asked for")), [
+    "localhost:5000/app:1: the archive's own manifest is Docker's and keeps its bytes, although OCI's types were asked for",
+  ]);
+  for (const manifestType of ["auto", "docker"] as const) {
+    const { warnings } = await pushTo(tar, TARGET, { manifestType });
+    assertEquals(warnings.filter((message) => message.includes("asked for")), []);
+  }
+});
+
 test("pushImage() and copyImage() of an OCI manifest say that a registry takes Docker's only", async () => {
   const layout = new OciLayout();
   layout.add(await layout.image(image), { ref: "1" });
