@@ -5,7 +5,7 @@ import { DigestMismatchError, OciError } from "../errors.ts";
 import { type ArchiveFile, PEEK_BYTES } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import type { Descriptor } from "../media_types.ts";
-import { getBlob } from "../registry/blob_content.ts";
+import { getBlob, INFLATED_HINT } from "../registry/blob_content.ts";
 import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
 
@@ -69,6 +69,8 @@ class RemoteBlob implements BlobSource {
   readonly #context: RepositoryContext;
   readonly #digest: Digest;
   readonly #options: RemoteReadOptions;
+  /** What to look at where the length is wrong. */
+  #hint: string | undefined;
 
   constructor(
     context: RepositoryContext,
@@ -152,6 +154,7 @@ class RemoteBlob implements BlobSource {
       onRetry: (attempt, delay, error) => onRetry?.(attempt, delay, error, this.#digest),
       hasher,
     });
+    this.#hint = size === undefined ? INFLATED_HINT : undefined;
     if (size === undefined || size === end - start) return body;
     await body.cancel().catch(() => {});
     throw this.#wrongSize(size < end - start ? "fewer" : "more");
@@ -160,7 +163,7 @@ class RemoteBlob implements BlobSource {
   #wrongSize(found: "more" | "fewer"): DigestMismatchError {
     return new DigestMismatchError(
       `Cannot trust ${this.name}: it has ${found} bytes than the ${this.size} of its descriptor`,
-      { expected: this.#digest },
+      { expected: this.#digest, hint: this.#hint },
     );
   }
 }

@@ -32,6 +32,10 @@ export interface GetBlobOptions extends Pick<UploadHooks, "signal" | "onRetry"> 
   hasher?: Hasher | undefined;
 }
 
+/** What may be wrong with a blob that came without its length: such an answer was inflated on its way to here. */
+export const INFLATED_HINT =
+  "where the registry or its store labels blobs with a Content-Encoding, Deno before 2.8 inflates them, as does a fetch of Bun that is not called with decompress: false";
+
 /** A blob, or the part of it that was asked for, on its way. */
 export interface BlobContent {
   /** Length of `body` in bytes, where the registry tells. */
@@ -222,7 +226,7 @@ function readOn(
           await waitForRetry(context.http, call, error, attempt);
         }
       }
-      await checkDigest(context, digest, hash);
+      await checkDigest(context, digest, hash, end === undefined);
       controller.close();
     },
     cancel: close,
@@ -240,6 +244,7 @@ async function checkDigest(
   context: RepositoryContext,
   expected: Digest,
   hash: IncrementalHash | undefined,
+  isLengthUnknown: boolean,
 ): Promise<void> {
   const actual = await hash?.digest();
   if (actual === undefined || actual === expected) return;
@@ -247,7 +252,7 @@ async function checkDigest(
     `Cannot trust blob of ${
       nameOf(context)
     }: what the registry sent has digest ${actual}, expected ${expected}`,
-    { expected, actual },
+    { expected, actual, hint: isLengthUnknown ? INFLATED_HINT : undefined },
   );
 }
 

@@ -109,6 +109,23 @@ test("a blob that is labelled and is not the right one is still refused", async 
   await assertRejects(() => client.repository("app").image("1"), DigestMismatchError);
 });
 
+test("a blob that something inflated on its way is told of with what may have done so", async () => {
+  await using server = await filled((response) => response);
+  const { layers } = await new RegistryClient(server.host).repository("app").image("1");
+  const packed = layers.find(({ mediaType }) => mediaType.endsWith("gzip"));
+  const fetch: FetchHandler = async (request) => {
+    const response = await server.registry(request);
+    if (!request.url.endsWith(String(packed?.digest))) return response;
+    const plain = response.body?.pipeThrough(new DecompressionStream("gzip"));
+    return new Response(plain, { headers: { "content-encoding": "gzip" } });
+  };
+  const error = await assertRejects(
+    () => new Response(pullImage(`${server.host}/app:1`, { fetch })).blob(),
+    DigestMismatchError,
+  );
+  assert(error.hint?.includes("decompress: false"), error.hint);
+});
+
 test("a document that inflates without end is refused", async () => {
   const bomb = await gzip(new Uint8Array(64 * 1024 * 1024));
   const headers = { "content-encoding": "gzip", "content-type": "application/json" };

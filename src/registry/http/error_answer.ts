@@ -131,8 +131,17 @@ async function explain(refusal: Refusal): Promise<Explanation> {
     const hint = `check that ${http.origin} is a registry: ${http.origin}/v2/ should answer 200`;
     return { state, hint };
   }
-  return { state };
+  return { state, hint: isPage(response) ? PAGE_HINTS[status] ?? PAGE_HINT : undefined };
 }
+
+const PAGE_HINT =
+  "a page comes from a firewall, proxy or web server before the registry, or in its place";
+const GATEWAY_HINT = "the proxy that answers does not reach the registry: check that it is running";
+const PAGE_HINTS: Record<number, string> = {
+  502: GATEWAY_HINT,
+  503: GATEWAY_HINT,
+  504: GATEWAY_HINT,
+};
 
 async function wantsTls({ http, call, url, response, text }: Refusal): Promise<boolean> {
   if (response.status !== 400 || url.protocol !== "http:") return false;

@@ -83,7 +83,7 @@ export async function uploadBlob(
       await hooks.onProgress?.(0);
       if (turn(context.http, blob, way, open, error)) attempt--;
       else {
-        const cause = asRetryable(withoutLength(way, error), action);
+        const cause = asRetryable(context.http, withoutLength(way, error), action);
         await waitForRetry(context.http, hooks, cause, attempt);
       }
     }
@@ -101,8 +101,10 @@ async function forget(context: RepositoryContext, sessions: UploadSession[]): Pr
 }
 
 /** A registry that lost an upload may keep the next one. */
-function asRetryable(error: unknown, action: string): unknown {
+function asRetryable({ origin }: Http, error: unknown, action: string): unknown {
   if (!(error instanceof RegistryError) || !isLostSession(error)) return error;
+  // What answers so where the registry leads to another address does not pass.
+  if (wasPage(error) && new URL(error.url).origin !== origin) return error;
   const { method, url, status, errors, hint } = error;
   // A page is none of the registry's: what stands before it does not pass on what was sent.
   const message = wasPage(error) ? error.message : `Cannot ${action}: the registry lost the upload`;

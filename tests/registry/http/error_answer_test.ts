@@ -181,6 +181,20 @@ const ANSWERS: [
     /cut what is large or takes long.*--chunk-size/,
   ],
   [
+    "a firewall with a status of its own",
+    START,
+    { status: 406, headers: HTML, body: "<title>Not Acceptable!</title>" },
+    '406 with text/html ("Not Acceptable!") that is no registry error',
+    /^a page comes from a firewall/,
+  ],
+  [
+    "a proxy that does not reach the registry",
+    READ,
+    { status: 502, headers: HTML, body: "<title>502 Bad Gateway</title>" },
+    '502 Bad Gateway with text/html ("502 Bad Gateway") that is no registry error',
+    /does not reach the registry/,
+  ],
+  [
     "a redirect of the whole registry",
     START,
     { status: 301, headers: { ...HTML, location: `https://registry.test${START.path}` } },
