@@ -1,7 +1,7 @@
 import { RegistryError, type RegistryErrorEntry } from "../../errors.ts";
 import { describeStranger, parseErrors, readShown, wantsLogin } from "./answer_content.ts";
 import { type Call, describe, type Http } from "./call.ts";
-import { placeHint, placeOf } from "./place.ts";
+import { isRegistry, placeHint, placeOf } from "./place.ts";
 import { moveBetween } from "./redirect.ts";
 import { parseRetryAfter } from "./retry.ts";
 import { CUT_HINT, isBlobBody, isPage, isWebPage, notePage } from "./stranger.ts";
@@ -124,7 +124,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
     return { state, hint: "a limit on the size of a request: try a smaller --chunk-size" };
   }
   // What a registry says in its own words needs no guess.
-  if (errors.length > 0 || url.origin !== http.origin) return { state };
+  if (errors.length > 0 || !isRegistry(http, url)) return { state };
   if (status === 401 || status === 403) return { state, hint: forbidden(call) };
   if (text && status !== 200 && isBlobBody(call, url)) return { state, hint: CUT_HINT };
   if (status === 404 || status === 200) {

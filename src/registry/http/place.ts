@@ -7,10 +7,16 @@ export function placeOf({ origin }: Http, call: Pick<Call, "url">, url: URL): st
   return `${url.origin}${url.pathname} (where ${url.host} leads)`;
 }
 
-/** What to look at where a request failed at a server that was not named; undefined where it was. */
-export function placeHint({ origin }: Http, { method }: Call, url: URL): string | undefined {
-  if (url.origin === origin) return undefined;
-  const host = hostOf(origin);
+/** Whether a server speaks for the registry: it was named, or the whole of it has moved there. */
+export function isRegistry({ origin, seen }: Http, url: URL): boolean {
+  if (url.origin === origin) return true;
+  return seen.moves?.values().some((to) => `${to}/`.startsWith(`${url.origin}/`)) === true;
+}
+
+/** What to look at where a request failed at a server that does not speak for the registry; undefined where it does. */
+export function placeHint(http: Http, { method }: Call, url: URL): string | undefined {
+  if (isRegistry(http, url)) return undefined;
+  const host = hostOf(http.origin);
   return method === "GET" || method === "HEAD"
     ? `${host} redirects to it: it must answer here, too`
     : `${host} sends uploads there: a proxy before it that drops name or port of the header Host makes it do so (nginx: proxy_set_header Host $http_host)`;

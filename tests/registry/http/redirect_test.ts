@@ -180,3 +180,20 @@ test("pushImage() does not wait for a place that nobody listens at and never ans
   );
   assertEquals(attempts, 1);
 });
+
+test("a registry that has moved is told of like one that was named", async () => {
+  const { fetch } = moved("https://registry.test", 301);
+  const options = {
+    retry: { attempts: 1 },
+    fetch: (request: Request) =>
+      request.url.startsWith("https:") && request.method === "PUT"
+        ? Promise.resolve(new Response(null, { status: 403 }))
+        : fetch(request),
+  };
+  const error = await assertRejects(
+    async () => await pushImage(await archive(), TARGET, options),
+    RegistryError,
+    "https://registry.test (where registry.test leads) answered 403 Forbidden",
+  );
+  assert(error.hint?.startsWith("writing is forbidden here"), error.hint);
+});
