@@ -47,6 +47,7 @@ const RUNTIME_FILES = [
   "runtime/bun_fetch.ts",
   "runtime/bun_new_file.ts",
   "runtime/bun_stdin.ts",
+  "runtime/bun_tls_failure.ts",
 ];
 
 /** The files that may ask whether such a global is there. */

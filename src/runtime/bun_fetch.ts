@@ -44,14 +44,23 @@ export function createBunFetch(
     trusted.set(url.origin, tls);
     return tls;
   };
+  const explain = async (error: unknown, url: URL): Promise<unknown> => {
+    if (errorCode(error) !== "EPROTO" || proxies?.proxyFor(url) !== undefined) return error;
+    const { explainTlsFailure } = await import("./bun_tls_failure.ts");
+    return await explainTlsFailure(url, ca, error);
+  };
   const send = async (input: string | URL | Request, init?: RequestInit) => {
     const url = new URL(input instanceof Request ? input.url : input);
     const own: BunInit = { ...init, decompress: false };
     if (proxies && proxies.proxyFor(url) === undefined) own.proxy = false;
     if (input instanceof Request) own.signal ??= input.signal;
-    const tls = await tlsFor(url, own);
-    if (tls) own.tls = tls;
-    return await fetch(input, own);
+    try {
+      const tls = await tlsFor(url, own);
+      if (tls) own.tls = tls;
+      return await fetch(input, own);
+    } catch (error) {
+      throw await explain(error, url);
+    }
   };
   return Object.assign(send, { proxyFor: (url: URL) => proxies?.proxyFor(url) });
 }

@@ -12,6 +12,17 @@ export interface BunGlobals {
       text: string,
       options?: { createPath: boolean },
     ): Promise<number>;
+    connect(options: {
+      hostname: string;
+      port: number;
+      tls: { serverName: string; rejectUnauthorized: boolean; ca?: string };
+      socket: {
+        handshake(socket: unknown, isDone: boolean, error: Error | null): void;
+        error(socket: unknown, error: Error): void;
+        data(): void;
+        close(): void;
+      };
+    }): Promise<{ end(): void }>;
     spawn(
       command: readonly string[],
       options: { stdin: "inherit"; stdout: "pipe"; stderr: "inherit" },

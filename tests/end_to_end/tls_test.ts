@@ -19,6 +19,7 @@ import {
   temporaryFolder,
 } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
+import { listen } from "../helpers/tcp_proxy.ts";
 import { test } from "../helpers/test.ts";
 import { serveTls } from "../helpers/tls_server.ts";
 import { serve } from "./registry_server.ts";
@@ -218,6 +219,74 @@ test("tarpush says what is no certificate", async () => {
   assertEquals(missing.code, 1);
   assertMatch(missing.stderr, /^tarpush: Cannot read "none\.pem": no such file\n$/);
 });
+
+/** How the other side ends a handshake: the number of its alert, and what that means. */
+const ALERTS: readonly [number, state: string, hint: RegExp][] = [
+  [116, "it wants a client certificate", /docs\/library\.md/],
+  [42, "it wants a client certificate", /docs\/library\.md/],
+  [
+    40,
+    "it refused the TLS handshake, most likely for want of a client certificate",
+    /docs\/library\.md/,
+  ],
+  [70, "it speaks no version of TLS that is safe to use", /TLS 1\.2/],
+  [112, "it serves TLS for other host names", /name/],
+];
+
+for (const [alert, state, hint] of ALERTS) {
+  test(`tarpush says what a TLS server means by alert ${alert}`, async () => {
+    await using server = await answerHello(new Uint8Array([21, 3, 3, 0, 2, 2, alert]));
+    for (const option of ["", " --ca ca.pem", " --insecure"]) {
+      const { code, stderr } = await tarpush(`ping https://${server.host}${option}`);
+      const [message, second = "", ...rest] = messageLines(stderr);
+      assertEquals(
+        [code, message, rest],
+        [1, `tarpush: Cannot ping ${server.host}: ${server.host}: ${state}`, []],
+      );
+      assertMatch(second, hint);
+    }
+  });
+}
+
+test("tarpush says that a server speaks no TLS", async () => {
+  await using server = await answerHello(new TextEncoder().encode("SSH-2.0-OpenSSH_9.2\r\n"));
+  const { code, stderr } = await tarpush(`ping https://${server.host}`);
+  assertEquals(code, 1);
+  assertMatch(stderr, /: it speaks no TLS\nhint: check the port\n$/);
+});
+
+test("tarpush says that a client certificate is wanted where a page says so", async () => {
+  const page = "<html><head><title>400 No required SSL certificate was sent</title></head></html>";
+  const refuse: FetchHandler = ({ method }) =>
+    Promise.resolve(
+      new Response(method === "HEAD" ? null : page, {
+        status: 400,
+        headers: { "content-type": "text/html" },
+      }),
+    );
+  await using server = serveTls(refuse, GOOD);
+  for (const args of [`ping ${server.origin}`, `push image.tar ${server.origin}/app:1`]) {
+    const { code, stderr } = await tarpush(`${args} --ca ca.pem`);
+    assertEquals(code, 1);
+    assertMatch(
+      stderr,
+      /400 Bad Request: it wants a client certificate\nhint: .*docs\/library\.md/,
+    );
+  }
+});
+
+/** A server that answers what a client begins with, whatever it is, and closes. */
+async function answerHello(answer: Uint8Array): Promise<AsyncDisposable & { host: string }> {
+  const listener = await listen(async (client) => {
+    await client.read();
+    await client.write(answer);
+    client.close();
+  });
+  return {
+    host: `127.0.0.1:${listener.port}`,
+    [Symbol.asyncDispose]: () => Promise.resolve(listener.close()),
+  };
+}
 
 // --insecure and its limits
 

@@ -5,7 +5,8 @@ import { isRegistry, placeHint, placeOf } from "./place.ts";
 import { moveBetween } from "./redirect.ts";
 import { parseRetryAfter } from "./retry.ts";
 import { CUT_HINT, isBlobBody, isPage, isWebPage, notePage } from "./stranger.ts";
-import { schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
+import { askForText, schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
+import { CLIENT_CERTIFICATE_HINT, wantsClientCertificate } from "./tls_reasons.ts";
 
 /** Longest time to read an error answer: its status says most of it. */
 const ERROR_MILLISECONDS = 5_000;
@@ -111,6 +112,9 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   const { http, call, url, response, text, errors } = refusal;
   const { status } = response;
   if (await wantsTls(refusal)) return { state: `: ${schemeText(url)}`, hint: schemeHint(url) };
+  if (await isWithoutCertificate(refusal)) {
+    return { state: ": it wants a client certificate", hint: CLIENT_CERTIFICATE_HINT };
+  }
   const known = errors.length === 0 && (explainRedirect(refusal) ?? knownServer(response));
   if (known) return known;
   const state = stateOf(refusal);
@@ -149,6 +153,16 @@ async function wantsTls({ http, call, url, response, text }: Refusal): Promise<b
   // The answer to a HEAD has no text that could say so.
   return !http.seen.answered && call.method === "HEAD" &&
     await speaksOtherScheme(http, url, call.signal);
+}
+
+/** nginx completes the handshake without a client certificate, and says then that it wants one. */
+async function isWithoutCertificate(
+  { http, call, url, response, text }: Refusal,
+): Promise<boolean> {
+  if (response.status !== 400 || url.protocol !== "https:") return false;
+  if (call.method !== "HEAD" || http.seen.answered) return wantsClientCertificate(text);
+  // The answer to a HEAD has no text that could say so.
+  return wantsClientCertificate(await askForText(http, url, call.signal));
 }
 
 /** A write that is redirected so that it would not stay one. */

@@ -1,5 +1,6 @@
 import { BLOCKED_PORT } from "../../blocked_ports.ts";
 import { NetworkError } from "../../errors.ts";
+import { NO_HANDSHAKE, NO_TLS, TLS_REASONS } from "./tls_reasons.ts";
 
 /**
  * Turns what `fetch` threw into a {@linkcode NetworkError} that says the same on every runtime: Deno puts the reason
@@ -57,7 +58,9 @@ export function isUnreadable({ cause }: Error): boolean {
 }
 
 /** Pattern in the runtimes' texts and codes, what to say, whether trying again is pointless, a hint. */
-const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
+type Reason = readonly [RegExp, string, "final" | "retry", string?];
+
+const REASONS: readonly Reason[] = [
   [
     /connection ?refused|ECONNREFUSED/i,
     REFUSED,
@@ -65,36 +68,7 @@ const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
     "check host and port, and that the registry is running",
   ],
   // Certificates before names: Deno's texts about them hold names.
-  [
-    /certificate expired|CERT_HAS_EXPIRED/i,
-    "its TLS certificate has expired",
-    "final",
-    "have it renewed, or accept it with --insecure",
-  ],
-  [
-    /not valid yet|NOT_YET_VALID/i,
-    "its TLS certificate is not valid yet",
-    "final",
-    "check the clock of this machine, or accept it with --insecure",
-  ],
-  [
-    /not valid for (?:any )?name|NotValidForName|ALTNAME_INVALID|HOSTNAME_MISMATCH/i,
-    "its TLS certificate is for another host name",
-    "final",
-    "use a name that the certificate has, or accept it with --insecure",
-  ],
-  [
-    /CaUsedAsEndEntity/,
-    "its TLS certificate is one of an authority, which Deno takes from no server",
-    "final",
-    "give it a certificate that is no authority (CA:FALSE), or accept it with --insecure",
-  ],
-  [
-    /UnknownIssuer|self.?signed|UNABLE_TO_VERIFY|unable to (?:get|verify)|invalid peer certificate|CERT_|CERTIFICATE/i,
-    "its TLS certificate is not trusted",
-    "final",
-    "name its certificate authority with --ca FILE, or accept any certificate with --insecure",
-  ],
+  ...TLS_REASONS.map(final),
   [
     /dns error|ENOTFOUND|EAI_AGAIN|getaddrinfo|failed to lookup|DNS/i,
     "host name not found",
@@ -108,11 +82,8 @@ const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
     "run Deno with --allow-net",
   ],
   [BLOCKED_PORT.pattern, BLOCKED_PORT.state, "final", BLOCKED_PORT.hint],
-  [
-    /InvalidContentType|corrupt message|WRONG_VERSION|SSL|TLS|handshake/i,
-    "TLS handshake failed",
-    "final",
-  ],
+  [/handshake eof/i, BROKEN, "retry"],
+  ...[NO_TLS, NO_HANDSHAKE].map(final),
   [
     /invalid HTTP version|Malformed_HTTP/i,
     "it answered with something that is no HTTP",
@@ -126,6 +97,10 @@ const REASONS: readonly [RegExp, string, "final" | "retry", string?][] = [
     "retry",
   ],
 ];
+
+function final([pattern, state, hint]: readonly [RegExp, string, string]): Reason {
+  return [pattern, state, "final", hint];
+}
 
 function flatten(error: unknown): string {
   const parts: string[] = [];
@@ -147,6 +122,6 @@ function withoutAddresses(text: string): string {
 }
 
 function firstLine(text: string): string {
-  return text.split("\n").find((line) => line && !/^(?:Type)?Error$/.test(line)) ??
+  return text.split("\n").find((line) => line && !/^(?:(?:Type)?Error|fetch failed)$/.test(line)) ??
     "request failed";
 }

@@ -1,5 +1,6 @@
 import { anySignal } from "../../concurrency.ts";
 import { NetworkError } from "../../errors.ts";
+import { readShown } from "./answer_content.ts";
 import { discard, type Http } from "./call.ts";
 import { toNetworkError } from "./network.ts";
 
@@ -20,7 +21,7 @@ export async function explainScheme(
   const url = new URL(error.url);
   const isBroken = /: connection broken$/.test(error.message);
   if (url.origin !== http.origin || http.seen.answered || (isBroken && !isLast)) return error;
-  if (!isBroken && !OTHER_SCHEME.test(error.message)) return error;
+  if (!isBroken && !NO_TLS.test(error.message) && !NO_HTTP.test(error.message)) return error;
   const isOther = await speaksOtherScheme(http, url, signal);
   signal?.throwIfAborted();
   if (!isOther) return error;
@@ -60,7 +61,8 @@ export function schemeHint({ protocol, host }: URL): string {
     : `leave out --plain-http, or write https://${host}/... in the reference`;
 }
 
-const OTHER_SCHEME = /: (?:TLS handshake failed|it answered with something that is no HTTP)$/;
+const NO_TLS = /: (?:it speaks no TLS|TLS handshake failed)$/;
+const NO_HTTP = /: it answered with something that is no HTTP$/;
 /** A question on the side must not be what a person waits for. */
 const PROBE_MILLISECONDS = 5_000;
 
@@ -74,7 +76,7 @@ async function speaksPlainHttp(http: Http, url: URL, signal?: AbortSignal): Prom
   }
 }
 
-/** Whether there is TLS: a certificate that nobody trusts is one all the same. */
+/** Whether there is TLS: one that does not come about, for a certificate or the like, is TLS all the same. */
 async function speaksTls(http: Http, url: URL, signal?: AbortSignal): Promise<boolean> {
   const address = `https://${url.host}/v2/`;
   try {
@@ -82,15 +84,28 @@ async function speaksTls(http: Http, url: URL, signal?: AbortSignal): Promise<bo
     return true;
   } catch (error) {
     const { message } = toNetworkError(error, "ask", { method: "GET", url: address });
-    return /TLS certificate/.test(message);
+    return /TLS|certificate/.test(message) && !NO_TLS.test(message);
   }
 }
 
-async function probe(http: Http, address: string, cancel?: AbortSignal): Promise<number> {
+async function probe(http: Http, address: string, signal?: AbortSignal): Promise<number> {
+  const response = await ask(http, address, signal);
+  await discard(response);
+  return response.status;
+}
+
+/** What a server says to a GET; empty where it says nothing. */
+export async function askForText(http: Http, url: URL, signal?: AbortSignal): Promise<string> {
+  try {
+    return await readShown(await ask(http, `${url.origin}/v2/`, signal), PROBE_MILLISECONDS);
+  } catch {
+    return "";
+  }
+}
+
+async function ask(http: Http, address: string, cancel?: AbortSignal): Promise<Response> {
   const limit = AbortSignal.timeout(Math.min(PROBE_MILLISECONDS, http.timeouts.connect));
   const signal = cancel ? anySignal(limit, cancel) : limit;
   // Nothing of the caller's goes over the wire unencrypted: neither headers nor path.
-  const response = await http.fetch(new Request(address, { redirect: "manual", signal }));
-  await discard(response);
-  return response.status;
+  return await http.fetch(new Request(address, { redirect: "manual", signal }));
 }

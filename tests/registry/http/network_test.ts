@@ -130,14 +130,26 @@ const CASES: readonly [string, Error, RegExp, { retryable: boolean; hint?: RegEx
   [
     "Deno, https to a plain http port",
     denoError("client error (Connect)", "received corrupt message of type InvalidContentType"),
-    /TLS handshake failed/,
-    { retryable: false },
+    /it speaks no TLS$/,
+    { retryable: false, hint: /port/ },
   ],
   [
     "Bun, https to a plain http port",
-    bunError("wrong version number", "ERR_SSL_WRONG_VERSION_NUMBER"),
-    /TLS handshake failed/,
-    { retryable: false },
+    bunError("error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER", "EPROTO"),
+    /it speaks no TLS$/,
+    { retryable: false, hint: /port/ },
+  ],
+  [
+    "Bun, a handshake of which its fetch does not tell more",
+    bunError("The TLS handshake failed. Does the server speak TLS on this port?", "EPROTO"),
+    /TLS handshake failed$/,
+    { retryable: false, hint: /client certificate.*docs\/library\.md/ },
+  ],
+  [
+    "Deno, a connection that ends in the handshake",
+    denoError("client error (Connect)", "tls handshake eof"),
+    /connection broken$/,
+    { retryable: true },
   ],
   [
     "Deno, reset",
@@ -158,6 +170,63 @@ const CASES: readonly [string, Error, RegExp, { retryable: boolean; hint?: RegEx
     retryable: true,
   }],
 ];
+
+/** What the other side thinks of this one, and what Deno and Bun, each in its words, think of a certificate. */
+const TLS: readonly [RegExp, hint: RegExp, words: string[]][] = [
+  [/: it wants a client certificate$/, /Deno\.createHttpClient\(.*tls: .*docs\/library\.md/, [
+    "received fatal alert: CertificateRequired",
+    "error:1000045c:SSL routines:OPENSSL_internal:TLSV1_ALERT_CERTIFICATE_REQUIRED",
+    "received fatal alert: BadCertificate",
+    "error:10000412:SSL routines:OPENSSL_internal:SSLV3_ALERT_BAD_CERTIFICATE",
+    "received fatal alert: UnknownCA",
+    "error:10000418:SSL routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA",
+  ]],
+  [/: it refused the TLS handshake, .* client certificate$/, /docs\/library\.md/, [
+    "received fatal alert: HandshakeFailure",
+    "error:10000410:SSL routines:OPENSSL_internal:SSLV3_ALERT_HANDSHAKE_FAILURE",
+    "received fatal alert: AccessDenied",
+    "error:10000419:SSL routines:OPENSSL_internal:TLSV1_ALERT_ACCESS_DENIED",
+  ]],
+  [/: it speaks no version of TLS that is safe to use$/, /TLS 1\.2 or 1\.3/, [
+    "received fatal alert: ProtocolVersion",
+    "error:1000042e:SSL routines:OPENSSL_internal:TLSV1_ALERT_PROTOCOL_VERSION",
+  ]],
+  [/: it serves TLS for other host names$/, /name that it is set up for/, [
+    "received fatal alert: UnrecognisedName",
+    "error:10000458:SSL routines:OPENSSL_internal:TLSV1_ALERT_UNRECOGNIZED_NAME",
+  ]],
+  [/: its TLS certificate is of X\.509 version 1, /, /version 3.*--insecure/, [
+    "invalid peer certificate: Other(OtherError(UnsupportedCertVersion))",
+  ]],
+  [/: its TLS certificate is not one for servers$/, /serverAuth/, [
+    "invalid peer certificate: certificate does not allow extended key usage for server authentication",
+    "unsupported certificate purpose\nINVALID_PURPOSE",
+  ]],
+  [/: its TLS certificate is signed in a way that is not safe$/, /SHA-256/, [
+    "invalid peer certificate: UnsupportedSignatureAlgorithmContext { signature_algorithm_id: [6] }",
+    "invalid peer certificate: BadSignature",
+  ]],
+  [/: its TLS certificate is not trusted$/, /--ca FILE/, [
+    "invalid peer certificate: UnknownIssuer",
+    "unable to verify the first certificate\nUNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  ]],
+  [/: TLS handshake failed$/, /client certificate/, [
+    "received fatal alert: InternalError",
+    "error:10000438:SSL routines:OPENSSL_internal:TLSV1_ALERT_INTERNAL_ERROR",
+  ]],
+];
+
+test("toNetworkError tells apart why TLS does not come about", () => {
+  for (const [message, hint, texts] of TLS) {
+    for (const text of texts) {
+      const cause = new Error(text);
+      const error = toNetworkError(new TypeError("fetch failed", { cause }), "ping", request);
+      assert(message.test(error.message), `${text}: ${error.message}`);
+      assert(hint.test(error.hint ?? ""), `${text}: ${error.hint}`);
+      assertEquals(error.retryable, false);
+    }
+  }
+});
 
 for (const [name, thrown, message, { retryable, hint }] of CASES) {
   test(`toNetworkError says the same on every runtime: ${name}`, () => {
