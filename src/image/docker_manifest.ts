@@ -15,6 +15,10 @@ import type { ArchiveBlob, DockerNode, IndexNode, ManifestNode } from "./content
 /** Whose media types a manifest has: those of Docker's schema 2, or those of OCI. */
 export type ManifestKind = "docker" | "oci";
 
+/** Layers that may not be distributed (image-spec, layer.md, "Non-Distributable Layers"). */
+const DOCKER_FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar";
+const OCI_FOREIGN_LAYER = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+
 /** What Docker and OCI call the same thing. zstd is OCI's alone: docker has no type for it that registries know. */
 const TYPES: readonly Readonly<Record<ManifestKind, string>>[] = [
   { docker: DOCKER_MANIFEST, oci: OCI_MANIFEST },
@@ -22,6 +26,8 @@ const TYPES: readonly Readonly<Record<ManifestKind, string>>[] = [
   { docker: DOCKER_CONFIG, oci: OCI_CONFIG },
   { docker: DOCKER_LAYER, oci: OCI_LAYER },
   { docker: `${DOCKER_LAYER}.gzip`, oci: `${OCI_LAYER}+gzip` },
+  { docker: DOCKER_FOREIGN_LAYER, oci: OCI_FOREIGN_LAYER },
+  { docker: `${DOCKER_FOREIGN_LAYER}.gzip`, oci: `${OCI_FOREIGN_LAYER}+gzip` },
 ];
 
 /** The kind that a media type belongs to. */

@@ -17,8 +17,8 @@ import {
   noticeOfKept,
   type RootChoice,
 } from "./manifest_kind.ts";
-import { listUnlisted, placeBelow, placeManifest, type PlaceSettings } from "./place_manifest.ts";
-import { placeRoot } from "./place_root.ts";
+import { listUnlisted, type PlaceSettings } from "./place_manifest.ts";
+import { placeRoot, tagRoot } from "./place_root.ts";
 import { settleDigests, uploadContent } from "./random_access/upload.ts";
 import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
 import { findOther, leaveTag, type Tagged, type TagSettings, writeTag } from "./tags.ts";
@@ -89,23 +89,18 @@ export class ImagePush {
       name,
       (uploaded) => placeRoot(target, uploaded, choice, reference, settings),
     );
-    const { root } = placed;
-    const blobs = placed.blobs.map((blob) => typedBy(root, blob));
-    const beside = await this.#placeBeside(stands, besideOf(root));
+    const beside = await this.#placeBeside(stands, besideOf(placed.root));
     // A failure before this leaves no tag behind, not even one of these.
     await listUnlisted(target, settings);
-    const tagged = await this.#tagBeside(beside, root.digest);
-    if (!stands && isTagged(reference) && !settings.dryRun) {
-      const { isWritten } = await this.#place(choice, name, async () => {
-        await placeBelow(target, root, settings);
-        await placeManifest(target, root, settings);
-        return { root, isWritten: await writeTag(target, reference, root, settings) };
-      }, placed);
-      if (!isWritten) return undefined;
-    }
-    const { digest, mediaType } = root;
-    const pushed = { reference: name, digest, mediaType, blobs };
-    return tagged.length > 0 ? { ...pushed, beside: tagged } : pushed;
+    const tagged = await this.#tagBeside(beside, placed.root.digest);
+    if (stands || settings.dryRun || !isTagged(reference)) return toPushed(name, placed, tagged);
+    const { isWritten, ...written } = await this.#place(
+      choice,
+      name,
+      () => tagRoot(target, placed.root, choice, reference, settings),
+      placed,
+    );
+    return isWritten ? toPushed(name, written, tagged) : undefined;
   }
 
   async #choose(image: ArchiveImage, name: string): Promise<ContentNode> {
@@ -164,7 +159,7 @@ export class ImagePush {
   async #tagBeside(
     beside: readonly TaggedBeside[],
     subject: Digest,
-  ): Promise<{ reference: string; digest: Digest }[]> {
+  ): Promise<NonNullable<PushedImage["beside"]>> {
     const target = this.#target;
     const { dryRun, emit } = this.#settings;
     const tagged: { reference: string; digest: Digest }[] = [];
@@ -211,6 +206,17 @@ export class ImagePush {
     }
     return false;
   }
+}
+
+function toPushed(
+  reference: string,
+  { root, blobs }: UploadedContent,
+  beside: NonNullable<PushedImage["beside"]>,
+): PushedImage {
+  const { digest, mediaType } = root;
+  const typed = blobs.map((blob) => typedBy(root, blob));
+  const pushed = { reference, digest, mediaType, blobs: typed };
+  return beside.length > 0 ? { ...pushed, beside } : pushed;
 }
 
 /** A blob with the media type that the manifest gives it, whatever it was to be at first. */

@@ -60,9 +60,9 @@ export async function chooseKinds(
 ): Promise<RootChoice> {
   const kinds = kindsOf(node, found, manifestType, registry);
   if (!reference.digest) return { node, kinds };
-  const [first, ...others] = await draftsOf({ node, kinds });
-  const at = [first, ...others].findIndex((draft) => draft?.digest === reference.digest);
-  if (at < 0 && first) refuseOtherDigest(first.digest, reference, words);
+  const drafts = await draftsOf({ node, kinds });
+  const at = drafts.findIndex(({ digest }) => digest === reference.digest);
+  if (at < 0 && drafts[0]) refuseOtherDigest(drafts[0].digest, reference, words);
   return { node, kinds: kinds.slice(at, at + 1) };
 }
 
@@ -154,7 +154,8 @@ export function explainRefusedType(
   // Where both kinds were refused, it is for something else.
   if (!how || kinds.length > 1 || !(error instanceof RegistryError)) return error;
   const below = node.kind === "docker" ? [] : walk(node);
-  const own = below.find(({ digest }) => error.url.endsWith(`/${digest}`));
+  // What was refused under a tag stands above all others.
+  const own = below.find(({ digest }) => error.url.endsWith(`/${digest}`)) ?? below.at(-1);
   const kind = kinds[0] ?? (own && kindOfType(own.mediaType));
   if (!kind) return error;
   const isSure = how === "surely" || (manifestKind !== undefined && manifestKind !== kind);
@@ -174,7 +175,7 @@ export function explainRefusedType(
   const guess = own && lacksType(own)
     ? "the manifest does not say its own media type, which some registries want, and keeps its bytes"
     : `the registry may take ${only}: ${hint}`;
-  return new RegistryError(message, { ...answer, hint: guess });
+  return new RegistryError(message, { ...answer, hint: error.hint ?? guess });
 }
 
 /** Whether a document leaves its media type to its descriptor, as OCI allows. */

@@ -160,6 +160,18 @@ test("pushImage() finds an image that stands as an OCI manifest by one question 
   assertEquals(warnings, []);
 });
 
+test("pushImage() writes an OCI manifest where a registry has Docker's from the time when it took it", async () => {
+  const registry = createRegistry();
+  await pushTo(DOCKER, TARGET, { fetch: registry });
+  const layer = refusing(/docker/, () => invalid(415), registry);
+  const { result, warnings } = await pushTo(DOCKER, "localhost:5000/app:2", {
+    fetch: layer.fetch,
+  });
+  assertEquals((await manifestOf(registry, "2")).type, OCI_MANIFEST);
+  assertEquals(result.images[0]?.digest, (await readBack(registry, "app", "2")).digest);
+  assertEquals(warnings.length, 1);
+});
+
 test("pushImage() writes the kind that it is told to", async () => {
   const registry = createRegistry();
   await pushTo(DOCKER, TARGET, { fetch: registry });
