@@ -1,6 +1,5 @@
 import { anySignal } from "../../concurrency.ts";
 import { NetworkError } from "../../errors.ts";
-import { readShown } from "./answer_content.ts";
 import { discard, type Http } from "./call.ts";
 import { toNetworkError } from "./network.ts";
 
@@ -97,6 +96,7 @@ async function probe(http: Http, address: string, signal?: AbortSignal): Promise
 /** What a server says to a GET; empty where it says nothing. */
 export async function askForText(http: Http, url: URL, signal?: AbortSignal): Promise<string> {
   try {
+    const { readShown } = await import("./answer_content.ts");
     return await readShown(await ask(http, `${url.origin}/v2/`, signal), PROBE_MILLISECONDS);
   } catch {
     return "";
