@@ -108,7 +108,10 @@ class ReferrersReader {
 
   async *#tagged(cosign: CosignTag): AsyncGenerator<RemoteReferrer, void, void> {
     this.#countOne();
-    const node = await this.#content(cosign.tag, `${nameOf(this.#context)} has ${cosign.tag}`);
+    const node = await this.#content(
+      cosign.tag,
+      `${nameOf(this.#context)} listed the tag ${cosign.tag}`,
+    );
     if (node) yield this.#add({ node, cosign });
   }
 

@@ -1,3 +1,4 @@
+import { anySignal } from "../concurrency.ts";
 import { COSIGN_KINDS, type CosignKind } from "../cosign_tags.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { type CosignTag, findCosignTags } from "../pull/find_cosign_tags.ts";
@@ -45,6 +46,9 @@ const NOUNS: Readonly<Record<CosignKind, string>> = {
   sbom: "SBOM",
 };
 
+/** Longest time that a copy waits to know what it leaves behind, in milliseconds. */
+const PATIENCE = 2_000;
+
 /**
  * Tells what a copy leaves behind of what cosign keeps for its images, and copies none of it. The source is asked while
  * blobs are copied; where it does not answer, nothing is told.
@@ -62,7 +66,7 @@ export function countLeft(
   emit: Emit,
 ): CopiedBeside {
   const over = new AbortController();
-  const until = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
+  const until = signal ? anySignal(signal, over.signal) : over.signal;
   const quietly = { ...context, http: withoutRetry(context.http) };
   const subjects = node ? walk(node).map(({ digest }) => digest) : [];
   const asked: Promise<CosignTag[]> = findCosignTags(quietly, subjects, { signal: until })
@@ -70,8 +74,11 @@ export function countLeft(
   let isTold = false;
   return {
     async of(root) {
+      // All else is done: what is not known by now is not worth a long wait.
+      const timer = setTimeout(() => over.abort(), PATIENCE);
+      const found = await asked.finally(() => clearTimeout(timer));
       const copied = new Set(walk(root).map(({ digest }) => digest));
-      const left = (await asked).filter(({ subject }) => copied.has(subject));
+      const left = found.filter(({ subject }) => copied.has(subject));
       if (left.length > 0 && !isTold) {
         isTold = true;
         await emit({ type: "warning", message: describeLeft(left) });

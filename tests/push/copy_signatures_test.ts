@@ -129,6 +129,19 @@ test("copyImage() is not held up by a source that does not tell of tags", async 
   }
 });
 
+test("copyImage() does not wait long for a source that does not answer about tags", async () => {
+  const to = createRegistry();
+  const fetch: FetchHandler = (request) =>
+    new URL(request.url).port !== "5000"
+      ? to(request)
+      : /\.(?:sig|att|sbom)$|tags\/list/.test(new URL(request.url).pathname)
+      ? new Promise(() => {})
+      : WORLD.registry(request);
+  const { images, milliseconds } = await copyImage(FROM, TO, { fetch });
+  assertEquals(images.length, 1);
+  assert(milliseconds < 10_000);
+});
+
 for (const format of ["docker", "oci"] as const) {
   test(`pullImage() as ${format} takes along what cosign keeps, and a push puts it back under its tags`, async () => {
     const tar = await new Response(
