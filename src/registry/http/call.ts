@@ -1,4 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
+import type { Page } from "../../page.ts";
 import type { Alarms } from "./alarms.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { Timeouts } from "./time_limits.ts";
@@ -16,6 +17,8 @@ export interface Http {
   readonly retry: Required<RetryOptions>;
   readonly timeouts: Required<Timeouts>;
   readonly alarms: Alarms;
+  /** The web page that this runs in. */
+  readonly page?: Page | undefined;
   /** What this registry has shown of itself so far. */
   readonly seen: {
     answered: boolean;
@@ -63,6 +66,8 @@ export interface Call {
    * @default {0}
    */
   grace?: number;
+  /** Told how much of a Blob has gone, where that is seen: in a web page. */
+  onSent?: ((bytes: number) => void | Promise<void>) | undefined;
   /** Told before each wait for another attempt. */
   onRetry?: ((attempt: number, delay: number, error: Error) => void | Promise<void>) | undefined;
 }

@@ -1,10 +1,12 @@
 import type { Bytes } from "../../bytes.ts";
-import { NetworkError, RegistryError, TimeoutError } from "../../errors.ts";
+import { NetworkError, OciError, RegistryError, TimeoutError } from "../../errors.ts";
 import { isNetworkFetch, takesInit } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
+import type { Page } from "../../page.ts";
 import { type Call, describe, discard, type Http } from "./call.ts";
 import { withLength } from "./known_length.ts";
 import { isRefused, toNetworkError } from "./network.ts";
+import type { FromPage } from "./page_request.ts";
 import { placeHint, placeOf } from "./place.ts";
 import { currentUrl, followRedirect, noteAnswer } from "./redirect.ts";
 import { retryDelay, sleep } from "./retry.ts";
@@ -145,7 +147,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   const body = typeof call.body === "function" ? call.body() : call.body;
   const clock = startClock(http.alarms, http.timeouts, {
     isFirst: !http.seen.answered,
-    isStreamed: typeof call.body === "function",
+    isStreamed: typeof call.body === "function" || showsProgress(http, body),
     isStored: call.method === "PUT" || call.method === "PATCH",
     // The answer to a GET is read when this is over.
     isRead: call.method === "GET",
@@ -175,7 +177,9 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   } else if (body) init.body = body;
   try {
     // What leads to the network heeds the signal, and spares itself a copy of the body where no Request stands between.
-    const response = takesInit(http.fetch)
+    const response = http.page
+      ? await sendInPage(http, http.page, { call, url, init, clock })
+      : takesInit(http.fetch)
       ? await http.fetch(url.href, init)
       : await unlessAborted(http.fetch(new Request(url, init)), signal);
     if (bodyError === undefined) return response;
@@ -191,6 +195,8 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
       const help = hint ?? placeHint(http, call, url);
       throw new TimeoutError(message, { ...describe(call, url), hint: help });
     }
+    // What can be said of a failure in a page has been said.
+    if (http.page && error instanceof OciError) throw error;
     const failure = toNetworkError(error, call.action, {
       ...describe(call, url),
       host: placeOf(http, call, url),
@@ -201,6 +207,24 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   } finally {
     clock.stop();
   }
+}
+
+/** Whether it is seen how much of a body that is sent from a page has gone. */
+function showsProgress(http: Http, body: Call["body"] | ReadableStream<Bytes>): boolean {
+  return body instanceof Blob && http.page?.XMLHttpRequest !== undefined && takesInit(http.fetch);
+}
+
+async function sendInPage(
+  http: Http,
+  page: Page,
+  request: Pick<FromPage, "call" | "url" | "init" | "clock">,
+): Promise<Response> {
+  const { sendFromPage } = await import("./page_request.ts");
+  const { url, clock } = request;
+  const fetch = takesInit(http.fetch)
+    ? undefined
+    : (init: RequestInit) => unlessAborted(http.fetch(new Request(url, init)), clock.signal);
+  return await sendFromPage({ ...request, http, page, fetch });
 }
 
 function onePiece(bytes: Bytes): ReadableStream<Bytes> {

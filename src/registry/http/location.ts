@@ -49,7 +49,8 @@ function isNear(http: Http, { hostname }: URL, base: URL): boolean {
   return known.includes(hostname) || (isLoopback(hostname) && known.some(isLoopback));
 }
 
-function isLoopback(hostname: string): boolean {
+/** Whether a host name is one of this machine. */
+export function isLoopback(hostname: string): boolean {
   return /^(?:127\.[\d.]+|\[::1\]|(?:.+\.)?localhost\.?)$/.test(hostname);
 }
 

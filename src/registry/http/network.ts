@@ -38,7 +38,8 @@ export function toNetworkError(
 }
 
 const REFUSED = "connection refused, nothing listens there";
-const BROKEN = "connection broken";
+/** The state of a connection that was cut. */
+export const BROKEN = "connection broken";
 
 /** Whether nothing listens at a host. */
 export function isRefused({ message }: Error): boolean {

@@ -1,4 +1,5 @@
 import { createHash, type Hasher } from "../../incremental_hash.ts";
+import { currentPage } from "../../page.ts";
 import { Alarms } from "./alarms.ts";
 import type { FetchHandler, Http } from "./call.ts";
 import { resolveRetry, type RetryOptions } from "./retry.ts";
@@ -63,5 +64,6 @@ export function httpFor(
   );
   const seen: Http["seen"] = { answered: false, pausedUntil: 0 };
   if (chunkSize !== undefined) seen.chunkSize = chunkSize;
-  return { origin, fetch, headers, retry, timeouts, alarms: new Alarms(), seen };
+  const page = currentPage();
+  return { origin, fetch, headers, retry, timeouts, alarms: new Alarms(), page, seen };
 }

@@ -16,11 +16,19 @@ const MIN_CHUNK_BYTES = 512 * 1024;
  * @param http The registry.
  * @param session The open upload.
  * @param size Length of the blob in bytes.
+ * @param tellsLength Whether the body has a length that is sent along.
  */
-export function chunkSizeFor(http: Http, session: UploadSession, size: number): number | undefined {
+export function chunkSizeFor(
+  http: Http,
+  session: UploadSession,
+  size: number,
+  tellsLength = false,
+): number | undefined {
   const { minChunk = 0, maxChunk = Infinity } = session;
   const wanted = http.seen.chunkSize ??
-    (wantsLength(http, session) ? DEFAULT_CHUNK_BYTES : undefined);
+    (size > maxChunk || (!tellsLength && wantsLength(http, session))
+      ? DEFAULT_CHUNK_BYTES
+      : undefined);
   if (wanted === undefined) return undefined;
   const chunk = Math.min(Math.max(wanted, minChunk), maxChunk, MAX_CHUNK_BYTES);
   return size > chunk ? chunk : undefined;
@@ -28,10 +36,11 @@ export function chunkSizeFor(http: Http, session: UploadSession, size: number): 
 
 /**
  * Whether bodies must tell their length, which streams do not do on Deno: the registry named lengths that it takes when
- * it opened the upload, or refused a body without one before.
+ * it opened the upload, or refused a body without one before. In a web page all do: Chromium takes a stream over HTTP/2 and
+ * later only and does not say what it speaks, other browsers take none.
  */
-export function wantsLength({ seen }: Http, session: UploadSession): boolean {
-  return seen.wantsLength === true || session.wantsLength === true ||
+export function wantsLength({ seen, page }: Http, session: UploadSession): boolean {
+  return page !== undefined || seen.wantsLength === true || session.wantsLength === true ||
     session.minChunk !== undefined || session.maxChunk !== undefined;
 }
 

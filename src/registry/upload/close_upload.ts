@@ -12,15 +12,20 @@ export async function closeUpload(
   context: RepositoryContext,
   session: UploadSession,
   digest: Digest,
-  call: Pick<Call, "action" | "body" | "asPiece" | "size" | "isPatient" | "signal" | "headers">,
+  call: Pick<
+    Call,
+    "action" | "body" | "asPiece" | "size" | "onSent" | "isPatient" | "signal" | "headers"
+  >,
 ): Promise<void> {
   // What the registry wrote there is opaque: it is added to, never parsed and written anew.
   const { href } = session.location;
   const url = new URL(
     `${href}${href.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`,
   );
-  // Only of a stream can be told when its last byte went.
-  session.sentAt = typeof call.body === "function" ? undefined : context.http.retry.now();
+  // Of a stream, and of a Blob from a page, is told when its last byte went.
+  const { page, retry } = context.http;
+  const isWatched = typeof call.body === "function" || (page && call.body instanceof Blob);
+  session.sentAt = isWatched ? undefined : retry.now();
   try {
     const response = await requestOnce(context.http, {
       ...call,

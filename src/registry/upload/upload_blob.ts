@@ -64,6 +64,7 @@ export async function uploadBlob(
   const action = `push blob ${blob.digest} to ${nameOf(context)}`;
   const way: Way = {
     sent: undefined,
+    fromPage: undefined,
     asBytes: blob.size <= SMALL_BODY_BYTES,
     isFirst: true,
     refusal: undefined,
@@ -115,10 +116,12 @@ function asRetryable({ origin }: Http, error: unknown, action: string): unknown 
 /** How a body is sent. */
 interface Way {
   /**
-   * How the last attempt sent it: as what is in a file, as a stream of one piece, as a stream, from memory, or in chunks;
-   * undefined where it did not come to that.
+   * How the last attempt sent it: as what is in a file, the same from a web page, as a stream of one piece, as a stream,
+   * from memory, or in chunks; undefined where it did not come to that.
    */
-  sent: "file" | "piece" | "stream" | "bytes" | "chunks" | undefined;
+  sent: "file" | "blob" | "piece" | "stream" | "bytes" | "chunks" | undefined;
+  /** The whole of it for a web page to send. */
+  fromPage: Blob | undefined;
   /** From memory, where it goes in one request. */
   asBytes: boolean;
   /** Nothing has gone wrong yet. */
@@ -161,7 +164,8 @@ async function sendAndClose(
   const { http } = context;
   way.sent = undefined;
   session.wantsLength = way.tellsLength;
-  const chunkSize = chunkSizeFor(http, session, blob.size);
+  way.fromPage = http.page && blob.blob?.();
+  const chunkSize = chunkSizeFor(http, session, blob.size, way.fromPage !== undefined);
   if (chunkSize !== undefined) {
     way.sent = "chunks";
     const { sendChunks } = await import("./chunks.ts");
@@ -174,6 +178,10 @@ async function sendAndClose(
     body,
     asPiece: way.sent === "piece",
     size: blob.size,
+    onSent(bytes) {
+      if (bytes === blob.size) session.sentAt = http.retry.now();
+      return hooks.onProgress?.(bytes);
+    },
     isPatient: blob.failure !== undefined,
     signal: hooks.signal,
   });
@@ -188,6 +196,10 @@ async function bodyOf(
   { onProgress }: UploadHooks,
 ): Promise<Bytes | Blob | (() => ReadableStream<Bytes>)> {
   const { http } = context;
+  if (way.fromPage) {
+    way.sent = "blob";
+    return way.fromPage;
+  }
   if (!way.asBytes && !wantsLength(http, session)) {
     way.sent = "stream";
     const listeners = { onProgress, onTaken: onSent(http), onEnd: noteEnd(context, session) };
@@ -231,13 +243,13 @@ function turn(
   if (way.sent === undefined || way.sent === "chunks") return false;
   // What is wrong with the file, reading it here will say.
   if (way.sent === "file") return error instanceof NetworkError && isUnreadable(error);
-  const isWithoutLength = way.sent !== "bytes";
+  const isWithoutLength = way.sent === "stream" || way.sent === "piece";
   if (isWithoutLength && !way.refusal && isForWantOfLength(error, way)) {
     [way.refusal, way.tellsLength] = [error, true];
     return true;
   }
   if (isBodyLimit(error)) return shrinkBodies(http, size, minChunk) !== undefined;
-  if (!isWithoutLength || !(error instanceof NetworkError && isBroken(error))) return false;
+  if (way.sent === "bytes" || !(error instanceof NetworkError && isBroken(error))) return false;
   // Deno often loses what is answered before a stream is through, and sees only a broken connection.
   if (way.sent === "piece") return http.seen.breaksStreams = true;
   if (size > DEFAULT_CHUNK_BYTES) return shrinkBodies(http, size, minChunk) !== undefined;

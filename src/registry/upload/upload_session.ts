@@ -70,6 +70,11 @@ export async function startUpload(
   }
   const session: UploadSession = { location: url };
   if (!moveOn(context, session, response, action)) {
+    const { page } = context.http;
+    if (page) {
+      const { hiddenLocation } = await import("../http/page_failure.ts");
+      throw hiddenLocation(context.http, page, { action, url }, response.status);
+    }
     throw new RegistryError(
       `Cannot ${action}: ${url.host} answered ${response.status} without a Location`,
       { method: "POST", url: url.origin + url.pathname, status: response.status },

@@ -1,0 +1,123 @@
+import { MAX_MANIFEST_BYTES } from "../../media_types.ts";
+import type { Page, PageRequest } from "../../page.ts";
+import type { Call, Http } from "./call.ts";
+import { explainInPage, noteAllowed } from "./page_failure.ts";
+import { noteAnswer } from "./redirect.ts";
+import type { Clock } from "./time_limits.ts";
+
+/** What a browser sends by itself and lets no page set; the first is one that a registry would have to allow. */
+const OF_THE_BROWSER = new Set(["user-agent", "accept-encoding", "content-length"]);
+/** Statuses whose answers have no body. */
+const EMPTY = new Set([204, 205, 304]);
+
+/** A request that a web page is to send. */
+export interface FromPage {
+  page: Page;
+  http: Http;
+  call: Call;
+  url: URL;
+  /** As `fetch` would take it elsewhere. */
+  init: RequestInit;
+  clock: Clock;
+  /** Sends it in place of the browser. */
+  fetch?: ((init: RequestInit) => Promise<Response>) | undefined;
+}
+
+/**
+ * Sends a request from a web page. Redirects cannot be seen there, and are followed by the browser. A Blob goes by
+ * `XMLHttpRequest` where there is one: the browser reads it from disk either way, and tells how much has gone only so.
+ *
+ * @param request The request, its time limits, and who sends it.
+ * @returns The answer; where redirects led to it is noted.
+ * @throws {NetworkError} If there was none; with what a page can find out of the reason.
+ */
+export async function sendFromPage(request: FromPage): Promise<Response> {
+  const { page, http, call, url, clock } = request;
+  const { body } = request.init;
+  const headers = Object.entries(request.init.headers ?? {})
+    .filter(([name]) => !OF_THE_BROWSER.has(name));
+  const init: RequestInit = {
+    ...request.init,
+    headers: Object.fromEntries(headers),
+    redirect: "follow",
+    // What a browser kept of the registry may be from before a push.
+    cache: "no-store",
+  };
+  try {
+    const response = await send({ ...request, init });
+    noteAllowed(http, call);
+    return response;
+  } catch (cause) {
+    if (clock.signal.aborted || !(cause instanceof TypeError)) throw cause;
+    throw await explainInPage(http, page, call, url, { headers: init.headers, body, cause });
+  }
+}
+
+async function send({ page, call, url, init, clock, fetch }: FromPage): Promise<Response> {
+  const { XMLHttpRequest } = page;
+  if (XMLHttpRequest && init.body instanceof Blob && !fetch) {
+    return await sendBlob(new XMLHttpRequest(), call, url, init, init.body, clock);
+  }
+  const response = await (fetch ? fetch(init) : page.fetch(url.href, init));
+  noteWhere(response, response.url, url);
+  return response;
+}
+
+async function sendBlob(
+  request: PageRequest,
+  { onSent }: Pick<Call, "onSent">,
+  url: URL,
+  init: RequestInit,
+  body: Blob,
+  clock: Clock,
+): Promise<Response> {
+  const { signal } = clock;
+  signal.throwIfAborted();
+  return await new Promise((resolve, reject) => {
+    const stop = () => request.abort();
+    const end = () => signal.removeEventListener("abort", stop);
+    request.open(init.method ?? "PUT", url.href);
+    for (const [name, value] of Object.entries(init.headers ?? {})) {
+      request.setRequestHeader(name, value);
+    }
+    request.responseType = "blob";
+    request.upload.onprogress = ({ loaded }) => {
+      clock.moved();
+      onSent?.(loaded);
+    };
+    request.upload.onload = () => clock.sent();
+    request.onload = () => {
+      end();
+      resolve(answerOf(request, url));
+    };
+    request.onerror = () => {
+      end();
+      reject(new TypeError("Failed to fetch"));
+    };
+    request.onabort = () => {
+      end();
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    request.send(body);
+  });
+}
+
+function answerOf(request: PageRequest, url: URL): Response {
+  const { status, response, responseURL } = request;
+  const lines = request.getAllResponseHeaders().trim().split(/\r?\n/).filter(Boolean);
+  const headers = lines.map((line): [string, string] => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 1).trim()];
+  });
+  // What is larger is no answer to an upload; the browser keeps a Blob outside of the memory of the page.
+  const body = response instanceof Blob ? response.slice(0, MAX_MANIFEST_BYTES) : null;
+  const answer = new Response(EMPTY.has(status) ? null : body, { status, headers });
+  noteWhere(answer, responseURL, url);
+  return answer;
+}
+
+function noteWhere(response: Response, href: string, url: URL): void {
+  const answered = URL.parse(href);
+  if (answered && href !== url.href) noteAnswer(response, answered);
+}
