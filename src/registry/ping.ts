@@ -7,6 +7,7 @@ import { requestOnce } from "./http/http.ts";
 import { answeredAt } from "./http/redirect.ts";
 import { isPage } from "./http/stranger.ts";
 import { explainScheme } from "./http/scheme.ts";
+import { proxyAnswerHint, proxyOfAnswer } from "./http/proxy_answer.ts";
 import type { ReadHooks } from "./blobs.ts";
 
 /** What is behind an address. */
@@ -55,7 +56,9 @@ export async function pingRegistry(http: Http, hooks: ReadHooks = {}): Promise<P
     });
     const milliseconds = elapsed();
     const at = answeredAt({ url }, response);
-    return await describe(at === url ? url.href : at.origin + at.pathname, response, milliseconds);
+    const proxy = proxyOfAnswer(http, at, response);
+    const shown = at === url ? url.href : at.origin + at.pathname;
+    return await describe(shown, response, { milliseconds, proxy });
   } catch (error) {
     const state = error instanceof RegistryError ? "other" : "unreachable";
     if (!(error instanceof RegistryError || error instanceof NetworkError)) throw error;
@@ -72,7 +75,7 @@ export async function pingRegistry(http: Http, hooks: ReadHooks = {}): Promise<P
 async function describe(
   url: string,
   response: Response,
-  milliseconds: number,
+  { milliseconds, proxy }: { milliseconds: number; proxy: string | undefined },
 ): Promise<PingResult> {
   const { status, headers } = response;
   const apiVersion = headers.get("docker-distribution-api-version")?.trim().slice(0, 100);
@@ -90,6 +93,10 @@ async function describe(
   const known = knownServer(response);
   if (known) return fail(result, "other", `${status}${known.state}`, known.hint);
   const found = `${status} with ${describeStranger(response, text, "nothing")}`;
+  if (proxy !== undefined) {
+    const hint = proxyAnswerHint(status, new URL(url));
+    return fail(result, "other", `${found}, through ${proxy}`, hint);
+  }
   return isPage(response) && !apiVersion
     ? fail(result, "web-page", `${found}: it is a web server, and no registry`, ADDRESS_HINT)
     : fail(result, "other", `${found}, expected 200 and a registry`, ADDRESS_HINT);

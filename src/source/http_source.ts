@@ -1,7 +1,7 @@
 import { type Bytes, toBytes } from "../bytes.ts";
 import { BLOCKED_PORT } from "../blocked_ports.ts";
 import { NetworkError } from "../errors.ts";
-import { takesInit } from "../network_fetch.ts";
+import { proxyFor, takesInit } from "../network_fetch.ts";
 import { type BlobSource, readRange } from "./blob_source.ts";
 
 /** What answers requests: the runtime's `fetch`, or something in its place. */
@@ -49,7 +49,9 @@ export async function openUrl(
   // An empty file has no first byte.
   if (response.status === 416) return new Blob([]);
   await response.body?.cancel();
-  throw failure(url, `${url.host} answered ${response.status}`, response.status >= 500);
+  const { proxy, hint } = onTheWay(url, fetch);
+  const state = `${url.host}${proxy} answered ${response.status}`;
+  throw failure(url, state, response.status >= 500, undefined, hint);
 }
 
 class RangeSource implements BlobSource {
@@ -160,9 +162,22 @@ async function get(
     return await (takesInit(fetch) ? fetch(url, init) : fetch(new Request(url, init)));
   } catch (cause) {
     signal.throwIfAborted();
-    if (!BLOCKED_PORT.pattern.test(String(cause))) throw failure(url, "no answer", true, cause);
-    throw failure(url, BLOCKED_PORT.state, false, cause, BLOCKED_PORT.hint);
+    if (BLOCKED_PORT.pattern.test(String(cause))) {
+      throw failure(url, BLOCKED_PORT.state, false, cause, BLOCKED_PORT.hint);
+    }
+    const { proxy, hint } = onTheWay(url, fetch);
+    throw failure(url, `no answer${proxy}`, true, cause, hint);
   }
+}
+
+/** What a proxy on the way is called, and what to do about it; empty where none is known of. */
+function onTheWay(url: URL, fetch: Fetch): { proxy: string; hint?: string } {
+  const via = proxyFor(fetch, url);
+  if (via === undefined) return { proxy: "" };
+  return {
+    proxy: `, through the proxy ${via},`,
+    hint: `NO_PROXY=${url.hostname} goes past the proxy`,
+  };
 }
 
 /** The range of an answer, its end past the last byte, and the length of the whole. */

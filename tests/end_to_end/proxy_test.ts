@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage } from "../helpers/archives.ts";
 import { createAuthority } from "../helpers/certificates.ts";
@@ -143,3 +143,61 @@ test("tarpush asks for no variable that Deno may not read", async () => {
   assertEquals(code, 0, stderr);
   assertEquals(/NotCapable|env access/.test(stderr), false, stderr);
 }, { skip: "Deno" in globalThis ? undefined : "only Deno has rights to give" });
+
+// What is told of a proxy that refuses
+
+const PAGE = "<html><title>Access denied by policy</title></html>";
+const COMMANDS = [
+  "ping HOST",
+  "ls HOST",
+  "push image.tar HOST/app:1",
+  "push HOST/image.tar a.test/b",
+];
+
+for (const status of ["403 Forbidden", "407 Proxy Authentication Required", "503 Unavailable"]) {
+  test(`tarpush names the proxy that answers ${status}, and NO_PROXY`, async () => {
+    await using proxy = await startForwardProxy({}, { status, page: PAGE });
+    const address = proxy.url.replace("//", "//user:secret@");
+    const env = { HTTP_PROXY: address, HTTPS_PROXY: address };
+    for (const scheme of ["http", "https"]) {
+      for (const command of COMMANDS) {
+        const args = `${command.replace("HOST", `${scheme}://registry.test`)}`;
+        const retries = args.startsWith("push") ? " --retries 0" : "";
+        const { code, stderr } = await tarpush(args + retries, env);
+        const [message = "", hint = "", ...rest] = stderr.trimEnd().split("\n");
+        assertEquals([code, rest], [1, []], stderr);
+        assertStringIncludes(message, `the proxy ${proxy.url}`);
+        assertStringIncludes(hint, "NO_PROXY=registry.test goes past the proxy");
+        assertEquals(/the registry wants a login|secret/.test(stderr), false, stderr);
+        if (status.startsWith("407") && !command.includes("HOST/image.tar")) {
+          assertStringIncludes(hint, "http://USER:PASSWORD@HOST:PORT");
+        }
+      }
+    }
+  });
+}
+
+test("tarpush says so where nobody listens at the address of the proxy", async () => {
+  const closed = await startForwardProxy({});
+  await closed[Symbol.asyncDispose]();
+  for (const scheme of ["http", "https"]) {
+    const args = `push image.tar ${scheme}://registry.test/app:1`;
+    const { code, stderr } = await tarpush(args, { ALL_PROXY: closed.url });
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, `: registry.test: the proxy ${closed.url}: connection refused, `);
+    assertStringIncludes(stderr, "check the variable that names the proxy; NO_PROXY=registry.test");
+  }
+});
+
+test("tarpush takes what a registry behind a proxy refuses as the registry's", async () => {
+  const errors = [{ code: "DENIED", message: "not you" }];
+  await using registry = await serve(() =>
+    Promise.resolve(Response.json({ errors }, { status: 403 }))
+  );
+  await using proxy = await startForwardProxy({ "registry.test:80": registry.host });
+  const { stderr } = await tarpush("ls http://registry.test/app", { HTTP_PROXY: proxy.url });
+  assertMatch(
+    stderr,
+    /: registry\.test answered 403 Forbidden: DENIED: not you\nhint: the registry wants/,
+  );
+});

@@ -12,9 +12,11 @@ export interface ForwardProxy extends AsyncDisposable {
  * Starts a forward proxy. It knows hosts that name resolution does not, so that what reaches them came through it.
  *
  * @param hosts `HOST:PORT` as clients ask for it, and the local `HOST:PORT` that it leads to.
+ * @param refusal Status line and page for any other.
  */
 export async function startForwardProxy(
   hosts: Readonly<Record<string, string>>,
+  refusal = { status: "502 Bad Gateway", page: "" },
 ): Promise<ForwardProxy> {
   const seen: string[] = [];
   const open = new Set<Socket>();
@@ -32,7 +34,7 @@ export async function startForwardProxy(
       const asked = isTunnel ? target : `${url.hostname}:${url.port || 80}`;
       const address = hosts[asked];
       if (address === undefined) {
-        return await client.write(encode(`HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n`));
+        return await client.write(encode(refuse(method, refusal)));
       }
       const upstream = new URL(`http://${address}`);
       server = await connect(upstream.hostname, Number(upstream.port));
@@ -75,6 +77,17 @@ export async function startForwardProxy(
       await Promise.all(running);
     },
   };
+}
+
+function refuse(method: string, { status, page }: { status: string; page: string }): string {
+  const head = [
+    `HTTP/1.1 ${status}`,
+    "Via: 1.1 proxy.test",
+    ...(page ? ["Content-Type: text/html"] : []),
+    `Content-Length: ${page.length}`,
+    "Connection: close",
+  ];
+  return `${head.join("\r\n")}\r\n\r\n${method === "HEAD" ? "" : page}`;
 }
 
 const encode = (text: string) => new TextEncoder().encode(text);

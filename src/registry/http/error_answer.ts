@@ -6,6 +6,7 @@ import { moveBetween } from "./redirect.ts";
 import { parseRetryAfter } from "./retry.ts";
 import { CUT_HINT, isBlobBody, isPage, isWebPage, notePage } from "./stranger.ts";
 import { askForText, schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
+import { proxyAnswerHint, proxyOfAnswer } from "./proxy_answer.ts";
 import { CLIENT_CERTIFICATE_HINT, wantsClientCertificate } from "./tls_reasons.ts";
 
 /** Longest time to read an error answer: its status says most of it. */
@@ -32,14 +33,14 @@ export async function toRegistryError(
   const { status } = response;
   const text = await readShown(response, Math.min(http.timeouts.idle, ERROR_MILLISECONDS));
   const errors = parseErrors(text);
-  const { state, hint } = await explain({ http, call, url, response, text, errors });
+  const proxy = errors.length === 0 ? proxyOfAnswer(http, url, response) : undefined;
+  const { state, hint } = await explain({ http, call, url, response, text, errors, proxy });
+  const place = placeOf(http, call, url) + (proxy === undefined ? "" : `, through ${proxy},`);
   const words = `${status}${
     response.statusText ? " " + response.statusText : STATUS_TEXT[status] ?? ""
   }`;
   const error = new RegistryError(
-    `Cannot ${call.action}: ${placeOf(http, call, url)} answered ${printable(words)}${
-      printable(state)
-    }`,
+    `Cannot ${call.action}: ${place} answered ${printable(words)}${printable(state)}`,
     {
       ...describe(call, url),
       status,
@@ -91,6 +92,7 @@ const STATUS_TEXT: Record<number, string> = {
   403: " Forbidden",
   404: " Not Found",
   405: " Method Not Allowed",
+  407: " Proxy Authentication Required",
   413: " Payload Too Large",
   429: " Too Many Requests",
   500: " Internal Server Error",
@@ -106,6 +108,8 @@ interface Refusal {
   response: Response;
   text: string;
   errors: readonly RegistryErrorEntry[];
+  /** The proxy whose own answer it may be. */
+  proxy: string | undefined;
 }
 
 async function explain(refusal: Refusal): Promise<Explanation> {
@@ -118,6 +122,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   const known = errors.length === 0 && (explainRedirect(refusal) ?? knownServer(response));
   if (known) return known;
   const state = stateOf(refusal);
+  if (refusal.proxy !== undefined) return { state, hint: proxyAnswerHint(status, url) };
   if (wantsLogin(response, errors)) return { state, hint: LOGIN_HINT };
   const refused = status === 405 || status === 501 ? explainMethod(refusal) : undefined;
   if (refused) {

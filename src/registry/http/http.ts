@@ -1,6 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { NetworkError, OciError, RegistryError, TimeoutError } from "../../errors.ts";
-import { isNetworkFetch, takesInit } from "../../network_fetch.ts";
+import { isNetworkFetch, proxyFor, takesInit } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
 import type { Page } from "../../page.ts";
 import { type Call, describe, discard, type Http } from "./call.ts";
@@ -201,6 +201,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
       ...describe(call, url),
       host: placeOf(http, call, url),
       hint: placeHint(http, call, url),
+      via: proxyFor(http.fetch, url),
       ifBroken: isBlobBody(call, url) ? CUT_HINT : undefined,
     });
     throw await explainScheme(http, failure, call);

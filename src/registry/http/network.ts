@@ -1,6 +1,21 @@
 import { BLOCKED_PORT } from "../../blocked_ports.ts";
 import { NetworkError } from "../../errors.ts";
 import { NO_HANDSHAKE, NO_TLS, TLS_REASONS } from "./tls_reasons.ts";
+import { explainTunnel, unreachableHint } from "./proxy_tunnel.ts";
+
+/** What was asked for, and what helps to say what failed. */
+export interface FailedRequest {
+  method: string;
+  url: string;
+  /** What to call the host, where the caller did not name it. */
+  host?: string;
+  /** What to look at then. */
+  hint?: string | undefined;
+  /** What to look at where the connection broke. */
+  ifBroken?: string | undefined;
+  /** The proxy on the way. */
+  via?: string | undefined;
+}
 
 /**
  * Turns what `fetch` threw into a {@linkcode NetworkError} that says the same on every runtime: Deno puts the reason
@@ -8,38 +23,61 @@ import { NO_HANDSHAKE, NO_TLS, TLS_REASONS } from "./tls_reasons.ts";
  *
  * @param error What was thrown.
  * @param action What was being done, for the message.
- * @param request Method and URL; and where that is no host that the caller named, what to call it and what to look at;
- * what to look at where the connection broke.
+ * @param request What was asked for.
  * @returns The typed error, with the original as `cause`.
  */
 export function toNetworkError(
   error: unknown,
   action: string,
-  { host, hint, ifBroken, ...request }: {
-    method: string;
-    url: string;
-    host?: string;
-    hint?: string | undefined;
-    ifBroken?: string | undefined;
-  },
+  request: FailedRequest,
 ): NetworkError {
-  const text = flatten(error);
-  const told = withoutAddresses(text);
-  const known = REASONS.find(([pattern]) => pattern.test(told));
-  const reason = known ? known[1] : firstLine(text);
-  const dead = known?.[2] === "final";
-  return new NetworkError(`Cannot ${action}: ${host ?? new URL(request.url).host}: ${reason}`, {
-    ...request,
+  const { method, url, host } = request;
+  const { state, hint, isFinal } = explain(flatten(error), request);
+  return new NetworkError(`Cannot ${action}: ${host ?? new URL(url).host}: ${state}`, {
+    method,
+    url,
     cause: error,
-    retryable: !dead,
-    // Where nobody named the host, how it came to be asked says more than that it is not there.
-    hint: dead ? known?.[3] : hint ?? known?.[3] ?? (reason === BROKEN ? ifBroken : undefined),
+    retryable: !isFinal,
+    hint,
   });
+}
+
+interface Explanation {
+  state: string;
+  hint: string | undefined;
+  isFinal: boolean;
+}
+
+function explain(text: string, { url, hint, ifBroken, via }: FailedRequest): Explanation {
+  const told = withoutAddresses(text);
+  const tunnel = explainTunnel(told, new URL(url), via);
+  if (tunnel) return tunnel;
+  const [, state = firstLine(text), end, known] = REASONS.find(([pattern]) => pattern.test(told)) ??
+    [];
+  if (via !== undefined && isConnecting(state)) {
+    const proxy = `the proxy ${via}: ${state}`;
+    return { state: proxy, hint: unreachableHint(new URL(url)), isFinal: false };
+  }
+  if (end === "final") return { state, hint: known, isFinal: true };
+  // Where nobody named the host, how it came to be asked says more than that it is not there.
+  return {
+    state,
+    hint: hint ?? known ?? (state === BROKEN ? ifBroken : undefined),
+    isFinal: false,
+  };
 }
 
 const REFUSED = "connection refused, nothing listens there";
 /** The state of a connection that was cut. */
 export const BROKEN = "connection broken";
+const UNKNOWN_HOST = "host name not found";
+const UNREACHABLE = "network unreachable";
+const TIMED_OUT = "connection timed out";
+
+/** Whether a connection did not come about: one to a proxy, where there is one on the way. */
+function isConnecting(state: string): boolean {
+  return [REFUSED, UNKNOWN_HOST, UNREACHABLE, TIMED_OUT].includes(state);
+}
 
 /** Whether nothing listens at a host. */
 export function isRefused({ message }: Error): boolean {
@@ -72,7 +110,7 @@ const REASONS: readonly Reason[] = [
   ...TLS_REASONS.map(final),
   [
     /dns error|ENOTFOUND|EAI_AGAIN|getaddrinfo|failed to lookup|DNS/i,
-    "host name not found",
+    UNKNOWN_HOST,
     "retry",
     "check the name of the registry, the part before the first slash",
   ],
@@ -90,8 +128,8 @@ const REASONS: readonly Reason[] = [
     "it answered with something that is no HTTP",
     "final",
   ],
-  [/ENETUNREACH|EHOSTUNREACH|unreachable|no route/i, "network unreachable", "retry"],
-  [/ETIMEDOUT|timed out/i, "connection timed out", "retry"],
+  [/ENETUNREACH|EHOSTUNREACH|unreachable|no route/i, UNREACHABLE, "retry"],
+  [/ETIMEDOUT|timed out/i, TIMED_OUT, "retry"],
   [
     /ECONNRESET|reset by peer|connection reset|EPIPE|broken pipe|closed before|connection closed|socket.*closed|ConnectionClosed|IncompleteMessage|unexpected EOF/i,
     BROKEN,
