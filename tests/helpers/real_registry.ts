@@ -27,6 +27,10 @@ export interface RealRegistry extends AsyncDisposable {
   readonly folder: string;
   /** The end of what it has logged. */
   log(): string;
+  /** Ends it in the middle of whatever it does. */
+  kill(): Promise<void>;
+  /** Starts it again after that, at the same place with the same data. */
+  startAgain(): Promise<void>;
 }
 
 /** How a registry is started. */
@@ -86,17 +90,23 @@ async function start(
     cert: await folder.write("cert.pem", tls.cert),
     key: await folder.write("key.pem", tls.key),
   };
-  const config = isZot
-    ? await folder.write("config.json", zotConfig(folder.path, files))
-    : await folder.write("config.yml", distributionConfig(folder.path, { ...options, tls: files }));
+  async function startAt(port: string) {
+    const config = isZot
+      ? await folder.write("config.json", zotConfig(folder.path, port, files))
+      : await folder.write(
+        "config.yml",
+        distributionConfig(folder.path, port, { ...options, tls: files }),
+      );
+    return await startServer(requireProgram(kind).path, ["serve", config], {
+      listening: isZot ? /kernel chosen port.*"port":(\d+)/ : /listening on 127\.0\.0\.1:(\d+)/,
+      // On a TLS port the answer to plain http is 400.
+      status: tls ? 400 : 200,
+      // Distribution 3 sends traces to a collector on this machine unless told not to.
+      env: { OTEL_TRACES_EXPORTER: "none" },
+    });
+  }
   // They take port 0 and log the port that they got: no other process can take it in between.
-  const server = await startServer(requireProgram(kind).path, ["serve", config], {
-    listening: isZot ? /kernel chosen port.*"port":(\d+)/ : /listening on 127\.0\.0\.1:(\d+)/,
-    // On a TLS port the answer to plain http is 400.
-    status: tls ? 400 : 200,
-    // Distribution 3 sends traces to a collector on this machine unless told not to.
-    env: { OTEL_TRACES_EXPORTER: "none" },
-  });
+  let server = await startAt("0");
   const host = `127.0.0.1:${server.port}`;
   return {
     kind,
@@ -104,7 +114,13 @@ async function start(
     origin: `${tls ? "https" : "http"}://${host}`,
     pid: server.pid,
     folder: folder.path,
-    log: server.log,
+    log: () => server.log(),
+    async kill() {
+      await server[Symbol.asyncDispose]();
+    },
+    async startAgain() {
+      server = await startAt(server.port);
+    },
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
@@ -114,6 +130,7 @@ async function start(
 
 function distributionConfig(
   folder: string,
+  port: string,
   { tls, mirrorOf, isReadOnly = false }: RealRegistryOptions,
 ): string {
   const files = tls && { certificate: tls.cert, key: tls.key };
@@ -124,15 +141,22 @@ storage:
   delete: { enabled: true }
   maintenance: { readonly: { enabled: ${isReadOnly} } }
 ${mirrorOf ? `proxy: { remoteurl: ${mirrorOf} }` : ""}
-http: ${JSON.stringify({ addr: "127.0.0.1:0", ...(files && { tls: files }) })}
+http: ${
+    JSON.stringify({
+      addr: `127.0.0.1:${port}`,
+      // Without it uploads would not outlive the process.
+      secret: "tests",
+      ...(files && { tls: files }),
+    })
+  }
 `;
 }
 
-function zotConfig(folder: string, tls?: ServerCertificate): string {
+function zotConfig(folder: string, port: string, tls?: ServerCertificate): string {
   return JSON.stringify({
     distSpecVersion: "1.1.1",
     storage: { rootDirectory: `${folder}/data` },
-    http: { address: "127.0.0.1", port: "0", ...(tls && { tls }) },
+    http: { address: "127.0.0.1", port, ...(tls && { tls }) },
     log: { level: "info" },
   });
 }

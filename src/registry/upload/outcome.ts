@@ -14,7 +14,7 @@ import { readUploadStatus, type UploadSession } from "./upload_session.ts";
 export type Outcome = "there" | number | "lost";
 
 /** Between two questions, in milliseconds, at first and at most. */
-const PAUSE = { first: 500, longest: 10_000 };
+const PAUSE = { first: 500, longest: 5_000 };
 /** A pause counts for so much at least, in milliseconds: where the caller wants none, the questions still come to an end. */
 const LEAST_PAUSE = 1_000;
 /** A failure so long after the last byte, in milliseconds, is of something that had waited for the registry. */

@@ -11,6 +11,7 @@ import { type Call, discard } from "../http/call.ts";
 import { requestOnce, waitForRetry } from "../http/http.ts";
 import { resolveLocation } from "../http/location.ts";
 import { answeredAt } from "../http/redirect.ts";
+import { sleep } from "../http/retry.ts";
 
 /** An upload that the registry has opened; it must be committed or cancelled. */
 export interface UploadSession {
@@ -32,6 +33,8 @@ export interface UploadSession {
 
 /** Time for what ends an upload, in milliseconds: it is a courtesy, not worth waiting for. */
 export const CANCEL_MILLISECONDS = 3_000;
+/** Until a registry has noticed that a request was cut, and written what it had of it, in milliseconds. */
+const SETTLE_MILLISECONDS = 100;
 
 /**
  * Opens an upload (distribution-spec, "POST then PUT"), or has the blob mounted from another repository.
@@ -197,6 +200,7 @@ export async function cancelUpload(
     if (session.isStale) await ask().catch(() => {});
     await deleteUpload(there, session, signal).catch(async (error) => {
       if (session.isStale || !isOutOfDate(error)) return;
+      await sleep(Math.min(http.retry.delay, SETTLE_MILLISECONDS), signal);
       await ask();
       await deleteUpload(there, session, signal);
     });

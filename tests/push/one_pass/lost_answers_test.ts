@@ -1,0 +1,90 @@
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { RegistryError } from "../../../src/errors.ts";
+import type { PushOptions } from "../../../src/push/options.ts";
+import { pushImage } from "../../../src/push/push.ts";
+import { createRegistry } from "../../../src/server/mod.ts";
+import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../../helpers/archives.ts";
+import { readBack } from "../../helpers/expected.ts";
+import { type Fault, faultLayer, type SeenRequest } from "../../helpers/fault_layer.ts";
+import { writeTar } from "../../helpers/tar_writer.ts";
+import { test } from "../../helpers/test.ts";
+
+const TARGET = "localhost:5000/app:1";
+const MIB = 1024 * 1024;
+/** More than is held, so that it passes as a stream; the window is a quarter of it. */
+const OPTIONS: PushOptions = {
+  memoryBudget: MIB,
+  concurrency: 1,
+  retry: { delay: 0 },
+  timeouts: { response: 5000 },
+};
+
+const large = await makeLayer(writeTar([{ path: "x", body: new Uint8Array(2 * MIB).fill(7) }]));
+const image = await makeImage([large]);
+
+async function makeLayout(): Promise<Blob> {
+  const layout = new OciLayout();
+  layout.add(await layout.image(image), { ref: "1" });
+  return toBlob(layout.entries());
+}
+
+const ARCHIVES = {
+  "with its digest as name": { tar: await makeLayout(), method: "PUT" },
+  "without a digest": {
+    tar: toBlob(dockerSave([{ image, repoTags: ["app:1"] }])),
+    method: "PATCH",
+  },
+} as const;
+
+const gateway = (status: number) => () => new Response(null, { status });
+
+/** What goes wrong with the body of the large layer, the first time that it is sent. */
+function atLarge(method: string, fault: Fault) {
+  let failures = 1;
+  return (request: SeenRequest) =>
+    // A config is sent with its length before a layer that passes.
+    request.method === method && request.path.includes("/uploads/") &&
+      (method === "PATCH" || Number(request.headers.get("content-length")) > MIB) && failures-- > 0
+      ? fault
+      : undefined;
+}
+
+for (const [what, { tar, method }] of Object.entries(ARCHIVES)) {
+  for (const status of [502, 503, 504]) {
+    test(`pushImage() of a pipe sends a large layer ${what} once where a ${status} hides that it arrived`, async () => {
+      const registry = createRegistry();
+      const change = gateway(status);
+      const layer = faultLayer(registry, atLarge(method, { kind: "change-response", change }));
+      await pushImage(tar.stream(), TARGET, { ...OPTIONS, fetch: layer.fetch });
+      await readBack(registry, "app", "1");
+      const lines = layer.lines().filter((line) => line.includes("uploads"));
+      assertEquals(lines.filter((line) => line.startsWith("POST")).length, 2);
+      assertEquals(lines.filter((line) => line.startsWith("DELETE")).length, 0);
+    });
+  }
+
+  test(`pushImage() of a pipe says what to do where a large layer ${what} is refused for want of a length, and gone`, async () => {
+    const answer = gateway(411);
+    const layer = faultLayer(
+      createRegistry(),
+      atLarge(method, { kind: "answer", answer, readBody: true }),
+    );
+    const error = await assertRejects(
+      () => pushImage(tar.stream(), TARGET, { ...OPTIONS, fetch: layer.fetch }),
+      RegistryError,
+      "answered 411",
+    );
+    assertMatch(error.message, /comes only once$/);
+    assertMatch(error.hint ?? "", /file first and push that, or try --chunk-size/);
+  });
+
+  test(`pushImage() of a pipe sends a large layer ${what} with its length where one without is refused at once`, async () => {
+    const registry = createRegistry();
+    const layer = faultLayer(registry, atLarge(method, { kind: "answer", answer: gateway(411) }));
+    const options = { ...OPTIONS, retry: { attempts: 1 }, fetch: layer.fetch };
+    await pushImage(tar.stream(), TARGET, options);
+    await readBack(registry, "app", "1");
+    const ranges = layer.seen.map(({ headers }) => headers.get("content-range"));
+    assertEquals(ranges.filter(Boolean), [`0-${large.bytes.length - 1}`]);
+  });
+}

@@ -1,0 +1,75 @@
+import { assertEquals } from "@std/assert";
+import { pushImage } from "../../src/push/push.ts";
+import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { runProcess } from "../helpers/process.ts";
+import { realRegistries, type RealRegistry, startRealRegistry } from "../helpers/real_registry.ts";
+import { writeTar } from "../helpers/tar_writer.ts";
+import { test } from "../helpers/test.ts";
+
+const MIB = 1024 * 1024;
+const SIZE = 4 * MIB;
+const body = new Uint8Array(SIZE).map((_, at) => (at * 7) % 251);
+const image = await makeImage([await makeLayer(writeTar([{ path: "large", body }]))]);
+const layout = new OciLayout();
+layout.add(await layout.image(image), { ref: "1" });
+const FILE = toBlob(layout.entries());
+const DOCKER = toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
+
+const [two, three] = realRegistries();
+if (two?.kind !== "docker-registry" || three?.kind !== "registry") throw new Error("unreachable");
+
+// A PUT that is cut leaves its bytes in distribution 2, whatever one does: it tells nobody where the upload stands.
+const CASES = [
+  { ...two, what: "a pipe", from: DOCKER, isPipe: true },
+  { ...three, what: "a pipe", from: DOCKER, isPipe: true },
+  { ...three, what: "a file", from: FILE, isPipe: false },
+];
+
+for (const { kind, title, skip, what, from, isPipe } of CASES) {
+  test(
+    `pushImage() of ${what} that is aborted leaves no bytes in ${title}, wherever it is`,
+    async () => {
+      await using registry = await startRealRegistry(kind);
+      for (let at = 0; at < 20; at++) {
+        const controller = new AbortController();
+        const { file, pipe } = abortedAt(from, (at + 0.5) * SIZE / 20, controller);
+        await pushImage(isPipe ? pipe() : file, `${registry.host}/app${at}:1`, {
+          signal: controller.signal,
+          memoryBudget: MIB,
+        }).catch((error) => assertEquals(error, controller.signal.reason));
+      }
+      assertEquals(await leftUploads(registry), "");
+    },
+    { skip },
+  );
+}
+
+/** An archive in whose middle the caller loses patience. */
+function abortedAt(tar: Blob, limit: number, controller: AbortController) {
+  function read(start: number, end: number): ReadableStream<Uint8Array> {
+    let at = start;
+    return new ReadableStream({
+      async pull(stream) {
+        if (at >= end) return stream.close();
+        // Headers are read by themselves.
+        if (at > limit && end - start > MIB) controller.abort(new Error("enough"));
+        const piece = await tar.slice(at, Math.min(end, at + 64 * 1024)).arrayBuffer();
+        at += piece.byteLength;
+        stream.enqueue(new Uint8Array(piece));
+      },
+    }, { highWaterMark: 0 });
+  }
+  return {
+    file: {
+      size: tar.size,
+      slice: (start: number, end: number) => ({ stream: () => read(start, end) }),
+    },
+    pipe: () => read(0, tar.size),
+  };
+}
+
+/** Paths of what was uploaded and neither kept nor thrown away. */
+async function leftUploads({ folder }: RealRegistry): Promise<string> {
+  const { stdout } = await runProcess("find", [folder, "-path", "*/_uploads/*/data"]);
+  return typeof stdout === "string" ? stdout : new TextDecoder().decode(stdout);
+}
