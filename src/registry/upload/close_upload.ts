@@ -22,10 +22,10 @@ export async function closeUpload(
   const url = new URL(
     `${href}${href.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`,
   );
-  // Of a stream, and of a Blob from a page, is told when its last byte went.
+  // Of a stream, and of a Blob from a page, is told when its last byte went; of other bytes nobody can tell.
   const { page, retry } = context.http;
   const isWatched = typeof call.body === "function" || (page && call.body instanceof Blob);
-  session.sentAt = isWatched ? undefined : retry.now();
+  session.sentAt = call.body === undefined ? retry.now() : undefined;
   try {
     const response = await requestOnce(context.http, {
       ...call,
@@ -37,7 +37,8 @@ export async function closeUpload(
     await discard(response);
     checkDigestHeader(response, digest, `blob pushed to ${nameOf(context)}`);
   } catch (error) {
-    session.isClosing = session.sentAt !== undefined && !call.signal?.aborted && isInDoubt(error);
+    const isSent = !isWatched || session.sentAt !== undefined;
+    session.isClosing = isSent && !call.signal?.aborted && isInDoubt(error);
     throw error;
   }
 }

@@ -5,7 +5,7 @@ import type { Http } from "../http/call.ts";
 import { waitForRetry } from "../http/http.ts";
 import { retryDelay, sleep } from "../http/retry.ts";
 import { isGatewayTimeout } from "./lost_answers.ts";
-import { readUploadStatus, type UploadSession } from "./upload_session.ts";
+import { isOutOfDate, readUploadStatus, type UploadSession } from "./upload_session.ts";
 
 /**
  * What became of an upload whose last request was sent whole and not answered by the registry: the blob is there, the
@@ -42,6 +42,9 @@ export async function findOutcome(
   hooks: UploadHooks,
 ): Promise<Outcome> {
   const { http } = context;
+  if (failure instanceof RegistryError && failure.retryAfter !== undefined) {
+    await waitForRetry(http, hooks, failure, 2);
+  }
   const isSlow = wasSlow(http, session, failure);
   const isOver = failure instanceof TimeoutError;
   const patience = isOver ? 0 : http.timeouts.response;
@@ -126,6 +129,8 @@ async function askState(
       return await readUploadStatus(context, session, hooks) ?? 0;
     } catch (error) {
       hooks.signal?.throwIfAborted();
+      // distribution 2 knows the upload, but not as it stands: that tells nothing.
+      if (isOutOfDate(error)) return "silent";
       if (!isSilence(error)) return "gone";
       // The registry is there: it has just told of the blob.
       if (digest) return "silent";

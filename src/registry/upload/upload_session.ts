@@ -225,7 +225,7 @@ async function deleteUpload(
 }
 
 /** Whether a registry knows an upload, but not at the place where it was looked for. */
-function isOutOfDate(error: unknown): boolean {
+export function isOutOfDate(error: unknown): boolean {
   return error instanceof RegistryError &&
     (error.status === 416 || error.errors.some(({ code }) => code === "BLOB_UPLOAD_INVALID"));
 }

@@ -147,6 +147,68 @@ test("uploadBlob() begins anew where a registry cannot go on with an upload", as
   script.assertDone();
 });
 
+test("uploadBlob() takes an upload that is known, but not as it stands, for one that may still be committed", async () => {
+  const body = encodeJson({ errors: [{ code: "BLOB_UPLOAD_INVALID", message: "" }] });
+  const invalid = { status: 404, body };
+  const slow = scriptedFetch([
+    [POST, OPENED],
+    [put(1), { status: 504 }],
+    ...absent(4),
+    ...asked(9, invalid),
+    [HEAD, THERE],
+  ]);
+  await uploadBlob(makeRepository(slow.fetch), BLOB);
+  slow.assertDone();
+  // Where the connection broke, nothing is at work any more.
+  const broken = scriptedFetch([
+    [POST, OPENED],
+    [put(1), "drop"],
+    ...asked(2, invalid),
+    [HEAD, GONE],
+    [POST, AGAIN],
+    [put(2), STORED],
+    ["DELETE /u/1", { status: 204 }],
+  ]);
+  await uploadBlob(makeRepository(broken.fetch), BLOB);
+  broken.assertDone();
+});
+
+test("uploadBlob() waits for as long as a registry asks before it is asked", async () => {
+  const script = scriptedFetch([
+    [POST, OPENED],
+    [put(1), { status: 503, headers: { "retry-after": "0" } }],
+    [HEAD, THERE],
+  ]);
+  const waits: number[] = [];
+  const onRetry = (_attempt: number, delay: number) => void waits.push(delay);
+  await uploadBlob(makeRepository(script.fetch), BLOB, { onRetry });
+  script.assertDone();
+  assertEquals(waits, [0]);
+});
+
+test("uploadBlob() does not take the time that bytes from memory need for that of the registry", async () => {
+  let now = 0;
+  const bytes = CONTENT.slice(0, 1000);
+  const digest = await digestBytes(bytes);
+  const asked = [[/^HEAD /, GONE], ["GET /u/1", standsAt(0)]] as const;
+  const script = scriptedFetch([
+    [/^POST /, OPENED],
+    [/^PUT \/u\/1/, () => {
+      now += 5000;
+      return { status: 502 };
+    }],
+    ...asked,
+    ...asked,
+    [/^HEAD /, GONE],
+    [/^POST /, AGAIN],
+    [/^PUT \/u\/2/, STORED],
+    ["DELETE /u/1", { status: 204 }],
+  ]);
+  const repository = makeRepository(script.fetch, { retry: { now: () => now } });
+  await uploadBlob(repository, blobOf(bytes, digest));
+  script.assertDone();
+});
+
 test("uploadBlob() waits while what a slow registry has grows", async () => {
   const script = scriptedFetch([
     [POST, OPENED],
