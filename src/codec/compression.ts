@@ -1,5 +1,6 @@
 import { type Bytes, concat, toBytes } from "../bytes.ts";
 import { ArchiveError, OciError } from "../errors.ts";
+import { DataError } from "./data_error.ts";
 import { type Compression, FORMATS, hasMagic } from "./formats.ts";
 
 export type { Compression };
@@ -68,7 +69,7 @@ export function decompress(
   name = `${kind} data`,
   options: DecompressOptions = {},
 ): ReadableStream<Bytes> {
-  if (kind === "bzip2" || kind === "xz") throw unsupported(kind, name);
+  if (kind === "bzip2") throw unsupported(kind, name);
   const { ratio = MAX_INFLATION_RATIO, freeBytes = FREE_INFLATED_BYTES, onTrailing } = options;
   const source = new Source(stream);
   const pieces = joinSmall(inflate(kind, source.read(), onTrailing));
@@ -98,18 +99,19 @@ export function decompress(
 
 /** Loads what inflates only when something is to be inflated: a push that finds all in place takes milliseconds. */
 async function* inflate(
-  kind: "gzip" | "zstd",
+  kind: Exclude<Compression, "bzip2">,
   source: AsyncGenerator<Bytes>,
   onTrailing: ((position: number) => void) | undefined,
 ): AsyncGenerator<Bytes> {
   if (kind === "gzip") yield* (await import("./gunzip.ts")).gunzip(source, onTrailing);
-  else yield* (await import("./unzstd.ts")).unzstd(source);
+  else if (kind === "zstd") yield* (await import("./unzstd.ts")).unzstd(source);
+  else yield* (await import("./unxz.ts")).unxz(source);
 }
 
-function unsupported(kind: "bzip2" | "xz", name: string): ArchiveError {
+function unsupported(kind: "bzip2", name: string): ArchiveError {
   const hint = COMPRESSIONS.find(({ compression }) => compression === kind)?.hint;
   return new ArchiveError(
-    `Cannot inflate ${name}: it is compressed with ${kind}, expected gzip or zstd`,
+    `Cannot inflate ${name}: it is compressed with ${kind}, expected gzip, zstd or xz`,
     { hint },
   );
 }
@@ -117,10 +119,8 @@ function unsupported(kind: "bzip2" | "xz", name: string): ArchiveError {
 function inflateError(name: string, position: number, cause: unknown): ArchiveError {
   const what = cause instanceof Error ? cause.message : String(cause);
   const hint = cause instanceof OciError ? cause.hint : undefined;
-  return new ArchiveError(
-    `Cannot inflate ${name}: ${what} (found after reading ${position} bytes)`,
-    { cause, hint },
-  );
+  const where = cause instanceof DataError ? "" : ` (found after reading ${position} bytes)`;
+  return new ArchiveError(`Cannot inflate ${name}: ${what}${where}`, { cause, hint });
 }
 
 /** The compressed stream: what was read of it and, if it failed, its own error. */

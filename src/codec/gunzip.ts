@@ -62,7 +62,7 @@ export async function* gunzip(
         members++;
       }
     }
-    if (member) throw new Error(`gzip member ${members + 1} ends early or has a wrong checksum`);
+    if (member) throw damaged(members + 1);
     if (members === 0) throw new Error("the data is empty, expected gzip");
   } finally {
     await member?.abort();
@@ -159,9 +159,7 @@ class Member {
     try {
       await step;
     } catch (cause) {
-      throw new Error(`gzip member ${this.#number} is corrupt or followed by something else`, {
-        cause,
-      });
+      throw damaged(this.#number, cause);
     }
   }
 }
@@ -233,6 +231,13 @@ function isHeader(bytes: Bytes, at: number): boolean {
 function isPadding(bytes: Bytes, start: number): boolean {
   for (let at = start; at < start + PADDING_BYTES; at++) if (bytes[at] !== 0) return false;
   return true;
+}
+
+// The trailer tells where a member ends, so a wrong one looks like data that goes on; runtimes notice at different places.
+function damaged(number: number, cause?: unknown): Error {
+  return new Error(`gzip member ${number} is damaged, ends early or has a wrong checksum`, {
+    cause,
+  });
 }
 
 // Whether a slice can inflate to so much.

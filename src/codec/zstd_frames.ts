@@ -1,5 +1,5 @@
 import { type Bytes, concat } from "../bytes.ts";
-import { OciError } from "../errors.ts";
+import { DataError } from "./data_error.ts";
 
 /** Largest window that is accepted, as the zstd command does: the decoder holds that many bytes. */
 const MAX_WINDOW_BYTES = 128 * 1024 * 1024;
@@ -16,41 +16,51 @@ const SKIPPABLE_MAGIC = 0x184d2a50;
  * complete frames with a bounded window, and never so much at once that its output could fill the memory.
  *
  * @param pieces Compressed bytes in pieces of any size.
- * @returns The same bytes, cut so that no piece holds more than {@linkcode MAX_HEADERS} headers.
+ * @returns The same bytes, cut so that no piece holds more than {@linkcode MAX_HEADERS} headers; at the end the size of
+ * the content, undefined where not every frame tells its own.
  * @throws {Error} If they are no zstd frames, need a dictionary or a larger window, or end inside a frame.
  */
-export async function* zstdBlocks(pieces: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
+export async function* zstdBlocks(
+  pieces: AsyncIterable<Bytes>,
+): AsyncGenerator<Bytes, number | undefined> {
   const walker = new FrameWalker();
+  // A header that is not complete waits for the next piece: what is no header must not reach the decoder.
+  let rest: Bytes = new Uint8Array(0);
   for await (const piece of pieces) {
-    for (let at = 0; at < piece.length;) {
-      const end = walker.advance(piece, at);
-      yield piece.subarray(at, end);
+    const bytes = rest.length > 0 ? concat([rest, piece], rest.length + piece.length) : piece;
+    let at = 0;
+    for (let end = walker.advance(bytes, at); end > at; end = walker.advance(bytes, at)) {
+      yield bytes.subarray(at, end);
       at = end;
     }
+    rest = bytes.slice(at);
   }
-  walker.finish();
+  walker.finish(rest.length);
+  return walker.contentSize;
 }
 
 /** A part of a frame whose first bytes tell how long it is. */
 type Part = "frame header" | "block header" | "block" | "checksum" | "skippable frame";
 
 class FrameWalker {
+  /** What the frames so far say that their content has, in all. */
+  contentSize: number | undefined = 0;
   #part: Part = "frame header";
   // Bytes of a block, a checksum or a skippable frame that are still to come.
   #remaining = 0;
-  // The part of a header that has arrived.
-  #held: Bytes = new Uint8Array(0);
   #frames = 0;
   #isLastBlock = false;
   #hasChecksum = false;
 
-  /** Where the bytes to pass on together end; they start at `start`. */
+  /** Where the bytes to pass on together end; they start at `start`, and there are none before a header is complete. */
   advance(bytes: Bytes, start: number): number {
     let headers = 0;
     let at = start;
     while (at < bytes.length && headers < MAX_HEADERS) {
       if (this.#part === "frame header" || this.#part === "block header") {
-        at = this.#readHeader(bytes, at);
+        const length = this.#readHeader(bytes.subarray(at, at + MAX_HEADER_BYTES));
+        if (length === undefined) break;
+        at += length;
         headers++;
         continue;
       }
@@ -63,26 +73,15 @@ class FrameWalker {
     return at;
   }
 
-  finish(): void {
-    const between = this.#part === "frame header" && this.#held.length === 0 && this.#frames > 0;
-    if (between) return;
+  /** @param rest Bytes of a header that is not complete. */
+  finish(rest: number): void {
+    if (this.#part === "frame header" && rest === 0 && this.#frames > 0) return;
     throw new Error(`the data ends inside a ${this.#part} of zstd frame ${this.#frames + 1}`);
   }
 
-  // Takes the bytes of a header, of this piece and those before it, as far as they are there.
-  #readHeader(bytes: Bytes, at: number): number {
-    const before = this.#held.length;
-    const some = bytes.subarray(at, at + MAX_HEADER_BYTES);
-    const header = concat([this.#held, some], before + some.length);
-    const length = this.#part === "frame header"
-      ? this.#openFrame(header)
-      : this.#openBlock(header);
-    if (length === undefined) {
-      this.#held = header.slice();
-      return bytes.length;
-    }
-    this.#held = new Uint8Array(0);
-    return at + length - before;
+  /** The length of a header, undefined where not all of it is there. */
+  #readHeader(header: Bytes): number | undefined {
+    return this.#part === "frame header" ? this.#openFrame(header) : this.#openBlock(header);
   }
 
   #openFrame(header: Bytes): number | undefined {
@@ -90,13 +89,17 @@ class FrameWalker {
     const magic = littleEndian(header, 0, 4);
     if ((magic & ~0xf) >>> 0 === SKIPPABLE_MAGIC) return this.#openSkippable(header);
     if (magic !== MAGIC) {
-      throw new Error(
+      throw new DataError(
         this.#frames > 0 ? "something else follows the last zstd frame" : "the data is not zstd",
       );
     }
     const length = frameHeaderLength(header[4]);
     if (length === undefined || header.length < length) return undefined;
     checkFrame(header);
+    const size = contentSize(header);
+    this.contentSize = size === undefined || this.contentSize === undefined
+      ? undefined
+      : this.contentSize + size;
     this.#hasChecksum = ((header[4] ?? 0) & 4) !== 0;
     this.#part = "block header";
     return length;
@@ -113,9 +116,9 @@ class FrameWalker {
     const word = littleEndian(header, 0, 3);
     const type = (word >> 1) & 3;
     const size = word >> 3;
-    if (type === 3) throw new Error("a zstd block has the reserved type 3");
+    if (type === 3) throw new DataError("a zstd block has the reserved type 3");
     if (size > MAX_BLOCK_BYTES) {
-      throw new Error(`a zstd block has ${size} bytes, above ${MAX_BLOCK_BYTES}`);
+      throw new DataError(`a zstd block has ${size} bytes, above ${MAX_BLOCK_BYTES}`);
     }
     this.#isLastBlock = (word & 1) !== 0;
     // Type 1 is one byte that is repeated `size` times.
@@ -166,27 +169,35 @@ function frameHeaderLength(descriptor: number | undefined): number | undefined {
 
 function checkFrame(header: Bytes): void {
   const descriptor = header[4] ?? 0;
-  if (descriptor & 8) throw new Error("a zstd frame header has a reserved bit set");
-  const dictionaryAt = isSingleSegment(descriptor) ? 5 : 6;
-  const dictionary = littleEndian(header, dictionaryAt, dictionaryBytes(descriptor));
-  if (dictionary !== 0) throw new Error(`a zstd frame needs the dictionary ${dictionary}`);
-  const window = windowSize(header, descriptor, dictionaryAt + dictionaryBytes(descriptor));
+  if (descriptor & 8) throw new DataError("a zstd frame header has a reserved bit set");
+  const dictionary = littleEndian(header, dictionaryAt(descriptor), dictionaryBytes(descriptor));
+  if (dictionary !== 0) throw new DataError(`a zstd frame needs the dictionary ${dictionary}`);
+  const window = windowSize(header);
   if (window > MAX_WINDOW_BYTES) {
-    throw new OciError(
+    throw new DataError(
       `a zstd frame needs a window of ${window} bytes, above the limit of ${MAX_WINDOW_BYTES}`,
       { hint: "pipe it through zstd: zstd -dc --long=31 FILE | tarpush push - TARGET" },
     );
   }
 }
 
-function windowSize(header: Bytes, descriptor: number, contentSizeAt: number): number {
-  if (!isSingleSegment(descriptor)) {
-    const window = header[5] ?? 0;
-    const base = 2 ** (10 + (window >> 3));
-    return base + base / 8 * (window & 7);
-  }
+function windowSize(header: Bytes): number {
+  if (isSingleSegment(header[4] ?? 0)) return contentSize(header) ?? 0;
+  const window = header[5] ?? 0;
+  const base = 2 ** (10 + (window >> 3));
+  return base + base / 8 * (window & 7);
+}
+
+function contentSize(header: Bytes): number | undefined {
+  const descriptor = header[4] ?? 0;
   const bytes = contentSizeBytes(descriptor);
-  return littleEndian(header, contentSizeAt, bytes) + (bytes === 2 ? 256 : 0);
+  if (bytes === 0) return undefined;
+  const at = dictionaryAt(descriptor) + dictionaryBytes(descriptor);
+  return littleEndian(header, at, bytes) + (bytes === 2 ? 256 : 0);
+}
+
+function dictionaryAt(descriptor: number): number {
+  return isSingleSegment(descriptor) ? 5 : 6;
 }
 
 function littleEndian(bytes: Bytes, at: number, length: number): number {

@@ -61,7 +61,7 @@ test("the command line's own deno.json states the versions that the other one do
   for (const [name, place] of Object.entries(own.imports)) assertEquals(place, imports[name]);
   const { npm } = await readJson("deno.lock");
   const locked = await readJson("src/cli/deno.lock");
-  assertEquals(Object.keys(locked.npm).length, 3);
+  assertEquals(Object.keys(locked.npm).length, 2);
   for (const [name, entry] of Object.entries(locked.npm)) assertEquals(entry, npm[name]);
 }, { skip });
 

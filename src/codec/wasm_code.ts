@@ -1,0 +1,68 @@
+import { type Bytes, toBytes } from "../bytes.ts";
+import { DataError } from "./data_error.ts";
+
+/**
+ * Compiles WebAssembly.
+ *
+ * @param base64 The module.
+ * @param kind What it inflates.
+ * @returns The module; making instances of it costs little.
+ * @throws {DataError} If the runtime lets nobody compile: a worker at the edge, or a page whose policy says so.
+ */
+export async function compileWasm(
+  base64: string,
+  kind: "zstd" | "xz",
+): Promise<WebAssembly.Module> {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    throw new DataError(
+      `it is compressed with ${kind}, for which this runtime would have to compile WebAssembly, and it does not`,
+      { cause, hint: `inflate it before, or compress it with gzip` },
+    );
+  }
+}
+
+/**
+ * An instance of a decoder, with memory of its own. That memory only grows, and is given back as a whole when the
+ * instance is garbage.
+ */
+export class WasmCode {
+  readonly #exports: WebAssembly.Exports;
+  readonly #memory: WebAssembly.Memory;
+
+  private constructor(exports: WebAssembly.Exports, memory: WebAssembly.Memory) {
+    this.#exports = exports;
+    this.#memory = memory;
+  }
+
+  /** Makes an instance that needs nothing of its surroundings. */
+  static async start(module: WebAssembly.Module): Promise<WasmCode> {
+    const env = { emscripten_notify_memory_growth() {} };
+    const { exports } = await WebAssembly.instantiate(module, { env });
+    if (!(exports.memory instanceof WebAssembly.Memory)) {
+      throw new TypeError("Cannot use WebAssembly: it exports no memory");
+    }
+    return new WasmCode(exports, exports.memory);
+  }
+
+  /** Calls a function; the result is an unsigned number. */
+  call(name: string, ...values: number[]): number {
+    const called = this.#exports[name];
+    if (typeof called !== "function") {
+      throw new TypeError(`Cannot use WebAssembly: it exports no function ${name}`);
+    }
+    return Number(called(...values)) >>> 0;
+  }
+
+  /** A view of its memory, good until the next call. */
+  bytes(at: number, length: number): Bytes {
+    return toBytes(new Uint8Array(this.#memory.buffer, at, length));
+  }
+
+  /** A view of its memory as words of 32 bits, good until the next call. */
+  words(at: number, count: number): Uint32Array {
+    return new Uint32Array(this.#memory.buffer, at, count);
+  }
+}

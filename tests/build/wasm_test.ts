@@ -1,0 +1,17 @@
+import { assertEquals } from "@std/assert";
+import { makeWasmModules } from "../../build/wasm.ts";
+import { toPath } from "../helpers/process.ts";
+import { test } from "../helpers/test.ts";
+
+/** The files are the same wherever they are written. */
+const skip = "Deno" in globalThis ? undefined : "it is written on Deno";
+
+test("the WebAssembly in src/codec is what the pinned packages carry", async () => {
+  const root = toPath(new URL("../../", import.meta.url));
+  const { devDependencies } = JSON.parse(await Deno.readTextFile(`${root}package.json`));
+  for (const [path, text] of await makeWasmModules()) {
+    assertEquals(await Deno.readTextFile(root + path) === text, true, `${path}: deno task wasm`);
+    const [, name = "", version] = /npm package (\S+)@(\S+) carries/.exec(text) ?? [];
+    assertEquals(version, devDependencies[name], path);
+  }
+}, { skip });

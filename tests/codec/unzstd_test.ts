@@ -1,0 +1,128 @@
+import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { type Bytes, concat } from "../../src/bytes.ts";
+import { decompress } from "../../src/codec/compression.ts";
+import { ArchiveError } from "../../src/errors.ts";
+import { zstdFrame } from "../helpers/compressed.ts";
+import { test } from "../helpers/test.ts";
+
+const CHUNK_SIZES = [7, 511, 65_536];
+const CONTENT = Uint8Array.from({ length: 140_000 }, (_, index) => (index * index) >> 7);
+const FRAME = await zstdFrame(CONTENT);
+const SKIPPABLE = Uint8Array.of(0x51, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3);
+const DAMAGED = "a zstd frame is damaged: its blocks, size or checksum do not match";
+/** `zstd -19` of "abcd" and 2,000 times "abcdefgh\n", 1.5.4: a compressed block, a size and a checksum. */
+const COMPRESSED = Uint8Array.from(
+  atob("KLUv/WRURa0AAGhhYmNkYWJjZGVmZ2gKAQBEBvfyBQMB1nU="),
+  (character) => character.charCodeAt(0),
+);
+
+test("unzstd() refuses damaged frames in the same words everywhere", async () => {
+  const cases: [what: string, data: Bytes][] = [
+    ["a wrong checksum", await zstdFrame(CONTENT, { checksum: 1 })],
+    ["a changed byte", changed(FRAME, 1000)],
+    ["a size that is too large", await zstdFrame(CONTENT, { contentSize: CONTENT.length + 1 })],
+    ["a size that is too small", await zstdFrame(CONTENT, { contentSize: CONTENT.length - 1 })],
+    ["a size far too small", await zstdFrame(CONTENT, { contentSize: 10 })],
+    [
+      "a size without a checksum",
+      await zstdFrame(CONTENT, { contentSize: 140_001, checksum: null }),
+    ],
+    ["content where none was said", await zstdFrame(CONTENT, { contentSize: 0 })],
+    ["nothing where content was said", await zstdFrame(CONTENT.slice(0, 0), { contentSize: 5 })],
+    ["a changed byte in the second frame", join(FRAME, changed(FRAME, 135_000))],
+    ["a changed byte in the first frame", join(changed(FRAME, 135_000), FRAME)],
+    ["a compressed block that is changed", changed(COMPRESSED, 20)],
+  ];
+  for (const [what, data] of cases) {
+    for (const size of CHUNK_SIZES) {
+      assertEquals(await refusal(data, size), [DAMAGED, undefined], `${what}, ${size}`);
+    }
+  }
+});
+
+test("unzstd() refuses what is no whole frame in the same words everywhere", async () => {
+  const pipe = "pipe it through zstd: zstd -dc --long=31 FILE | tarpush push - TARGET";
+  const window = "a zstd frame needs a window of 150994944 bytes, above the limit of 134217728";
+  const trailing = "something else follows the last zstd frame";
+  const cases: [expected: string, hint: string | undefined, data: Bytes][] = [
+    [`the data ends inside a block of zstd frame 1 ${after(135_000)}`, undefined, cut(135_000)],
+    [`the data ends inside a checksum of zstd frame 1 ${after(-1)}`, undefined, cut(-1)],
+    [`the data ends inside a frame header of zstd frame 1 ${after(5)}`, undefined, cut(5)],
+    [trailing, undefined, join(FRAME, new TextEncoder().encode("garbage"))],
+    [trailing, undefined, join(FRAME, new Uint8Array(512))],
+    ["a zstd frame needs the dictionary 7", undefined, await zstdFrame(CONTENT, { dictionary: 7 })],
+    [window, pipe, await zstdFrame(CONTENT, { window: 0x89 })],
+    [window, pipe, join(FRAME, SKIPPABLE, await zstdFrame(CONTENT, { window: 0x89 }))],
+  ];
+  for (const [expected, hint, data] of cases) {
+    for (const size of CHUNK_SIZES) {
+      assertEquals(await refusal(data, size), [expected, hint], `${size}`);
+    }
+  }
+});
+
+test("unzstd() notices every bit that flips in a frame with a checksum", async () => {
+  // Both say how much is remembered, and more or less of it may do as well.
+  const harmless = [4, 5];
+  for (let at = 0; at < COMPRESSED.length; at++) {
+    if (harmless.includes(at)) continue;
+    for (let bit = 0; bit < 8; bit++) {
+      const data = changed(COMPRESSED, at, 1 << bit);
+      await assertRejects(() => inflate(data), ArchiveError, "Cannot inflate", `${at} ${bit}`);
+    }
+  }
+});
+
+test("unzstd() takes a window of 128 MiB, several frames and skippable ones", async () => {
+  const data = join(SKIPPABLE, await zstdFrame(CONTENT, { window: 0x88 }), SKIPPABLE, FRAME);
+  assertEquals(await inflate(data), join(CONTENT, CONTENT));
+});
+
+test("unzstd() inflates several streams at once, each by itself", async () => {
+  const contents = Array.from({ length: 6 }, (_, index) => CONTENT.map((byte) => byte ^ index));
+  const frames = await Promise.all(contents.map((content) => zstdFrame(content)));
+  const broken = inflate(changed(FRAME, 1000), 4096).catch((error) => error);
+  const inflated = await Promise.all(frames.map((frame) => inflate(frame, 4096)));
+  assertInstanceOf(await broken, ArchiveError);
+  for (const [index, content] of contents.entries()) assertEquals(inflated[index], content);
+});
+
+/** What is said of data that is refused, and the hint. */
+async function refusal(data: Bytes, size: number): Promise<[string, string | undefined]> {
+  const error = await assertRejects(() => inflate(data, size), ArchiveError);
+  return [error.message.replace("Cannot inflate it: ", ""), error.hint];
+}
+
+async function inflate(data: Bytes, size = 65_536): Promise<Bytes> {
+  const pieces = await Array.fromAsync(decompress(inPieces(data, size), "zstd", "it"));
+  return join(...pieces);
+}
+
+function inPieces(data: Bytes, size: number): ReadableStream<Bytes> {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (at >= data.length) return controller.close();
+      controller.enqueue(data.slice(at, at + size));
+      at += size;
+    },
+  }, { highWaterMark: 0 });
+}
+
+function after(end: number): string {
+  return `(found after reading ${cut(end).length} bytes)`;
+}
+
+function cut(end: number): Bytes {
+  return FRAME.slice(0, end);
+}
+
+function changed(data: Bytes, at: number, mask = 0x10): Bytes {
+  const copy = data.slice();
+  copy[at] = (copy[at] ?? 0) ^ mask;
+  return copy;
+}
+
+function join(...parts: Bytes[]): Bytes {
+  return concat(parts, parts.reduce((size, part) => size + part.length, 0));
+}
