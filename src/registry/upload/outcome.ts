@@ -72,7 +72,7 @@ type State = number | "gone" | "silent";
 /** How often a state must be seen in a row to be the outcome. */
 class Steady {
   /** What was seen last. */
-  last: State | undefined;
+  #last: State | undefined;
   #times = 0;
   readonly #size: number;
   readonly #isSlow: boolean;
@@ -84,16 +84,18 @@ class Steady {
 
   /** Takes a state in; returns the outcome where there is one. */
   add(stands: State): Outcome | undefined {
-    this.#times = stands === this.last ? this.#times + 1 : 1;
-    this.last = stands;
+    this.#times = stands === this.#last ? this.#times + 1 : 1;
+    this.#last = stands;
     if (this.#times < this.#enough(stands)) return undefined;
     return typeof stands === "string" || stands === 0 ? "lost" : stands;
   }
 
   #enough(stands: State): number {
     if (stands === "gone" || stands === this.#size || !this.#isSlow) return 2;
+    // About a minute: to send it again after that spoils nothing, should the registry be at work after all.
+    if (stands === "silent") return 12;
     // Something on the way may hold what the registry has not seen yet.
-    return stands === 0 || stands === "silent" ? Infinity : 3;
+    return stands === 0 ? Infinity : 3;
   }
 }
 

@@ -159,6 +159,18 @@ test("uploadBlob() takes an upload that is known, but not as it stands, for one 
   ]);
   await uploadBlob(makeRepository(slow.fetch), BLOB);
   slow.assertDone();
+  const stuck = scriptedFetch([
+    [POST, OPENED],
+    [put(1), { status: 504 }],
+    ...absent(4),
+    ...asked(12, invalid),
+    [HEAD, GONE],
+    [POST, AGAIN],
+    [put(2), STORED],
+    ["DELETE /u/1", { status: 204 }],
+  ]);
+  await uploadBlob(makeRepository(stuck.fetch), BLOB);
+  stuck.assertDone();
   // Where the connection broke, nothing is at work any more.
   const broken = scriptedFetch([
     [POST, OPENED],
