@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { serveRegistry } from "../end_to_end/registry_server.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder, toPath } from "../helpers/process.ts";
-import { findProgram, requireProgram } from "../helpers/programs.ts";
+import { findProgram, installSkip, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 const ROOT = toPath(new URL("../../", import.meta.url));
@@ -29,6 +29,8 @@ export const push = (tar: Blob): Promise<PushResult> => pushImage(tar, "localhos
 // @ts-expect-error A number is no target.
 export const wrong = (tar: Blob) => pushImage(tar, 1);
 `;
+
+const installed = skip ?? await installSkip(npm);
 
 test("the npm package is small, whole and free of what it is built with", async () => {
   await using folder = await temporaryFolder();
@@ -73,7 +75,7 @@ test("the npm package works on Bun, Deno and Node.js once it is installed", asyn
     }
     await run(Deno.execPath(), ["check", "typed.ts"], place.path);
   }
-}, { skip });
+}, { skip: installed });
 
 test("the npm package brings a command that bunx starts", async () => {
   await using folder = await temporaryFolder();
@@ -88,7 +90,7 @@ test("the npm package brings a command that bunx starts", async () => {
   assertMatch(await tarpush("completions", "bash"), /complete/);
   const wrong = await runProcess(bun.path, ["x", "tarpush", "psuh"], { cwd: folder.path });
   assertEquals(wrong.code, 2, wrong.stderr);
-}, { skip });
+}, { skip: installed });
 
 async function pack(folder: TemporaryFolder): Promise<string> {
   const target = (await run(Deno.execPath(), ["task", "-q", "npm"], ROOT)).trim();

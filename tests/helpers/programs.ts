@@ -1,4 +1,4 @@
-import { environment } from "./process.ts";
+import { environment, runProcess } from "./process.ts";
 
 /** A program that a test runs. */
 export interface RequiredProgram {
@@ -33,6 +33,17 @@ export function requireProgram(name: string): RequiredProgram {
     },
     skip: path === undefined && isOptional ? `no ${name} on PATH` : undefined,
   };
+}
+
+/**
+ * Why a test cannot install packages, as {@linkcode RequiredProgram.skip} has it: a proxy may keep the registry of packages
+ * away. Asked of npm itself, for one that the project uses.
+ */
+export async function installSkip(npm: RequiredProgram): Promise<string | undefined> {
+  if (npm.skip !== undefined || environment().CI === "true") return npm.skip;
+  const args = ["view", "hash-wasm", "version", "--silent", "--fetch-retries=0"];
+  const { code } = await runProcess(npm.path, args);
+  return code === 0 ? undefined : "npm reaches no registry of packages";
 }
 
 /** The path of a program on PATH, undefined where there is none. */
