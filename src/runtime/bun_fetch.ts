@@ -1,7 +1,7 @@
 import type { NetworkFetch } from "../network_fetch.ts";
 import { errorCode } from "./file_error.ts";
 import type { TlsOptions } from "./host.ts";
-import { readProxies } from "./proxies.ts";
+import type { Proxies } from "./proxies.ts";
 
 /** As Bun reads them. */
 const VARIABLES = {
@@ -34,7 +34,8 @@ export function createBunFetch(
   { ca, insecureHosts = [] }: TlsOptions,
   env: (name: string) => string | undefined,
 ): NetworkFetch {
-  const proxies = readProxies(env, VARIABLES);
+  let proxies: Proxies | undefined;
+  let isRead = ![...VARIABLES.http, ...VARIABLES.https].some((name) => env(name));
   const trusted = new Map<string, BunTls>();
   const tlsFor = async (url: URL, init: BunInit): Promise<BunTls | undefined> => {
     if (url.protocol === "http:") return undefined;
@@ -50,6 +51,11 @@ export function createBunFetch(
     return await explainTlsFailure(url, ca, error);
   };
   const send = async (input: string | URL | Request, init?: RequestInit) => {
+    if (!isRead) {
+      const { readProxies } = await import("./proxies.ts");
+      proxies = readProxies(env, VARIABLES);
+      isRead = true;
+    }
     const url = new URL(input instanceof Request ? input.url : input);
     const own: BunInit = { ...init, decompress: false };
     if (proxies && proxies.proxyFor(url) === undefined) own.proxy = false;

@@ -2,7 +2,7 @@ import { OciError } from "../errors.ts";
 import type { NetworkFetch } from "../network_fetch.ts";
 import { reasonOf } from "./file_error.ts";
 import type { TlsOptions } from "./host.ts";
-import { readProxies } from "./proxies.ts";
+import type { Proxies } from "./proxies.ts";
 
 /** As Deno reads them. */
 const VARIABLES = {
@@ -28,21 +28,32 @@ export function createDenoFetch(
   if (insecureHosts.length > 0) throw noInsecureHosts(insecureHosts);
   const create = () => createClient(ca);
   let client = ca === undefined ? undefined : create();
-  const proxies = mayGoPast() ? readProxies(env, VARIABLES) : undefined;
-  // Made before any request is under way: what another thread reads of the environment meanwhile must not change.
-  const direct = proxies && goPast(create);
+  let past: { proxies: Proxies | undefined; client: Deno.HttpClient } | undefined;
   const clientFor = (url: URL) => {
-    if (proxies && proxies.proxyFor(url) === undefined) return direct;
+    if (past?.proxies && past.proxies.proxyFor(url) === undefined) return past.client;
     return url.protocol === "https:" ? client ??= create() : undefined;
   };
-  return Object.assign(
-    (input: string | URL | Request, init?: RequestInit) => {
-      const own = clientFor(new URL(input instanceof Request ? input.url : input));
-      // Where nothing is to be changed it is the runtime's own, which plain http loads nothing for.
-      return own ? fetch(input, { ...init, client: own }) : fetch(input, init);
-    },
-    { proxyFor: (url: URL) => proxies?.proxyFor(url) },
-  );
+  const send = (input: string | URL | Request, init?: RequestInit) => {
+    const own = clientFor(new URL(input instanceof Request ? input.url : input));
+    // Where nothing is to be changed it is the runtime's own, which plain http loads nothing for.
+    return own ? fetch(input, { ...init, client: own }) : fetch(input, init);
+  };
+  // Asked for all of them at once: a question takes longer than to read a variable.
+  const read = mayRead() ? (name: string) => Deno.env.get(name) : env;
+  const isProxied = [...VARIABLES.http, ...VARIABLES.https].some((name) => read(name)) &&
+    mayRead("NO_PROXY");
+  // Made before any request is under way: what another thread reads of the environment meanwhile must not change.
+  const direct = isProxied ? goPast(create) : undefined;
+  const sendPast = async (input: string | URL | Request, init?: RequestInit) => {
+    if (direct && !past) {
+      const { readProxies } = await import("./proxies.ts");
+      past ??= { proxies: readProxies(read, VARIABLES), client: direct };
+    }
+    return await send(input, init);
+  };
+  return Object.assign(direct ? sendPast : send, {
+    proxyFor: (url: URL) => past?.proxies?.proxyFor(url),
+  });
 }
 
 function createClient(ca: string | undefined): Deno.HttpClient {
@@ -53,8 +64,9 @@ function createClient(ca: string | undefined): Deno.HttpClient {
   }
 }
 
-function mayGoPast(): boolean {
-  return Deno.permissions.querySync({ name: "env", variable: "NO_PROXY" }).state === "granted";
+function mayRead(variable?: string): boolean {
+  const right = { name: "env", ...(variable !== undefined && { variable }) } as const;
+  return Deno.permissions.querySync(right).state === "granted";
 }
 
 /** Makes a client that knows no proxy: Deno has no option for it, but reads the environment when one is made. */
