@@ -17,6 +17,15 @@
  */
 export { pushImage, type PushResult } from "./src/push/push.ts";
 export type { PushedImage } from "./src/push/image_push.ts";
+export {
+  type ArchiveInput,
+  type ArchiveName,
+  type ArchiveResult,
+  type FailedArchive,
+  pushAll,
+  type PushAllOptions,
+  type PushedArchive,
+} from "./src/push/push_all.ts";
 export { copyImage, type CopyOptions } from "./src/push/copy.ts";
 export type { OnExisting, PushOptions } from "./src/push/options.ts";
 export type { ManifestType } from "./src/push/manifest_kind.ts";

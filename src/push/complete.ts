@@ -2,7 +2,7 @@ import { ArchiveError, RegistryError } from "../errors.ts";
 import { blobsOf, type ContentNode, walk } from "../image/content.ts";
 import { waitForRetry } from "../registry/http/http.ts";
 import { lacksPart } from "./refusals.ts";
-import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
+import { forgetBlob, type RepositoryState, type UploadedBlob } from "./repository_state.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
 
 /**
@@ -38,7 +38,7 @@ async function placeAgain<T extends { blobs: UploadedBlob[] }>(
   refusal: RegistryError,
 ): Promise<T> {
   const before = new Map(target.blobs);
-  for (const { digest } of blobsOf(node)) if (digest) target.blobs.delete(digest);
+  for (const { digest } of blobsOf(node)) if (digest) forgetBlob(target, digest);
   const manifests = node.kind === "docker" ? [] : walk(node);
   for (const { digest } of manifests) target.manifests.delete(digest);
   target.isDoubted = true;

@@ -86,7 +86,7 @@ export async function copyImage(
   const { plainHttp, emit } = resolved;
   const origin = registryOrigin(from, plainHttp);
   const { repository } = from;
-  const push = new Push(resolved, { origin, repository });
+  const push = new Push(resolved, { source: { origin, repository } });
   const context = openSource(push, from, references, options, resolved);
   let bytesRead = 0;
   const reading: RemoteReadOptions = {

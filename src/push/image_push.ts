@@ -1,7 +1,9 @@
 import type { Digest } from "../digest.ts";
 import type { ArchiveImage } from "../image/archive.ts";
 import { blobsOf, type ContentNode, type IndexNode, type ManifestNode } from "../image/content.ts";
+import { PushError } from "../errors.ts";
 import type { Platform } from "../media_types.ts";
+import { quoteName } from "../quote_name.ts";
 import { formatReference, type Reference } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
@@ -43,6 +45,8 @@ export interface ImageSettings extends TagSettings, PlaceSettings, KindSettings 
   platforms: readonly Platform[];
   /** Layers that a warning has named already. */
   toldLayers: Set<Digest>;
+  /** Of several archives: what the one is called that the images come from. */
+  archive: string | undefined;
 }
 
 /** What goes beside an image under a tag, and whether that names it already. */
@@ -89,6 +93,7 @@ export class ImagePush {
       name,
       (uploaded) => placeRoot(target, uploaded, choice, reference, settings),
     );
+    if (isTagged(reference)) this.#claim(reference, placed.root.digest);
     const beside = await this.#placeBeside(stands, besideOf(placed.root));
     // A failure before this leaves no tag behind, not even one of these.
     await listUnlisted(target, settings);
@@ -132,6 +137,22 @@ export class ImagePush {
     if (!other || !root) return false;
     await leaveTag(reference, other, root, this.#settings);
     return true;
+  }
+
+  /** Refuses a tag under which another archive of the call puts something else: which of the two stood would be chance. */
+  #claim(reference: Tagged, digest: Digest): void {
+    const { archive, words } = this.#settings;
+    const { claims } = this.#target;
+    if (archive === undefined) return;
+    const claim = claims.get(reference.tag) ?? { digest, archive };
+    claims.set(reference.tag, claim);
+    if (claim.digest === digest) return;
+    throw new PushError(
+      `Cannot ${words.verb} ${formatReference(reference)}: ${
+        quoteName(claim.archive)
+      } is pushed there at the same time and is ${claim.digest}, this is ${digest}`,
+      { step: "tag", origin: "archive", digest, hint: "push one of the two under another name" },
+    );
   }
 
   /** Puts what goes beside an image under its digests; returns what wants a tag. */

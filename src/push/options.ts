@@ -93,7 +93,7 @@ const ON_EXISTING: readonly OnExisting[] = ["overwrite", "skip", "error"];
 
 const DEFAULT_MEMORY_BUDGET = 64 * 1024 * 1024;
 /** Small layers and the files beside them must be held. */
-const MIN_MEMORY_BUDGET = 1024 * 1024;
+export const MIN_MEMORY_BUDGET = 1024 * 1024;
 
 /** {@linkcode PushOptions} with every value checked and filled in. */
 export type ResolvedOptions = ReturnType<typeof resolveOptions>;

@@ -95,6 +95,7 @@ export async function writeManifest(
   const { digest, mediaType, subject } = node;
   const isKnown = target.manifests.has(digest);
   const answer = await putManifest(target, reference, node, hooksFor(settings));
+  settings.onWritten();
   if (isKnown) return;
   target.manifests.set(digest, "pushed");
   if (subject && !answer.has("oci-subject")) target.unlisted.push({ ...node, subject });
@@ -162,6 +163,14 @@ export async function listUnlisted(
   settings: UploadSettings,
 ): Promise<void> {
   if (target.unlisted.length === 0) return;
+  const { repository, registry: { sharing } } = target;
+  const list = () => listEach(target, settings);
+  // A list is read and written anew: what two archives add at once, one of them would take out again.
+  const plan = () => ({ key: `referrers ${repository}` });
+  await (sharing ? sharing.alone(settings.signal, plan, list) : list());
+}
+
+async function listEach(target: RepositoryState, settings: UploadSettings): Promise<void> {
   const { keepReferrersTag, referrersTag } = await import("../registry/referrers_tag.ts");
   for (const referrer of target.unlisted.splice(0)) {
     try {

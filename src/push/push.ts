@@ -1,4 +1,5 @@
 import { cosignTag } from "../cosign_tags.ts";
+import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { isNetworkFetch } from "../network_fetch.ts";
 import { type ImageArchive, openArchive } from "../image/archive.ts";
@@ -13,6 +14,7 @@ import { ImagePush, type ImageSettings, type PushedImage } from "./image_push.ts
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { parseTargets, planImages, type PlannedImage, totalsOf } from "./plan.ts";
 import { type RegistryState, type RepositoryState, repositoryState } from "./repository_state.ts";
+import type { Sharing } from "./sharing.ts";
 
 /** What {@linkcode pushImage} did. */
 export interface PushResult {
@@ -59,10 +61,26 @@ export async function pushImage(
   target: string | readonly string[],
   options: PushOptions = {},
 ): Promise<PushResult> {
-  const start = performance.now();
   const resolved = resolveOptions(options);
-  const targets = parseTargets(target);
-  const push = new Push(resolved);
+  return await pushSource(source, parseTargets(target), new Push(resolved), resolved);
+}
+
+/**
+ * Pushes one archive as a part of a call.
+ *
+ * @param source The archive.
+ * @param targets Where to.
+ * @param push What the archive's push is told and remembers; for this archive alone.
+ * @param resolved Settings of the archive.
+ * @returns What was pushed.
+ */
+export async function pushSource(
+  source: PushSource,
+  targets: readonly Target[],
+  push: Push,
+  resolved: ResolvedOptions,
+): Promise<PushResult> {
+  const start = performance.now();
   // A registry in this process, or what else stands in for one, has no archives.
   const fetch = isNetworkFetch(resolved.fetch) ? resolved.fetch : undefined;
   await using input = await openSource(source, resolved.signal, fetch);
@@ -93,23 +111,49 @@ export interface SourceRepository {
   repository: string;
 }
 
-/** One call of {@linkcode pushImage} or `copyImage`: what has been pushed, and what is known of the registries. */
+/** What the archives of one call have in common. */
+export interface SharedPush {
+  registries: Map<string, RegistryState>;
+  /** Layers that a warning has named already. */
+  toldLayers: Set<Digest>;
+  /** Makes what keeps the archives apart at a registry. */
+  share: () => Sharing;
+}
+
+/** What a push is part of. */
+export interface PushContext {
+  /** The repository that is copied from. */
+  source?: SourceRepository;
+  /** The call that it shares its knowledge with, and what this archive of it is called. */
+  shared?: SharedPush;
+  archive?: string;
+}
+
+/** The push of one archive, or one copy: what has been pushed, and what is known of the registries. */
 export class Push {
   readonly pushed: PushedImage[] = [];
   bytesUploaded = 0;
+  /** Whether a manifest was written, be it under a tag that named another. */
+  hasWritten = false;
   readonly settings: Omit<ResolvedOptions, "platforms"> & ImageSettings;
-  readonly #registries = new Map<string, RegistryState>();
   readonly #source: SourceRepository | undefined;
+  readonly #shared: SharedPush | undefined;
+  readonly #registries: Map<string, RegistryState>;
+  readonly #repositories = new Map<string, RepositoryState>();
 
-  constructor(options: ResolvedOptions, source?: SourceRepository) {
+  constructor(options: ResolvedOptions, { source, shared, archive }: PushContext = {}) {
     this.#source = source;
+    this.#shared = shared;
+    this.#registries = shared?.registries ?? new Map();
     this.settings = {
       ...options,
       platforms: parsePlatforms(options.platforms),
-      toldLayers: new Set(),
+      toldLayers: shared?.toldLayers ?? new Set(),
       words: source ? COPY_WORDS : PUSH_WORDS,
       isStanding: false,
+      archive,
       onUploaded: (bytes) => void (this.bytesUploaded += bytes),
+      onWritten: () => void (this.hasWritten = true),
     };
   }
 
@@ -153,14 +197,27 @@ export class Push {
   /** What is known of the repository that a reference names. */
   repository(reference: Reference): RepositoryState {
     const origin = registryOrigin(reference, this.settings.plainHttp);
-    const registry = this.#registries.get(origin) ?? {
+    const name = `${origin}/${reference.repository}`;
+    const known = this.#repositories.get(name);
+    if (known) return known;
+    const state = repositoryState(this.#registry(origin), reference.repository);
+    this.#repositories.set(name, state);
+    return state;
+  }
+
+  #registry(origin: string): RegistryState {
+    const known = this.#registries.get(origin);
+    if (known) return known;
+    const registry = {
       http: httpFor(origin, this.settings),
       repositories: new Map(),
+      holders: new Map(),
       buffers: [],
       all: this.#registries,
       sources: this.#source?.origin === origin ? [this.#source.repository] : [],
+      sharing: this.#shared?.share(),
     };
     this.#registries.set(origin, registry);
-    return repositoryState(registry, reference.repository);
+    return registry;
   }
 }

@@ -6,6 +6,7 @@ import type { RepositoryContext, UploadHooks } from "../registry/blobs.ts";
 import type { Http } from "../registry/http/call.ts";
 import type { Referrer } from "../registry/referrers_tag.ts";
 import type { BlobStatus } from "./events.ts";
+import type { Sharing } from "./sharing.ts";
 
 /** A blob as it stands in a repository after the push. */
 export interface UploadedBlob {
@@ -19,50 +20,94 @@ export interface UploadedBlob {
   status: BlobStatus;
 }
 
-/** A registry, and what this push has found or put there. */
+/** A registry, and what this call has found or put there. */
 export interface RegistryState {
   readonly http: Http;
-  readonly repositories: Map<string, RepositoryState>;
+  readonly repositories: Map<string, RepositoryMemory>;
+  /** The repository in which each blob was found or put first. */
+  readonly holders: Map<Digest, string>;
   /** Memory for the bodies of small blobs, one piece for each upload in flight. */
   readonly buffers: Bytes[];
-  /** All registries of the push, this one included. */
+  /** All registries of the call, this one included. */
   readonly all: ReadonlyMap<string, RegistryState>;
   /** Repositories of it that the content comes from. */
   readonly sources: readonly string[];
+  /** Where several archives are pushed at once: what only one of them may do at a time. */
+  readonly sharing?: Sharing | undefined;
   /** The kind of manifest that it takes, where it refused the other. */
   manifestKind?: ManifestKind;
 }
 
-/** A repository, and what this push has found or put there. */
-export interface RepositoryState extends RepositoryContext {
-  readonly registry: RegistryState;
+/** What this call has found or put in a repository; all archives of the call share it. */
+export interface RepositoryMemory {
+  readonly repository: string;
   readonly blobs: Map<Digest, BlobStatus>;
   readonly manifests: Map<Digest, "exists" | "pushed">;
+  /** Tags of signatures and the like that were put there or found, and what they name. */
+  readonly tags: Map<string, Digest>;
+  /** Where several archives are pushed: what each tag of an image names, and the archive that it comes from. */
+  readonly claims: Map<string, { digest: Digest; archive: string }>;
+}
+
+/** A repository as the push of one archive sees it. */
+export interface RepositoryState extends RepositoryContext, RepositoryMemory {
+  readonly registry: RegistryState;
+  /** Blobs that this archive has found or put there, not another one of the call. */
+  readonly own: Set<Digest>;
   /** Whether what it says of manifests is not to be trusted: it has just lacked what it had. */
   isDoubted: boolean;
-  /** Tags of signatures and the like that this push has put there or found, and what they name. */
-  readonly tags: Map<string, Digest>;
   /** Manifests with a subject that the registry does not list by itself. */
   readonly unlisted: Referrer[];
   /** Commits what was sent of a file before it was known to be needed; false where nothing was. */
   take?: (file: ArchiveFile, digest: Digest, hooks: UploadHooks) => Promise<boolean>;
 }
 
-/** The state of a repository, made on first use. */
+/** The state of a repository for the push of one archive. */
 export function repositoryState(registry: RegistryState, repository: string): RepositoryState {
-  const known = registry.repositories.get(repository);
-  if (known) return known;
+  const memory = registry.repositories.get(repository) ??
+    {
+      repository,
+      blobs: new Map(),
+      manifests: new Map(),
+      tags: new Map(),
+      claims: new Map(),
+    };
+  registry.repositories.set(repository, memory);
   const { http } = registry;
-  const state: RepositoryState = {
-    http,
-    registry,
-    repository,
-    blobs: new Map(),
-    manifests: new Map(),
-    isDoubted: false,
-    tags: new Map(),
-    unlisted: [],
-  };
-  registry.repositories.set(repository, state);
-  return state;
+  return { ...memory, http, registry, own: new Set(), isDoubted: false, unlisted: [] };
+}
+
+/** How a blob came to be in a repository: what another archive brought was there when this one came to it. */
+export function knownBlob({ blobs, own }: RepositoryState, digest: Digest): BlobStatus | undefined {
+  const status = blobs.get(digest);
+  return status && !own.has(digest) ? "exists" : status;
+}
+
+/** Remembers that a repository has a blob, and how it came to be there. */
+export function rememberBlob(
+  { registry: { holders }, repository, blobs, own }: RepositoryState,
+  digest: Digest,
+  status: BlobStatus,
+): void {
+  blobs.set(digest, status);
+  own.add(digest);
+  if (!holders.has(digest)) holders.set(digest, repository);
+}
+
+/** Forgets that a repository has a blob. */
+export function forgetBlob(
+  { registry: { holders }, repository, blobs }: RepositoryState,
+  digest: Digest,
+): void {
+  blobs.delete(digest);
+  if (holders.get(digest) === repository) holders.delete(digest);
+}
+
+/** Another repository of the same registry that has a blob, as far as this call knows. */
+export function otherHolder(
+  { registry: { holders }, repository }: RepositoryState,
+  digest: Digest,
+): string | undefined {
+  const holder = holders.get(digest);
+  return holder === repository ? undefined : holder;
 }

@@ -18,6 +18,8 @@ export interface UploadSettings {
   emit: (event: PushEvent) => Promise<void>;
   /** Told how many bytes of blobs went to a registry. */
   onUploaded: (bytes: number) => void;
+  /** Told that a manifest was written, under a digest or a tag. */
+  onWritten: () => void;
 }
 
 /** Signal and listeners of the requests for one blob, or for manifests. */

@@ -16,9 +16,9 @@ import {
   type UploadSession,
 } from "../../registry/upload/upload_session.ts";
 import type { BlobStatus } from "../events.ts";
-import { isDigestRefusal, mountBlob } from "../random_access/place_blob.ts";
+import { aloneWith, inTurn, isDigestRefusal, mountBlob } from "../random_access/place_blob.ts";
 import { openFileBody } from "../random_access/read.ts";
-import type { RepositoryState } from "../repository_state.ts";
+import { knownBlob, rememberBlob, type RepositoryState } from "../repository_state.ts";
 import { hooksFor, type UploadSettings } from "../upload_settings.ts";
 import { ResumableBody } from "./resumable_body.ts";
 import { sendPassing } from "./send_passing.ts";
@@ -135,25 +135,54 @@ export class PassingUploads {
 
   async #place(
     target: RepositoryState,
-    { file, named, stream, likely }: PassingBlob,
+    blob: PassingBlob,
     digest: Digest | undefined,
     hooks: UploadHooks,
   ): Promise<void> {
+    const { file, named, stream, likely } = blob;
     if (digest && await this.#exists(target, digest, file, hooks)) return await stream?.cancel();
     const isFull = this.#staged.size >= MAX_STAGED;
     // So many files that are no layers: should an image need one after all, the end says that it was passed over.
     if (!likely && isFull) return await stream?.cancel();
     const later = !likely || (this.#settings.selective && !isFull);
     if (this.#settings.dryRun) return await drain(stream);
-    if (later && !stream) return await this.#stageHeld(target, file, hooks);
+    if (later && !stream) {
+      return await inTurn(target, hooks, () => this.#stageHeld(target, file, hooks));
+    }
+    // Nobody can wait for a blob of which only the end tells what it is.
+    if (later || !digest || (stream && !named)) {
+      return await this.#bring(target, blob, digest, later, hooks);
+    }
+    let isBrought = false;
+    const { status } = await aloneWith(target, digest, this.#settings, async () => {
+      isBrought = true;
+      await this.#bring(target, blob, digest, later, hooks);
+      return { digest, status: knownBlob(target, digest) ?? "pushed" };
+    });
+    if (isBrought) return;
+    file.digest = digest;
+    await this.#done(digest, file, status);
+    await stream?.cancel();
+  }
+
+  /** Has a blob mounted, or sends it. */
+  async #bring(
+    target: RepositoryState,
+    { file, named, stream }: PassingBlob,
+    digest: Digest | undefined,
+    later: boolean,
+    hooks: UploadHooks,
+  ): Promise<void> {
     // What is mounted is committed: that is for blobs that an image is known to need.
     const mount = later || !digest
       ? undefined
       : await this.#mount(target, digest, file, stream && !named ? "hint" : "certain", hooks);
     if (mount === "mounted") return await stream?.cancel();
-    if (!stream) return await this.#sendHeld(target, file, hooks, mount);
-    const session = mount ?? await openUpload(target, hooks);
-    await this.#pass(file, later ? undefined : named, stream, { target, session }, hooks);
+    await inTurn(target, hooks, async () => {
+      if (!stream) return await this.#sendHeld(target, file, hooks, mount);
+      const session = mount ?? await openUpload(target, hooks);
+      await this.#pass(file, later ? undefined : named, stream, { target, session }, hooks);
+    });
   }
 
   /** Has a blob mounted that another repository has; else there may be an upload open. */
@@ -174,7 +203,7 @@ export class PassingUploads {
     const mount = await mountBlob(target, digest, { ...this.#settings, mountFrom }, hooks);
     if (mount !== "mounted") return mount;
     file.digest = digest;
-    target.blobs.set(digest, "mounted");
+    rememberBlob(target, digest, "mounted");
     await this.#done(digest, file, "mounted");
     return mount;
   }
@@ -190,7 +219,7 @@ export class PassingUploads {
     if (found === undefined || (found >= 0 && found !== file.size)) return false;
     file.digest = digest;
     if (known) return true;
-    target.blobs.set(digest, "exists");
+    rememberBlob(target, digest, "exists");
     await this.#done(digest, file, "exists");
     return true;
   }
@@ -292,7 +321,7 @@ export class PassingUploads {
   }
 
   async #pushed(target: RepositoryState, digest: Digest, file: PassingFile): Promise<void> {
-    target.blobs.set(digest, "pushed");
+    rememberBlob(target, digest, "pushed");
     this.#settings.onUploaded(file.size);
     await this.#done(digest, file, "pushed");
   }

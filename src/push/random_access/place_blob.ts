@@ -3,7 +3,7 @@ import type { Digest } from "../../digest.ts";
 import { NetworkError, PushError, RegistryError } from "../../errors.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
 import { quoteName } from "../../quote_name.ts";
-import type { UploadHooks } from "../../registry/blobs.ts";
+import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
 import { SMALL_BODY_BYTES, uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
   cancelUpload,
@@ -11,7 +11,13 @@ import {
   type UploadSession,
 } from "../../registry/upload/upload_session.ts";
 import type { BlobStatus } from "../events.ts";
-import type { RepositoryState, UploadedBlob } from "../repository_state.ts";
+import {
+  knownBlob,
+  otherHolder,
+  rememberBlob,
+  type RepositoryState,
+  type UploadedBlob,
+} from "../repository_state.ts";
 import { hooksFor, pathOf, type UploadSettings } from "../upload_settings.ts";
 import type { Ahead } from "./look_ahead.ts";
 import { blobOfFile, hashBlob, openFileBody, passedBy, readFileBody } from "./read.ts";
@@ -25,11 +31,14 @@ export async function pushBlob(
 ): Promise<UploadedBlob> {
   const { size, mediaType, digest } = blob;
   if (!digest) throw new TypeError("unreachable: digests were settled");
-  const known = target.blobs.get(digest);
+  const known = knownBlob(target, digest);
   if (known) return { digest, size, mediaType, status: known };
   await settings.emit({ type: "blob-start", digest, size, ...pathOf(blob) });
   const result = await placeBlob(target, blob, digest, settings, ahead);
-  if (!settings.dryRun) target.blobs.set(result.digest, result.status);
+  // Another archive may have brought it meanwhile: then it is remembered as that one's.
+  if (!settings.dryRun && !target.blobs.has(result.digest)) {
+    rememberBlob(target, result.digest, result.status);
+  }
   await settings.emit({ type: "blob-done", ...result, size, ...pathOf(blob) });
   return { ...result, size, mediaType };
 }
@@ -54,6 +63,23 @@ async function placeBlob(
     return { digest, status: "exists" };
   }
   if (settings.dryRun) return { digest, status: blob.file ? "pushed" : "mounted" };
+  return await aloneWith(
+    target,
+    digest,
+    settings,
+    () => bringBlob(target, blob, digest, settings, hooks),
+  );
+}
+
+/** Has a blob mounted, or sends it. */
+async function bringBlob(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  settings: UploadSettings,
+  hooks: UploadHooks,
+): Promise<{ digest: Digest; status: BlobStatus }> {
+  const { file } = blob;
   const mount = await mountBlob(target, digest, settings, hooks);
   if (mount === "mounted") return { digest, status: "mounted" };
   if (!file) {
@@ -70,6 +96,46 @@ async function placeBlob(
   }
 }
 
+/**
+ * Brings a blob to a repository while no other archive of the call does: what one sends is mounted by the others.
+ *
+ * @param target The repository.
+ * @param digest The blob, which it lacks as far as was asked.
+ * @param settings Settings of the push.
+ * @param bring Mounts or sends it, and tells what became of it.
+ * @returns The same, or what another archive did meanwhile.
+ */
+export async function aloneWith(
+  target: RepositoryState,
+  digest: Digest,
+  { signal }: UploadSettings,
+  bring: () => Promise<{ digest: Digest; status: BlobStatus }>,
+): Promise<{ digest: Digest; status: BlobStatus }> {
+  const { sharing } = target.registry;
+  if (!sharing) return await bring();
+  const plan = () => {
+    const status = knownBlob(target, digest);
+    if (status) return { result: { digest, status } };
+    // Once a repository has it, all others can mount it at the same time.
+    const isHeld = otherHolder(target, digest) !== undefined;
+    return { key: isHeld ? `${digest} ${target.repository}` : digest };
+  };
+  return await sharing.alone(signal, plan, async () => {
+    const brought = await bring();
+    rememberBlob(target, brought.digest, brought.status);
+    return brought;
+  });
+}
+
+/** Runs an upload when the archives of the call have fewer in flight than they may. */
+export async function inTurn<T>(
+  { registry: { sharing } }: RepositoryState,
+  { signal }: UploadHooks,
+  upload: () => Promise<T>,
+): Promise<T> {
+  return await (sharing ? sharing.upload(signal, upload) : upload());
+}
+
 /** Tries the repositories that may have a blob; where none has, the last upload opened on the way is of use. */
 export async function mountBlob(
   target: RepositoryState,
@@ -77,14 +143,11 @@ export async function mountBlob(
   settings: UploadSettings,
   hooks: UploadHooks,
 ): Promise<"mounted" | UploadSession | undefined> {
-  const holders = [...target.registry.repositories.values()]
-    .filter((other) => other !== target && other.blobs.has(digest)).map(({ repository }) =>
-      repository
-    );
+  const holder = otherHolder(target, digest);
   let session: UploadSession | undefined;
   const { sources } = target.registry;
-  for (const from of new Set([...holders.slice(0, 1), ...sources, ...settings.mountFrom])) {
-    if (from === target.repository) continue;
+  for (const from of new Set([holder, ...sources, ...settings.mountFrom])) {
+    if (from === undefined || from === target.repository) continue;
     try {
       if (session) await cancelUpload(target, session);
       session = await startUpload(target, hooks, { digest, from });
@@ -150,7 +213,8 @@ async function send(
   if (holder) {
     const { openBlob } = await import("../../registry/blob_content.ts");
     const open = () => openBlob(holder, digest, hooks);
-    return await uploadBlob(target, { digest, size, open }, hooks, session);
+    const upload = { digest, size, open };
+    return await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
   }
   const { buffers } = target.registry;
   let buffer: Bytes | undefined;
@@ -167,17 +231,19 @@ async function send(
     blob: () => blobOfFile(file),
     ...(file.failure ? { failure: () => file.failure?.() } : {}),
   };
-  await uploadBlob(target, upload, hooks, session);
+  await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
   // Where an upload ends in an error, somebody may still be reading what it was given.
   if (buffer) buffers.push(buffer);
 }
 
 /** A repository of any registry of the push that has a blob which the source no longer gives. */
-function holderOf(target: RepositoryState, digest: Digest): RepositoryState | undefined {
-  const repositories = [...target.registry.all.values()].flatMap((
-    registry,
-  ) => [...registry.repositories.values()]);
-  return repositories.find((other) => other !== target && other.blobs.has(digest));
+function holderOf(target: RepositoryState, digest: Digest): RepositoryContext | undefined {
+  for (const { http, holders } of target.registry.all.values()) {
+    const repository = holders.get(digest);
+    const isTarget = http === target.http && repository === target.repository;
+    if (repository !== undefined && !isTarget) return { http, repository };
+  }
+  return undefined;
 }
 
 function nowhere({ mediaType }: ArchiveBlob, digest: Digest): PushError {

@@ -26,10 +26,17 @@ function makePipeline(
   const options = resolveOptions({ fetch, concurrency, retry: { attempts: 1 } });
   const registries = new Map<string, RegistryState>();
   const http = httpFor("http://localhost:5000", options);
-  const registry = { http, repositories: new Map(), all: registries, sources: [], buffers: [] };
+  const registry = {
+    http,
+    repositories: new Map(),
+    holders: new Map(),
+    all: registries,
+    sources: [],
+    buffers: [],
+  };
   const target = repositoryState(registry, "app");
   const budget = new MemoryBudget(1024 * 1024);
-  const settings = { ...options, onUploaded: () => {}, budget, selective };
+  const settings = { ...options, onUploaded: () => {}, onWritten: () => {}, budget, selective };
   const uploads = new PassingUploads(target, settings);
   const blobs = new ImageBlobs({ budget, hasher: createHash, verify: false });
   const run = () =>

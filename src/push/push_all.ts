@@ -1,0 +1,199 @@
+import { anySignal } from "../concurrency.ts";
+import type { PushSource } from "../source/open_source.ts";
+import { asTheyEnd } from "./as_they_end.ts";
+import type { PushEvent } from "./events.ts";
+import type { PushedImage } from "./image_push.ts";
+import {
+  MIN_MEMORY_BUDGET,
+  type PushOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from "./options.ts";
+import { parseTargets } from "./plan.ts";
+import { Push, type PushResult, pushSource, type SharedPush } from "./push.ts";
+import { Sharing } from "./sharing.ts";
+
+/** An archive of many. */
+export interface ArchiveInput {
+  /** The archive, or what opens it when its turn comes; what was opened so is disposed of where it can be. */
+  source: PushSource | (() => Promise<PushSource & Partial<AsyncDisposable>>);
+  /**
+   * Where this archive goes.
+   * @default the target of the call
+   */
+  target?: string | readonly string[];
+  /**
+   * What it is called in events, results and messages.
+   * @default the name of a `File`, a URL, else `#N`
+   */
+  name?: string;
+}
+
+/** Which archive of a call something is about. */
+export interface ArchiveName {
+  /** Its place among the sources, counted from 0. */
+  index: number;
+  /** What it is called. */
+  name: string;
+}
+
+/** Options for {@linkcode pushAll}; `concurrency` holds for all archives together, so does `memoryBudget`. */
+export interface PushAllOptions extends Omit<PushOptions, "onEvent"> {
+  /**
+   * Archives that are worked on at the same time.
+   * @default {4}
+   */
+  archives?: number;
+  /**
+   * Whether the first archive that fails ends the rest.
+   * @default {false}
+   */
+  failFast?: boolean;
+  /** Told what happens with which archive; a promise it returns is awaited before that archive goes on. */
+  onEvent?: (event: PushEvent, archive: ArchiveName) => void | Promise<void>;
+}
+
+/** What became of one archive. */
+export type ArchiveResult = PushedArchive | FailedArchive;
+
+/** An archive whose images stand. */
+export interface PushedArchive extends ArchiveName, PushResult {
+  /** `exists` where all of its images stood already, so that nothing was written. */
+  status: "pushed" | "exists";
+}
+
+/** An archive that could not be pushed, or not all of it. */
+export interface FailedArchive extends ArchiveName {
+  status: "failed";
+  /** Why. */
+  error: unknown;
+  /** Images of it that were complete by then. */
+  images: PushedImage[];
+  /** Bytes of blobs that were sent. */
+  bytesUploaded: number;
+}
+
+/**
+ * Pushes many archives in one go. What a registry has is asked once, a blob that several archives hold is sent once and
+ * mounted where else it is needed, and all archives together have no more than `concurrency` uploads in flight at a
+ * registry. An archive that fails is a result like the others.
+ *
+ * Results come as the archives end. Who stops asking for them stops the push: what is in flight is aborted.
+ *
+ * @example Pushing a folder full of archives
+ * ```ts
+ * import { pushAll } from "@tarpush/tarpush";
+ * import { createRegistry } from "@tarpush/tarpush/registry";
+ *
+ * async function pushFiles(files: File[]): Promise<string[]> {
+ *   const failed: string[] = [];
+ *   for await (const result of pushAll(files, "localhost:5000", { fetch: createRegistry() })) {
+ *     if (result.status === "failed") failed.push(`${result.name}: ${result.error}`);
+ *   }
+ *   return failed;
+ * }
+ * ```
+ *
+ * @param sources The archives, or what opens them when their turn comes; they may come from somewhere themselves.
+ * @param target Where those go that name no target of their own; see {@linkcode pushImage}.
+ * @param options Settings; see {@linkcode PushAllOptions}.
+ * @returns What became of each archive, as they end.
+ * @throws {SyntaxError} If the target does not parse.
+ * @throws {RangeError} If a number among the options is out of range.
+ */
+export async function* pushAll(
+  sources: Iterable<PushSource | ArchiveInput> | AsyncIterable<PushSource | ArchiveInput>,
+  target: string | readonly string[] | undefined,
+  options: PushAllOptions = {},
+): AsyncGenerator<ArchiveResult, void, void> {
+  const { archives = 4, failFast = false, onEvent, ...rest } = options;
+  if (!Number.isInteger(archives) || archives < 1) {
+    throw new RangeError(`Cannot use archives ${archives}: expected a whole number above 0`);
+  }
+  if (target !== undefined) parseTargets(target);
+  const resolved = resolveOptions(rest);
+  const call: Call = {
+    target,
+    settings: {
+      ...resolved,
+      memoryBudget: Math.max(MIN_MEMORY_BUDGET, Math.floor(resolved.memoryBudget / archives)),
+    },
+    onEvent,
+    shared: {
+      registries: new Map(),
+      toldLayers: new Set(),
+      share: () => new Sharing(resolved.concurrency),
+    },
+  };
+  const pushed = asTheyEnd(
+    sources,
+    archives,
+    (input, index, signal) => pushOne(input, index, call, anySignal(resolved.signal, signal)),
+  );
+  for await (const result of pushed) {
+    // What was cut short has no reason of its own.
+    if (result.status === "failed") resolved.signal.throwIfAborted();
+    yield result;
+    if (failFast && result.status === "failed") return;
+  }
+  resolved.signal.throwIfAborted();
+}
+
+interface Call {
+  target: string | readonly string[] | undefined;
+  settings: ResolvedOptions;
+  onEvent: PushAllOptions["onEvent"];
+  shared: SharedPush;
+}
+
+async function pushOne(
+  input: PushSource | ArchiveInput,
+  index: number,
+  { target, settings, onEvent, shared }: Call,
+  signal: AbortSignal,
+): Promise<ArchiveResult> {
+  const given = isArchiveInput(input) ? input : { source: input };
+  const archive: ArchiveName = { index, name: given.name ?? nameOf(given.source, index) };
+  const resolved: ResolvedOptions = {
+    ...settings,
+    signal,
+    emit: async (event) => await onEvent?.(event, archive),
+  };
+  const push = new Push(resolved, { shared, archive: archive.name });
+  try {
+    signal.throwIfAborted();
+    const targets = parseTargets(given.target ?? target ?? []);
+    const result = await withSource(
+      given.source,
+      (source) => pushSource(source, targets, push, resolved),
+    );
+    const status = push.hasWritten || settings.dryRun ? "pushed" : "exists";
+    return { ...archive, status, ...result };
+  } catch (error) {
+    const { pushed: images, bytesUploaded } = push;
+    return { ...archive, status: "failed", error, images, bytesUploaded };
+  }
+}
+
+async function withSource<T>(
+  source: ArchiveInput["source"],
+  use: (source: PushSource) => Promise<T>,
+): Promise<T> {
+  if (typeof source !== "function") return await use(source);
+  const opened = await source();
+  try {
+    return await use(opened);
+  } finally {
+    await opened[Symbol.asyncDispose]?.();
+  }
+}
+
+function isArchiveInput(input: PushSource | ArchiveInput): input is ArchiveInput {
+  return "source" in input;
+}
+
+function nameOf(source: ArchiveInput["source"], index: number): string {
+  if (source instanceof URL) return source.href;
+  if (source instanceof File) return source.name;
+  return `#${index + 1}`;
+}

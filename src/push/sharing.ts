@@ -1,0 +1,97 @@
+/**
+ * Keeps archives that are pushed to one registry at the same time out of each other's way: what several of them hold is
+ * sent by one, and all together have no more uploads in flight than one push may have.
+ */
+export class Sharing {
+  #free: number;
+  readonly #waiting = new Set<() => void>();
+  readonly #busy = new Map<string, Promise<void>>();
+
+  /** @param uploads Most uploads in flight. */
+  constructor(uploads: number) {
+    this.#free = uploads;
+  }
+
+  /** Runs an upload when there is a place for it; places are given in the order in which they were asked for. */
+  async upload<T>(signal: AbortSignal | undefined, job: () => Promise<T>): Promise<T> {
+    await this.#takePlace(signal);
+    try {
+      return await job();
+    } finally {
+      this.#giveBack();
+    }
+  }
+
+  /**
+   * Runs a job that no other archive does meanwhile. Another that is at it is waited for, and then `plan` is asked again:
+   * there may be nothing left to do.
+   *
+   * @param signal Ends the waiting.
+   * @param plan Tells the name of the job, or its result where it needs no work.
+   * @param job The work.
+   */
+  async alone<T>(
+    signal: AbortSignal,
+    plan: () => { key: string } | { result: T },
+    job: () => Promise<T>,
+  ): Promise<T> {
+    for (;;) {
+      const planned = plan();
+      if ("result" in planned) return planned.result;
+      const other = this.#busy.get(planned.key);
+      if (other) await untilAborted(other, signal);
+      else return await this.#run(planned.key, job);
+    }
+  }
+
+  async #run<T>(key: string, job: () => Promise<T>): Promise<T> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#busy.set(key, promise);
+    try {
+      return await job();
+    } finally {
+      this.#busy.delete(key);
+      resolve();
+    }
+  }
+
+  async #takePlace(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#free > 0) return void this.#free--;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add(resolve);
+    try {
+      await untilAborted(promise, signal);
+    } catch (error) {
+      // A place that was given at the same moment goes to the next.
+      if (!this.#waiting.delete(resolve)) this.#giveBack();
+      throw error;
+    }
+  }
+
+  #giveBack(): void {
+    const [next] = this.#waiting;
+    if (!next) return void this.#free++;
+    this.#waiting.delete(next);
+    next();
+  }
+}
+
+/** Waits for a promise, but no longer than until the signal is aborted. */
+async function untilAborted(
+  promise: Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (!signal) return await promise;
+  signal.throwIfAborted();
+  const over = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true, signal: over.signal });
+  });
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    over.abort();
+  }
+}
