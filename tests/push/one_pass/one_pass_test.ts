@@ -630,16 +630,14 @@ test("pushImage() of a gzip bomb reads and inflates no more than the registry ta
   assert(firstRead <= 100 * 1024, `${firstRead} bytes were read before the first went out`);
 });
 
-test("pushImage() of a pipe that is compressed with bzip2 or xz names the command", async () => {
-  for (const [head, command] of [["BZh91AY", "bunzip2 -c"], ["\xfd7zXZ\0\0", "xz -dc"]]) {
-    const source = sourceOf(Uint8Array.from(head ?? "", (text) => text.charCodeAt(0)));
-    const error = await assertRejects(
-      () => pushImage(source.stream, TARGET, { fetch: createRegistry() }),
-      ArchiveError,
-    );
-    assertMatch(error.hint ?? "", new RegExp(command ?? ""));
-    assert(source.cancelled(), "the source was left open");
-  }
+test("pushImage() of a pipe that is compressed with bzip2 names the command", async () => {
+  const source = sourceOf(Uint8Array.from("BZh91AY", (text) => text.charCodeAt(0)));
+  const error = await assertRejects(
+    () => pushImage(source.stream, TARGET, { fetch: createRegistry() }),
+    ArchiveError,
+  );
+  assertMatch(error.hint ?? "", /bunzip2 -c/);
+  assert(source.cancelled(), "the source was left open");
 });
 
 /** The k-th request of a kind goes wrong. */
