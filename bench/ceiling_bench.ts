@@ -1,3 +1,4 @@
+import { TextLineStream } from "@std/streams/text-line-stream";
 import { prepareImage } from "./archives.ts";
 import { contenders } from "./contenders.ts";
 import { pushWithCurl } from "./curl.ts";
@@ -58,10 +59,11 @@ export async function startSink(): Promise<AsyncDisposable & { host: string }> {
     stdin: "null",
     stdout: "piped",
   }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream()).getReader();
   const { value } = await reader.read();
   return {
-    host: `127.0.0.1:${value?.trim()}`,
+    host: `127.0.0.1:${value}`,
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await Promise.all([reader.cancel(), child.status]);

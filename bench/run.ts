@@ -7,6 +7,7 @@ import { type BenchOptions, formatTable, type Row } from "./measure.ts";
 import { benchPipe } from "./pipe_bench.ts";
 import { benchPush } from "./push_bench.ts";
 import { benchRepush } from "./repush_bench.ts";
+import { benchStd } from "./std_bench.ts";
 
 const DEFAULT_RUNS = 5;
 
@@ -32,6 +33,7 @@ await benchPush(options);
 await benchRepush(options);
 await benchCeiling(options);
 await benchPipe(options);
+await benchStd(options);
 console.log(formatTable(rows));
 Deno.exit(rows.some(({ cells }) => cells.time?.startsWith("failed")) ? 1 : 0);
 

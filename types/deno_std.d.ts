@@ -82,6 +82,24 @@ declare module "@std/fmt/duration" {
   ): string;
 }
 
+declare module "@std/streams/concat-readable-streams" {
+  export function concatReadableStreams<T>(...streams: ReadableStream<T>[]): ReadableStream<T>;
+}
+
+declare module "@std/streams/limited-bytes-transform-stream" {
+  export class LimitedBytesTransformStream extends TransformStream<Uint8Array, Uint8Array> {
+    constructor(size: number, options?: { error?: boolean });
+  }
+}
+
+declare module "@std/streams/text-line-stream" {
+  export class TextLineStream extends TransformStream<string, string> {}
+}
+
+declare module "@std/streams/to-bytes" {
+  export function toBytes(stream: ReadableStream<Uint8Array>): Promise<Uint8Array>;
+}
+
 declare module "@std/yaml/parse" {
   export function parse(content: string): unknown;
 }

@@ -1,3 +1,4 @@
+import { TextLineStream } from "@std/streams/text-line-stream";
 import { spawnProcess } from "./process.ts";
 
 /** A server that runs in a process of its own; disposing of it ends it. */
@@ -79,15 +80,11 @@ class Log {
   }
 
   async follow(stream: ReadableStream<Uint8Array>): Promise<void> {
-    let rest = "";
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      this.text = (this.text + text).slice(-LOG_CHARACTERS);
-      const lines = (rest + text).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) {
-        const [, port] = this.#pattern.exec(line) ?? [];
-        if (port !== undefined) this.#found(port);
-      }
+    const lines = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+    for await (const line of lines) {
+      this.text = `${this.text}${line}\n`.slice(-LOG_CHARACTERS);
+      const [, port] = this.#pattern.exec(line) ?? [];
+      if (port !== undefined) this.#found(port);
     }
   }
 }
