@@ -9,6 +9,8 @@ export interface Contender {
   name: string;
   /** Whether it is this project. */
   isOurs: boolean;
+  /** What it reads of an image, where that is not the archive. */
+  source?(image: PreparedImage): string;
   /** Its command line. */
   push(image: PushedArchive, host: string): string[];
 }
@@ -65,6 +67,48 @@ function peers(): Contender[] {
       ],
     },
   ];
+}
+
+/** oras, which reads OCI layouts alone: the image has to be made one before. */
+export function oras(): Contender[] {
+  if (!findProgram("oras") || !findProgram("skopeo")) return [];
+  return [{
+    name: "oras",
+    isOurs: false,
+    push: (image, host) => [
+      "oras",
+      "cp",
+      "--to-plain-http",
+      "--from-oci-layout",
+      `${image.tar === "/dev/stdin" ? image.tar : toLayout(image)}:1`,
+      reference(image, host),
+    ],
+    source: toLayout,
+  }];
+}
+
+/** The same image as an OCI archive. skopeo compresses its layers, which oras is not charged with. */
+function toLayout({ shape, tar }: PushedArchive): string {
+  const path = tar.replace(/image\.tar$/, "layout.tar");
+  if (Deno.statSync(tar).isFile && !isThere(path)) {
+    const { success, stderr } = new Deno.Command("skopeo", {
+      args: ["copy", "--insecure-policy", `docker-archive:${tar}`, `oci-archive:${path}:1`],
+    }).outputSync();
+    if (!success) throw new Error(`Cannot make a layout of ${shape.name}: ${decode(stderr)}`);
+  }
+  return path;
+}
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function decode(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }
 
 function reference(image: PushedArchive, host: string): string {

@@ -48,7 +48,9 @@ export async function measureProcess(
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    const [output] = await Promise.all([child.output(), input?.pipeTo(child.stdin)]);
+    // A process may end before it has read everything; its exit code says whether that is well.
+    const written = input?.pipeTo(child.stdin).catch(() => {});
+    const [output] = await Promise.all([child.output(), written]);
     const milliseconds = performance.now() - start;
     if (output.code !== 0) throw new Error(lastLines(output.stderr));
     const kibibytes = Number(await Deno.readTextFile(report));
@@ -116,5 +118,5 @@ export function formatTable(rows: Row[]): string {
 }
 
 function lastLines(stderr: Uint8Array): string {
-  return new TextDecoder().decode(stderr).trim().split("\n").slice(-3).join(" / ").slice(-300);
+  return new TextDecoder().decode(stderr).trim().split("\n").slice(-3).join(" / ").slice(0, 300);
 }

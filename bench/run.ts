@@ -4,6 +4,7 @@
  */
 import { benchCeiling } from "./ceiling_bench.ts";
 import { type BenchOptions, formatTable, type Row } from "./measure.ts";
+import { benchPeers } from "./peers_bench.ts";
 import { benchPipe } from "./pipe_bench.ts";
 import { benchPush } from "./push_bench.ts";
 import { benchRepush } from "./repush_bench.ts";
@@ -33,6 +34,7 @@ await benchPush(options);
 await benchRepush(options);
 await benchCeiling(options);
 await benchPipe(options);
+await benchPeers(options);
 await benchStd(options);
 console.log(formatTable(rows));
 Deno.exit(rows.some(({ cells }) => cells.time?.startsWith("failed")) ? 1 : 0);
