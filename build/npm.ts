@@ -7,6 +7,7 @@
 import {
   type Config,
   emptyFolder,
+  esbuild,
   readConfig,
   readManifest,
   ROOT,
@@ -30,15 +31,11 @@ const BUNDLER = 100;
 /** How a declaration names another file, which is JavaScript in the package. */
 const SOURCE_IMPORT = /(["'])(\.[^"']+)\.ts\1/g;
 
-/** Where on the machine that built it a piece of a library was. */
-const PLACE_OF_LIBRARY = /^\/\/ node_modules\/.*\n/gm;
-
-/** `ScriptTarget.ES2022`: Node.js 22 and some edge runtimes know no `using`. */
-const OLDEST_SYNTAX = 9;
+/** Node.js 22 and some edge runtimes know no `using`. */
+const OLDEST_SYNTAX = "--target=es2022";
 
 /** What is used of TypeScript. */
 interface Typescript {
-  transpileModule(text: string, options: { compilerOptions: object }): { outputText: string };
   createProgram(files: readonly string[], options: object): {
     emit(
       file: undefined,
@@ -54,7 +51,7 @@ async function main(): Promise<void> {
   await emptyFolder(NPM_FOLDER);
   const entries = Object.entries(config.exports);
   const typescript: { default: Typescript } = await import(TYPESCRIPT);
-  await bundle(typescript.default, entries.map(([, path]) => path));
+  await bundle(entries.map(([, path]) => path));
   const underNpmName = (text: string) => text.replaceAll(config.name, NPM_NAME);
   await Promise.all([
     writeDeclarations(typescript.default, entries.map(([, path]) => path), underNpmName),
@@ -67,20 +64,18 @@ async function main(): Promise<void> {
   console.log(NPM_FOLDER);
 }
 
-async function bundle(typescript: Typescript, paths: readonly string[]): Promise<void> {
+async function bundle(paths: readonly string[]): Promise<void> {
   const external = Object.keys(await dependencies()).flatMap((name) => ["--external", name]);
   await run(Deno.execPath(), [
     ...["bundle", "--quiet", "--no-lock", "--platform", "browser", "--code-splitting"],
     ...external,
     ...["--outdir", NPM_FOLDER, ...paths],
   ]);
-  const compilerOptions = { target: OLDEST_SYNTAX, module: LATEST };
-  for (const name of await listScripts()) {
-    const path = `${NPM_FOLDER}/${name}`;
-    const text = (await Deno.readTextFile(path)).replace(PLACE_OF_LIBRARY, "");
-    const { outputText } = typescript.transpileModule(text, { compilerOptions });
-    await Deno.writeTextFile(path, outputText);
-  }
+  const scripts = (await listScripts()).map((name) => `${NPM_FOLDER}/${name}`);
+  await esbuild([
+    ...[...scripts, "--minify", OLDEST_SYNTAX],
+    ...[`--outdir=${NPM_FOLDER}`, `--outbase=${NPM_FOLDER}`, "--allow-overwrite"],
+  ]);
   const cli = `${NPM_FOLDER}/src/cli/main.js`;
   // Nothing here runs on Node.js but the library: bunx and an installed command start Bun.
   await Deno.writeTextFile(cli, `#!/usr/bin/env bun\n${await Deno.readTextFile(cli)}`);
@@ -96,7 +91,7 @@ async function listScripts(folder = ""): Promise<string[]> {
   return names;
 }
 
-/** Writes `.d.ts` files of everything that the entry points reach, in the folders of the sources. */
+/** Writes the `.d.ts` files that those of the entry points lead to, in the folders of the sources. */
 async function writeDeclarations(
   typescript: Typescript,
   paths: readonly string[],
@@ -118,11 +113,19 @@ async function writeDeclarations(
       outDir: NPM_FOLDER,
     },
   );
-  const written: Promise<void>[] = [];
-  const write = (path: string, text: string) =>
-    void written.push(writeFile(path, edit(text.replace(SOURCE_IMPORT, "$1$2.js$1"))));
-  program.emit(undefined, write, undefined, true);
-  await Promise.all(written);
+  const made = new Map<string, string>();
+  program.emit(undefined, (path, text) => void made.set(path, text), undefined, true);
+  const wanted = new Set(
+    paths.map((path) => new URL(path, `file://${NPM_FOLDER}/`).pathname.replace(/ts$/, "d.ts")),
+  );
+  // A set goes on to what is added to it on the way.
+  for (const path of wanted) {
+    const text = made.get(path) ?? "";
+    for (const [, , name] of text.matchAll(SOURCE_IMPORT)) {
+      wanted.add(new URL(`${name}.d.ts`, `file://${path}`).pathname);
+    }
+    await writeFile(path, edit(text.replace(SOURCE_IMPORT, "$1$2.js$1")));
+  }
 }
 
 async function writeManifest(

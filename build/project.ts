@@ -50,6 +50,17 @@ export async function run(
   );
 }
 
+/** By its exact version, so that the same sources become the same anywhere; no dependency of the project. */
+const ESBUILD = "npm:esbuild@0.25.12";
+
+/** Runs the bundler and minifier; returns what it prints. */
+export async function esbuild(args: readonly string[]): Promise<string> {
+  const flags = ["--quiet", "--no-lock", "--node-modules-dir=none"];
+  return await run(Deno.execPath(), [
+    ...["run", "-A", ...flags, ESBUILD, "--log-level=error", ...args],
+  ]);
+}
+
 /** Writes a file, and the folders that it needs. */
 export async function writeFile(path: string, text: string): Promise<void> {
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });

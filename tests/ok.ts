@@ -32,6 +32,8 @@ async function main(): Promise<number> {
     ["format", () => deno(["fmt", "--check"])],
     ["lint", () => deno(["lint"])],
     ["types", () => deno(["check", ...checked])],
+    ["types of the page", () => deno(["check", "page/main.ts"])],
+    ["page", () => deno(["task", "page", "--check"])],
     ["doc lint", () => deno(["doc", "--lint", ...entryPoints])],
     ["tests", runTests],
     ["coverage", () => checkCoverage(coverage)],

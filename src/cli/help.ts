@@ -210,7 +210,9 @@ Usage:
 `,
   },
   serve: {
-    about: `Run a registry that keeps everything in memory, until Ctrl-C.
+    about:
+      `Run a registry that keeps everything in memory, until Ctrl-C. At its address a browser finds a page
+that shows what it holds, and pushes to it.
 
 Usage:
   tarpush serve

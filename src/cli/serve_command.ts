@@ -17,7 +17,12 @@ export async function runServe(
     host.stderr.write(`${printable(line)}\n`);
   };
   const registry = createRegistry({ readOnly, allowDelete, cors, onError });
-  const server = await host.serve(registry, { hostname, port });
+  const answer = async (request: Request) => {
+    if (new URL(request.url).pathname !== "/") return await registry(request);
+    const { readPage, servePage } = await import("../edge/page.ts");
+    return servePage(request, await readPage(), { registry: { readOnly, allowDelete } });
+  };
+  const server = await host.serve(answer, { hostname, port });
   if (!command.quiet) {
     const address = hostname.includes(":") ? `[${hostname}]` : hostname;
     await host.stderr.write(

@@ -1,6 +1,7 @@
 import { pushImage } from "../push/push.ts";
 import type { PushOptions } from "../push/options.ts";
 import { parseTarget, type Place, type Reference } from "../reference.ts";
+import { servePage } from "./page.ts";
 import { answerAtEnd, answerInLines } from "./answers.ts";
 import { GatewayError, problem } from "./failures.ts";
 import { openBody } from "./request_body.ts";
@@ -25,7 +26,7 @@ export interface GatewayOptions extends
    * is not to be guessed. Everything else is refused with 403.
    */
   allow: readonly string[];
-  /** The page that `GET /` answers with, HTML. */
+  /** The page that `GET /` answers with, HTML: what {@linkcode readPage} gives, or one of your own. */
   page?: string;
 }
 
@@ -67,7 +68,9 @@ export function createGateway(
     try {
       const { pathname } = new URL(request.url);
       if (pathname.startsWith(PREFIX)) return await push(request, places, settings, context);
-      if (pathname === "/" && page !== undefined) return servePage(request, page);
+      if (pathname === "/" && page !== undefined) {
+        return servePage(request, page, { gateway: { allow } });
+      }
       throw new GatewayError("NOT_FOUND", `There is nothing at ${pathname}: expected ${PREFIX}...`);
     } catch (error) {
       await request.body?.cancel().catch(() => {});
@@ -158,12 +161,4 @@ function chosen(query: URLSearchParams): Pick<PushOptions, "images" | "platforms
 function wantsDocument({ headers }: Request): boolean {
   const accept = headers.get("accept") ?? "";
   return /\bapplication\/json\b/i.test(accept) && !/ndjson|jsonl|\*\/\*/i.test(accept);
-}
-
-function servePage({ method }: Request, page: string): Response {
-  if (method !== "GET" && method !== "HEAD") {
-    throw new GatewayError("METHOD", `Cannot ${method} the page: expected GET`);
-  }
-  const headers = { "content-type": "text/html; charset=utf-8" };
-  return new Response(method === "HEAD" ? null : page, { headers });
 }

@@ -16,3 +16,4 @@
  */
 export { createGateway, type GatewayContext, type GatewayOptions } from "./gateway.ts";
 export type { FailureCode } from "./failures.ts";
+export { readPage } from "./page.ts";

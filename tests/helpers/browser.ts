@@ -271,14 +271,10 @@ class Connection {
 /** The address that the browser says it listens at. */
 async function findAddress(stream: ReadableStream<Uint8Array>): Promise<string> {
   let text = "";
-  for await (const piece of stream.pipeThrough(decoder())) {
+  for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
     text += piece;
     const [, address] = /DevTools listening on (ws:\S+)/.exec(text) ?? [];
     if (address !== undefined) return address;
   }
   throw new Error(`Cannot start ${chromium.path}:\n${text}`);
-}
-
-function decoder(): ReadableWritablePair<string, Uint8Array> {
-  return new TextDecoderStream();
 }

@@ -39,6 +39,8 @@ export interface RealRegistryOptions {
   tls?: ServerCertificate | undefined;
   /** `http://HOST:PORT` of the registry that it gets everything from: it takes nothing from others then. */
   mirrorOf?: string | undefined;
+  /** Headers that it answers with: what lets pages in. */
+  headers?: Record<string, string> | undefined;
   /** Whether it takes nothing, for maintenance. */
   isReadOnly?: boolean | undefined;
 }
@@ -131,9 +133,17 @@ async function start(
 function distributionConfig(
   folder: string,
   port: string,
-  { tls, mirrorOf, isReadOnly = false }: RealRegistryOptions,
+  { tls, mirrorOf, headers = {}, isReadOnly = false }: RealRegistryOptions,
 ): string {
   const files = tls && { certificate: tls.cert, key: tls.key };
+  const lists = Object.entries(headers).map(([name, value]) => [name, [value]]);
+  const http = {
+    addr: `127.0.0.1:${port}`,
+    // Without it uploads would not outlive the process.
+    secret: "tests",
+    ...(files && { tls: files }),
+    ...(lists.length > 0 && { headers: Object.fromEntries(lists) }),
+  };
   return `version: 0.1
 log: { level: info, accesslog: { disabled: true } }
 storage:
@@ -141,14 +151,7 @@ storage:
   delete: { enabled: true }
   maintenance: { readonly: { enabled: ${isReadOnly} } }
 ${mirrorOf ? `proxy: { remoteurl: ${mirrorOf} }` : ""}
-http: ${
-    JSON.stringify({
-      addr: `127.0.0.1:${port}`,
-      // Without it uploads would not outlive the process.
-      secret: "tests",
-      ...(files && { tls: files }),
-    })
-  }
+http: ${JSON.stringify(http)}
 `;
 }
 

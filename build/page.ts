@@ -1,0 +1,81 @@
+/**
+ * `deno task page [--check]`: writes the web page, one file that holds all it needs, to `dist/page/index.html`, and the
+ * same as a module for `tarpush serve` and the gateway; with `--check` it writes nothing and tells whether the module is
+ * the page that the sources make.
+ */
+import { WASM as XZ } from "../src/codec/xz_wasm.ts";
+import { WASM as ZSTD } from "../src/codec/zstd_wasm.ts";
+import { esbuild, ROOT, writeFile } from "./project.ts";
+
+/** Two years of browsers. */
+const TARGET = "--target=chrome123,firefox125,safari17.5";
+
+const PAGE = `${ROOT}dist/page/index.html`;
+const MODULE = `${ROOT}src/edge/page_html.ts`;
+
+async function main(): Promise<void> {
+  const page = await build();
+  const module = toModule(page);
+  if (Deno.args.includes("--check")) {
+    if (await Deno.readTextFile(MODULE) === module) return;
+    console.error("src/edge/page_html.ts is not what the sources make: run deno task page");
+    Deno.exit(1);
+  }
+  await writeFile(PAGE, page);
+  await writeFile(MODULE, module);
+  console.log(`${PAGE} (${Math.ceil(new TextEncoder().encode(page).length / 1024)} KiB)`);
+}
+
+async function build(): Promise<string> {
+  const [template, style, script] = await Promise.all([
+    Deno.readTextFile(`${ROOT}page/index.html`),
+    minify("page/style.css"),
+    minify(
+      "page/main.ts",
+      ...["--bundle", "--format=iife", "--legal-comments=none"],
+      // Of that package the page needs two of twenty parts, and they come as files of their own.
+      `--alias:hash-wasm=${ROOT}page/hash_wasm.js`,
+    ),
+  ]);
+  const policy = [
+    "default-src 'none'",
+    `script-src '${await sourceHash(script)}' 'wasm-unsafe-eval'`,
+    `style-src '${await sourceHash(style)}'`,
+    "img-src data:",
+    "connect-src *",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join("; ");
+  return template.replace(/\n\s*/g, "\n")
+    .replace("POLICY", policy)
+    .replace(/(?<=<style>)[^<]*/, () => style)
+    .replace(/(?<=<script>)[^<]*/, () => script);
+}
+
+async function minify(path: string, ...args: string[]): Promise<string> {
+  return (await esbuild([path, "--minify", TARGET, "--charset=utf8", ...args])).trim();
+}
+
+/** What a policy names an inline script or style by. */
+async function sourceHash(text: string): Promise<string> {
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return `sha256-${new Uint8Array(hash).toBase64()}`;
+}
+
+/** The page as a module; what the package has elsewhere is taken from there. */
+function toModule(page: string): string {
+  const decoders = [["XZ", XZ], ["ZSTD", ZSTD]] as const;
+  const parts = decoders.reduce(
+    (text, [name, wasm]) => text.replace(wasm, `" + ${name} + "`),
+    JSON.stringify(page),
+  );
+  return `// Made by \`deno task page\` of the files in page/; not to be edited.
+import { WASM as XZ } from "../codec/xz_wasm.ts";
+import { WASM as ZSTD } from "../codec/zstd_wasm.ts";
+
+/** The web page. */
+export const PAGE_HTML: string = ${parts};
+`;
+}
+
+await main();

@@ -1,0 +1,273 @@
+/// <reference lib="dom" />
+import { openArchive } from "../src/archive/open_archive.ts";
+import { pushImage } from "../src/push/push.ts";
+import type { PushedImage } from "../mod.ts";
+import { ArchiveView, type Chosen } from "./archive_view.ts";
+import { button, copyLine, element, fill, say } from "./dom.ts";
+import { pushByGateway } from "./gateway_push.ts";
+import { ProgressView } from "./progress_view.ts";
+import { rememberRegistry, type Settings } from "./settings.ts";
+import { failureBox, sizeText, timeText } from "./words.ts";
+
+/** Who is told what happens here. */
+export interface PushListeners {
+  /** A registry was named. */
+  onRegistry: (registry: string) => void;
+  /** Something was pushed. */
+  onPushed: () => void;
+}
+
+/** Where an archive is chosen or dropped, seen, and pushed from. */
+export function pushView(settings: Settings, registry: string, listeners: PushListeners): Element {
+  const field = element("input", { type: "file" });
+  const body = element("div", { class: "pushing" });
+  const take = (file: File | undefined) => {
+    if (!file) return;
+    drop.classList.add("small");
+    new Push(body, file, settings, registry, listeners);
+  };
+  field.addEventListener("change", () => {
+    take(field.files?.[0]);
+    // The same file may be chosen again, after it was written anew.
+    field.value = "";
+  });
+  const drop = element(
+    "label",
+    { class: "drop" },
+    field,
+    element(
+      "span",
+      { class: "call" },
+      "Drop an image tar here, or ",
+      element("u", {}, "choose one"),
+    ),
+    element(
+      "span",
+      { class: "hint" },
+      "From docker save, podman save, buildx, crane, skopeo ... plain, .gz, .xz or .zst, of any size",
+    ),
+  );
+  listenForDrops(drop, take);
+  return element(
+    "section",
+    { class: "card", "aria-labelledby": "push-title" },
+    element("h2", { id: "push-title" }, "Push an image"),
+    drop,
+    body,
+  );
+}
+
+/** The whole page takes what is dropped: who misses the field would leave the page for the file. */
+function listenForDrops(field: Element, take: (file: File | undefined) => void): void {
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    field.classList.add("over");
+  });
+  document.addEventListener("dragleave", ({ relatedTarget }) => {
+    if (!relatedTarget) field.classList.remove("over");
+  });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    field.classList.remove("over");
+    take(event.dataTransfer?.files[0]);
+  });
+}
+
+/** One call of the push. */
+interface Job {
+  targets: string[];
+  chosen: Chosen;
+}
+
+/** An archive that was chosen, up to the end of its push. */
+class Push {
+  readonly #settings: Settings;
+  readonly #listeners: PushListeners;
+  readonly #file: File;
+  readonly #opened = element("div");
+  readonly #outcome = element("div");
+  readonly #registry: HTMLInputElement | HTMLSelectElement;
+
+  constructor(
+    body: Element,
+    file: File,
+    settings: Settings,
+    registry: string,
+    listeners: PushListeners,
+  ) {
+    this.#settings = settings;
+    this.#listeners = listeners;
+    this.#file = file;
+    this.#registry = registryField(settings, registry);
+    const title = element(
+      "p",
+      { class: "file" },
+      element("strong", {}, file.name),
+      ` ${sizeText(file.size)}`,
+    );
+    fill(body, title, this.#opened, this.#outcome);
+    this.#open();
+  }
+
+  async #open(): Promise<void> {
+    fill(this.#opened, element("p", { class: "busy" }, "Reading the archive ..."));
+    try {
+      const archive = await openArchive(this.#file);
+      const view = new ArchiveView(this.#file, archive);
+      const form = element(
+        "form",
+        {
+          onsubmit: (event) => {
+            event.preventDefault();
+            this.#push(archive.images.length, view.chosen());
+          },
+        },
+        view.root,
+        this.#target(),
+        element("button", { class: "primary", type: "submit" }, "Push"),
+      );
+      fill(this.#opened, form);
+      say(`${this.#file.name}: ${archive.images.length} images`);
+    } catch (error) {
+      fill(this.#opened, failureBox(error));
+    }
+  }
+
+  #target(): Element {
+    return element("label", { class: "field" }, "Registry", this.#registry);
+  }
+
+  async #push(images: number, chosen: readonly Chosen[]): Promise<void> {
+    const registry = this.#registry.value.trim().replace(/\/+$/, "");
+    const problem = problemOf(registry, chosen);
+    if (problem) return fill(this.#outcome, failureBox(new Error(problem)));
+    if (!this.#settings.registry && !this.#settings.gateway) {
+      rememberRegistry(registry);
+      this.#listeners.onRegistry(registry);
+    }
+    const jobs = chosen.map((chosen) => ({
+      targets: chosen.names.map((name) => `${registry}/${name}`),
+      chosen: images === 1 ? { ...chosen, image: { ...chosen.image, id: "" } } : chosen,
+    }));
+    await this.#run(jobs);
+  }
+
+  async #run(jobs: readonly Job[]): Promise<void> {
+    const stop = new AbortController();
+    const start = performance.now();
+    const pushed: PushedImage[] = [];
+    const progress = element("div");
+    const cancel = button("Cancel", () => {
+      cancel.disabled = true;
+      stop.abort(new DOMException("cancelled", "AbortError"));
+    });
+    const inputs = this.#opened.querySelectorAll<HTMLInputElement>("input, select, button");
+    const setDisabled = (isDisabled: boolean) =>
+      inputs.forEach((input) => void (input.disabled = isDisabled));
+    setDisabled(true);
+    fill(this.#outcome, progress, cancel);
+    cancel.focus();
+    this.#outcome.scrollIntoView({ block: "nearest" });
+    say("The push has begun");
+    try {
+      for (const job of jobs) pushed.push(...await this.#pushOne(job, progress, stop.signal));
+      cancel.replaceWith(done(pushed, performance.now() - start));
+      say(`Pushed ${pushed.map(({ reference }) => reference).join(", ")}`);
+    } catch (error) {
+      const box = stop.signal.aborted
+        ? element(
+          "p",
+          { class: "box warning", role: "alert" },
+          "Cancelled: no tag was written for what was on its way",
+        )
+        : failureBox(error);
+      cancel.replaceWith(
+        ...(pushed.length > 0 ? [done(pushed, performance.now() - start)] : []),
+        box,
+      );
+    } finally {
+      setDisabled(false);
+      // The button that had the focus is gone.
+      this.#opened.querySelector<HTMLElement>("[type=submit]")?.focus({ preventScroll: true });
+      if (pushed.length > 0) this.#listeners.onPushed();
+    }
+  }
+
+  async #pushOne(
+    { targets, chosen: { image, platforms } }: Job,
+    progress: Element,
+    signal: AbortSignal,
+  ): Promise<PushedImage[]> {
+    const images = image.id ? [image.id] : [];
+    const view = new ProgressView(targets.join(", "));
+    fill(progress, view.root);
+    const onEvent = view.apply.bind(view);
+    if (!this.#settings.gateway) {
+      const result = await pushImage(this.#file, targets, { images, platforms, signal, onEvent });
+      view.end();
+      return result.images;
+    }
+    const pushed: PushedImage[] = [];
+    const file = this.#file;
+    for (const target of targets) {
+      const path = "the archive, to the gateway";
+      onEvent({ type: "blob-start", path, size: file.size });
+      const onSent = (sent: number) => onEvent({ type: "blob-progress", path, sent });
+      const push = { file, target, images, platforms, signal, onEvent, onSent };
+      pushed.push(...await pushByGateway(push));
+    }
+    view.end();
+    return pushed;
+  }
+}
+
+function registryField(
+  { gateway }: Settings,
+  registry: string,
+): HTMLInputElement | HTMLSelectElement {
+  if (gateway) {
+    const options = gateway.allow.map((place) =>
+      element("option", {}, place.replace(/^https?:\/\/|\/$/g, ""))
+    );
+    return element("select", {}, ...options);
+  }
+  return element("input", {
+    type: "text",
+    value: registry,
+    placeholder: "registry.lan:5000",
+    spellcheck: "false",
+    autocapitalize: "none",
+    autocomplete: "url",
+  });
+}
+
+function problemOf(registry: string, chosen: readonly Chosen[]): string | undefined {
+  if (!registry) {
+    return "Name the registry: HOST or HOST:PORT, with http:// in front where it has no TLS";
+  }
+  if (chosen.length === 0) return "Choose an image";
+  const nameless = chosen.find(({ names }) => names.length === 0);
+  return nameless && `Name ${nameless.image.primaryTag ?? nameless.image.id}: REPOSITORY:TAG`;
+}
+
+function done(pushed: readonly PushedImage[], milliseconds: number): Element {
+  const seconds = timeText(milliseconds);
+  const items = pushed.map(({ reference, digest, beside = [] }) => {
+    const host = reference.replace(/^https?:\/\//, "");
+    const more = beside.length > 0 && element("p", {}, `and ${beside.length} signatures beside it`);
+    return element(
+      "li",
+      {},
+      element("strong", {}, host),
+      copyLine(digest, `digest of ${host}`),
+      copyLine(`docker pull ${host}`, `pull command of ${host}`),
+      more,
+    );
+  });
+  return element(
+    "div",
+    { class: "box good" },
+    element("p", {}, `Pushed in ${seconds}`),
+    element("ul", { class: "plain" }, ...items),
+  );
+}

@@ -1,0 +1,46 @@
+/** What a server tells the web page that it serves. */
+export interface PageSettings {
+  /** The server is a registry. */
+  registry?: { readOnly: boolean; allowDelete: boolean };
+  /** The server is a gateway, and where that may push. */
+  gateway?: { allow: readonly string[] };
+}
+
+/** What is replaced in the page. */
+const SETTINGS = /(?<=<script type="application\/json" id="settings">)[^<]*/;
+
+/**
+ * The web page that pushes archives and shows what a registry holds: one HTML file that needs nothing else, for the option `page` of a
+ * gateway, a server of your own, or a file.
+ *
+ * @returns HTML.
+ */
+export async function readPage(): Promise<string> {
+  const { PAGE_HTML } = await import("./page_html.ts");
+  return PAGE_HTML;
+}
+
+/**
+ * Answers a request for the web page.
+ *
+ * @param request GET or HEAD; others are refused.
+ * @param html The page.
+ * @param settings What it should know of the server.
+ */
+export function servePage({ method }: Request, html: string, settings: PageSettings): Response {
+  if (method !== "GET" && method !== "HEAD") {
+    return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
+  }
+  // A name may hold what would end the script.
+  const json = JSON.stringify(settings).replaceAll("<", "\\u003c");
+  const page = html.replace(SETTINGS, () => json);
+  return new Response(method === "HEAD" ? null : page, {
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "cache-control": "no-cache",
+      "x-content-type-options": "nosniff",
+      // No other page may lay itself over the buttons that delete.
+      "content-security-policy": "frame-ancestors 'none'",
+    },
+  });
+}

@@ -1,0 +1,364 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { createGateway } from "../../src/edge/mod.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
+import { createRegistry, type RegistryOptions } from "../../src/server/mod.ts";
+import { type PageSettings, readPage, servePage } from "../../src/edge/page.ts";
+import { serve } from "../end_to_end/registry_server.ts";
+import {
+  dockerSave,
+  flipByte,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  withPlatform,
+} from "../helpers/archives.ts";
+import { chromium, startBrowser, type Tab, type View } from "../helpers/browser.ts";
+import {
+  cliCommand,
+  spawnProcess,
+  type TemporaryFolder,
+  temporaryFolder,
+} from "../helpers/process.ts";
+import { requireProgram } from "../helpers/programs.ts";
+import { startRealRegistry } from "../helpers/real_registry.ts";
+import { writeTar } from "../helpers/tar_writer.ts";
+import { test } from "../helpers/test.ts";
+
+const MIB = 1024 * 1024;
+const DIGEST = /sha256:[0-9a-f]{64}/;
+/** The page is the same, whatever runs the test. */
+const skip = "Deno" in globalThis ? chromium.skip : "the page is the same; it is tried on Deno";
+/** What a registry has to send so that a page can push to it; docs/web-page.md has it, too. */
+const CORS = {
+  "Access-Control-Allow-Origin": "*",
+  "Access-Control-Allow-Methods": "HEAD, GET, POST, PATCH, PUT, DELETE",
+  "Access-Control-Allow-Headers": "Accept, Authorization, Content-Range, Content-Type, Range",
+  "Access-Control-Expose-Headers":
+    "Docker-Content-Digest, Link, Location, OCI-Chunk-Max-Length, OCI-Chunk-Min-Length, OCI-Subject, Range, Retry-After",
+};
+const VIEWS: View[] = [
+  { width: 1280, height: 900, scheme: "light" },
+  { width: 1280, height: 900, scheme: "dark" },
+  { width: 390, height: 844, scheme: "light" },
+  { width: 390, height: 844, scheme: "dark" },
+];
+
+test("the page of tarpush serve pushes, shows what the registry holds, and deletes", async () => {
+  const { command, args } = cliCommand("serve", "--port", "0", "--allow-delete");
+  await using child = spawnProcess(command, args);
+  const output = child.stdout.cancel();
+  const address = await findAddress(child.stderr);
+  await using folder = await temporaryFolder();
+  const tar = await writeArchive(folder, ["one", "two"]);
+  await using browser = await startBrowser();
+  const page = await browser.open(address);
+  await page.untilText("It holds nothing yet");
+  await push(page, tar);
+  await page.untilText("Pushed in");
+  assertMatch(await page.text(), DIGEST);
+
+  await page.click("team/app");
+  await page.until('location.hash === "#/team/app"');
+  await page.until(
+    '[...document.querySelectorAll(".list a span")].some((at) => at.innerText === "1.0")',
+  );
+  await page.evaluate('document.querySelector(".list a").click()');
+  await page.untilText("docker pull");
+  const text = await page.text();
+  assert(text.includes(`docker pull ${new URL(address).host}/team/app:1.0`), text);
+  assertMatch(text, /linux\/amd64/);
+  assertMatch(text, /2 layers/);
+
+  await push(page, tar);
+  await page.until('document.body.innerText.split("already there").length === 4');
+
+  await page.click("Delete tag 1.0");
+  await page.untilText("Delete the tag 1.0?");
+  await page.press("Escape");
+  await page.until('!document.querySelector("dialog")');
+  assertEquals((await fetch(`${address}v2/team/app/manifests/1.0`)).status, 200);
+  await page.click("Delete tag 1.0");
+  await page.click("Delete");
+  await page.untilText("No tags are left here");
+  assertEquals(page.errors, []);
+  child.kill("SIGTERM");
+  await output;
+}, { skip });
+
+const distribution = requireProgram("docker-registry");
+test(
+  "the page pushes large layers to distribution 2 that lets it in, and names what is missing where not",
+  async () => {
+    await using folder = await temporaryFolder();
+    const tar = await writeArchive(folder, [incompressible(20 * MIB), incompressible(9 * MIB)]);
+    await using registry = await startRealRegistry("docker-registry", { headers: CORS });
+    await using closed = await startRealRegistry("docker-registry");
+    const { "Access-Control-Expose-Headers": _, ...few } = CORS;
+    await using hiding = await startRealRegistry("docker-registry", { headers: few });
+    await using server = await servePageAlone();
+    await using browser = await startBrowser();
+    const page = await browser.open(`http://${server.host}/`);
+    const before = await page.heap();
+
+    await push(page, tar, { registry: registry.host });
+    await page.untilText("Pushed in");
+    const [digest] = DIGEST.exec(await page.text()) ?? [];
+    const stored = await fetch(`${registry.origin}/v2/team/app/manifests/1.0`, {
+      headers: { accept: "application/vnd.docker.distribution.manifest.v2+json" },
+    });
+    await stored.body?.cancel();
+    assertEquals(stored.headers.get("docker-content-digest"), digest);
+    const growth = await page.heap() - before;
+    assert(growth < 4 * MIB, `the heap grew by ${growth} bytes`);
+
+    await page.fill("Registry", closed.host);
+    await page.click("Push");
+    await page.untilText("does not let this page send it");
+    const text = await page.text();
+    assert(text.includes(`Access-Control-Allow-Origin: http://${server.host}`), text);
+    assert(text.includes(CORS["Access-Control-Expose-Headers"]), text);
+
+    await page.fill("Registry", hiding.host);
+    await page.click("Push");
+    await page.untilText("does not let this page read its header Location");
+
+    await page.fill("Registry", "127.0.0.1:1");
+    await page.click("Push");
+    await page.untilText("no connection");
+    assertEquals(page.errors, []);
+  },
+  { skip: skip ?? distribution.skip },
+);
+
+test("the page says what is wrong with an archive", async () => {
+  await using folder = await temporaryFolder();
+  const archive = writeTar(
+    dockerSave([{ image: await makeImage(["flip me", "b"]), repoTags: ["app:1"] }]),
+  );
+  await using server = await serveRegistry();
+  await using browser = await startBrowser();
+  const page = await browser.open(`http://${server.host}/`);
+  await page.chooseFile(await folder.write("broken.tar", archive.subarray(0, 2000)));
+  await page.until('document.querySelector("[role=alert]")');
+  assertMatch(await page.text(), /Cannot read/);
+  await page.chooseFile(await folder.write("page.tar", new TextEncoder().encode("<html></html>")));
+  await page.untilText("HTML");
+  const flipped = flipByte(archive, new TextDecoder("latin1").decode(archive).indexOf("flip me"));
+  await page.chooseFile(await folder.write("flipped.tar", flipped));
+  await page.until('document.querySelector(".findings .error")');
+  assertMatch(await page.text(), /sha256:/);
+}, { skip });
+
+test("the page cancels a push: no tag, no upload left open", async () => {
+  const registry = createRegistry();
+  const opened: string[] = [];
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  await using server = await serveRegistry({}, async (request) => {
+    const { method, url } = request;
+    if (method !== "GET" && method !== "HEAD") opened.push(method);
+    if (method === "PUT" && url.includes("digest=")) await held;
+    return await registry(request);
+  });
+  await using folder = await temporaryFolder();
+  await using browser = await startBrowser();
+  const page = await browser.open(`http://${server.host}/`);
+  await push(page, await writeArchive(folder, [incompressible(2 * MIB)]));
+  await page.untilText("0 of 2 blobs");
+  await page.until(`performance.getEntriesByType("resource").length >= 3`);
+  await page.click("Cancel");
+  await page.untilText("Cancelled");
+  release();
+  assertEquals((await registry(new Request("http://r/v2/team/app/manifests/1.0"))).status, 404);
+  assert(opened.includes("DELETE"), opened.join(" "));
+}, { skip });
+
+test("the page of a gateway pushes through it", async () => {
+  const registry = createRegistry();
+  await using target = await serve(registry);
+  const gateway = createGateway({ allow: [`http://${target.host}`], page: await readPage() });
+  await using server = await serve(gateway);
+  await using folder = await temporaryFolder();
+  const tar = await writeArchive(folder, ["one", incompressible(3 * MIB)]);
+  await using browser = await startBrowser();
+  const page = await browser.open(`http://${server.host}/`);
+  assert(!(await page.text()).includes("In the registry"));
+  await push(page, tar);
+  await page.untilText("Pushed in");
+  const [digest] = DIGEST.exec(await page.text()) ?? [];
+  const stored = await registry(new Request("http://r/v2/team/app/manifests/1.0"));
+  assertEquals(stored.headers.get("docker-content-digest"), digest);
+
+  await page.chooseFile(await folder.write("no.tar", new Uint8Array(2048)));
+  await page.until('document.querySelector("[role=alert]")');
+}, { skip });
+
+test(
+  "the page pushes some platforms of an index, and several images under several names",
+  async () => {
+    const registry = createRegistry();
+    await using server = await serveRegistry({}, registry);
+    await using folder = await temporaryFolder();
+    const layout = new OciLayout();
+    const platforms = ["linux/amd64", "linux/arm64", "linux/s390x"];
+    const children = await Promise.all(
+      platforms.map(async (platform) =>
+        withPlatform(await layout.image(await makeImage([platform], { platform })), platform)
+      ),
+    );
+    layout.add(await layout.indexOf(children), { ref: "multi" });
+    const other = await makeImage(["other"]);
+    layout.add(await layout.image(other), { ref: "other" });
+    const tar = await folder.write("my Images.tar", writeTar(layout.entries()));
+    await using browser = await startBrowser();
+    const page = await browser.open(`http://${server.host}/`);
+    await page.chooseFile(tar);
+    await page.untilText("linux/s390x");
+    await page.evaluate(`[...document.querySelectorAll("label.check")]
+    .find((at) => at.innerText.trim() === "linux/s390x").click()`);
+    const names = await page.evaluate(
+      `[...document.querySelectorAll("label.field input")].map((at) => at.value)`,
+    );
+    assertEquals((names as string[]).slice(0, 2), ["my-images:multi", "my-images:other"]);
+    await page.fill("Name and tag", "all/apps:1, all/apps:latest");
+    await page.click("Push");
+    await page.untilText("Pushed in");
+    const read = async (path: string) =>
+      await (await registry(new Request(`http://r/v2/${path}`))).json();
+    assertEquals((await read("all/apps/manifests/1")).manifests.length, 2);
+    assertEquals((await read("all/apps/tags/list")).tags, ["1", "latest"]);
+    assertEquals((await read("my-images/tags/list")).tags, ["other"]);
+  },
+  { skip },
+);
+
+test(
+  "the page can be used by those who see or point badly: axe finds nothing, keys reach everything",
+  async () => {
+    const axe = await Deno.readTextFile(
+      new URL("../../node_modules/axe-core/axe.min.js", import.meta.url),
+    );
+    await using server = await serveRegistry({ allowDelete: true });
+    await using folder = await temporaryFolder();
+    const tar = await writeArchive(folder, ["one", "two"]);
+    await using browser = await startBrowser();
+    const page = await browser.open(`http://${server.host}/`);
+    await page.evaluate(`${axe}; undefined`);
+    await page.untilText("It holds nothing yet");
+    await checkAccess(page, "start");
+
+    // The file field comes first, without a mouse.
+    await page.press("Tab");
+    assertEquals(await page.evaluate("document.activeElement.type"), "file");
+    await page.chooseFile(tar);
+    await page.untilText("Checked");
+    await checkAccess(page, "chosen");
+    await tabTo(page, "Push");
+    await page.press("Enter");
+    await page.untilText("Pushed in");
+    await page.untilText("team/app");
+    await checkAccess(page, "pushed");
+    await tabTo(page, "team/app");
+    await page.press("Enter");
+    await page.until('document.activeElement.innerText === "team/app"');
+    await checkAccess(page, "tags");
+    await page.evaluate('location.hash = "#/team/app:1.0"');
+    await page.untilText(`docker pull ${server.host}`);
+    await page.evaluate('document.querySelectorAll("details").forEach((at) => at.open = true)');
+    await checkAccess(page, "image");
+    await page.click("Delete tag 1.0");
+    await checkAccess(page, "question");
+    await page.press("Escape");
+    await page.chooseFile(await folder.write("broken.tar", new Uint8Array(3000)));
+    await page.until('document.querySelector("[role=alert]")');
+    await checkAccess(page, "failure");
+  },
+  { skip },
+);
+
+/** An archive of one image, `team/app:1.0`. */
+async function writeArchive(
+  folder: TemporaryFolder,
+  contents: readonly (string | Uint8Array)[],
+): Promise<string> {
+  const layers = await Promise.all(contents.map(async (content) => {
+    const body = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    return await makeLayer(writeTar([{ path: "file", body }]));
+  }));
+  const entries = dockerSave([{ image: await makeImage(layers), repoTags: ["team/app:1.0"] }]);
+  return await folder.write("app.tar", writeTar(entries));
+}
+
+function incompressible(size: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size; at += 65536) crypto.getRandomValues(bytes.subarray(at, at + 65536));
+  return bytes;
+}
+
+/** Chooses an archive and pushes it. */
+async function push(
+  page: Tab,
+  tar: string,
+  { registry }: { registry?: string } = {},
+): Promise<void> {
+  await page.chooseFile(tar);
+  await page.untilText("Name and tag");
+  if (registry !== undefined) await page.fill("Registry", registry);
+  await page.click("Push");
+}
+
+/** The page as a server gives it that has nothing else. */
+function servePageAlone(): Promise<AsyncDisposable & { host: string }> {
+  return serve(async (request) => servePage(request, await readPage(), {}));
+}
+
+/** The page with a registry behind it. */
+function serveRegistry(
+  options: RegistryOptions = {},
+  registry: FetchHandler = createRegistry(options),
+): Promise<AsyncDisposable & { host: string }> {
+  const { readOnly = false, allowDelete = false } = options;
+  const settings: PageSettings = { registry: { readOnly, allowDelete } };
+  return serve(async (request) => {
+    const isPage = new URL(request.url).pathname === "/";
+    return isPage ? servePage(request, await readPage(), settings) : await registry(request);
+  });
+}
+
+/** What a program says about where it listens. */
+async function findAddress(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let text = "";
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    text += next.value;
+    const [address] = /http:\/\/127\.0\.0\.1:\d+/.exec(text) ?? [];
+    if (!address) continue;
+    // The rest is read until it ends.
+    reader.releaseLock();
+    return `${address}/`;
+  }
+  throw new Error(`It does not say where it listens:\n${text}`);
+}
+
+async function checkAccess(page: Tab, state: string): Promise<void> {
+  for (const view of VIEWS) {
+    await page.show(view);
+    const found = await page.evaluate(`axe.run(document, { resultTypes: ["violations"] }).then(
+      ({ violations }) => violations.map(({ id, nodes }) =>
+        id + ": " + nodes.map(({ html, failureSummary }) => html + " " + failureSummary).join("; ")))`);
+    assertEquals(found, [], `${state}, ${view.width} px, ${view.scheme}`);
+    const wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+    assert(Number(wide) <= 0, `${state}: ${wide} px too wide at ${view.width}`);
+  }
+  const [view] = VIEWS;
+  if (view) await page.show(view);
+}
+
+/** Presses Tab until something that is called so has the focus. */
+async function tabTo(page: Tab, name: string): Promise<void> {
+  for (let presses = 0; presses < 60; presses++) {
+    const text = await page.evaluate("document.activeElement.innerText ?? ''");
+    if (String(text).trim() === name) return;
+    await page.press("Tab");
+  }
+  throw new Error(`No Tab leads to ${name}`);
+}
