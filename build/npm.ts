@@ -18,6 +18,9 @@ import {
 /** The name on npm; JSR has no names without a scope. */
 const NPM_NAME = "tarpush";
 
+/** Where the project is. */
+const REPOSITORY = "https://github.com/tarpush/tarpush";
+
 /** Makes declarations; run by its exact version and no dependency of the project, which needs it for nothing else. */
 const TYPESCRIPT = "npm:typescript@5.9.3";
 
@@ -52,7 +55,9 @@ async function main(): Promise<void> {
   const entries = Object.entries(config.exports);
   const typescript: { default: Typescript } = await import(TYPESCRIPT);
   await bundle(entries.map(([, path]) => path));
-  const underNpmName = (text: string) => text.replaceAll(config.name, NPM_NAME);
+  // What is fetched from JSR has its name there.
+  const ownName = new RegExp(`(?<!jsr:)${config.name}`, "g");
+  const underNpmName = (text: string) => text.replace(ownName, NPM_NAME);
   await Promise.all([
     writeDeclarations(typescript.default, entries.map(([, path]) => path), underNpmName),
     writeManifest(config, entries),
@@ -142,6 +147,10 @@ async function writeManifest(
     version,
     description,
     license,
+    // npm attests where the package comes from, and leads the links of README there.
+    repository: { type: "git", url: `git+${REPOSITORY}.git` },
+    homepage: `${REPOSITORY}#readme`,
+    bugs: `${REPOSITORY}/issues`,
     keywords: ["oci", "container", "docker", "image", "registry", "tar", "push"],
     type: "module",
     sideEffects: ["./src/cli/main.js"],

@@ -42,6 +42,9 @@ test("the npm package is small, whole and free of what it is built with", async 
     for (const end of [".js", ".d.ts"]) assert(listed.includes(`package/${entry}${end}`), entry);
   }
   await run("tar", ["-xzf", archive], folder.path);
+  const readme = new TextDecoder().decode(await folder.read("package/README.md"));
+  assertMatch(readme, /jsr:@tarpush\/tarpush\/cli push/);
+  assertMatch(readme, /from "tarpush"/);
   for (const name of listed.filter((name) => /\.(js|json|d\.ts)$/.test(name))) {
     const text = new TextDecoder().decode(await folder.read(name));
     const foreign = /(?:from|import)\s*\(?\s*["'](?:@std\/|node:|npm:|jsr:)[^"']*["']|deno-std/
