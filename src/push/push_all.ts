@@ -64,6 +64,7 @@ export interface PushedArchive extends ArchiveName, PushResult {
 
 /** An archive that could not be pushed, or not all of it. */
 export interface FailedArchive extends ArchiveName {
+  /** Some of its images may stand all the same: see `images`. */
   status: "failed";
   /** Why. */
   error: unknown;
