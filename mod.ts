@@ -43,8 +43,9 @@ export type { RepositoryManifests } from "./src/registry/repository_manifests.ts
 export type { PingResult } from "./src/registry/ping.ts";
 export type { ImageInfo, IndexEntryInfo } from "./src/registry/image.ts";
 export type { BlobContent } from "./src/registry/blob_content.ts";
-export type { ManifestContent, ManifestHead, PulledManifest } from "./src/registry/manifests.ts";
 export type { BuildRecord } from "./src/build_record.ts";
+export type { ManifestContent, ManifestHead } from "./src/registry/manifests.ts";
+export type { PulledManifest } from "./src/registry/get_manifest.ts";
 export type { Descriptor, JsonObject, Platform } from "./src/media_types.ts";
 export type { FetchHandler } from "./src/registry/http/call.ts";
 export type { Timeouts } from "./src/registry/http/time_limits.ts";

@@ -1,5 +1,5 @@
 import type { Bytes } from "../bytes.ts";
-import { type Compression, sniffCompression } from "../codec/compression.ts";
+import { type Compression, sniffCompression } from "../codec/magic.ts";
 import { type Digest, digestBytes } from "../digest.ts";
 import { DocumentRoom } from "../image/document_room.ts";
 import {

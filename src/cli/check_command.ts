@@ -5,7 +5,7 @@ import { findingLines, verdictLine } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 import { openInput } from "./input.ts";
 import { withErrorDocument, writeDocument } from "./registry_client.ts";
 

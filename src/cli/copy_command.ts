@@ -2,7 +2,7 @@ import { copyImage, type CopyOptions } from "../push/copy.ts";
 import type { Host } from "../runtime/host.ts";
 import type { CopyCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 import { showTransfer } from "./transfer.ts";
 
 /** `tarpush copy`: copies an image, shows how it goes, and prints each name as soon as it stands. */

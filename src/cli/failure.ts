@@ -1,10 +1,8 @@
 import { AmbiguousImageError } from "../errors.ts";
 import { memberOf, messageOf } from "../failure_document.ts";
+import { EXIT } from "./exit.ts";
 import { UsageError } from "./options.ts";
 import { type Paint, printable } from "./render.ts";
-
-/** Exit codes of the program. */
-export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
 /** The exit code for an error: 2 where other arguments would help, else 1. */
 export function exitCodeFor(error: unknown): number {

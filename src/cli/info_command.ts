@@ -3,7 +3,7 @@ import { formatReference } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { InfoCommand } from "./command.ts";
 import { choosePaint } from "./create_reporter.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 import { infoLines } from "./info_table.ts";
 import { openRegistry, parseImage, withErrorDocument, writeDocument } from "./registry_client.ts";
 

@@ -4,7 +4,7 @@ import type { Host } from "../runtime/host.ts";
 import type { InspectCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 import { openInput } from "./input.ts";
 import { inspectLines } from "./inspect_table.ts";
 import { jsonText, printable } from "./render.ts";

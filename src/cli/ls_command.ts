@@ -1,7 +1,7 @@
 import { parseTarget, type Target } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { ListCommand } from "./command.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 import { quote, UsageError } from "./options.ts";
 import { openRegistry, withErrorDocument, writeDocument } from "./registry_client.ts";
 import { printable } from "./render.ts";

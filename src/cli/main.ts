@@ -4,11 +4,20 @@
  * @module
  */
 
-import { currentHost } from "../runtime/mod.ts";
+import type { Host } from "../runtime/host.ts";
+import { runtimeName } from "../runtime/runtime_name.ts";
 import { run } from "./run.ts";
 
+/** The host of this runtime; the other's half would be loaded for nothing. */
+async function hostHere(): Promise<Host> {
+  if (runtimeName(globalThis) === "deno") {
+    return (await import("../runtime/deno.ts")).createDenoHost();
+  }
+  return (await import("../runtime/bun.ts")).createBunHost();
+}
+
 if (import.meta.main) {
-  const host = currentHost();
+  const host = await hostHere();
   // Said aloud: idle connections to the registry would keep the process alive.
   host.exit(await run(host));
 }

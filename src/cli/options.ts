@@ -94,8 +94,10 @@ export function withDefault<T>(option: Option<T | undefined>, fallback: NoInfer<
 }
 
 function describe(usage: string, help: string): Omit<Option, "read"> {
-  const [, short, name = "", placeholder] = /^(?:(-\w), )?--(\S+)(?: (\S+))?$/.exec(usage) ?? [];
-  return { name, short, placeholder, help, repeats: false, words: [] };
+  // Not by a pattern: every start of the program comes through here once for each option.
+  const short = usage.startsWith("--") ? undefined : usage.slice(0, 2);
+  const [long = "", placeholder] = usage.slice(usage.indexOf("--") + 2).split(" ");
+  return { name: long, short, placeholder, help, repeats: false, words: [] };
 }
 
 /** What was typed: words, and the texts of the options among them. */

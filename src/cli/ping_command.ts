@@ -2,7 +2,7 @@ import { failureDocument } from "../failure_document.ts";
 import { parseTarget } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { PingCommand } from "./command.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 import { quote, UsageError } from "./options.ts";
 import { openRegistry, writeDocument } from "./registry_client.ts";
 import { formatDuration, printable } from "./render.ts";

@@ -3,7 +3,7 @@ import { pushImage, type PushResult } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
 import type { PushCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 import { openInput } from "./input.ts";
 import { UsageError } from "./options.ts";
 import { printable } from "./render.ts";

@@ -5,7 +5,7 @@ import { isRefusedDeletion } from "../registry/deletion.ts";
 import type { RepositoryManifests } from "../registry/repository_manifests.ts";
 import type { Host } from "../runtime/host.ts";
 import type { RemoveCommand } from "./command.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 import { quote, UsageError } from "./options.ts";
 import { openRegistry, parseImage, withErrorDocument, writeDocument } from "./registry_client.ts";
 import { printable, resultLine } from "./render.ts";

@@ -3,8 +3,7 @@ import type { Host } from "../runtime/host.ts";
 import { parseCommand } from "./args.ts";
 import type { Command } from "./command.ts";
 import { insecureHosts } from "./connection.ts";
-import { choosePaint } from "./create_reporter.ts";
-import { EXIT, exitCodeFor, failureLines } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 
 /**
  * Runs the program: reads the arguments, does what they ask, and tells how it went.
@@ -22,8 +21,7 @@ export async function run(host: Host): Promise<number> {
     const ended = trusted.length > 0 ? await host.restartTrusting(trusted) : undefined;
     return ended ?? await runHere(command, host);
   } catch (error) {
-    await report(host, error);
-    return exitCodeFor(error);
+    return await report(host, error);
   }
 }
 
@@ -90,8 +88,12 @@ async function dispatch(command: Command, host: Host, signal: AbortSignal): Prom
   }
 }
 
-async function report(host: Host, error: unknown): Promise<void> {
+/** Tells what went wrong; returns the exit code for it. */
+async function report(host: Host, error: unknown): Promise<number> {
+  const { exitCodeFor, failureLines } = await import("./failure.ts");
+  const { choosePaint } = await import("./create_reporter.ts");
   const isDebug = host.args.includes("--debug");
   const lines = failureLines(error, await choosePaint(host, host.stderr), isDebug);
   await host.stderr.write(lines.map((line) => `${line}\n`).join(""));
+  return exitCodeFor(error);
 }

@@ -9,7 +9,7 @@ import type { Host, TextOutput } from "../runtime/host.ts";
 import type { SaveCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { createReporter } from "./create_reporter.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 import { UsageError } from "./options.ts";
 import { jsonText, resultLine } from "./render.ts";
 

@@ -2,7 +2,7 @@ import { isBlockedPort } from "../blocked_ports.ts";
 import type { Host } from "../runtime/host.ts";
 import { createRegistry } from "../server/mod.ts";
 import type { ServeCommand } from "./command.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit.ts";
 import { printable } from "./render.ts";
 
 /** `tarpush serve`: a registry in memory, until it is interrupted. */

@@ -1,4 +1,3 @@
-import { failureDocument, pushedBefore } from "../failure_document.ts";
 import type { PushEvent } from "../push/events.ts";
 import type { PushResult } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
@@ -53,6 +52,7 @@ export async function showTransfer(
   } catch (error) {
     await reporter.finish();
     if (command.json) {
+      const { failureDocument, pushedBefore } = await import("../failure_document.ts");
       const document = { images: pushedBefore(error), error: failureDocument(error) };
       await host.stdout.write(`${jsonText(document)}\n`);
     }

@@ -1,9 +1,8 @@
 import { type Bytes, concat, toBytes } from "../bytes.ts";
 import { ArchiveError, OciError } from "../errors.ts";
 import { DataError } from "./data_error.ts";
-import { type Compression, FORMATS, hasMagic } from "./formats.ts";
-
-export type { Compression };
+import { FORMATS } from "./formats.ts";
+import type { Compression } from "./magic.ts";
 
 /** Smaller pieces of inflated content are joined until they have this size. */
 const MIN_PIECE_BYTES = 64 * 1024;
@@ -29,22 +28,6 @@ export interface DecompressOptions {
 
 const MAX_INFLATION_RATIO = 200;
 const FREE_INFLATED_BYTES = 64 * 1024 ** 3;
-
-const COMPRESSIONS = FORMATS.filter(({ compression }) => compression !== undefined);
-
-/**
- * Tells by the first bytes whether content is compressed; names are never trusted.
- *
- * @param head The first bytes; six are enough.
- * @returns The compression, or undefined for none that is known.
- */
-export function sniffCompression(head: Uint8Array): Compression | undefined {
-  const match = COMPRESSIONS.find((format) => hasMagic(head, format));
-  if (match) return match.compression;
-  // A zstd stream may start with a skippable frame: 0x184D2A50 to 0x184D2A5F, little-endian.
-  const skippable = head[1] === 0x2a && head[2] === 0x4d && head[3] === 0x18;
-  return skippable && ((head[0] ?? 0) & 0xf0) === 0x50 ? "zstd" : undefined;
-}
 
 /**
  * Inflates a stream, one piece each time the reader asks for one. It reads several gzip members or zstd frames one
@@ -109,7 +92,7 @@ async function* inflate(
 }
 
 function unsupported(kind: "bzip2", name: string): ArchiveError {
-  const hint = COMPRESSIONS.find(({ compression }) => compression === kind)?.hint;
+  const hint = FORMATS.find(({ compression }) => compression === kind)?.hint;
   return new ArchiveError(
     `Cannot inflate ${name}: it is compressed with ${kind}, expected gzip, zstd or xz`,
     { hint },

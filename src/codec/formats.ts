@@ -1,7 +1,5 @@
 import { quoteName } from "../quote_name.ts";
-
-/** Ways of compression that archives and layers come in. */
-export type Compression = "gzip" | "zstd" | "bzip2" | "xz";
+import { type Compression, hasMagic, MAGIC } from "./magic.ts";
 
 /** What content is that is no tar, and what helps. */
 export interface FormatDescription {
@@ -41,10 +39,10 @@ function other(what: string, hint: string = SAVE): FormatDescription {
 
 /** Every format that is told by fixed bytes; of several that match, the first counts. */
 export const FORMATS: readonly Format[] = [
-  { magic: "\x1f\x8b\x08", compression: "gzip", ...compressed("gzip", "gzip -dc") },
-  { magic: "\x28\xb5\x2f\xfd", compression: "zstd", ...compressed("zstd", "zstd -dc") },
-  { magic: "BZh", compression: "bzip2", ...compressed("bzip2", "bunzip2 -c") },
-  { magic: "\xfd7zXZ\0", compression: "xz", ...compressed("xz", "xz -dc") },
+  { magic: MAGIC.gzip, compression: "gzip", ...compressed("gzip", "gzip -dc") },
+  { magic: MAGIC.zstd, compression: "zstd", ...compressed("zstd", "zstd -dc") },
+  { magic: MAGIC.bzip2, compression: "bzip2", ...compressed("bzip2", "bunzip2 -c") },
+  { magic: MAGIC.xz, compression: "xz", ...compressed("xz", "xz -dc") },
   { magic: "\x04\x22\x4d\x18", ...compressed("lz4", "lz4 -dc") },
   { magic: "\x02\x21\x4c\x18", ...compressed("lz4", "lz4 -dc") },
   { magic: "LZIP", ...compressed("lzip", "lzip -dc") },
@@ -153,15 +151,7 @@ export function describeFormat(head: Uint8Array): FormatDescription | undefined 
   if (head.length === 0) {
     return other("empty", "the command that wrote it may have failed");
   }
-  return FORMATS.find((format) => hasMagic(head, format)) ?? describeText(head);
-}
-
-/** Whether content has the bytes of a format. */
-export function hasMagic(head: Uint8Array, { magic, at = 0 }: Format): boolean {
-  for (let index = 0; index < magic.length; index++) {
-    if (head[at + index] !== magic.charCodeAt(index)) return false;
-  }
-  return true;
+  return FORMATS.find(({ magic, at }) => hasMagic(head, magic, at)) ?? describeText(head);
 }
 
 /** Bytes that decide whether content is text. */

@@ -9,7 +9,7 @@ import {
   parsePinnedName,
 } from "../reference.ts";
 import type { BlobSource } from "../source/blob_source.ts";
-import { type ArchiveBeside, partEntries } from "./beside.ts";
+import type { ArchiveBeside } from "./beside.ts";
 import {
   type ContentNode,
   type DockerNode,
@@ -19,10 +19,9 @@ import {
   walk,
   walkUnseen,
 } from "./content.ts";
-import { knownManifest } from "./docker_manifest.ts";
-import { type DockerImage, missingFile, readDockerImages } from "./docker_save.ts";
-import { type ArchiveFiles, scanFiles } from "./files.ts";
-import { digestOfTag, keyOf, namesOf, writtenNames } from "./entry_names.ts";
+import { type DockerImage, readDockerImages } from "./docker_save.ts";
+import { besideRole, digestOfTag, keyOf, namesOf, writtenNames } from "./entry_names.ts";
+import { type ArchiveFiles, missingFile, scanFiles } from "./files.ts";
 import { linkNotices } from "./links.ts";
 import { readLayout } from "./oci_layout.ts";
 import { trailingText } from "./tar_end.ts";
@@ -84,7 +83,9 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
   const entries = layout ?? [];
   const manifests = groupByConfig(entries);
   for (const image of docker ?? []) found.addDocker(image, manifests);
-  const { images: named, beside } = await partEntries(entries);
+  const { images: named, beside } = entries.every(isUsual)
+    ? { images: entries, beside: [] }
+    : await (await import("./beside.ts")).partEntries(entries);
   found.addEntries(named, entries);
   if (found.images.length === 0) {
     const [notice] = found.notices;
@@ -99,6 +100,11 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
   return { dialect, images, beside, notices, files };
 }
 
+/** Nearly all archives have nothing but images. */
+function isUsual({ descriptor, node }: IndexEntry): boolean {
+  return !node?.subject && !besideRole(descriptor);
+}
+
 /** Only digests tell images of one name apart: that of a manifest which is still to be written is computed. */
 async function tellApart(images: readonly ArchiveImage[]): Promise<void> {
   const counts = new Map<string, number>();
@@ -108,6 +114,7 @@ async function tellApart(images: readonly ArchiveImage[]): Promise<void> {
   for (const image of images) {
     const { node, names } = image;
     if (node.kind !== "docker" || !names.some((name) => (counts.get(name) ?? 0) > 1)) continue;
+    const { knownManifest } = await import("./docker_manifest.ts");
     const manifest = await knownManifest(node);
     if (manifest) image.digest = manifest.digest;
   }

@@ -23,9 +23,6 @@ export interface ArchiveBeside {
 export async function partEntries(
   entries: readonly IndexEntry[],
 ): Promise<{ images: IndexEntry[]; beside: ArchiveBeside[] }> {
-  // Nearly all archives have images only.
-  const isUsual = ({ descriptor, node }: IndexEntry) => !node?.subject && !besideRole(descriptor);
-  if (entries.every(isUsual)) return { images: [...entries], beside: [] };
   const found = new Map<IndexEntry, ArchiveBeside[]>();
   const present = new Set(
     walk(...entries.flatMap(({ node }) => node ?? [])).map(({ digest }) => digest),

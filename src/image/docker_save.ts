@@ -1,4 +1,4 @@
-import { sniffCompression } from "../codec/compression.ts";
+import { sniffCompression } from "../codec/magic.ts";
 import { mapAll } from "../concurrency.ts";
 import { configPlatform, MAX_CONFIG_BYTES } from "../config_json.ts";
 import { type Digest, digestBytes, isDigest } from "../digest.ts";
@@ -12,7 +12,6 @@ import {
   OCI_LAYER,
   type Platform,
 } from "../media_types.ts";
-import { quoteName } from "../quote_name.ts";
 import {
   type ArchiveBlob,
   type DockerNode,
@@ -22,8 +21,14 @@ import {
   parseJsonObject,
 } from "./content.ts";
 import { useUsualTypes } from "./docker_manifest.ts";
+import {
+  type ArchiveFile,
+  type ArchiveFiles,
+  digestOfName,
+  digestOfPath,
+  missingFile,
+} from "./files.ts";
 import type { Foreign } from "./foreign.ts";
-import { type ArchiveFile, type ArchiveFiles, digestOfName, digestOfPath } from "./files.ts";
 
 /** One image of manifest.json. */
 export interface DockerImage {
@@ -223,15 +228,4 @@ function stringList(item: JsonObject, name: string, index: number): string[] {
   if (value === undefined) return [];
   if (Array.isArray(value) && value.every((text) => typeof text === "string")) return value;
   throw malformed(PATH, `${name} of item ${index} is not a list of strings`);
-}
-
-/** The error for a file that manifest.json names and the archive lacks. */
-export function missingFile(files: ArchiveFiles, path: string, what: string): ArchiveError {
-  const state = files.isLink(path)
-    ? "is not in the archive: it is a link that leads to no file"
-    : "is not in the archive, expected a file";
-  return new ArchiveError(
-    `Cannot read the image archive: manifest.json names ${what} ${quoteName(path)}, which ${state}`,
-    { path },
-  );
 }

@@ -274,3 +274,14 @@ export function tooLarge(path: string, size: number, limit: number): ArchiveErro
     { path },
   );
 }
+
+/** The error for a file that manifest.json names and the archive lacks. */
+export function missingFile(files: ArchiveFiles, path: string, what: string): ArchiveError {
+  const state = files.isLink(path)
+    ? "is not in the archive: it is a link that leads to no file"
+    : "is not in the archive, expected a file";
+  return new ArchiveError(
+    `Cannot read the image archive: manifest.json names ${what} ${quoteName(path)}, which ${state}`,
+    { path },
+  );
+}

@@ -1,4 +1,4 @@
-import type { Compression } from "../codec/compression.ts";
+import type { Compression } from "../codec/magic.ts";
 
 /** Layers of images: kind, how they are compressed, and whether they are encrypted. */
 const LAYER_TYPE =

@@ -86,13 +86,19 @@ function variantOf({ architecture, variant }: Platform): string {
 function compare(want: Platform, one: Platform, other: Platform): number {
   return Number(needsMore(want, one)) - Number(needsMore(want, other)) ||
     Number(isSpecial(one)) - Number(isSpecial(other)) ||
-    NATURAL.compare(variantOf(other), variantOf(one)) ||
-    NATURAL.compare(other["os.version"] ?? "", one["os.version"] ?? "") ||
+    compareNaturally(variantOf(other), variantOf(one)) ||
+    compareNaturally(other["os.version"] ?? "", one["os.version"] ?? "") ||
     (other["os.features"]?.length ?? 0) - (one["os.features"]?.length ?? 0);
 }
 
+// It takes milliseconds to make one.
+let collator: Intl.Collator | undefined;
+
 /** Numbers within texts count as numbers: 10.0.9 comes before 10.0.10. */
-const NATURAL = new Intl.Collator("en", { numeric: true });
+function compareNaturally(one: string, other: string): number {
+  collator ??= new Intl.Collator("en", { numeric: true });
+  return collator.compare(one, other);
+}
 
 /** Whether it needs features that nobody spoke of; every Windows has win32k. */
 function needsMore(want: Platform, has: Platform): boolean {

@@ -1,4 +1,4 @@
-import { parsePlatforms } from "../image/platforms.ts";
+import { parsePlatforms } from "../image/platform_text.ts";
 import type { ArchiveFormat } from "../image/write_archive.ts";
 import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
 import type { PullEvent } from "./events.ts";

@@ -10,8 +10,8 @@ import {
 } from "../image/documents.ts";
 import { type Descriptor, isForeignLayer } from "../media_types.ts";
 import { headBlob, nameOf, type RepositoryContext } from "../registry/blobs.ts";
+import { getManifest, isAbsence } from "../registry/get_manifest.ts";
 import { badAnswer } from "../registry/http/answer_body.ts";
-import { getManifest, isAbsence } from "../registry/manifests.ts";
 import { remoteFile, type RemoteReadOptions } from "./remote_file.ts";
 
 /** Manifests below one reference: the largest official images have some twenty. */

@@ -1,4 +1,5 @@
-import type { ArchiveBeside } from "../image/beside.ts";
+import { cosignTag } from "../cosign_tags.ts";
+import { type ArchiveBeside, besideOf } from "../image/beside.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
 import type { PlannedImage } from "./plan.ts";
 
@@ -13,6 +14,25 @@ export interface Beside {
 export type BesideOf = (
   root: ManifestNode | IndexNode,
 ) => Iterable<Beside> | AsyncIterable<Beside> | Promise<Iterable<Beside>>;
+
+/**
+ * What of an archive goes beside an image that was pushed.
+ *
+ * @param root The image.
+ * @param beside All that the archive has beside images.
+ * @param left What went beside no image so far; it shrinks.
+ */
+export function findBeside(
+  root: ManifestNode | IndexNode,
+  beside: readonly ArchiveBeside[],
+  left: Set<ArchiveBeside>,
+): Beside[] {
+  return besideOf(beside, root).map((each) => {
+    left.delete(each);
+    const { node, subject, kind } = each;
+    return { node, tag: kind && cosignTag(subject, kind) };
+  });
+}
 
 /**
  * Tells what was left behind of the signatures and the like of images that were pushed: those of an index are about the index,

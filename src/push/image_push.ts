@@ -1,29 +1,27 @@
 import type { Digest } from "../digest.ts";
+import { PushError, RegistryError } from "../errors.ts";
 import type { ArchiveImage } from "../image/archive.ts";
 import { blobsOf, type ContentNode, type IndexNode, type ManifestNode } from "../image/content.ts";
-import { PushError } from "../errors.ts";
 import type { Platform } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
 import { formatReference, type Reference } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
 import type { BesideOf } from "./beside.ts";
-import { completely } from "./complete.ts";
-import { type Absent, chooseContent } from "./content.ts";
-import { warnOfLayers } from "./layer_warnings.ts";
+import type { Choice } from "./choose_content.ts";
+import { type Absent, absentFrom } from "./content.ts";
 import {
   chooseKinds,
   draftsOf,
-  explainRefusedType,
   type KindSettings,
   noticeOfKept,
   type RootChoice,
 } from "./manifest_kind.ts";
 import { listUnlisted, type PlaceSettings } from "./place_manifest.ts";
-import { placeRoot, tagRoot } from "./place_root.ts";
+import { placeRoot } from "./place_root.ts";
 import { settleDigests, uploadContent } from "./random_access/upload.ts";
 import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
-import { findOther, leaveTag, type Tagged, type TagSettings, writeTag } from "./tags.ts";
+import type { Tagged, TagSettings } from "./standing.ts";
 import { hooksFor } from "./upload_settings.ts";
 
 /** One reference that was written. */
@@ -102,30 +100,41 @@ export class ImagePush {
     const { isWritten, ...written } = await this.#place(
       choice,
       name,
-      () => tagRoot(target, placed.root, choice, reference, settings),
+      async () => {
+        const { tagRoot } = await import("./tag_root.ts");
+        return await tagRoot(target, placed.root, choice, reference, settings);
+      },
       placed,
     );
     return isWritten ? toPushed(name, written, tagged) : undefined;
   }
 
   async #choose(image: ArchiveImage, name: string): Promise<ContentNode> {
-    const { words, platforms, toldLayers, emit } = this.#settings;
-    const { node, notices } = await chooseContent(image, {
-      name,
-      platforms,
-      isThere: (absent) => this.#isThere(absent),
-      words,
-    });
-    // To look at what is copied would cost a request for each layer.
-    if (words.place === "archive") notices.push(...await warnOfLayers(node, toldLayers));
+    const { words, toldLayers, emit } = this.#settings;
+    const { node, notices } = await this.#chooseContent(image, name);
+    // The manifest of a docker image is written by the push, and to look at what is copied would cost a request a layer.
+    if (node.kind !== "docker" && words.place === "archive") {
+      const { warnOfLayers } = await import("./layer_warnings.ts");
+      notices.push(...await warnOfLayers(node, toldLayers));
+    }
     for (const message of notices) await emit({ type: "warning", message });
     return node;
+  }
+
+  async #chooseContent(image: ArchiveImage, name: string): Promise<Choice> {
+    const { words, platforms } = this.#settings;
+    const { node } = image;
+    if (platforms.length === 0 && absentFrom(node).length === 0) return { node, notices: [] };
+    const { chooseContent } = await import("./choose_content.ts");
+    const isThere = (absent: Absent) => this.#isThere(absent);
+    return await chooseContent(image, { name, platforms, isThere, words });
   }
 
   /** Whether a tag that names something else is left as it is; nothing has been sent then, unless from a pipe. */
   async #isLeft(reference: Tagged, choice: RootChoice): Promise<boolean> {
     const target = this.#target;
     if (this.#settings.onExisting === "overwrite") return false;
+    const { findOther, leaveTag } = await import("./tags.ts");
     const find = async () => findOther(target, reference, await draftsOf(choice), this.#settings);
     let other = await find();
     if (other && blobsOf(choice.node).some(({ origin }) => origin === "hint")) {
@@ -186,7 +195,10 @@ export class ImagePush {
     const tagged: { reference: string; digest: Digest }[] = [];
     for (const { node, reference, stands } of beside) {
       const { digest } = node;
-      if (!stands && !dryRun && !await writeTag(target, reference, node, this.#settings)) continue;
+      if (!stands && !dryRun) {
+        const { writeTag } = await import("./tags.ts");
+        if (!await writeTag(target, reference, node, this.#settings)) continue;
+      }
       target.tags.set(reference.tag, digest);
       const name = formatReference(reference);
       tagged.push({ reference: name, digest });
@@ -205,13 +217,19 @@ export class ImagePush {
     const settings = this.#settings;
     const target = this.#target;
     const { node } = choice;
+    const place = async () => {
+      const uploaded = placed ?? await uploadContent(target, node, settings);
+      placed = undefined;
+      return { ...uploaded, ...await write(uploaded) };
+    };
     try {
-      return await completely(target, node, settings, async () => {
-        const uploaded = placed ?? await uploadContent(target, node, settings);
-        placed = undefined;
-        return { ...uploaded, ...await write(uploaded) };
+      return await place().catch(async (error) => {
+        const { placeAgain } = await import("./place_again.ts");
+        return await placeAgain(target, node, settings, place, error);
       });
     } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      const { explainRefusedType } = await import("./refused_type.ts");
       throw explainRefusedType(error, choice, target.registry, name, settings);
     }
   }

@@ -1,4 +1,4 @@
-import { sniffCompression } from "../codec/compression.ts";
+import { sniffCompression } from "../codec/magic.ts";
 import type { Digest } from "../digest.ts";
 import { type ContentNode, manifestsOf } from "../image/content.ts";
 import { isEncryptedType, isLayerType, isUnpacked } from "../image/layer_type.ts";

@@ -1,4 +1,4 @@
-import { PushError, RegistryError } from "../errors.ts";
+import { PushError } from "../errors.ts";
 import { type ContentNode, type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import {
   buildManifest,
@@ -7,10 +7,8 @@ import {
   needsOci,
   retype,
 } from "../image/docker_manifest.ts";
-import { isJsonObject } from "../media_types.ts";
 import type { Reference } from "../reference.ts";
 import { type PushWords, refuseOtherDigest } from "./content.ts";
-import { answerOf, refusesType } from "./refusals.ts";
 import type { RegistryState } from "./repository_state.ts";
 
 /** What the caller wants of manifests that a push writes itself. */
@@ -23,21 +21,14 @@ export interface RootChoice {
   kinds: readonly ManifestKind[];
 }
 
-const NAMES: Readonly<Record<ManifestKind, string>> = { docker: "Docker", oci: "OCI" };
+/** What the kinds are called. */
+export const KIND_NAMES: Readonly<Record<ManifestKind, string>> = { docker: "Docker", oci: "OCI" };
 
 /** What decides about kinds beside the image. */
 export interface KindSettings {
   manifestType: ManifestType;
   words: PushWords;
 }
-
-/** How to come to a manifest of the other kind. */
-const CONVERT: Readonly<Record<ManifestKind, string>> = {
-  docker: "convert it, which changes its digest (skopeo copy --format oci), " +
-    'or have the registry take Docker\'s types (zot: "compat": ["docker2s2"])',
-  oci: "convert it, which changes its digest (skopeo copy --format v2s2), " +
-    "or use a registry that takes OCI manifests",
-};
 
 /**
  * Decides in which kinds the manifest of a node may be written. A digest in the reference decides as well.
@@ -116,70 +107,8 @@ export function noticeOfKept(
   if (kinds.length > 0 || node.kind === "docker" || manifestType === "auto") return undefined;
   const kind = kindOfType(node.mediaType);
   if (kind === manifestType) return undefined;
-  return `${name}: the ${words.place}'s own manifest is ${NAMES[kind]}'s and keeps its bytes, ` +
-    `although ${NAMES[manifestType]}'s types were asked for`;
-}
-
-/** What to tell of a registry that refused one kind and gets the other. */
-export function fallbackNotice(
-  refusal: RegistryError,
-  refused: ManifestKind,
-  { digest, mediaType }: ManifestNode | IndexNode,
-): string {
-  const host = new URL(refusal.url).host;
-  return `${host} takes no ${NAMES[refused]} manifest (it answered ${refusal.status}): ` +
-    `${digest} is written instead, with the same content and ${
-      NAMES[kindOfType(mediaType)]
-    }'s types`;
-}
-
-/**
- * Says what it means that a registry refused a manifest for its type, and what to do.
- *
- * @param error Whatever went wrong.
- * @param choice What was pushed.
- * @param registry What is known of the registry.
- * @param name The reference.
- * @param settings What the caller wanted.
- * @returns The error to throw: `error` itself where it is none of that.
- */
-export function explainRefusedType(
-  error: unknown,
-  { node, kinds }: RootChoice,
-  { manifestKind }: RegistryState,
-  name: string,
-  { manifestType, words }: KindSettings,
-): unknown {
-  const how = refusesType(error);
-  // Where both kinds were refused, it is for something else.
-  if (!how || kinds.length > 1 || !(error instanceof RegistryError)) return error;
-  const below = node.kind === "docker" ? [] : walk(node);
-  // What was refused under a tag stands above all others.
-  const own = below.find(({ digest }) => error.url.endsWith(`/${digest}`)) ?? below.at(-1);
-  const kind = kinds[0] ?? (own && kindOfType(own.mediaType));
-  if (!kind) return error;
-  const isSure = how === "surely" || (manifestKind !== undefined && manifestKind !== kind);
-  const why = kinds.length === 0
-    ? `the ${words.place}'s own manifest is ${NAMES[kind]}'s and keeps its bytes`
-    : manifestType !== "auto"
-    ? `${NAMES[kind]}'s types were asked for`
-    : `its content or its digest wants ${NAMES[kind]}'s types`;
-  const only = `${NAMES[kind === "docker" ? "oci" : "docker"]} manifests only, and ${why}`;
-  const { method, url, status, errors, message } = error;
-  const hint = kinds.length === 0 ? CONVERT[kind] : "try it without --manifest-type";
-  const answer = { method, url, status, errors, cause: error };
-  if (isSure) {
-    const text = `Cannot ${words.verb} ${name}: the registry takes ${only}: ${answerOf(error)}`;
-    return new RegistryError(text, { ...answer, hint });
-  }
-  const guess = own && lacksType(own)
-    ? "the manifest does not say its own media type, which some registries want, and keeps its bytes"
-    : `the registry may take ${only}: ${hint}`;
-  return new RegistryError(message, { ...answer, hint: error.hint ?? guess });
-}
-
-/** Whether a document leaves its media type to its descriptor, as OCI allows. */
-function lacksType({ bytes }: ManifestNode | IndexNode): boolean {
-  const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
-  return isJsonObject(json) && json.mediaType === undefined;
+  return `${name}: the ${words.place}'s own manifest is ${
+    KIND_NAMES[kind]
+  }'s and keeps its bytes, ` +
+    `although ${KIND_NAMES[manifestType]}'s types were asked for`;
 }

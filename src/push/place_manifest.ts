@@ -4,7 +4,6 @@ import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { isForeignLayer } from "../media_types.ts";
 import { withoutRetry } from "../registry/blobs.ts";
 import { headManifest, putManifest } from "../registry/manifests.ts";
-import { answerOf, refusesChange } from "./refusals.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
 
@@ -76,6 +75,7 @@ async function writeNew(
   try {
     await writeManifest(target, node, digest, settings);
   } catch (error) {
+    const { refusesChange } = await import("./refusals.ts");
     if (!refusesChange(error) || !await hasManifest(target, node, settings)) throw error;
     // What is written once may not be written again, not even the same.
     target.manifests.set(digest, "exists");
@@ -172,6 +172,7 @@ export async function listUnlisted(
 
 async function listEach(target: RepositoryState, settings: UploadSettings): Promise<void> {
   const { keepReferrersTag, referrersTag } = await import("../registry/referrers_tag.ts");
+  const { answerOf, refusesChange } = await import("./refusals.ts");
   for (const referrer of target.unlisted.splice(0)) {
     try {
       await keepReferrersTag(target, referrer, hooksFor(settings));

@@ -1,13 +1,12 @@
 import { RegistryError } from "../errors.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
-import { kindOfType, retype } from "../image/docker_manifest.ts";
+import { retype } from "../image/docker_manifest.ts";
 import type { Reference } from "../reference.ts";
 import { refuseOtherDigest } from "./content.ts";
-import { fallbackNotice, type RootChoice } from "./manifest_kind.ts";
+import type { RootChoice } from "./manifest_kind.ts";
 import { placeBelow, placeManifest, type PlaceSettings } from "./place_manifest.ts";
-import { refusesType } from "./refusals.ts";
 import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
-import { findStanding, type Tagged, type TagSettings, writeTag } from "./tags.ts";
+import { findStanding, type TagSettings } from "./standing.ts";
 
 /** A manifest as a registry has taken it. */
 export interface PlacedRoot {
@@ -55,60 +54,12 @@ export async function placeRoot(
     await placeManifest(target, first, settings);
     return { root: first, stands: false };
   } catch (error) {
-    if (!other || !refusesType(error) || !(error instanceof RegistryError)) throw error;
+    if (!other || !(error instanceof RegistryError)) throw error;
+    const { refusesType } = await import("./refusals.ts");
+    if (!refusesType(error)) throw error;
+    const { placeOther } = await import("./other_kind.ts");
     const second = await other();
     await placeOther(target, first, second, error, settings);
     return { root: second, stands: false };
   }
-}
-
-/**
- * Writes the tag of an image; all that stands below it is there. Where the registry has the manifest from earlier and does
- * not take its kind any more, the tag gets the other.
- *
- * @param target The repository.
- * @param root The manifest that was placed.
- * @param choice The kinds that it may have.
- * @param reference The tag.
- * @param settings Settings of the push.
- * @returns What was written; `isWritten` is false where the tag was to be left as it is.
- */
-export async function tagRoot(
-  target: RepositoryState,
-  root: ManifestNode | IndexNode,
-  { kinds }: RootChoice,
-  reference: Tagged,
-  settings: TagSettings & PlaceSettings,
-): Promise<{ root: ManifestNode | IndexNode; isWritten: boolean }> {
-  await placeBelow(target, root, settings);
-  await placeManifest(target, root, settings);
-  try {
-    return { root, isWritten: await writeTag(target, reference, root, settings) };
-  } catch (error) {
-    const otherKind = kinds.find((kind) => kind !== kindOfType(root.mediaType));
-    if (!otherKind || refusesType(error) !== "surely" || !(error instanceof RegistryError)) {
-      throw error;
-    }
-    const other = await retype(root, otherKind);
-    await placeOther(target, root, other, error, settings);
-    return { root: other, isWritten: await writeTag(target, reference, other, settings) };
-  }
-}
-
-async function placeOther(
-  target: RepositoryState,
-  refused: ManifestNode | IndexNode,
-  other: ManifestNode | IndexNode,
-  refusal: RegistryError,
-  settings: PlaceSettings,
-): Promise<void> {
-  try {
-    await placeManifest(target, other, settings);
-  } catch (error) {
-    // It is not for the type, then: what was said first is to the point.
-    throw refusesType(error) ? refusal : error;
-  }
-  target.registry.manifestKind = kindOfType(other.mediaType);
-  const message = fallbackNotice(refusal, kindOfType(refused.mediaType), other);
-  await settings.emit({ type: "warning", message });
 }

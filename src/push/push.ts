@@ -1,14 +1,12 @@
-import { cosignTag } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
-import { isNetworkFetch } from "../network_fetch.ts";
 import { type ImageArchive, openArchive } from "../image/archive.ts";
-import { besideOf } from "../image/beside.ts";
-import { parsePlatforms } from "../image/platforms.ts";
+import { parsePlatforms } from "../image/platform_text.ts";
+import { isNetworkFetch } from "../network_fetch.ts";
 import { type Reference, registryOrigin, type Target } from "../reference.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
-import { type BesideOf, noticeOfLeft } from "./beside.ts";
+import type { BesideOf } from "./beside.ts";
 import { COPY_WORDS, PUSH_WORDS } from "./content.ts";
 import { ImagePush, type ImageSettings, type PushedImage } from "./image_push.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -160,17 +158,11 @@ export class Push {
   /** Pushes what an archive holds to the targets, image by image. */
   async archive(archive: ImageArchive, targets: readonly Target[]): Promise<void> {
     const { planned, notices } = planImages(archive, targets, this.settings);
+    const all = [...archive.notices, ...notices];
+    if (archive.beside.length === 0) return await this.images(planned, all, () => []);
+    const { findBeside, noticeOfLeft } = await import("./beside.ts");
     const left = new Set(archive.beside);
-    await this.images(
-      planned,
-      [...archive.notices, ...notices],
-      (root) =>
-        besideOf(archive.beside, root).map((beside) => {
-          left.delete(beside);
-          const { node, subject, kind } = beside;
-          return { node, tag: kind && cosignTag(subject, kind) };
-        }),
-    );
+    await this.images(planned, all, (root) => findBeside(root, archive.beside, left));
     const message = noticeOfLeft(planned, [...left]);
     if (message !== undefined) await this.settings.emit({ type: "warning", message });
   }

@@ -1,68 +1,15 @@
-import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
-import { OciError, PushError, RegistryError } from "../errors.ts";
+import { type Digest, isDigest } from "../digest.ts";
+import { PushError, RegistryError } from "../errors.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
-import { formatReference, type Reference } from "../reference.ts";
-import { getManifest, headManifest } from "../registry/manifests.ts";
+import { formatReference } from "../reference.ts";
+import { getManifest } from "../registry/get_manifest.ts";
+import { headManifest } from "../registry/manifests.ts";
 import type { PushWords } from "./content.ts";
-import type { OnExisting } from "./options.ts";
 import { writeManifest } from "./place_manifest.ts";
 import { answerOf, lacksPart, refusesType } from "./refusals.ts";
-import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
+import type { RepositoryState } from "./repository_state.ts";
+import { hasDigest, type Tagged, type TagSettings } from "./standing.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
-
-/** A reference with a tag. */
-export type Tagged = Reference & { tag: string };
-
-/** How tags are written. */
-export interface TagSettings extends UploadSettings {
-  onExisting: OnExisting;
-  words: PushWords;
-}
-
-/**
- * Finds whether a tag names a manifest already. The registry is asked only where all of its blobs were there before: else
- * the tag cannot name it, or names something that has become incomplete.
- *
- * @param target The repository.
- * @param tag The tag.
- * @param root What will be written under it.
- * @param other Makes what may stand there as well: the same in another kind.
- * @param blobs Their blobs.
- * @param settings Settings of the push.
- * @returns The one that stands; undefined where none does, or where the registry does not say.
- */
-export async function findStanding(
-  target: RepositoryState,
-  tag: string | undefined,
-  root: ManifestNode | IndexNode,
-  other: (() => Promise<ManifestNode | IndexNode>) | undefined,
-  blobs: readonly UploadedBlob[],
-  settings: UploadSettings,
-): Promise<ManifestNode | IndexNode | undefined> {
-  if (tag === undefined || settings.dryRun) return undefined;
-  const known = target.tags.get(tag);
-  if (!known && blobs.some(({ status }) => status !== "exists")) return undefined;
-  const found = known ?? await askTag(target, tag, settings);
-  if (found === undefined) return undefined;
-  if (await hasDigest(root, found)) return root;
-  const second = await other?.();
-  return second && await hasDigest(second, found) ? second : undefined;
-}
-
-async function askTag(
-  target: RepositoryState,
-  tag: string,
-  settings: UploadSettings,
-): Promise<Digest | undefined> {
-  try {
-    const found = await headManifest(target, tag, hooksFor(settings));
-    return isDigest(found?.digest) ? found.digest : undefined;
-  } catch (error) {
-    // Whatever is wrong with the question, writing the tag will tell.
-    if (error instanceof OciError) return undefined;
-    throw error;
-  }
-}
 
 /**
  * Asks what a tag names, where it matters: where the caller does not want it to be overwritten.
@@ -180,14 +127,4 @@ async function readTag(
   if (!found) return undefined;
   // Older registries do not say it.
   return isDigest(found.digest) ? found.digest : (await getManifest(target, tag, hooks)).digest;
-}
-
-/** Whether a manifest has a digest, whatever the algorithm: by tag it is sha256, also where an archive says sha512. */
-async function hasDigest(
-  { digest, bytes }: ManifestNode | IndexNode,
-  found: Digest,
-): Promise<boolean> {
-  const algorithm = digestAlgorithm(found);
-  return found ===
-    (digestAlgorithm(digest) === algorithm ? digest : await digestBytes(bytes, algorithm));
 }

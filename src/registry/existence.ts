@@ -1,7 +1,6 @@
 import { NetworkError, RegistryError } from "../errors.ts";
 import { type Call, discard, type Http } from "./http/call.ts";
 import { requestOnce, waitForRetry } from "./http/http.ts";
-import { isBadLocation } from "./http/location.ts";
 import { answeredAt } from "./http/redirect.ts";
 
 /** Answers to a method that is not known, or not let through. */
@@ -47,17 +46,18 @@ async function ask(http: Http, call: Call): Promise<Response | undefined> {
       const isDoubtful = isMute || (isAway && response.status === 404 && call.method === "HEAD");
       return isDoubtful ? undefined : response;
     } catch (error) {
-      if (saysNothing(call, error)) return undefined;
+      if (await saysNothing(call, error)) return undefined;
       await waitForRetry(http, call, error, attempt);
     }
   }
 }
 
-function saysNothing({ method, url }: Call, error: unknown): boolean {
+async function saysNothing({ method, url }: Call, error: unknown): Promise<boolean> {
   if (error instanceof RegistryError && error.status === 200) {
     // A web page: what it is called shows to a GET.
     return method === "HEAD";
   }
+  const { isBadLocation } = await import("./http/location.ts");
   if (isBadLocation(error)) return true;
   // What a store says, or that it is out of reach from here, is no word of the registry.
   return (error instanceof RegistryError || error instanceof NetworkError) &&

@@ -20,10 +20,9 @@ import {
   type Platform,
 } from "../media_types.ts";
 import { getBlob } from "./blob_content.ts";
-import { nameOf, type RepositoryContext } from "./blobs.ts";
+import { nameOf, type ReadHooks, type RepositoryContext } from "./blobs.ts";
+import { getManifest, isAbsence } from "./get_manifest.ts";
 import { badAnswer } from "./http/answer_body.ts";
-import type { ReadHooks } from "./blobs.ts";
-import { getManifest, isAbsence } from "./manifests.ts";
 
 /** What a registry has under a tag or digest. */
 export interface ImageInfo {

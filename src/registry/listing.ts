@@ -8,9 +8,9 @@ import {
   parseDescriptor,
 } from "../media_types.ts";
 import { nameOf, type ReadHooks, type RepositoryContext, repositoryUrl } from "./blobs.ts";
+import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./get_manifest.ts";
 import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
 import type { Call, Http } from "./http/call.ts";
-import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./manifests.ts";
 import { listNames, type ListOptions } from "./name_list.ts";
 import { Pages } from "./pages.ts";
 import { pingRegistry } from "./ping.ts";

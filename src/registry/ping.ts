@@ -1,14 +1,12 @@
 import { NetworkError, type OciError, RegistryError } from "../errors.ts";
-import { contentType } from "./http/answer_body.ts";
+import type { ReadHooks } from "./blobs.ts";
 import { describeStranger, parseErrors, readShown, wantsLogin } from "./http/answer_content.ts";
-import { discard, type Http } from "./http/call.ts";
+import { contentType, discard, type Http, isPage } from "./http/call.ts";
 import { knownServer, LOGIN_HINT } from "./http/error_answer.ts";
 import { requestOnce } from "./http/http.ts";
-import { answeredAt } from "./http/redirect.ts";
-import { isPage } from "./http/stranger.ts";
-import { explainScheme } from "./http/scheme.ts";
 import { proxyAnswerHint, proxyOfAnswer } from "./http/proxy_answer.ts";
-import type { ReadHooks } from "./blobs.ts";
+import { answeredAt } from "./http/redirect.ts";
+import { explainScheme } from "./http/scheme.ts";
 
 /** What is behind an address. */
 export interface PingResult {

@@ -2,8 +2,9 @@ import { type Digest, digestAlgorithm, digestBytes, digestHex } from "../digest.
 import { RegistryError } from "../errors.ts";
 import { type Descriptor, isJsonObject, type JsonObject, OCI_INDEX } from "../media_types.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
+import { getManifest } from "./get_manifest.ts";
 import { badAnswer } from "./http/answer_body.ts";
-import { getManifest, type ManifestContent, putManifest } from "./manifests.ts";
+import { type ManifestContent, putManifest } from "./manifests.ts";
 
 /** A manifest that refers to another one. */
 export interface Referrer extends ManifestContent {

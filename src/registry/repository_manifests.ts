@@ -7,15 +7,10 @@ import { isTag } from "../reference.ts";
 import { nameOf, type RepositoryContext } from "./blobs.ts";
 import type { CallOptions, ListNamesOptions, RepositoryServices } from "./call_options.ts";
 import { deleteManifest } from "./deletion.ts";
+import { getManifest, type PulledManifest } from "./get_manifest.ts";
 import { listTags } from "./listing.ts";
+import { headManifest, type ManifestHead, putManifest } from "./manifests.ts";
 import { MAX_PAGE_NAMES } from "./name_list.ts";
-import {
-  getManifest,
-  headManifest,
-  type ManifestHead,
-  type PulledManifest,
-  putManifest,
-} from "./manifests.ts";
 import { keepReferrersTag } from "./referrers_tag.ts";
 
 /** Requests in flight when tags are asked one by one. */

@@ -56,10 +56,11 @@ export function createBunFetch(
       proxies = readProxies(env, VARIABLES);
       isRead = true;
     }
-    const url = new URL(input instanceof Request ? input.url : input);
+    const request = typeof input === "object" && "url" in input ? input : undefined;
+    const url = new URL(request?.url ?? String(input));
     const own: BunInit = { ...init, decompress: false };
     if (proxies && proxies.proxyFor(url) === undefined) own.proxy = false;
-    if (input instanceof Request) own.signal ??= input.signal;
+    if (request) own.signal ??= request.signal;
     try {
       const tls = await tlsFor(url, own);
       if (tls) own.tls = tls;

@@ -34,7 +34,10 @@ export function createDenoFetch(
     return url.protocol === "https:" ? client ??= create() : undefined;
   };
   const send = (input: string | URL | Request, init?: RequestInit) => {
-    const own = clientFor(new URL(input instanceof Request ? input.url : input));
+    // To name the class would make Deno load it, for a push that makes no Request.
+    const own = clientFor(
+      new URL(typeof input === "object" && "url" in input ? input.url : input),
+    );
     // Where nothing is to be changed it is the runtime's own, which plain http loads nothing for.
     return own ? fetch(input, { ...init, client: own }) : fetch(input, init);
   };

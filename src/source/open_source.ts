@@ -1,5 +1,5 @@
 import { type Bytes, concat, toBytes } from "../bytes.ts";
-import { type Compression, decompress, sniffCompression } from "../codec/compression.ts";
+import { type Compression, sniffCompression } from "../codec/magic.ts";
 import { currentPage } from "../page.ts";
 import { type BlobSource, isBlobSource, readRange, type SourceSlice } from "./blob_source.ts";
 
@@ -67,11 +67,7 @@ export async function openSource(
   }
   const count = { read: 0 };
   const common = { read: () => count.read, [Symbol.asyncDispose]: () => Promise.resolve() };
-  if (source instanceof ReadableStream) {
-    const { stream, dispose } = holdStream(countStream(source, count), signal);
-    const open = () => inflate(stream, signal);
-    return { kind: "bytes", open, again: false, ...common, [Symbol.asyncDispose]: dispose };
-  }
+  // First, for it spares Deno to load its streams, where a file needs none.
   if (isBlobSource(source)) {
     signal.throwIfAborted();
     const counted = countSource(source, count);
@@ -80,6 +76,11 @@ export async function openSource(
     }
     const open = () => inflate(counted.slice(0, counted.size).stream(), signal);
     return { kind: "bytes", open, again: true, total: source.size, ...common };
+  }
+  if (source instanceof ReadableStream) {
+    const { stream, dispose } = holdStream(countStream(source, count), signal);
+    const open = () => inflate(stream, signal);
+    return { kind: "bytes", open, again: false, ...common, [Symbol.asyncDispose]: dispose };
   }
   if (typeof source === "object" && source !== null && source.entries instanceof ReadableStream) {
     const { stream, dispose } = holdStream(source.entries, signal);
@@ -125,6 +126,7 @@ async function inflate(
   const { compression, whole } = await sniff(stream, signal);
   if (!compression) return whole;
   try {
+    const { decompress } = await import("../codec/compression.ts");
     return decompress(whole, compression, "the archive");
   } catch (error) {
     if (!whole.locked) whole.cancel(error).catch(() => {});

@@ -1,15 +1,15 @@
-import { quoteName } from "../quote_name.ts";
 import type { TarError } from "../errors.ts";
+import { quoteName } from "../quote_name.ts";
 import { type Overrides, parseLongName, parsePax } from "./extensions.ts";
 import {
   BLOCK_BYTES,
   headerPath,
+  NotTarError,
   paddedSize,
   parseHeader,
   tarError,
   type TarHeader,
 } from "./header.ts";
-import { notTarError } from "./foreign.ts";
 
 /** Most bytes of extension records before one entry: they are held in memory. Go's archive/tar has the same. */
 export const MAX_EXTENSION_BYTES = 1024 * 1024;
@@ -87,7 +87,7 @@ export class EntryParser {
   finish(available: Uint8Array): void {
     const end = this.offset + available.length;
     if (end < BLOCK_BYTES) {
-      throw notTarError(available, `it has ${end} bytes, expected at least 512`);
+      throw new NotTarError(`it has ${end} bytes, expected at least 512`, available);
     }
     if (available.length > 0 || this.#record) throw this.truncated(end);
     this.#checkNothingPending(end);

@@ -1,28 +1,16 @@
 import { describeFormat, HEAD_BYTES } from "../codec/formats.ts";
-import { TarError } from "../errors.ts";
+import type { TarError } from "../errors.ts";
+import { NotTarError } from "./header.ts";
 
 /**
- * Makes the error for input whose beginning is no tar header.
+ * Says what input is that does not begin as a tar does.
  *
- * @param head Its first bytes, as many as there are at hand.
- * @param state What is wrong with them, for a format that is not known.
- * @returns The error, not thrown.
+ * @param error What its first block was refused with.
+ * @returns An error that says so; undefined where the block alone does not tell.
  */
-export function notTarError(head: Uint8Array, state: string): TarError {
+export function explainHead({ head }: NotTarError): TarError | undefined {
   const known = describeFormat(head);
-  const found = known ? `it is ${known.what}` : state;
-  return new NotTarError(`Cannot read tar at byte 0: input is not a tar archive, ${found}`, {
-    offset: 0,
-    hint: known?.hint,
-  });
-}
-
-/** The beginning is no header. */
-class NotTarError extends TarError {}
-
-/** Whether an error says that the beginning is no header, and not what it is: more of it may tell. */
-export function isUnexplained(error: unknown): boolean {
-  return error instanceof NotTarError && error.hint === undefined;
+  return known && new NotTarError(`it is ${known.what}`, head, known.hint);
 }
 
 /**
@@ -53,6 +41,6 @@ export class ForeignHead {
   /** The error that says most; undefined for zeros that nothing known follows. */
   explain(): unknown {
     const head = this.#bytes.subarray(0, this.#filled);
-    return describeFormat(head) ? notTarError(head, "") : this.#error;
+    return explainHead(new NotTarError("", head)) ?? this.#error;
   }
 }

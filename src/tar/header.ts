@@ -1,6 +1,5 @@
 import { TarError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
-import { notTarError } from "./foreign.ts";
 
 /** Size of a tar block, in bytes: headers are one, bodies are padded to a whole number of them. */
 export const BLOCK_BYTES = 512;
@@ -156,8 +155,27 @@ function checksumError(block: Uint8Array, offset: number, sum: number): TarError
   const shown = Number.isNaN(stored) ? "no octal number" : String(stored);
   const state = `header checksum is ${shown}, expected ${sum}`;
   return offset === 0
-    ? notTarError(block, state)
+    ? new NotTarError(state, block)
     : tarError(offset, parseText(block, 0, 100), state);
+}
+
+/** Input whose beginning is no tar header. What it is instead, `foreign.ts` knows. */
+export class NotTarError extends TarError {
+  /** The first bytes, as many as there were at hand. */
+  readonly head: Uint8Array;
+
+  /**
+   * Makes one.
+   *
+   * @param state What is wrong with them.
+   * @param head The first bytes.
+   * @param hint What helps.
+   */
+  constructor(state: string, head: Uint8Array, hint?: string) {
+    const message = `Cannot read tar at byte 0: input is not a tar archive, ${state}`;
+    super(message, { offset: 0, hint });
+    this.head = head;
+  }
 }
 
 interface Malformed {

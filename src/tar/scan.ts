@@ -6,7 +6,7 @@ import {
   type SourceSlice,
 } from "../source/blob_source.ts";
 import { EntryParser, type ParsedEntry } from "./entry_parser.ts";
-import { ForeignHead, isUnexplained } from "./foreign.ts";
+import { NotTarError } from "./header.ts";
 
 /** One entry found by {@linkcode scanTar}. */
 export interface ScannedEntry extends ParsedEntry {
@@ -114,7 +114,7 @@ export async function* scanRuns(
   } catch (error) {
     // What comes before a broken entry is found all the same.
     if (run.length > 0) yield run;
-    throw isUnexplained(error) ? await explain(source, error) : error;
+    throw error instanceof NotTarError ? await explain(source, error) : error;
   }
   if (run.length > 0) yield run;
   const foreign = parser.isEmpty ? await explain(source) : undefined;
@@ -123,8 +123,9 @@ export async function* scanRuns(
   if (parser.ended) onRest?.(parser.offset, window.after(parser.offset));
 }
 
-/** The error for a source that does not begin as a tar does; see {@linkcode ForeignHead}. */
+/** The error for a source that does not begin as a tar does; see `ForeignHead`. */
 async function explain(source: BlobSource, error?: unknown): Promise<unknown> {
+  const { ForeignHead } = await import("./foreign.ts");
   const head = new ForeignHead(error);
   head.add(await readRange(source, 0, head.needs));
   return head.explain();

@@ -1,8 +1,8 @@
 import type { Bytes } from "../bytes.ts";
 import { EntryBody } from "./entry_body.ts";
 import { EntryParser, hasBody, type ParsedEntry } from "./entry_parser.ts";
-import { ForeignHead, isUnexplained } from "./foreign.ts";
-import type { TarHeader } from "./header.ts";
+import { explainHead, ForeignHead } from "./foreign.ts";
+import { NotTarError, type TarHeader } from "./header.ts";
 
 /** One entry of a tar that is read as a stream. */
 export interface TarEntry {
@@ -224,7 +224,9 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
       if (this.#parser.isEmpty) this.#startForeign(new Uint8Array(this.#parser.offset));
       return parsed;
     } catch (error) {
-      if (!isUnexplained(error)) throw error;
+      if (!(error instanceof NotTarError)) throw error;
+      const explained = explainHead(error);
+      if (explained) throw explained;
       this.#startForeign(bytes, error);
     }
   }
@@ -244,9 +246,17 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
     if (this.#parser.ended) return;
     const { remaining = 0, padding = 0, entry } = this.#body ?? {};
     if (remaining + padding === 0) {
-      return this.#parser.finish(this.#partial.subarray(0, this.#partialFilled));
+      return this.#finishParser();
     }
     throw this.#parser.truncated(this.#parser.offset - remaining - padding, entry);
+  }
+
+  #finishParser(): void {
+    try {
+      this.#parser.finish(this.#partial.subarray(0, this.#partialFilled));
+    } catch (error) {
+      throw error instanceof NotTarError ? explainHead(error) ?? error : error;
+    }
   }
 
   #fail(reason: unknown): void {

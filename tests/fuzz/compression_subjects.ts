@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { decompress, sniffCompression } from "../../src/codec/compression.ts";
+import { decompress } from "../../src/codec/compression.ts";
+import { sniffCompression } from "../../src/codec/magic.ts";
 import { ArchiveError } from "../../src/errors.ts";
 import { gzip, storeAsZstd } from "../helpers/archives.ts";
 import { join } from "../helpers/tar_writer.ts";

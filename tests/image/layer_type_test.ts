@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Compression } from "../../src/codec/compression.ts";
+import type { Compression } from "../../src/codec/magic.ts";
 import {
   compressionOfType,
   isEncryptedType,

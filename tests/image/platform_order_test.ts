@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { rankFitting } from "../../src/image/platform_order.ts";
-import { parsePlatforms } from "../../src/image/platforms.ts";
+import { parsePlatforms } from "../../src/image/platform_text.ts";
 import { formatPlatform } from "../../src/media_types.ts";
 import { test } from "../helpers/test.ts";
 

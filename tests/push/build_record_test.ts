@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { openArchive } from "../../src/archive/open_archive.ts";
-import { inspectLines } from "../../src/cli/inspect_table.ts";
 import { infoLines } from "../../src/cli/info_table.ts";
+import { inspectLines } from "../../src/cli/inspect_table.ts";
 import { paintNothing } from "../../src/cli/render.ts";
 import { OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
 import { RegistryClient } from "../../src/registry/client.ts";

@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { PushError } from "../../src/errors.ts";
-import { parsePlatforms } from "../../src/image/platforms.ts";
+import { parsePlatforms } from "../../src/image/platform_text.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   dockerSave,

@@ -11,6 +11,7 @@ import {
   OCI_LAYER,
   OCI_MANIFEST,
 } from "../../src/media_types.ts";
+import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   dockerSave,
@@ -36,9 +37,8 @@ import {
   pushTo,
   readBack,
 } from "../helpers/expected.ts";
-import { type TarWriterEntry, writeTar } from "../helpers/tar_writer.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
-import { pushImage } from "../../src/push/push.ts";
+import { type TarWriterEntry, writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
 const TARGET = "localhost:5000/app:1";

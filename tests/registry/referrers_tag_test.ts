@@ -8,7 +8,8 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from "../../src/media_types.ts";
-import { getManifest, putManifest } from "../../src/registry/manifests.ts";
+import { getManifest } from "../../src/registry/get_manifest.ts";
+import { putManifest } from "../../src/registry/manifests.ts";
 import { keepReferrersTag, referrersTag } from "../../src/registry/referrers_tag.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";

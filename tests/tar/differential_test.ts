@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { packTar, type TarHeader } from "modern-tar";
+import { FIXTURES, readFixtureTar } from "../helpers/expected.ts";
 import {
   readByReference,
   readByScan,
@@ -7,7 +8,6 @@ import {
   type ReadEntry,
 } from "../helpers/tar_readers.ts";
 import { type TarWriterEntry, type TarWriterFormat, writeTar } from "../helpers/tar_writer.ts";
-import { FIXTURES, readFixtureTar } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -6,6 +6,8 @@ import {
   MAX_EXTENSION_BYTES,
   type ParsedEntry,
 } from "../../src/tar/entry_parser.ts";
+import { explainHead } from "../../src/tar/foreign.ts";
+import { NotTarError } from "../../src/tar/header.ts";
 import {
   base256,
   GNU,
@@ -225,10 +227,14 @@ test("EntryParser refuses an end that comes after an extension record", () => {
 });
 
 test("EntryParser refuses empty and tiny input as not a tar archive", () => {
-  assertThrows(
+  const empty = assertThrows(
     () => parseAll(new Uint8Array(0)),
-    TarError,
-    "input is not a tar archive, it is empty",
+    NotTarError,
+    "input is not a tar archive, it has 0 bytes",
+  );
+  assertEquals(
+    explainHead(empty)?.message,
+    "Cannot read tar at byte 0: input is not a tar archive, it is empty",
   );
   assertThrows(
     () => parseAll(new Uint8Array(511)),

@@ -6,8 +6,8 @@ import { parseHeader } from "../../src/tar/header.ts";
 import { formatHeader, type PackedEntry, packedSize, packTar } from "../../src/tar/pack_tar.ts";
 import { scanTar } from "../../src/tar/scan.ts";
 import { encode } from "../helpers/archives.ts";
-import { requireProgram } from "../helpers/programs.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
+import { requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 type Body = NonNullable<PackedEntry["body"]>;

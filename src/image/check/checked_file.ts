@@ -1,5 +1,5 @@
 import { type Bytes, concat, toBytes } from "../../bytes.ts";
-import { type Compression, sniffCompression } from "../../codec/compression.ts";
+import { type Compression, sniffCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
 import { quoteName } from "../../quote_name.ts";

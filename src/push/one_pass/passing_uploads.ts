@@ -8,16 +8,16 @@ import type { Digest } from "../../digest.ts";
 import { mismatch } from "../../image/content.ts";
 import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
 import { onSent } from "../../registry/http/http.ts";
-import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import { commitUpload } from "../../registry/upload/close_upload.ts";
+import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
   cancelUpload,
   openUpload,
   type UploadSession,
 } from "../../registry/upload/upload_session.ts";
 import type { BlobStatus } from "../events.ts";
-import { aloneWith, inTurn, isDigestRefusal, mountBlob } from "../random_access/place_blob.ts";
 import { openFileBody } from "../random_access/read.ts";
+import { aloneWith, inTurn, isDigestRefusal, mountBlob } from "../random_access/send_blob.ts";
 import { knownBlob, rememberBlob, type RepositoryState } from "../repository_state.ts";
 import { hooksFor, type UploadSettings } from "../upload_settings.ts";
 import { ResumableBody } from "./resumable_body.ts";

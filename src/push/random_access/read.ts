@@ -1,5 +1,6 @@
 import { type Bytes, toBytes } from "../../bytes.ts";
-import { decompress, sniffCompression } from "../../codec/compression.ts";
+import { decompress } from "../../codec/compression.ts";
+import { sniffCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";

@@ -15,7 +15,6 @@ import type { RepositoryState, UploadedBlob } from "../repository_state.ts";
 import type { UploadSettings } from "../upload_settings.ts";
 import { lookAhead } from "./look_ahead.ts";
 import { pushBlob } from "./place_blob.ts";
-import { hashBlob } from "./read.ts";
 
 /**
  * Puts the blobs of a node into a repository. Its manifests are left to the caller: writing these is what makes a tag.
@@ -52,6 +51,8 @@ export async function settleDigests(node: ContentNode, settings: UploadSettings)
     // What comes in one pass was hashed while it passed.
     file && (!digest || (settings.verify && file.body))
   );
+  if (unknown.length === 0) return;
+  const { hashBlob } = await import("./read.ts");
   await runAll(unknown, settings.concurrency, async (blob, signal) => {
     const digest = await hashBlob(blob, settings.hasher, signal);
     if (blob.digest && blob.digest !== digest && blob.origin !== "hint") {

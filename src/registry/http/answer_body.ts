@@ -4,7 +4,7 @@ import { isTooDeep, MAX_JSON_DEPTH } from "../../json_depth.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { escapeText } from "../../quote_name.ts";
 import { MAX_WAIT } from "./alarms.ts";
-import type { Call, Http } from "./call.ts";
+import { type Call, contentType, type Http } from "./call.ts";
 import { inflateIfGzip, saysGzip } from "./content_encoding.ts";
 import { requestOnce, waitForRetry } from "./http.ts";
 import { toNetworkError } from "./network.ts";
@@ -115,11 +115,6 @@ export function badAnswer(
     cause,
     hint,
   });
-}
-
-/** The media type of an answer, in lower case and without parameters; "" where it has none. */
-export function contentType({ headers }: Response): string {
-  return headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
 function describeType(response: Response): string {

@@ -82,3 +82,18 @@ export async function discard(response: Response): Promise<void> {
   // A HEAD or empty answer is at its end already; a long one is not worth reading.
   if (response.body) await response.body.cancel().catch(() => {});
 }
+
+/** The media type of an answer, in lower case and without parameters; "" where it has none. */
+export function contentType({ headers }: Response): string {
+  return headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+}
+
+/** Whether an answer is a page for people. */
+export function isPage({ headers }: Response): boolean {
+  return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.get("content-type") ?? "");
+}
+
+/** Whether this is a web server that answers 200 to everything, and no registry at all. */
+export function isWebPage({ method, isDocument }: Call, response: Response): boolean {
+  return response.status === 200 && (method !== "GET" || isDocument === true) && isPage(response);
+}

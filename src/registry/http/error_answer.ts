@@ -1,12 +1,12 @@
 import { RegistryError, type RegistryErrorEntry } from "../../errors.ts";
 import { describeStranger, parseErrors, readShown, wantsLogin } from "./answer_content.ts";
-import { type Call, describe, type Http } from "./call.ts";
+import { type Call, describe, type Http, isPage, isWebPage } from "./call.ts";
 import { isRegistry, placeHint, placeOf } from "./place.ts";
+import { proxyAnswerHint, proxyOfAnswer } from "./proxy_answer.ts";
 import { moveBetween } from "./redirect.ts";
 import { parseRetryAfter } from "./retry.ts";
-import { CUT_HINT, isBlobBody, isPage, isWebPage, notePage } from "./stranger.ts";
 import { askForText, schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
-import { proxyAnswerHint, proxyOfAnswer } from "./proxy_answer.ts";
+import { CUT_HINT, isBlobBody, notePage } from "./stranger.ts";
 import { CLIENT_CERTIFICATE_HINT, wantsClientCertificate } from "./tls_reasons.ts";
 
 /** Longest time to read an error answer: its status says most of it. */

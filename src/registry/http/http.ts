@@ -1,19 +1,13 @@
 import type { Bytes } from "../../bytes.ts";
-import { NetworkError, OciError, RegistryError, TimeoutError } from "../../errors.ts";
-import { isNetworkFetch, proxyFor, takesInit } from "../../network_fetch.ts";
+import { NetworkError, OciError, RegistryError } from "../../errors.ts";
+import { isNetworkFetch, takesInit } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
 import type { Page } from "../../page.ts";
-import { type Call, describe, discard, type Http } from "./call.ts";
-import { withLength } from "./known_length.ts";
-import { isRefused, toNetworkError } from "./network.ts";
+import { type Call, describe, discard, type Http, isWebPage } from "./call.ts";
 import type { FromPage } from "./page_request.ts";
-import { placeHint, placeOf } from "./place.ts";
-import { currentUrl, followRedirect, noteAnswer } from "./redirect.ts";
+import { currentUrl, noteAnswer } from "./redirect.ts";
 import { retryDelay, sleep } from "./retry.ts";
-import { explainScheme } from "./scheme.ts";
-import { CUT_HINT, isBlobBody, isWebPage } from "./stranger.ts";
 import { startClock } from "./time_limits.ts";
-import { watchBody } from "./watched_body.ts";
 
 const MAX_REDIRECTS = 10;
 /** Attempts for a registry that has not answered yet: most likely it is not there, or not what it is taken for. */
@@ -61,15 +55,17 @@ export async function waitForRetry(
   if (!(error instanceof NetworkError || error instanceof RegistryError) || !error.retryable) {
     throw error;
   }
-  if (isSpent(error) || (isRefused(error) && !hasAnswered(http, error))) throw error;
+  if (isSpent(error)) throw error;
+  if (error instanceof NetworkError && !hasAnswered(http, error)) {
+    const { isRefused } = await import("./network.ts");
+    if (isRefused(error)) throw error;
+  }
   const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
   const delay = http.seen.answered || attempt <= FIRST_ATTEMPTS
     ? retryDelay(attempt, http.retry, retryAfter)
     : undefined;
   if (delay === undefined) {
-    const last = error instanceof NetworkError
-      ? await explainScheme(http, error, { ...call, isLast: true })
-      : error;
+    const last = error instanceof NetworkError ? await explainLast(http, error, call) : error;
     spent.add(last);
     throw last;
   }
@@ -78,6 +74,15 @@ export async function waitForRetry(
   }
   await call.onRetry?.(attempt, delay, error);
   await sleep(delay, call.signal);
+}
+
+async function explainLast(
+  http: Http,
+  error: NetworkError,
+  call: Pick<Call, "signal">,
+): Promise<NetworkError> {
+  const { explainScheme } = await import("./scheme.ts");
+  return await explainScheme(http, error, { ...call, isLast: true });
 }
 
 /** Notes that there is a server at an address. */
@@ -115,7 +120,7 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
       if (url !== call.url) noteAnswer(response, url);
       return response;
     }
-    const next = followRedirect(http, call, url, response);
+    const next = await redirectOf(http, call, url, response);
     if (!next) {
       const { toRegistryError } = await import("./error_answer.ts");
       throw await toRegistryError(http, call, url, response);
@@ -127,6 +132,17 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
     ...describe(call, url),
     retryable: false,
   });
+}
+
+async function redirectOf(
+  http: Http,
+  call: Call,
+  url: URL,
+  response: Response,
+): Promise<URL | undefined> {
+  if (!response.headers.has("location")) return undefined;
+  const { followRedirect } = await import("./follow_redirect.ts");
+  return followRedirect(http, call, url, response);
 }
 
 /**
@@ -144,10 +160,11 @@ export function isRuntimeFetch({ fetch }: Http): boolean {
 
 async function send(http: Http, call: Call, url: URL): Promise<Response> {
   call.signal?.throwIfAborted();
-  const body = typeof call.body === "function" ? call.body() : call.body;
+  const stream = typeof call.body === "function" ? call.body() : undefined;
+  const body = typeof call.body === "function" ? undefined : call.body;
   const clock = startClock(http.alarms, http.timeouts, {
     isFirst: !http.seen.answered,
-    isStreamed: typeof call.body === "function" || showsProgress(http, body),
+    isStreamed: stream !== undefined || showsProgress(http, body),
     isStored: call.method === "PUT" || call.method === "PATCH",
     // The answer to a GET is read when this is over.
     isRead: call.method === "GET",
@@ -165,11 +182,16 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     decompress: false,
     signal,
   };
-  if (body instanceof ReadableStream) {
+  if (stream) {
     const { idle } = http.timeouts;
     const isPatient = call.isPatient === true;
-    const watched = watchBody(body, clock, { idle, isPatient }, (error) => bodyError = error);
-    init.body = withLength(watched, call.size);
+    const { watchBody } = await import("./watched_body.ts");
+    init.body = watchBody(
+      stream,
+      clock,
+      { idle, isPatient, size: call.size },
+      (error) => bodyError = error,
+    );
     init.duplex = "half";
   } else if (call.asPiece && body instanceof Uint8Array) {
     init.body = onePiece(body);
@@ -189,29 +211,17 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   } catch (error) {
     call.signal?.throwIfAborted();
     if (bodyError !== undefined) throw bodyError;
-    if (clock.expired) {
-      const { state, hint } = clock.expired;
-      const message = `Cannot ${call.action}: ${placeOf(http, call, url)}: ${state}`;
-      const help = hint ?? placeHint(http, call, url);
-      throw new TimeoutError(message, { ...describe(call, url), hint: help });
-    }
     // What can be said of a failure in a page has been said.
-    if (http.page && error instanceof OciError) throw error;
-    const failure = toNetworkError(error, call.action, {
-      ...describe(call, url),
-      host: placeOf(http, call, url),
-      hint: placeHint(http, call, url),
-      via: proxyFor(http.fetch, url),
-      ifBroken: isBlobBody(call, url) ? CUT_HINT : undefined,
-    });
-    throw await explainScheme(http, failure, call);
+    if (http.page && error instanceof OciError && !clock.expired) throw error;
+    const { explainFailure } = await import("./failed_request.ts");
+    throw await explainFailure(http, call, url, error, clock.expired);
   } finally {
     clock.stop();
   }
 }
 
 /** Whether it is seen how much of a body that is sent from a page has gone. */
-function showsProgress(http: Http, body: Call["body"] | ReadableStream<Bytes>): boolean {
+function showsProgress(http: Http, body: Bytes | Blob | undefined): boolean {
   return body instanceof Blob && http.page?.XMLHttpRequest !== undefined && takesInit(http.fetch);
 }
 

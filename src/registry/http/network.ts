@@ -1,7 +1,7 @@
 import { BLOCKED_PORT } from "../../blocked_ports.ts";
 import { NetworkError } from "../../errors.ts";
-import { NO_HANDSHAKE, NO_TLS, TLS_REASONS } from "./tls_reasons.ts";
 import { explainTunnel, unreachableHint } from "./proxy_tunnel.ts";
+import { NO_HANDSHAKE, NO_TLS, TLS_REASONS } from "./tls_reasons.ts";
 
 /** What was asked for, and what helps to say what failed. */
 export interface FailedRequest {

@@ -1,8 +1,7 @@
 import { proxyFor } from "../../network_fetch.ts";
 import { wantsLogin } from "./answer_content.ts";
-import type { Http } from "./call.ts";
+import { type Http, isPage } from "./call.ts";
 import { loginHint, nameProxy, pastHint } from "./proxy_tunnel.ts";
-import { isPage } from "./stranger.ts";
 
 /**
  * The proxy that an answer came through, where it may be the proxy's own: an answer in plain http that has nothing of a

@@ -18,16 +18,6 @@ export function wasPage(error: RegistryError): boolean {
   return pages.has(error);
 }
 
-/** Whether an answer is a page for people. */
-export function isPage({ headers }: Response): boolean {
-  return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.get("content-type") ?? "");
-}
-
-/** Whether this is a web server that answers 200 to everything, and no registry at all. */
-export function isWebPage({ method, isDocument }: Call, response: Response): boolean {
-  return response.status === 200 && (method !== "GET" || isDocument === true) && isPage(response);
-}
-
 /** Whether a request carries a blob, or a part of it. */
 export function isBlobBody({ method }: Call, { pathname }: URL): boolean {
   return (method === "PUT" || method === "PATCH") && !pathname.includes("/manifests/");

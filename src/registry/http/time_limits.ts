@@ -117,7 +117,8 @@ export function startClock(
     },
     stop() {
       alarms.drop(alarm);
-      clearTimeout(late);
+      // Even to clear none would make Deno load its timers.
+      if (late !== undefined) clearTimeout(late);
       signal?.removeEventListener("abort", abort);
     },
   };

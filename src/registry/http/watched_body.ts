@@ -1,4 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
+import { withLength } from "./known_length.ts";
 import type { Clock } from "./time_limits.ts";
 
 /** A slow connection takes this much at a time in less than any sensible limit. */
@@ -11,14 +12,15 @@ const BUFFERED_BYTES = 4 * 1024 * 1024;
  *
  * @param body The body; it is cancelled when the clock's signal is aborted.
  * @param clock The clock of the request.
- * @param options Limit on idleness in milliseconds; whether reading the body has time limits of its own.
+ * @param options Limit on idleness in milliseconds; whether reading the body has time limits of its own; its length,
+ * where that is known.
  * @param onError Told when the body itself fails.
  * @returns What to send.
  */
 export function watchBody(
   body: ReadableStream<Bytes>,
   clock: Clock,
-  { idle, isPatient }: { idle: number; isPatient: boolean },
+  { idle, isPatient, size }: { idle: number; isPatient: boolean; size?: number | undefined },
   onError: (error: unknown) => void,
 ): ReadableStream<Bytes> {
   const { signal } = clock;
@@ -26,7 +28,7 @@ export function watchBody(
   const start = performance.now();
   let rest: Bytes = new Uint8Array(0);
   let taken = 0;
-  return new ReadableStream<Bytes>({
+  const watched = new ReadableStream<Bytes>({
     start(controller) {
       signal.addEventListener("abort", () => {
         controller.error(signal.reason);
@@ -61,6 +63,7 @@ export function watchBody(
     },
     cancel: (reason) => reader.cancel(reason),
   }, { highWaterMark: 0 });
+  return withLength(watched, size);
 }
 
 /** Bytes to hand over next, such that they are through in an eighth of the limit on idleness. */

@@ -6,37 +6,27 @@ import { forgetBlob, type RepositoryState, type UploadedBlob } from "./repositor
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
 
 /**
- * Places content in a repository, once more where the registry then lacks a part of it: one that was purged meanwhile,
- * or that a registry of several machines does not show everywhere yet. All parts are asked for again, and those that are
- * not there are sent.
+ * Places content in a repository once more, where the registry lacks a part of it: one that was purged meanwhile, or that a
+ * registry of several machines does not show everywhere yet. All parts are asked for again, and those that are not there
+ * are sent.
  *
  * @param target The repository.
  * @param node What is placed.
  * @param settings Settings of the push.
  * @param place Uploads the content and writes its manifests.
+ * @param error Why that failed the first time.
  * @returns What `place` returned; a blob keeps the status that it had at first.
+ * @throws `error`, where it is another, or the same again.
  */
-export async function completely<T extends { blobs: UploadedBlob[] }>(
+export async function placeAgain<T extends { blobs: UploadedBlob[] }>(
   target: RepositoryState,
   node: ContentNode,
   settings: UploadSettings,
   place: () => Promise<T>,
+  error: unknown,
 ): Promise<T> {
-  try {
-    return await place();
-  } catch (error) {
-    if (!(error instanceof RegistryError && lacksPart(error))) throw error;
-    await waitForRetry(target.http, hooksFor(settings), asRetryable(error), 2);
-    return await placeAgain(target, node, place, error);
-  }
-}
-
-async function placeAgain<T extends { blobs: UploadedBlob[] }>(
-  target: RepositoryState,
-  node: ContentNode,
-  place: () => Promise<T>,
-  refusal: RegistryError,
-): Promise<T> {
+  if (!(error instanceof RegistryError && lacksPart(error))) throw error;
+  await waitForRetry(target.http, hooksFor(settings), asRetryable(error), 2);
   const before = new Map(target.blobs);
   for (const { digest } of blobsOf(node)) if (digest) forgetBlob(target, digest);
   const manifests = node.kind === "docker" ? [] : walk(node);
@@ -51,9 +41,9 @@ async function placeAgain<T extends { blobs: UploadedBlob[] }>(
       target.blobs.set(blob.digest, status);
     }
     return placed;
-  } catch (error) {
+  } catch (second) {
     // What a stream has given already cannot be sent again: what the registry said is the reason.
-    throw error instanceof ArchiveError ? refusal : error;
+    throw second instanceof ArchiveError ? error : second;
   } finally {
     target.isDoubted = false;
   }

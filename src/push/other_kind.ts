@@ -1,0 +1,34 @@
+import type { RegistryError } from "../errors.ts";
+import type { IndexNode, ManifestNode } from "../image/content.ts";
+import { kindOfType } from "../image/docker_manifest.ts";
+import { placeManifest, type PlaceSettings } from "./place_manifest.ts";
+import { refusesType } from "./refusals.ts";
+import { fallbackNotice } from "./refused_type.ts";
+import type { RepositoryState } from "./repository_state.ts";
+
+/**
+ * Writes a manifest in the kind that the registry takes, after it has refused the other, and remembers it.
+ *
+ * @param target The repository.
+ * @param refused What it refused.
+ * @param other The same in the other kind.
+ * @param refusal What it said.
+ * @param settings Settings of the push.
+ */
+export async function placeOther(
+  target: RepositoryState,
+  refused: ManifestNode | IndexNode,
+  other: ManifestNode | IndexNode,
+  refusal: RegistryError,
+  settings: PlaceSettings,
+): Promise<void> {
+  try {
+    await placeManifest(target, other, settings);
+  } catch (error) {
+    // It is not for the type, then: what was said first is to the point.
+    throw refusesType(error) ? refusal : error;
+  }
+  target.registry.manifestKind = kindOfType(other.mediaType);
+  const message = fallbackNotice(refusal, kindOfType(refused.mediaType), other);
+  await settings.emit({ type: "warning", message });
+}

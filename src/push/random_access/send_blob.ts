@@ -1,0 +1,211 @@
+import type { Bytes } from "../../bytes.ts";
+import type { Digest } from "../../digest.ts";
+import { NetworkError, PushError, RegistryError } from "../../errors.ts";
+import { type ArchiveBlob, mismatch } from "../../image/content.ts";
+import { quoteName } from "../../quote_name.ts";
+import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
+import { SMALL_BODY_BYTES, uploadBlob } from "../../registry/upload/upload_blob.ts";
+import {
+  cancelUpload,
+  startUpload,
+  type UploadSession,
+} from "../../registry/upload/upload_session.ts";
+import type { BlobStatus } from "../events.ts";
+import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "../repository_state.ts";
+import type { UploadSettings } from "../upload_settings.ts";
+import { blobOfFile, hashBlob, openFileBody, passedBy, readFileBody } from "./read.ts";
+
+/**
+ * Brings a blob into a repository that lacks it: from another repository of the registry, else from the archive.
+ *
+ * @param target The repository.
+ * @param blob The blob.
+ * @param digest Its digest, which may be a hint.
+ * @param settings Settings of the push.
+ * @param hooks Signal and listeners of its requests.
+ * @returns The digest that it has, and how it came.
+ * @throws {PushError} If it is nowhere.
+ * @throws {DigestMismatchError} If the archive has other content under its name.
+ */
+export async function bringBlob(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  settings: UploadSettings,
+  hooks: UploadHooks,
+): Promise<{ digest: Digest; status: BlobStatus }> {
+  const { file } = blob;
+  const mount = await mountBlob(target, digest, settings, hooks);
+  if (mount === "mounted") return { digest, status: "mounted" };
+  if (!file) {
+    if (mount) await cancelUpload(target, mount);
+    throw nowhere(blob, digest);
+  }
+  try {
+    await send(target, blob, digest, hooks, mount);
+    settings.onUploaded(blob.size);
+    return { digest, status: "pushed" };
+  } catch (error) {
+    if (!(error instanceof RegistryError && error.status === 400)) throw error;
+    return { digest: await resend(target, blob, digest, hooks, error, settings), status: "pushed" };
+  }
+}
+
+/**
+ * Brings a blob to a repository while no other archive of the call does: what one sends is mounted by the others.
+ *
+ * @param target The repository.
+ * @param digest The blob, which it lacks as far as was asked.
+ * @param settings Settings of the push.
+ * @param bring Mounts or sends it, and tells what became of it.
+ * @returns The same, or what another archive did meanwhile.
+ */
+export async function aloneWith(
+  target: RepositoryState,
+  digest: Digest,
+  { signal }: UploadSettings,
+  bring: () => Promise<{ digest: Digest; status: BlobStatus }>,
+): Promise<{ digest: Digest; status: BlobStatus }> {
+  const { sharing } = target.registry;
+  if (!sharing) return await bring();
+  const plan = () => {
+    const status = knownBlob(target, digest);
+    if (status) return { result: { digest, status } };
+    // Once a repository has it, all others can mount it at the same time.
+    const isHeld = otherHolder(target, digest) !== undefined;
+    return { key: isHeld ? `${digest} ${target.repository}` : digest };
+  };
+  return await sharing.alone(signal, plan, async () => {
+    const brought = await bring();
+    rememberBlob(target, brought.digest, brought.status);
+    return brought;
+  });
+}
+
+/** Runs an upload when the archives of the call have fewer in flight than they may. */
+export async function inTurn<T>(
+  { registry: { sharing } }: RepositoryState,
+  { signal }: UploadHooks,
+  upload: () => Promise<T>,
+): Promise<T> {
+  return await (sharing ? sharing.upload(signal, upload) : upload());
+}
+
+/** Tries the repositories that may have a blob; where none has, the last upload opened on the way is of use. */
+export async function mountBlob(
+  target: RepositoryState,
+  digest: Digest,
+  settings: UploadSettings,
+  hooks: UploadHooks,
+): Promise<"mounted" | UploadSession | undefined> {
+  const holder = otherHolder(target, digest);
+  let session: UploadSession | undefined;
+  const { sources } = target.registry;
+  for (const from of new Set([holder, ...sources, ...settings.mountFrom])) {
+    if (from === undefined || from === target.repository) continue;
+    try {
+      if (session) await cancelUpload(target, session);
+      session = await startUpload(target, hooks, { digest, from });
+      if (!session) return "mounted";
+    } catch (error) {
+      // Some registries refuse to mount where others just begin an upload: that is no reason to fail. Neither is a
+      // broken connection, since the upload that follows has attempts of its own.
+      const mayPass = error instanceof NetworkError && error.retryable;
+      if (!mayPass && !(error instanceof RegistryError)) throw error;
+    }
+  }
+  return session;
+}
+
+/**
+ * The registry refused the content: it may have another digest than its name says, or was damaged on the way. Reading
+ * it tells; what a file is merely called after may be wrong, as long as the config's diff_id is right.
+ */
+async function resend(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  hooks: UploadHooks,
+  refusal: RegistryError,
+  settings: UploadSettings,
+): Promise<Digest> {
+  let actual: Digest;
+  try {
+    if (!blob.file?.body) throw refusal;
+    actual = await hashBlob(blob, settings.hasher, settings.signal);
+  } catch (error) {
+    if (error instanceof Error && error !== refusal) error.cause ??= refusal;
+    throw error;
+  }
+  if (actual !== digest && (blob.origin !== "hint" || !blob.diffId)) {
+    const error = mismatch(blob.file?.path ?? digest, digest, actual);
+    error.cause = refusal;
+    throw error;
+  }
+  if (actual === digest && !isDigestRefusal(refusal)) throw refusal;
+  await send(target, blob, actual, hooks);
+  settings.onUploaded(blob.size);
+  return actual;
+}
+
+/** Whether a registry found another digest than the request names. */
+export function isDigestRefusal(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.status === 400 &&
+    error.errors.some(({ code, message }) => code === "DIGEST_INVALID" || /digest/i.test(message));
+}
+
+async function send(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  hooks: UploadHooks,
+  session?: UploadSession,
+): Promise<void> {
+  const { file, size } = blob;
+  if (!file) throw nowhere(blob, digest);
+  const holder = file.body ? undefined : holderOf(target, digest);
+  if (!file.body && !holder) throw passedBy(file.path);
+  if (holder) {
+    const { openBlob } = await import("../../registry/blob_content.ts");
+    const open = () => openBlob(holder, digest, hooks);
+    const upload = { digest, size, open };
+    return await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
+  }
+  const { buffers } = target.registry;
+  let buffer: Bytes | undefined;
+  const upload = {
+    digest,
+    size,
+    open: () => openFileBody(file),
+    read: () => {
+      buffer ??= buffers.pop() ?? new Uint8Array(SMALL_BODY_BYTES);
+      return readFileBody(file, buffer);
+    },
+    // Only runtimes with files of their own have this.
+    mayStream: file.body?.slice(0, size).readInto !== undefined,
+    blob: () => blobOfFile(file),
+    ...(file.failure ? { failure: () => file.failure?.() } : {}),
+  };
+  await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
+  // Where an upload ends in an error, somebody may still be reading what it was given.
+  if (buffer) buffers.push(buffer);
+}
+
+/** A repository of any registry of the push that has a blob which the source no longer gives. */
+function holderOf(target: RepositoryState, digest: Digest): RepositoryContext | undefined {
+  for (const { http, holders } of target.registry.all.values()) {
+    const repository = holders.get(digest);
+    const isTarget = http === target.http && repository === target.repository;
+    if (repository !== undefined && !isTarget) return { http, repository };
+  }
+  return undefined;
+}
+
+function nowhere({ mediaType }: ArchiveBlob, digest: Digest): PushError {
+  return new PushError(
+    `Cannot push blob ${digest} (${
+      quoteName(mediaType)
+    }): it is in neither the archive nor the registry`,
+    { step: "blob", origin: "archive", digest },
+  );
+}

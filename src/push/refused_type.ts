@@ -1,0 +1,79 @@
+import { RegistryError } from "../errors.ts";
+import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { kindOfType, type ManifestKind } from "../image/docker_manifest.ts";
+import { isJsonObject } from "../media_types.ts";
+import { KIND_NAMES, type KindSettings, type RootChoice } from "./manifest_kind.ts";
+import { answerOf, refusesType } from "./refusals.ts";
+import type { RegistryState } from "./repository_state.ts";
+
+/** How to come to a manifest of the other kind. */
+const CONVERT: Readonly<Record<ManifestKind, string>> = {
+  docker: "convert it, which changes its digest (skopeo copy --format oci), " +
+    'or have the registry take Docker\'s types (zot: "compat": ["docker2s2"])',
+  oci: "convert it, which changes its digest (skopeo copy --format v2s2), " +
+    "or use a registry that takes OCI manifests",
+};
+
+/** What to tell of a registry that refused one kind and gets the other. */
+export function fallbackNotice(
+  refusal: RegistryError,
+  refused: ManifestKind,
+  { digest, mediaType }: ManifestNode | IndexNode,
+): string {
+  const host = new URL(refusal.url).host;
+  return `${host} takes no ${KIND_NAMES[refused]} manifest (it answered ${refusal.status}): ` +
+    `${digest} is written instead, with the same content and ${
+      KIND_NAMES[kindOfType(mediaType)]
+    }'s types`;
+}
+
+/**
+ * Says what it means that a registry refused a manifest for its type, and what to do.
+ *
+ * @param error What the registry refused.
+ * @param choice What was pushed.
+ * @param registry What is known of the registry.
+ * @param name The reference.
+ * @param settings What the caller wanted.
+ * @returns The error to throw: `error` itself where it is none of that.
+ */
+export function explainRefusedType(
+  error: RegistryError,
+  { node, kinds }: RootChoice,
+  { manifestKind }: RegistryState,
+  name: string,
+  { manifestType, words }: KindSettings,
+): RegistryError {
+  const how = refusesType(error);
+  // Where both kinds were refused, it is for something else.
+  if (!how || kinds.length > 1) return error;
+  const below = node.kind === "docker" ? [] : walk(node);
+  // What was refused under a tag stands above all others.
+  const own = below.find(({ digest }) => error.url.endsWith(`/${digest}`)) ?? below.at(-1);
+  const kind = kinds[0] ?? (own && kindOfType(own.mediaType));
+  if (!kind) return error;
+  const isSure = how === "surely" || (manifestKind !== undefined && manifestKind !== kind);
+  const why = kinds.length === 0
+    ? `the ${words.place}'s own manifest is ${KIND_NAMES[kind]}'s and keeps its bytes`
+    : manifestType !== "auto"
+    ? `${KIND_NAMES[kind]}'s types were asked for`
+    : `its content or its digest wants ${KIND_NAMES[kind]}'s types`;
+  const only = `${KIND_NAMES[kind === "docker" ? "oci" : "docker"]} manifests only, and ${why}`;
+  const { method, url, status, errors, message } = error;
+  const hint = kinds.length === 0 ? CONVERT[kind] : "try it without --manifest-type";
+  const answer = { method, url, status, errors, cause: error };
+  if (isSure) {
+    const text = `Cannot ${words.verb} ${name}: the registry takes ${only}: ${answerOf(error)}`;
+    return new RegistryError(text, { ...answer, hint });
+  }
+  const guess = own && lacksType(own)
+    ? "the manifest does not say its own media type, which some registries want, and keeps its bytes"
+    : `the registry may take ${only}: ${hint}`;
+  return new RegistryError(message, { ...answer, hint: error.hint ?? guess });
+}
+
+/** Whether a document leaves its media type to its descriptor, as OCI allows. */
+function lacksType({ bytes }: ManifestNode | IndexNode): boolean {
+  const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  return isJsonObject(json) && json.mediaType === undefined;
+}

@@ -1,0 +1,140 @@
+import type { Bytes } from "../bytes.ts";
+import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
+import { DigestMismatchError, RegistryError } from "../errors.ts";
+import { isIndexType, type JsonObject, MANIFEST_TYPES } from "../media_types.ts";
+import {
+  checkDigestHeader,
+  nameOf,
+  type RepositoryContext,
+  repositoryUrl,
+  type UploadHooks,
+} from "./blobs.ts";
+import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
+import { type Call, contentType } from "./http/call.ts";
+import type { ManifestContent } from "./manifests.ts";
+
+/** Most bytes of a manifest to read: twice what registries are asked to take. */
+export const MAX_PULLED_MANIFEST_BYTES = 8 * 1024 * 1024;
+
+/** A manifest or index as it was read. */
+export interface PulledManifest extends ManifestContent {
+  /** What the bytes say. */
+  json: JsonObject;
+}
+
+/**
+ * Reads a manifest or index and checks it: its digest against the one asked for and the one that the registry names, its
+ * media type against the header, and that it is a manifest or an index and not both (CVE-2021-41190).
+ *
+ * @param context The repository.
+ * @param reference Tag or digest.
+ * @param hooks Signal and listeners.
+ * @returns The manifest; `call` and `response` are for messages about it.
+ * @throws {RegistryError} 404 where it is not there; with status 200 where the answer is no manifest.
+ * @throws {DigestMismatchError} If it has another digest.
+ */
+export async function getManifest(
+  context: RepositoryContext,
+  reference: string,
+  hooks: UploadHooks = {},
+): Promise<PulledManifest & { call: ReadCall; response: Response }> {
+  const call: Call = {
+    action: `read manifest ${reference} of ${nameOf(context)}`,
+    method: "GET",
+    isDocument: true,
+    url: repositoryUrl(context, `manifests/${reference}`),
+    headers: { accept: MANIFEST_TYPES.join(", ") },
+    expect: [200],
+    signal: hooks.signal,
+    onRetry: hooks.onRetry,
+  };
+  const { response, bytes } = await requestBytes(context.http, call, MAX_PULLED_MANIFEST_BYTES)
+    .catch((error) => Promise.reject(explainAbsence(context, call, error)));
+  const digest = await checkDigests(context, reference, response, bytes);
+  const json = parseAnswer(call, response, bytes);
+  const mediaType = chooseMediaType(call, response, json);
+  checkShape(call, response, json, mediaType);
+  return { digest, mediaType, bytes, json, call, response };
+}
+
+/** Whether a failed read of a manifest, by tag or digest, means that the repository does not have it. */
+export function isAbsence(error: unknown, reference: string): boolean {
+  return error instanceof RegistryError && error.status === 404 &&
+    error.url.endsWith(`/manifests/${reference}`);
+}
+
+/** A registry that says what is absent is one: what to check is the name. Other errors stay as they are. */
+export function explainAbsence(
+  context: RepositoryContext,
+  { action }: Pick<Call, "action">,
+  error: unknown,
+): unknown {
+  if (!(error instanceof RegistryError) || error.status !== 404 || !error.errors.length) {
+    return error;
+  }
+  const { method, url, status, errors } = error;
+  const isRepository = errors.some(({ code }) => code === "NAME_UNKNOWN");
+  return new RegistryError(
+    `Cannot ${action}: the ${
+      isRepository ? "registry has no such repository" : "repository has no such manifest"
+    }`,
+    {
+      method,
+      url,
+      status,
+      errors,
+      cause: error,
+      hint: isRepository
+        ? `tarpush ls ${new URL(context.http.origin).host} lists the repositories`
+        : `tarpush ls ${nameOf(context)} lists the tags`,
+    },
+  );
+}
+
+async function checkDigests(
+  context: RepositoryContext,
+  reference: string,
+  response: Response,
+  bytes: Bytes,
+): Promise<Digest> {
+  const what = `manifest ${reference} of ${nameOf(context)}`;
+  const named = response.headers.get("docker-content-digest")?.trim();
+  const digest = await digestBytes(bytes, isDigest(named) ? digestAlgorithm(named) : "sha256");
+  checkDigestHeader(response, digest, what);
+  if (!isDigest(reference)) return digest;
+  const actual = await digestBytes(bytes, digestAlgorithm(reference));
+  if (actual === reference) return actual;
+  throw new DigestMismatchError(
+    `Cannot trust ${what}: what the registry sent has digest ${actual}, expected ${reference}`,
+    { expected: reference, actual },
+  );
+}
+
+function chooseMediaType(call: ReadCall, response: Response, json: JsonObject): string {
+  const header = contentType(response);
+  // Some proxies say no more than that it is JSON.
+  const sent = header === "application/json" || header === "application/octet-stream" ? "" : header;
+  const mediaType = json.mediaType ?? sent;
+  if (typeof mediaType !== "string" || !MANIFEST_TYPES.includes(mediaType)) {
+    const found = typeof mediaType === "string" && mediaType ? mediaType.slice(0, 100) : "no type";
+    throw badAnswer(call, response, `a manifest of ${found}, expected an OCI or Docker v2 type`);
+  }
+  if (!sent || sent === mediaType) return mediaType;
+  throw badAnswer(call, response, `a manifest of ${mediaType} as ${sent.slice(0, 100)}`);
+}
+
+/** A document that reads as an index and as an image manifest means two things to two clients (CVE-2021-41190). */
+function checkShape(
+  call: ReadCall,
+  response: Response,
+  json: JsonObject,
+  mediaType: string,
+): void {
+  const isIndex = isIndexType(mediaType);
+  const forbidden = isIndex ? ["config", "layers", "fsLayers"] : ["manifests", "fsLayers"];
+  const extra = forbidden.find((member) => json[member] !== undefined);
+  if (extra) throw badAnswer(call, response, `a document with ${extra}, as ${mediaType} must not`);
+  const needed = isIndex ? "manifests" : "config";
+  if (json[needed] !== undefined) return;
+  throw badAnswer(call, response, `a document without ${needed}, as ${mediaType} must have`);
+}

@@ -1,0 +1,41 @@
+import { type NetworkError, TimeoutError } from "../../errors.ts";
+import { proxyFor } from "../../network_fetch.ts";
+import { type Call, describe, type Http } from "./call.ts";
+import { toNetworkError } from "./network.ts";
+import { placeHint, placeOf } from "./place.ts";
+import { explainScheme } from "./scheme.ts";
+import { CUT_HINT, isBlobBody } from "./stranger.ts";
+import type { Clock } from "./time_limits.ts";
+
+/**
+ * Says why a request got no answer.
+ *
+ * @param http The registry.
+ * @param call The request.
+ * @param url Where it went.
+ * @param error What `fetch` threw.
+ * @param expired What ran out, where it was the time.
+ * @returns The error to throw.
+ */
+export async function explainFailure(
+  http: Http,
+  call: Call,
+  url: URL,
+  error: unknown,
+  expired: Clock["expired"],
+): Promise<NetworkError> {
+  const host = placeOf(http, call, url);
+  if (expired) {
+    const hint = expired.hint ?? placeHint(http, call, url);
+    const message = `Cannot ${call.action}: ${host}: ${expired.state}`;
+    return new TimeoutError(message, { ...describe(call, url), hint });
+  }
+  const failure = toNetworkError(error, call.action, {
+    ...describe(call, url),
+    host,
+    hint: placeHint(http, call, url),
+    via: proxyFor(http.fetch, url),
+    ifBroken: isBlobBody(call, url) ? CUT_HINT : undefined,
+  });
+  return await explainScheme(http, failure, call);
+}
