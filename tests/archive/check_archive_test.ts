@@ -100,11 +100,11 @@ test("checkArchive() tells compression around the archive that is corrupt or cut
       assert(files > 0, "what was read before counts");
     }
   }
-  const xz = await assertRejects(
-    () => checkArchive(new Blob([new Uint8Array([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 0])])),
+  const bzip2 = await assertRejects(
+    () => checkArchive(new Blob([new TextEncoder().encode("BZh91AY&SY")])),
     ArchiveError,
   );
-  assertStringIncludes(xz.hint ?? "", "xz -dc");
+  assertStringIncludes(bzip2.hint ?? "", "bunzip2 -c");
 });
 
 test("checkArchive() passes errors of the source on, and stops when it is aborted", async () => {
