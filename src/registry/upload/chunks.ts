@@ -2,6 +2,7 @@ import type { Bytes } from "../../bytes.ts";
 import { NetworkError, RegistryError } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import { waitForRetry } from "../http/http.ts";
+import { isBroken } from "../http/network.ts";
 import { isBodyLimit, shrinkBodies } from "./body_limits.ts";
 import { isGatewayTimeout, isLostSession } from "./lost_answers.ts";
 import {
@@ -73,6 +74,10 @@ async function deliver(
       // The offset was right: what GHCR means by a 416 is the length.
       const isTooLarge = isRangeRefusal(error) && arrived === start + sent;
       if (isTooLarge) most.bytes = smaller(context, session, part, error);
+      if (arrived === start + sent && mayBeHidden(context, error)) {
+        const size = shrinkBodies(context.http, part.length, session.minChunk);
+        if (size !== undefined) [most.bytes, attempt] = [size, 1];
+      }
       sent = arrived - start;
     }
   }
@@ -113,6 +118,11 @@ function smaller(
   const size = shrinkBodies(http, part.length, minChunk);
   if (size === undefined) throw refusal;
   return size;
+}
+
+/** Whether a proxy may have refused a chunk for its size: a page sees no answer that does not let it in, and a 413 seldom does. */
+function mayBeHidden({ http }: RepositoryContext, error: unknown): boolean {
+  return http.page !== undefined && error instanceof NetworkError && isBroken(error);
 }
 
 /** An offset that the registry refuses is settled by asking it, like a failure that may pass. */

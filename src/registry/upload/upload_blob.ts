@@ -249,10 +249,15 @@ function turn(
     return true;
   }
   if (isBodyLimit(error)) return shrinkBodies(http, size, minChunk) !== undefined;
-  if (way.sent === "bytes" || !(error instanceof NetworkError && isBroken(error))) return false;
-  // Deno often loses what is answered before a stream is through, and sees only a broken connection.
+  const inPage = http.page !== undefined;
+  const mayBeLimit = inPage || way.sent !== "bytes";
+  if (!mayBeLimit || !(error instanceof NetworkError && isBroken(error))) return false;
+  // Deno often loses what is answered before a stream is through, and sees only a broken connection; a page sees no answer
+  // that does not let it in.
   if (way.sent === "piece") return http.seen.breaksStreams = true;
-  if (size > DEFAULT_CHUNK_BYTES) return shrinkBodies(http, size, minChunk) !== undefined;
+  if (inPage || size > DEFAULT_CHUNK_BYTES) {
+    return shrinkBodies(http, size, minChunk) !== undefined;
+  }
   way.asBytes = true;
   return false;
 }

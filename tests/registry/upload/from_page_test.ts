@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { digestBytes } from "../../../src/digest.ts";
 import { RegistryError } from "../../../src/errors.ts";
 import type { RepositoryContext } from "../../../src/registry/blobs.ts";
@@ -78,4 +78,23 @@ test("uploadBlob() names the header lines where a page may not read where an upl
   const error = await assertRejects(() => uploadBlob(target, blob), RegistryError);
   assertMatch(error.message, /answered 202, and does not let this page read its header Location/);
   assertMatch(error.hint ?? "", /Expose-Headers: .*Location/);
+});
+
+test("uploadBlob() gets below a limit whose refusal a page may not see", async () => {
+  for (const size of [20 * MIB, 3 * MIB]) {
+    const registry = createRegistry();
+    const { target, sent } = seenFromPage(async (request) => {
+      const body = await request.clone().bytes();
+      if (body.length > MIB) throw new Error("413, without CORS");
+      return await registry(request);
+    });
+    const bytes = new Uint8Array(size);
+    const content = new Blob([bytes]);
+    const digest = await digestBytes(bytes, "sha256");
+    const blob = { digest, size, open: () => content.stream(), blob: () => content };
+    await uploadBlob(target, blob);
+    const small = sent.filter((line) => line === `PATCH ${MIB}`);
+    assertEquals(small.length, size / MIB);
+    assert(sent.length <= small.length + 6, sent.join(", "));
+  }
 });
