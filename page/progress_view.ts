@@ -41,6 +41,7 @@ export class ProgressView {
   readonly #warnings = element("div");
   readonly #start = performance.now();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isOver = false;
 
   constructor(title: string) {
     this.root = element(
@@ -62,14 +63,13 @@ export class ProgressView {
     }
     if (event.type === "blob-start") this.#row(event, event.size);
     if (event.type === "blob-done") this.#row(event, event.size).status = event.status;
-    this.#timer ??= setTimeout(() => this.#draw(), DRAW_MILLISECONDS);
+    if (!this.#isOver) this.#timer ??= setTimeout(() => this.#draw(), DRAW_MILLISECONDS);
   }
 
-  /** Draws what came last. */
+  /** Draws what came last, and nothing more; the bars of blobs that did not arrive stay where they are. */
   end(): void {
-    clearTimeout(this.#timer);
     this.#draw();
-    this.#bar.value = 1;
+    this.#isOver = true;
     clearTimeout(this.#timer);
   }
 

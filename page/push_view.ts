@@ -4,7 +4,7 @@ import { pushImage } from "../src/push/push.ts";
 import type { PushedImage } from "../mod.ts";
 import { ArchiveView, type Chosen } from "./archive_view.ts";
 import { button, copyLine, element, fill, say } from "./dom.ts";
-import { pushByGateway } from "./gateway_push.ts";
+import { type GatewayPush, pushByGateway } from "./gateway_push.ts";
 import { ProgressView } from "./progress_view.ts";
 import { rememberRegistry, type Settings } from "./settings.ts";
 import { failureBox, sizeText, timeText } from "./words.ts";
@@ -201,22 +201,28 @@ class Push {
     const images = image.id ? [image.id] : [];
     const view = new ProgressView(targets.join(", "));
     fill(progress, view.root);
-    const onEvent = view.apply.bind(view);
-    if (!this.#settings.gateway) {
-      const result = await pushImage(this.#file, targets, { images, platforms, signal, onEvent });
+    const push = { images, platforms, signal, onEvent: view.apply.bind(view) };
+    try {
+      if (this.#settings.gateway) return await this.#pushByGateway(targets, push);
+      return (await pushImage(this.#file, targets, push)).images;
+    } finally {
       view.end();
-      return result.images;
     }
+  }
+
+  /** The whole archive goes to the gateway, once for each name. */
+  async #pushByGateway(
+    targets: readonly string[],
+    push: Omit<GatewayPush, "file" | "target" | "onSent">,
+  ): Promise<PushedImage[]> {
     const pushed: PushedImage[] = [];
     const file = this.#file;
+    const path = "the archive, to the gateway";
+    const onSent = (sent: number) => push.onEvent({ type: "blob-progress", path, sent });
     for (const target of targets) {
-      const path = "the archive, to the gateway";
-      onEvent({ type: "blob-start", path, size: file.size });
-      const onSent = (sent: number) => onEvent({ type: "blob-progress", path, sent });
-      const push = { file, target, images, platforms, signal, onEvent, onSent };
-      pushed.push(...await pushByGateway(push));
+      push.onEvent({ type: "blob-start", path, size: file.size });
+      pushed.push(...await pushByGateway({ ...push, file, target, onSent }));
     }
-    view.end();
     return pushed;
   }
 }

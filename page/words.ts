@@ -51,7 +51,7 @@ export function failureBox(error: unknown): HTMLElement {
   return element(
     "div",
     { class: "box error", role: "alert" },
-    element("p", {}, element("strong", {}, message)),
+    element("p", { title: message }, element("strong", {}, shortened(message))),
     first !== "" && element("p", {}, sentence(first)),
     lines.length > 0 && element(
       "div",
@@ -76,6 +76,11 @@ export function wordsOf(error: unknown): { message: string; hint: string | undef
     };
   }
   return { message: error instanceof Error ? error.message : String(error), hint: undefined };
+}
+
+/** A message with the beginnings of its digests. */
+function shortened(text: string): string {
+  return text.replace(/(sha256:[0-9a-f]{12})[0-9a-f]{52}/g, "$1...");
 }
 
 function sentence(text: string): string {

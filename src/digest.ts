@@ -63,14 +63,25 @@ export function shortDigest(digest: Digest): string {
  *
  * @param bytes The whole content.
  * @param algorithm Hash to use.
+ * @param scope Where Web Crypto is, if there is any.
  * @returns Its digest.
  */
 export async function digestBytes(
   bytes: Uint8Array<ArrayBuffer>,
   algorithm: DigestAlgorithm = "sha256",
+  { subtle }: { subtle?: SubtleCrypto } = crypto,
 ): Promise<Digest> {
+  if (!subtle) return await digestByWasm(bytes, algorithm);
   const name = algorithm === "sha256" ? "SHA-256" : "SHA-512";
-  return formatDigest(algorithm, new Uint8Array(await crypto.subtle.digest(name, bytes)));
+  return formatDigest(algorithm, new Uint8Array(await subtle.digest(name, bytes)));
+}
+
+/** Browsers keep Web Crypto from pages that came by plain http, but from this machine. */
+async function digestByWasm(bytes: Uint8Array, algorithm: DigestAlgorithm): Promise<Digest> {
+  const { startWasmHash } = await import("./wasm_hash.ts");
+  const hash = await startWasmHash(algorithm);
+  hash.update(bytes);
+  return formatDigest(algorithm, hash.digest("binary"));
 }
 
 /** The digest of a raw hash value. */

@@ -75,11 +75,10 @@ function digestStreamHash(
 }
 
 async function wasmHash(algorithm: DigestAlgorithm): Promise<IncrementalHash> {
-  const { createSHA256, createSHA512 } = await import("hash-wasm");
-  const hash = await (algorithm === "sha256" ? createSHA256() : createSHA512());
-  hash.init();
+  const { startWasmHash } = await import("./wasm_hash.ts");
+  const hash = await startWasmHash(algorithm);
   return {
     update: (bytes) => void hash.update(bytes),
-    digest: () => parseDigest(`${algorithm}:${hash.digest("hex")}`),
+    digest: () => formatDigest(algorithm, hash.digest("binary")),
   };
 }

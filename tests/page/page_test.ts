@@ -3,7 +3,7 @@ import { createGateway } from "../../src/edge/mod.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry, type RegistryOptions } from "../../src/server/mod.ts";
 import { type PageSettings, readPage, servePage } from "../../src/edge/page.ts";
-import { serve } from "../end_to_end/registry_server.ts";
+import { closedPort, serve } from "../end_to_end/registry_server.ts";
 import {
   dockerSave,
   flipByte,
@@ -122,12 +122,35 @@ test(
     await page.click("Push");
     await page.untilText("does not let this page read its header Location");
 
-    await page.fill("Registry", "127.0.0.1:1");
+    await page.fill("Registry", await closedPort());
     await page.click("Push");
     await page.untilText("no connection");
     assertEquals(page.errors, []);
   },
   { skip: skip ?? distribution.skip },
+);
+
+test(
+  "the page works from another machine of the local network, where browsers keep much from it",
+  async () => {
+    await using server = await serveRegistry();
+    await using folder = await temporaryFolder();
+    await using browser = await startBrowser(["--host-resolver-rules=MAP registry.lan 127.0.0.1"]);
+    const [, port] = server.host.split(":");
+    const page = await browser.open(`http://registry.lan:${port}/`);
+    assertEquals(await page.evaluate("isSecureContext"), false);
+    await push(page, await writeArchive(folder, ["one", incompressible(2 * MIB)]));
+    await page.untilText("Pushed in");
+    const [digest = ""] = DIGEST.exec(await page.text()) ?? [];
+    await page.click(`Copy digest of registry.lan:${port}/team/app:1.0`);
+    await page.untilText("Copied");
+    assertEquals(
+      (await fetch(`http://${server.host}/v2/team/app/manifests/${digest}`)).status,
+      200,
+    );
+    assertEquals(page.errors, []);
+  },
+  { skip },
 );
 
 test("the page says what is wrong with an archive", async () => {

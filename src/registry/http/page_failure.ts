@@ -1,3 +1,4 @@
+import { BLOCKED_PORT, isBlockedPort } from "../../blocked_ports.ts";
 import { anySignal } from "../../concurrency.ts";
 import { ArchiveError, NetworkError, RegistryError } from "../../errors.ts";
 import type { Page } from "../../page.ts";
@@ -13,6 +14,8 @@ const EXPOSED =
   "Docker-Content-Digest, Link, Location, OCI-Chunk-Max-Length, OCI-Chunk-Min-Length, OCI-Subject, Range, Retry-After";
 /** A question on the side must not be what a person waits for. */
 const PROBE_MILLISECONDS = 5_000;
+/** Any that is not blocked, where a URL names none. */
+const DEFAULT_PORT = 443;
 /** What browsers call the right to reach machines that are not on the internet. */
 const LOCAL_PERMISSIONS = ["local-network-access", "local-network", "loopback-network"];
 
@@ -55,6 +58,9 @@ export async function explainInPage(
       `Cannot ${call.action}: the file has changed or is gone since it was chosen`,
       { cause, hint: "choose it again" },
     );
+  }
+  if (isBlockedPort(Number(url.port || DEFAULT_PORT))) {
+    return fail(BLOCKED_PORT.state, BLOCKED_PORT.hint);
   }
   if (isMixed(page, url)) {
     return fail(

@@ -210,6 +210,7 @@ test("nobody there: a page says what it may be, at once", async () => {
   const cases: [string, FakePageOptions, RegExp, RegExp][] = [
     ["http://registry.test", {}, /: no connection$/, /is running/],
     ["https://registry.test", {}, /or a TLS certificate/, /https:\/\/registry\.test\/v2\//],
+    ["http://registry.test:6000", {}, /refuses this port/, /listen on another one/],
     [
       "http://registry.test",
       { permissions: { "local-network": "denied" } },
