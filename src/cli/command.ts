@@ -61,7 +61,7 @@ export const COMMANDS = {
   push: command({
     verb: "push",
     usage: "TAR|-|URL TARGET...",
-    summary: "Push the images of an archive",
+    summary: "Push the images of one archive, or of many",
     options: {
       images: list(
         "--image NAME",
@@ -93,11 +93,23 @@ export const COMMANDS = {
         "--digestfile FILE",
         "Write the digests of what was pushed to FILE, one a line",
       ),
+      to: list("--to TARGET", "Push every SOURCE to TARGET"),
+      from: text(
+        "--from FILE",
+        "Push what FILE lists, - for stdin; one a line: SOURCE, SOURCE TARGET, or both as JSON",
+      ),
+      archives: value(
+        "--archives N",
+        "Archives to work on at the same time (4)",
+        parseCount(1, 1000),
+      ),
+      receipts: text(
+        "--receipts FILE",
+        "Add a JSON line to FILE for each archive that ends; what it says is done is skipped",
+      ),
+      failFast: flag("--fail-fast", "Stop at the first archive that fails"),
     },
-    read: (words) => ({
-      source: words.next(`Nothing to push, expected ${ARCHIVE}`),
-      targets: words.rest(),
-    }),
+    read: readPushWords,
   }),
   inspect: command({
     verb: "inspect",
@@ -224,6 +236,8 @@ export type Command =
   | Asked<Verb>;
 
 export type PushCommand = Asked<"push">;
+export type PushOneCommand = Extract<PushCommand, { isMany: false }>;
+export type PushManyCommand = Extract<PushCommand, { isMany: true }>;
 export type InspectCommand = Asked<"inspect">;
 export type CheckCommand = Asked<"check">;
 export type PingCommand = Asked<"ping">;
@@ -244,8 +258,8 @@ interface Description<V extends string, Table extends OptionTable, Named extends
   summary: string;
   /** Its own options, in the order of the help. */
   options: Table;
-  /** Makes sense of the words that follow it. */
-  read: (words: Words) => Named;
+  /** Makes sense of the words that follow it, given its own options. */
+  read: (words: Words, options: ValuesOf<Table>) => Named;
 }
 
 function command<V extends string, Table extends OptionTable, Named extends object>(
@@ -253,12 +267,46 @@ function command<V extends string, Table extends OptionTable, Named extends obje
 ) {
   const parse = (given: Given) => {
     const words = new Words(verb, given.words.slice(1));
-    const named = read(words);
+    const own = given.read(options);
+    const named = read(words, own);
     words.refuseRest();
-    return { verb, ...given.read(COMMON_OPTIONS), ...given.read(options), ...named };
+    return { verb, ...given.read(COMMON_OPTIONS), ...own, ...named };
   };
   return { usage, summary, options, parse };
 }
+
+/** Words of a push: one archive and its targets, unless an option says that there are many. */
+function readPushWords(
+  words: Words,
+  { to, from, archives, receipts, failFast }: {
+    to: string[];
+    from: string | undefined;
+    archives: number | undefined;
+    receipts: string | undefined;
+    failFast: boolean;
+  },
+) {
+  const nothing = `Nothing to push, expected ${ARCHIVE}`;
+  if (to.length > 0 || from !== undefined) {
+    const sources = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
+    return { isMany: true, sources, targets: to } as const;
+  }
+  const source = words.next(nothing);
+  const targets = words.rest();
+  const other = targets.find((word) => ARCHIVE_PATH.test(word));
+  if (other !== undefined) {
+    throw new UsageError(
+      `${quote(other)} is no target`,
+      `several archives: tarpush push ${source} ${other} ... --to TARGET`,
+    );
+  }
+  const isMany = archives !== undefined || receipts !== undefined || failFast;
+  if (isMany) return { isMany, sources: [source], targets } as const;
+  return { isMany, source, targets } as const;
+}
+
+/** What no registry is called. */
+const ARCHIVE_PATH = /^(?:\.{0,2}\/.*|[^/]*\.(?:tar|tgz|tzst)(?:\.\w+)?)$/i;
 
 function parseShell(word: string): Shell {
   const shell = SHELLS.find((known) => known === word);

@@ -65,18 +65,24 @@ const TOPICS: Readonly<Record<Verb, { about: string; examples: string }>> = {
 
 Usage:
   tarpush push TAR|-|URL TARGET...
+  tarpush push SOURCE... --to TARGET [--to TARGET]...
+  tarpush push --from LIST [--to TARGET]...
 
   TAR      An archive of docker save, podman save, buildx, skopeo, crane, ko, jib and the like
   -        The same from a pipe, in one pass
   URL      The same from a web server
   TARGET   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], several for several names;
            or HOST[:PORT], or a prefix that ends in /, to keep the names that the archive has
+
+Of many archives a blob that several hold is sent once and mounted where else it is needed. One
+that fails does not stop the others; the exit code is 1 then. --json writes a line an archive.
 `,
     examples: `  tarpush push image.tar localhost:5000/team/app:1.0
   tarpush push image.tar registry.lan
   tarpush push image.tar registry.lan/mirror/ --rename team/=staging/
   docker save app | tarpush push - registry.lan/app:1.0
   tarpush push image.tar registry.lan/app:1.0 --json | jq -r '.images[0].digest'
+  tarpush push images/*.tar --to registry.lan --receipts done.jsonl
 `,
   },
   inspect: {

@@ -24,8 +24,25 @@ const RATE_WINDOW_MILLISECONDS = 5000;
 /** Before that much time has passed a rate says nothing. */
 const RATE_LEAST_MILLISECONDS = 500;
 
+/** What the live display shows, of one archive or of many. */
+export interface LiveState {
+  readonly inFlight: readonly BlobInFlight[];
+  /** Bytes that there are in all, as far as that is known. */
+  readonly totalBytes: number | undefined;
+  /** Bytes that need no more work. */
+  readonly settledBytes: number;
+  /** Until when something that belongs to no blob waits for another attempt. */
+  readonly resumesAt: number;
+  /** How much of what is done, in words. */
+  readonly count: string;
+  /** Upload rate over the last seconds; undefined while there is too little to tell. */
+  bytesPerSecond(now: number): number | undefined;
+  /** Time until all is done at the present rate; undefined where that cannot be told. */
+  millisecondsLeft(now: number): number | undefined;
+}
+
 /** What is known of a running push, gathered from its events. */
-export class ProgressState {
+export class ProgressState implements LiveState {
   /** What there is to do, as far as it is known; in one pass it comes last. */
   plan: BlobCount | undefined;
   readonly inFlight: BlobInFlight[] = [];
@@ -34,9 +51,8 @@ export class ProgressState {
     exists: { blobs: 0, bytes: 0 },
     mounted: { blobs: 0, bytes: 0 },
   };
-  /** Until when something that belongs to no blob waits for another attempt. */
   resumesAt = 0;
-  readonly #samples: { time: number; bytes: number }[] = [];
+  readonly #rate = new ByteRate();
 
   /**
    * Takes an event in.
@@ -82,7 +98,15 @@ export class ProgressState {
         break;
       }
     }
-    this.#sample(now);
+    this.#rate.sample(now, this.sentBytes);
+  }
+
+  get totalBytes(): number | undefined {
+    return this.plan?.bytes;
+  }
+
+  get count(): string {
+    return this.plan ? `${this.doneBlobs}/${this.plan.blobs} blobs` : `${this.doneBlobs} blobs`;
   }
 
   /** Blobs that are finished, whatever became of them. */
@@ -91,7 +115,6 @@ export class ProgressState {
     return pushed.blobs + exists.blobs + mounted.blobs;
   }
 
-  /** Bytes that need no more work: those of finished blobs and those sent of the others. */
   get settledBytes(): number {
     return this.done.exists.bytes + this.done.mounted.bytes + this.sentBytes;
   }
@@ -101,18 +124,12 @@ export class ProgressState {
     return this.inFlight.reduce((sum, blob) => sum + blob.sent, this.done.pushed.bytes);
   }
 
-  /** Upload rate over the last seconds; undefined while there is too little to tell. */
   bytesPerSecond(now: number): number | undefined {
-    const first = this.#samples[0];
-    if (!first || now - first.time < RATE_LEAST_MILLISECONDS) return undefined;
-    return Math.max(0, this.sentBytes - first.bytes) * 1000 / (now - first.time);
+    return this.#rate.perSecond(now, this.sentBytes);
   }
 
-  /** Time until the blobs are done at the present rate; undefined where that cannot be told. */
   millisecondsLeft(now: number): number | undefined {
-    const rate = this.bytesPerSecond(now);
-    if (!this.plan || !rate) return undefined;
-    return Math.max(0, this.plan.bytes - this.settledBytes) * 1000 / rate;
+    return timeLeft(this, now);
   }
 
   #find({ digest, path }: BlobName): BlobInFlight | undefined {
@@ -125,17 +142,37 @@ export class ProgressState {
     const blob = this.#find(name);
     if (blob) this.inFlight.splice(this.inFlight.indexOf(blob), 1);
   }
+}
 
-  #sample(now: number): void {
-    const samples = this.#samples;
-    // One in a tenth of a second is enough, however many events come.
-    const last = samples.at(-1);
-    if (!last || now - last.time >= 100) samples.push({ time: now, bytes: this.sentBytes });
-    while (samples[1] && now - samples[1].time >= RATE_WINDOW_MILLISECONDS) samples.shift();
-  }
+/** Time until all of a state is done at its present rate; undefined where that cannot be told. */
+export function timeLeft(state: LiveState, now: number): number | undefined {
+  const rate = state.bytesPerSecond(now);
+  if (state.totalBytes === undefined || !rate) return undefined;
+  return Math.max(0, state.totalBytes - state.settledBytes) * 1000 / rate;
 }
 
 interface BlobName {
   digest?: Digest;
   path?: string;
+}
+
+/** How fast a number of bytes grows. */
+export class ByteRate {
+  readonly #samples: { time: number; bytes: number }[] = [];
+
+  /** Notes how many bytes there are by now. */
+  sample(now: number, bytes: number): void {
+    const samples = this.#samples;
+    // One in a tenth of a second is enough, however many events come.
+    const last = samples.at(-1);
+    if (!last || now - last.time >= 100) samples.push({ time: now, bytes });
+    while (samples[1] && now - samples[1].time >= RATE_WINDOW_MILLISECONDS) samples.shift();
+  }
+
+  /** The rate over the last seconds; undefined while there is too little to tell. */
+  perSecond(now: number, bytes: number): number | undefined {
+    const first = this.#samples[0];
+    if (!first || now - first.time < RATE_LEAST_MILLISECONDS) return undefined;
+    return Math.max(0, bytes - first.bytes) * 1000 / (now - first.time);
+  }
 }

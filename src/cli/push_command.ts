@@ -1,7 +1,7 @@
 import type { PushOptions } from "../push/options.ts";
 import { pushImage, type PushResult } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
-import type { PushCommand } from "./command.ts";
+import type { PushCommand, PushOneCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { openInput } from "./input.ts";
@@ -9,11 +9,12 @@ import { UsageError } from "./options.ts";
 import { printable } from "./render.ts";
 import { showTransfer } from "./transfer.ts";
 
-const PIPE_EXAMPLE = "docker save IMAGE | tarpush push - REFERENCE";
+/** How something is piped in. */
+export const PIPE_EXAMPLE = "docker save IMAGE | tarpush push - REFERENCE";
 
 /** `tarpush push`: pushes, shows how it goes, and prints each name as soon as it stands. */
 export async function runPush(
-  command: PushCommand,
+  command: PushOneCommand,
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
@@ -30,17 +31,19 @@ export async function runPush(
   return EXIT.done;
 }
 
-async function writeDigests(
+/** Writes what `--digestfile` asks for. */
+export async function writeDigests(
   { digestfile, dryRun }: PushCommand,
   host: Host,
-  { images }: PushResult,
+  { images }: Pick<PushResult, "images">,
 ): Promise<void> {
   if (digestfile === undefined || dryRun) return;
   const digests = new Set(images.map(({ digest }) => digest));
   await host.writeTextFile(digestfile, [...digests].map((digest) => `${digest}\n`).join(""));
 }
 
-async function toPushOptions(command: PushCommand, host: Host): Promise<PushOptions> {
+/** The options of a push, as they were typed. */
+export async function toPushOptions(command: PushCommand, host: Host): Promise<PushOptions> {
   const { concurrency, retries, chunkSize, manifestType, onExisting } = command;
   const options: PushOptions = {
     ...await connectionOptions(command, command.targets.map(registryOf), host),
@@ -61,7 +64,7 @@ async function toPushOptions(command: PushCommand, host: Host): Promise<PushOpti
 }
 
 /** Wrong usage, but the archive can tell what to type. */
-async function refuseWithoutTarget(command: PushCommand, host: Host): Promise<never> {
+async function refuseWithoutTarget(command: PushOneCommand, host: Host): Promise<never> {
   const { source } = command;
   const message = "No target given, expected a reference such as localhost:5000/team/app:1.0";
   if (source === "-") throw new UsageError(message, `tarpush push ${source} REFERENCE`);

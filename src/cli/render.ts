@@ -39,7 +39,15 @@ export function printable(text: string): string {
  * turns the direction of writing as they are.
  */
 export function jsonText(document: unknown): string {
-  const text = JSON.stringify(document, null, 2);
+  return escaped(JSON.stringify(document, null, 2));
+}
+
+/** The same in one line. */
+export function jsonLine(document: unknown): string {
+  return escaped(JSON.stringify(document));
+}
+
+function escaped(text: string): string {
   return text.replace(
     UNPRINTABLE,
     (char) => char === "\n" ? char : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -1,5 +1,5 @@
 import { digestHex } from "../digest.ts";
-import type { BlobInFlight, ProgressState } from "./progress_state.ts";
+import type { BlobInFlight, LiveState } from "./progress_state.ts";
 import { formatSeconds, formatSize, type Paint } from "./render.ts";
 
 /** Most bars at once: more are only counted. */
@@ -20,7 +20,7 @@ const GAP = "  ";
  * @returns Lines that fit the terminal, in width and in number.
  */
 export function liveLines(
-  state: ProgressState,
+  state: LiveState,
   now: number,
   size: { columns: number; rows: number },
   paint: Paint,
@@ -69,26 +69,23 @@ function blobFields(blob: BlobInFlight, now: number, layout: Layout, paint: Pain
 }
 
 function totalFields(
-  state: ProgressState,
+  state: LiveState,
   now: number,
   layout: Layout,
   columns: number,
   paint: Paint,
 ): Field[] {
-  const fields = state.plan
-    ? measureFields("total", state.settledBytes, state.plan.bytes, layout, paint)
+  const fields = state.totalBytes !== undefined
+    ? measureFields("total", state.settledBytes, state.totalBytes, layout, paint)
     : [plain("total".padEnd(LABEL_WIDTH)), plain(formatSize(state.settledBytes).padStart(8))];
   const wait = state.resumesAt - now;
   const rate = state.bytesPerSecond(now);
   const left = state.millisecondsLeft(now);
-  const blobs = state.plan
-    ? `${state.doneBlobs}/${state.plan.blobs} blobs`
-    : `${state.doneBlobs} blobs`;
   const further = [
     wait > 0 ? `next attempt in ${formatSeconds(wait)}` : "",
     rate === undefined ? "" : `${formatSize(Math.round(rate))}/s`.padStart(9),
     left === undefined ? "" : `${formatSeconds(left)} left`,
-    blobs,
+    state.count,
   ];
   let width = joinedWidth(fields);
   for (const text of further.filter((text) => text !== "")) {

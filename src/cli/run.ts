@@ -61,7 +61,9 @@ async function dispatch(command: Command, host: Host, signal: AbortSignal): Prom
       return EXIT.done;
     }
     case "push":
-      return (await import("./push_command.ts")).runPush(command, host, signal);
+      return command.isMany
+        ? (await import("./push_many_command.ts")).runPushMany(command, host, signal)
+        : (await import("./push_command.ts")).runPush(command, host, signal);
     case "inspect":
       return (await import("./inspect_command.ts")).runInspect(command, host, signal);
     case "check":

@@ -65,6 +65,7 @@ export interface PushedArchive extends ArchiveName, PushResult {
 /** An archive that could not be pushed, or not all of it. */
 export interface FailedArchive extends ArchiveName {
   /** Some of its images may stand all the same: see `images`. */
+  /** Some of it does not stand. */
   status: "failed";
   /** Why. */
   error: unknown;

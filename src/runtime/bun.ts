@@ -6,7 +6,15 @@ import { createBunFetch } from "./bun_fetch.ts";
 import type { BunFile, BunGlobals, BunWriter } from "./bun_globals.ts";
 import { createByteOutput } from "./byte_output.ts";
 import { errorCode, fileError, reasonOf, toFileError } from "./file_error.ts";
-import type { ByteInput, ByteOutput, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
+import type {
+  ByteInput,
+  ByteOutput,
+  FileInfo,
+  Host,
+  ListeningServer,
+  OpenFile,
+  TextOutput,
+} from "./host.ts";
 import { readLine } from "./read_line.ts";
 import { createTextOutput } from "./text_output.ts";
 
@@ -32,6 +40,8 @@ export function createBunHost(): Host {
     writeTextFile: async (path, text) => {
       await Bun.write(path, text).catch((error) => throwFileError("write", path, error));
     },
+    fileInfo,
+    appendLine,
     // Loaded by what saves an image; a push does without.
     createFile: async (path) => await (await import("./bun_new_file.ts")).createBunFile(path),
     onInterrupt(handler) {
@@ -58,6 +68,20 @@ export async function openBunFile(path: string | URL): Promise<OpenFile> {
   } catch (error) {
     return throwFileError("open", path, error);
   }
+}
+
+async function fileInfo(path: string): Promise<FileInfo | undefined> {
+  const info = await bunGlobals().Bun.file(path).stat().catch(() => undefined);
+  if (!info) return undefined;
+  const kind = info.isFile() ? "file" : info.isDirectory() ? "directory" : "other";
+  return { kind, size: info.size, modified: info.mtime.getTime() };
+}
+
+async function appendLine(path: string, line: string): Promise<void> {
+  // Bun appends in its shell alone, which is built in.
+  const { exitCode, stderr } = await bunGlobals().Bun.$`echo ${line} >> ${path}`.quiet().nothrow();
+  if (exitCode === 0) return;
+  throw fileError("write", path, { text: new TextDecoder().decode(stderr).trim() });
 }
 
 // Bun's own streams stop when their reader does and close their handle; they come in pieces of 512 KiB.

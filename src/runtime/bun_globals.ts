@@ -50,6 +50,7 @@ export interface BunGlobals {
 export interface BunFile extends Blob {
   stat(): Promise<{
     size: number;
+    mtime: Date;
     isFile(): boolean;
     isDirectory(): boolean;
     isCharacterDevice(): boolean;

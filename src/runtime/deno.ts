@@ -7,7 +7,7 @@ import { createDenoFetch } from "./deno_fetch.ts";
 import { throwFileError } from "./deno_file_error.ts";
 import { countInterrupts, restartTrusting } from "./deno_restart.ts";
 import { fileError, reasonOf } from "./file_error.ts";
-import type { ByteInput, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
+import type { ByteInput, FileInfo, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
 import { readLine } from "./read_line.ts";
 import { createTextOutput } from "./text_output.ts";
 
@@ -41,6 +41,10 @@ export function createDenoHost(): Host {
       Deno.readTextFile(path).catch((error) => throwFileError("read", path, error)),
     writeTextFile: (path, text) =>
       Deno.writeTextFile(path, text).catch((error) => throwFileError("write", path, error)),
+    fileInfo,
+    appendLine: (path, line) =>
+      Deno.writeTextFile(path, `${line}\n`, { append: true })
+        .catch((error) => throwFileError("write", path, error)),
     // Loaded by what saves an image; a push does without.
     createFile: async (path) => await (await import("./deno_new_file.ts")).createDenoFile(path),
     onInterrupt: countInterrupts,
@@ -65,6 +69,13 @@ export async function openDenoFile(path: string | URL): Promise<OpenFile> {
     throw throwFileError("open", path, error);
   }
   return new DenoFile(path, size, file);
+}
+
+async function fileInfo(path: string): Promise<FileInfo | undefined> {
+  const info = await Deno.stat(path).catch(() => undefined);
+  if (!info) return undefined;
+  const kind = info.isFile ? "file" : info.isDirectory ? "directory" : "other";
+  return { kind, size: info.size, modified: info.mtime?.getTime() ?? 0 };
 }
 
 class DenoFile implements OpenFile {

@@ -48,6 +48,16 @@ export interface NewFile extends AsyncDisposable {
   commit(): Promise<void>;
 }
 
+/** What is known of a file without opening it. */
+export interface FileInfo {
+  /** What it is, links followed. */
+  kind: "file" | "directory" | "other";
+  /** Length in bytes. */
+  size: number;
+  /** When its content changed last, in milliseconds since 1970. */
+  modified: number;
+}
+
 /** How a TLS connection is checked. */
 export interface TlsOptions {
   /** Further root certificates, PEM. */
@@ -102,6 +112,10 @@ export interface Host {
   openPipe(path: string): Promise<ReadableStream<Uint8Array> | undefined>;
   /** Reads a small file. */
   readTextFile(path: string): Promise<string>;
+  /** What there is under a path: its length, and when it changed last, in milliseconds since 1970; undefined for nothing. */
+  fileInfo(path: string): Promise<FileInfo | undefined>;
+  /** Appends a line to a file, which is created where there is none. The line comes whole or not at all. */
+  appendLine(path: string, line: string): Promise<void>;
   /** Creates or replaces a file. */
   writeTextFile(path: string, text: string): Promise<void>;
   /**

@@ -23,6 +23,7 @@ export type { BlobSource, SourceSlice } from "../source/blob_source.ts";
 export type {
   ByteInput,
   ByteOutput,
+  FileInfo,
   Host,
   ListeningServer,
   ListenOptions,

@@ -54,6 +54,32 @@ export async function openUrl(
   throw failure(url, state, response.status >= 500, undefined, hint);
 }
 
+/**
+ * Asks for the length and the version of what is behind a URL; a signature that is good for `GET` alone does for it.
+ *
+ * @param url The archive.
+ * @param signal Aborts the request.
+ * @param fetch What answers it.
+ * @returns Both; undefined where the server does not tell, or does not answer.
+ */
+export async function findUrlVersion(
+  url: URL,
+  signal: AbortSignal,
+  fetch: Fetch = globalThis.fetch,
+): Promise<{ size: number; modified: string } | undefined> {
+  try {
+    const response = await get(url, { range: "bytes=0-0" }, { signal, fetch });
+    await response.body?.cancel();
+    const modified = versionOf(response);
+    const size = rangeOf(response)?.size ?? Number(response.headers.get("content-length") ?? NaN);
+    return response.ok && modified !== null && size >= 0 ? { size, modified } : undefined;
+  } catch (error) {
+    // Whoever reads it is told what is wrong.
+    if (error instanceof NetworkError) return undefined;
+    throw error;
+  }
+}
+
 class RangeSource implements BlobSource {
   readonly size: number;
   readonly #url: URL;

@@ -2,7 +2,7 @@ import type { Host, TextOutput } from "../../src/runtime/host.ts";
 import { currentHost, openFile } from "../../src/runtime/mod.ts";
 
 /** Files are real ones, as those that are opened. */
-const { createFile, openPipe } = currentHost();
+const { createFile, fileInfo, openPipe } = currentHost();
 
 /** A host in memory, and what a program left on it. */
 export interface FakeHost extends Host {
@@ -70,6 +70,16 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
     readTextFile: (path) => Promise.resolve(written.files.get(path) ?? ""),
     writeTextFile: (path, text) => {
       written.files.set(path, text);
+      return Promise.resolve();
+    },
+    fileInfo: (path) => {
+      const text = written.files.get(path);
+      return text === undefined
+        ? fileInfo(path)
+        : Promise.resolve({ kind: "file", size: text.length, modified: 0 });
+    },
+    appendLine: (path, line) => {
+      written.files.set(path, `${written.files.get(path) ?? ""}${line}\n`);
       return Promise.resolve();
     },
     createFile,

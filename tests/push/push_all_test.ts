@@ -153,8 +153,22 @@ test("pushAll() brings a shared blob from another archive where the first one's 
   const [base] = SHARED;
   if (!base) throw new TypeError("unreachable");
   const wrong = { ...base, bytes: base.bytes.map((byte, at) => at === 600 ? byte ^ 1 : byte) };
-  const inputs = [await makeArchive("bad", [wrong, "x"]), await makeArchive("good", [base, "y"])];
-  const [bad, good] = await run(inputs, { fetch: registry, verify: false });
+  const begun = Promise.withResolvers<void>();
+  const fetch: FetchHandler = async (request) => {
+    const isBody = request.method === "PUT" && request.url.includes("/blobs/");
+    if (isBody && request.url.includes(base.digest.slice(7))) {
+      begun.resolve();
+      // The other archive comes to the same blob meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return await registry(request);
+  };
+  const after = await makeArchive("good", [base, "y"]);
+  const inputs: ArchiveInput[] = [
+    { source: await makeArchive("bad", [wrong, "x"]) },
+    { source: () => begun.promise.then(() => after) },
+  ];
+  const [bad, good] = await run(inputs, { fetch });
   assertEquals([bad?.status, good?.status], ["failed", "pushed"]);
   assertEquals(await allTags(registry), ["good:1"]);
 });

@@ -24,6 +24,26 @@ test("Host reads and writes small files", async () => {
   assertMatch(error.message, /^Cannot write ".*": it is a directory, expected a file$/);
 });
 
+test("Host appends lines to a file, whatever is in them", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/some lines`;
+  const lines = [`{"a":"it's \\"$HOME\\" \\n é"}`, "`ls` > x; -n", "\n* ~"];
+  for (const line of lines) await host.appendLine(path, line);
+  assertEquals(await host.readTextFile(path), `${lines.join("\n")}\n`);
+  const error = await assertRejects(() => host.appendLine(`${folder.path}/none/x`, "x"), OciError);
+  assertMatch(error.message, /^Cannot write ".*x": /);
+});
+
+test("Host tells what is under a path", async () => {
+  await using folder = await temporaryFolder();
+  const before = Date.now();
+  const info = await host.fileInfo(await folder.write("text", "12345"));
+  assertEquals([info?.kind, info?.size], ["file", 5]);
+  assert(Math.abs((info?.modified ?? 0) - before) < 10_000);
+  assertEquals((await host.fileInfo(folder.path))?.kind, "directory");
+  assertEquals(await host.fileInfo(`${folder.path}/none`), undefined);
+});
+
 test("Host serves HTTP on a free port, and stops", async () => {
   const server = await host.serve(
     async (request) => new Response(`${request.method} ${(await request.bytes()).length}`),

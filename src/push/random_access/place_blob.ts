@@ -50,7 +50,7 @@ async function placeBlob(
   if (found !== undefined && (found < 0 || found === blob.size)) {
     return { digest, status: "exists" };
   }
-  if (settings.dryRun) return { digest, status: blob.file ? "pushed" : "mounted" };
+  if (settings.dryRun) return { digest, status: statusToBe(target, blob, digest) };
   const { aloneWith, bringBlob } = await import("./send_blob.ts");
   return await aloneWith(
     target,
@@ -58,4 +58,12 @@ async function placeBlob(
     settings,
     () => bringBlob(target, blob, digest, settings, hooks),
   );
+}
+
+/** What would become of a blob that the repository lacks: of several archives the first would send it. */
+function statusToBe(target: RepositoryState, { file }: ArchiveBlob, digest: Digest): BlobStatus {
+  const { sharing, holders } = target.registry;
+  if (!file || (sharing && holders.has(digest))) return "mounted";
+  if (sharing) holders.set(digest, target.repository);
+  return "pushed";
 }

@@ -1,0 +1,146 @@
+import { memberOf, messageOf } from "../failure_document.ts";
+import type { PushEvent } from "../push/events.ts";
+import type { ArchiveName, ArchiveResult, FailedArchive } from "../push/push_all.ts";
+import type { Host } from "../runtime/host.ts";
+import { ArchivesState } from "./archives_state.ts";
+import { choosePaint } from "./create_reporter.ts";
+import { LiveScreen } from "./live_screen.ts";
+import {
+  eventLines,
+  formatDuration,
+  formatSize,
+  type Paint,
+  printable,
+  resultLine,
+} from "./render.ts";
+import { isResult, type ReporterOptions } from "./reporter.ts";
+
+/** Shows a push of many archives: names that stand on stdout, a line an archive, bars and a table at the end on stderr. */
+export class ArchivesReporter {
+  readonly #host: Host;
+  readonly #options: ReporterOptions;
+  readonly #paint: Paint;
+  readonly #state: ArchivesState;
+  readonly #screen: LiveScreen | undefined;
+  readonly #counts = { pushed: 0, exists: 0, failed: 0 };
+  readonly #failures: FailedArchive[] = [];
+
+  private constructor(
+    host: Host,
+    options: ReporterOptions,
+    paint: Paint,
+    state: ArchivesState,
+    isLive: boolean,
+  ) {
+    this.#host = host;
+    this.#options = options;
+    this.#paint = paint;
+    this.#state = state;
+    this.#screen = isLive ? new LiveScreen(host, state, paint) : undefined;
+  }
+
+  /**
+   * @param host Where to.
+   * @param options What is shown.
+   * @param sizes Sizes of the archives, as far as they are known.
+   */
+  static async create(
+    host: Host,
+    options: ReporterOptions,
+    sizes: readonly (number | undefined)[],
+  ): Promise<ArchivesReporter> {
+    const isLive = !options.quiet && await host.stderr.isTerminal() && host.env("TERM") !== "dumb";
+    const paint = await choosePaint(host, host.stderr);
+    return new ArchivesReporter(host, options, paint, new ArchivesState(sizes), isLive);
+  }
+
+  /** Takes an event in; to be awaited, so that a slow reader slows the push. */
+  async handle(event: PushEvent, archive: ArchiveName): Promise<void> {
+    this.#state.apply(event, archive, performance.now());
+    if (event.type === "warning" || event.type === "retry") {
+      const lines = eventLines(event, this.#paint);
+      await this.note(...lines.map((line) => `${line} (${printable(archive.name)})`));
+    }
+    if (!isResult(event, this.#options)) return;
+    const line = `${resultLine(event.reference, event.digest)}\n`;
+    await (this.#screen ? this.#screen.print(line) : this.#host.stdout.write(line));
+  }
+
+  /** Takes in that an archive has ended. */
+  async end(result: ArchiveResult): Promise<void> {
+    this.#state.end(result);
+    this.#counts[result.status]++;
+    if (result.status === "failed") this.#failures.push(result);
+    await this.note(archiveLine(result, this.#options.dryRun, this.#paint));
+  }
+
+  /** Writes lines for people. */
+  async note(...lines: readonly string[]): Promise<void> {
+    if (this.#options.quiet || lines.length === 0) return;
+    if (this.#screen) this.#screen.add(...lines);
+    else await this.#host.stderr.write(lines.map((line) => `${line}\n`).join(""));
+  }
+
+  /**
+   * Ends the display with a table.
+   *
+   * @param milliseconds How long it took.
+   * @param skipped Archives that were done before.
+   * @param left Archives that nobody came to.
+   */
+  async finish(milliseconds: number, skipped: number, left: number): Promise<void> {
+    await this.#screen?.finish();
+    const { quiet, dryRun } = this.#options;
+    const { pushed, exists, failed } = this.#counts;
+    const { blobs, bytesUploaded } = this.#state;
+    const sent = `${counted(blobs.pushed, "blob")} sent (${formatSize(bytesUploaded)}), ` +
+      `${blobs.mounted} mounted`;
+    const missing = `${counted(blobs.pushed, "blob")} missing`;
+    const rows: [number, string, string][] = [
+      [pushed, dryRun ? "to push" : "pushed", dryRun ? missing : sent],
+      [exists, "already there", ""],
+      [skipped, "done before", ""],
+      [failed, "failed", ""],
+      [left, "not done", ""],
+    ];
+    const lines = quiet ? [] : [
+      `${counted(pushed + exists + skipped + failed + left, "archive")} in ${
+        formatDuration(milliseconds)
+      }`,
+      ...rows.filter(([count]) => count > 0).map(([count, what, more]) =>
+        `${String(count).padStart(8)}  ${more ? `${what}: ${more}` : what}`
+      ),
+    ];
+    for (const { name, error } of this.#failures) {
+      lines.push(
+        `${this.#paint("red", "failed")}: ${printable(name)}: ${printable(messageOf(error))}`,
+      );
+      const hint = memberOf(error, "hint");
+      if (typeof hint === "string") {
+        lines.push(`${this.#paint("yellow", "hint")}: ${printable(hint)}`);
+      }
+    }
+    await this.#host.stderr.write(lines.map((line) => `${line}\n`).join(""));
+  }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** The line for an archive that has ended. */
+function archiveLine(result: ArchiveResult, dryRun: boolean, paint: Paint): string {
+  const name = printable(result.name);
+  if (result.status === "failed") {
+    return `${paint("red", "failed")}   ${name}: ${printable(messageOf(result.error))}`;
+  }
+  if (result.status === "exists") return `${paint("dim", "exists")}   ${name}`;
+  const { images, bytesUploaded, milliseconds } = result;
+  const statuses = images.flatMap(({ blobs }) => blobs).map(({ status }) => status);
+  const count = (wanted: string) => statuses.filter((status) => status === wanted).length;
+  const parts = [`${counted(count("pushed"), "blob")} ${dryRun ? "missing" : "sent"}`];
+  if (bytesUploaded > 0) parts[0] += ` (${formatSize(bytesUploaded)})`;
+  if (count("mounted") > 0) parts.push(`${count("mounted")} mounted`);
+  const word = dryRun ? "to push" : "pushed ";
+  return `${paint("green", word)}  ${name}  ${parts.join(", ")} in ${formatDuration(milliseconds)}`;
+}

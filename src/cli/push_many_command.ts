@@ -1,0 +1,191 @@
+import { mapAll } from "../concurrency.ts";
+import { failureDocument } from "../failure_document.ts";
+import type { PushOptions } from "../push/options.ts";
+import { type ArchiveInput, type ArchiveResult, pushAll } from "../push/push_all.ts";
+import type { Host } from "../runtime/host.ts";
+import { ArchivesReporter } from "./archives_reporter.ts";
+import type { PushManyCommand } from "./command.ts";
+import { EXIT } from "./exit.ts";
+import { openInput } from "./input.ts";
+import { UsageError } from "./options.ts";
+import { PIPE_EXAMPLE, toPushOptions, writeDigests } from "./push_command.ts";
+import { Receipts, type SourceIdentity } from "./receipts.ts";
+import { jsonLine, resultLine } from "./render.ts";
+import { type ListedSource, type ListLine, parseSourceList, settleTargets } from "./source_list.ts";
+
+/** An archive to push, and what tells it from what it was at another time; nothing does for a pipe. */
+interface Source extends ListedSource {
+  identity: SourceIdentity | undefined;
+}
+
+/** `tarpush push SOURCE... --to TARGET`: pushes many archives; one that fails does not stop the others. */
+export async function runPushMany(
+  command: PushManyCommand,
+  host: Host,
+  signal: AbortSignal,
+): Promise<number> {
+  const start = performance.now();
+  const listed = settleTargets(await listSources(command, host), command.targets);
+  const options = await toPushOptions(command, host);
+  const receipts = command.receipts === undefined
+    ? undefined
+    : await Receipts.open(host, command.receipts);
+  const all = await identify(listed, command, options, signal, host);
+  const sources = all.filter(({ identity }) => !identity || !receipts?.has(identity));
+  const sizes = sources.map(({ identity }) => identity?.size);
+  const reporter = await ArchivesReporter.create(host, command, sizes);
+  await tellSkipped(all, sources, command, host, reporter);
+  const results: ArchiveResult[] = [];
+  try {
+    for await (
+      const result of pushAll(sources.map((source) => toInput(source, host)), undefined, {
+        ...options,
+        ...(command.archives !== undefined && { archives: command.archives }),
+        failFast: command.failFast,
+        signal,
+        onEvent: (event, archive) => reporter.handle(event, archive),
+      })
+    ) {
+      results.push(result);
+      const source = sources[result.index];
+      if (source) await record(source, result, receipts, command, host);
+      await reporter.end(result);
+      if (command.dryRun) await tellPlanned(result, reporter);
+    }
+  } finally {
+    const skipped = all.length - sources.length;
+    await reporter.finish(performance.now() - start, skipped, sources.length - results.length);
+  }
+  await writeDigests(command, host, { images: results.flatMap(({ images }) => images) });
+  return results.some(({ status }) => status === "failed") ? EXIT.failed : EXIT.done;
+}
+
+/** What the command line names, then what the list does. */
+async function listSources(
+  { sources, from }: PushManyCommand,
+  host: Host,
+): Promise<ListLine[]> {
+  const lines: ListLine[] = sources.map((source) => ({
+    source,
+    target: undefined,
+    place: "on the command line",
+  }));
+  if (from !== undefined) {
+    const name = from === "-" ? "stdin" : from;
+    const text = from === "-" ? await readStdin(host) : await host.readTextFile(from);
+    lines.push(...parseSourceList(text, name));
+    if (lines.length === 0) throw new UsageError(`Nothing to push: ${name} names no archive`);
+  }
+  const pipes = lines.filter(({ source }) => source === "-").length + (from === "-" ? 1 : 0);
+  if (pipes > 1) throw new UsageError("stdin can be read once only, expected one -");
+  return lines;
+}
+
+async function readStdin({ stdin }: Host): Promise<string> {
+  if (await stdin.isTerminal()) {
+    throw new UsageError("Nothing is piped in", "ls *.tar | tarpush push --from - --to TARGET");
+  }
+  return await new Response(stdin.stream()).text();
+}
+
+/** Finds out what tells the archives from what they were at another time. */
+async function identify(
+  listed: readonly ListedSource[],
+  { images, platforms, allTags, rename, receipts }: PushManyCommand,
+  options: PushOptions,
+  signal: AbortSignal,
+  host: Host,
+): Promise<Source[]> {
+  const chosen = { images, platforms, rename, allTags: allTags ? [true] : [] };
+  const given = Object.entries(chosen).filter(([, values]) => values.length > 0);
+  const choice = given.length > 0 ? { options: Object.fromEntries(given) } : {};
+  const asking = { isAsked: receipts !== undefined, signal };
+  return await mapAll(listed, IDENTIFY_CONCURRENCY, async ({ source, targets }) => {
+    const version = await findVersion(source, options, asking, host);
+    const name = nameOf(source);
+    const identity = version && { source: name, ...version, target: targets, ...choice };
+    return { source, targets, identity };
+  });
+}
+
+/** Files and servers asked at once. */
+const IDENTIFY_CONCURRENCY = 8;
+
+async function findVersion(
+  source: string,
+  { fetch }: PushOptions,
+  { isAsked, signal }: { isAsked: boolean; signal: AbortSignal },
+  host: Host,
+): Promise<{ size: number; modified: string } | undefined> {
+  const url = urlOf(source);
+  if (url) {
+    if (!isAsked) return undefined;
+    const { findUrlVersion } = await import("../source/http_source.ts");
+    return await findUrlVersion(url, signal, fetch);
+  }
+  const info = source === "-" ? undefined : await host.fileInfo(source);
+  if (info?.kind !== "file") return undefined;
+  return { size: info.size, modified: new Date(info.modified).toISOString() };
+}
+
+/** What an archive is called in lines and receipts: what a URL has after its path may be secret, and new each time. */
+function nameOf(source: string): string {
+  const url = urlOf(source);
+  if (url) return url.origin + url.pathname;
+  return source === "-" ? "stdin" : source;
+}
+
+function urlOf(source: string): URL | undefined {
+  return /^https?:\/\//i.test(source) && URL.canParse(source) ? new URL(source) : undefined;
+}
+
+function toInput({ source, targets }: Source, host: Host): ArchiveInput {
+  return {
+    name: nameOf(source),
+    target: targets,
+    source: async () => (await openInput(source, host, PIPE_EXAMPLE)).source,
+  };
+}
+
+async function tellSkipped(
+  all: readonly Source[],
+  left: readonly Source[],
+  { json, receipts }: PushManyCommand,
+  host: Host,
+  reporter: ArchivesReporter,
+): Promise<void> {
+  const kept = new Set(left);
+  const skipped = all.filter((source) => !kept.has(source));
+  if (skipped.length === 0) return;
+  await reporter.note(
+    `${skipped.length} of ${all.length} archives are skipped: ${receipts} says that they are done`,
+  );
+  if (!json) return;
+  const lines = skipped.map(({ source, targets }) =>
+    jsonLine({ source: nameOf(source), target: targets, status: "skipped" })
+  );
+  await host.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+/** Writes down what became of an archive, for the next run and for programs. */
+async function record(
+  { source, targets, identity }: Source,
+  result: ArchiveResult,
+  receipts: Receipts | undefined,
+  { json, dryRun }: PushManyCommand,
+  host: Host,
+): Promise<void> {
+  const what = { source: nameOf(source), target: targets };
+  if (!dryRun) await receipts?.add(identity ?? what, result);
+  if (!json) return;
+  const { index: _index, name: _name, ...told } = result;
+  const failure = result.status === "failed" ? { error: failureDocument(result.error) } : {};
+  await host.stdout.write(`${jsonLine({ ...what, ...told, ...failure })}\n`);
+}
+
+async function tellPlanned({ images }: ArchiveResult, reporter: ArchivesReporter): Promise<void> {
+  const lines = images.map(({ reference, digest }) =>
+    `would push ${resultLine(reference, digest)}`
+  );
+  await reporter.note(...lines);
+}

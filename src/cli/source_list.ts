@@ -1,0 +1,108 @@
+import { parseTargets } from "../push/plan.ts";
+import { quote, UsageError } from "./options.ts";
+
+/** An archive of a push of many, and where it goes. */
+export interface ListedSource {
+  source: string;
+  targets: string[];
+}
+
+/** A line of a list; without a target it goes where the command line says. */
+export interface ListLine {
+  source: string;
+  target: string[] | undefined;
+  /** Where it stands, for messages. */
+  place: string;
+}
+
+/**
+ * Reads a list of archives, one a line: `SOURCE`, `SOURCE TARGET`, or a JSON object with `source` and `target`. Empty
+ * lines and those that start with `#` say nothing.
+ *
+ * @param text The list.
+ * @param name What it is called, for messages.
+ * @throws {UsageError} If a line is none of these.
+ */
+export function parseSourceList(text: string, name: string): ListLine[] {
+  return text.replace(/^\ufeff/, "").split("\n").flatMap((line, at) => {
+    const trimmed = line.trim();
+    if (trimmed === "" || trimmed.startsWith("#")) return [];
+    const place = `line ${at + 1} of ${name}`;
+    return [trimmed.startsWith("{") ? parseJson(trimmed, place) : parseWords(trimmed, place)];
+  });
+}
+
+/**
+ * Settles where each archive goes.
+ *
+ * @param lines The archives.
+ * @param targets Where those go that say nothing themselves.
+ * @throws {UsageError} If one has no target, or one that does not parse.
+ */
+export function settleTargets(
+  lines: readonly ListLine[],
+  targets: readonly string[],
+): ListedSource[] {
+  const checked = new Set<string>();
+  return lines.map(({ source, target, place }) => {
+    const wanted = target ?? [...targets];
+    if (wanted.length === 0) {
+      throw new UsageError(
+        `No target for ${quote(source)} (${place}), expected one there or with --to`,
+        "tarpush push SOURCE... --to TARGET",
+      );
+    }
+    const key = wanted.join("\n");
+    if (!checked.has(key)) checkTargets(wanted, place);
+    checked.add(key);
+    return { source, targets: wanted };
+  });
+}
+
+function checkTargets(targets: readonly string[], place: string): void {
+  try {
+    parseTargets(targets);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new UsageError(`${error.message} (${place})`);
+  }
+}
+
+function parseWords(line: string, place: string): ListLine {
+  const [source = "", target, ...more] = line.split(/\s+/);
+  if (more.length === 0) {
+    return { source, target: target === undefined ? undefined : [target], place };
+  }
+  throw new UsageError(
+    `Cannot use ${place}: it has ${more.length + 2} words, expected SOURCE or SOURCE TARGET`,
+    'names with spaces are written as JSON: {"source": "my image.tar", "target": "registry.lan"}',
+  );
+}
+
+function parseJson(line: string, place: string): ListLine {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new UsageError(`Cannot use ${place}: it starts as JSON does and is none`);
+  }
+  const { source, target, ...rest } = value as Record<string, unknown>;
+  const [extra] = Object.keys(rest);
+  if (extra !== undefined) {
+    throw new UsageError(`Cannot use ${place}: it has ${quote(extra)}, expected source and target`);
+  }
+  const targets = typeof target === "string" ? [target] : target;
+  if (typeof source !== "string" || source === "") {
+    throw new UsageError(`Cannot use ${place}: it has no source, expected a text`);
+  }
+  if (targets === undefined) return { source, target: undefined, place };
+  if (isTexts(targets)) return { source, target: targets, place };
+  throw new UsageError(
+    `Cannot use ${place}: its target is no text, expected one or a list of them`,
+  );
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length > 0 &&
+    value.every((text) => typeof text === "string");
+}

@@ -1,0 +1,220 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { run } from "../../src/cli/run.ts";
+import type { Host } from "../../src/runtime/host.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { allTags } from "../helpers/expected.ts";
+import { faultLayer } from "../helpers/fault_layer.ts";
+import { temporaryFolder } from "../helpers/process.ts";
+import { test } from "../helpers/test.ts";
+import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+
+const SINGLE = "tests/fixtures/docker28-single.tar";
+/** An archive with another name. */
+const OTHER = "tests/fixtures/skopeo-docker.tar";
+const DIGEST = "sha256:88287e9f4e47a23a1315d297acac3e659b2d638fcb8492a27d7fd0de9f47a2db";
+
+type Fetch = (request: Request) => Promise<Response>;
+type Files = Map<string, string>;
+
+async function runWith(
+  args: string | readonly string[],
+  { registry = createRegistry(), files, ...options }: FakeHostOptions & {
+    registry?: Fetch;
+    files?: Files;
+  } = {},
+) {
+  const overrides: Partial<Host> = { fetchWith: () => registry, ...options.overrides };
+  const words = typeof args === "string" ? args.split(" ") : args;
+  const host = fakeHost(words, { ...options, overrides });
+  for (const [path, text] of files ?? []) host.written.files.set(path, text);
+  const code = await run(host);
+  return { code, ...host.written };
+}
+
+function linesOf(text: string | undefined): Record<string, unknown>[] {
+  return (text ?? "").trimEnd().split("\n").filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+}
+
+test("push SOURCE... --to pushes each archive, and prints names, lines and a table", async () => {
+  const registry = createRegistry();
+  const args = `push ${SINGLE} no-such.tar ${OTHER} --to localhost:5000`;
+  const { code, stdout, stderr } = await runWith(args, { registry });
+  assertEquals(code, 1);
+  const tags = await allTags(registry);
+  assertEquals(stdout.trimEnd().split("\n").length, tags.length);
+  assertMatch(
+    stderr,
+    /^pushed {3}tests\/fixtures\/docker28-single\.tar {2}4 blobs sent \(21 kB\) in /m,
+  );
+  assertStringIncludes(stderr, "failed   no-such.tar: Cannot open");
+  assertMatch(
+    stderr,
+    /\n3 archives in .*\n {7}2 {2}pushed: .* blobs sent .*\n {7}1 {2}failed\nfailed: no-such/,
+  );
+  const again = await runWith(args, { registry });
+  assertMatch(again.stderr, /\n {7}2 {2}already there\n {7}1 {2}failed\n/);
+});
+
+test("push --quiet of many leaves nothing on stderr but what failed", async () => {
+  const { code, stderr } = await runWith(`push -q ${SINGLE} no-such.tar --to localhost:5000`);
+  assertEquals([code, stderr], [
+    1,
+    'failed: no-such.tar: Cannot open "no-such.tar": no such file\n',
+  ]);
+});
+
+test("push --json of many writes a line an archive", async () => {
+  const args = `push ${SINGLE} no-such.tar --to localhost:5000/a:1 --to localhost:5000/b:1 --json`;
+  const { stdout } = await runWith(args);
+  const [failed, pushed] = linesOf(stdout).sort((a, b) => `${a.status}` < `${b.status}` ? -1 : 1);
+  assertEquals([failed?.source, failed?.status], ["no-such.tar", "failed"]);
+  assertStringIncludes(JSON.stringify(failed?.error), "no such file");
+  assertEquals([pushed?.status, pushed?.target], ["pushed", [
+    "localhost:5000/a:1",
+    "localhost:5000/b:1",
+  ]]);
+  assertStringIncludes(JSON.stringify(pushed?.images), DIGEST);
+});
+
+test("push --from takes archives and their targets from a file and from stdin", async () => {
+  const list = `# list\n${SINGLE} localhost:5000/own:1\n${SINGLE}\n`;
+  const registry = createRegistry();
+  const files = new Map([["list", list]]);
+  const { code } = await runWith("push --from list --to localhost:5000/all:1", { registry, files });
+  assertEquals([code, await allTags(registry)], [0, ["all:1", "own:1"]]);
+  const stdin = new TextEncoder().encode(list);
+  assertEquals((await runWith("push --from - --to localhost:5000/all:1", { stdin })).code, 0);
+});
+
+test("push of many reads one of them from stdin", async () => {
+  const stdin = new Uint8Array(await (await readFile(SINGLE)).arrayBuffer());
+  const files = new Map([["list", `- localhost:5000/a:1\n${OTHER} localhost:5000/b:1\n`]]);
+  const { code, stderr } = await runWith("push --from list", { stdin, files });
+  assertEquals(code, 0);
+  assertMatch(stderr, /^pushed {3}stdin {2}/m);
+  const twice = await runWith("push - - --to localhost:5000", { stdin });
+  assertEquals(twice.code, 2);
+  assertEquals(twice.stderr, "tarpush: stdin can be read once only, expected one -\n");
+});
+
+async function readFile(path: string): Promise<Blob> {
+  const { openFile } = await import("../../src/runtime/mod.ts");
+  await using file = await openFile(path);
+  return new Blob([await new Response(file.slice(0, file.size).stream()).arrayBuffer()]);
+}
+
+test("push --receipts writes what was done, and skips that the next time", async () => {
+  const registry = createRegistry();
+  const args = `push ${SINGLE} no-such.tar --to localhost:5000/app:1 --receipts done`;
+  const first = await runWith(args, { registry });
+  const receipts = first.files.get("done");
+  const [failed, pushed] = linesOf(receipts).sort((a, b) => `${a.status}` < `${b.status}` ? -1 : 1);
+  assertEquals([failed?.status, pushed?.status], ["failed", "pushed"]);
+  assertEquals(pushed?.images, [{ reference: "localhost:5000/app:1", digest: DIGEST }]);
+  const { fetch, seen } = faultLayer(registry);
+  const files = new Map([["done", receipts ?? ""]]);
+  const again = await runWith(args, { registry: fetch, files });
+  assertEquals(seen.length, 0);
+  assertStringIncludes(again.stderr, "1 of 2 archives are skipped: done says that they are done\n");
+  assertMatch(again.stderr, /\n {7}1 {2}done before\n {7}1 {2}failed\n/);
+  const elsewhere = args.replace("app:1", "app:2");
+  assertStringIncludes((await runWith(elsewhere, { registry, files })).stderr, "1  pushed: ");
+  const other = `${args} --platform linux/amd64`;
+  assertEquals((await runWith(other, { registry, files })).stderr.includes("skipped"), false);
+});
+
+test("push --receipts does not skip a file that has changed", async () => {
+  await using folder = await temporaryFolder();
+  const registry = createRegistry();
+  const path = `${folder.path}/a.tar`;
+  const { writeTextFile } = (await import("../../src/runtime/mod.ts")).currentHost();
+  await writeTextFile(path, "no tar");
+  const broken = await runWith(["push", path, "--to", "localhost:5000", "--receipts", "done"], {
+    registry,
+  });
+  const line = JSON.parse(broken.files.get("done") ?? "");
+  const forged = `${JSON.stringify({ ...line, status: "pushed" })}\n`;
+  const files = new Map([["done", forged]]);
+  const args = ["push", path, "--to", "localhost:5000", "--receipts", "done"];
+  assertEquals((await runWith(args, { registry, files })).code, 0);
+  await writeTextFile(path, "no tar, either");
+  assertEquals((await runWith(args, { registry, files })).code, 1);
+});
+
+test("push --receipts survives a line that was cut off", async () => {
+  const files = new Map([["done", `{"source":"x"}\nnonsense\n{"source":"tests/fix`]]);
+  const args = `push ${SINGLE} --to localhost:5000/app:1 --receipts done`;
+  const { code, files: written } = await runWith(args, { files });
+  assertEquals(code, 0);
+  const lines = (written.get("done") ?? "").split("\n");
+  assertEquals(lines.length, 5);
+  assertEquals(JSON.parse(lines[3] ?? "").status, "pushed");
+});
+
+test("push --receipts leaves nothing half when it is interrupted", async () => {
+  const registry = createRegistry();
+  const host = fakeHost(
+    `push ${SINGLE} ${OTHER} --to localhost:5000 --receipts done --archives 1`.split(" "),
+    {
+      overrides: {
+        fetchWith: () => async (request) => {
+          if (request.method === "PUT" && request.url.includes("/held/app/manifests/")) {
+            host.interrupt();
+          }
+          return await registry(request);
+        },
+      },
+    },
+  );
+  const code = await run(host);
+  const lines = linesOf(host.written.files.get("done"));
+  assertEquals([code, lines.map(({ status }) => status)], [130, ["pushed"]]);
+  assertMatch(host.written.stderr, /\n {7}1 {2}not done\n/);
+  assertStringIncludes(host.written.stderr, "tarpush: Interrupted\n");
+});
+
+test("push --fail-fast ends at the first failure", async () => {
+  const args = `push no-such.tar ${SINGLE} --to localhost:5000 --fail-fast --archives 1`;
+  const { code, stderr } = await runWith(args);
+  assertEquals(code, 1);
+  assertMatch(stderr, /\n {7}1 {2}failed\n {7}1 {2}not done\n/);
+});
+
+test("push --dry-run of many counts a shared blob once, and writes no receipts", async () => {
+  const args =
+    `push ${SINGLE} --to localhost:5000/a:1 --to localhost:5000/b:1 --dry-run --receipts done`;
+  const { stderr, files, stdout } = await runWith(args);
+  assertStringIncludes(stderr, "1  to push: 4 blobs missing\n");
+  assertStringIncludes(stderr, `would push localhost:5000/a:1@${DIGEST}\n`);
+  assertEquals([files.size, stdout], [0, ""]);
+});
+
+const WRONG: [args: string, says: string][] = [
+  ["push --to localhost:5000", "Nothing to push"],
+  ["push --from empty --to localhost:5000", "Nothing to push: empty names no archive"],
+  ["push --from list", 'No target for "a.tar" (line 1 of list)'],
+  [`push ${SINGLE} --to localhost:5000/UPPER`, "(on the command line)"],
+  [`push a.tar b.tar localhost:5000`, '"b.tar" is no target'],
+  [`push a.tar ./b.tar.gz localhost:5000`, '"./b.tar.gz" is no target'],
+];
+
+for (const [args, says] of WRONG) {
+  test(`${args} is wrong usage`, async () => {
+    const files = new Map([["list", "a.tar\n"], ["empty", "# nothing\n"]]);
+    const { code, stderr, stdout } = await runWith(args, { files });
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, says);
+  });
+}
+
+test("push of many on a terminal shows archives and bytes in total", async () => {
+  const registry = createRegistry();
+  const slow: Fetch = async (request) => {
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    return await registry(request);
+  };
+  const args = `push ${SINGLE} ${OTHER} --to localhost:5000`;
+  const { stderr } = await runWith(args, { registry: slow, isTerminal: true, columns: 100 });
+  assertMatch(stderr, /total .* \d\/2 archives/);
+});
