@@ -1,11 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
+import {
+  importsOf,
+  readSources,
+  type SourceFile,
+  STRING,
+  targetOf,
+  withoutComments,
+} from "./helpers/sources.ts";
 import { test } from "./helpers/test.ts";
-
-/** A file of `src/`, its path relative to that. */
-interface SourceFile {
-  path: string;
-  text: string;
-}
 
 /** Layer of each folder of `src/`; an import stays in its folder or goes to a lower number. */
 const LAYERS: Record<string, number> = {
@@ -106,10 +108,6 @@ function importViolation(path: string, specifier: string): string | undefined {
   return problem && `imports ${target}: ${problem}`;
 }
 
-function targetOf(path: string, specifier: string): string {
-  return new URL(specifier, `file:///src/${path}`).pathname.slice("/src/".length);
-}
-
 function directionProblem(from: string, to: string): string | undefined {
   const low = LAYERS[to];
   const high = LAYERS[from];
@@ -136,25 +134,6 @@ function useViolation(code: string): string | undefined {
   const match = /(?<![\w$])(Deno|Bun|Buffer)(?=\??[.[])|(?<![\w$.]|\.\.)process(?=\??\.)/
     .exec(withoutStrings(code).replaceAll("globalThis.", ""));
   return match ? `uses the global ${match[0]}` : undefined;
-}
-
-function importsOf(code: string): { specifier: string; line: number }[] {
-  const pattern =
-    /^\s*(?:import|export)\b[^;"'()]*?\bfrom\s*"([^"]+)"|^\s*import\s*"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
-  return [...code.matchAll(pattern)].map((match) => {
-    const end = match.index + match[0].length;
-    const specifier = match[1] ?? match[2] ?? match[3] ?? "";
-    return { specifier, line: code.slice(0, end).split("\n").length };
-  });
-}
-
-const STRING = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/;
-const STRING_OR_COMMENT = new RegExp(`${STRING.source}|/\\*[\\s\\S]*?\\*/|//[^\\n]*`, "g");
-
-// Strings are matched too, so that "*/*" or "http://" does not look like a comment.
-function withoutComments(text: string): string {
-  const blank = (comment: string) => comment.replace(/[^\n]+/g, " ");
-  return text.replace(STRING_OR_COMMENT, (match) => match.startsWith("/") ? blank(match) : match);
 }
 
 function withoutStrings(code: string): string {
@@ -280,42 +259,3 @@ test("findViolations() names a runtime global wherever it is reached", () => {
     "// Deno.open\nthrow new Error('Deno.open'); child.process.id; new Uint8Array(b.buffer);";
   assertEquals(violationsOf("push/push.ts", harmless), []);
 });
-
-async function readSources(): Promise<SourceFile[]> {
-  const root = new URL("../src/", import.meta.url);
-  const paths = "Deno" in globalThis ? await listWithDeno(root) : await listWithBun(root);
-  return await Promise.all(paths.map(async (path) => ({ path, text: await readText(root, path) })));
-}
-
-async function listWithDeno(folder: URL, prefix = ""): Promise<string[]> {
-  const paths: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (isDirectory) {
-      paths.push(...await listWithDeno(new URL(`${name}/`, folder), `${prefix}${name}/`));
-    } else if (name.endsWith(".ts")) paths.push(prefix + name);
-  }
-  return paths;
-}
-
-async function listWithBun(folder: URL): Promise<string[]> {
-  const { Bun } = bunGlobals();
-  const paths = await Array.fromAsync(new Bun.Glob("**/*.ts").scan(Bun.fileURLToPath(folder)));
-  return paths.map((path) => path.replaceAll("\\", "/"));
-}
-
-function readText(root: URL, path: string): Promise<string> {
-  const url = new URL(path, root);
-  return "Deno" in globalThis ? Deno.readTextFile(url) : bunGlobals().Bun.file(url).text();
-}
-
-interface BunGlobals {
-  Bun: {
-    Glob: new (pattern: string) => { scan(folder: string): AsyncIterable<string> };
-    fileURLToPath(url: URL): string;
-    file(url: URL): { text(): Promise<string> };
-  };
-}
-
-function bunGlobals(): BunGlobals {
-  return globalThis as unknown as BunGlobals;
-}

@@ -1,0 +1,55 @@
+import { assertEquals } from "@std/assert";
+import { importsOf, readSources, targetOf, withoutComments } from "./helpers/sources.ts";
+import { test } from "./helpers/test.ts";
+
+/** What a push of an archive that is all there loads on a runtime: these, and what they import at once. */
+const ENTRIES = ["cli/main.ts", "cli/push_command.ts", "cli/plain_reporter.ts"];
+
+/**
+ * Every file costs a push some tenths of a millisecond before it has begun. What only a failure, an upload, a platform or
+ * an odd registry needs is loaded when it is needed; a file that has to be here has a reason.
+ */
+const LOADED = `
+build_record bytes concurrency config_json cosign_tags digest errors go_json incremental_hash json_depth media_types
+network_fetch owned_bytes page quote_name reference
+cli/args cli/command cli/connection cli/create_reporter cli/did_you_mean cli/exit cli/input cli/main
+cli/option_values cli/options cli/plain_reporter cli/progress_state cli/push_command cli/render cli/reporter cli/run
+cli/transfer cli/words
+codec/magic
+image/archive image/content image/docker_manifest image/docker_save image/documents image/entry_names image/files
+image/links image/oci_layout image/platform_text image/tar_end
+push/choices push/content push/image_push push/manifest_kind push/options push/place_manifest push/place_root
+push/plan push/push push/rename push/repository_state push/standing push/upload_settings
+push/random_access/look_ahead push/random_access/place_blob push/random_access/upload
+registry/blobs registry/existence registry/manifests
+registry/http/alarms registry/http/call registry/http/http registry/http/redirect registry/http/request_options
+registry/http/retry registry/http/time_limits
+runtime/runtime_name
+source/blob_source source/open_source
+tar/entry_parser tar/extensions tar/header tar/scan
+`;
+
+test("a push loads no more than it needs", async () => {
+  assertEquals(
+    await loadedBy(ENTRIES),
+    LOADED.trim().split(/\s+/).map((name) => `${name}.ts`).sort(),
+  );
+});
+
+/** The files that are loaded with some, those included. */
+async function loadedBy(entries: readonly string[]): Promise<string[]> {
+  const texts = new Map((await readSources()).map(({ path, text }) => [path, text]));
+  const loaded = new Set<string>();
+  const waiting = [...entries];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (loaded.has(path)) continue;
+    loaded.add(path);
+    const from = path;
+    waiting.push(
+      ...importsOf(withoutComments(texts.get(path) ?? ""))
+        .filter(({ specifier, isType, isLazy }) => specifier.startsWith(".") && !isType && !isLazy)
+        .map(({ specifier }) => targetOf(from, specifier)),
+    );
+  }
+  return [...loaded].sort();
+}
