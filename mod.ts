@@ -75,7 +75,14 @@ export type {
 export { formatReference, parseReference, type Reference } from "./src/reference.ts";
 export { type Digest, type DigestAlgorithm, isDigest, parseDigest } from "./src/digest.ts";
 export { createHash, type Hasher, type IncrementalHash } from "./src/incremental_hash.ts";
-export { type BlobSource, isBlobSource, type SourceSlice } from "./src/source/blob_source.ts";
+export {
+  type BlobSource,
+  type FolderFile,
+  type FolderSource,
+  isBlobSource,
+  type SourceSlice,
+} from "./src/source/blob_source.ts";
+export type { DirectoryHandle } from "./src/source/folder.ts";
 export type { Bytes } from "./src/bytes.ts";
 export {
   AmbiguousImageError,

@@ -41,11 +41,13 @@ const SHARED_INTERFACE = "source/blob_source.ts";
 /** The files that may name the globals of a runtime. */
 const RUNTIME_FILES = [
   "runtime/deno.ts",
+  "runtime/deno_directory.ts",
   "runtime/deno_fetch.ts",
   "runtime/deno_file_error.ts",
   "runtime/deno_new_file.ts",
   "runtime/deno_restart.ts",
   "runtime/bun.ts",
+  "runtime/bun_directory.ts",
   "runtime/bun_fetch.ts",
   "runtime/bun_new_file.ts",
   "runtime/bun_stdin.ts",

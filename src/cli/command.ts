@@ -41,7 +41,7 @@ export const ASKING_OPTIONS = {
 };
 
 // What is expected where an argument is missing.
-const ARCHIVE = "a tar file, - or a URL";
+const ARCHIVE = "a tar file, a folder, - or a URL";
 const REFERENCE = "a reference such as localhost:5000/team/app:1.0";
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 

@@ -68,7 +68,8 @@ Usage:
   tarpush push SOURCE... --to TARGET [--to TARGET]...
   tarpush push --from LIST [--to TARGET]...
 
-  TAR      An archive of docker save, podman save, buildx, skopeo, crane, ko, jib and the like
+  TAR      An archive of docker save, podman save, buildx, skopeo, crane, ko, jib and the like; or a
+           folder: an OCI layout, what skopeo writes to dir:, an unpacked docker save
   -        The same from a pipe, in one pass
   URL      The same from a web server
   TARGET   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], several for several names;

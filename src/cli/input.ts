@@ -24,6 +24,8 @@ export async function openInput(text: string, host: Host, example: string): Prom
   } catch (error) {
     // Asked for only now: nearly every path is that of a file.
     if (STDIN_PATH.test(text)) return passing(await openStdin(host, example));
+    const info = await host.fileInfo(text);
+    if (info?.kind === "directory") return passing(await host.openDirectory(text));
     const pipe = await host.openPipe(text).catch(() => undefined);
     if (pipe) return passing(pipe);
     throw error;

@@ -2,7 +2,7 @@ import { mapAll } from "../concurrency.ts";
 import { failureDocument } from "../failure_document.ts";
 import type { PushOptions } from "../push/options.ts";
 import { type ArchiveInput, type ArchiveResult, pushAll } from "../push/push_all.ts";
-import type { Host } from "../runtime/host.ts";
+import type { FileInfo, Host } from "../runtime/host.ts";
 import { ArchivesReporter } from "./archives_reporter.ts";
 import type { PushManyCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
@@ -123,9 +123,16 @@ async function findVersion(
     const { findUrlVersion } = await import("../source/http_source.ts");
     return await findUrlVersion(url, signal, fetch);
   }
-  const info = source === "-" ? undefined : await host.fileInfo(source);
-  if (info?.kind !== "file") return undefined;
-  return { size: info.size, modified: new Date(info.modified).toISOString() };
+  const info = source === "-" ? undefined : await imageInfo(source, host);
+  return info && { size: info.size, modified: new Date(info.modified).toISOString() };
+}
+
+/** What is known of an archive; a folder is as old as the document that names all that it holds. */
+async function imageInfo(path: string, host: Host): Promise<FileInfo | undefined> {
+  const info = await host.fileInfo(path);
+  if (info?.kind === "file") return info;
+  if (info?.kind !== "directory") return undefined;
+  return await host.fileInfo(`${path}/index.json`) ?? await host.fileInfo(`${path}/manifest.json`);
 }
 
 /** What an archive is called in lines and receipts: what a URL has after its path may be secret, and new each time. */

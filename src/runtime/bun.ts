@@ -34,6 +34,7 @@ export function createBunHost(): Host {
     stderr: bunOutput("stderr"),
     env: (name) => Bun.env[name],
     openFile: openBunFile,
+    openDirectory: async (path) => (await import("./bun_directory.ts")).openBunDirectory(path),
     openPipe,
     readTextFile: (path) =>
       Bun.file(path).text().catch((error) => throwFileError("read", path, error)),

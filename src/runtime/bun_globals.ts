@@ -7,6 +7,10 @@ export interface BunGlobals {
     stdout: BunFile;
     stderr: BunFile;
     file(path: string | URL): BunFile;
+    Glob: new (pattern: string) => {
+      scan(options: { cwd: string; dot: boolean; onlyFiles: boolean }): AsyncIterable<string>;
+    };
+    resolveSync(specifier: string, folder: string): string;
     write(
       target: BunFile | string,
       text: string,
@@ -42,6 +46,7 @@ export interface BunGlobals {
     stderr: BunTerminal;
     on(signal: string, handler: () => void): void;
     off(signal: string, handler: () => void): void;
+    cwd(): string;
     exit(code: number): never;
   };
 }

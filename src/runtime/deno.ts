@@ -36,6 +36,7 @@ export function createDenoHost(): Host {
     stderr: denoOutput("stderr"),
     env: readEnv,
     openFile: openDenoFile,
+    openDirectory: async (path) => (await import("./deno_directory.ts")).openDenoDirectory(path),
     openPipe,
     readTextFile: (path) =>
       Deno.readTextFile(path).catch((error) => throwFileError("read", path, error)),

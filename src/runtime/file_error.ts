@@ -101,3 +101,14 @@ const CODES: Readonly<Record<string, FileState>> = {
   EFBIG: "limit",
   EROFS: "read-only",
 };
+
+/** The error for a link of a folder that leads out of it. */
+export function leadsOut(folder: string, path: string): OciError {
+  return new OciError(
+    `Cannot read ${JSON.stringify(folder)}: ${
+      JSON.stringify(path)
+    } is a link that leads out of it, ` +
+      "expected a file",
+    { hint: "copy the folder with cp -L, so that its files are in it" },
+  );
+}

@@ -1,4 +1,4 @@
-import type { BlobSource } from "../source/blob_source.ts";
+import type { BlobSource, FolderSource } from "../source/blob_source.ts";
 
 /** A file that is open: readable at any offset, any number of times, until it is disposed of. */
 export type OpenFile = BlobSource & AsyncDisposable;
@@ -103,6 +103,8 @@ export interface Host {
   env(name: string): string | undefined;
   /** {@linkcode openFile} of this runtime. */
   openFile(path: string | URL): Promise<OpenFile>;
+  /** {@linkcode openDirectory} of this runtime. */
+  openDirectory(path: string): Promise<FolderSource>;
   /**
    * What comes once, from a pipe that has a path: a FIFO, or what a shell makes of `<(COMMAND)`. It is opened when it is
    * read, and then waits for somebody to write to it.

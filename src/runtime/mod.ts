@@ -16,10 +16,11 @@
  */
 import { createBunHost, openBunFile } from "./bun.ts";
 import { createDenoHost, openDenoFile } from "./deno.ts";
+import type { FolderSource } from "../source/blob_source.ts";
 import type { Host, OpenFile } from "./host.ts";
 import { runtimeName } from "./runtime_name.ts";
 
-export type { BlobSource, SourceSlice } from "../source/blob_source.ts";
+export type { BlobSource, FolderFile, FolderSource, SourceSlice } from "../source/blob_source.ts";
 export type {
   ByteInput,
   ByteOutput,
@@ -64,4 +65,28 @@ export function currentHost(): Host {
  */
 export function openFile(path: string | URL): Promise<OpenFile> {
   return runtimeName(globalThis) === "deno" ? openDenoFile(path) : openBunFile(path);
+}
+
+/**
+ * Opens a folder with an image: an OCI layout, what `skopeo copy` writes to `dir:`, or an unpacked `docker save`. Its files
+ * are opened when they are read, so there is nothing to close. Needs `--allow-read` for the folder on Deno.
+ *
+ * A link leads to a file of the folder, or is refused; folders that are links are not looked into.
+ *
+ * @example Pushing a folder
+ * ```ts
+ * import { pushImage } from "@tarpush/tarpush";
+ * import { openDirectory } from "@tarpush/tarpush/runtime";
+ *
+ * async function push(path: string, target: string) {
+ *   return await pushImage(await openDirectory(path), target);
+ * }
+ * ```
+ *
+ * @param path Path of the folder.
+ * @returns The folder.
+ * @throws {OciError} If there is no such folder, or it may not be read.
+ */
+export function openDirectory(path: string): Promise<FolderSource> {
+  return currentHost().openDirectory(path);
 }

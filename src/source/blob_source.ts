@@ -25,6 +25,28 @@ export interface SourceSlice {
   blob?(): Blob;
 }
 
+/** A folder of files: an OCI layout, or what skopeo and docker write unpacked. */
+export interface FolderSource {
+  /**
+   * Lists its files, and links that may be files: those at its top, those in its folders, and those in the folders of
+   * `blobs`.
+   */
+  files(): AsyncIterable<FolderFile>;
+}
+
+/** A file of a {@linkcode FolderSource}. */
+export interface FolderFile {
+  /** Path from the top of the folder, with `/` between names. */
+  path: string;
+  /**
+   * Gives its content, of which nothing is read, or kept open, before it is asked for; undefined for a link that leads to
+   * no file.
+   *
+   * @throws {OciError} If it is a link that leads out of the folder.
+   */
+  open(): Promise<BlobSource | undefined>;
+}
+
 /** Whether a value has the two members of {@linkcode BlobSource}. */
 export function isBlobSource(value: unknown): value is BlobSource {
   return typeof value === "object" && value !== null &&

@@ -1,7 +1,14 @@
 import { type Bytes, concat, toBytes } from "../bytes.ts";
 import { type Compression, sniffCompression } from "../codec/magic.ts";
 import { currentPage } from "../page.ts";
-import { type BlobSource, isBlobSource, readRange, type SourceSlice } from "./blob_source.ts";
+import {
+  type BlobSource,
+  type FolderSource,
+  isBlobSource,
+  readRange,
+  type SourceSlice,
+} from "./blob_source.ts";
+import type { DirectoryHandle } from "./folder.ts";
 
 /** What an untar stream yields, ours or another's, such as the one of `@std/tar`. */
 export interface ImageTarEntry {
@@ -14,13 +21,17 @@ export interface ImageTarEntry {
 }
 
 /**
- * Where an archive comes from: content that can be read at any offset, a stream that comes once, an http(s) URL, or the
- * entries of another untar stream, such as the one of `@std/tar`.
+ * Where an archive comes from: content that can be read at any offset, a stream that comes once, an http(s) URL, the
+ * entries of another untar stream, such as the one of `@std/tar`, or a folder: an OCI layout, what `skopeo copy` writes to
+ * `dir:`, or an unpacked `docker save`. On the web a folder is a `FileSystemDirectoryHandle`, else `openDirectory` of
+ * `./runtime` opens it.
  */
 export type PushSource =
   | BlobSource
   | ReadableStream<Uint8Array>
   | URL
+  | FolderSource
+  | DirectoryHandle
   | { entries: ReadableStream<ImageTarEntry> };
 
 /** A tar that can be read at any offset. */
@@ -82,14 +93,29 @@ export async function openSource(
     const open = () => inflate(stream, signal);
     return { kind: "bytes", open, again: false, ...common, [Symbol.asyncDispose]: dispose };
   }
-  if (typeof source === "object" && source !== null && source.entries instanceof ReadableStream) {
+  if (isFolder(source)) {
+    const { folderTar } = await import("./folder.ts");
+    return await openSource(await folderTar(source, signal), signal);
+  }
+  if (isEntries(source)) {
     const { stream, dispose } = holdStream(source.entries, signal);
     const open = () => stream;
     return { kind: "entries", open, again: false, ...common, [Symbol.asyncDispose]: dispose };
   }
   throw new TypeError(
-    "Cannot push: expected a Blob or file, a ReadableStream, a URL, or { entries }",
+    "Cannot push: expected a Blob or file, a ReadableStream, a URL, a folder, or { entries }",
   );
+}
+
+function isFolder(source: unknown): source is FolderSource | DirectoryHandle {
+  if (typeof source !== "object" || source === null) return false;
+  const { files, kind, values } = source as Record<string, unknown>;
+  return typeof files === "function" || (kind === "directory" && typeof values === "function");
+}
+
+function isEntries(source: unknown): source is { entries: ReadableStream<ImageTarEntry> } {
+  return typeof source === "object" && source !== null && "entries" in source &&
+    source.entries instanceof ReadableStream;
 }
 
 /**

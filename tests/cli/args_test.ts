@@ -109,7 +109,7 @@ const MISTAKES: [args: string, message: string, hint?: string][] = [
   ["-q push", "Nothing to push", "tarpush push --help"],
   ["help push --image x", 'Unknown option "--image"'],
   ["--nope", 'Unknown option "--nope"', "tarpush --help"],
-  ["push", "Nothing to push, expected a tar file, - or a URL", "tarpush push --help"],
+  ["push", "Nothing to push, expected a tar file, a folder, - or a URL", "tarpush push --help"],
   ["inspect", "Nothing to inspect"],
   ["inspect a.tar b.tar", 'Unexpected argument "b.tar"'],
   ["ping", "Nothing to ping, expected a registry", "tarpush ping --help"],

@@ -2,7 +2,7 @@ import type { Host, TextOutput } from "../../src/runtime/host.ts";
 import { currentHost, openFile } from "../../src/runtime/mod.ts";
 
 /** Files are real ones, as those that are opened. */
-const { createFile, fileInfo, openPipe } = currentHost();
+const { createFile, fileInfo, openDirectory, openPipe } = currentHost();
 
 /** A host in memory, and what a program left on it. */
 export interface FakeHost extends Host {
@@ -66,6 +66,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
     stderr: output("stderr"),
     env: (name) => env[name],
     openFile,
+    openDirectory,
     openPipe,
     readTextFile: (path) => Promise.resolve(written.files.get(path) ?? ""),
     writeTextFile: (path, text) => {

@@ -1,0 +1,79 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { OciError } from "../../src/errors.ts";
+import { openDirectory } from "../../src/runtime/mod.ts";
+import type { FolderSource } from "../../src/source/blob_source.ts";
+import { runProcess, temporaryFolder } from "../helpers/process.ts";
+import { findProgram } from "../helpers/programs.ts";
+import { test } from "../helpers/test.ts";
+
+/** What a shell makes in a folder of its own. */
+async function makeFolder(script: string) {
+  const folder = await temporaryFolder();
+  await runProcess("sh", ["-c", `cd '${folder.path}' && ${script}`]);
+  return folder;
+}
+
+const NEEDS_SHELL = { skip: findProgram("sh") ? undefined : "no sh on PATH" };
+
+async function contents(folder: FolderSource): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for await (const { path, open } of folder.files()) {
+    const body = await open();
+    if (body) found[path] = await new Response(body.slice(0, body.size).stream()).text();
+  }
+  return found;
+}
+
+test("openDirectory() lists files where images have them, and no deeper", async () => {
+  await using folder = await makeFolder(
+    "mkdir -p root/blobs/sha256 root/a/b/c root/.hidden && cd root && " +
+      "printf 1 > index.json && printf 2 > blobs/sha256/x && printf 3 > a/layer.tar && " +
+      "printf 4 > a/b/deep && printf 5 > .hidden/y",
+  );
+  assertEquals(await contents(await openDirectory(`${folder.path}/root`)), {
+    "index.json": "1",
+    "blobs/sha256/x": "2",
+    "a/layer.tar": "3",
+    ".hidden/y": "5",
+  });
+}, NEEDS_SHELL);
+
+test("openDirectory() reads parts of files, at once and as streams", async () => {
+  await using folder = await makeFolder("mkdir root && printf 0123456789 > root/index.json");
+  for await (const { open } of (await openDirectory(`${folder.path}/root`)).files()) {
+    const body = await open();
+    const slice = body?.slice(2, 5);
+    assertEquals(await new Response(slice?.stream()).text(), "234");
+    assertEquals(new TextDecoder().decode(await slice?.arrayBuffer?.()), "234");
+    assertEquals(await new Response(body?.slice(8, 99).stream()).text(), "89");
+    const buffer = new Uint8Array(3);
+    if (slice?.readInto) assertEquals(slice.readInto(buffer), 3);
+  }
+}, NEEDS_SHELL);
+
+test("openDirectory() follows links to files of the folder, and no others", async () => {
+  await using folder = await makeFolder(
+    "printf secret > outside && mkdir root root-twin && cd root && printf 1 > one && mkdir a && " +
+      "ln -s ../one a/inner && ln -s nowhere dangling && ln -s /dev/null device && ln -s a folder && " +
+      "printf twin > ../root-twin/x",
+  );
+  const root = `${folder.path}/root`;
+  assertEquals(await contents(await openDirectory(root)), { one: "1", "a/inner": "1" });
+  for (const target of ["../outside", `${folder.path}/outside`, "../root-twin/x"]) {
+    await runProcess("ln", ["-sf", target, `${root}/bad`]);
+    const error = await assertRejects(
+      async () => await contents(await openDirectory(root)),
+      OciError,
+    );
+    assertStringIncludes(error.message, '"bad" is a link that leads out of it');
+  }
+}, NEEDS_SHELL);
+
+test("openDirectory() refuses what is no folder", async () => {
+  await using folder = await temporaryFolder();
+  const path = await folder.write("file", "");
+  const none = await assertRejects(() => openDirectory(`${folder.path}/none`), OciError);
+  assertStringIncludes(none.message, "no such file");
+  const file = await assertRejects(() => openDirectory(path), OciError);
+  assertStringIncludes(file.message, "it is no folder");
+});
