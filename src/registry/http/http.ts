@@ -197,13 +197,15 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     init.body = onePiece(body);
     init.duplex = "half";
   } else if (body) init.body = body;
+  // workerd and browsers refuse to have it called as a method of something.
+  const { fetch } = http;
   try {
     // What leads to the network heeds the signal, and spares itself a copy of the body where no Request stands between.
     const response = http.page
       ? await sendInPage(http, http.page, { call, url, init, clock })
-      : takesInit(http.fetch)
-      ? await http.fetch(url.href, init)
-      : await unlessAborted(http.fetch(new Request(url, init)), signal);
+      : takesInit(fetch)
+      ? await fetch(url.href, init)
+      : await unlessAborted(fetch(new Request(url, init)), signal);
     if (bodyError === undefined) return response;
     // A registry in this process answers although the body broke; over a socket there is no answer.
     await discard(response);
@@ -232,10 +234,11 @@ async function sendInPage(
 ): Promise<Response> {
   const { sendFromPage } = await import("./page_request.ts");
   const { url, clock } = request;
-  const fetch = takesInit(http.fetch)
+  const { fetch } = http;
+  const send = takesInit(fetch)
     ? undefined
-    : (init: RequestInit) => unlessAborted(http.fetch(new Request(url, init)), clock.signal);
-  return await sendFromPage({ ...request, http, page, fetch });
+    : (init: RequestInit) => unlessAborted(fetch(new Request(url, init)), clock.signal);
+  return await sendFromPage({ ...request, http, page, fetch: send });
 }
 
 function onePiece(bytes: Bytes): ReadableStream<Bytes> {
