@@ -157,17 +157,14 @@ export const COMMANDS = {
   }),
   save: command({
     verb: "save",
-    usage: "REFERENCE TAR|-",
+    usage: "REFERENCE TAR|DIR/|-",
     summary: "Save an image of a registry as an archive",
     options: {
-      format: withDefault(
-        choice(
-          "--format FORMAT",
-          "docker: as docker save, an OCI layout with manifest.json (the default); " +
-            "oci: the layout alone",
-          ["docker", "oci"],
-        ),
-        "docker",
+      format: choice(
+        "--format FORMAT",
+        "docker: as docker save, an OCI layout with manifest.json (the default of a tar); " +
+          "oci: the layout alone (of a folder)",
+        ["docker", "oci"],
       ),
       platforms: platforms("Save", "linux/arm64"),
       retries,
@@ -175,7 +172,10 @@ export const COMMANDS = {
     read: (words) => {
       const reference = words.next(`Nothing to save, expected ${REFERENCE}`);
       const hint = `tarpush save ${reference} image.tar`;
-      return { reference, tar: words.next("Nothing to write to, expected a file or -", hint) };
+      return {
+        reference,
+        tar: words.next("Nothing to write to, expected a file, a folder or -", hint),
+      };
     },
   }),
   copy: command({

@@ -182,12 +182,14 @@ is free after the registry's garbage collection.
 take. Manifests are kept byte for byte: the image keeps its digest wherever it is pushed.
 
 Usage:
-  tarpush save REFERENCE TAR|-
+  tarpush save REFERENCE TAR|DIR/|-
 
   REFERENCE   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]; the archive has the image
               under this name
   TAR         The file to write. It gets its name when it is whole: until then what had the name
               stays, and so it does after a failure
+  DIR/        A folder that is there, or a new one with a / at the end: the image is added to the
+              OCI layout in it. Blobs that are there are not fetched
   -           Write to a pipe; the result goes to stderr then
 
 An image of several platforms is saved with all of them. A docker without containerd's image
@@ -196,6 +198,7 @@ store loads one of those, linux/amd64 where there is one: choose another with --
     examples: `  tarpush save localhost:5000/team/app:1.0 app.tar
   tarpush save registry.lan/app:1.0 - --platform linux/arm64 | docker load
   tarpush save registry.lan/app:1.0 app.tar --format oci
+  tarpush save registry.lan/app:1.0 layout/
   tarpush save registry.lan/app:1.0 - | ssh edge tarpush push - localhost:5000/app:1.0
 `,
   },

@@ -2,6 +2,7 @@ import { OciError } from "../errors.ts";
 import { failureDocument } from "../failure_document.ts";
 import type { PullEvent } from "../pull/events.ts";
 import type { PullOptions } from "../pull/options.ts";
+import type { ArchiveFormat } from "../image/write_archive.ts";
 import { pullImage } from "../pull/pull.ts";
 import type { PushEvent } from "../push/events.ts";
 import { parseReference } from "../reference.ts";
@@ -36,7 +37,12 @@ export async function runSave(
 
 async function save(command: SaveCommand, host: Host, signal: AbortSignal): Promise<number> {
   const start = performance.now();
-  const options = await toPullOptions(command, host);
+  const isFolder = await isFolderName(command.tar, host);
+  const format = command.format ?? (isFolder ? "oci" : "docker");
+  if (isFolder && format !== "oci") {
+    throw new UsageError(`Cannot write ${format} into a folder, expected --format oci`);
+  }
+  const options = await toPullOptions(command, format, host);
   const reporter = await createReporter(host, { ...command, dryRun: false, word: "saved" });
   signal.addEventListener("abort", () => {
     // Where nothing can be written, the rest of the display tells.
@@ -44,22 +50,22 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   }, { once: true });
   try {
     let plan: PlanEvent | undefined;
-    const tar = pullImage(command.reference, {
+    const pulling: PullOptions & { signal: AbortSignal } = {
       ...options,
       signal,
       onEvent: async (event) => {
         if (event.type === "plan") plan = event;
         await reporter.handle(toPushEvent(event));
       },
-    });
-    const isWhole = isPiped(command)
-      ? await writeToPipe(tar, host)
-      : await writeToFile(tar, command, host);
+    };
+    const isWhole = isFolder
+      ? await writeToFolder(command, pulling, host)
+      : await writeTar(pullImage(command.reference, pulling), command, host);
     const milliseconds = Math.round(performance.now() - start);
     await reporter.finish(isWhole ? milliseconds : undefined);
     // Whoever was to read it knows why it went away.
     if (!isWhole || !plan) return EXIT.failed;
-    await resultsOf(command, host).write(`${resultText(command, plan, milliseconds)}\n`);
+    await resultsOf(command, host).write(`${resultText(command, format, plan, milliseconds)}\n`);
     return EXIT.done;
   } catch (error) {
     await reporter.finish();
@@ -77,13 +83,53 @@ function resultsOf(command: SaveCommand, host: Host): TextOutput {
 }
 
 function resultText(
-  { json, format, tar }: SaveCommand,
+  { json, tar }: SaveCommand,
+  format: ArchiveFormat,
   { reference, digest, mediaType, size }: PlanEvent,
   milliseconds: number,
 ): string {
   if (!json) return resultLine(reference, digest);
   const document = { reference, digest, mediaType, format, tar, size, milliseconds };
   return jsonText(document);
+}
+
+/** Whether a name is that of a folder: one that is there, or a new one. */
+async function isFolderName(name: string, host: Host): Promise<boolean> {
+  if (name === "-") return false;
+  return /[/\\]$/.test(name) || (await host.fileInfo(name))?.kind === "directory";
+}
+
+async function writeToFolder(
+  { reference, tar }: SaveCommand,
+  options: PullOptions,
+  host: Host,
+): Promise<boolean> {
+  const { pullToFolder } = await import("../pull/pull_to_folder.ts");
+  const path = (name: string) => `${tar.replace(/[/\\]+$/, "")}/${name}`;
+  await pullToFolder(reference, {
+    name: tar,
+    isEmpty: async () => await isEmptyFolder(tar, host),
+    size: async (name) => (await host.fileInfo(path(name)))?.size,
+    read: async (name) => await host.readTextFile(path(name)),
+    makeFolder: async (name) => await host.makeDirectory(path(name)),
+    create: async (name) => await host.createFile(path(name)),
+  }, options);
+  return true;
+}
+
+async function isEmptyFolder(path: string, host: Host): Promise<boolean> {
+  if (!await host.fileInfo(path)) return true;
+  const folder = await host.openDirectory(path);
+  for await (const _ of folder.files()) return false;
+  return true;
+}
+
+async function writeTar(
+  tar: ReadableStream<Uint8Array>,
+  command: SaveCommand,
+  host: Host,
+): Promise<boolean> {
+  return await (isPiped(command) ? writeToPipe(tar, host) : writeToFile(tar, command, host));
 }
 
 async function writeToFile(
@@ -126,8 +172,12 @@ async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
   if (filled > 0) yield buffer.subarray(0, filled);
 }
 
-async function toPullOptions(command: SaveCommand, host: Host): Promise<PullOptions> {
-  const { reference, format, platforms, retries } = command;
+async function toPullOptions(
+  command: SaveCommand,
+  format: ArchiveFormat,
+  host: Host,
+): Promise<PullOptions> {
+  const { reference, platforms, retries } = command;
   const { registry } = parseReference(reference);
   const options: PullOptions = {
     ...await connectionOptions(command, [registry], host),
@@ -147,7 +197,7 @@ function toPushEvent(event: PullEvent): PushEvent {
     case "blob-progress":
       return { type: "blob-progress", digest: event.digest, sent: event.received };
     case "blob-done":
-      return { ...event, status: "pushed" };
+      return { ...event, status: event.exists ? "exists" : "pushed" };
     default:
       return event;
   }

@@ -41,6 +41,8 @@ export interface WrittenBlob {
 export interface ArchivePlan {
   /** Configs and layers, each once, in the order in which they are written. */
   blobs: WrittenBlob[];
+  /** Files of the archive in order: what names others comes after those. */
+  entries: readonly PackedEntry[];
   /** Length of the tar in bytes. */
   size: number;
   /** What a person should know about it. */
@@ -89,6 +91,7 @@ export async function planArchive(
   }
   return {
     blobs: blobs.map(({ digest, size }) => ({ digest, size })),
+    entries,
     size: packedSize(entries),
     notices: docker?.notices ?? [],
     stream: () => packTar(entries),

@@ -30,6 +30,8 @@ export type PullEvent =
     type: "blob-done";
     digest: Digest;
     size: number;
+    /** Of a folder: it was there. */
+    exists?: boolean;
   }
   | {
     type: "retry";

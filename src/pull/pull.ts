@@ -11,7 +11,12 @@ import {
   platformOptions,
   selectPlatforms,
 } from "../image/platforms.ts";
-import { type NamedContent, planArchive, type WrittenBlob } from "../image/write_archive.ts";
+import {
+  type ArchivePlan,
+  type NamedContent,
+  planArchive,
+  type WrittenBlob,
+} from "../image/write_archive.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { type PullOptions, type ResolvedPullOptions, resolvePullOptions } from "./options.ts";
@@ -58,7 +63,7 @@ export function pullImage(
   return new ReadableStream<Bytes>({
     async pull(controller) {
       signal.throwIfAborted();
-      reader ??= (await openImage(image, { ...resolved, signal })).getReader();
+      reader ??= (await planImage(image, { ...resolved, signal })).stream().getReader();
       const { done, value } = await reader.read();
       if (done) controller.close();
       else controller.enqueue(value);
@@ -70,13 +75,11 @@ export function pullImage(
   }, { highWaterMark: 0 });
 }
 
-type OpenOptions = ResolvedPullOptions & { signal: AbortSignal };
+/** Settings of a pull that can be aborted. */
+export type OpenOptions = ResolvedPullOptions & { signal: AbortSignal };
 
 /** Reads the manifests of an image, and lays out its archive. */
-async function openImage(
-  image: Reference,
-  options: OpenOptions,
-): Promise<ReadableStream<Bytes>> {
+export async function planImage(image: Reference, options: OpenOptions): Promise<ArchivePlan> {
   const { emit, signal, hasher, format } = options;
   const origin = registryOrigin(image, options.plainHttp);
   const context = { http: httpFor(origin, options), repository: image.repository };
@@ -126,7 +129,7 @@ async function openImage(
     bytes: plan.blobs.reduce((sum, { size }) => sum + size, 0),
     size: plan.size,
   });
-  return plan.stream();
+  return plan;
 }
 
 function refuseOtherDigest(

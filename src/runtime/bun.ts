@@ -43,6 +43,7 @@ export function createBunHost(): Host {
     },
     fileInfo,
     appendLine,
+    makeDirectory,
     // Loaded by what saves an image; a push does without.
     createFile: async (path) => await (await import("./bun_new_file.ts")).createBunFile(path),
     onInterrupt(handler) {
@@ -76,6 +77,13 @@ async function fileInfo(path: string): Promise<FileInfo | undefined> {
   if (!info) return undefined;
   const kind = info.isFile() ? "file" : info.isDirectory() ? "directory" : "other";
   return { kind, size: info.size, modified: info.mtime.getTime() };
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  const name = path.replace(/^-/, "./-");
+  const { exitCode, stderr } = await bunGlobals().Bun.$`mkdir -p ${name}`.quiet().nothrow();
+  if (exitCode === 0) return;
+  throw fileError("make", path, { text: new TextDecoder().decode(stderr).trim() });
 }
 
 async function appendLine(path: string, line: string): Promise<void> {

@@ -46,6 +46,8 @@ export function createDenoHost(): Host {
     appendLine: (path, line) =>
       Deno.writeTextFile(path, `${line}\n`, { append: true })
         .catch((error) => throwFileError("write", path, error)),
+    makeDirectory: (path) =>
+      Deno.mkdir(path, { recursive: true }).catch((error) => throwFileError("make", path, error)),
     // Loaded by what saves an image; a push does without.
     createFile: async (path) => await (await import("./deno_new_file.ts")).createDenoFile(path),
     onInterrupt: countInterrupts,

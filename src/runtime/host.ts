@@ -120,6 +120,8 @@ export interface Host {
   appendLine(path: string, line: string): Promise<void>;
   /** Creates or replaces a file. */
   writeTextFile(path: string, text: string): Promise<void>;
+  /** Makes a folder, and those above it, where they are not there. */
+  makeDirectory(path: string): Promise<void>;
   /**
    * Begins a file that takes its place when it is whole. A link in that place is replaced, not followed.
    *

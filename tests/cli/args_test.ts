@@ -54,7 +54,7 @@ const COMMANDS: [args: string, expected: object][] = [
   ["serve", { hostname: "127.0.0.1", port: 5000, readOnly: false, allowDelete: false, cors: [] }],
   ["serve --host ::1 --port 0 --read-only", { hostname: "::1", port: 0, readOnly: true }],
   ["serve --allow-delete --cors *", { allowDelete: true, cors: ["*"] }],
-  ["save a/x x.tar --platform p -q", { reference: "a/x", tar: "x.tar", format: "docker" }],
+  ["save a/x x.tar --platform p -q", { reference: "a/x", tar: "x.tar", format: undefined }],
   ["save a/x - --format=oci", { tar: "-", format: "oci", platforms: [] }],
 ];
 

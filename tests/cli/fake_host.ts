@@ -2,7 +2,7 @@ import type { Host, TextOutput } from "../../src/runtime/host.ts";
 import { currentHost, openFile } from "../../src/runtime/mod.ts";
 
 /** Files are real ones, as those that are opened. */
-const { createFile, fileInfo, openDirectory, openPipe } = currentHost();
+const { createFile, fileInfo, makeDirectory, openDirectory, openPipe } = currentHost();
 
 /** A host in memory, and what a program left on it. */
 export interface FakeHost extends Host {
@@ -83,6 +83,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
       written.files.set(path, `${written.files.get(path) ?? ""}${line}\n`);
       return Promise.resolve();
     },
+    makeDirectory,
     createFile,
     onInterrupt: (handler) => {
       handlers.add(handler);

@@ -72,7 +72,7 @@ test("run() save answers wrong usage before it asks or writes anything", async (
     ["save", /Nothing to save, expected a reference/],
     [
       "save h/app:1",
-      /Nothing to write to, expected a file or -\nhint: tarpush save h\/app:1 image/,
+      /Nothing to write to, expected a file, a folder or -\nhint: tarpush save h\/app:1 image/,
     ],
     ["save h/app:1 a.tar b.tar", /Unexpected argument "b\.tar"/],
     [`save h/APP:1 ${folder.path}/a.tar`, /Cannot parse reference "h\/APP:1"/],

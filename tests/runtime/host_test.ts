@@ -34,6 +34,17 @@ test("Host appends lines to a file, whatever is in them", async () => {
   assertMatch(error.message, /^Cannot write ".*x": /);
 });
 
+test("Host makes folders, those above them too, and again", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/a b/$HOME/-c`;
+  await host.makeDirectory(path);
+  await host.makeDirectory(path);
+  assertEquals((await host.fileInfo(path))?.kind, "directory");
+  const file = await folder.write("file", "");
+  const error = await assertRejects(() => host.makeDirectory(`${file}/x`), OciError);
+  assertMatch(error.message, /^Cannot make ".*x": /);
+});
+
 test("Host tells what is under a path", async () => {
   await using folder = await temporaryFolder();
   const before = Date.now();

@@ -1,0 +1,161 @@
+import type { Bytes } from "../bytes.ts";
+import { runAll } from "../concurrency.ts";
+import type { Digest } from "../digest.ts";
+import { OciError } from "../errors.ts";
+import { parseReference } from "../reference.ts";
+import type { PackedEntry } from "../tar/pack_tar.ts";
+import { type PullOptions, resolvePullOptions } from "./options.ts";
+import { planImage } from "./pull.ts";
+
+/** A folder that is written to. */
+export interface FolderTarget {
+  /** What it is called in messages. */
+  name: string;
+  /** Whether there is nothing in it, or no such folder yet. */
+  isEmpty(): Promise<boolean>;
+  /** Length of a file of it; undefined where there is none. */
+  size(path: string): Promise<number | undefined>;
+  /** Reads a small file. */
+  read(path: string): Promise<string>;
+  /** Makes a folder in it, and those above, where they are not there. */
+  makeFolder(path: string): Promise<void>;
+  /** Begins a file that takes its place when it is whole. */
+  create(path: string): Promise<NewFolderFile>;
+}
+
+/** A file that is written beside its place; disposing of it removes it, unless it was committed. */
+export interface NewFolderFile extends AsyncDisposable {
+  /** Appends bytes. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Gives the file its place. */
+  commit(): Promise<void>;
+}
+
+/** Blobs read at the same time. */
+const CONCURRENCY = 3;
+const INDEX = "index.json";
+
+/**
+ * Pulls an image from a registry into an OCI layout in a folder, beside the images that are there. Blobs that the folder has
+ * are not fetched. Each file takes its place when it is whole, `index.json` last: until then the folder holds what it held.
+ *
+ * @param reference See `pullImage`.
+ * @param target The folder: an OCI layout, or empty.
+ * @param options Settings; `format` is "oci".
+ * @throws {OciError} If the folder holds something else, or the registry does not give the image.
+ */
+export async function pullToFolder(
+  reference: string,
+  target: FolderTarget,
+  options: PullOptions,
+): Promise<void> {
+  const resolved = resolvePullOptions({ ...options, format: "oci" });
+  const signal = resolved.signal ?? new AbortController().signal;
+  const before = await readIndex(target);
+  const plan = await planImage(parseReference(reference), { ...resolved, signal });
+  const sizes = new Map(plan.blobs.map(({ digest, size }) => [pathOf(digest), { digest, size }]));
+  for (const { path } of plan.entries) if (path.endsWith("/")) await target.makeFolder(path);
+  const files = plan.entries.filter(({ path, body }) => body !== undefined && path !== INDEX);
+  await runAll(files, CONCURRENCY, async (entry, signal) => {
+    const blob = sizes.get(entry.path);
+    if (!await isThere(target, entry)) await write(target, entry, signal);
+    else if (blob) await resolved.emit({ type: "blob-done", ...blob, exists: true });
+  }, signal);
+  const index = plan.entries.find(({ path }) => path === INDEX);
+  if (!(index?.body instanceof Uint8Array)) {
+    throw new TypeError("unreachable: a layout has an index");
+  }
+  await write(target, { path: INDEX, body: merged(before, index.body) }, signal);
+}
+
+function pathOf(digest: Digest): string {
+  return `blobs/${digest.replace(":", "/")}`;
+}
+
+/** Blobs have their place by what they hold, and get it when they are whole: the length tells enough. */
+async function isThere(target: FolderTarget, { path, body }: PackedEntry): Promise<boolean> {
+  const size = body instanceof Uint8Array ? body.length : body?.size;
+  return size !== undefined && await target.size(path) === size;
+}
+
+async function write(
+  target: FolderTarget,
+  { path, body }: PackedEntry,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!body) return;
+  await using file = await target.create(path);
+  const pieces = body instanceof Uint8Array ? [body] : body.open();
+  for await (const piece of pieces) {
+    signal.throwIfAborted();
+    await file.write(piece);
+  }
+  await file.commit();
+}
+
+/** index.json of a layout. */
+type Index = Record<string, unknown> & { manifests: unknown[] };
+
+/** The index that is there; undefined in a folder without anything. */
+async function readIndex(target: FolderTarget): Promise<Index | undefined> {
+  if (await target.size(INDEX) === undefined) {
+    if (await target.isEmpty()) return undefined;
+    throw unusable(target, "it has files and no index.json");
+  }
+  try {
+    return parseIndex(await target.read(INDEX));
+  } catch (cause) {
+    if (cause instanceof SyntaxError) {
+      throw unusable(target, `its ${INDEX} ${cause.message}`, cause);
+    }
+    throw cause;
+  }
+}
+
+function parseIndex(text: string): Index {
+  let index: unknown;
+  try {
+    index = JSON.parse(text);
+  } catch {
+    throw new SyntaxError("is no JSON");
+  }
+  if (isIndex(index)) return index;
+  throw new SyntaxError("has no list of manifests");
+}
+
+function isIndex(value: unknown): value is Index {
+  return typeof value === "object" && value !== null && "manifests" in value &&
+    Array.isArray(value.manifests);
+}
+
+function unusable({ name }: FolderTarget, state: string, cause?: unknown): OciError {
+  return new OciError(
+    `Cannot write into ${JSON.stringify(name)}: ${state}, expected an OCI layout`,
+    {
+      cause,
+      hint: "name a new folder, or an empty one",
+    },
+  );
+}
+
+/** Adds the entries of one index to another, in the place of those that had their names. */
+function merged(before: Index | undefined, bytes: Bytes): Bytes {
+  if (!before) return bytes;
+  const added = parseIndex(new TextDecoder().decode(bytes)).manifests;
+  const keys = new Set(added.map(keyOf));
+  const kept = before.manifests.filter((entry) => !keys.has(keyOf(entry)));
+  return new TextEncoder().encode(JSON.stringify({ ...before, manifests: [...kept, ...added] }));
+}
+
+/** What an entry is called; one without a name is called after its digest. */
+function keyOf(entry: unknown): string {
+  const annotations = memberOf(entry, "annotations");
+  const name = memberOf(annotations, "io.containerd.image.name") ??
+    memberOf(annotations, "org.opencontainers.image.ref.name");
+  return typeof name === "string" ? `name ${name}` : `digest ${memberOf(entry, "digest")}`;
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null) return undefined;
+  return Object.getOwnPropertyDescriptor(value, name)?.value;
+}

@@ -1,0 +1,175 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { OciError } from "../../src/errors.ts";
+import type { PullEvent } from "../../src/pull/events.ts";
+import { type FolderTarget, pullToFolder } from "../../src/pull/pull_to_folder.ts";
+import { pushImage } from "../../src/push/push.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { dockerSave, encode, makeImage, toBlob } from "../helpers/archives.ts";
+import { faultLayer } from "../helpers/fault_layer.ts";
+import { test } from "../helpers/test.ts";
+
+/** A folder in memory, and the files that were written into it. */
+class MemoryFolder implements FolderTarget {
+  readonly name = "layout";
+  readonly files = new Map<string, Uint8Array<ArrayBuffer>>();
+  readonly written: string[] = [];
+  open = 0;
+
+  isEmpty() {
+    return Promise.resolve(this.files.size === 0);
+  }
+  size(path: string) {
+    return Promise.resolve(this.files.get(path)?.length);
+  }
+  read(path: string) {
+    return Promise.resolve(new TextDecoder().decode(this.files.get(path)));
+  }
+  makeFolder() {
+    return Promise.resolve();
+  }
+  create(path: string) {
+    let parts: Uint8Array<ArrayBuffer>[] = [];
+    this.open++;
+    return Promise.resolve({
+      write: (bytes: Uint8Array) => {
+        parts.push(bytes.slice());
+        return Promise.resolve();
+      },
+      commit: async () => {
+        this.files.set(path, new Uint8Array(await new Blob(parts).arrayBuffer()));
+        this.written.push(path);
+      },
+      [Symbol.asyncDispose]: () => {
+        parts = [];
+        this.open--;
+        return Promise.resolve();
+      },
+    });
+  }
+}
+
+interface Entry {
+  digest: string;
+  annotations?: Record<string, string>;
+}
+
+function indexOf(folder: MemoryFolder): Entry[] {
+  return JSON.parse(new TextDecoder().decode(folder.files.get("index.json"))).manifests;
+}
+
+/** A registry with two images that share a layer. */
+async function makeRegistry() {
+  const registry = createRegistry();
+  for (const name of ["one", "two"]) {
+    const image = await makeImage(["base", name]);
+    const tar = toBlob(dockerSave([{ image }]));
+    await pushImage(tar, `localhost:5000/${name}:1`, { fetch: registry });
+  }
+  return registry;
+}
+
+test("pullToFolder() writes a layout, index.json last, that is pushed with the same digest", async () => {
+  const registry = await makeRegistry();
+  const folder = new MemoryFolder();
+  await pullToFolder("localhost:5000/one:1", folder, { fetch: registry });
+  assertEquals(folder.written.at(-1), "index.json");
+  assertEquals(folder.open, 0);
+  const source = {
+    async *files() {
+      for (const [path, bytes] of folder.files) {
+        yield { path, open: () => Promise.resolve(new Blob([bytes])) };
+      }
+    },
+  };
+  const { images } = await pushImage(source, "localhost:5000/again:1", { fetch: registry });
+  assertEquals(images[0]?.digest, indexOf(folder)[0]?.digest);
+});
+
+test("pullToFolder() adds an image, and fetches and writes no blob twice", async () => {
+  const { fetch, seen } = faultLayer(await makeRegistry());
+  const folder = new MemoryFolder();
+  await pullToFolder("localhost:5000/one:1", folder, { fetch });
+  const before = seen.length;
+  const events: PullEvent[] = [];
+  const onEvent = (event: PullEvent) => void events.push(event);
+  await pullToFolder("localhost:5000/two:1", folder, { fetch, onEvent });
+  const blobs = seen.slice(before).filter(({ path }) => path.includes("/blobs/"));
+  // Config and the layer of its own.
+  assertEquals(blobs.length, 2);
+  const done = events.flatMap((event) => event.type === "blob-done" ? [event.exists ?? false] : []);
+  assertEquals(done.sort(), [false, false, true]);
+  const written = folder.written.filter((path) => path.startsWith("blobs/"));
+  assertEquals(written.length, new Set(written).size);
+  assertEquals(
+    indexOf(folder).map(({ annotations }) => annotations?.["io.containerd.image.name"]),
+    ["localhost:5000/one:1", "localhost:5000/two:1"],
+  );
+  await pullToFolder("localhost:5000/one:1", folder, { fetch });
+  assertEquals(indexOf(folder).length, 2);
+});
+
+test("pullToFolder() gives a name to what it means now, and leaves other entries as they are", async () => {
+  const registry = await makeRegistry();
+  const folder = new MemoryFolder();
+  const other = { digest: `sha256:${"0".repeat(64)}`, size: 1, extra: true };
+  const old = {
+    digest: `sha256:${"1".repeat(64)}`,
+    annotations: { "io.containerd.image.name": "localhost:5000/one:1" },
+  };
+  folder.files.set("index.json", encode(JSON.stringify({ manifests: [other, old], x: 1 })));
+  await pullToFolder("localhost:5000/one:1", folder, { fetch: registry });
+  const [first, second, ...more] = indexOf(folder);
+  assertEquals([first, more], [other, []]);
+  assert(second?.digest !== old.digest);
+});
+
+test("pullToFolder() leaves the folder's images as they are where it fails", async () => {
+  const registry = await makeRegistry();
+  const folder = new MemoryFolder();
+  await pullToFolder("localhost:5000/one:1", folder, { fetch: registry });
+  const before = folder.files.get("index.json");
+  const { fetch } = faultLayer(
+    registry,
+    ({ path, number }) =>
+      path.includes("/blobs/") && number > 1
+        ? { kind: "answer", answer: () => new Response("{}", { status: 404 }) }
+        : undefined,
+  );
+  await assertRejects(
+    () => pullToFolder("localhost:5000/two:1", folder, { fetch, retry: { attempts: 1 } }),
+    OciError,
+  );
+  assertEquals([folder.files.get("index.json"), folder.open], [before, 0]);
+});
+
+const WRONG: [index: string, says: string][] = [
+  ["{", "its index.json is no JSON"],
+  ["[]", "its index.json has no list of manifests"],
+  ['{"manifests":{}}', "its index.json has no list of manifests"],
+];
+
+for (const [index, says] of WRONG) {
+  test(`pullToFolder() does not write beside an index.json of ${index}`, async () => {
+    const folder = new MemoryFolder();
+    folder.files.set("index.json", encode(index));
+    const fetch = () => Promise.reject(new Error("asked"));
+    const error = await assertRejects(
+      () => pullToFolder("localhost:5000/one:1", folder, { fetch }),
+      OciError,
+    );
+    assertStringIncludes(error.message, `Cannot write into "layout": ${says}`);
+  });
+}
+
+test("pullToFolder() does not write into a folder with other things", async () => {
+  const folder = new MemoryFolder();
+  folder.files.set("diary.txt", encode("x"));
+  const error = await assertRejects(
+    () => pullToFolder("localhost:5000/one:1", folder, {}),
+    OciError,
+  );
+  assertEquals(
+    error.message,
+    'Cannot write into "layout": it has files and no index.json, expected an OCI layout',
+  );
+});
