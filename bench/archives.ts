@@ -28,7 +28,8 @@ export interface PreparedImage {
 
 export const MIB = 1024 * 1024;
 
-const CACHE = new URL("../.bench/", import.meta.url);
+/** Where archives are kept between runs. */
+export const CACHE = new URL("../.bench/", import.meta.url);
 const BLOCK_BYTES = 512;
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG_TYPE = "application/vnd.docker.container.image.v1+json";

@@ -13,6 +13,8 @@ export interface Contender {
   source?(image: PreparedImage): string;
   /** Its command line. */
   push(image: PushedArchive, host: string): string[];
+  /** The command line that tells what is in an archive; only of this project. */
+  inspect?(path: string): string[];
 }
 
 const MAIN = decodeURIComponent(new URL("../src/cli/main.ts", import.meta.url).pathname);
@@ -31,6 +33,7 @@ function ours(name: string, command: string[]): Contender {
     name,
     isOurs: true,
     push: (image, host) => [...command, "push", "--json", image.tar, reference(image, host)],
+    inspect: (path) => [...command, "inspect", path],
   };
 }
 

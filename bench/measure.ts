@@ -5,6 +5,8 @@ export interface Measurement {
   milliseconds: number;
   /** Largest resident set; undefined without GNU time. */
   peakBytes: number | undefined;
+  /** Time on all cores, its own and the system's; undefined without GNU time. */
+  cpuMilliseconds: number | undefined;
   stdout: string;
 }
 
@@ -39,7 +41,7 @@ export async function measureProcess(
   const report = await Deno.makeTempFile({ prefix: "tarpush-bench-" });
   try {
     const hasTime = findProgram("time") === GNU_TIME;
-    const prefix = hasTime ? [GNU_TIME, "-q", "-f", "%M", "-o", report] : [];
+    const prefix = hasTime ? [GNU_TIME, "-q", "-f", "%M %U %S", "-o", report] : [];
     const [first = "", ...rest] = [...prefix, command, ...args];
     const start = performance.now();
     const child = new Deno.Command(first, {
@@ -53,10 +55,12 @@ export async function measureProcess(
     const [output] = await Promise.all([child.output(), written]);
     const milliseconds = performance.now() - start;
     if (output.code !== 0) throw new Error(lastLines(output.stderr));
-    const kibibytes = Number(await Deno.readTextFile(report));
+    const [kibibytes = 0, user = 0, system = 0] = (await Deno.readTextFile(report)).split(" ")
+      .map(Number);
     return {
       milliseconds,
       peakBytes: hasTime ? kibibytes * 1024 : undefined,
+      cpuMilliseconds: hasTime ? (user + system) * 1000 : undefined,
       stdout: new TextDecoder().decode(output.stdout),
     };
   } finally {

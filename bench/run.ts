@@ -5,6 +5,7 @@
 import { benchCeiling } from "./ceiling_bench.ts";
 import { type BenchOptions, formatTable, type Row } from "./measure.ts";
 import { benchPeers } from "./peers_bench.ts";
+import { benchInflate } from "./inflate_bench.ts";
 import { benchPipe } from "./pipe_bench.ts";
 import { benchPush } from "./push_bench.ts";
 import { benchRepush } from "./repush_bench.ts";
@@ -36,6 +37,7 @@ await benchCeiling(options);
 await benchPipe(options);
 await benchPeers(options);
 await benchStd(options);
+await benchInflate(options);
 console.log(formatTable(rows));
 Deno.exit(rows.some(({ cells }) => cells.time?.startsWith("failed")) ? 1 : 0);
 
