@@ -197,7 +197,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     init.body = onePiece(body);
     init.duplex = "half";
   } else if (body) init.body = body;
-  // workerd and browsers refuse to have it called as a method of something.
+  // On its own: workerd's is no method of anything else.
   const { fetch } = http;
   try {
     // What leads to the network heeds the signal, and spares itself a copy of the body where no Request stands between.
@@ -234,11 +234,10 @@ async function sendInPage(
 ): Promise<Response> {
   const { sendFromPage } = await import("./page_request.ts");
   const { url, clock } = request;
-  const { fetch } = http;
-  const send = takesInit(fetch)
+  const fetch = takesInit(http.fetch)
     ? undefined
-    : (init: RequestInit) => unlessAborted(fetch(new Request(url, init)), clock.signal);
-  return await sendFromPage({ ...request, http, page, fetch: send });
+    : (init: RequestInit) => unlessAborted(http.fetch(new Request(url, init)), clock.signal);
+  return await sendFromPage({ ...request, http, page, fetch });
 }
 
 function onePiece(bytes: Bytes): ReadableStream<Bytes> {

@@ -107,6 +107,5 @@ async function ask(http: Http, address: string, cancel?: AbortSignal): Promise<R
   const limit = AbortSignal.timeout(Math.min(PROBE_MILLISECONDS, http.timeouts.connect));
   const signal = cancel ? anySignal(limit, cancel) : limit;
   // Nothing of the caller's goes over the wire unencrypted: neither headers nor path.
-  const { fetch } = http;
-  return await fetch(new Request(address, { redirect: "manual", signal }));
+  return await http.fetch(new Request(address, { redirect: "manual", signal }));
 }
