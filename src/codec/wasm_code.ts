@@ -18,8 +18,8 @@ export async function compileWasm(
     return await WebAssembly.compile(bytes);
   } catch (cause) {
     throw new DataError(
-      `it is compressed with ${kind}, for which this runtime would have to compile WebAssembly, and it does not`,
-      { cause, hint: `inflate it before, or compress it with gzip` },
+      `it is compressed with ${kind}, which takes WebAssembly, and this runtime compiles none`,
+      { cause, hint: "inflate it before, or compress it with gzip" },
     );
   }
 }

@@ -1,6 +1,14 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createRegistry } from "../../src/server/mod.ts";
-import { dockerSave, makeImage, makeLayer, OciLayout } from "../helpers/archives.ts";
+import {
+  type Bytes,
+  dockerSave,
+  gzip,
+  makeImage,
+  makeLayer,
+  OciLayout,
+} from "../helpers/archives.ts";
+import { xzStream, zstdFrame } from "../helpers/compressed.ts";
 import { runProcess, spawnProcess, temporaryFolder, toPath } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
@@ -92,6 +100,27 @@ test("the gateway in workerd sends large blobs with their length", async () => {
   assertEquals(lines.at(-1)?.type, "result", JSON.stringify(lines.at(-1)));
   assert(counted.lengths.includes(String(layer.bytes.length)), `${counted.lengths}`);
 }, { skip });
+
+test(
+  "the gateway in workerd inflates gzip, and says in one line what zstd and xz take",
+  async () => {
+    const counted = countRequests();
+    await using registry = await serve(counted.fetch);
+    await using worker = await startWorker(registry.host);
+    const tar = await legacyArchive(1, 512);
+    const inflated = await push(worker, registry.host, "gzip:1", await gzip(tar));
+    assertEquals(inflated.at(-1)?.type, "result", JSON.stringify(inflated.at(-1)));
+    for (
+      const [kind, archive] of [["zstd", await zstdFrame(tar)], ["xz", xzStream(tar)]] as const
+    ) {
+      const lines = await push(worker, registry.host, `${kind}:1`, archive);
+      const expected = `Cannot inflate the archive: it is compressed with ${kind}, which takes ` +
+        "WebAssembly, and this runtime compiles none";
+      assertStringIncludes(JSON.stringify(lines.at(-1)), expected);
+    }
+  },
+  { skip },
+);
 
 async function startWorker(allow: string): Promise<Worker> {
   const folder = await temporaryFolder();
@@ -207,7 +236,7 @@ async function registryStatus(
 }
 
 /** A `docker save` of before 25: layers whose digest no name tells come before what names them. */
-async function legacyArchive(layers: number, layerBytes: number): Promise<Uint8Array> {
+async function legacyArchive(layers: number, layerBytes: number): Promise<Bytes> {
   const contents = Array.from({ length: layers }, (_, at) => {
     const body = new Uint8Array(layerBytes);
     // Enough that no two are alike.

@@ -953,18 +953,3 @@ function streamOf(...pieces: Bytes[]): ReadableStream<Bytes> {
     },
   }, { highWaterMark: 0 });
 }
-
-test("request() calls fetch by itself: workerd and browsers refuse it as a method", async () => {
-  const receivers: unknown[] = [];
-  const makeFetch = () =>
-    function (this: unknown): Promise<Response> {
-      receivers.push(this);
-      return Promise.resolve(new Response());
-    };
-  // A caller's own, which takes a Request, and one that leads to the network, which takes URL and settings.
-  for (const fetch of [makeFetch(), Object.assign(makeFetch(), { proxyFor: () => undefined })]) {
-    const http = makeHttp(fetch);
-    await request(http, callTo(http));
-  }
-  assertEquals(receivers, [undefined, undefined]);
-});
