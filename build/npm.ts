@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   await Promise.all([
     writeDeclarations(typescript.default, entries.map(([, path]) => path), underNpmName),
     writeManifest(config, entries),
-    ...["README.md", "CHANGELOG.md", "LICENSE"].map(async (name) => {
+    ...["README.md", "LICENSE"].map(async (name) => {
       const text = await Deno.readTextFile(ROOT + name);
       await writeFile(`${NPM_FOLDER}/${name}`, underNpmName(text));
     }),

@@ -10,6 +10,9 @@ import { esbuild, ROOT, writeFile } from "./project.ts";
 /** Two years of browsers. */
 const TARGET = "--target=chrome123,firefox125,safari17.5";
 
+/** What is loaded on demand alone, and never by this page, whose source is a file. */
+const UNUSED = ["http_source", "folder"];
+
 const PAGE = `${ROOT}dist/page/index.html`;
 const MODULE = `${ROOT}src/edge/page_html.ts`;
 
@@ -33,10 +36,14 @@ async function build(): Promise<string> {
     minify(
       "page/main.ts",
       ...["--bundle", "--format=iife", "--legal-comments=none"],
+      ...UNUSED.map((name) => `--external:*/${name}.ts`),
       // Of that package the page needs two of twenty parts, and they come as files of their own.
       `--alias:hash-wasm=${ROOT}page/hash_wasm.js`,
     ),
   ]);
+  if (/(?<!import)\("\.\/\w+\.ts"\)/.test(script)) {
+    throw new Error("Cannot leave out a file that is not loaded on demand");
+  }
   const policy = [
     "default-src 'none'",
     `script-src '${await sourceHash(script)}' 'wasm-unsafe-eval'`,

@@ -233,7 +233,8 @@ function noteOf({ kind, size, created, platform, entries }: ImageInfo): string {
 }
 
 function routeOf(hash: string): Route {
-  const path = decodeURIComponent(hash.replace(/^#\/?/, ""));
+  // The names of repositories and tags need no encoding, and an address that was typed may have a wrong one.
+  const path = hash.replace(/^#\/?/, "").replaceAll("%3A", ":").replaceAll("%40", "@");
   const [, repository = "", reference = ""] = /^([^:@]*)(?:[:@](.*))?$/.exec(path) ?? [];
   return { repository, reference };
 }

@@ -111,6 +111,15 @@ test(
     const growth = await page.heap() - before;
     assert(growth < 4 * MIB, `the heap grew by ${growth} bytes`);
 
+    // Distribution 2 deletes no tag alone: its manifest goes.
+    await page.click("team/app");
+    await page.until('location.hash === "#/team/app" && document.querySelector(".list a span")');
+    await page.evaluate('document.querySelector(".list a").click()');
+    await page.click("Delete tag 1.0");
+    await page.click("Delete");
+    await page.until('location.hash === "#/team/app"');
+    assertEquals((await fetch(`${registry.origin}/v2/team/app/manifests/${digest}`)).status, 404);
+
     await page.fill("Registry", closed.host);
     await page.click("Push");
     await page.untilText("does not let this page send it");
