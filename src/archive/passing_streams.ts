@@ -1,6 +1,6 @@
 import { type Bytes, concat } from "../bytes.ts";
+import { decompress } from "../codec/decompress.ts";
 import type { Compression } from "../codec/magic.ts";
-import { decompress } from "../codec/compression.ts";
 import { type Digest, digestAlgorithm } from "../digest.ts";
 import { mismatch } from "../image/content.ts";
 import type { Hasher, IncrementalHash } from "../incremental_hash.ts";

@@ -1,6 +1,6 @@
 import type { Bytes } from "../bytes.ts";
 import { DataError } from "./data_error.ts";
-import { FORMATS } from "./formats.ts";
+import { FORMATS } from "./describe_format.ts";
 import { compileWasm, WasmCode } from "./wasm_code.ts";
 
 /** Largest dictionary that the decoder takes, as `xz -9` makes: it holds that many bytes. */

@@ -287,7 +287,7 @@ function keyOfLayer({ digest, file }: { digest?: Digest; file?: { path: string }
 }
 
 async function notAnArchive(files: ArchiveFiles): Promise<ArchiveError> {
-  const { foreignTar } = await import("./foreign.ts");
+  const { foreignTar } = await import("./not_an_archive.ts");
   const foreign = foreignTar(files.paths());
   const paths: string[] = [];
   for (const { path } of files.files()) {

@@ -1,39 +1,7 @@
-import type { Bytes } from "../bytes.ts";
-import { type Digest, digestBytes } from "../digest.ts";
-import {
-  DOCKER_CONFIG,
-  DOCKER_INDEX,
-  DOCKER_LAYER,
-  DOCKER_MANIFEST,
-  OCI_CONFIG,
-  OCI_INDEX,
-  OCI_LAYER,
-  OCI_MANIFEST,
-} from "../media_types.ts";
-import type { ArchiveBlob, DockerNode, IndexNode, ManifestNode } from "./content.ts";
-
-/** Whose media types a manifest has: those of Docker's schema 2, or those of OCI. */
-export type ManifestKind = "docker" | "oci";
-
-/** Layers that may not be distributed (image-spec, layer.md, "Non-Distributable Layers"). */
-const DOCKER_FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar";
-const OCI_FOREIGN_LAYER = "application/vnd.oci.image.layer.nondistributable.v1.tar";
-
-/** What Docker and OCI call the same thing. zstd is OCI's alone: docker has no type for it that registries know. */
-const TYPES: readonly Readonly<Record<ManifestKind, string>>[] = [
-  { docker: DOCKER_MANIFEST, oci: OCI_MANIFEST },
-  { docker: DOCKER_INDEX, oci: OCI_INDEX },
-  { docker: DOCKER_CONFIG, oci: OCI_CONFIG },
-  { docker: DOCKER_LAYER, oci: OCI_LAYER },
-  { docker: `${DOCKER_LAYER}.gzip`, oci: `${OCI_LAYER}+gzip` },
-  { docker: DOCKER_FOREIGN_LAYER, oci: OCI_FOREIGN_LAYER },
-  { docker: `${DOCKER_FOREIGN_LAYER}.gzip`, oci: `${OCI_FOREIGN_LAYER}+gzip` },
-];
-
-/** The kind that a media type belongs to. */
-export function kindOfType(mediaType: string): ManifestKind {
-  return mediaType.startsWith("application/vnd.docker.") ? "docker" : "oci";
-}
+import type { Digest } from "../digest.ts";
+import { DOCKER_MANIFEST } from "../media_types.ts";
+import type { ArchiveBlob, DockerNode, ManifestNode } from "./content.ts";
+import { encodeDocument, type ManifestKind, toKind } from "./retype.ts";
 
 /** Whether an image can only be said in OCI's types. */
 export function needsOci(node: DockerNode): boolean {
@@ -52,7 +20,7 @@ export function useUsualTypes(node: DockerNode): void {
 }
 
 /**
- * Writes the manifest of a docker image; {@linkcode retype} gives it another kind.
+ * Writes the manifest of a docker image; `retype()` gives it another kind.
  *
  * @param node The image.
  * @param digests Digest of each layer, in order.
@@ -75,46 +43,7 @@ export async function buildManifest(
     config: describe(config),
     layers: layers.map(describe),
   };
-  return { kind: "manifest", mediaType, config, layers, ...await encode(json) };
-}
-
-/**
- * Writes a manifest or index again in the types of a kind: the same config and layers, the same entries.
- *
- * @param node One that was written for this push; any other keeps its bytes.
- * @param kind Docker's types or OCI's.
- * @returns The manifest, with a digest of its own; the same where it has that kind.
- */
-export async function retype(
-  node: ManifestNode | IndexNode,
-  kind: ManifestKind,
-): Promise<ManifestNode | IndexNode> {
-  const mediaType = toKind(node.mediaType, kind);
-  if (mediaType === node.mediaType) return node;
-  const json: unknown = JSON.parse(new TextDecoder().decode(node.bytes));
-  if (node.kind === "index") {
-    // What its entries name stays what it is.
-    return { ...node, mediaType, ...await encode({ ...json as object, mediaType }) };
-  }
-  const retyped = <T extends ArchiveBlob>(blob: T): T => ({
-    ...blob,
-    mediaType: toKind(blob.mediaType, kind),
-  });
-  return {
-    ...node,
-    mediaType,
-    ...(node.config ? { config: retyped(node.config) } : {}),
-    layers: node.layers.map(retyped),
-    ...await encode(json, (key, value) => key === "mediaType" ? toKind(`${value}`, kind) : value),
-  };
-}
-
-async function encode(
-  json: unknown,
-  replacer?: (key: string, value: unknown) => unknown,
-): Promise<{ bytes: Bytes; digest: Digest }> {
-  const bytes = new TextEncoder().encode(JSON.stringify(json, replacer));
-  return { bytes, digest: await digestBytes(bytes) };
+  return { kind: "manifest", mediaType, config, layers, ...await encodeDocument(json) };
 }
 
 /** The manifest of a docker image as {@linkcode buildManifest} writes it; undefined where only reading tells a layer's digest. */
@@ -125,12 +54,6 @@ export async function knownManifest(node: DockerNode): Promise<ManifestNode | un
 
 function usualKind(node: DockerNode): ManifestKind {
   return needsOci(node) ? "oci" : "docker";
-}
-
-/** What the other kind calls it; a type that only one of them has stays as it is. */
-function toKind(mediaType: string, kind: ManifestKind): string {
-  const known = TYPES.find(({ docker, oci }) => docker === mediaType || oci === mediaType);
-  return known?.[kind] ?? mediaType;
 }
 
 function describe({ mediaType, size, digest }: ArchiveBlob & { digest: Digest }) {

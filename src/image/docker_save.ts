@@ -28,7 +28,7 @@ import {
   digestOfPath,
   missingFile,
 } from "./files.ts";
-import type { Foreign } from "./foreign.ts";
+import type { Foreign } from "./not_an_archive.ts";
 
 /** One image of manifest.json. */
 export interface DockerImage {
@@ -91,7 +91,7 @@ export async function nameForeign(json: unknown): Promise<Foreign | undefined> {
   if (Array.isArray(json) && (!isJsonObject(first) || goMember(first, "Config") !== undefined)) {
     return undefined;
   }
-  const { foreignManifest } = await import("./foreign.ts");
+  const { foreignManifest } = await import("./not_an_archive.ts");
   return foreignManifest(json);
 }
 

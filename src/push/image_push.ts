@@ -134,7 +134,7 @@ export class ImagePush {
   async #isLeft(reference: Tagged, choice: RootChoice): Promise<boolean> {
     const target = this.#target;
     if (this.#settings.onExisting === "overwrite") return false;
-    const { findOther, leaveTag } = await import("./tags.ts");
+    const { findOther, leaveTag } = await import("./write_tag.ts");
     const find = async () => findOther(target, reference, await draftsOf(choice), this.#settings);
     let other = await find();
     if (other && blobsOf(choice.node).some(({ origin }) => origin === "hint")) {
@@ -196,7 +196,7 @@ export class ImagePush {
     for (const { node, reference, stands } of beside) {
       const { digest } = node;
       if (!stands && !dryRun) {
-        const { writeTag } = await import("./tags.ts");
+        const { writeTag } = await import("./write_tag.ts");
         if (!await writeTag(target, reference, node, this.#settings)) continue;
       }
       target.tags.set(reference.tag, digest);

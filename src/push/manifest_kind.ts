@@ -1,12 +1,7 @@
 import { PushError } from "../errors.ts";
 import { type ContentNode, type IndexNode, type ManifestNode, walk } from "../image/content.ts";
-import {
-  buildManifest,
-  kindOfType,
-  type ManifestKind,
-  needsOci,
-  retype,
-} from "../image/docker_manifest.ts";
+import { buildManifest, needsOci } from "../image/docker_manifest.ts";
+import { kindOfType, type ManifestKind, retype } from "../image/retype.ts";
 import type { Reference } from "../reference.ts";
 import { type PushWords, refuseOtherDigest } from "./content.ts";
 import type { RegistryState } from "./repository_state.ts";

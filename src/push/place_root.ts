@@ -1,6 +1,6 @@
 import { RegistryError } from "../errors.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
-import { retype } from "../image/docker_manifest.ts";
+import { retype } from "../image/retype.ts";
 import type { Reference } from "../reference.ts";
 import { refuseOtherDigest } from "./content.ts";
 import type { RootChoice } from "./manifest_kind.ts";
@@ -57,7 +57,7 @@ export async function placeRoot(
     if (!other || !(error instanceof RegistryError)) throw error;
     const { refusesType } = await import("./refusals.ts");
     if (!refusesType(error)) throw error;
-    const { placeOther } = await import("./other_kind.ts");
+    const { placeOther } = await import("./place_other_kind.ts");
     const second = await other();
     await placeOther(target, first, second, error, settings);
     return { root: second, stands: false };

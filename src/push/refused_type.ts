@@ -1,6 +1,6 @@
 import { RegistryError } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
-import { kindOfType, type ManifestKind } from "../image/docker_manifest.ts";
+import { kindOfType, type ManifestKind } from "../image/retype.ts";
 import { isJsonObject } from "../media_types.ts";
 import { KIND_NAMES, type KindSettings, type RootChoice } from "./manifest_kind.ts";
 import { answerOf, refusesType } from "./refusals.ts";

@@ -1,7 +1,7 @@
 import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
-import type { ManifestKind } from "../image/docker_manifest.ts";
 import type { ArchiveFile } from "../image/files.ts";
+import type { ManifestKind } from "../image/retype.ts";
 import type { RepositoryContext, UploadHooks } from "../registry/blobs.ts";
 import type { Http } from "../registry/http/call.ts";
 import type { Referrer } from "../registry/referrers_tag.ts";

@@ -1,12 +1,12 @@
 import { RegistryError } from "../errors.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
-import { kindOfType, retype } from "../image/docker_manifest.ts";
+import { kindOfType, retype } from "../image/retype.ts";
 import type { RootChoice } from "./manifest_kind.ts";
 import { placeBelow, placeManifest, type PlaceSettings } from "./place_manifest.ts";
 import { refusesType } from "./refusals.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import type { Tagged, TagSettings } from "./standing.ts";
-import { writeTag } from "./tags.ts";
+import { writeTag } from "./write_tag.ts";
 
 /**
  * Writes the tag of an image; all that stands below it is there. Where the registry has the manifest from earlier and does
@@ -36,7 +36,7 @@ export async function tagRoot(
       throw error;
     }
     const other = await retype(root, otherKind);
-    const { placeOther } = await import("./other_kind.ts");
+    const { placeOther } = await import("./place_other_kind.ts");
     await placeOther(target, root, other, error, settings);
     return { root: other, isWritten: await writeTag(target, reference, other, settings) };
   }

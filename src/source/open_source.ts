@@ -152,7 +152,7 @@ async function inflate(
   const { compression, whole } = await sniff(stream, signal);
   if (!compression) return whole;
   try {
-    const { decompress } = await import("../codec/compression.ts");
+    const { decompress } = await import("../codec/decompress.ts");
     return decompress(whole, compression, "the archive");
   } catch (error) {
     if (!whole.locked) whole.cancel(error).catch(() => {});

@@ -125,7 +125,7 @@ export async function* scanRuns(
 
 /** The error for a source that does not begin as a tar does; see `ForeignHead`. */
 async function explain(source: BlobSource, error?: unknown): Promise<unknown> {
-  const { ForeignHead } = await import("./foreign.ts");
+  const { ForeignHead } = await import("./not_a_tar.ts");
   const head = new ForeignHead(error);
   head.add(await readRange(source, 0, head.needs));
   return head.explain();

@@ -1,8 +1,8 @@
 import type { Bytes } from "../bytes.ts";
 import { EntryBody } from "./entry_body.ts";
 import { EntryParser, hasBody, type ParsedEntry } from "./entry_parser.ts";
-import { explainHead, ForeignHead } from "./foreign.ts";
 import { NotTarError, type TarHeader } from "./header.ts";
+import { explainHead, ForeignHead } from "./not_a_tar.ts";
 
 /** One entry of a tar that is read as a stream. */
 export interface TarEntry {

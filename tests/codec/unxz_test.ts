@@ -1,6 +1,6 @@
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { type Bytes, concat } from "../../src/bytes.ts";
-import { decompress } from "../../src/codec/compression.ts";
+import { decompress } from "../../src/codec/decompress.ts";
 import { ArchiveError } from "../../src/errors.ts";
 import { xzStream } from "../helpers/compressed.ts";
 import { test } from "../helpers/test.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { decompress } from "../../src/codec/compression.ts";
+import { decompress } from "../../src/codec/decompress.ts";
 import { sniffCompression } from "../../src/codec/magic.ts";
 import { ArchiveError } from "../../src/errors.ts";
 import { gzip, storeAsZstd } from "../helpers/archives.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { decompress } from "../../src/codec/compression.ts";
+import { decompress } from "../../src/codec/decompress.ts";
 import { sniffCompression } from "../../src/codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes, parseDigest } from "../../src/digest.ts";
 import { isIndexType, MANIFEST_TYPES } from "../../src/media_types.ts";

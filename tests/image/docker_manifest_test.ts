@@ -1,7 +1,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import type { ArchiveBlob, IndexNode, ManifestNode } from "../../src/image/content.ts";
-import { kindOfType, retype } from "../../src/image/docker_manifest.ts";
+import { kindOfType, retype } from "../../src/image/retype.ts";
 import { DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
 import { test } from "../helpers/test.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
+import { decompress } from "../../src/codec/decompress.ts";
 import { type Compression, sniffCompression } from "../../src/codec/magic.ts";
-import { decompress } from "../../src/codec/compression.ts";
 import { type Digest, digestBytes } from "../../src/digest.ts";
 import { isIndexType } from "../../src/media_types.ts";
 import { diffIdsOf, type ReadManifest } from "../helpers/expected.ts";

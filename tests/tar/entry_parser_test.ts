@@ -6,8 +6,8 @@ import {
   MAX_EXTENSION_BYTES,
   type ParsedEntry,
 } from "../../src/tar/entry_parser.ts";
-import { explainHead } from "../../src/tar/foreign.ts";
 import { NotTarError } from "../../src/tar/header.ts";
+import { explainHead } from "../../src/tar/not_a_tar.ts";
 import {
   base256,
   GNU,

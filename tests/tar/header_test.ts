@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { TarError } from "../../src/errors.ts";
-import { explainHead } from "../../src/tar/foreign.ts";
 import { NotTarError, parseHeader } from "../../src/tar/header.ts";
+import { explainHead } from "../../src/tar/not_a_tar.ts";
 import { base256, GNU, header, USTAR, V7 } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 

@@ -1,5 +1,5 @@
 import { type Bytes, concat } from "../../bytes.ts";
-import { decompress } from "../../codec/compression.ts";
+import { decompress } from "../../codec/decompress.ts";
 import type { Digest } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
 import type { Hasher, IncrementalHash } from "../../incremental_hash.ts";

@@ -88,7 +88,7 @@ async function checkImages(
   // Of a tar that breaks off these may have been in the rest.
   if (isIncomplete || archive.failure) return;
   if (!docker && !layout) {
-    const { foreignTar } = await import("../foreign.ts");
+    const { foreignTar } = await import("../not_an_archive.ts");
     const { what } = foreignTar(archive.files.paths()) ?? {};
     const state = what ? `it is ${what}` : "it has neither manifest.json nor index.json";
     findings.error("no-image", `The tar is no image archive: ${state}`);

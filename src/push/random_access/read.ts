@@ -1,5 +1,5 @@
 import { type Bytes, toBytes } from "../../bytes.ts";
-import { decompress } from "../../codec/compression.ts";
+import { decompress } from "../../codec/decompress.ts";
 import { sniffCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";

@@ -1,6 +1,7 @@
 import { RegistryError, type RegistryErrorEntry } from "../../errors.ts";
-import { describeStranger, parseErrors, readShown, wantsLogin } from "./answer_content.ts";
+import { parseErrors, readShown, wantsLogin } from "./answer_content.ts";
 import { type Call, describe, type Http, isPage, isWebPage } from "./call.ts";
+import { describeStranger } from "./describe_stranger.ts";
 import { isRegistry, placeHint, placeOf } from "./place.ts";
 import { proxyAnswerHint, proxyOfAnswer } from "./proxy_answer.ts";
 import { moveBetween } from "./redirect.ts";

@@ -10,9 +10,9 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { type Compression, sniffCompression } from "../../src/codec/magic.ts";
-import { decompress } from "../../src/codec/compression.ts";
 import { crc32 } from "../../src/codec/crc32.ts";
+import { decompress } from "../../src/codec/decompress.ts";
+import { type Compression, sniffCompression } from "../../src/codec/magic.ts";
 import { ArchiveError } from "../../src/errors.ts";
 import { test } from "../helpers/test.ts";
 

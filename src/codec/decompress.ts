@@ -1,7 +1,7 @@
 import { type Bytes, concat, toBytes } from "../bytes.ts";
 import { ArchiveError, OciError } from "../errors.ts";
 import { DataError } from "./data_error.ts";
-import { FORMATS } from "./formats.ts";
+import { FORMATS } from "./describe_format.ts";
 import type { Compression } from "./magic.ts";
 
 /** Smaller pieces of inflated content are joined until they have this size. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { describeFormat, FORMATS, HEAD_BYTES } from "../../src/codec/formats.ts";
+import { describeFormat, FORMATS, HEAD_BYTES } from "../../src/codec/describe_format.ts";
 import { encode } from "../helpers/archives.ts";
 import { test } from "../helpers/test.ts";
 

@@ -1,4 +1,4 @@
-import { describeFormat, HEAD_BYTES } from "../codec/formats.ts";
+import { describeFormat, HEAD_BYTES } from "../codec/describe_format.ts";
 import type { TarError } from "../errors.ts";
 import { NotTarError } from "./header.ts";
 

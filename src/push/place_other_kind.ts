@@ -1,6 +1,6 @@
 import type { RegistryError } from "../errors.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
-import { kindOfType } from "../image/docker_manifest.ts";
+import { kindOfType } from "../image/retype.ts";
 import { placeManifest, type PlaceSettings } from "./place_manifest.ts";
 import { refusesType } from "./refusals.ts";
 import { fallbackNotice } from "./refused_type.ts";
