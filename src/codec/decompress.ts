@@ -30,20 +30,20 @@ const MAX_INFLATION_RATIO = 200;
 const FREE_INFLATED_BYTES = 64 * 1024 ** 3;
 
 /**
- * Inflates a stream, one piece each time the reader asks for one. It reads several gzip members or zstd frames one
- * after the other, and ignores padding behind the last gzip member.
+ * Inflates a stream, one piece each time the reader asks for one. It reads several gzip members, zstd frames or xz
+ * streams one after the other, and ignores padding behind the last gzip member.
  *
  * Memory does not depend on the ratio: a bomb is inflated in steps of at most 16.5 MiB, and refused where it goes on and
- * on. The source is read to its end,
- * cancelled when the reader cancels or the data is corrupt, and its own errors pass unchanged. gzip data is checked
- * against its checksums; that of zstd is checked where the runtime inflates it itself.
+ * on. Beyond that zstd holds its window, at most 128 MiB, and xz its dictionary, at most 64 MiB. The source is read to its
+ * end, cancelled when the reader cancels or the data is corrupt, and its own errors pass unchanged. Data is checked
+ * against the checksums and sizes that it carries.
  *
  * @param stream The compressed bytes; it belongs to the result from here on.
  * @param kind What {@linkcode sniffCompression} found.
  * @param name What to call the data in error messages.
  * @param options When to give up on a bomb, and who is told of what follows the data.
  * @returns The content.
- * @throws {ArchiveError} At once for bzip2 and xz, with a hint at the command to pipe through; while reading when the
+ * @throws {ArchiveError} At once for bzip2, with a hint at the command to pipe through; while reading when the
  * data is corrupt, ends early or is a bomb.
  */
 export function decompress(

@@ -104,8 +104,10 @@ class XzDecoder {
     if (result === NO_MEMORY) return new DataError("there is no memory for an xz dictionary");
     const hint = FORMATS.find(({ compression }) => compression === "xz")?.hint;
     if (result === DICTIONARY_TOO_LARGE) {
-      const limit = `above the limit of ${MAX_DICTIONARY_BYTES} bytes`;
-      return new DataError(`an xz block needs a dictionary ${limit}`, { hint });
+      return new DataError(
+        `an xz block needs a dictionary above the limit of ${MAX_DICTIONARY_BYTES} bytes`,
+        { hint },
+      );
     }
     if (result === UNKNOWN_OPTION) {
       const known = "expected CRC32, CRC64 or no check, and LZMA2 alone";

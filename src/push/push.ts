@@ -44,7 +44,7 @@ export interface PushResult {
  * ```
  *
  * @param source The archive. A `Blob` or file stays the caller's and is read at any offset; a stream is read once, and
- * cancelled when the push fails; a URL is read by ranges where its server can, else once. gzip and zstd are undone.
+ * cancelled when the push fails; a URL is read by ranges where its server can, else once. gzip, zstd and xz are undone.
  * @param target `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`, several of them, or a place for the archive's own names:
  * `HOST[:PORT]`, or a prefix ending in `/`.
  * @param options Settings; see {@linkcode PushOptions}.

@@ -3,6 +3,7 @@ import { type Bytes, concat } from "../../src/bytes.ts";
 import { decompress } from "../../src/codec/decompress.ts";
 import { ArchiveError } from "../../src/errors.ts";
 import { zstdFrame } from "../helpers/compressed.ts";
+import { inPieces } from "../helpers/findings.ts";
 import { test } from "../helpers/test.ts";
 
 const CHUNK_SIZES = [7, 511, 65_536];
@@ -94,19 +95,8 @@ async function refusal(data: Bytes, size: number): Promise<[string, string | und
 }
 
 async function inflate(data: Bytes, size = 65_536): Promise<Bytes> {
-  const pieces = await Array.fromAsync(decompress(inPieces(data, size), "zstd", "it"));
+  const pieces = await Array.fromAsync(decompress(inPieces(new Blob([data]), size), "zstd", "it"));
   return join(...pieces);
-}
-
-function inPieces(data: Bytes, size: number): ReadableStream<Bytes> {
-  let at = 0;
-  return new ReadableStream({
-    pull(controller) {
-      if (at >= data.length) return controller.close();
-      controller.enqueue(data.slice(at, at + size));
-      at += size;
-    },
-  }, { highWaterMark: 0 });
 }
 
 function after(end: number): string {
