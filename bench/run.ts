@@ -4,6 +4,7 @@
  */
 import { benchCeiling } from "./ceiling_bench.ts";
 import { type BenchOptions, formatTable, type Row } from "./measure.ts";
+import { benchMany } from "./many_bench.ts";
 import { benchPeers } from "./peers_bench.ts";
 import { benchInflate } from "./inflate_bench.ts";
 import { benchPipe } from "./pipe_bench.ts";
@@ -35,6 +36,7 @@ await benchPush(options);
 await benchRepush(options);
 await benchCeiling(options);
 await benchPipe(options);
+await benchMany(options);
 await benchPeers(options);
 await benchStd(options);
 await benchInflate(options);

@@ -1,5 +1,5 @@
 import type { PushOptions } from "../push/options.ts";
-import { pushImage, type PushResult } from "../push/push.ts";
+import { pushImage } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
 import type { PushCommand, PushOneCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
@@ -27,7 +27,7 @@ export async function runPush(
     signal,
     (hooks) => pushImage(input.source, command.targets, { ...options, ...hooks }),
   );
-  await writeDigests(command, host, result);
+  await writeDigests(command, host, new Set(result.images.map(({ digest }) => digest)));
   return EXIT.done;
 }
 
@@ -35,10 +35,9 @@ export async function runPush(
 export async function writeDigests(
   { digestfile, dryRun }: PushCommand,
   host: Host,
-  { images }: Pick<PushResult, "images">,
+  digests: ReadonlySet<string>,
 ): Promise<void> {
   if (digestfile === undefined || dryRun) return;
-  const digests = new Set(images.map(({ digest }) => digest));
   await host.writeTextFile(digestfile, [...digests].map((digest) => `${digest}\n`).join(""));
 }
 

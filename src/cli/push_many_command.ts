@@ -35,7 +35,8 @@ export async function runPushMany(
   const sizes = sources.map(({ identity }) => identity?.size);
   const reporter = await ArchivesReporter.create(host, command, sizes);
   await tellSkipped(all, sources, command, host, reporter);
-  const results: ArchiveResult[] = [];
+  const ended = { all: 0, failed: 0 };
+  const digests = new Set<string>();
   try {
     for await (
       const result of pushAll(sources.map((source) => toInput(source, host)), undefined, {
@@ -46,7 +47,9 @@ export async function runPushMany(
         onEvent: (event, archive) => reporter.handle(event, archive),
       })
     ) {
-      results.push(result);
+      ended.all++;
+      if (result.status === "failed") ended.failed++;
+      for (const { digest } of result.images) digests.add(digest);
       const source = sources[result.index];
       if (source) await record(source, result, receipts, command, host);
       await reporter.end(result);
@@ -54,10 +57,10 @@ export async function runPushMany(
     }
   } finally {
     const skipped = all.length - sources.length;
-    await reporter.finish(performance.now() - start, skipped, sources.length - results.length);
+    await reporter.finish(performance.now() - start, skipped, sources.length - ended.all);
   }
-  await writeDigests(command, host, { images: results.flatMap(({ images }) => images) });
-  return results.some(({ status }) => status === "failed") ? EXIT.failed : EXIT.done;
+  await writeDigests(command, host, digests);
+  return ended.failed > 0 ? EXIT.failed : EXIT.done;
 }
 
 /** What the command line names, then what the list does. */

@@ -285,3 +285,31 @@ test("pushAll() refuses wrong options and targets before it opens anything", asy
   await assertRejects(() => run([unopened], { archives: 0 }), RangeError, "archives 0");
   await assertRejects(() => run([unopened], {}, "localhost:5000/UPPER"), SyntaxError);
 });
+
+test("pushAll() mounts what other repositories have without a question, where the image is not there", async () => {
+  const { fetch, seen } = faultLayer(createRegistry());
+  const results = await run(await makeArchives(5), { fetch, archives: 1 });
+  assertEquals(results.map(({ status }) => status), Array(5).fill("pushed"));
+  const heads = seen.filter(({ method, path }) => method === "HEAD" && path.includes("/blobs/"));
+  // All five blobs of the first; a layer and a config of each other.
+  assertEquals(heads.length, 5 + 4 * 2);
+});
+
+test("pushAll() sends nothing again that a repository had, where the registry does not mount", async () => {
+  const registry = createRegistry();
+  const archives = [await makeArchive("app0", SHARED), await makeArchive("app1", SHARED)];
+  await run(archives, { fetch: registry });
+  const { fetch, seen } = faultLayer(registry, ({ query }) =>
+    query.has("mount")
+      ? {
+        kind: "change-request",
+        change: (request) => new Request(request.url.replace(/\?.*/, ""), { method: "POST" }),
+      }
+      : undefined);
+  const more = await Promise.all(
+    ["app0", "app1"].map((name) => makeArchive(name, [...SHARED, `new of ${name}`])),
+  );
+  const results = await run(more, { fetch, archives: 1 });
+  assertEquals(results.map(({ status }) => status), ["pushed", "pushed"]);
+  assertEquals(sentDigests(seen).length, 2 * 2);
+});

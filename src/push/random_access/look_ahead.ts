@@ -19,7 +19,16 @@ import type { UploadSettings } from "../upload_settings.ts";
 export interface Ahead extends AsyncDisposable {
   /** What the repository has of a blob, as `headBlob` tells it. */
   find(blob: ArchiveBlob, digest: Digest, hooks: UploadHooks): Promise<number | undefined>;
+  /** Whether nobody was asked: what cannot be mounted then may be there all the same. */
+  isGuess?: boolean;
 }
+
+/** Takes all blobs for absent. */
+export const GUESS_ABSENT: Ahead = {
+  find: () => Promise.resolve(undefined),
+  isGuess: true,
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
 
 /** Fewer blobs than these are all asked for: one more question would spare too few. */
 const MANY_BLOBS = 48;

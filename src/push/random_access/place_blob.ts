@@ -56,7 +56,7 @@ async function placeBlob(
     target,
     digest,
     settings,
-    () => bringBlob(target, blob, digest, settings, hooks),
+    () => bringBlob(target, blob, digest, settings, hooks, ahead.isGuess),
   );
 }
 

@@ -3,7 +3,7 @@ import type { Digest } from "../../digest.ts";
 import { NetworkError, PushError, RegistryError } from "../../errors.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
 import { quoteName } from "../../quote_name.ts";
-import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
+import { headBlob, type RepositoryContext, type UploadHooks } from "../../registry/blobs.ts";
 import { SMALL_BODY_BYTES, uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
   cancelUpload,
@@ -23,6 +23,7 @@ import { blobOfFile, hashBlob, openFileBody, passedBy, readFileBody } from "./re
  * @param digest Its digest, which may be a hint.
  * @param settings Settings of the push.
  * @param hooks Signal and listeners of its requests.
+ * @param isGuess Whether nobody has asked the repository for it.
  * @returns The digest that it has, and how it came.
  * @throws {PushError} If it is nowhere.
  * @throws {DigestMismatchError} If the archive has other content under its name.
@@ -33,10 +34,16 @@ export async function bringBlob(
   digest: Digest,
   settings: UploadSettings,
   hooks: UploadHooks,
+  isGuess = false,
 ): Promise<{ digest: Digest; status: BlobStatus }> {
   const { file } = blob;
   const mount = await mountBlob(target, digest, settings, hooks);
   if (mount === "mounted") return { digest, status: "mounted" };
+  const found = isGuess ? await headBlob(target, digest, hooks) : undefined;
+  if (found !== undefined && (found < 0 || found === blob.size)) {
+    if (mount) await cancelUpload(target, mount);
+    return { digest, status: "exists" };
+  }
   if (!file) {
     if (mount) await cancelUpload(target, mount);
     throw nowhere(blob, digest);

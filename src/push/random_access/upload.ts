@@ -11,9 +11,9 @@ import {
 } from "../../image/content.ts";
 import { buildManifest } from "../../image/docker_manifest.ts";
 import { isForeignLayer } from "../../media_types.ts";
-import type { RepositoryState, UploadedBlob } from "../repository_state.ts";
+import { otherHolder, type RepositoryState, type UploadedBlob } from "../repository_state.ts";
 import type { UploadSettings } from "../upload_settings.ts";
-import { lookAhead } from "./look_ahead.ts";
+import { type Ahead, GUESS_ABSENT, lookAhead } from "./look_ahead.ts";
 import { pushBlob } from "./place_blob.ts";
 
 /**
@@ -31,13 +31,35 @@ export async function uploadContent(
 ): Promise<{ root: ManifestNode | IndexNode; blobs: UploadedBlob[] }> {
   const blobs = blobsOf(node).filter(({ file, mediaType }) => file || !isForeignLayer(mediaType));
   const done = new Map<ArchiveBlob, UploadedBlob>();
-  await using ahead = lookAhead(target, blobs, settings);
-  await runAll(blobs, settings.concurrency, async (blob, signal) => {
-    done.set(blob, await pushBlob(target, blob, { ...settings, signal }, ahead));
-  }, settings.signal);
+  const place = async (blobs: readonly ArchiveBlob[], ahead: Ahead) => {
+    await runAll(blobs, settings.concurrency, async (blob, signal) => {
+      done.set(blob, await pushBlob(target, blob, { ...settings, signal }, ahead));
+    }, settings.signal);
+  };
+  const { own, held } = partHeld(target, blobs);
+  await using ahead = lookAhead(target, own, settings);
+  await place(own, ahead);
+  if (held.length > 0) {
+    const isAbsent = own.some((blob) => done.get(blob)?.status !== "exists");
+    await using further = isAbsent && !settings.dryRun
+      ? GUESS_ABSENT
+      : lookAhead(target, held, settings);
+    await place(held, further);
+  }
   const uploaded = blobs.map((blob) => done.get(blob)).filter((blob) => blob !== undefined);
   const root = node.kind === "docker" ? await manifestOf(node, blobs, done) : node;
   return { root, blobs: uploaded };
+}
+
+/**
+ * Parts what other repositories of the registry are known to have from the rest. A repository that lacks any of the rest does
+ * not have the image: what others have is mounted then, without a question for each.
+ */
+function partHeld(target: RepositoryState, blobs: readonly ArchiveBlob[]) {
+  const isHeld = ({ digest }: ArchiveBlob) =>
+    digest !== undefined && !target.blobs.has(digest) && otherHolder(target, digest) !== undefined;
+  if (!target.registry.sharing) return { own: blobs, held: [] };
+  return { own: blobs.filter((blob) => !isHeld(blob)), held: blobs.filter(isHeld) };
 }
 
 /**
