@@ -14,10 +14,7 @@ function start(): void {
   const shown = settings.gateway ? undefined : registryView(first, settings);
   const pushed = settings.registry?.readOnly
     ? element("p", { class: "box" }, "This registry is read-only: it takes no pushes.")
-    : pushView(settings, first, {
-      onRegistry: (registry) => shown?.show(registry),
-      onPushed: () => shown?.refresh(),
-    });
+    : pushView(settings, first, (registry) => shown?.show(registry));
   fill(main, pushed, shown?.root);
   main.classList.toggle("wide", shown !== undefined);
 }

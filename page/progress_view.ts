@@ -66,11 +66,13 @@ export class ProgressView {
     if (!this.#isOver) this.#timer ??= setTimeout(() => this.#draw(), DRAW_MILLISECONDS);
   }
 
-  /** Draws what came last, and nothing more; the bars of blobs that did not arrive stay where they are. */
+  /** Draws what came last, and nothing more; bars of what did not arrive stay where they are, if any ever moved. */
   end(): void {
     this.#draw();
     this.#isOver = true;
     clearTimeout(this.#timer);
+    const { settledBytes, doneBlobs } = this.#state;
+    if (settledBytes === 0 && doneBlobs === 0) this.root.remove();
   }
 
   #row({ digest, path }: { digest?: string; path?: string }, size: number): Row {

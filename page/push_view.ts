@@ -6,25 +6,21 @@ import { ArchiveView, type Chosen } from "./archive_view.ts";
 import { button, copyLine, element, fill, say } from "./dom.ts";
 import { type GatewayPush, pushByGateway } from "./gateway_push.ts";
 import { ProgressView } from "./progress_view.ts";
+import { registryField } from "./registry_field.ts";
 import { rememberRegistry, type Settings } from "./settings.ts";
 import { failureBox, sizeText, timeText } from "./words.ts";
 
-/** Who is told what happens here. */
-export interface PushListeners {
-  /** A registry was named. */
-  onRegistry: (registry: string) => void;
-  /** Something was pushed. */
-  onPushed: () => void;
-}
+/** Told which registry something was pushed to. */
+type OnPushed = (registry: string) => void;
 
 /** Where an archive is chosen or dropped, seen, and pushed from. */
-export function pushView(settings: Settings, registry: string, listeners: PushListeners): Element {
+export function pushView(settings: Settings, registry: string, onPushed: OnPushed): Element {
   const field = element("input", { type: "file" });
   const body = element("div", { class: "pushing" });
   const take = (file: File | undefined) => {
     if (!file) return;
     drop.classList.add("small");
-    new Push(body, file, settings, registry, listeners);
+    new Push(body, file, settings, registry, onPushed);
   };
   field.addEventListener("change", () => {
     take(field.files?.[0]);
@@ -82,7 +78,7 @@ interface Job {
 /** An archive that was chosen, up to the end of its push. */
 class Push {
   readonly #settings: Settings;
-  readonly #listeners: PushListeners;
+  readonly #onPushed: OnPushed;
   readonly #file: File;
   readonly #opened = element("div");
   readonly #outcome = element("div");
@@ -93,12 +89,12 @@ class Push {
     file: File,
     settings: Settings,
     registry: string,
-    listeners: PushListeners,
+    onPushed: OnPushed,
   ) {
     this.#settings = settings;
-    this.#listeners = listeners;
+    this.#onPushed = onPushed;
     this.#file = file;
-    this.#registry = registryField(settings, registry);
+    this.#registry = targetField(settings, registry);
     const title = element(
       "p",
       { class: "file" },
@@ -141,18 +137,18 @@ class Push {
     const registry = this.#registry.value.trim().replace(/\/+$/, "");
     const problem = problemOf(registry, chosen);
     if (problem) return fill(this.#outcome, failureBox(new Error(problem)));
-    if (!this.#settings.registry && !this.#settings.gateway) {
-      rememberRegistry(registry);
-      this.#listeners.onRegistry(registry);
-    }
     const jobs = chosen.map((chosen) => ({
       targets: chosen.names.map((name) => `${registry}/${name}`),
       chosen: images === 1 ? { ...chosen, image: { ...chosen.image, id: "" } } : chosen,
     }));
-    await this.#run(jobs);
+    if (await this.#run(jobs)) {
+      rememberRegistry(registry);
+      this.#onPushed(registry);
+    }
   }
 
-  async #run(jobs: readonly Job[]): Promise<void> {
+  /** Pushes; returns whether a tag came of it. */
+  async #run(jobs: readonly Job[]): Promise<boolean> {
     const stop = new AbortController();
     const start = performance.now();
     const pushed: PushedImage[] = [];
@@ -189,8 +185,8 @@ class Push {
       setDisabled(false);
       // The button that had the focus is gone.
       this.#opened.querySelector<HTMLElement>("[type=submit]")?.focus({ preventScroll: true });
-      if (pushed.length > 0) this.#listeners.onPushed();
     }
+    return pushed.length > 0;
   }
 
   async #pushOne(
@@ -227,24 +223,14 @@ class Push {
   }
 }
 
-function registryField(
+/** Where to push: what a gateway allows, else any registry. */
+function targetField(
   { gateway }: Settings,
   registry: string,
 ): HTMLInputElement | HTMLSelectElement {
-  if (gateway) {
-    const options = gateway.allow.map((place) =>
-      element("option", {}, place.replace(/^https?:\/\/|\/$/g, ""))
-    );
-    return element("select", {}, ...options);
-  }
-  return element("input", {
-    type: "text",
-    value: registry,
-    placeholder: "registry.lan:5000",
-    spellcheck: "false",
-    autocapitalize: "none",
-    autocomplete: "url",
-  });
+  if (!gateway) return registryField(registry);
+  const places = gateway.allow.map((place) => place.replace(/^https?:\/\/|\/$/g, ""));
+  return element("select", {}, ...places.map((place) => element("option", {}, place)));
 }
 
 function problemOf(registry: string, chosen: readonly Chosen[]): string | undefined {

@@ -5,6 +5,7 @@ import { formatPlatform } from "../src/media_types.ts";
 import { button, element, fill, say } from "./dom.ts";
 import { imageView } from "./image_view.ts";
 import { removeView } from "./remove_view.ts";
+import { registryField } from "./registry_field.ts";
 import { rememberRegistry, type Settings } from "./settings.ts";
 import { dateText, failureBox, sizeText } from "./words.ts";
 
@@ -24,20 +25,14 @@ interface Route {
 /** Looks at a registry: its repositories, their tags, an image. */
 export interface RegistryView {
   root: HTMLElement;
-  /** Looks at another registry. */
+  /** Looks at a registry, again if it was that one. */
   show(registry: string): void;
-  /** Looks again. */
-  refresh(): void;
 }
 
 /** Makes one. */
 export function registryView(registry: string, settings: Settings): RegistryView {
   const view = new View(registry, settings);
-  return {
-    root: view.root,
-    show: (registry) => view.show(registry),
-    refresh: () => void view.draw(false),
-  };
+  return { root: view.root, show: (registry) => view.show(registry) };
 }
 
 class View {
@@ -45,7 +40,8 @@ class View {
   readonly #settings: Settings;
   readonly #title = element("h2", { id: "registry-title", tabindex: -1 });
   readonly #path = element("nav", { "aria-label": "Place in the registry" });
-  readonly #body = element("div");
+  readonly #body = element("div", { class: "parts" });
+  readonly #field = registryField();
   #registry: string;
   #drawing = new AbortController();
 
@@ -65,8 +61,9 @@ class View {
   }
 
   show(registry: string): void {
-    this.#registry = registry;
-    if (location.hash.length > 1) location.hash = "";
+    const isOther = this.#registry !== registry;
+    this.#field.value = this.#registry = registry;
+    if (isOther && location.hash.length > 1) location.hash = "";
     else this.draw(false);
   }
 
@@ -97,14 +94,8 @@ class View {
   }
 
   #form(): HTMLElement {
-    const field = element("input", {
-      type: "text",
-      value: this.#registry,
-      placeholder: "registry.lan:5000",
-      spellcheck: "false",
-      autocapitalize: "none",
-      autocomplete: "url",
-    });
+    const field = this.#field;
+    field.value = this.#registry;
     return element(
       "form",
       {

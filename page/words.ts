@@ -56,11 +56,7 @@ export function failureBox(error: unknown): HTMLElement {
     lines.length > 0 && element(
       "div",
       { class: "lines" },
-      element(
-        "pre",
-        { tabindex: 0, role: "group", "aria-label": "Header lines" },
-        lines.join("\n"),
-      ),
+      element("pre", {}, lines.join("\n")),
       copyButton(lines.join("\n"), "header lines"),
     ),
   );

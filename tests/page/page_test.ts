@@ -303,6 +303,13 @@ test(
     await page.chooseFile(await folder.write("broken.tar", new Uint8Array(3000)));
     await page.until('document.querySelector("[role=alert]")');
     await checkAccess(page, "failure");
+
+    await using alone = await servePageAlone();
+    const stranger = await browser.open(`http://${alone.host}/`);
+    await stranger.evaluate(`${axe}; undefined`);
+    await push(stranger, tar, { registry: server.host });
+    await stranger.untilText("Access-Control-Allow-Origin");
+    await checkAccess(stranger, "header lines");
   },
   { skip },
 );
