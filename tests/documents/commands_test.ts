@@ -116,6 +116,8 @@ async function run(
 /** The files that the commands name, and the programs: those of the project in place of what is published. */
 async function prepare(folder: TemporaryFolder): Promise<void> {
   await folder.write("image.tar", await Deno.readFile(IMAGE));
+  const files = "mkdir layout images && tar xf image.tar -C layout && cp image.tar images/";
+  assertEquals((await runProcess("bash", ["-euc", files], { cwd: folder.path })).code, 0);
   const deno = Deno.execPath();
   const main = `${ROOT}src/cli/main.ts`;
   const scripts = {
