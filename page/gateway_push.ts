@@ -1,6 +1,5 @@
 /// <reference lib="dom" />
 import type { PushEvent } from "../src/push/events.ts";
-import type { PushedImage } from "../mod.ts";
 
 /** A failure that a gateway told of. */
 export class GatewayFailure extends Error {
@@ -27,7 +26,7 @@ export interface GatewayPush {
 }
 
 /** Sends an archive to the gateway that this page came from, which pushes it on while it comes. */
-export function pushByGateway(push: GatewayPush): Promise<PushedImage[]> {
+export function pushByGateway(push: GatewayPush): Promise<void> {
   const { file, target, images, platforms, signal, onEvent, onSent } = push;
   const url = new URL(`/v2push/${target}`, location.href);
   for (const image of images) url.searchParams.append("image", image);
@@ -35,7 +34,7 @@ export function pushByGateway(push: GatewayPush): Promise<PushedImage[]> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const lines = new Lines((line) => {
-      if (line.type === "result") resolve(imagesOf(line));
+      if (line.type === "result") resolve();
       else if (line.type === "error") reject(failureOf(line));
       else onEvent(line as PushEvent);
     });
@@ -82,10 +81,6 @@ function parse(text: string): Line {
     // Something before the gateway answered in its place.
   }
   return {};
-}
-
-function imagesOf({ images }: Line): PushedImage[] {
-  return Array.isArray(images) ? images : [];
 }
 
 function failureOf({ error }: Line): GatewayFailure {

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import { openArchive } from "../src/archive/open_archive.ts";
+import type { PushEvent } from "../src/push/events.ts";
 import { pushImage } from "../src/push/push.ts";
-import type { PushedImage } from "../mod.ts";
 import { ArchiveView, type Chosen } from "./archive_view.ts";
 import { button, copyLine, element, fill, say } from "./dom.ts";
 import { type GatewayPush, pushByGateway } from "./gateway_push.ts";
@@ -17,11 +17,16 @@ type OnPushed = (registry: string) => void;
 export function pushView(settings: Settings, registry: string, onPushed: OnPushed): Element {
   const field = element("input", { type: "file" });
   const body = element("div", { class: "pushing" });
+  let push: Push | undefined;
   const take = (file: File | undefined) => {
-    if (!file) return;
+    if (!file || push?.isRunning) return;
     drop.classList.add("small");
-    new Push(body, file, settings, registry, onPushed);
+    push = new Push(body, file, settings, registry, onPushed);
   };
+  addEventListener("beforeunload", (event) => {
+    // The browser asks whether to leave.
+    if (push?.isRunning) event.preventDefault();
+  });
   field.addEventListener("change", () => {
     take(field.files?.[0]);
     // The same file may be chosen again, after it was written anew.
@@ -75,8 +80,16 @@ interface Job {
   chosen: Chosen;
 }
 
+/** A name that stands. */
+interface Tag {
+  reference: string;
+  digest: string;
+}
+
 /** An archive that was chosen, up to the end of its push. */
 class Push {
+  /** Whether it is on its way; another archive has to wait. */
+  isRunning = false;
   readonly #settings: Settings;
   readonly #onPushed: OnPushed;
   readonly #file: File;
@@ -151,7 +164,7 @@ class Push {
   async #run(jobs: readonly Job[]): Promise<boolean> {
     const stop = new AbortController();
     const start = performance.now();
-    const pushed: PushedImage[] = [];
+    const tags: Tag[] = [];
     const progress = element("div");
     const cancel = button("Cancel", () => {
       cancel.disabled = true;
@@ -161,14 +174,15 @@ class Push {
     const setDisabled = (isDisabled: boolean) =>
       inputs.forEach((input) => void (input.disabled = isDisabled));
     setDisabled(true);
+    this.isRunning = true;
     fill(this.#outcome, progress, cancel);
     cancel.focus();
     this.#outcome.scrollIntoView({ block: "nearest" });
     say("The push has begun");
     try {
-      for (const job of jobs) pushed.push(...await this.#pushOne(job, progress, stop.signal));
-      cancel.replaceWith(done(pushed, performance.now() - start));
-      say(`Pushed ${pushed.map(({ reference }) => reference).join(", ")}`);
+      for (const job of jobs) await this.#pushOne(job, progress, tags, stop.signal);
+      cancel.replaceWith(done(tags, performance.now() - start));
+      say(`Pushed ${tags.map(({ reference }) => reference).join(", ")}`);
     } catch (error) {
       const box = stop.signal.aborted
         ? element(
@@ -178,29 +192,37 @@ class Push {
         )
         : failureBox(error);
       cancel.replaceWith(
-        ...(pushed.length > 0 ? [done(pushed, performance.now() - start)] : []),
+        ...(tags.length > 0 ? [done(tags, performance.now() - start)] : []),
         box,
       );
     } finally {
+      this.isRunning = false;
       setDisabled(false);
       // The button that had the focus is gone.
       this.#opened.querySelector<HTMLElement>("[type=submit]")?.focus({ preventScroll: true });
     }
-    return pushed.length > 0;
+    return tags.length > 0;
   }
 
+  /** Pushes one image; `tags` gets what stands, also where the push fails later on. */
   async #pushOne(
     { targets, chosen: { image, platforms } }: Job,
     progress: Element,
+    tags: Tag[],
     signal: AbortSignal,
-  ): Promise<PushedImage[]> {
+  ): Promise<void> {
     const images = image.id ? [image.id] : [];
     const view = new ProgressView(targets.join(", "));
     fill(progress, view.root);
-    const push = { images, platforms, signal, onEvent: view.apply.bind(view) };
+    const onEvent = (event: PushEvent) => {
+      view.apply(event);
+      // What goes beside an image is no result of its own.
+      if (event.type === "tag" && !event.subject) tags.push(event);
+    };
+    const push = { images, platforms, signal, onEvent };
     try {
-      if (this.#settings.gateway) return await this.#pushByGateway(targets, push);
-      return (await pushImage(this.#file, targets, push)).images;
+      if (this.#settings.gateway) await this.#pushByGateway(targets, push);
+      else await pushImage(this.#file, targets, push);
     } finally {
       view.end();
     }
@@ -210,16 +232,14 @@ class Push {
   async #pushByGateway(
     targets: readonly string[],
     push: Omit<GatewayPush, "file" | "target" | "onSent">,
-  ): Promise<PushedImage[]> {
-    const pushed: PushedImage[] = [];
+  ): Promise<void> {
     const file = this.#file;
     const path = "the archive, to the gateway";
     const onSent = (sent: number) => push.onEvent({ type: "blob-progress", path, sent });
     for (const target of targets) {
       push.onEvent({ type: "blob-start", path, size: file.size });
-      pushed.push(...await pushByGateway({ ...push, file, target, onSent }));
+      await pushByGateway({ ...push, file, target, onSent });
     }
-    return pushed;
   }
 }
 
@@ -242,24 +262,20 @@ function problemOf(registry: string, chosen: readonly Chosen[]): string | undefi
   return nameless && `Name ${nameless.image.primaryTag ?? nameless.image.id}: REPOSITORY:TAG`;
 }
 
-function done(pushed: readonly PushedImage[], milliseconds: number): Element {
-  const seconds = timeText(milliseconds);
-  const items = pushed.map(({ reference, digest, beside = [] }) => {
-    const host = reference.replace(/^https?:\/\//, "");
-    const more = beside.length > 0 && element("p", {}, `and ${beside.length} signatures beside it`);
-    return element(
+function done(tags: readonly Tag[], milliseconds: number): Element {
+  const items = tags.map(({ reference, digest }) =>
+    element(
       "li",
       {},
-      element("strong", {}, host),
-      copyLine(digest, `digest of ${host}`),
-      copyLine(`docker pull ${host}`, `pull command of ${host}`),
-      more,
-    );
-  });
+      element("strong", {}, reference),
+      copyLine(digest, `digest of ${reference}`),
+      copyLine(`docker pull ${reference}`, `pull command of ${reference}`),
+    )
+  );
   return element(
     "div",
     { class: "box good" },
-    element("p", {}, `Pushed in ${seconds}`),
+    element("p", {}, `Pushed in ${timeText(milliseconds)}`),
     element("ul", { class: "plain" }, ...items),
   );
 }
