@@ -184,6 +184,14 @@ export class Tab {
     await this.send("DOM.setFileInputFiles", { files: [path], nodeId: field.nodeId });
   }
 
+  /** Drops a file of this machine somewhere on the page. */
+  async dropFile(path: string): Promise<void> {
+    const data = { items: [], files: [path], dragOperationsMask: 1 };
+    for (const type of ["dragEnter", "dragOver", "drop"]) {
+      await this.send("Input.dispatchDragEvent", { type, x: 5, y: 5, data });
+    }
+  }
+
   /** Presses a key, such as `Tab` or `Enter`. */
   async press(key: string): Promise<void> {
     const text = key === "Enter" ? "\r" : key === "Space" ? " " : undefined;

@@ -173,7 +173,7 @@ test("the page says what is wrong with an archive", async () => {
   await page.chooseFile(await folder.write("broken.tar", archive.subarray(0, 2000)));
   await page.until('document.querySelector("[role=alert]")');
   assertMatch(await page.text(), /Cannot read/);
-  await page.chooseFile(await folder.write("page.tar", new TextEncoder().encode("<html></html>")));
+  await page.dropFile(await folder.write("page.tar", new TextEncoder().encode("<html></html>")));
   await page.untilText("HTML");
   const flipped = flipByte(archive, new TextDecoder("latin1").decode(archive).indexOf("flip me"));
   await page.chooseFile(await folder.write("flipped.tar", flipped));
