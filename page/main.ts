@@ -1,10 +1,12 @@
 /// <reference lib="dom" />
 import { element, fill } from "./dom.ts";
+import { fillGaps } from "./browser_gaps.ts";
 import { pushView } from "./push_view.ts";
 import { registryView } from "./registry_view.ts";
 import { ownRegistry, readSettings, rememberedRegistry, type Settings } from "./settings.ts";
 
 function start(): void {
+  fillGaps();
   const settings = readSettings();
   const main = document.getElementById("main");
   const where = document.getElementById("where");

@@ -118,6 +118,11 @@ export class Tab {
     await this.until("document.readyState === 'complete' && location.href !== 'about:blank'");
   }
 
+  /** Runs a script before any of the pages that are gone to from here on. */
+  async runBefore(source: string): Promise<void> {
+    await this.send("Page.addScriptToEvaluateOnNewDocument", { source });
+  }
+
   /** The value of an expression, as JSON; a promise is awaited. */
   async evaluate(expression: string): Promise<unknown> {
     const { result, exceptionDetails } = await this.send("Runtime.evaluate", {

@@ -162,6 +162,19 @@ test(
   { skip },
 );
 
+test("the page works in browsers that lack what some of the last years do", async () => {
+  await using server = await serveRegistry();
+  await using folder = await temporaryFolder();
+  await using browser = await startBrowser();
+  const page = await browser.open("about:blank#");
+  await page.runBefore("delete ReadableStream.prototype[Symbol.asyncIterator]; delete URL.parse;");
+  await page.go(`http://${server.host}/`);
+  await push(page, await writeArchive(folder, ["one", "two"]));
+  await page.untilText("Checked: every digest is right");
+  await page.untilText("Pushed in");
+  assertEquals(page.errors, []);
+}, { skip });
+
 test("the page says what is wrong with an archive", async () => {
   await using folder = await temporaryFolder();
   const archive = writeTar(

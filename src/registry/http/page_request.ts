@@ -43,24 +43,28 @@ export async function sendFromPage(request: FromPage): Promise<Response> {
     // What a browser kept of the registry may be from before a push.
     cache: "no-store",
   };
-  try {
-    const response = await send({ ...request, init });
-    noteAllowed(http, call);
-    return response;
-  } catch (cause) {
+  const answer = await send({ ...request, init }).catch(async (cause) => {
     if (clock.signal.aborted || !(cause instanceof TypeError)) throw cause;
     throw await explainInPage(http, page, call, url, { headers: init.headers, body, cause });
-  }
+  });
+  noteAllowed(http, call);
+  if (answer.href !== url.href && answer.href) noteAnswer(answer.response, new URL(answer.href));
+  return answer.response;
 }
 
-async function send({ page, call, url, init, clock, fetch }: FromPage): Promise<Response> {
+/** An answer, and where redirects led to it; nothing where that is not told. */
+interface Answer {
+  response: Response;
+  href: string;
+}
+
+async function send({ page, call, url, init, clock, fetch }: FromPage): Promise<Answer> {
   const { XMLHttpRequest } = page;
   if (XMLHttpRequest && init.body instanceof Blob && !fetch) {
     return await sendBlob(new XMLHttpRequest(), call, url, init, init.body, clock);
   }
   const response = await (fetch ? fetch(init) : page.fetch(url.href, init));
-  noteWhere(response, response.url, url);
-  return response;
+  return { response, href: response.url };
 }
 
 async function sendBlob(
@@ -70,7 +74,7 @@ async function sendBlob(
   init: RequestInit,
   body: Blob,
   clock: Clock,
-): Promise<Response> {
+): Promise<Answer> {
   const { signal } = clock;
   signal.throwIfAborted();
   return await new Promise((resolve, reject) => {
@@ -88,7 +92,7 @@ async function sendBlob(
     request.upload.onload = () => clock.sent();
     request.onload = () => {
       end();
-      resolve(answerOf(request, url));
+      resolve(answerOf(request));
     };
     request.onerror = () => {
       end();
@@ -103,21 +107,15 @@ async function sendBlob(
   });
 }
 
-function answerOf(request: PageRequest, url: URL): Response {
-  const { status, response, responseURL } = request;
+function answerOf(request: PageRequest): Answer {
+  const { status, response: content, responseURL } = request;
   const lines = request.getAllResponseHeaders().trim().split(/\r?\n/).filter(Boolean);
   const headers = lines.map((line): [string, string] => {
     const colon = line.indexOf(":");
     return [line.slice(0, colon), line.slice(colon + 1).trim()];
   });
   // What is larger is no answer to an upload; the browser keeps a Blob outside of the memory of the page.
-  const body = response instanceof Blob ? response.slice(0, MAX_MANIFEST_BYTES) : null;
-  const answer = new Response(EMPTY.has(status) ? null : body, { status, headers });
-  noteWhere(answer, responseURL, url);
-  return answer;
-}
-
-function noteWhere(response: Response, href: string, url: URL): void {
-  const answered = URL.parse(href);
-  if (answered && href !== url.href) noteAnswer(response, answered);
+  const body = content instanceof Blob ? content.slice(0, MAX_MANIFEST_BYTES) : null;
+  const response = new Response(EMPTY.has(status) ? null : body, { status, headers });
+  return { response, href: responseURL };
 }
