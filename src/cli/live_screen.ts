@@ -29,7 +29,7 @@ export class LiveScreen {
     this.#above.push(...lines);
   }
 
-  /** Writes to stdout, which may be the same terminal: the bars make room, and the next frame brings them back. */
+  /** Writes to stdout, which may be the same terminal: the bars make room for that. */
   async print(text: string): Promise<void> {
     this.#isCleared = true;
     try {
@@ -38,6 +38,8 @@ export class LiveScreen {
     } finally {
       this.#isCleared = false;
     }
+    // Where lines follow each other closely, there would be no bars else.
+    this.#tick();
   }
 
   /** Takes the bars away. */
