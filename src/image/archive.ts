@@ -234,7 +234,8 @@ class ImageList {
   }
 }
 
-function addName(image: ArchiveImage, text: string): void {
+/** Adds a name to an image, as an archive's documents write it. */
+export function addName(image: ArchiveImage, text: string): void {
   addTo(image.aliases, text);
   if (isTag(text)) return addTo(image.tags, text);
   const pinned = parsePinnedName(text);

@@ -60,12 +60,46 @@ export async function readDockerImages(
   files: ArchiveFiles,
   onForeign: (notice: string) => void = () => {},
 ): Promise<DockerImage[] | undefined> {
+  const listed = await readManifestJson(files, { onForeign });
+  if (!listed) return undefined;
+  const images: DockerImage[] = [];
+  const configs = new Map<string, Promise<Config>>();
+  for (const item of listed) {
+    images.push({
+      repoTags: item.repoTags,
+      node: await readImage(files, configs, item),
+    });
+  }
+  return images;
+}
+
+/** One image of manifest.json, as it is written there. */
+export interface ListedImage {
+  /** Empty for an image without a name. */
+  repoTags: string[];
+  config: string;
+  layers: string[];
+}
+
+/**
+ * Reads manifest.json alone, whatever of the files that it names is there.
+ *
+ * @param files The archive.
+ * @param options `onForeign` as of {@linkcode readDockerImages}; `isOpen` says that more files may come, among them an
+ * index.json.
+ * @returns Its images in order; undefined when there is no manifest.json of docker's.
+ * @throws {ArchiveError} If it is malformed.
+ */
+export async function readManifestJson(
+  files: ArchiveFiles,
+  { onForeign, isOpen = false }: { onForeign?: (notice: string) => void; isOpen?: boolean } = {},
+): Promise<ListedImage[] | undefined> {
   const file = files.find(PATH);
   if (!file) return undefined;
   const list = parseJson(file, await file.bytes(MAX_MANIFEST_JSON_BYTES));
   const foreign = await nameForeign(list);
-  if (foreign && files.find("index.json")) {
-    onForeign(foreignText(foreign));
+  if (foreign && (isOpen || files.find("index.json"))) {
+    onForeign?.(foreignText(foreign));
     return undefined;
   }
   if (foreign) throw new ArchiveError(foreignText(foreign), { path: PATH, hint: foreign.hint });
@@ -73,16 +107,24 @@ export async function readDockerImages(
   if (list.length > MAX_IMAGES) {
     throw malformed(PATH, `it has ${list.length} images, expected at most ${MAX_IMAGES}`);
   }
-  const images: DockerImage[] = [];
-  const configs = new Map<string, Promise<Config>>();
-  for (const [index, item] of list.entries()) {
+  return list.map((item, index) => {
     if (!isJsonObject(item)) throw malformed(PATH, `item ${index} is not a JSON object`);
-    images.push({
-      repoTags: stringList(item, "RepoTags", index),
-      node: await readImage(files, configs, item, index),
-    });
+    return parseListed(item, index);
+  });
+}
+
+function parseListed(item: JsonObject, index: number): ListedImage {
+  const repoTags = stringList(item, "RepoTags", index);
+  const layers = stringList(item, "Layers", index);
+  if (layers.length > MAX_LAYERS) {
+    throw malformed(
+      PATH,
+      `item ${index} has ${layers.length} layers, expected at most ${MAX_LAYERS}`,
+    );
   }
-  return images;
+  const config = goMember(item, "Config");
+  if (typeof config !== "string") throw malformed(PATH, `item ${index} names no Config`);
+  return { repoTags, config, layers };
 }
 
 /** What a manifest.json is that is not docker's; undefined for one that is, as far as that can be seen. */
@@ -109,18 +151,8 @@ interface Config {
 async function readImage(
   files: ArchiveFiles,
   configs: Map<string, Promise<Config>>,
-  item: JsonObject,
-  index: number,
+  { config: path, layers: paths }: ListedImage,
 ): Promise<DockerNode> {
-  const paths = stringList(item, "Layers", index);
-  if (paths.length > MAX_LAYERS) {
-    throw malformed(
-      PATH,
-      `item ${index} has ${paths.length} layers, expected at most ${MAX_LAYERS}`,
-    );
-  }
-  const path = goMember(item, "Config");
-  if (typeof path !== "string") throw malformed(PATH, `item ${index} names no Config`);
   const file = files.find(path);
   if (!file) throw missingFile(files, path, "config");
   // One config may be named any number of times.

@@ -112,7 +112,10 @@ export function totalsOf(planned: readonly PlannedImage[]): { blobs: number; byt
  * @throws {ArchiveError} If a name fits no image.
  * @throws {AmbiguousImageError} If a bare tag or a digest's first digits fit several.
  */
-export function selectImages(archive: ImageArchive, wanted: readonly string[]): ArchiveImage[] {
+export function selectImages(
+  archive: Pick<ImageArchive, "images">,
+  wanted: readonly string[],
+): ArchiveImage[] {
   if (wanted.length === 0) {
     const images = archive.images.filter(({ node }) => !buildRecord(node));
     return images.length > 0 ? images : [...archive.images];
@@ -210,8 +213,13 @@ function planTags(images: ArchiveImage[], reference: Reference): PlannedImage[] 
   );
 }
 
-function planNames(
-  images: ArchiveImage[],
+/**
+ * The references that images get at a place, under their own names.
+ *
+ * @throws {ArchiveError} If one has a bare tag alone, or none has a name.
+ */
+export function planNames(
+  images: readonly ArchiveImage[],
   place: Place,
   renames: readonly Rename[],
   notices: string[],

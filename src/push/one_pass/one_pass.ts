@@ -4,14 +4,16 @@ import { PassingFile } from "../../archive/passing_file.ts";
 import { openEntries, readPassing } from "../../archive/read_passing.ts";
 import { type ImageArchive, readArchive } from "../../image/archive.ts";
 import { besideOf } from "../../image/beside.ts";
+import { readManifestJson } from "../../image/docker_save.ts";
 import { blobsOf, type ContentNode } from "../../image/content.ts";
-import type { Reference, Target } from "../../reference.ts";
+import type { ArchiveFiles } from "../../image/files.ts";
+import type { Place, Reference, Target } from "../../reference.ts";
 import type { PassingInput } from "../../source/open_source.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { planImages } from "../plan.ts";
 import type { RepositoryState } from "../repository_state.ts";
 import type { UploadSettings } from "../upload_settings.ts";
-import { type Destination, PassingUploads } from "./passing_uploads.ts";
+import { type Destination, PassingUploads, type Route } from "./passing_uploads.ts";
 
 /** What a pipe is pushed with: the push that it is part of. */
 export interface PassingPush {
@@ -30,10 +32,11 @@ export interface PassingPush {
  * Memory is bounded by `memoryBudget`, plus 64 MiB of JSON documents, plus what a request and the runtime hold.
  *
  * @param input The source.
- * @param targets Where to; a place needs names, which come too late in a stream.
+ * @param targets Where to; a place needs names, which must come before the blobs.
  * @param push The push this belongs to.
  * @param options Its options.
- * @throws {TypeError} If the target is a place and the source comes only once; nothing has been read then.
+ * @throws {TypeError} If the target is a place, the source comes only once and its names do not come first; nothing has been
+ * sent then.
  */
 export async function pushPassing(
   input: PassingInput,
@@ -41,22 +44,23 @@ export async function pushPassing(
   push: PassingPush,
   options: ResolvedOptions,
 ): Promise<void> {
-  const { target, route } = await findRoute(input, targets, push, options);
   const budget = new MemoryBudget(options.memoryBudget);
   const blobs = new ImageBlobs({ budget, hasher: options.hasher, verify: options.verify });
   // Of a reference with a digest only the end tells whether the archive has what it wants.
   const selective = options.images.length > 0 || options.platforms.length > 0 ||
     targets.some((target) => target.kind === "reference" && target.reference.digest);
-  const uploads = new PassingUploads(target, { ...push.settings, budget, selective, route });
-  for (
-    const place of new Set([
-      target,
-      ...[...route?.values() ?? []].map(({ target }) => target),
-    ])
-  ) {
+  const reach = (reference: Reference): RepositoryState => {
+    const place = push.repository(reference);
     place.take = async (file, digest, hooks) =>
       file instanceof PassingFile && await uploads.take(place, file, digest, hooks);
-  }
+    return place;
+  };
+  const [first] = targets;
+  const target = first?.kind === "reference" ? reach(first.reference) : undefined;
+  const route = target
+    ? checkedRoute(target, blobs.files)
+    : await findRoute(input, blobs.files, targets, reach, options);
+  const uploads = new PassingUploads({ ...push.settings, budget, selective, route });
   try {
     const { entries, trailing } = await openEntries(input);
     await entries.pipeThrough(blobs).pipeTo(uploads.writable, { signal: options.signal });
@@ -70,30 +74,56 @@ export async function pushPassing(
   }
 }
 
+/** One repository for all; a manifest.json that comes first and cannot be used ends the push before anything is sent. */
+function checkedRoute(target: RepositoryState, files: ArchiveFiles): Route {
+  let check: Promise<unknown> | undefined;
+  return {
+    async find() {
+      await (check ??= readManifestJson(files, { isOpen: true }));
+      return { target };
+    },
+  };
+}
+
 /**
- * Where the blobs go: to the repository of the first reference. A compressed file can be read twice, so for its own names
- * it is read first, and each blob goes where it is needed.
+ * Where the blobs go that get their own names. A compressed file can be read twice: it is read first, and each blob goes where
+ * it is needed. Of what comes once, the names must come before the blobs.
  */
 async function findRoute(
   input: PassingInput,
+  files: ArchiveFiles,
   targets: readonly Target[],
-  push: PassingPush,
+  reach: (reference: Reference) => RepositoryState,
   options: ResolvedOptions,
-): Promise<{ target: RepositoryState; route?: Map<string, Destination> }> {
-  const [first] = targets;
-  if (first?.kind === "reference") return { target: push.repository(first.reference) };
-  const where = first ? first.place.registry + "/" + first.place.prefix : "";
-  if (!input.again) {
-    throw new TypeError(
-      `Cannot push a stream to ${where}: its names come too late, expected a repository or a file ` +
-        `(use ${where}REPOSITORY:TAG, or ${where}REPOSITORY --all-tags)`,
-    );
-  }
+): Promise<Route> {
+  if (input.again) return await readRoute(input, targets, reach, options);
+  const { NamesFirst } = await import("./names_first.ts");
+  const places = targets.flatMap((target) => target.kind === "place" ? [target.place] : []);
+  return new NamesFirst(files, {
+    places,
+    rename: options.rename,
+    images: options.images,
+    repository: reach,
+    tooLate: () => namesTooLate(places),
+  });
+}
+
+function namesTooLate([place]: readonly Place[]): TypeError {
+  const where = place ? `${place.registry}/${place.prefix}` : "";
+  return new TypeError(
+    `Cannot push a stream to ${where}: its names come too late, expected a repository or a file ` +
+      `(use ${where}REPOSITORY:TAG, or ${where}REPOSITORY --all-tags)`,
+  );
+}
+
+async function readRoute(
+  input: PassingInput,
+  targets: readonly Target[],
+  reach: (reference: Reference) => RepositoryState,
+  options: ResolvedOptions,
+): Promise<Route> {
   const archive = await readPassing(input, options);
   const { planned } = planImages(archive, targets, options);
-  const [item] = planned;
-  if (!item) throw new TypeError("unreachable: a plan has an image");
-  const target = push.repository(item.reference);
   const route = new Map<string, Destination>();
   const add = (node: ContentNode, target: RepositoryState) => {
     for (const { file, digest } of blobsOf(node)) {
@@ -101,12 +131,12 @@ async function findRoute(
     }
   };
   for (const { image: { node }, reference } of planned) {
-    const target = push.repository(reference);
+    const target = reach(reference);
     add(node, target);
     // Of an index that is narrowed, less may go along.
     for (const beside of node.kind === "docker" ? [] : besideOf(archive.beside, node)) {
       add(beside.node, target);
     }
   }
-  return { target, route };
+  return { find: ({ path }) => Promise.resolve(route.get(path)) };
 }

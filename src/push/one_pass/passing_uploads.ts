@@ -28,14 +28,22 @@ export interface PassingUploadSettings extends UploadSettings {
   budget: MemoryBudget;
   /** Whether images of the archive may be left out: nothing is committed then before it is known to be needed. */
   selective: boolean;
-  /** Where each file goes, by its path, where that is known before it passes; a file that it lacks is not needed. */
-  route?: ReadonlyMap<string, Destination> | undefined;
+  /** Tells where files go. */
+  route: Route;
+}
+
+/** Where files go. */
+export interface Route {
+  /** Where a file goes; undefined where nothing needs it. */
+  find(file: PassingFile): Promise<Destination | undefined>;
 }
 
 /** The repository that needs a file first, and the digest that the file should have. */
 export interface Destination {
   target: RepositoryState;
   digest?: Digest | undefined;
+  /** Whether only the end tells if the file is needed, and where. */
+  isUnsure?: boolean;
 }
 
 /** An upload whose body has been sent, and which is not closed. */
@@ -61,15 +69,13 @@ const MAX_STAGED = 256;
 export class PassingUploads {
   /** Where the passing blobs go. */
   readonly writable: WritableStream<PassingBlob>;
-  readonly #target: RepositoryState;
   readonly #settings: PassingUploadSettings;
   readonly #staged = new Map<PassingFile, Staged>();
   readonly #running = new Set<Promise<void>>();
   readonly #sending = new Map<Digest, Promise<void>>();
   readonly #failed = new AbortController();
 
-  constructor(target: RepositoryState, settings: PassingUploadSettings) {
-    this.#target = target;
+  constructor(settings: PassingUploadSettings) {
     const signal = anySignal(settings.signal, this.#failed.signal);
     this.#settings = { ...settings, signal };
     this.writable = new WritableStream<PassingBlob>({
@@ -106,12 +112,12 @@ export class PassingUploads {
 
   async #upload(blob: PassingBlob): Promise<void> {
     const { file, stream, named } = blob;
-    const { target, digest: expected } = this.#destinationOf(file) ?? {};
-    if (!target) {
+    const destination = await this.#settings.route.find(file);
+    if (!destination) {
       await stream?.cancel();
       return this.#settings.budget.giveBack(file.release());
     }
-    const digest = stream ? named ?? expected ?? blob.hint : file.digest;
+    const digest = stream ? named ?? destination.digest ?? blob.hint : file.digest;
     await this.#settings.emit({ type: "blob-start", ...identityOf(file, digest), size: file.size });
     const hooks = hooksFor(this.#settings, { file, ...(digest ? { digest } : {}) });
     try {
@@ -119,7 +125,7 @@ export class PassingUploads {
       if (!stream && named && named !== digest) return;
       // Equal layers may follow each other: the second finds what the first has sent.
       if (digest) await this.#sending.get(digest);
-      const sending = this.#place(target, blob, digest, hooks);
+      const sending = this.#place(destination, blob, digest, hooks);
       if (digest) this.#sending.set(digest, sending.catch(() => {}));
       await sending;
     } finally {
@@ -128,13 +134,8 @@ export class PassingUploads {
     }
   }
 
-  #destinationOf({ path }: PassingFile): Destination | undefined {
-    const { route } = this.#settings;
-    return route ? route.get(path) : { target: this.#target };
-  }
-
   async #place(
-    target: RepositoryState,
+    { target, isUnsure = false }: Destination,
     blob: PassingBlob,
     digest: Digest | undefined,
     hooks: UploadHooks,
@@ -144,7 +145,7 @@ export class PassingUploads {
     const isFull = this.#staged.size >= MAX_STAGED;
     // So many files that are no layers: should an image need one after all, the end says that it was passed over.
     if (!likely && isFull) return await stream?.cancel();
-    const later = !likely || (this.#settings.selective && !isFull);
+    const later = !likely || ((this.#settings.selective || isUnsure) && !isFull);
     if (this.#settings.dryRun) return await drain(stream);
     if (later && !stream) {
       return await inTurn(target, hooks, () => this.#stageHeld(target, file, hooks));
@@ -291,7 +292,7 @@ export class PassingUploads {
    * @param target The repository that needs it.
    * @param file A file that an image turned out to need.
    * @param digest Its digest, as the archive has it.
-   * @returns Whether there was something to commit.
+   * @returns Whether the repository has it by that.
    */
   async take(
     target: RepositoryState,
@@ -300,17 +301,21 @@ export class PassingUploads {
     hooks: UploadHooks,
   ): Promise<boolean> {
     const staged = this.#staged.get(file);
-    if (staged?.target !== target) return false;
-    const { session } = staged;
+    if (!staged) return false;
+    const { target: place, session } = staged;
     this.#staged.delete(file);
     try {
-      await commitUpload(target, session, { digest, size: file.size }, hooks);
+      await commitUpload(place, session, { digest, size: file.size }, hooks);
     } catch (error) {
-      await cancelUpload(target, session);
+      await cancelUpload(place, session);
       throw asMismatch(error, file, digest);
     }
     file.digest = digest;
-    return true;
+    if (place === target) return true;
+    // It went to another repository before it was known who needs it: from there it is mounted.
+    rememberBlob(place, digest, "pushed");
+    this.#settings.onUploaded(file.size);
+    return false;
   }
 
   /** Cancels what was sent and nothing needed. */

@@ -273,7 +273,7 @@ test("pushImage() of a pipe pushes several images with all their tags", async ()
 });
 
 for (const target of ["localhost:5000", "localhost:5000/prefix/"]) {
-  test(`pushImage() of a pipe to ${target} fails before a byte is read`, async () => {
+  test(`pushImage() of a pipe to ${target} whose names come last fails before anything is sent`, async () => {
     const source = sourceOf(await bytesOf(await dockerOf("a")));
     const layer = faultLayer(createRegistry());
     const error = await assertRejects(
@@ -282,7 +282,7 @@ for (const target of ["localhost:5000", "localhost:5000/prefix/"]) {
       "names come too late",
     );
     assertClear(error);
-    assertEquals([source.read(), layer.seen.length], [0, 0]);
+    assertEquals(layer.seen.length, 0);
     assert(source.cancelled(), "the source was left open");
   });
 }

@@ -36,8 +36,16 @@ function makePipeline(
   };
   const target = repositoryState(registry, "app");
   const budget = new MemoryBudget(1024 * 1024);
-  const settings = { ...options, onUploaded: () => {}, onWritten: () => {}, budget, selective };
-  const uploads = new PassingUploads(target, settings);
+  const route = { find: () => Promise.resolve({ target }) };
+  const settings = {
+    ...options,
+    route,
+    onUploaded: () => {},
+    onWritten: () => {},
+    budget,
+    selective,
+  };
+  const uploads = new PassingUploads(settings);
   const blobs = new ImageBlobs({ budget, hasher: createHash, verify: false });
   const run = () =>
     new Blob([writeTar(entries)]).stream().pipeThrough(new UntarStream()).pipeThrough(blobs)

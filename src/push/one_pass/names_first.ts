@@ -1,0 +1,158 @@
+import type { PassingFile } from "../../archive/passing_file.ts";
+import type { Digest } from "../../digest.ts";
+import { addName, type ArchiveImage } from "../../image/archive.ts";
+import { blobsOf, type ContentNode, type IndexEntry, walk } from "../../image/content.ts";
+import { type ListedImage, readManifestJson } from "../../image/docker_save.ts";
+import { besideRole, namesOf } from "../../image/entry_names.ts";
+import { type ArchiveFiles, cleanPath, digestOfName } from "../../image/files.ts";
+import { readLayout } from "../../image/oci_layout.ts";
+import { DOCKER_CONFIG } from "../../media_types.ts";
+import type { Place, Reference } from "../../reference.ts";
+import { planNames, selectImages } from "../plan.ts";
+import { parseRename } from "../rename.ts";
+import type { RepositoryState } from "../repository_state.ts";
+import type { Destination, Route } from "./passing_uploads.ts";
+
+/** What a {@linkcode NamesFirst} needs of the push. */
+export interface NamesFirstOptions {
+  places: readonly Place[];
+  /** `FROM=TO` pairs. */
+  rename: readonly string[];
+  /** Images to push; none means all. */
+  images: readonly string[];
+  /** What is known of the repository that a reference names. */
+  repository(reference: Reference): RepositoryState;
+  /** The error where names do not come first. */
+  tooLate(): Error;
+}
+
+/** A digest that nothing has: what the name of a config does not tell, the end does. */
+const UNKNOWN_DIGEST = `sha256:${"0".repeat(64)}` as const;
+
+/**
+ * The way of each blob of a pipe whose manifest.json or index.json comes before the blobs: to the first repository that needs
+ * it. What no image needs is passed over, or, where only the end tells, sent to the repository of the first image and not
+ * committed.
+ */
+export class NamesFirst implements Route {
+  readonly #files: ArchiveFiles;
+  readonly #options: NamesFirstOptions;
+  readonly #known = new Map<string, Destination>();
+  #first: Destination | undefined;
+  #hasLayout = false;
+  /** Paths of manifests that are named and have not come. */
+  #awaited: readonly string[] = [];
+  #reading: Promise<void> | undefined;
+
+  /**
+   * @param files What has passed so far; it grows.
+   * @param options What the push knows.
+   */
+  constructor(files: ArchiveFiles, options: NamesFirstOptions) {
+    this.#files = files;
+    this.#options = options;
+  }
+
+  /** @throws {Error} If names have not come before the first blob, or cannot be used. */
+  async find({ path }: PassingFile): Promise<Destination | undefined> {
+    // Several blobs come at once: the first reads for all.
+    if (this.#awaited.some((path) => this.#files.find(path))) this.#reading = undefined;
+    await (this.#reading ??= this.#read());
+    const known = this.#known.get(path);
+    if (known) return known;
+    // Beside manifest.json an index.json may follow that needs more, and links to what is called otherwise.
+    const isOpen = this.#awaited.length > 0 || !this.#hasLayout;
+    return isOpen ? this.#first : undefined;
+  }
+
+  async #read(): Promise<void> {
+    const listed = await readManifestJson(this.#files, { isOpen: true });
+    const layout = await readLayout(this.#files);
+    if (!listed && !layout) throw this.#options.tooLate();
+    const entries = layout ?? [];
+    this.#hasLayout = layout !== undefined;
+    this.#awaited = awaitedOf(entries);
+    const images = [
+      ...(listed ?? []).map(listedImage),
+      // manifest.json knows better what its images are called, and may leave some to index.json.
+      ...entries.filter(({ descriptor }) => !besideRole(descriptor)).map(layoutImage)
+        .filter(({ image }) => !listed || image.names.length > 0),
+    ].map((image, at) => ({ ...image, image: { ...image.image, id: `#${at + 1}` } }));
+    this.#plan(images);
+    for (const { node, descriptor } of entries) {
+      // What goes beside an image has no name of its own; it is there before the image is.
+      const isBeside = node?.subject !== undefined || besideRole(descriptor) !== undefined;
+      if (node && isBeside && this.#first) this.#add(pathsOf(node), { target: this.#first.target });
+    }
+  }
+
+  #plan(light: readonly LightImage[]): void {
+    const { places, rename, images: wanted, repository } = this.#options;
+    const renames = rename.map(parseRename);
+    const images = light.map(({ image }) => image);
+    const paths = new Map(light.map(({ image, paths }) => [image, paths]));
+    const chosen = selectImages({ images }, wanted);
+    for (const place of places) {
+      for (const { image, reference } of planNames(chosen, place, renames, [])) {
+        const target = repository(reference);
+        this.#first ??= { target, isUnsure: true };
+        this.#add(paths.get(image) ?? [], { target });
+      }
+    }
+  }
+
+  #add(paths: readonly string[], destination: Destination): void {
+    for (const path of paths) {
+      const clean = cleanPath(path) ?? path;
+      const inTar = `${this.#files.root}${clean}`;
+      const file = this.#files.find(clean);
+      for (const name of [inTar, file?.path]) {
+        if (name !== undefined && !this.#known.has(name)) this.#known.set(name, destination);
+      }
+    }
+  }
+}
+
+/** As much of an image as its names tell, and the paths of its blobs. */
+interface LightImage {
+  image: ArchiveImage;
+  paths: readonly string[];
+}
+
+function listedImage({ repoTags, config, layers }: ListedImage): LightImage {
+  const image = lightImage(standIn(digestOfName(config)));
+  for (const text of repoTags) addName(image, /[:/@]/.test(text) ? text : `${text}:latest`);
+  return { image, paths: layers };
+}
+
+function layoutImage({ node, descriptor }: IndexEntry): LightImage {
+  const image = lightImage(node ?? standIn());
+  image.digest = descriptor.digest;
+  for (const name of namesOf(descriptor)) addName(image, name);
+  return { image, paths: node ? pathsOf(node) : [] };
+}
+
+function lightImage(node: ContentNode): ArchiveImage {
+  return { id: "", names: [], tags: [], pinned: [], aliases: [], node, named: [] };
+}
+
+/** What stands for the content of an image that has not come. */
+function standIn(digest: Digest = UNKNOWN_DIGEST): ContentNode {
+  const config = { digest, origin: "hint", size: 0, mediaType: DOCKER_CONFIG } as const;
+  return { kind: "docker", config, layers: [] };
+}
+
+function pathsOf(node: ContentNode): string[] {
+  return blobsOf(node).flatMap(({ digest }) => digest ? [pathOf(digest)] : []);
+}
+
+function pathOf(digest: Digest): string {
+  return `blobs/${digest.replace(":", "/")}`;
+}
+
+function awaitedOf(entries: readonly IndexEntry[]): string[] {
+  const below = walk(...entries.flatMap(({ node }) => node ?? []))
+    .flatMap((node) => node.kind === "index" ? node.entries : []);
+  return [...entries, ...below].filter(({ node, blob }) => !node && !blob)
+    .map(({ descriptor }) => pathOf(descriptor.digest));
+}
