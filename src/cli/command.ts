@@ -166,6 +166,10 @@ export const COMMANDS = {
           "oci: the layout alone (of a folder)",
         ["docker", "oci"],
       ),
+      namesFirst: flag(
+        "--names-first",
+        "Put the names before the blobs, for who reads it from a pipe",
+      ),
       platforms: platforms("Save", "linux/arm64"),
       retries,
     },

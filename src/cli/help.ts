@@ -200,6 +200,7 @@ store loads one of those, linux/amd64 where there is one: choose another with --
   tarpush save registry.lan/app:1.0 app.tar --format oci
   tarpush save registry.lan/app:1.0 layout/
   tarpush save registry.lan/app:1.0 - | ssh edge tarpush push - localhost:5000/app:1.0
+  tarpush save registry.lan/app:1.0 - --names-first | ssh edge tarpush push - localhost:5000
 `,
   },
   copy: {

@@ -177,11 +177,12 @@ async function toPullOptions(
   format: ArchiveFormat,
   host: Host,
 ): Promise<PullOptions> {
-  const { reference, platforms, retries } = command;
+  const { reference, namesFirst, platforms, retries } = command;
   const { registry } = parseReference(reference);
   const options: PullOptions = {
     ...await connectionOptions(command, [registry], host),
     format,
+    namesFirst,
     platforms,
     signatures: true,
   };

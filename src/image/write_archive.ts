@@ -27,6 +27,11 @@ export type ArchiveFormat = "docker" | "oci";
 export interface WriteArchiveOptions {
   /** @default {"docker"} */
   format?: ArchiveFormat;
+  /**
+   * Whether index.json and manifest.json come before the blobs, for those who read the archive from a pipe.
+   * @default {false}
+   */
+  namesFirst?: boolean;
   /** Passes on the content of a config or layer, to watch it; called when its turn has come. */
   watch?: (blob: WrittenBlob, content: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array>;
 }
@@ -56,8 +61,8 @@ const LAYOUT = { imageLayoutVersion: "1.0.0" };
 
 /**
  * Lays out an archive of images. Manifests and indexes stay as they are, byte for byte; equal blobs are written once.
- * The same content under the same names gives the same bytes. index.json and manifest.json come last: what was cut off
- * has none.
+ * The same content under the same names gives the same bytes. index.json and manifest.json come last, unless they are wanted
+ * first: what was cut off has none.
  *
  * An index goes in with all that `node` has of it; manifest.json names one of its images, that for linux/amd64 where
  * there is one, else its first: what a docker without containerd's image store loads.
@@ -69,14 +74,23 @@ const LAYOUT = { imageLayoutVersion: "1.0.0" };
  */
 export async function planArchive(
   contents: readonly NamedContent[],
-  { format = "docker", watch = (_, content) => content }: WriteArchiveOptions = {},
+  {
+    format = "docker",
+    namesFirst = false,
+    watch = (_, content) => content,
+  }: WriteArchiveOptions = {},
 ): Promise<ArchivePlan> {
   const images = contents.filter(({ beside }) => !beside);
   const documents = walk(...contents.map(({ node }) => node));
   const blobs = presentBlobs(contents, new Set(documents.map(({ digest }) => digest)));
   const docker = format === "docker" ? await listDockerImages(images) : undefined;
+  const names: PackedEntry[] = [{ path: "index.json", body: encodeJson(indexOf(contents)) }];
+  if (docker && docker.images.length > 0) {
+    names.push({ path: "manifest.json", body: encodeJson(docker.images) });
+  }
   const entries: PackedEntry[] = [
     { path: "oci-layout", body: encodeJson(LAYOUT) },
+    ...namesFirst ? names : [],
     { path: "blobs/" },
     ...algorithmsOf([...documents, ...blobs]).map((name) => ({ path: `blobs/${name}/` })),
     ...documents.map(({ digest, bytes }) => ({ path: blobPath(digest), body: bytes })),
@@ -84,11 +98,8 @@ export async function planArchive(
       path: blobPath(blob.digest),
       body: { size: blob.size, open: () => watch(blob, openBlob(blob, docker?.configs)) },
     })),
-    { path: "index.json", body: encodeJson(indexOf(contents)) },
+    ...namesFirst ? [] : names,
   ];
-  if (docker && docker.images.length > 0) {
-    entries.push({ path: "manifest.json", body: encodeJson(docker.images) });
-  }
   return {
     blobs: blobs.map(({ digest, size }) => ({ digest, size })),
     entries,

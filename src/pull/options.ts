@@ -16,6 +16,12 @@ export interface PullOptions extends RequestOptions {
    */
   format?: ArchiveFormat;
   /**
+   * Whether index.json and manifest.json come before the blobs, so that a pipe shows at once what it brings: a push of such a
+   * pipe can go to the archive's own names.
+   * @default {false} at the end, so that an archive that was cut off has none
+   */
+  namesFirst?: boolean;
+  /**
    * Platforms to pull, such as `linux/arm64` or `windows/amd64:10.0.20348.1`. One gives that image itself: of several that
    * fit the one that containerd would choose. Several give a new index of all that fit.
    * @default {[]} all that the image has
@@ -39,12 +45,20 @@ export type ResolvedPullOptions = ReturnType<typeof resolvePullOptions>;
  * @throws {RangeError} If a number is out of range.
  */
 export function resolvePullOptions(options: PullOptions) {
-  const { format = "docker", platforms = [], signatures = false, signal, onEvent } = options;
+  const {
+    format = "docker",
+    namesFirst = false,
+    platforms = [],
+    signatures = false,
+    signal,
+    onEvent,
+  } = options;
   if (format !== "docker" && format !== "oci") {
     throw new TypeError(`Cannot use format ${JSON.stringify(format)}: expected "docker" or "oci"`);
   }
   return {
     format,
+    namesFirst,
     platforms: parsePlatforms(platforms),
     signatures,
     signal,

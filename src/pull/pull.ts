@@ -117,6 +117,7 @@ export async function planImage(image: Reference, options: OpenOptions): Promise
   }
   const plan = await planArchive(contents, {
     format,
+    namesFirst: options.namesFirst,
     watch: (blob, bytes) => watchBlob(blob, bytes, options),
   });
   for (const message of [...notices, ...plan.notices]) await emit({ type: "warning", message });

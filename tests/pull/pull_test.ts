@@ -497,3 +497,21 @@ test("pullImage() sends the caller's headers and no others to the registry", asy
   await pull(fetch, { headers: { "x-token": "secret" } });
   assertEquals([...seen], ["secret"]);
 });
+
+for (const format of ["docker", "oci"] as const) {
+  test(`pullImage() with namesFirst writes ${format} archives that a pipe pushes under their own names`, async () => {
+    const { registry, digest } = await withImage();
+    const options = { ...FAST, fetch: registry, format, namesFirst: true };
+    const target = createRegistry();
+    const { images } = await pushImage(pullImage(NAME, options), "localhost:5000/mirror/", {
+      fetch: target,
+    });
+    assertEquals(images.map((image) => [image.reference, image.digest]), [
+      ["localhost:5000/mirror/team/app:1", digest],
+    ]);
+    const whole = await new Response(pullImage(NAME, options)).blob();
+    const last = await new Response(pullImage(NAME, { ...options, namesFirst: false })).blob();
+    assertEquals(whole.size, last.size);
+    assertEquals((await openArchive(whole)).images[0]?.names, ["localhost:5000/team/app:1"]);
+  });
+}
