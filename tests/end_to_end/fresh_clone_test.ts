@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { runProcess, temporaryFolder, toPath } from "../helpers/process.ts";
+import { runProcess, type TemporaryFolder, temporaryFolder, toPath } from "../helpers/process.ts";
+import { installSkip, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 // What a person sees first who has cloned the repository and installed nothing.
@@ -11,21 +12,10 @@ const skip = "Deno" in globalThis ? undefined : "it is about what Deno fetches";
 const OWN_CONFIG = "src/cli/deno.json";
 
 test("deno task demo fetches no package, and its first line is the demo's", async () => {
-  await using clone = await temporaryFolder();
+  await using clone = await cloneOf(
+    ...["deno.json", "deno.lock", "package.json", "src", "examples", "mod.ts"],
+  );
   await using cache = await temporaryFolder();
-  for (
-    const path of await trackedFiles(
-      "deno.json",
-      "deno.lock",
-      "package.json",
-      "src",
-      "examples",
-      "mod.ts",
-    )
-  ) {
-    await Deno.mkdir(`${clone.path}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
-    await Deno.copyFile(ROOT + path, `${clone.path}/${path}`);
-  }
   const { code, stdout, stderr } = await runProcess(Deno.execPath(), ["task", "demo"], {
     cwd: clone.path,
     env: { DENO_DIR: cache.path, NO_COLOR: "1" },
@@ -64,6 +54,26 @@ test("the command line's own deno.json states the versions that the other one do
   assertEquals(Object.keys(locked.npm).length, 2);
   for (const [name, entry] of Object.entries(locked.npm)) assertEquals(entry, npm[name]);
 }, { skip });
+
+test("deno task npm makes the package in a clone where nothing was installed", async () => {
+  await using clone = await cloneOf(
+    ...["deno.json", "deno.lock", "package.json", "mod.ts", "src", "build", "types"],
+    ...["README.md", "LICENSE"],
+  );
+  const { code, stderr } = await runProcess(Deno.execPath(), ["task", "npm"], { cwd: clone.path });
+  assertEquals(code, 0, stderr);
+  assertEquals((await entries(`${clone.path}/dist/npm`)).includes("package.json"), true);
+}, { skip: skip ?? await installSkip(requireProgram("npm")) });
+
+/** A folder with the files of these paths as they are now. */
+async function cloneOf(...paths: string[]): Promise<TemporaryFolder> {
+  const clone = await temporaryFolder();
+  for (const path of await trackedFiles(...paths)) {
+    await Deno.mkdir(`${clone.path}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
+    await Deno.copyFile(ROOT + path, `${clone.path}/${path}`);
+  }
+  return clone;
+}
 
 async function trackedFiles(...paths: string[]): Promise<string[]> {
   const args = ["ls-files", "--cached", "--others", "--exclude-standard", "--", ...paths];
