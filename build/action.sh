@@ -19,23 +19,28 @@ each "" "$FURTHER"
 arguments+=("$ARCHIVE")
 each "" "$TARGET"
 
-deno() { if command -v deno >/dev/null; then command deno "$@"; else npx -y deno@2 "$@"; fi; }
+# A runner of GitHub has Node.js, and no Deno.
+deno() { if [[ -n $(type -P deno) ]]; then command deno "$@"; else npx -y deno@2 "$@"; fi; }
 tarpush() {
   if [[ -n $(type -P tarpush) ]]; then command tarpush "$@"; else
     deno run --quiet -A "${GITHUB_ACTION_PATH:?}/src/cli/main.ts" "$@"
   fi
 }
 
-result=$(mktemp)
-trap 'rm -f "$result"' EXIT
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
 code=0
-tarpush "${arguments[@]}" >"$result" || code=$?
+tarpush "${arguments[@]}" 2>&1 >"$folder/result" | tee "$folder/log" >&2 || code=$?
 
 # shellcheck disable=SC2016
-RESULT=$result CODE=$code deno eval --quiet '
-const { RESULT = "", CODE, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY } = Deno.env.toObject();
-const text = Deno.readTextFileSync(RESULT).trim();
-const { images = [], error } = text ? JSON.parse(text) : {};
+FOLDER=$folder CODE=$code deno eval --quiet '
+const { FOLDER, CODE, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY } = Deno.env.toObject();
+const text = Deno.readTextFileSync(`${FOLDER}/result`).trim();
+const { images = [] } = text ? JSON.parse(text) : {};
+const log = Deno.readTextFileSync(`${FOLDER}/log`).replaceAll(/\x1b\[[\d;]*m/g, "").split("\n");
+const told = log.filter((line) => /^(tarpush|hint): /.test(line));
+// Where it did not come so far as to say something, the runtime did.
+const reasons = told.length > 0 ? told : log.slice(-20);
 const append = (path, lines) => {
   if (path) Deno.writeTextFileSync(path, lines.join("\n") + "\n", { append: true });
 };
@@ -48,15 +53,18 @@ append(GITHUB_OUTPUT, [
 ]);
 const cell = (value) => String(value).replaceAll("|", "\\|").replaceAll("\n", " ");
 const sent = (blobs) => blobs.filter(({ status }) => status === "pushed");
-append(GITHUB_STEP_SUMMARY, [
-  CODE === "0" ? "### Pushed" : "### The push failed",
-  "",
-  ...(error ? [cell(error.message), ""] : []),
+const table = (images) => [
   "| Reference | Digest | Blobs | Sent |",
   "| --- | --- | ---: | ---: |",
   ...images.map(({ reference, digest, blobs }) =>
     `| ${cell(reference)} | \`${digest}\` | ${blobs.length} | ${sent(blobs).length} |`
   ),
+];
+append(GITHUB_STEP_SUMMARY, [
+  CODE === "0" ? "### Pushed" : "### The push failed",
+  "",
+  ...(CODE === "0" ? [] : ["```text", ...reasons, "```", ""]),
+  ...(images.length > 0 ? table(images) : []),
 ]);
 '
 exit "$code"

@@ -11,13 +11,10 @@ export async function runCopy(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  const options = await toCopyOptions(command, host);
-  await showTransfer(
-    command,
-    host,
-    signal,
-    (hooks) => copyImage(command.source, command.targets, { ...options, ...hooks }),
-  );
+  await showTransfer(command, host, signal, async (hooks) => {
+    const options = await toCopyOptions(command, host);
+    return await copyImage(command.source, command.targets, { ...options, ...hooks });
+  });
   return EXIT.done;
 }
 

@@ -19,14 +19,11 @@ export async function runPush(
   signal: AbortSignal,
 ): Promise<number> {
   if (command.targets.length === 0) return await refuseWithoutTarget(command, host);
-  const options = await toPushOptions(command, host);
-  await using input = await openInput(command.source, host, PIPE_EXAMPLE);
-  const result = await showTransfer(
-    command,
-    host,
-    signal,
-    (hooks) => pushImage(input.source, command.targets, { ...options, ...hooks }),
-  );
+  const result = await showTransfer(command, host, signal, async (hooks) => {
+    const options = await toPushOptions(command, host);
+    await using input = await openInput(command.source, host, PIPE_EXAMPLE);
+    return await pushImage(input.source, command.targets, { ...options, ...hooks });
+  });
   await writeDigests(command, host, new Set(result.images.map(({ digest }) => digest)));
   return EXIT.done;
 }

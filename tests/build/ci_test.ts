@@ -9,7 +9,7 @@ import {
   temporaryFolder,
   toPath,
 } from "../helpers/process.ts";
-import { requireProgram } from "../helpers/programs.ts";
+import { findProgram, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 const ROOT = toPath(new URL("../../", import.meta.url));
@@ -41,7 +41,10 @@ test("the action fails where the push does, and says why in the summary", async 
   const { code, outputs, summary } = await runAction(folder, { archive: FIXTURE, target });
   assertEquals([code, outputs.digest], [1, ""]);
   assertStringIncludes(summary, "The push failed");
-  assertStringIncludes(summary, "Cannot");
+  assertStringIncludes(summary, "connection refused");
+  const missing = await runAction(folder, { archive: "no-such.tar", target });
+  assertStringIncludes(missing.summary, 'Cannot open "no-such.tar": no such file');
+  assertStringIncludes(JSON.parse(missing.outputs.json ?? "").error?.message, "no such file");
   const wrong = await runAction(folder, {
     archive: FIXTURE,
     target,
@@ -49,6 +52,33 @@ test("the action fails where the push does, and says why in the summary", async 
     args: "--wrong-option",
   });
   assertEquals(wrong.code, 2);
+  assertStringIncludes(wrong.summary, '"--wrong-option"');
+  assertStringIncludes(wrong.summary, "hint: tarpush push --help");
+  assert(!wrong.summary.includes("| Reference |"), wrong.summary);
+}, { skip });
+
+test("the action gets its runtime from npm where there is none", async () => {
+  await using server = await serveRegistry();
+  await using folder = await temporaryFolder();
+  await using bin = await temporaryFolder();
+  const npx = await bin.write(
+    "npx",
+    `#!/bin/sh\n[ "$1 $2" = "-y deno@2" ] || exit 9\nshift 2\nexec "${Deno.execPath()}" "$@"\n`,
+  );
+  await Deno.chmod(npx, 0o755);
+  for (const name of ["bash", "mktemp", "rm", "tee"]) {
+    await Deno.symlink(findProgram(name) ?? name, `${bin.path}/${name}`);
+  }
+  const target = `${server.host}/team/app:1.0`;
+  const given = { archive: FIXTURE, target };
+  const { code, stderr, outputs } = await runAction(folder, given, bin.path);
+  assertEquals(code, 0, stderr);
+  assertMatch(outputs.digest ?? "", /^sha256:/);
+  const broken = await bin.write("tarpush", "#!/bin/sh\necho out of memory >&2\nexit 3\n");
+  await Deno.chmod(broken, 0o755);
+  const failed = await runAction(folder, given, bin.path);
+  assertEquals(failed.code, 3, failed.stderr);
+  assertStringIncludes(failed.summary, "out of memory");
 }, { skip });
 
 test("every command of docs/ci.md runs", async () => {
@@ -110,6 +140,7 @@ interface Action {
 async function runAction(
   folder: TemporaryFolder,
   given: Record<string, string>,
+  path = `${Deno.execPath().replace(/\/[^/]*$/, "")}:${environment().PATH}`,
 ): Promise<ProcessResult & { outputs: Record<string, string>; summary: string }> {
   const { inputs, runs } = parse(await Deno.readTextFile(`${ROOT}action.yml`)) as Action;
   const [step] = runs.steps;
@@ -128,7 +159,7 @@ async function runAction(
       ...Object.fromEntries(variables),
       ...files,
       GITHUB_ACTION_PATH: ROOT.replace(/\/$/, ""),
-      PATH: `${Deno.execPath().replace(/\/[^/]*$/, "")}:${environment().PATH}`,
+      PATH: path,
     },
   });
   const output = await Deno.readTextFile(files.GITHUB_OUTPUT);

@@ -119,6 +119,22 @@ test("run() push adds the error to the document with --json", async () => {
   assertStringIncludes(stderr, `tarpush: ${error.message}`);
 });
 
+test("run() prints a document with --json where a push or a copy fails before it begins", async () => {
+  for (
+    const [command, expected] of [
+      ["push no-such.tar localhost:5000/app:1", "no such file"],
+      [`push ${SINGLE} localhost:5000/app:1 --ca no-such.pem`, "no-such.pem"],
+      ["copy localhost:5000/app:1 localhost:5000/app:2 --ca no-such.pem", "no-such.pem"],
+    ] as const
+  ) {
+    const { code, stdout } = await runWith(`${command} --json`);
+    assert(code !== 0, command);
+    const { images, error } = JSON.parse(stdout);
+    assertEquals(images, [], command);
+    assertStringIncludes(error.message, expected);
+  }
+});
+
 test("run() push writes the digests to a file", async () => {
   const { files } = await runWith(
     `push ${SINGLE} localhost:5000/app:1 localhost:5000/app:2 --insecure -q --digestfile digests`,
