@@ -16,7 +16,8 @@ async function hostHere(): Promise<Host> {
   return (await import("../runtime/bun.ts")).createBunHost();
 }
 
-if (import.meta.main) {
+// A runtime that does not say which module is the program, such as Node.js 22, is told what is missing.
+if (import.meta.main ?? true) {
   const host = await hostHere();
   // Said aloud: idle connections to the registry would keep the process alive.
   host.exit(await run(host));

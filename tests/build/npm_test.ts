@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { serveRegistry } from "../end_to_end/registry_server.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder, toPath } from "../helpers/process.ts";
 import { findProgram, installSkip, requireProgram } from "../helpers/programs.ts";
@@ -68,7 +68,13 @@ test("the npm package works on Bun, Deno and Node.js once it is installed", asyn
     await run(installer === "npm" ? npm.path : bun.path, [...args, archive], place.path);
     const runners = [[bun.path, "push.js"], [Deno.execPath(), "run", "-A", "push.js"]];
     const node = await modernNode();
-    if (node) runners.push([node, "push.js"]);
+    if (node) {
+      runners.push([node, "push.js"]);
+      const command = "node_modules/tarpush/src/cli/main.js";
+      const { code, stderr } = await runProcess(node, [command, "--version"], { cwd: place.path });
+      assertEquals(code, 1, "the command runs on Bun alone, and says so elsewhere");
+      assertStringIncludes(stderr, "expected Deno or Bun");
+    }
     for (const [runner = "", ...rest] of runners) {
       assertEquals(
         (await run(runner, rest, place.path)).trim(),

@@ -26,6 +26,16 @@ test("examples/ are short enough to be read", async () => {
   assertEquals(long, []);
 });
 
+test("examples/ load what deno.json has a place for", async () => {
+  const { imports } = await (await fetch(new URL("../deno.json", FOLDER))).json();
+  for (const name of await listFiles()) {
+    const text = await (await fetch(new URL(name, FOLDER))).text();
+    for (const [, specifier = ""] of text.matchAll(/"(@std\/[^"]+)"/g)) {
+      assertNotEquals(imports[specifier], undefined, `${name}: ${specifier}`);
+    }
+  }
+});
+
 /** The files that no other one imports, and `main.ts` of each folder: neither what they share nor a worker is a program. */
 async function listPrograms(): Promise<string[]> {
   const names = await listFiles();
