@@ -11,7 +11,7 @@ import {
 } from "./blobs.ts";
 import { badAnswer, openAnswer } from "./http/answer_body.ts";
 import { type Call, discard } from "./http/call.ts";
-import { saysGzip } from "./http/content_encoding.ts";
+import { codingOf } from "./http/content_encoding.ts";
 import { request, requestOnce, waitForRetry } from "./http/http.ts";
 
 /** What is wanted of a blob, and how. */
@@ -150,7 +150,8 @@ async function openPart(
 /** Whether a blob was compressed on the way: its length is another then. What a label alone says is nothing. */
 function isPacked(response: Response, size: number | undefined): boolean {
   const length = response.headers.get("content-length");
-  return size !== undefined && length !== null && Number(length) !== size && saysGzip(response);
+  return size !== undefined && length !== null && Number(length) !== size &&
+    codingOf(response) !== undefined;
 }
 
 /** Where the body of an answer begins in the blob, and how long the blob is. */

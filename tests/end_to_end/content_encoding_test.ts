@@ -90,13 +90,37 @@ for (const coding of CODINGS) {
   });
 }
 
-test("what a proxy compresses although it is asked not to is read as what it was", async () => {
-  await using server = await filled(async (response) => {
-    // Nothing compresses a part, or what has no body.
-    if (response.status !== 200 || !response.body) return response;
-    return await packed(response);
+for (
+  const [coding, format] of [
+    ["gzip", "gzip"],
+    ["deflate", "deflate"],
+    ["deflate", "deflate-raw"],
+    ["br", "brotli"],
+  ] as const
+) {
+  test(`what a proxy compresses with ${format} although it is asked not to is read as what it was`, async () => {
+    if (!canInflate(format)) return;
+    await using server = await filled(async (response) => {
+      // Nothing compresses a part, or what has no body.
+      if (response.status !== 200 || !response.body) return response;
+      return await packed(response, coding, format);
+    });
+    await readAll(server);
   });
-  await readAll(server);
+}
+
+test("what is compressed in a way that the runtime cannot undo is told by its name", async () => {
+  if (canInflate("zstd")) return;
+  const headers = { "content-encoding": "zstd", "content-type": "application/json" };
+  const body = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0x04, 0x00]);
+  await using server = await serve(() => Promise.resolve(new Response(body, { headers })));
+  await using client = new RegistryClient(server.host, { retry: { attempts: 1 } });
+  const error = await assertRejects(
+    () => client.repository("app").manifests.get("1"),
+    RegistryError,
+    "sent what is compressed with zstd, and was asked not to",
+  );
+  assert(error.hint?.includes("compresses what it passes on"), error.hint);
 });
 
 test("a blob that is labelled and is not the right one is still refused", async () => {
@@ -164,11 +188,23 @@ test("every request asks for what is there as it is", async () => {
   assertEquals([...asked], ["identity"]);
 });
 
-async function packed(response: Response): Promise<Response> {
-  const body: Bytes = await gzip(await response.bytes());
+async function packed(response: Response, coding: string, format: string): Promise<Response> {
+  const encoder: ReadableWritablePair<Bytes, Bytes> = Reflect.construct(CompressionStream, [
+    format,
+  ]);
+  const body = await new Response(response.body?.pipeThrough(encoder)).bytes();
   const headers = new Headers(response.headers);
-  headers.set("content-encoding", "gzip");
+  headers.set("content-encoding", coding);
   headers.set("content-length", `${body.length}`);
-  assert(body[0] === 0x1f);
+  assert(body[0] !== 0x7b);
   return new Response(body, { headers });
+}
+
+function canInflate(format: string): boolean {
+  try {
+    Reflect.construct(DecompressionStream, [format]);
+    return true;
+  } catch {
+    return false;
+  }
 }

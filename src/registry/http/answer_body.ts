@@ -5,12 +5,15 @@ import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { escapeText } from "../../quote_name.ts";
 import { MAX_WAIT } from "./alarms.ts";
 import { type Call, contentType, type Http } from "./call.ts";
-import { inflateIfGzip, saysGzip } from "./content_encoding.ts";
+import { codingOf, inflateText } from "./content_encoding.ts";
 import { requestOnce, waitForRetry } from "./http.ts";
 import { toNetworkError } from "./network.ts";
 
 /** What is read, for messages. */
 export type ReadCall = Pick<Call, "action" | "method" | "url" | "signal" | "isDocument">;
+
+const PACKED_HINT =
+  "something before the registry compresses what it passes on: have it leave the answers of /v2/ as they are";
 
 /**
  * The body of an answer with the limits that requests have: it fails when no byte moves for too long, at once when it
@@ -27,9 +30,15 @@ export function openAnswer(
   call: ReadCall,
 ): ReadableStream<Bytes> {
   const body = response.body ?? new Blob([]).stream();
-  const isPacked = call.isDocument === true && saysGzip(response);
-  const reader: ReadableStreamDefaultReader<Uint8Array> = (isPacked ? inflateIfGzip(body) : body)
-    .getReader();
+  const coding = call.isDocument ? codingOf(response) : undefined;
+  const reader: ReadableStreamDefaultReader<Uint8Array> =
+    (coding === undefined
+      ? body
+      : inflateText(body, coding, (cause) =>
+        badAnswer(call, response, `what is compressed with ${coding}, and was asked not to`, {
+          cause,
+          hint: PACKED_HINT,
+        }))).getReader();
   return new ReadableStream<Bytes>({
     async pull(controller) {
       try {
@@ -40,7 +49,7 @@ export function openAnswer(
         // What closing a broken connection throws changes nothing.
         reader.cancel(error).catch(() => {});
         call.signal?.throwIfAborted();
-        throw error instanceof TimeoutError
+        throw error instanceof TimeoutError || error instanceof RegistryError
           ? error
           : toNetworkError(error, call.action, describe(call));
       }

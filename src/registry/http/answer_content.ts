@@ -1,7 +1,7 @@
 import type { RegistryErrorEntry } from "../../errors.ts";
 import { isTooDeep } from "../../json_depth.ts";
 import { isJsonObject } from "../../media_types.ts";
-import { inflateIfGzip, saysGzip } from "./content_encoding.ts";
+import { codingOf, inflateText } from "./content_encoding.ts";
 
 /** Most bytes read of an answer that is shown, not used. */
 const MAX_SHOWN_BYTES = 64 * 1024;
@@ -19,7 +19,8 @@ const OTHER_REASONS = /immutable|overwrit|read.?only|quota|polic|vulnerab/i;
 export async function readShown(response: Response, milliseconds: number): Promise<string> {
   const { body } = response;
   if (!body) return "";
-  const reader = (saysGzip(response) ? inflateIfGzip(body) : body).getReader();
+  const coding = codingOf(response);
+  const reader = (coding === undefined ? body : inflateText(body, coding)).getReader();
   const stop = () => void reader.cancel().catch(() => {});
   const timer = setTimeout(stop, milliseconds);
   const decoder = new TextDecoder();

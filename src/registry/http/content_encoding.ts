@@ -1,25 +1,44 @@
 import { type Bytes, toBytes } from "../../bytes.ts";
 
+/** A coding as DecompressionStream calls it; some runtimes do not have all of them. */
+type Coding = CompressionFormat | "brotli" | "zstd";
+
+/** Codings of HTTP (RFC 9110, section 8.4.1) by their names, also the old ones. */
+const CODINGS: Readonly<Record<string, Coding>> = {
+  gzip: "gzip",
+  "x-gzip": "gzip",
+  deflate: "deflate",
+  br: "brotli",
+  zstd: "zstd",
+};
+
 /**
- * Whether an answer says that it is compressed with gzip. Blobs are their bytes whatever a web server or a store writes
- * there, but a proxy may compress what it passes on, although it is asked not to.
+ * The way in which an answer says that it is compressed; undefined where it does not. Blobs are their bytes whatever a web
+ * server or a store writes there, but a proxy may compress what it passes on, although it is asked not to.
  */
-export function saysGzip({ headers }: Response): boolean {
-  return /(?:^|,)\s*(?:x-)?gzip\s*(?:,|$)/i.test(headers.get("content-encoding") ?? "");
+export function codingOf({ headers }: Response): string | undefined {
+  const names = headers.get("content-encoding")?.toLowerCase().split(",") ?? [];
+  return names.map((name) => name.trim()).findLast((name) => name in CODINGS);
 }
 
 /**
- * A body that cannot begin as gzip does, such as JSON or text: where it does so all the same, it is inflated.
+ * A body that is JSON or text: where it cannot be that as it came, it is inflated.
  *
  * @param body The body as it came.
+ * @param coding What the answer says, of {@linkcode codingOf}.
+ * @param toError Makes the error for what the runtime cannot inflate.
  * @returns The same, or what it inflates to.
  */
-export function inflateIfGzip(body: ReadableStream<Uint8Array>): ReadableStream<Bytes> {
+export function inflateText(
+  body: ReadableStream<Uint8Array>,
+  coding: string,
+  toError: (cause: unknown) => Error = () => new TypeError(`Cannot inflate ${coding}`),
+): ReadableStream<Bytes> {
   const source = body.getReader();
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   return new ReadableStream<Bytes>({
     async pull(controller) {
-      reader ??= (await chooseReading(source)).getReader();
+      reader ??= (await chooseReading(source, CODINGS[coding], toError)).getReader();
       const { done, value } = await reader.read();
       if (done) controller.close();
       else controller.enqueue(toBytes(value));
@@ -30,6 +49,8 @@ export function inflateIfGzip(body: ReadableStream<Uint8Array>): ReadableStream<
 
 async function chooseReading(
   source: ReadableStreamDefaultReader<Uint8Array>,
+  coding: Coding | undefined,
+  toError: (cause: unknown) => Error,
 ): Promise<ReadableStream<Uint8Array>> {
   const head: Bytes[] = [];
   const start: number[] = [];
@@ -49,7 +70,33 @@ async function chooseReading(
     },
     cancel: (reason) => source.cancel(reason),
   }, { highWaterMark: 0 });
-  if (start[0] !== 0x1f || start[1] !== 0x8b) return body;
-  const decoder: ReadableWritablePair<Uint8Array, Bytes> = new DecompressionStream("gzip");
-  return body.pipeThrough(decoder);
+  const format = formatOf(coding, start);
+  return format === undefined ? body : body.pipeThrough(createDecoder(format, toError));
+}
+
+/** What content is really compressed with that may as well only be labelled so; undefined for what is not. */
+function formatOf(
+  coding: Coding | undefined,
+  [first = 0, second = 0]: readonly number[],
+): Coding | "deflate-raw" | undefined {
+  if (coding === "gzip") return first === 0x1f && second === 0x8b ? coding : undefined;
+  if (coding === "zstd") return first === 0x28 && second === 0xb5 ? coding : undefined;
+  // The other two have no magic: what begins as a document or a page does is that.
+  if (/^[{< \t\r\n]/.test(String.fromCharCode(first))) return undefined;
+  if (coding !== "deflate") return coding;
+  // Some servers leave out the header of zlib (RFC 9110, section 8.4.1.2).
+  const isZlib = (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0;
+  return isZlib ? "deflate" : "deflate-raw";
+}
+
+function createDecoder(
+  format: string,
+  toError: (cause: unknown) => Error,
+): ReadableWritablePair<Bytes, Uint8Array> {
+  try {
+    // Types know fewer formats than runtimes do.
+    return Reflect.construct(DecompressionStream, [format]);
+  } catch (cause) {
+    throw toError(cause);
+  }
 }
