@@ -174,9 +174,8 @@ async function isWithoutCertificate(
 /** A write that is redirected so that it would not stay one. */
 function explainRedirect({ url, response }: Refusal): Explanation | undefined {
   const { status, headers } = response;
-  const target = status > 300 && status < 400
-    ? URL.parse(headers.get("location") ?? "", url)
-    : null;
+  const location = headers.get("location");
+  const target = status > 300 && status < 400 && location ? URL.parse(location, url) : null;
   if (!target) return undefined;
   const { to } = moveBetween(url, target) ?? {};
   if (to === target.origin) {

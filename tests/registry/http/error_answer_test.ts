@@ -215,6 +215,13 @@ const ANSWERS: [
     "302 Found: it redirects to http://registry.test/login",
     /sign-in page/,
   ],
+  [
+    "a redirect that names no place",
+    START,
+    { status: 302, headers: HTML, body: "<title>Blocked by policy</title>" },
+    '302 Found with text/html ("Blocked by policy") that is no registry error',
+    /firewall, proxy or web server/,
+  ],
 ];
 
 for (const [title, sent, answer, message, hint] of ANSWERS) {
