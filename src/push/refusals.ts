@@ -35,10 +35,10 @@ export function refusesType(error: unknown): "surely" | "maybe" | undefined {
   if (!isRefusal(error) || refusesChange(error)) return undefined;
   const { status, errors } = error;
   if (status === 415 || status === 406) return "surely";
-  if (status === 401 || status === 404 || errors.some(({ code }) => OTHER_CODES.has(code))) {
-    return undefined;
-  }
+  if (status === 401 || errors.some(({ code }) => OTHER_CODES.has(code))) return undefined;
   if (TYPE_WORDS.test(wordsOf(error))) return "surely";
+  // Without such words it is the repository that is not there.
+  if (status === 404) return undefined;
   if (TAKES_NONE.test(wordsOf(error))) return undefined;
   const isUnclear = errors.length === 0
     ? status === 400 || status === 422

@@ -53,6 +53,10 @@ const REFUSALS: Record<string, () => Response> = {
     Response.json({ errors: [{ code: "UNSUPPORTED", message: "Invalid parameter" }] }, {
       status: 405,
     }),
+  "404 that names the type": () =>
+    Response.json({ errors: [{ code: "UNSUPPORTED", message: "unsupported manifest type" }] }, {
+      status: 404,
+    }),
   "403 that names the type": () =>
     Response.json({ errors: [{ code: "DENIED", message: "media type is not allowed" }] }, {
       status: 403,
@@ -371,6 +375,8 @@ test("pushImage() tells the first refusal where the other kind is refused as wel
 const OTHER_REFUSALS: Record<string, () => Response> = {
   "a manifest of 5 MiB": () => new Response(null, { status: 413 }),
   "a login": () => new Response(null, { status: 401 }),
+  "a repository that is not there": () =>
+    Response.json({ errors: [{ code: "NAME_UNKNOWN", message: "" }] }, { status: 404 }),
   "another digest": () =>
     Response.json({ errors: [{ code: "DIGEST_INVALID", message: "" }] }, { status: 400 }),
 };
