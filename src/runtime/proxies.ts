@@ -67,7 +67,10 @@ function parseNoProxy(list: string): NoProxyEntry[] {
     const [host, port] = match ? [match[1] ?? "", match[2] ?? ""] : [text, ""];
     const [, name = host, length] = /^(.*)\/(\d+)$/.exec(host) ?? [];
     const bytes = addressBytes(name);
-    if (bytes) return [{ bytes, bits: Number(length ?? bytes.length * 8), port }];
+    // The first 96 bits of an IPv6 address that means one of IPv4 are left out.
+    const isMapped = bytes?.length === 4 && name.includes(":");
+    const bits = length === undefined ? Infinity : Number(length) - (isMapped ? 96 : 0);
+    if (bytes) return [{ bytes, bits, port }];
     const domain = host.replace(/^\*?\./, "").replace(/\.$/, "");
     return domain === "" ? [] : [{ domain, port }];
   });
@@ -90,13 +93,20 @@ function addressBytes(text: string): number[] | undefined {
   const groups = tail
     ? [...head, ...new Array<number>(8 - head.length - tail.length).fill(0), ...tail]
     : head;
-  return groups.flatMap((group) => [group >> 8, group & 255]);
+  return unmapped(groups.flatMap((group) => [group >> 8, group & 255]));
 }
 
 function isLoopback(bytes: readonly number[]): boolean {
   return bytes.length === 4
     ? bytes[0] === 127
     : bytes.every((byte, index) => byte === (index === 15 ? 1 : 0));
+}
+
+/** An IPv4 address that is written as one of IPv6 (RFC 4291, section 2.5.5.2) is that: `::ffff:127.0.0.1`. */
+function unmapped(bytes: number[]): number[] {
+  const isMapped = bytes.length === 16 &&
+    bytes.slice(0, 12).every((byte, index) => byte === (index < 10 ? 0 : 255));
+  return isMapped ? bytes.slice(12) : bytes;
 }
 
 function isWithin(

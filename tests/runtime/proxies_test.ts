@@ -43,11 +43,13 @@ test("readProxies() takes the first variable that has an address for the scheme"
 
 test("readProxies() leads past the proxy to this machine", () => {
   const own = ["localhost:5000", "LOCALHOST", "a.localhost", "localhost.", "127.0.0.1:5000"];
-  for (const host of [...own, "127.9.9.9", "[::1]:5000", "127.1"]) {
+  for (const host of [...own, "127.9.9.9", "[::1]:5000", "127.1", "[::ffff:127.0.0.1]:5000"]) {
     for (const scheme of ["http", "https"]) assertEquals(isPast("", `${scheme}://${host}/`), true);
   }
   const others = ["localhost.test", "mylocalhost", "127.test", "128.0.0.1", "[::2]", "[1::1]"];
-  for (const host of others) assertEquals(isPast("", `http://${host}/`), false, host);
+  for (const host of [...others, "[::ffff:128.0.0.1]", "[::127.0.0.1]"]) {
+    assertEquals(isPast("", `http://${host}/`), false, host);
+  }
 });
 
 test("readProxies() leads past the proxy to what NO_PROXY or no_proxy names", () => {
@@ -73,6 +75,8 @@ test("readProxies() leads past the proxy to what NO_PROXY or no_proxy names", ()
     ["10.0.0.0/8", ["http://10.255.0.1"], ["http://11.0.0.1", "http://10.test"]],
     ["172.16.0.0/12", ["http://172.31.255.1"], ["http://172.32.0.1", "http://172.15.0.1"]],
     ["192.168.1.64/26", ["http://192.168.1.127"], ["http://192.168.1.128"]],
+    ["10.0.0.0/8", ["http://[::ffff:10.1.2.3]"], ["http://[::ffff:11.0.0.1]"]],
+    ["::ffff:10.0.0.0/104", ["http://10.1.2.3", "http://[::ffff:10.1.2.3]"], ["http://11.0.0.1"]],
     ["0.0.0.0/0", ["http://8.8.8.8"], ["http://[2001:db8::1]", "http://a.test"]],
     ["10.0.0.0/", [], ["http://10.0.0.1"]],
     [
