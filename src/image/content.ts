@@ -104,7 +104,10 @@ export function buildRecord(node: ContentNode): BuildRecord | undefined {
   if (node.kind !== "index") return buildRecordOf(node.config?.mediaType);
   const { entries } = node;
   // Its cache was an index that lists layers and no image.
-  if (entries.length > 0 && entries.every(({ blob }) => blob)) return "build cache";
+  if (entries.length > 0 && entries.every(({ blob }) => blob)) {
+    const records = entries.map(({ descriptor }) => buildRecordOf(descriptor.mediaType));
+    return records.find((record) => record !== undefined) ?? "build cache";
+  }
   return commonRecord(
     entries.map(({ node }) =>
       node?.kind === "manifest" ? buildRecordOf(node.config?.mediaType) : undefined

@@ -135,9 +135,10 @@ async function readNode(
     info.entries = await readEntries(reading, documents, depth, hooks);
     info.size = sumSizes(info);
     // BuildKit's cache was an index that lists layers, and no image.
-    const isCache = documents.length === 0 && info.layers.length > 0;
+    const isRecord = documents.length === 0 && info.layers.length > 0;
+    const record = info.layers.map(({ mediaType }) => buildRecordOf(mediaType)).find(Boolean);
     const below = info.entries.map(({ image }) => image?.buildRecord);
-    return withRecord(info, isCache ? "build cache" : commonRecord(below));
+    return withRecord(info, isRecord ? record ?? "build cache" : commonRecord(below));
   }
   info.layers = describe("layers");
   const [config] = describe("config");

@@ -42,6 +42,10 @@ const RECORDS: Record<
     ])],
   "a cache as a manifest": ["build cache", (layout) => manifestOf(layout, CACHE, "one")],
   "the history of a build": ["build history", (layout) => manifestOf(layout, HISTORY, "one")],
+  "the history of a build as an index": [
+    "build history",
+    async (layout) => await layout.indexOf([await layout.blob(encodeJson({ Ref: "a" }), HISTORY)]),
+  ],
   "the history of builds": ["build history", async (layout) =>
     await layout.indexOf([
       await manifestOf(layout, HISTORY, "one"),
