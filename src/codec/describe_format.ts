@@ -25,6 +25,7 @@ const SAVE = "make one with docker save, podman save, or skopeo copy ... oci-arc
 const DECODED =
   "a shell decoded it as text and its bytes are lost: write it with docker save -o FILE APP";
 const DOWNLOAD = "a server answered with it: look at the address, and download with curl --fail";
+const PICTURE = "an image for containers is meant: " + SAVE;
 const UNPACK = "if a tar is in it";
 const CONVERT = "if the files of an image are in it: bsdtar -cf - @FILE | tarpush push - TARGET";
 
@@ -58,6 +59,7 @@ export const FORMATS: readonly Format[] = [
   { magic: "bvx", ...compressed("lzfse", "lzfse -decode -i") },
   { magic: "\x78\x9c", ...compressed("zlib", "pigz -dc") },
   { magic: "\x78\xda", ...compressed("zlib", "pigz -dc") },
+  { magic: "\x78\x5e", ...compressed("zlib", "pigz -dc") },
   { magic: "\x78\x01", ...compressed("zlib", "pigz -dc") },
 
   {
@@ -85,6 +87,7 @@ export const FORMATS: readonly Format[] = [
   { magic: "xar!", ...other("a xar archive", CONVERT) },
   { magic: "MSCF", ...other("a cabinet archive", CONVERT) },
   { magic: "-lh", at: 2, ...other("an lha archive", CONVERT) },
+  { magic: "\x60\xea", ...other("an ARJ archive", CONVERT) },
   { magic: "\xed\xab\xee\xdb", ...other("an rpm package") },
   { magic: "MSWIM\0\0\0", ...other("a Windows image (WIM)") },
 
@@ -94,6 +97,7 @@ export const FORMATS: readonly Format[] = [
   { magic: "\x45\x3d\xcd\x28", ...other("a cramfs file system") },
   { magic: "\xe2\xe1\xf5\xe0", at: 1024, ...other("an EROFS file system") },
   { magic: "\x53\xef", at: 1080, ...other("an ext file system") },
+  { magic: "XFSB", ...other("an XFS file system") },
   { magic: "CD001", at: 32769, ...other("an ISO 9660 image", CONVERT) },
   { magic: "BEA01", at: 32769, ...other("a UDF image") },
   { magic: "QFI\xfb", ...other("a disk image (qcow2)") },
@@ -108,6 +112,18 @@ export const FORMATS: readonly Format[] = [
   { magic: "MZ", ...other("a Windows program") },
   { magic: "\xcf\xfa\xed\xfe", ...other("a macOS program") },
   { magic: "\xca\xfe\xba\xbe", ...other("a macOS program or a Java class") },
+  { magic: "\0asm", ...other("a WebAssembly module") },
+  { magic: "SQLite format 3\0", ...other("an SQLite database") },
+  {
+    magic: "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    ...other("a Windows installer or an Office document"),
+  },
+  { magic: "\x27\x05\x19\x56", ...other("an image for U-Boot") },
+  { magic: "\xd0\x0d\xfe\xed", ...other("a device tree, or an image for U-Boot") },
+  { magic: "\x89PNG\r\n\x1a\n", ...other("a picture (PNG)", PICTURE) },
+  { magic: "\xff\xd8\xff", ...other("a picture (JPEG)", PICTURE) },
+  { magic: "GIF8", ...other("a picture (GIF)", PICTURE) },
+  { magic: "WEBP", at: 8, ...other("a picture (WebP)", PICTURE) },
   { magic: "%PDF-", ...other("a PDF document") },
   { magic: "Salted__", ...other("encrypted by openssl", "decrypt it first: openssl enc -d") },
   {

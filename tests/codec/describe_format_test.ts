@@ -35,6 +35,7 @@ const BEGINNINGS: readonly [beginning: string, what: string, hint: string, at?: 
   ["bvx2\0\0", "compressed with lzfse", "lzfse -decode -i FILE |"],
   ["\x78\x9c\xed\xdd", "compressed with zlib", "pigz -dc FILE |"],
   ["\x78\xda\xed\xdd", "compressed with zlib", "pigz -dc FILE |"],
+  ["\x78\x5e\xed\xdd", "compressed with zlib", "pigz -dc FILE |"],
   ["\x78\x01\xed\xdd", "compressed with zlib", "pigz -dc FILE |"],
 
   ["PK\x03\x04\x14\0\0\0\x08\0", "a zip archive", "unzip -p FILE | tarpush push - TARGET"],
@@ -54,8 +55,23 @@ const BEGINNINGS: readonly [beginning: string, what: string, hint: string, at?: 
   ["xar!\0\x1c\0\x01", "a xar archive", CONVERT],
   ["MSCF\0\0\0\0", "a cabinet archive", CONVERT],
   ["\x24\x9c-lh5-\x10\0", "an lha archive", CONVERT],
+  ["\x60\xea\x2b\0\x22\x0b", "an ARJ archive", CONVERT],
   ["\xed\xab\xee\xdb\x03\0", "an rpm package", SAVE],
   ["MSWIM\0\0\0\xd0\0", "a Windows image (WIM)", SAVE],
+  ["XFSB\0\0\x10\0", "an XFS file system", SAVE],
+  ["\0asm\x01\0\0\0", "a WebAssembly module", SAVE],
+  ["SQLite format 3\0\x10\0\x01\x01", "an SQLite database", SAVE],
+  [
+    "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0",
+    "a Windows installer or an Office document",
+    SAVE,
+  ],
+  ["\x27\x05\x19\x56\xc5\x39", "an image for U-Boot", SAVE],
+  ["\xd0\x0d\xfe\xed\0\0", "a device tree, or an image for U-Boot", SAVE],
+  ["\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", "a picture (PNG)", SAVE],
+  ["\xff\xd8\xff\xe0\0\x10JFIF\0", "a picture (JPEG)", SAVE],
+  ["GIF89a\x01\0\x01\0", "a picture (GIF)", SAVE],
+  ["RIFF\x1a\0\0\0WEBPVP8L", "a picture (WebP)", SAVE],
 
   [
     "#!/usr/bin/env run-singularity\n\0SIF_MAGIC\x0001\0",
