@@ -57,6 +57,6 @@ export function jsonResponse(
 /** An answer without a body. */
 export function emptyResponse(status: number, headers: Record<string, string> = {}): Response {
   // A 204 has no Content-Length (RFC 9110, 8.6).
-  const length = status === 204 ? {} : { "Content-Length": "0" };
+  const length: Record<string, string> = status === 204 ? {} : { "Content-Length": "0" };
   return new Response(null, { status, headers: { ...length, ...headers } });
 }

@@ -125,6 +125,29 @@ test("the workflows name every action by its hash, and run what is there", async
   }
 }, { skip });
 
+test("a release of v0.3.1 becomes v0, which is none", async () => {
+  const text = await Deno.readTextFile(`${ROOT}.github/workflows/release.yml`);
+  const { on, jobs } = parse(text) as {
+    on: { push: { tags: string[] } };
+    jobs: Record<string, { steps: Step[] }>;
+  };
+  assertEquals(on.push.tags, ["v*.*.*"]);
+  const move = jobs.binaries?.steps.at(-1)?.run ?? "exit 9";
+  await using origin = await temporaryFolder();
+  await using clone = await temporaryFolder();
+  const script = `
+git init -q --bare "$ORIGIN"; git init -q .; git remote add origin "$ORIGIN"
+commit() { git -c user.name=a -c user.email=a@b.c commit -q --allow-empty -m "$1"; }
+commit 0.3.0; git push -q origin HEAD:refs/tags/v0
+commit 0.3.1; ${move}
+test "$(git rev-parse HEAD)" = "$(git -C "$ORIGIN" rev-parse v0)"`;
+  const { code, stderr } = await runProcess("bash", ["-euc", script], {
+    cwd: clone.path,
+    env: { ...environment(), ORIGIN: origin.path, GITHUB_REF_NAME: "v0.3.1" },
+  });
+  assertEquals(code, 0, stderr);
+}, { skip });
+
 interface Step {
   uses?: string;
   run?: string;

@@ -75,7 +75,7 @@ export async function aloneWith(
 ): Promise<{ digest: Digest; status: BlobStatus }> {
   const { sharing } = target.registry;
   if (!sharing) return await bring();
-  const plan = () => {
+  const plan = (): { key: string } | { result: { digest: Digest; status: BlobStatus } } => {
     const status = knownBlob(target, digest);
     if (status) return { result: { digest, status } };
     // Once a repository has it, all others can mount it at the same time.
