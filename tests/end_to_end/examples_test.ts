@@ -1,6 +1,10 @@
-import { assertEquals, assertNotEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { copyImage, pushImage } from "../../mod.ts";
+import { openFile } from "../../src/runtime/mod.ts";
+import { createRegistry } from "../../src/server/mod.ts";
 import { cliCommand, runProcess, toPath } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
+import { serve } from "./registry_server.ts";
 
 const FOLDER = new URL("../../examples/", import.meta.url);
 
@@ -34,6 +38,36 @@ test("examples/ load what deno.json has a place for", async () => {
       assertNotEquals(imports[specifier], undefined, `${name}: ${specifier}`);
     }
   }
+});
+
+test("examples/clean_old_tags.ts spares what an image that is kept needs", async () => {
+  const requests: string[] = [];
+  const registry = createRegistry({ allowDelete: true });
+  await using server = await serve((request) => {
+    if (request.method === "DELETE") requests.push(new URL(request.url).pathname);
+    return registry(request);
+  });
+  const push = async (fixture: string, ...tags: string[]) => {
+    await using file = await openFile(new URL(`../fixtures/${fixture}`, import.meta.url));
+    const targets = tags.map((tag) => `${server.host}/team/app:${tag}`);
+    return (await pushImage(file, targets)).images[0]?.digest;
+  };
+  // Of the same moment: kept is the index, which has a time only in its images.
+  await push("docker29-multiplatform.tar", "new");
+  const options = { platforms: ["linux/amd64"] };
+  await copyImage(`${server.host}/team/app:new`, `${server.host}/team/app:part`, options);
+  const old = await push("docker28-single.tar", "old", "older");
+  await push("oras-artifact.tar", "signature");
+
+  const { command, args } = cliCommand();
+  const { code, stdout, stderr } = await runProcess(command, [
+    ...args.slice(0, -1),
+    toPath(new URL("clean_old_tags.ts", FOLDER)),
+    ...[`http://${server.host}`, "team/app", "1", "--yes"],
+  ], { cwd: toPath(new URL("..", FOLDER)) });
+  assertEquals(code, 0, stderr);
+  assertMatch(stdout, /^delete old(?:er)?, old(?:er)? of \S+\n$/);
+  assertEquals(requests, [`/v2/team/app/manifests/${old}`]);
 });
 
 /** The files that no other one imports, and `main.ts` of each folder: neither what they share nor a worker is a program. */
