@@ -45,9 +45,15 @@ export class PassingFile implements ArchiveFile {
     return this.#reserved;
   }
 
-  /** Gives the memory back; returns how much that is. */
-  release(): number {
+  /**
+   * Gives the memory back.
+   *
+   * @param isRead Whether what was held is read by nobody any more: it is freed at once then.
+   * @returns How much that is.
+   */
+  release(isRead = false): number {
     const size = (this.#held?.length ?? 0) + this.#reserved;
+    if (isRead) this.#held?.buffer.transfer(0);
     this.#held = undefined;
     this.#reserved = 0;
     delete this.body;

@@ -87,19 +87,25 @@ export async function readRange(
   return bytes.subarray(0, Math.min(filled, wanted));
 }
 
+/** Whoever sends a piece may copy it: of a large one that would be as much memory again. */
+const PIECE_BYTES = 1024 * 1024;
+
 /** A source over bytes in memory, without a copy. */
 export function bytesSource(bytes: Bytes): BlobSource {
   return {
     size: bytes.length,
     slice: (start, end) => ({
       arrayBuffer: () => Promise.resolve(bytes.slice(start, end).buffer),
-      stream: () =>
-        new ReadableStream<Bytes>({
+      stream: () => {
+        const slice = bytes.subarray(start, end);
+        let at = 0;
+        return new ReadableStream<Bytes>({
           pull(controller) {
-            if (end > start) controller.enqueue(bytes.subarray(start, end));
-            controller.close();
+            if (at < slice.length) controller.enqueue(slice.subarray(at, at += PIECE_BYTES));
+            if (at >= slice.length) controller.close();
           },
-        }, { highWaterMark: 0 }),
+        }, { highWaterMark: 0 });
+      },
     }),
   };
 }

@@ -1,5 +1,6 @@
 import { type Bytes, toBytes } from "../bytes.ts";
 import { ArchiveError } from "../errors.ts";
+import { free } from "../owned_bytes.ts";
 import { quoteName } from "../quote_name.ts";
 
 /** Reads one entry's body in parts. */
@@ -30,7 +31,7 @@ export class EntryReader {
     return bytes;
   }
 
-  /** The whole body, of which `head` has been read. */
+  /** The whole body, of which `head` has been read, in a buffer that is nobody else's. */
   async readAll(head: Bytes): Promise<Bytes> {
     const bytes = new Uint8Array(this.#size);
     bytes.set(head);
@@ -82,6 +83,7 @@ export class EntryReader {
       bytes.set(part, filled);
       filled += part.length;
       if (part.length < piece.length) this.#rest = piece.subarray(part.length);
+      else free(piece);
     }
   }
 }

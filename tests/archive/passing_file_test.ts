@@ -26,3 +26,13 @@ test("PassingFile says why it has no content any more", async () => {
   const layer = new PassingFile("layer.tar", 20, encode("no document"));
   await assertRejects(() => layer.bytes(20), ArchiveError, "it is no JSON document");
 });
+
+test("PassingFile frees what was held once nobody reads it any more", () => {
+  for (const isRead of [false, true]) {
+    const content = encode("layer");
+    const file = new PassingFile("layer.tar", content.length, content);
+    file.hold(content);
+    assertEquals(file.release(isRead), 5);
+    assertEquals(content.length, isRead ? 0 : 5);
+  }
+});

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { collect, concat, toBytes } from "../../src/bytes.ts";
-import { isBlobSource, readRange } from "../../src/source/blob_source.ts";
+import { bytesSource, isBlobSource, readRange } from "../../src/source/blob_source.ts";
 import { test } from "../helpers/test.ts";
 
 const TEN = new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -96,4 +96,13 @@ test("toBytes() copies only out of shared memory", () => {
   shared.set([7, 8]);
   assertEquals(toBytes(shared).buffer instanceof ArrayBuffer, true);
   assertEquals([...toBytes(shared)], [7, 8]);
+});
+
+test("bytesSource() hands bytes out without a copy, a MiB at a time", async () => {
+  const bytes = new Uint8Array(2.5 * 1024 * 1024).map((_, at) => at);
+  const pieces = await Array.fromAsync(bytesSource(bytes).slice(1, bytes.length).stream());
+  assertEquals(pieces.map(({ length }) => length / 1024), [1024, 1024, 512 - 1 / 1024]);
+  for (const { buffer } of pieces) assertStrictEquals(buffer, bytes.buffer);
+  assertEquals(concat(pieces.map(toBytes), bytes.length - 1), bytes.subarray(1));
+  assertEquals(await Array.fromAsync(bytesSource(bytes).slice(7, 7).stream()), []);
 });

@@ -7,7 +7,7 @@ import { anySignal } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { mismatch } from "../../image/content.ts";
 import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
-import { onSent } from "../../registry/http/http.ts";
+import { isRuntimeFetch, onSent } from "../../registry/http/http.ts";
 import { commitUpload } from "../../registry/upload/close_upload.ts";
 import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
@@ -242,6 +242,7 @@ export class PassingUploads {
       if (!isDigestRefusal(error)) throw error;
       await uploadBlob(target, blob, hooks);
     }
+    this.#settings.budget.giveBack(file.release(isRuntimeFetch(target.http)));
     await this.#pushed(target, digest, file);
   }
 
