@@ -4,19 +4,26 @@ import { copyImage, parseReference, pushImage } from "@tarpush/tarpush";
 import { createRegistry } from "@tarpush/tarpush/registry";
 import { currentHost, openFile } from "@tarpush/tarpush/runtime";
 
-const [place = "localhost:5000/mirror", ...given] = currentHost().args;
+const host = currentHost();
+const [place = "localhost:5000/mirror", ...given] = host.args;
 const options = given.length === 0 ? { fetch: createRegistry() } : {};
 const references = given.length === 0 ? [await pushSample()] : given;
 
+let failed = 0;
 for (const reference of references) {
-  const { repository, tag = "latest" } = parseReference(reference);
-  const target = `${place}/${repository}:${tag}`;
-  const { images, bytesUploaded } = await copyImage(reference, target, {
-    ...options,
-    referrers: true,
-  });
-  console.log(`${images[0]?.reference}@${images[0]?.digest}, ${bytesUploaded} bytes`);
+  const { repository, tag, digest } = parseReference(reference);
+  const name = digest && !tag ? `@${digest}` : `:${tag ?? "latest"}`;
+  try {
+    const target = `${place}/${repository}${name}`;
+    const result = await copyImage(reference, target, { ...options, referrers: true });
+    const [image] = result.images;
+    console.log(`${image?.reference} is ${image?.digest}, ${result.bytesUploaded} bytes`);
+  } catch (error) {
+    failed++;
+    console.error(`${error}`);
+  }
 }
+if (failed > 0) host.exit(1);
 
 async function pushSample(): Promise<string> {
   const url = new URL("../tests/fixtures/docker29-attested.tar", import.meta.url);

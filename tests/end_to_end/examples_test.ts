@@ -1,8 +1,8 @@
-import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { copyImage, pushImage } from "../../mod.ts";
 import { openFile } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { cliCommand, runProcess, toPath } from "../helpers/process.ts";
+import { cliCommand, type ProcessResult, runProcess, toPath } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 import { serve } from "./registry_server.ts";
 
@@ -10,12 +10,7 @@ const FOLDER = new URL("../../examples/", import.meta.url);
 
 for (const name of await listPrograms()) {
   test(`examples/${name} runs to its end and says something`, async () => {
-    const { command, args } = cliCommand();
-    const options = args.slice(0, -1);
-    const { code, stdout, stderr } = await runProcess(command, [
-      ...options,
-      toPath(new URL(name, FOLDER)),
-    ], { cwd: toPath(new URL("..", FOLDER)) });
+    const { code, stdout, stderr } = await runExample(name);
     assertEquals(code, 0, stderr);
     assertNotEquals((stdout + stderr).trim(), "");
   });
@@ -59,16 +54,35 @@ test("examples/clean_old_tags.ts spares what an image that is kept needs", async
   const old = await push("docker28-single.tar", "old", "older");
   await push("oras-artifact.tar", "signature");
 
-  const { command, args } = cliCommand();
-  const { code, stdout, stderr } = await runProcess(command, [
-    ...args.slice(0, -1),
-    toPath(new URL("clean_old_tags.ts", FOLDER)),
-    ...[`http://${server.host}`, "team/app", "1", "--yes"],
-  ], { cwd: toPath(new URL("..", FOLDER)) });
+  const args = [`http://${server.host}`, "team/app", "1", "--yes"];
+  const { code, stdout, stderr } = await runExample("clean_old_tags.ts", args);
   assertEquals(code, 0, stderr);
   assertMatch(stdout, /^delete old(?:er)?, old(?:er)? of \S+\n$/);
   assertEquals(requests, [`/v2/team/app/manifests/${old}`]);
 });
+
+test("examples/mirror_list.ts goes on after one that fails, and keeps a digest", async () => {
+  await using server = await serve(createRegistry());
+  await using file = await openFile(new URL("../fixtures/docker28-single.tar", import.meta.url));
+  const { images } = await pushImage(file, `${server.host}/up/app:1`);
+  const digest = images[0]?.digest;
+  const references = ["none:1", "app:1", `app@${digest}`].map((it) => `${server.host}/up/${it}`);
+  const { code, stdout, stderr } = await runExample("mirror_list.ts", [
+    `${server.host}/mirror`,
+    ...references,
+  ]);
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "up/none");
+  const copied = [":1", `@${digest}`].map((it) => `${server.host}/mirror/up/app${it} is ${digest}`);
+  assertEquals(stdout.trim().split("\n").map((line) => line.split(",")[0]), copied);
+});
+
+function runExample(name: string, further: string[] = []): Promise<ProcessResult> {
+  const { command, args } = cliCommand();
+  const file = toPath(new URL(name, FOLDER));
+  const cwd = toPath(new URL("..", FOLDER));
+  return runProcess(command, [...args.slice(0, -1), file, ...further], { cwd });
+}
 
 /** The files that no other one imports, and `main.ts` of each folder: neither what they share nor a worker is a program. */
 async function listPrograms(): Promise<string[]> {
