@@ -187,16 +187,18 @@ test("uploadBlob() leaves the query of a Location as it is and adds the digest",
   assertEquals([...query], [["_state", "a/b-_=="], ["x", "1"], ["digest", DIGEST]]);
 });
 
-test("uploadBlob() fails where an upload has no Location, and does not try again", async () => {
-  const script = scriptedFetch([[POST, { status: 202 }]]);
-  const error = await assertRejects(
-    () => uploadBlob(makeRepository(script.fetch), small()),
-    RegistryError,
-    "answered 202 without a Location",
-  );
-  assertEquals(error.retryable, false);
-  script.assertDone();
-});
+for (const [what, headers] of [["no", {}], ["an empty", { location: "" }]] as const) {
+  test(`uploadBlob() fails where an upload has ${what} Location, and does not try again`, async () => {
+    const script = scriptedFetch([[POST, { status: 202, headers }]]);
+    const error = await assertRejects(
+      () => uploadBlob(makeRepository(script.fetch), small()),
+      RegistryError,
+      "answered 202 without a Location",
+    );
+    assertEquals(error.retryable, false);
+    script.assertDone();
+  });
+}
 
 test("uploadBlob() does not go where a Location must not lead", async () => {
   for (const location of ["http://169.254.169.254/latest", "http://10.0.0.1:5000/u", "file:///u"]) {

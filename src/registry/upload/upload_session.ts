@@ -241,7 +241,7 @@ function moveOn(
   const at = answeredAt({ url: session.location }, response);
   if (location) session.location = resolveLocation(http, action, location, at);
   session.isStale = false;
-  return location !== null;
+  return Boolean(location);
 }
 
 function lengthHeader(response: Response, name: string): number | undefined {
