@@ -56,12 +56,13 @@ export async function waitForRetry(
     throw error;
   }
   if (isSpent(error)) throw error;
-  if (error instanceof NetworkError && !hasAnswered(http, error)) {
+  const isKnown = error instanceof NetworkError ? hasAnswered(http, error) : http.seen.answered;
+  if (error instanceof NetworkError && !isKnown) {
     const { isRefused } = await import("./network.ts");
     if (isRefused(error)) throw error;
   }
   const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
-  const delay = http.seen.answered || attempt <= FIRST_ATTEMPTS
+  const delay = isKnown || attempt <= FIRST_ATTEMPTS
     ? retryDelay(attempt, http.retry, retryAfter)
     : undefined;
   if (delay === undefined) {

@@ -58,7 +58,10 @@ function explain(text: string, { url, hint, ifBroken, via }: FailedRequest): Exp
     const proxy = `the proxy ${via}: ${state}`;
     return { state: proxy, hint: unreachableHint(new URL(url)), isFinal: false };
   }
-  if (end === "final") return { state, hint: known, isFinal: true };
+  if (end === "final") {
+    // Where nobody chose the port, how it came to that helps more.
+    return { state, hint: state === NO_TLS[1] ? hint ?? known : known, isFinal: true };
+  }
   // Where nobody named the host, how it came to be asked says more than that it is not there.
   return {
     state,
@@ -82,6 +85,11 @@ function isConnecting(state: string): boolean {
 /** Whether nothing listens at a host. */
 export function isRefused({ message }: Error): boolean {
   return message.endsWith(`: ${REFUSED}`);
+}
+
+/** Whether a request cannot have reached a server: there is none at the address, or no address. */
+export function isUnsent(error: Error): boolean {
+  return isRefused(error) || error.message.endsWith(`: ${UNKNOWN_HOST}`);
 }
 
 /** Whether a connection was cut: its end, or something on the way, gave it up. */

@@ -17,6 +17,9 @@ export function isRegistry({ origin, seen }: Http, url: URL): boolean {
 export function placeHint(http: Http, { method }: Call, url: URL): string | undefined {
   if (isRegistry(http, url)) return undefined;
   const host = hostOf(http.origin);
+  if (hostOf(url.origin) === host) {
+    return `${host} names another scheme than it speaks: a proxy before it that tells a wrong X-Forwarded-Proto makes it do so`;
+  }
   return method === "GET" || method === "HEAD"
     ? `${host} redirects to it: it must answer here, too`
     : `${host} sends uploads there: a proxy before it that drops name or port of the header Host makes it do so (nginx: proxy_set_header Host $http_host)`;

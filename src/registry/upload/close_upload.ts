@@ -3,7 +3,7 @@ import { NetworkError, RegistryError } from "../../errors.ts";
 import { checkDigestHeader, nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import { type Call, discard } from "../http/call.ts";
 import { requestOnce, waitForRetry } from "../http/http.ts";
-import { isRefused } from "../http/network.ts";
+import { isUnsent } from "../http/network.ts";
 import { arrived } from "./lost_answers.ts";
 import type { UploadSession } from "./upload_session.ts";
 
@@ -84,6 +84,6 @@ const GATEWAY_STATUS = new Set([499, 502, 503, 504, 520, 522, 524]);
 
 /** Whether the registry may have got all of a request, and work on it, although this is what came back. */
 function isInDoubt(error: unknown): boolean {
-  if (error instanceof NetworkError) return error.retryable && !isRefused(error);
+  if (error instanceof NetworkError) return error.retryable && !isUnsent(error);
   return error instanceof RegistryError && GATEWAY_STATUS.has(error.status);
 }

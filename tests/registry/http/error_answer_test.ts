@@ -247,6 +247,20 @@ test("request() looks through a hostile page once", async () => {
   assert(performance.now() - start < 2_000);
 });
 
+test("request() says that a registry names a scheme that it does not speak", async () => {
+  const http = makeHttp(() => Promise.reject(new TypeError("InvalidContentType")), {
+    origin: "http://registry.test:8080",
+  });
+  const url = new URL("https://registry.test:8080/v2/app/blobs/uploads/1");
+  const call: Call = { action: "do it", method: "PATCH", url, expect: [202] };
+  const error = await assertRejects(
+    () => request(http, call),
+    Error,
+    "https://registry.test:8080 (where registry.test:8080 leads): it speaks no TLS",
+  );
+  assert("hint" in error && String(error.hint).includes("X-Forwarded-Proto"), error.message);
+});
+
 test("request() names both addresses where an upload is led elsewhere", async () => {
   const http = makeHttp(scriptedFetch([]).fetch, { origin: "http://registry.test:8080" });
   const url = new URL("http://registry.test/v2/app/blobs/uploads/1");
