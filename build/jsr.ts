@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   await writeFile(`${FOLDER}/deno.json`, `${JSON.stringify(published, undefined, 2)}\n`);
   await checkTypes(config.imports, imports, Object.values(exports));
   // As it will be published, with the options that it has there: an error ends it.
-  await run(Deno.execPath(), ["publish", "--dry-run", "--allow-dirty", "--no-lock"], FOLDER);
+  await run(Deno.execPath(), ["publish", "--dry-run", "--allow-dirty"], FOLDER);
   if (Deno.args.includes("--score")) return await printScore(Object.values(exports));
   console.log(FOLDER);
 }
