@@ -11,7 +11,6 @@ import {
   readConfig,
   readManifest,
   ROOT,
-  run,
   writeFile,
 } from "./project.ts";
 
@@ -69,31 +68,17 @@ async function main(): Promise<void> {
   console.log(NPM_FOLDER);
 }
 
+/** Bundles the entry points; tsconfig.json says where `@std/` is. */
 async function bundle(paths: readonly string[]): Promise<void> {
-  const external = Object.keys(await dependencies()).flatMap((name) => ["--external", name]);
-  await run(Deno.execPath(), [
-    ...["bundle", "--quiet", "--no-lock", "--platform", "browser", "--code-splitting"],
-    ...external,
-    ...["--outdir", NPM_FOLDER, ...paths],
-  ]);
-  const scripts = (await listScripts()).map((name) => `${NPM_FOLDER}/${name}`);
+  const external = Object.keys(await dependencies()).map((name) => `--external:${name}`);
   await esbuild([
-    ...[...scripts, "--minify", OLDEST_SYNTAX],
-    ...[`--outdir=${NPM_FOLDER}`, `--outbase=${NPM_FOLDER}`, "--allow-overwrite"],
+    ...[...paths, "--bundle", "--splitting", "--format=esm", "--minify", OLDEST_SYNTAX],
+    ...[...external, `--outdir=${NPM_FOLDER}`, `--outbase=${ROOT}`],
   ]);
   const cli = `${NPM_FOLDER}/src/cli/main.js`;
   // Nothing here runs on Node.js but the library: bunx and an installed command start Bun.
   await Deno.writeTextFile(cli, `#!/usr/bin/env bun\n${await Deno.readTextFile(cli)}`);
   await Deno.chmod(cli, 0o755);
-}
-
-async function listScripts(folder = ""): Promise<string[]> {
-  const names: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(`${NPM_FOLDER}/${folder}`)) {
-    if (isDirectory) names.push(...await listScripts(`${folder}${name}/`));
-    else if (name.endsWith(".js")) names.push(folder + name);
-  }
-  return names;
 }
 
 /** Writes the `.d.ts` files that those of the entry points lead to, in the folders of the sources. */
