@@ -57,7 +57,7 @@ export async function pingRegistry(http: Http, hooks: ReadHooks = {}): Promise<P
     const at = answeredAt({ url }, response);
     const proxy = proxyOfAnswer(http, at, response);
     const shown = at === url ? url.href : at.origin + at.pathname;
-    return await describe(shown, response, { milliseconds, proxy });
+    return await describe({ action, url: shown }, response, { milliseconds, proxy });
   } catch (error) {
     const state = error instanceof RegistryError ? "other" : "unreachable";
     if (!(error instanceof RegistryError || error instanceof NetworkError)) throw error;
@@ -71,11 +71,18 @@ export async function pingRegistry(http: Http, hooks: ReadHooks = {}): Promise<P
   }
 }
 
+/** What was asked, and where the answer came from in the end. */
+interface Asked {
+  action: string;
+  url: string;
+}
+
 async function describe(
-  url: string,
+  asked: Asked,
   response: Response,
   { milliseconds, proxy }: { milliseconds: number; proxy: string | undefined },
 ): Promise<PingResult> {
+  const { url } = asked;
   const { status, headers } = response;
   const apiVersion = headers.get("docker-distribution-api-version")?.trim().slice(0, 100);
   const result: PingResult = { state: "registry", url, status, milliseconds };
@@ -87,32 +94,32 @@ async function describe(
   }
   const text = await readShown(response, SHOWN_MILLISECONDS);
   if (wantsLogin(response, parseErrors(text))) {
-    return fail(result, "refused", `${status}: it wants a login`, LOGIN_HINT);
+    return fail(asked, result, "refused", `${status}: it wants a login`, LOGIN_HINT);
   }
   const known = knownServer(response);
-  if (known) return fail(result, "other", `${status}${known.state}`, known.hint);
+  if (known) return fail(asked, result, "other", `${status}${known.state}`, known.hint);
   const found = `${status} with ${describeStranger(response, text, "nothing")}`;
   if (proxy !== undefined) {
     const hint = proxyAnswerHint(status, new URL(url));
-    return fail(result, "other", `${found}, through ${proxy}`, hint);
+    return fail(asked, result, "other", `${found}, through ${proxy}`, hint);
   }
   return isPage(response) && !apiVersion
-    ? fail(result, "web-page", `${found}: it is a web server, and no registry`, ADDRESS_HINT)
-    : fail(result, "other", `${found}, expected 200 and a registry`, ADDRESS_HINT);
+    ? fail(asked, result, "web-page", `${found}: it is a web server, and no registry`, ADDRESS_HINT)
+    : fail(asked, result, "other", `${found}, expected 200 and a registry`, ADDRESS_HINT);
 }
 
 const ADDRESS_HINT = "check host and port, and that a proxy in between passes on /v2/";
 
 function fail(
+  { action, url }: Asked,
   result: PingResult,
   state: PingResult["state"],
   found: string,
   hint: string | undefined,
 ): PingResult {
-  const { host, href } = new URL(result.url);
-  const error = new RegistryError(`Cannot ping ${host}: ${href} answered ${found}`, {
+  const error = new RegistryError(`Cannot ${action}: ${url} answered ${found}`, {
     method: "GET",
-    url: href,
+    url,
     status: result.status ?? 0,
     hint,
   });

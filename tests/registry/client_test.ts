@@ -183,6 +183,23 @@ const PINGS: [answer: ScriptStep[1], state: string, message: string][] = [
   ["drop", "unreachable", "Cannot ping localhost:5000: localhost:5000: connection broken"],
 ];
 
+test("RegistryClient.ping() names what was asked, and where it was led", async () => {
+  const location = "http://elsewhere.test/login";
+  const client = makeClient((request) =>
+    Promise.resolve(
+      request.url.endsWith("/v2/")
+        ? new Response(null, { status: 302, headers: { location } })
+        : new Response("<title>Sign in</title>", { headers: PAGE }),
+    )
+  );
+  const { url, error } = await client.ping();
+  assertEquals(url, location);
+  assert(
+    error?.message.startsWith(`Cannot ping localhost:5000: ${location} answered 200`),
+    error?.message,
+  );
+});
+
 for (const [answer, state, message] of PINGS) {
   test(`RegistryClient.ping() finds ${state}: ${message || JSON.stringify(answer)}`, async () => {
     // Where a connection broke, it is asked whether TLS would be spoken.
