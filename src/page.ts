@@ -48,8 +48,9 @@ interface Browser {
  * @param browser The globals.
  */
 export function currentPage(browser: Browser = globalThis as unknown as Browser): Page | undefined {
-  const { navigator, location, XMLHttpRequest } = browser;
+  const { navigator } = browser;
   if (!navigator?.userAgent?.startsWith("Mozilla/")) return undefined;
+  const { location, XMLHttpRequest } = browser;
   return {
     origin: location?.origin ?? "null",
     isSecure: location?.protocol === "https:",

@@ -1,19 +1,20 @@
 import { ASKING_OPTIONS, type Command, COMMANDS, COMMON_OPTIONS, type Verb } from "./command.ts";
 import { didYouMean } from "./did_you_mean.ts";
-import { type Option, type OptionTable, parseOptions, quote, UsageError } from "./options.ts";
+import { type Option, parseOptions, quote, UsageError } from "./options.ts";
 
-const VERBS = Object.keys(COMMANDS) as Verb[];
+/** What commands are called. */
+export const VERBS = Object.keys(COMMANDS) as Verb[];
 
-/** Options that go with every command, by name. */
-export const EVERYWHERE: Readonly<Record<string, Option>> = byName({
-  ...COMMON_OPTIONS,
-  ...ASKING_OPTIONS,
-});
+/** Options that go with every command. */
+export const EVERYWHERE: readonly Option[] = [
+  ...Object.values(COMMON_OPTIONS),
+  ...Object.values(ASKING_OPTIONS),
+];
 
-/** Options of each command beside those, by name. */
-export const VERB_OPTIONS = Object.fromEntries(
-  VERBS.map((verb) => [verb, byName(COMMANDS[verb].options)]),
-) as Readonly<Record<Verb, Readonly<Record<string, Option>>>>;
+/** Options of a command beside those. */
+export function optionsOfVerb(verb: Verb): readonly Option[] {
+  return Object.values(COMMANDS[verb].options());
+}
 
 /**
  * Reads the arguments of a command line: `[OPTION]... COMMAND [OPTION|WORD]...`.
@@ -23,7 +24,7 @@ export const VERB_OPTIONS = Object.fromEntries(
  * @throws {UsageError} If they make none.
  */
 export function parseCommand(args: readonly string[]): Command {
-  const given = parseOptions(args, ([first]) => Object.values(optionsOf(first)), hintFor);
+  const given = parseOptions(args, ([first]) => optionsOf(first), hintFor);
   const [first, topic] = given.words;
   const asked = given.read(ASKING_OPTIONS);
   if (first === undefined) {
@@ -44,14 +45,10 @@ export function parseCommand(args: readonly string[]): Command {
   return COMMANDS[verb].parse(given);
 }
 
-function byName(table: OptionTable): Record<string, Option> {
-  return Object.fromEntries(Object.values(table).map((option) => [option.name, option]));
-}
-
 /** The options that may follow a first word. */
-function optionsOf(first: string | undefined): Readonly<Record<string, Option>> {
+function optionsOf(first: string | undefined): readonly Option[] {
   if (first === undefined || first === "help") return EVERYWHERE;
-  return { ...EVERYWHERE, ...VERB_OPTIONS[parseVerb(first)] };
+  return [...EVERYWHERE, ...optionsOfVerb(parseVerb(first))];
 }
 
 function parseVerb(text: string): Verb {
@@ -68,9 +65,9 @@ function parseVerb(text: string): Verb {
 
 /** What to say of an option that is unknown after a first word. */
 function hintFor(name: string, [first]: readonly string[]): string {
-  const owner = VERBS.find((verb) => Object.hasOwn(VERB_OPTIONS[verb], name));
+  const owner = VERBS.find((verb) => optionsOfVerb(verb).some((option) => option.name === name));
   if (owner && first === undefined) return `it goes after the command: tarpush ${owner} --${name}`;
   if (owner) return `it belongs to tarpush ${owner}`;
-  return didYouMean(name, Object.keys(optionsOf(first)), "--") ??
+  return didYouMean(name, optionsOf(first).map((option) => option.name), "--") ??
     ["tarpush", first, "--help"].filter(Boolean).join(" ");
 }

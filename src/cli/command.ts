@@ -62,7 +62,7 @@ export const COMMANDS = {
     verb: "push",
     usage: "TAR|-|URL TARGET...",
     summary: "Push the images of one archive, or of many",
-    options: {
+    options: () => ({
       images: list(
         "--image NAME",
         "Push only this image: name, tag, digest or #N as inspect shows it",
@@ -108,58 +108,58 @@ export const COMMANDS = {
         "Add a JSON line to FILE for each archive that ends; what it says is done is skipped",
       ),
       failFast: flag("--fail-fast", "Stop at the first archive that fails"),
-    },
+    }),
     read: readPushWords,
   }),
   inspect: command({
     verb: "inspect",
     usage: "TAR|-|URL",
     summary: "Show what is in an archive",
-    options: {},
+    options: () => ({}),
     read: (words) => ({ source: words.next(`Nothing to inspect, expected ${ARCHIVE}`) }),
   }),
   check: command({
     verb: "check",
     usage: "TAR|-|URL",
     summary: "Verify every digest in an archive",
-    options: {},
+    options: () => ({}),
     read: (words) => ({ source: words.next(`Nothing to check, expected ${ARCHIVE}`) }),
   }),
   ping: command({
     verb: "ping",
     usage: "REGISTRY",
     summary: "Tell whether a registry answers",
-    options: {},
+    options: () => ({}),
     read: (words) => ({ registry: words.next("Nothing to ping, expected a registry") }),
   }),
   ls: command({
     verb: "ls",
     usage: "REGISTRY[/REPOSITORY]",
     summary: "List repositories, or the tags of one",
-    options: {},
+    options: () => ({}),
     read: (words) => ({ target: words.next("Nothing to list, expected a registry or repository") }),
   }),
   info: command({
     verb: "info",
     usage: "REFERENCE",
     summary: "Show what an image in a registry is made of",
-    options: {},
+    options: () => ({}),
     read: (words) => ({ reference: words.next(`Nothing to show, expected ${REFERENCE}`) }),
   }),
   rm: command({
     verb: "rm",
     usage: "REFERENCE",
     summary: "Remove an image from a registry",
-    options: {
+    options: () => ({
       yes: flag("--yes", "Remove the other tags of the same image too, unasked"),
-    },
+    }),
     read: (words) => ({ reference: words.next(`Nothing to remove, expected ${REFERENCE}`) }),
   }),
   save: command({
     verb: "save",
     usage: "REFERENCE TAR|DIR/|-",
     summary: "Save an image of a registry as an archive",
-    options: {
+    options: () => ({
       format: choice(
         "--format FORMAT",
         "docker: as docker save, an OCI layout with manifest.json (the default of a tar); " +
@@ -172,7 +172,7 @@ export const COMMANDS = {
       ),
       platforms: platforms("Save", "linux/arm64"),
       retries,
-    },
+    }),
     read: (words) => {
       const reference = words.next(`Nothing to save, expected ${REFERENCE}`);
       const hint = `tarpush save ${reference} image.tar`;
@@ -186,7 +186,7 @@ export const COMMANDS = {
     verb: "copy",
     usage: "REFERENCE REFERENCE",
     summary: "Copy an image within a registry or to another one",
-    options: {
+    options: () => ({
       referrers: flag(
         "--referrers",
         "Bring along what refers to the image: signatures, SBOMs, attestations",
@@ -196,7 +196,7 @@ export const COMMANDS = {
       dryRun: flag("--dry-run", "Ask the registries what they have, and write nothing"),
       onExisting,
       retries,
-    },
+    }),
     read: (words) => ({
       source: words.next(`Nothing to copy, expected ${REFERENCE}`),
       targets: [words.next(`Nowhere to copy to, expected ${REFERENCE}`), ...words.rest()],
@@ -206,7 +206,7 @@ export const COMMANDS = {
     verb: "serve",
     usage: "",
     summary: "Run a registry in memory",
-    options: {
+    options: () => ({
       hostname: withDefault(text("--host H", "Address to listen on (127.0.0.1)"), "127.0.0.1"),
       port: withDefault(
         value("--port N", "Port to listen on, 0 for a free one (5000)", parseCount(0, 65_535)),
@@ -215,14 +215,14 @@ export const COMMANDS = {
       readOnly: flag("--read-only", "Refuse pushes"),
       allowDelete: flag("--allow-delete", "Allow to delete tags, manifests and blobs"),
       cors: list("--cors ORIGIN", "Let the pages of this origin use the registry, * for all"),
-    },
+    }),
     read: () => ({}),
   }),
   completions: command({
     verb: "completions",
     usage: "SHELL",
     summary: "Print completions for bash, zsh or fish",
-    options: {},
+    options: () => ({}),
     read: (words) => ({
       shell: parseShell(words.next("Nothing to complete, expected bash, zsh or fish")),
     }),
@@ -260,18 +260,20 @@ interface Description<V extends string, Table extends OptionTable, Named extends
   /** What follows it, as the overview of commands shows it. */
   usage: string;
   summary: string;
-  /** Its own options, in the order of the help. */
-  options: Table;
+  /** Its own options, in the order of the help: made where they are asked for, not at every start of the program. */
+  options: () => Table;
   /** Makes sense of the words that follow it, given its own options. */
   read: (words: Words, options: ValuesOf<Table>) => Named;
 }
 
 function command<V extends string, Table extends OptionTable, Named extends object>(
-  { verb, usage, summary, options, read }: Description<V, Table, Named>,
+  { verb, usage, summary, options: make, read }: Description<V, Table, Named>,
 ) {
+  let made: Table | undefined;
+  const options = () => made ??= make();
   const parse = (given: Given) => {
     const words = new Words(verb, given.words.slice(1));
-    const own = given.read(options);
+    const own = given.read(options());
     const named = read(words, own);
     words.refuseRest();
     return { verb, ...given.read(COMMON_OPTIONS), ...own, ...named };

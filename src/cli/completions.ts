@@ -1,5 +1,5 @@
-import { EVERYWHERE, VERB_OPTIONS } from "./args.ts";
-import { COMMANDS, type Shell, SHELLS, type Verb } from "./command.ts";
+import { EVERYWHERE, optionsOfVerb, VERBS } from "./args.ts";
+import { COMMANDS, type Shell, SHELLS } from "./command.ts";
 import type { Option } from "./options.ts";
 
 /**
@@ -28,14 +28,12 @@ interface Completion {
   words: readonly string[];
 }
 
-const VERBS = Object.keys(COMMANDS) as Verb[];
 const FIRST_WORDS = [...VERBS, "help"];
-const COMMON = Object.values(EVERYWHERE);
 
 function completions(): Completion[] {
   const commands = VERBS.map((verb) => ({
     verb,
-    options: Object.values(VERB_OPTIONS[verb]),
+    options: optionsOfVerb(verb),
     takesFiles: COMMANDS[verb].usage.includes("TAR"),
     words: verb === "completions" ? SHELLS : [],
   }));
@@ -48,7 +46,7 @@ const longNames = (options: readonly Option[]) => options.map(({ name }) => `--$
 
 /** Every option with a value once, though several commands have it. */
 function valueOptions(): Option[] {
-  const all = [...COMMON, ...VERBS.flatMap((verb) => Object.values(VERB_OPTIONS[verb]))]
+  const all = [...EVERYWHERE, ...VERBS.flatMap(optionsOfVerb)]
     .filter(({ placeholder }) => placeholder !== undefined);
   return [...new Map(all.map((option) => [option.name, option])).values()];
 }
@@ -88,7 +86,7 @@ ${valueLines.join("\n")}
 ${lines.join("\n")}
   esac
   case "$word" in
-    -*) COMPREPLY=($(compgen -W "$options ${longNames(COMMON)}" -- "$word")) ;;
+    -*) COMPREPLY=($(compgen -W "$options ${longNames(EVERYWHERE)}" -- "$word")) ;;
     *)
       COMPREPLY=($(compgen -W "$words" -- "$word"))
       if [ -n "$files" ]; then COMPREPLY+=($(compgen -f -- "$word")); fi
@@ -121,7 +119,7 @@ function zshScript(): string {
 _tarpush() {
   local context state state_descr line
   local -A opt_args
-  local -a common=(${specsOf(COMMON)})
+  local -a common=(${specsOf(EVERYWHERE)})
   _arguments -C -A '-*' $common '1:command:(${FIRST_WORDS.join(" ")})' '*:: :->rest'
   [[ $state = rest ]] || return
   case $words[1] in
@@ -148,7 +146,7 @@ function fishScript(): string {
       ...(words.length > 0 ? [`complete -c tarpush${condition} -a '${words.join(" ")}'`] : []),
     ];
   });
-  const values = COMMON.filter(({ placeholder }) => placeholder !== undefined).flatMap(dashed);
+  const values = EVERYWHERE.filter(({ placeholder }) => placeholder !== undefined).flatMap(dashed);
   return `# Completions of tarpush for fish: tarpush completions fish > ~/.config/fish/completions/tarpush.fish
 function __tarpush_is
   set -l verb ""
@@ -171,7 +169,7 @@ function __tarpush_is
 end
 complete -c tarpush -f
 complete -c tarpush -n '__tarpush_is ""' -a '${FIRST_WORDS.join(" ")}'
-${[...COMMON.map((option) => fishLine(option, "")), ...lines].join("\n")}
+${[...EVERYWHERE.map((option) => fishLine(option, "")), ...lines].join("\n")}
 `;
 }
 

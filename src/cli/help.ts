@@ -13,7 +13,7 @@ export function helpText(topic: Verb | undefined): string {
     return [PROGRAM, `Usage:\n${commandRows()}`, EXAMPLES, everywhere, EXIT_CODES].join("\n");
   }
   const { about, examples } = TOPICS[topic];
-  const own = optionRows(COMMANDS[topic].options);
+  const own = optionRows(COMMANDS[topic].options());
   const options = own ? [`Options:\n${own}`] : [];
   return [about, ...options, `Examples:\n${examples}`, everywhere].join("\n");
 }

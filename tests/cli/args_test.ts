@@ -1,5 +1,5 @@
 import { assertEquals, assertObjectMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { EVERYWHERE, parseCommand, VERB_OPTIONS } from "../../src/cli/args.ts";
+import { EVERYWHERE, parseCommand, VERBS } from "../../src/cli/args.ts";
 import { UsageError } from "../../src/cli/options.ts";
 import { test } from "../helpers/test.ts";
 
@@ -171,9 +171,9 @@ test("parseCommand() takes the options of every command before it, too", () => {
 
 test("parseCommand() takes each common option on either side of each command alike", () => {
   const words: Record<string, string> = { save: "h/a a.tar", copy: "h/a h/b", serve: "" };
-  for (const { name, placeholder } of Object.values(EVERYWHERE)) {
+  for (const { name, placeholder } of EVERYWHERE) {
     const option = [`--${name}`, ...(placeholder === undefined ? [] : ["5"])];
-    for (const verb of Object.keys(VERB_OPTIONS)) {
+    for (const verb of VERBS) {
       const command = [verb, ...split(words[verb] ?? (verb === "completions" ? "bash" : "h/a"))];
       assertEquals(parseCommand([...option, ...command]), parseCommand([...command, ...option]));
     }

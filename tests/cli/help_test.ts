@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { EVERYWHERE, VERB_OPTIONS } from "../../src/cli/args.ts";
+import { EVERYWHERE, optionsOfVerb, VERBS } from "../../src/cli/args.ts";
 import { helpText, VERSION } from "../../src/cli/help.ts";
 import { openFile } from "../../src/runtime/mod.ts";
 import { test } from "../helpers/test.ts";
@@ -10,8 +10,6 @@ test("VERSION is the one in deno.json", async () => {
   assertEquals(VERSION, version);
 });
 
-const VERBS = Object.keys(VERB_OPTIONS) as (keyof typeof VERB_OPTIONS)[];
-
 test("helpText() fits a terminal of 100 columns", () => {
   for (const topic of [undefined, ...VERBS]) {
     for (const line of helpText(topic).split("\n")) assert(line.length <= 100, line);
@@ -21,7 +19,7 @@ test("helpText() fits a terminal of 100 columns", () => {
 test("helpText() names what goes everywhere, and keeps options apart from what they do", () => {
   for (const topic of [undefined, ...VERBS]) {
     const text = helpText(topic);
-    for (const option of Object.keys(EVERYWHERE)) assert(text.includes(`--${option}`), option);
+    for (const { name } of EVERYWHERE) assert(text.includes(`--${name}`), name);
     assert(text.includes("\nEverywhere, also before the command:\n"));
     for (const line of text.split("\n").filter((line) => /^ {2}--?\w/.test(line))) {
       assert(/^ {2}(-\w, )?--\S+( \S+)? {2,}\S/.test(line), line);
@@ -32,8 +30,8 @@ test("helpText() names what goes everywhere, and keeps options apart from what t
 test("helpText() of a command has every option of it, and examples that parse", () => {
   for (const verb of VERBS) {
     const text = helpText(verb);
-    for (const option of Object.keys(VERB_OPTIONS[verb])) {
-      assert(text.includes(`--${option}`), option);
+    for (const { name } of optionsOfVerb(verb)) {
+      assert(text.includes(`--${name}`), name);
     }
     assert(new RegExp(`\\nExamples:\\n(?:  .*tarpush ${verb}\\b.*\\n)+`).test(text), text);
     assert(helpText(undefined).includes(`tarpush ${verb} `), verb);

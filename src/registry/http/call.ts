@@ -89,8 +89,8 @@ export function contentType({ headers }: Response): string {
 }
 
 /** Whether an answer is a page for people. */
-export function isPage({ headers }: Response): boolean {
-  return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.get("content-type") ?? "");
+export function isPage(response: Response): boolean {
+  return ["text/html", "application/xhtml+xml"].includes(contentType(response));
 }
 
 /** Whether this is a web server that answers 200 to everything, and no registry at all. */
