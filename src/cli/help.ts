@@ -92,6 +92,8 @@ that fails does not stop the others; the exit code is 1 then. --json writes a li
 Usage:
   tarpush inspect TAR|-|URL
 
+  TAR   An archive, or a folder, as tarpush push takes them
+
 Nothing but the documents is read of a file. What is wrong with an archive, tarpush check tells.
 `,
     examples: `  tarpush inspect image.tar
@@ -104,6 +106,8 @@ Nothing but the documents is read of a file. What is wrong with an archive, tarp
 
 Usage:
   tarpush check TAR|-|URL
+
+  TAR   An archive, or a folder, as tarpush push takes them
 
 Every file is hashed and compared with the digests, sizes and types that the archive states, every
 layer inflated and compared with its diff_id. Findings are errors (content is wrong or missing),
