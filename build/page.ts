@@ -35,7 +35,7 @@ async function build(): Promise<string> {
     minify("page/style.css"),
     minify(
       "page/main.ts",
-      ...["--bundle", "--format=iife", "--legal-comments=none"],
+      ...["--bundle", "--format=iife", "--legal-comments=eof"],
       ...UNUSED.map((name) => `--external:*/${name}.ts`),
       // Of that package the page needs two of twenty parts, and they come as files of their own.
       `--alias:hash-wasm=${ROOT}page/hash_wasm.js`,
