@@ -13,7 +13,7 @@ import { emptyFolder, readConfig, ROOT, run, writeFile } from "./project.ts";
 const FOLDER = `${ROOT}dist/jsr`;
 
 /** The packages that `@std/` names come from on JSR. */
-const STD_VERSIONS: Record<string, string> = { cli: "^1.0.0", fmt: "^1.0.0" };
+const STD_VERSIONS: Record<string, string> = { fmt: "^1.0.0" };
 
 /** What is set for the package on JSR itself: its description and its runtimes are in no file of a version. */
 const SETTINGS = "build/jsr_settings.json";

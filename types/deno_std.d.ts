@@ -47,23 +47,6 @@ declare module "@std/assert" {
   export function unreachable(msg?: string): never;
 }
 
-declare module "@std/cli/parse-args" {
-  export interface ParseOptions {
-    boolean?: string[];
-    string?: string[];
-    collect?: string[];
-    alias?: Record<string, string | string[]>;
-    default?: Record<string, unknown>;
-    stopEarly?: boolean;
-    "--"?: boolean;
-    unknown?: (arg: string, key?: string, value?: unknown) => unknown;
-  }
-  export function parseArgs(
-    args: string[],
-    options?: ParseOptions,
-  ): Record<string, unknown> & { _: (string | number)[] };
-}
-
 declare module "@std/fmt/bytes" {
   export interface FormatOptions {
     bits?: boolean;

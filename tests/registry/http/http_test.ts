@@ -7,6 +7,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Bytes } from "../../../src/bytes.ts";
+import { VERSION } from "../../../src/cli/help.ts";
 import { NetworkError, OciError, RegistryError, TimeoutError } from "../../../src/errors.ts";
 import { openAnswer } from "../../../src/registry/http/answer_body.ts";
 import type { Call, FetchHandler, Http } from "../../../src/registry/http/call.ts";
@@ -270,7 +271,7 @@ test("request() sends the caller's headers and a User-Agent", async () => {
   assertEquals(headers.get("authorization"), "Bearer x");
   assertEquals(headers.get("x-team"), "a");
   assertEquals(headers.get("accept"), "text/plain");
-  assert(headers.get("user-agent")?.startsWith("tarpush/"));
+  assertEquals(headers.get("user-agent"), `tarpush/${VERSION}`);
 });
 
 test("request() follows a redirect to another host without the caller's headers", async () => {
