@@ -40,12 +40,17 @@ function inLargePieces(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Ar
   }
   return new ReadableStream<Bytes>({
     async pull(controller) {
-      const { done, value } = await reader.read(new Uint8Array(PIECE_BYTES), AT_LEAST);
+      const { done, value } = await reader.read(new Uint8Array(PIECE_BYTES), AT_LEAST).catch(gone);
       if (value && value.length > 0) controller.enqueue(own(value));
       if (done) controller.close();
     },
     cancel: (reason) => reader.cancel(reason),
   }, { highWaterMark: 0 });
+}
+
+/** Each runtime has an error of its own for a body whose sender is gone, and Deno tells it before the signal does. */
+function gone(): never {
+  throw new GatewayError("CANCELLED", "Cannot read the archive: who sent it has gone");
 }
 
 const PIECE_BYTES = 256 * 1024;

@@ -233,6 +233,25 @@ test("createGateway() ends the push of a client that goes away, and leaves no up
   assertEquals([...open], []);
 });
 
+test("createGateway() takes a client that goes in the middle of its archive for no failure of its own", async () => {
+  const gateway = createGateway({ allow: [HOST], fetch: createRegistry() });
+  const gone = new AbortController();
+  const answered = Promise.withResolvers<number>();
+  await using server = await serve(async (request) => {
+    const answering = gateway(request);
+    gone.abort();
+    const answer = await answering;
+    answered.resolve(answer.status);
+    return answer;
+  });
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(TAR.slice(0, 600)),
+  });
+  const init: Init = { method: "PUT", body, duplex: "half", signal: gone.signal };
+  await fetch(`http://${server.host}/v2push/${TARGET}`, init).catch(() => {});
+  assertEquals(await answered.promise, 499);
+});
+
 test("createGateway() answers with its page", async () => {
   const { send } = setting({ page: "<title>Push</title>" });
   const page = await send({ method: "GET", path: "/" });
