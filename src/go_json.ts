@@ -22,6 +22,25 @@ export function goMember(json: JsonObject, name: string): unknown {
   return found;
 }
 
+/**
+ * The strings of a list as Go finds them for a field of this name: a list that is missing or null is empty.
+ *
+ * @param json The object.
+ * @param name The member, in ASCII.
+ * @param ifNull What a string that is null counts as: for Go it is empty, where that may be.
+ * @returns Its strings; undefined where it is something else.
+ */
+export function goStrings(
+  json: JsonObject,
+  name: string,
+  ifNull?: string,
+): string[] | undefined {
+  const value = goMember(json, name) ?? [];
+  if (!Array.isArray(value)) return undefined;
+  const strings: unknown[] = value.map((text) => text ?? ifNull);
+  return strings.every((text) => typeof text === "string") ? strings : undefined;
+}
+
 /** Go's simple folding, as far as a key can then be ASCII: the Kelvin sign is a k, the long s an s. */
 function fold(key: string): string {
   return key.toLowerCase().replaceAll("\u017f", "s");

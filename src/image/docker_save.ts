@@ -3,7 +3,7 @@ import { mapAll } from "../concurrency.ts";
 import { configPlatform, MAX_CONFIG_BYTES } from "../config_json.ts";
 import { type Digest, digestBytes, isDigest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
-import { goMember } from "../go_json.ts";
+import { goMember, goStrings } from "../go_json.ts";
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER,
@@ -114,7 +114,7 @@ export async function readManifestJson(
 }
 
 function parseListed(item: JsonObject, index: number): ListedImage {
-  const repoTags = stringList(item, "RepoTags", index);
+  const repoTags = stringList(item, "RepoTags", index, "");
   const layers = stringList(item, "Layers", index);
   if (layers.length > MAX_LAYERS) {
     throw malformed(
@@ -255,9 +255,8 @@ function checkPassed(
   return digest;
 }
 
-function stringList(item: JsonObject, name: string, index: number): string[] {
-  const value = goMember(item, name);
-  if (value === undefined) return [];
-  if (Array.isArray(value) && value.every((text) => typeof text === "string")) return value;
+function stringList(item: JsonObject, name: string, index: number, ifNull?: string): string[] {
+  const strings = goStrings(item, name, ifNull);
+  if (strings) return strings;
   throw malformed(PATH, `${name} of item ${index} is not a list of strings`);
 }

@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { openArchive } from "../../src/archive/open_archive.ts";
+import { ArchiveError } from "../../src/errors.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { RegistryClient } from "../../src/registry/client.ts";
 import { createRegistry } from "../../src/server/mod.ts";
@@ -14,10 +15,11 @@ const OUTCOME = {
   diff_ids: image.layers.map(({ diffId }) => diffId),
 };
 
-/** The archive with the keys of manifest.json written in another way. */
-function withKeys(spell: (key: string) => string, repoTags: readonly string[] | null = ["app:1"]) {
-  const entries = dockerSave([{ image, repoTags }]);
-  const [item] = JSON.parse(`${entries.find(({ path }) => path === "manifest.json")?.body}`);
+/** The archive with the keys of manifest.json written in another way, and other names. */
+function withKeys(spell: (key: string) => string, repoTags: unknown = ["app:1"]) {
+  const entries = dockerSave([{ image, repoTags: [] }]);
+  const [read] = JSON.parse(`${entries.find(({ path }) => path === "manifest.json")?.body}`);
+  const item: object = { ...read, RepoTags: repoTags };
   const keys = Object.entries(item).map(([key, value]) => [spell(key), value]);
   return replaceBody(entries, "manifest.json", encodeJson([Object.fromEntries(keys)]));
 }
@@ -57,6 +59,16 @@ test("RepoTags that are missing, null, empty or in other letters without a name 
     return { images, notices, findings: (await check(entries)).findings };
   }));
   for (const summary of summaries) assertEquals(summary, summaries[0]);
+});
+
+test("a name in RepoTags that is null is an empty one, as Go has it", async () => {
+  const [empty, none] = await Promise.all([[""], [null]].map(async (tags) => {
+    const entries = withKeys((key) => key, tags);
+    const { images, notices } = await openArchive(toBlob(entries));
+    return { images, notices, findings: (await check(entries)).findings };
+  }));
+  assertEquals(none, empty);
+  await assertRejects(() => openArchive(toBlob(withKeys((key) => key, [1]))), ArchiveError);
 });
 
 test("the config of an image is read in any letters, in an archive and in a registry", async () => {

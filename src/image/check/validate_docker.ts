@@ -1,5 +1,5 @@
 import { type Digest, shortDigest } from "../../digest.ts";
-import { goMember } from "../../go_json.ts";
+import { goMember, goStrings } from "../../go_json.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { formatImageName, parseImageName } from "../../reference.ts";
@@ -64,7 +64,7 @@ export async function validateDocker(
     }
     const image = await checkImage(validation, configs, item, index);
     images.push(image);
-    const tags = strings(validation, item, "RepoTags", index);
+    const tags = strings(validation, item, "RepoTags", index, "");
     for (const tag of tags) checkTag(validation, tag, image.config ?? `item ${index}`, names);
   }
   return images;
@@ -182,10 +182,15 @@ function labelOf(item: JsonObject, index: number): string {
   return digest ? shortDigest(digest) : `item ${index} of manifest.json`;
 }
 
-function strings(validation: Validation, item: JsonObject, name: string, index: number): string[] {
-  const value = goMember(item, name);
-  if (value === undefined) return [];
-  if (Array.isArray(value) && value.every((text) => typeof text === "string")) return value;
+function strings(
+  validation: Validation,
+  item: JsonObject,
+  name: string,
+  index: number,
+  ifNull?: string,
+): string[] {
+  const found = goStrings(item, name, ifNull);
+  if (found) return found;
   validation.malformed(PATH, `${name} of item ${index} is not a list of strings`, WHOLE);
   return [];
 }
