@@ -57,7 +57,16 @@ test("the command line's own deno.json states the versions that the other one do
 
 test("deno task npm makes the package in a clone where nothing was installed", async () => {
   await using clone = await cloneOf(
-    ...["deno.json", "deno.lock", "package.json", "mod.ts", "src", "build", "types"],
+    ...[
+      "deno.json",
+      "deno.lock",
+      "package.json",
+      "mod.ts",
+      "src",
+      "build",
+      "types",
+      "tsconfig.json",
+    ],
     ...["README.md", "LICENSE"],
   );
   const { code, stderr } = await runProcess(Deno.execPath(), ["task", "npm"], { cwd: clone.path });
