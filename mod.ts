@@ -22,6 +22,7 @@ export {
   type ArchiveName,
   type ArchiveResult,
   type FailedArchive,
+  type GivenTag,
   pushAll,
   type PushAllOptions,
   type PushedArchive,

@@ -31,7 +31,8 @@ export async function runPushMany(
     ? undefined
     : await Receipts.open(host, command.receipts);
   const all = await identify(listed, command, options, signal, host);
-  const sources = all.filter(({ identity }) => !identity || !receipts?.has(identity));
+  const done = all.map(({ identity }) => identity && receipts?.find(identity));
+  const sources = all.filter((_, at) => done[at] === undefined);
   const sizes = sources.map(({ identity }) => identity?.size);
   const reporter = await ArchivesReporter.create(host, command, sizes);
   await tellSkipped(all, sources, command, host, reporter);
@@ -43,6 +44,7 @@ export async function runPushMany(
         ...options,
         ...(command.archives !== undefined && { archives: command.archives }),
         failFast: command.failFast,
+        given: done.flatMap((tags) => tags ?? []),
         signal,
         onEvent: (event, archive) => reporter.handle(event, archive),
       })

@@ -1,5 +1,7 @@
+import { parseDigest } from "../digest.ts";
 import { failureDocument } from "../failure_document.ts";
-import type { ArchiveResult } from "../push/push_all.ts";
+import { isJsonObject } from "../media_types.ts";
+import type { ArchiveResult, GivenTag } from "../push/push_all.ts";
 import type { Host } from "../runtime/host.ts";
 import { jsonLine } from "./render.ts";
 
@@ -19,7 +21,7 @@ export interface SourceIdentity {
 export class Receipts {
   readonly #host: Host;
   readonly #path: string;
-  readonly #done = new Set<string>();
+  readonly #done = new Map<string, readonly GivenTag[]>();
   /** Whether the last line was cut off: the next begins on a line of its own. */
   #isCut: boolean;
 
@@ -28,8 +30,8 @@ export class Receipts {
     this.#path = path;
     this.#isCut = text !== "" && !text.endsWith("\n");
     for (const line of text.split("\n")) {
-      const key = keyOfDone(line);
-      if (key !== undefined) this.#done.add(key);
+      const done = readDone(line);
+      if (done) this.#done.set(done.key, done.tags);
     }
   }
 
@@ -39,9 +41,9 @@ export class Receipts {
     return new Receipts(host, path, isThere ? await host.readTextFile(path) : "");
   }
 
-  /** Whether an archive was pushed, as it is now, to where it shall go now. */
-  has(identity: SourceIdentity): boolean {
-    return this.#done.has(keyOf(identity));
+  /** What stands of an archive that was pushed, as it is now, to where it shall go now; undefined where it was not. */
+  find(identity: SourceIdentity): readonly GivenTag[] | undefined {
+    return this.#done.get(keyOf(identity));
   }
 
   /** Adds what became of an archive. */
@@ -59,19 +61,33 @@ export class Receipts {
   }
 }
 
-/** The identity in a receipt; undefined where it tells of a failure, or is no receipt. */
-function keyOfDone(line: string): string | undefined {
+/** The identity in a receipt, and what was pushed; undefined where it tells of a failure, or is no receipt. */
+function readDone(line: string): { key: string; tags: GivenTag[] } | undefined {
   if (line === "") return undefined;
   try {
     const receipt: unknown = JSON.parse(line);
     if (typeof receipt !== "object" || receipt === null) return undefined;
-    const { source, size, modified, target, options, status } = receipt as Record<string, unknown>;
-    const isDone = status === "pushed" || status === "exists";
-    return isDone ? JSON.stringify([source, size, modified, target, options]) : undefined;
+    const { source, size, modified, target, options, status, images } = receipt as Record<
+      string,
+      unknown
+    >;
+    if (status !== "pushed" && status !== "exists") return undefined;
+    const key = JSON.stringify([source, size, modified, target, options]);
+    return {
+      key,
+      tags: Array.isArray(images) ? images.flatMap((image) => toTag(image, source)) : [],
+    };
   } catch {
     // A line that was cut off, or that somebody else wrote.
     return undefined;
   }
+}
+
+function toTag(image: unknown, archive: unknown): GivenTag[] {
+  if (!isJsonObject(image) || typeof archive !== "string") return [];
+  const { reference, digest } = image;
+  if (typeof reference !== "string" || typeof digest !== "string") return [];
+  return [{ reference, digest: parseDigest(digest), archive }];
 }
 
 function keyOf({ source, size, modified, target, options }: SourceIdentity): string {

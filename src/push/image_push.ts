@@ -45,6 +45,14 @@ export interface ImageSettings extends TagSettings, PlaceSettings, KindSettings 
   toldLayers: Set<Digest>;
   /** Of several archives: what the one is called that the images come from. */
   archive: string | undefined;
+  /** What the archives of a call put under each reference. */
+  claims: Map<string, Claim>;
+}
+
+/** What stands under a reference, and the archive that it comes from. */
+export interface Claim {
+  digest: Digest;
+  archive: string;
 }
 
 /** What goes beside an image under a tag, and whether that names it already. */
@@ -148,18 +156,18 @@ export class ImagePush {
     return true;
   }
 
-  /** Refuses a tag under which another archive of the call puts something else: which of the two stood would be chance. */
+  /** Refuses a tag under which another archive of the set puts something else: which of the two stood would be chance. */
   #claim(reference: Tagged, digest: Digest): void {
-    const { archive, words } = this.#settings;
-    const { claims } = this.#target;
+    const { archive, claims, words } = this.#settings;
     if (archive === undefined) return;
-    const claim = claims.get(reference.tag) ?? { digest, archive };
-    claims.set(reference.tag, claim);
+    const name = formatReference(reference);
+    const claim = claims.get(name) ?? { digest, archive };
+    claims.set(name, claim);
     if (claim.digest === digest) return;
     throw new PushError(
-      `Cannot ${words.verb} ${formatReference(reference)}: ${
+      `Cannot ${words.verb} ${name}: ${
         quoteName(claim.archive)
-      } is pushed there at the same time and is ${claim.digest}, this is ${digest}`,
+      } is pushed there as well and is ${claim.digest}, this is ${digest}`,
       { step: "tag", origin: "archive", digest, hint: "push one of the two under another name" },
     );
   }

@@ -8,7 +8,7 @@ import { httpFor } from "../registry/http/request_options.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
 import type { BesideOf } from "./beside.ts";
 import { COPY_WORDS, PUSH_WORDS } from "./content.ts";
-import { ImagePush, type ImageSettings, type PushedImage } from "./image_push.ts";
+import { type Claim, ImagePush, type ImageSettings, type PushedImage } from "./image_push.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { parseTargets, planImages, type PlannedImage, totalsOf } from "./plan.ts";
 import { type RegistryState, type RepositoryState, repositoryState } from "./repository_state.ts";
@@ -114,6 +114,8 @@ export interface SharedPush {
   registries: Map<string, RegistryState>;
   /** Layers that a warning has named already. */
   toldLayers: Set<Digest>;
+  /** What archives of the set put under each reference. */
+  claims: Map<string, Claim>;
   /** Makes what keeps the archives apart at a registry. */
   share: () => Sharing;
 }
@@ -150,6 +152,7 @@ export class Push {
       words: source ? COPY_WORDS : PUSH_WORDS,
       isStanding: false,
       archive,
+      claims: shared?.claims ?? new Map(),
       onUploaded: (bytes) => void (this.bytesUploaded += bytes),
       onWritten: () => void (this.hasWritten = true),
     };

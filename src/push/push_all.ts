@@ -1,5 +1,6 @@
 import { anySignal } from "../concurrency.ts";
 import type { PushSource } from "../source/open_source.ts";
+import type { Digest } from "../digest.ts";
 import { asTheyEnd } from "./as_they_end.ts";
 import type { PushEvent } from "./events.ts";
 import type { PushedImage } from "./image_push.ts";
@@ -49,8 +50,20 @@ export interface PushAllOptions extends Omit<PushOptions, "onEvent"> {
    * @default {false}
    */
   failFast?: boolean;
+  /** Tags that archives of the same set were given before: one that would name something else now is refused. */
+  given?: Iterable<GivenTag>;
   /** Told what happens with which archive; a promise it returns is awaited before that archive goes on. */
   onEvent?: (event: PushEvent, archive: ArchiveName) => void | Promise<void>;
+}
+
+/** What an earlier call has put under a tag, and from which archive. */
+export interface GivenTag {
+  /** As the result of a push names it: `localhost:5000/team/app:1.0`. */
+  reference: string;
+  /** Digest of the manifest or index that stands there. */
+  digest: Digest;
+  /** What the archive is called. */
+  archive: string;
 }
 
 /** What became of one archive. */
@@ -64,8 +77,7 @@ export interface PushedArchive extends ArchiveName, PushResult {
 
 /** An archive that could not be pushed, or not all of it. */
 export interface FailedArchive extends ArchiveName {
-  /** Some of its images may stand all the same: see `images`. */
-  /** Some of it does not stand. */
+  /** Some of it does not stand; what does is among `images`. */
   status: "failed";
   /** Why. */
   error: unknown;
@@ -108,7 +120,7 @@ export async function* pushAll(
   target: string | readonly string[] | undefined,
   options: PushAllOptions = {},
 ): AsyncGenerator<ArchiveResult, void, void> {
-  const { archives = 4, failFast = false, onEvent, ...rest } = options;
+  const { archives = 4, failFast = false, given = [], onEvent, ...rest } = options;
   if (!Number.isInteger(archives) || archives < 1) {
     throw new RangeError(`Cannot use archives ${archives}: expected a whole number above 0`);
   }
@@ -124,6 +136,7 @@ export async function* pushAll(
     shared: {
       registries: new Map(),
       toldLayers: new Set(),
+      claims: new Map([...given].map((tag) => [tag.reference, tag])),
       share: () => new Sharing(resolved.concurrency),
     },
   };

@@ -45,8 +45,6 @@ export interface RepositoryMemory {
   readonly manifests: Map<Digest, "exists" | "pushed">;
   /** Tags of signatures and the like that were put there or found, and what they name. */
   readonly tags: Map<string, Digest>;
-  /** Where several archives are pushed: what each tag of an image names, and the archive that it comes from. */
-  readonly claims: Map<string, { digest: Digest; archive: string }>;
 }
 
 /** A repository as the push of one archive sees it. */
@@ -70,7 +68,6 @@ export function repositoryState(registry: RegistryState, repository: string): Re
       blobs: new Map(),
       manifests: new Map(),
       tags: new Map(),
-      claims: new Map(),
     };
   registry.repositories.set(repository, memory);
   const { http } = registry;

@@ -124,6 +124,17 @@ test("push --receipts writes what was done, and skips that the next time", async
   assertEquals((await runWith(other, { registry, files })).stderr.includes("skipped"), false);
 });
 
+test("push --receipts lets nothing else take the name of what is done", async () => {
+  const registry = createRegistry();
+  const args = `push ${SINGLE} --to localhost:5000/app:1 --receipts done`;
+  const files = new Map([["done", (await runWith(args, { registry })).files.get("done") ?? ""]]);
+  const again = await runWith(args.replace("--to", `${OTHER} --to`), { registry, files });
+  assertEquals(again.code, 1);
+  assertStringIncludes(again.stderr, `"${SINGLE}" is pushed there as well and is ${DIGEST}`);
+  const { headers } = await registry(new Request("http://localhost:5000/v2/app/manifests/1"));
+  assertEquals(headers.get("docker-content-digest"), DIGEST);
+});
+
 test("push --receipts does not skip a file that has changed", async () => {
   await using folder = await temporaryFolder();
   const registry = createRegistry();

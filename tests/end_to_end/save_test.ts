@@ -192,11 +192,12 @@ test("tarpush save says what is wrong with the place before it asks the registry
   const { server, reference } = await serveImage();
   await using _ = server;
   await using folder = await temporaryFolder();
+  await folder.write("notes.txt", "not an image");
   const before = server.layer.seen.length;
   for (
     const [tar, message] of [
       ["none/app.tar", /Cannot write "none\/app\.tar": its folder does not exist/],
-      [".", /Cannot write "\.": it is a directory, expected a file\nhint: name a file in it/],
+      [".", /it has files and no index\.json/],
       ["/dev/null", /Cannot write "\/dev\/null": it is a pipe or device/],
     ] as const
   ) {

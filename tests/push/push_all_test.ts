@@ -213,7 +213,7 @@ test("pushAll() refuses what another archive has put under the same tag", async 
   const failed = results.filter((result) => result.status === "failed");
   assertEquals(failed.length, 1);
   assertStringIncludes(String(failed[0]?.error), "Cannot push localhost:5000/app:1: ");
-  assertStringIncludes(String(failed[0]?.error), " is pushed there at the same time");
+  assertStringIncludes(String(failed[0]?.error), " is pushed there as well and is sha256:");
 });
 
 test("pushAll() takes the same archive twice", async () => {
