@@ -51,8 +51,8 @@ const PARAMETERS = ["image", "platform", "all-tags"];
  * choose as the options of the same names do. It answers with a JSON line for each {@linkcode PushEvent} while they happen and
  * the result (`{ "type": "result", ... }`) or the failure (`{ "type": "error", "error": { ... } }`) as the last line; where
  * the request accepts `application/json` alone, with one document at the end. What is wrong before the first event has
- * a status of its own: 400 for the request, 403 for a target that is not allowed, 422 for the archive, 502 and 504 for the
- * registry. A client that goes away ends its push; uploads that it had opened are cancelled.
+ * a status of its own: 400 for the request, 403 for a target that is not allowed and for a page of another site, 422 for the
+ * archive, 502 and 504 for the registry. A client that goes away ends its push; uploads that it had opened are cancelled.
  *
  * @param options Where pushes may go, and settings of the pushes.
  * @returns The handler, which keeps nothing between requests. On an edge runtime it wants that one's context, too.
@@ -101,6 +101,10 @@ async function push(
   const isForm = /^multipart\/form-data/i.test(request.headers.get("content-type") ?? "");
   if (request.method !== "PUT" && !(isForm && request.method === "POST")) {
     throw new GatewayError("METHOD", `Cannot push by ${request.method}: expected PUT`);
+  }
+  // A form needs nobody's leave to be sent from anywhere: a stranger's page would push with the reach of who looks at it.
+  if (request.headers.get("sec-fetch-site") === "cross-site") {
+    throw new GatewayError("DENIED", "Cannot push from a page of another site: it is not allowed");
   }
   const target = allowedTarget(request, places);
   const choice = chosen(new URL(request.url).searchParams);

@@ -147,6 +147,21 @@ test("createGateway() pushes only where that is allowed", async () => {
   }
 });
 
+test("createGateway() takes no archive from a page of another site", async () => {
+  const { registry, send } = setting();
+  for (
+    const [site, status] of [["cross-site", 403], ["same-origin", 200], ["none", 200]] as const
+  ) {
+    const response = await send({ body: TAR, headers: { "sec-fetch-site": site } });
+    assertEquals(response.status, status, site);
+    const tag = await registry(new Request(`https://${HOST}/v2/team/app/manifests/1.0`));
+    if (status === 403) {
+      assertMatch(String((await errorOf(response)).message), /a page of another site/);
+      assertEquals(tag.status, 404);
+    } else assertEquals((await linesOf(response)).at(-1)?.type, "result", site);
+  }
+});
+
 test("createGateway() uses the scheme that was allowed", async () => {
   const seen = new Set<string>();
   const registry = createRegistry();
