@@ -145,6 +145,8 @@ async function uploadOnce(
     isThere = true;
   } catch (error) {
     if (isGatewayTimeout(error)) preferChunks(context.http, blob, way);
+    // A file that could not be read was not sent whole: there is nothing to ask about.
+    if (isOfFile(way, error)) session.isClosing = false;
     if (!session.isClosing || way.sent === "chunks") throw error;
     const { finishUpload } = await import("./finish_upload.ts");
     isThere = await finishUpload(context, session, blob, error, hooks);
@@ -242,7 +244,7 @@ function turn(
 ): boolean {
   if (way.sent === undefined || way.sent === "chunks") return false;
   // What is wrong with the file, reading it here will say.
-  if (way.sent === "file") return error instanceof NetworkError && isUnreadable(error);
+  if (way.sent === "file") return isOfFile(way, error);
   const isWithoutLength = way.sent === "stream" || way.sent === "piece";
   if (isWithoutLength && !way.refusal && isForWantOfLength(error, way)) {
     [way.refusal, way.tellsLength] = [error, true];
@@ -260,6 +262,11 @@ function turn(
   }
   way.asBytes = true;
   return false;
+}
+
+/** Whether the runtime failed at the file that it was to send. */
+function isOfFile({ sent }: Way, error: unknown): boolean {
+  return sent === "file" && error instanceof NetworkError && isUnreadable(error);
 }
 
 /** A small body may be above a limit that is for streams alone. */
