@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { mapAll, runAll } from "../src/concurrency.ts";
+import { anySignal, mapAll, runAll } from "../src/concurrency.ts";
+import { withValue } from "./helpers/globals.ts";
 import { test } from "./helpers/test.ts";
 
 /** Jobs that end when the test says so. */
@@ -111,4 +112,21 @@ test("mapAll() keeps the order of the items, whichever ends first", async () => 
   });
   assertEquals(results, [30, 10, 20, 0]);
   assertEquals(await mapAll([], 2, () => Promise.resolve(1)), []);
+});
+
+test("anySignal() is aborted with the first of two, where the runtime cannot combine them, too", async () => {
+  for (const any of [AbortSignal.any, undefined]) {
+    await withValue(AbortSignal, "any", any, () => {
+      for (const which of [0, 1]) {
+        const controllers = [new AbortController(), new AbortController()] as const;
+        const both = anySignal(controllers[0].signal, controllers[1].signal);
+        assertEquals(both.aborted, false);
+        controllers[which]?.abort("first");
+        controllers[1 - which]?.abort("second");
+        assertEquals([both.aborted, both.reason], [true, "first"]);
+      }
+      const late = anySignal(AbortSignal.abort("before"), new AbortController().signal);
+      assertEquals([late.aborted, late.reason], [true, "before"]);
+    });
+  }
 });

@@ -88,3 +88,21 @@ test("an stderr that cannot be written fails the push, not its failure", async (
   await assertRejects(() => reporter.finish(1), OciError, "disk full");
   await reporter.finish();
 });
+
+test("bars on a terminal leave notes where they are, and go with the end", async () => {
+  const host = fakeHost([], { isTerminal: true, env: { NO_COLOR: "1" } });
+  const reporter = await createReporter(host, PLAIN);
+  await reporter.handle({ type: "blob-start", path: "layer", digest: DIGEST, size: 10 });
+  await reporter.note("worth knowing");
+  await reporter.handle({
+    type: "blob-done",
+    path: "layer",
+    digest: DIGEST,
+    size: 10,
+    status: "pushed",
+  });
+  await reporter.finish(1500);
+  const { stderr } = host.written;
+  assertEquals(stderr.split("worth knowing").length, 2, stderr);
+  assertEquals(stderr.indexOf("worth knowing") < stderr.indexOf("1 blob pushed"), true, stderr);
+});

@@ -1,8 +1,10 @@
-import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
 import { type Bytes, concat } from "../../src/bytes.ts";
 import { decompress } from "../../src/codec/decompress.ts";
+import { unzstd } from "../../src/codec/unzstd.ts";
 import { ArchiveError } from "../../src/errors.ts";
 import { zstdFrame } from "../helpers/compressed.ts";
+import { withValue } from "../helpers/globals.ts";
 import { inPieces } from "../helpers/findings.ts";
 import { test } from "../helpers/test.ts";
 
@@ -115,4 +117,38 @@ function changed(data: Bytes, at: number, mask = 0x10): Bytes {
 
 function join(...parts: Bytes[]): Bytes {
   return concat(parts, parts.reduce((size, part) => size + part.length, 0));
+}
+
+test("unzstd() inflates natively where the runtime can, and tells a failure of the source from damage", async () => {
+  const content = new TextEncoder().encode("content");
+  const frame = await zstdFrame(content);
+  const asked: string[] = [];
+  class Native extends TransformStream<Bytes, Bytes> {
+    constructor(format: string) {
+      super({
+        transform(piece) {
+          if (piece.includes(0xee)) throw new TypeError("corrupt");
+        },
+        flush: (controller) => controller.enqueue(content),
+      });
+      asked.push(format);
+    }
+  }
+  await withValue(globalThis, "DecompressionStream", Native, async () => {
+    assertEquals(await Array.fromAsync(unzstd(once(frame))), [content]);
+    const failure = new Error("the source fails");
+    const failing = async function* () {
+      yield frame;
+      throw failure;
+    };
+    const thrown = await Array.fromAsync(unzstd(failing())).catch((error) => error);
+    assertStrictEquals(thrown, failure);
+    const damaged = await zstdFrame(new Uint8Array([0xee]));
+    await assertRejects(() => Array.fromAsync(unzstd(once(damaged))), Error, DAMAGED);
+  });
+  assertEquals(asked, ["zstd", "zstd", "zstd"]);
+});
+
+async function* once(bytes: Bytes): AsyncGenerator<Bytes> {
+  yield bytes;
 }
