@@ -18,6 +18,7 @@ import {
 } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { check } from "../helpers/findings.ts";
+import { collectGarbage } from "../helpers/garbage.ts";
 import type { TarWriterEntry } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -47,6 +48,7 @@ for (const [name, entries] of Object.entries(ARCHIVES)) {
     const archive = toBlob(entries);
     const digests = new Set<string>();
     for (const source of [() => archive, () => archive.stream()]) {
+      collectGarbage();
       const fetch = createRegistry();
       const { images: [pushed] } = await pushImage(source(), "localhost:5000/app:1", { fetch });
       assert(pushed);
@@ -57,6 +59,7 @@ for (const [name, entries] of Object.entries(ARCHIVES)) {
       assertEquals(again.bytesUploaded, 0);
     }
     assertEquals(digests.size, 1);
+    collectGarbage();
     for (const source of [archive, archive.stream()]) {
       const { images: [found] } = await openArchive(source);
       assertEquals([found?.platforms, found?.digest], [["linux/amd64"], [...digests][0]]);
@@ -66,6 +69,7 @@ for (const [name, entries] of Object.entries(ARCHIVES)) {
 }
 
 test("a config of 32 MiB goes through copy, save and info", async () => {
+  collectGarbage();
   const fetch = createRegistry();
   await pushImage(toBlob(layout.entries()), "localhost:5000/app:1", { fetch });
   const platforms = ["linux/amd64"];
@@ -81,6 +85,7 @@ test("a config of 32 MiB goes through copy, save and info", async () => {
 });
 
 test("a config above 32 MiB is refused with its size, from a file and from a pipe", async () => {
+  collectGarbage();
   const image = await imageWithConfig(MAX_CONFIG_BYTES + 1);
   const archive = toBlob(dockerSave([{ image }]));
   for (const source of [archive, archive.stream()]) {
@@ -93,6 +98,7 @@ test("a config above 32 MiB is refused with its size, from a file and from a pip
 });
 
 test("pushImage() of a pipe finds small documents behind large ones that no image needs", async () => {
+  collectGarbage();
   const image = await makeImage(["one"]);
   const text = encodeJson({ sbom: "x".repeat(20 * 1024 * 1024) });
   const entries = [
