@@ -36,7 +36,10 @@ export function createDenoHost(): Host {
     stderr: denoOutput("stderr"),
     env: readEnv,
     openFile: openDenoFile,
-    openDirectory: async (path) => (await import("./deno_directory.ts")).openDenoDirectory(path),
+    openDirectory: async (path) => {
+      const { openDenoDirectory } = await import("./deno_directory.ts");
+      return await openDenoDirectory(path, { readAt, readPieces });
+    },
     openPipe,
     readTextFile: (path) =>
       Deno.readTextFile(path).catch((error) => throwFileError("read", path, error)),
@@ -98,8 +101,8 @@ class DenoFile implements OpenFile {
       stream: () =>
         stop - start <= SMALL_READ_BYTES
           ? this.#readAtOnce(start, stop)
-          : ReadableStream.from(this.#readPieces(start, stop)),
-      ownStream: () => ReadableStream.from(this.#readPieces(start, stop, own)),
+          : ReadableStream.from(this.#pieces(start, stop)),
+      ownStream: () => ReadableStream.from(this.#pieces(start, stop, own)),
     };
     // Deno loads its streams when the first one is made, which takes as long as the rest of a repeated push.
     if (stop - start <= SMALL_READ_BYTES) {
@@ -127,33 +130,16 @@ class DenoFile implements OpenFile {
     const file = this.#requireOpen();
     const length = Math.max(0, end - start);
     const bytes = buffer?.subarray(0, length) ?? new Uint8Array(length);
-    let filled = 0;
-    // Seek and read without a pause between them: the handle is shared.
-    file.seekSync(start, Deno.SeekMode.Start);
-    while (filled < bytes.length) {
-      const count = file.readSync(bytes.subarray(filled));
-      if (count === null) break;
-      filled += count;
-    }
-    return bytes.subarray(0, filled);
+    return bytes.subarray(0, readAt(file, start, bytes));
   }
 
-  async *#readPieces(
+  async *#pieces(
     start: number,
     end: number,
-    use = (piece: Bytes): Bytes => piece,
+    use?: (piece: Bytes) => Bytes,
   ): AsyncGenerator<Uint8Array> {
     this.#requireOpen();
-    using file = await Deno.open(this.#path, { read: true })
-      .catch((error) => throwFileError("read", this.#path, error));
-    await file.seek(start, Deno.SeekMode.Start);
-    for (let position = start; position < end;) {
-      const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
-      const count = await file.read(piece);
-      if (count === null) return;
-      position += count;
-      yield piece.subarray(0, count);
-    }
+    yield* readPieces(this.#path, start, end, use);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -168,6 +154,37 @@ class DenoFile implements OpenFile {
   }
 }
 
+/** Fills bytes from a position on; returns how many there were. Nothing comes between seek and read: handles are shared. */
+function readAt(file: Deno.FsFile, start: number, bytes: Uint8Array): number {
+  let filled = 0;
+  file.seekSync(start, Deno.SeekMode.Start);
+  while (filled < bytes.length) {
+    const count = file.readSync(bytes.subarray(filled));
+    if (count === null) break;
+    filled += count;
+  }
+  return filled;
+}
+
+/** A part of a file in pieces, by a handle of its own. */
+async function* readPieces(
+  path: string | URL,
+  start: number,
+  end: number,
+  use = (piece: Bytes): Bytes => piece,
+): AsyncGenerator<Uint8Array> {
+  using file = await Deno.open(path, { read: true })
+    .catch((error) => throwFileError("read", path, error));
+  await file.seek(start, Deno.SeekMode.Start);
+  for (let position = start; position < end;) {
+    const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
+    const count = await file.read(piece);
+    if (count === null) return;
+    position += count;
+    yield piece.subarray(0, count);
+  }
+}
+
 function isBrokenPipe(error: unknown): boolean {
   return error instanceof Deno.errors.BrokenPipe;
 }
@@ -177,12 +194,12 @@ function denoInput(): ByteInput {
     isTerminal: () => Deno.stdin.isTerminal(),
     stream: () => ReadableStream.from(readStdin()),
     ownStream: () => ReadableStream.from(readStdin(own)),
-    line: () => readLine(readPieces()),
+    line: () => readLine(readTyped()),
   };
 }
 
 // As they come: a terminal hands out a line at a time.
-async function* readPieces(): AsyncGenerator<Uint8Array> {
+async function* readTyped(): AsyncGenerator<Uint8Array> {
   const piece = new Uint8Array(1024);
   for (let count = await Deno.stdin.read(piece); count; count = await Deno.stdin.read(piece)) {
     yield piece.subarray(0, count);

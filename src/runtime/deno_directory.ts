@@ -4,17 +4,28 @@ import type { BlobSource, FolderFile, FolderSource, SourceSlice } from "../sourc
 import { throwFileError } from "./deno_file_error.ts";
 import { fileError, leadsOut } from "./file_error.ts";
 
-/** Bytes of one read of a body: with 64 KiB, Deno uploads at half the speed. */
-const PIECE_BYTES = 1024 * 1024;
 /** Up to here a read is answered at once. */
 const SMALL_READ_BYTES = 1024 * 1024;
 
+/** How the files of the host are read. */
+interface Reading {
+  /** Fills bytes from a position on; returns how many there were. */
+  readAt(file: Deno.FsFile, start: number, bytes: Uint8Array): number;
+  /** A part of a file in pieces, by a handle of its own. */
+  readPieces(
+    path: string,
+    start: number,
+    end: number,
+    use?: (piece: Bytes) => Bytes,
+  ): AsyncGenerator<Uint8Array>;
+}
+
 /** Opens a folder; see `openDirectory` in mod.ts. */
-export async function openDenoDirectory(path: string): Promise<FolderSource> {
+export async function openDenoDirectory(path: string, reading: Reading): Promise<FolderSource> {
   try {
     const info = await Deno.stat(path);
     if (!info.isDirectory) throw fileError("open", path, { text: "it is no folder" });
-    return new DenoDirectory(path, await Deno.realPath(path));
+    return new DenoDirectory(path, await Deno.realPath(path), reading);
   } catch (error) {
     throw throwFileError("open", path, error);
   }
@@ -23,10 +34,12 @@ export async function openDenoDirectory(path: string): Promise<FolderSource> {
 class DenoDirectory implements FolderSource {
   readonly #path: string;
   readonly #root: string;
+  readonly #reading: Reading;
 
-  constructor(path: string, root: string) {
+  constructor(path: string, root: string, reading: Reading) {
     this.#path = path;
     this.#root = root;
+    this.#reading = reading;
   }
 
   async *files(): AsyncGenerator<FolderFile> {
@@ -57,7 +70,7 @@ class DenoDirectory implements FolderSource {
     });
     if (!info?.isFile) return undefined;
     const real = isLink ? await Deno.realPath(full) : full;
-    if (isBelow(real, this.#root)) return new DenoFile(real, info.size);
+    if (isBelow(real, this.#root)) return new DenoFile(real, info.size, this.#reading);
     throw leadsOut(this.#path, path);
   }
 }
@@ -70,17 +83,20 @@ function isBelow(path: string, root: string): boolean {
 class DenoFile implements BlobSource {
   readonly size: number;
   readonly #path: string;
+  readonly #reading: Reading;
 
-  constructor(path: string, size: number) {
+  constructor(path: string, size: number, reading: Reading) {
     this.#path = path;
     this.size = size;
+    this.#reading = reading;
   }
 
   slice(start: number, end: number): SourceSlice {
     const stop = Math.min(end, this.size);
+    const { readPieces } = this.#reading;
     const slice: SourceSlice = {
-      stream: () => ReadableStream.from(this.#pieces(start, stop)),
-      ownStream: () => ReadableStream.from(this.#pieces(start, stop, own)),
+      stream: () => ReadableStream.from(readPieces(this.#path, start, stop)),
+      ownStream: () => ReadableStream.from(readPieces(this.#path, start, stop, own)),
     };
     if (stop - start > SMALL_READ_BYTES) return slice;
     slice.arrayBuffer = async () => {
@@ -95,33 +111,9 @@ class DenoFile implements BlobSource {
   #readNow(start: number, bytes: Uint8Array): number {
     try {
       using file = Deno.openSync(this.#path);
-      file.seekSync(start, Deno.SeekMode.Start);
-      let filled = 0;
-      while (filled < bytes.length) {
-        const count = file.readSync(bytes.subarray(filled));
-        if (count === null) break;
-        filled += count;
-      }
-      return filled;
+      return this.#reading.readAt(file, start, bytes);
     } catch (error) {
       throw throwFileError("read", this.#path, error);
-    }
-  }
-
-  async *#pieces(
-    start: number,
-    end: number,
-    use = (piece: Bytes): Bytes => piece,
-  ): AsyncGenerator<Uint8Array> {
-    using file = await Deno.open(this.#path)
-      .catch((error) => throwFileError("read", this.#path, error));
-    await file.seek(start, Deno.SeekMode.Start);
-    for (let position = start; position < end;) {
-      const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
-      const count = await file.read(piece);
-      if (count === null) return;
-      position += count;
-      yield piece.subarray(0, count);
     }
   }
 }
