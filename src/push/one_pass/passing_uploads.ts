@@ -5,10 +5,8 @@ import { checkHash, inPieces } from "../../archive/passing_streams.ts";
 import type { Bytes } from "../../bytes.ts";
 import { anySignal } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
-import { mismatch } from "../../image/content.ts";
 import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
 import { isRuntimeFetch, onSent } from "../../registry/http/http.ts";
-import { commitUpload } from "../../registry/upload/close_upload.ts";
 import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
   cancelUpload,
@@ -22,6 +20,7 @@ import { knownBlob, rememberBlob, type RepositoryState } from "../repository_sta
 import { hooksFor, type UploadSettings } from "../upload_settings.ts";
 import { ResumableBody } from "./resumable_body.ts";
 import { sendPassing } from "./send_passing.ts";
+import { asMismatch, type Staged, StagedUploads } from "./staged_uploads.ts";
 
 /** Settings of {@linkcode PassingUploads}. */
 export interface PassingUploadSettings extends UploadSettings {
@@ -46,18 +45,10 @@ export interface Destination {
   isUnsure?: boolean;
 }
 
-/** An upload whose body has been sent, and which is not closed. */
-interface Staged {
-  target: RepositoryState;
-  session: UploadSession;
-}
-
 /** Pieces that streamed bodies are sent in: 64 KiB pieces, as pipes give them, cost Deno half its speed. */
 const PIECE_BYTES = 1024 * 1024;
 /** A replay window holds at least so many pieces. */
 const WINDOW_PIECES = 4;
-/** Uploads left open at once until the end tells whether they are needed: registries limit them. */
-const MAX_STAGED = 256;
 
 /**
  * The last stage of a one-pass push: uploads of what passes, `concurrency` at a time. A blob that is held goes on in the
@@ -70,7 +61,7 @@ export class PassingUploads {
   /** Where the passing blobs go. */
   readonly writable: WritableStream<PassingBlob>;
   readonly #settings: PassingUploadSettings;
-  readonly #staged = new Map<PassingFile, Staged>();
+  readonly #staged = new StagedUploads();
   readonly #running = new Set<Promise<void>>();
   readonly #sending = new Map<Digest, Promise<void>>();
   readonly #failed = new AbortController();
@@ -142,7 +133,7 @@ export class PassingUploads {
   ): Promise<void> {
     const { file, named, stream, likely } = blob;
     if (digest && await this.#exists(target, digest, file, hooks)) return await stream?.cancel();
-    const isFull = this.#staged.size >= MAX_STAGED;
+    const { isFull } = this.#staged;
     // So many files that are no layers: should an image need one after all, the end says that it was passed over.
     if (!likely && isFull) return await stream?.cancel();
     const later = !likely || ((this.#settings.selective || isUnsure) && !isFull);
@@ -259,7 +250,7 @@ export class PassingUploads {
       await cancelUpload(target, session);
       throw error;
     }
-    this.#staged.set(file, { target, session });
+    this.#staged.add(file, { target, session });
   }
 
   /** Lets a blob pass that does not fit into memory: the source gives it once. */
@@ -282,7 +273,7 @@ export class PassingUploads {
       await cancelUpload(target, session);
       throw named ? asMismatch(error, file, named) : error;
     }
-    if (!named) return void this.#staged.set(file, { target, session });
+    if (!named) return void this.#staged.add(file, { target, session });
     file.digest = named;
     await this.#pushed(target, named, file);
   }
@@ -301,17 +292,8 @@ export class PassingUploads {
     digest: Digest,
     hooks: UploadHooks,
   ): Promise<boolean> {
-    const staged = this.#staged.get(file);
-    if (!staged) return false;
-    const { target: place, session } = staged;
-    this.#staged.delete(file);
-    try {
-      await commitUpload(place, session, { digest, size: file.size }, hooks);
-    } catch (error) {
-      await cancelUpload(place, session);
-      throw asMismatch(error, file, digest);
-    }
-    file.digest = digest;
+    const place = await this.#staged.commit(file, digest, hooks);
+    if (!place) return false;
     if (place === target) return true;
     // It went to another repository before it was known who needs it: from there it is mounted.
     rememberBlob(place, digest, "pushed");
@@ -321,9 +303,7 @@ export class PassingUploads {
 
   /** Cancels what was sent and nothing needed. */
   async cancelRest(): Promise<void> {
-    const left = [...this.#staged.values()];
-    this.#staged.clear();
-    await Promise.all(left.map(({ target, session }) => cancelUpload(target, session)));
+    await this.#staged.cancel();
   }
 
   async #pushed(target: RepositoryState, digest: Digest, file: PassingFile): Promise<void> {
@@ -341,14 +321,6 @@ export class PassingUploads {
       status,
     });
   }
-}
-
-/** The failure of a blob, in terms of the archive where the registry found another digest than expected. */
-function asMismatch(error: unknown, file: PassingFile, digest: Digest): unknown {
-  if (!isDigestRefusal(error) || file.digest === digest) return error;
-  const wrong = mismatch(file.path, digest, file.digest);
-  wrong.cause = error;
-  return wrong;
 }
 
 async function drain(stream: ReadableStream<Bytes> | undefined): Promise<void> {

@@ -1,0 +1,75 @@
+import type { PassingFile } from "../../archive/passing_file.ts";
+import type { Digest } from "../../digest.ts";
+import { mismatch } from "../../image/content.ts";
+import type { UploadHooks } from "../../registry/blobs.ts";
+import { commitUpload } from "../../registry/upload/close_upload.ts";
+import { cancelUpload, type UploadSession } from "../../registry/upload/upload_session.ts";
+import { isDigestRefusal } from "../random_access/send_blob.ts";
+import type { RepositoryState } from "../repository_state.ts";
+
+/** An upload whose body has been sent, and which is not closed. */
+export interface Staged {
+  target: RepositoryState;
+  session: UploadSession;
+}
+
+/** Uploads left open at once until the end tells whether they are needed: registries limit them. */
+const MAX_STAGED = 256;
+
+/** Uploads that were sent and not committed: only the end tells whether an image needs them, and under which digest. */
+export class StagedUploads {
+  readonly #staged = new Map<PassingFile, Staged>();
+
+  /** Whether there are as many as a registry may have to keep. */
+  get isFull(): boolean {
+    return this.#staged.size >= MAX_STAGED;
+  }
+
+  /** Notes that all of a file was sent. */
+  add(file: PassingFile, staged: Staged): void {
+    this.#staged.set(file, staged);
+  }
+
+  /**
+   * Commits what was sent of a file.
+   *
+   * @param file A file that an image turned out to need.
+   * @param digest Its digest, as the archive has it.
+   * @param hooks Signal and listeners.
+   * @returns The repository that has it by that; undefined where nothing of it was sent.
+   * @throws {DigestMismatchError} If the registry found another digest.
+   */
+  async commit(
+    file: PassingFile,
+    digest: Digest,
+    hooks: UploadHooks,
+  ): Promise<RepositoryState | undefined> {
+    const staged = this.#staged.get(file);
+    if (!staged) return undefined;
+    const { target, session } = staged;
+    this.#staged.delete(file);
+    try {
+      await commitUpload(target, session, { digest, size: file.size }, hooks);
+    } catch (error) {
+      await cancelUpload(target, session);
+      throw asMismatch(error, file, digest);
+    }
+    file.digest = digest;
+    return target;
+  }
+
+  /** Cancels what is left: nothing needed it. */
+  async cancel(): Promise<void> {
+    const left = [...this.#staged.values()];
+    this.#staged.clear();
+    await Promise.all(left.map(({ target, session }) => cancelUpload(target, session)));
+  }
+}
+
+/** The failure of a blob, in terms of the archive where the registry found another digest than expected. */
+export function asMismatch(error: unknown, file: PassingFile, digest: Digest): unknown {
+  if (!isDigestRefusal(error) || file.digest === digest) return error;
+  const wrong = mismatch(file.path, digest, file.digest);
+  wrong.cause = error;
+  return wrong;
+}
