@@ -211,9 +211,10 @@ export function digestOfName(path: string): Digest | undefined {
   return hex ? toDigest("sha256", hex) : undefined;
 }
 
-/** Whether content begins as a JSON object or list does. */
+/** Whether content begins as a JSON object or list does, behind a byte order mark, too, which is none of the text. */
 export function isJson(head: Uint8Array): boolean {
-  const first = head.find((byte) =>
+  const hasMark = head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf;
+  const first = head.subarray(hasMark ? 3 : 0).find((byte) =>
     byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d
   );
   return first === 0x7b || first === 0x5b;

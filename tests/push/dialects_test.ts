@@ -38,6 +38,7 @@ import {
   readBack,
 } from "../helpers/expected.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
+import { check } from "../helpers/findings.ts";
 import { type TarWriterEntry, writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -774,4 +775,23 @@ test("an archive that is pushed twice uploads nothing the second time, layers ar
   assertEquals(second.result.images[0]?.digest, first.result.images[0]?.digest);
   assertEquals(second.result.bytesUploaded, 0);
   assert(second.result.bytesRead < 30_000, `${second.result.bytesRead} bytes read`);
+});
+
+test("a manifest.json with a byte order mark is read from a file and a pipe, and by check", async () => {
+  const image = await makeImage(["plain"]);
+  const archive = toBlob(
+    dockerSave([{ image, repoTags: ["app:1"] }]).map((entry) =>
+      entry.path === "manifest.json" ? { ...entry, body: `\ufeff${entry.body}` } : entry
+    ),
+  );
+  assert((await archive.text()).includes("\ufeff["));
+  const digests = new Set<string>();
+  for (const source of [archive, archive.stream()]) {
+    const fetch = createRegistry();
+    const { images } = await pushImage(source, "localhost:5000/app:1", { fetch });
+    for (const { digest } of images) digests.add(digest);
+    assertEquals(await allTags(fetch), ["app:1"]);
+  }
+  assertEquals(digests.size, 1);
+  assertEquals((await check(archive)).findings, []);
 });
