@@ -53,6 +53,11 @@ export function digestHex(digest: Digest): string {
   return digest.slice(digest.indexOf(":") + 1);
 }
 
+/** Where an OCI layout has the content of a digest (image-spec, image-layout.md, "Blobs"). */
+export function blobPath(digest: Digest): string {
+  return `blobs/${digest.replace(":", "/")}`;
+}
+
 /** A digest cut for people: algorithm and twelve hex digits. */
 export function shortDigest(digest: Digest): string {
   return digest.slice(0, digest.indexOf(":") + 13);

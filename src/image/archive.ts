@@ -1,4 +1,4 @@
-import type { Digest } from "../digest.ts";
+import { blobPath, type Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
 import {
@@ -140,7 +140,7 @@ class ImageList {
     const match = manifests.get(node.config.digest)?.find(({ manifest }) => isSame(node, manifest));
     const absent = node.layers.find(({ file }) => !file);
     if (!match && absent?.digest) {
-      throw missingFile(this.#files, `blobs/${absent.digest.replace(":", "/")}`, "layer");
+      throw missingFile(this.#files, blobPath(absent.digest), "layer");
     }
     const image = match
       ? this.#image(match.root.digest, match.root)

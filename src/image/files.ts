@@ -1,5 +1,5 @@
 import type { Bytes } from "../bytes.ts";
-import { type Digest, toDigest } from "../digest.ts";
+import { blobPath, type Digest, toDigest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
@@ -111,7 +111,7 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
 
   /** The blob of an OCI layout. */
   blob(digest: Digest): F | undefined {
-    return this.find(`blobs/${digest.replace(":", "/")}`);
+    return this.find(blobPath(digest));
   }
 
   /** Whether a path, as an archive's JSON names it, is that of a link. */

@@ -1,6 +1,6 @@
 import type { Bytes } from "../bytes.ts";
 import type { CosignKind } from "../cosign_tags.ts";
-import type { Digest } from "../digest.ts";
+import { blobPath, type Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { isForeignLayer, OCI_INDEX } from "../media_types.ts";
 import { formatImageName, type ImageName, parseImageName } from "../reference.ts";
@@ -199,10 +199,6 @@ async function listDockerImages(contents: readonly NamedContent[]) {
     });
   }
   return { images, notices, configs };
-}
-
-function blobPath(digest: Digest): string {
-  return `blobs/${digest.replace(":", "/")}`;
 }
 
 function algorithmsOf(blobs: readonly { digest: Digest }[]): string[] {

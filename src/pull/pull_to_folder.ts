@@ -1,6 +1,6 @@
 import type { Bytes } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
-import type { Digest } from "../digest.ts";
+import { blobPath } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { parseReference } from "../reference.ts";
 import type { PackedEntry } from "../tar/pack_tar.ts";
@@ -53,7 +53,7 @@ export async function pullToFolder(
   const signal = resolved.signal ?? new AbortController().signal;
   const before = await readIndex(target);
   const plan = await planImage(parseReference(reference), { ...resolved, signal });
-  const sizes = new Map(plan.blobs.map(({ digest, size }) => [pathOf(digest), { digest, size }]));
+  const sizes = new Map(plan.blobs.map(({ digest, size }) => [blobPath(digest), { digest, size }]));
   for (const { path } of plan.entries) if (path.endsWith("/")) await target.makeFolder(path);
   const files = plan.entries.filter(({ path, body }) => body !== undefined && path !== INDEX);
   await runAll(files, CONCURRENCY, async (entry, signal) => {
@@ -66,10 +66,6 @@ export async function pullToFolder(
     throw new TypeError("unreachable: a layout has an index");
   }
   await write(target, { path: INDEX, body: merged(before, index.body) }, signal);
-}
-
-function pathOf(digest: Digest): string {
-  return `blobs/${digest.replace(":", "/")}`;
 }
 
 /** Blobs have their place by what they hold, and get it when they are whole: the length tells enough. */

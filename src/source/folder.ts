@@ -1,5 +1,5 @@
 import { type Bytes, concat } from "../bytes.ts";
-import { type Digest, digestBytes } from "../digest.ts";
+import { blobPath, digestBytes } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
@@ -150,17 +150,13 @@ async function toLayout(
   const layout = new Map<string, BlobSource>([
     ["oci-layout", textSource('{"imageLayoutVersion":"1.0.0"}')],
     ["index.json", textSource(JSON.stringify({ schemaVersion: 2, manifests: [descriptor] }))],
-    [pathOf(digest), root],
+    [blobPath(digest), root],
   ]);
   for (const [path, body] of files) {
     const hex = /^([0-9a-f]{64})(?:\.manifest\.json)?$/.exec(path)?.[1];
     if (hex !== undefined) layout.set(`blobs/sha256/${hex}`, body);
   }
   return layout;
-}
-
-function pathOf(digest: Digest): string {
-  return `blobs/${digest.replace(":", "/")}`;
 }
 
 function textSource(text: string): BlobSource {

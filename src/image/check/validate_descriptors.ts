@@ -1,4 +1,4 @@
-import type { Digest } from "../../digest.ts";
+import { blobPath, type Digest } from "../../digest.ts";
 import { type Descriptor, isForeignLayer, parseDescriptor } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { EMPTY_JSON } from "../documents.ts";
@@ -109,7 +109,7 @@ export function findBlob(
   digest: Digest,
   role: Role,
 ): CheckedFile | undefined {
-  return validation.find(pathOf(digest), role);
+  return validation.find(blobPath(digest), role);
 }
 
 /** Compares the file of a blob with its descriptor; `parent` is the document that this stands in. */
@@ -120,7 +120,7 @@ export function checkBlob(
   parent: string,
   role: Role,
 ): void {
-  const path = pathOf(digest);
+  const path = blobPath(digest);
   if (file.size !== size) {
     validation.findings.error(
       "wrong-size",
@@ -139,7 +139,7 @@ export function reportMissingBlob(
   { digest, mediaType }: Descriptor,
   role: Role,
 ): void {
-  const path = pathOf(digest);
+  const path = blobPath(digest);
   const note = (state: string) =>
     validation.findings.note(
       "absent-blob",
@@ -149,8 +149,4 @@ export function reportMissingBlob(
   if (isForeignLayer(mediaType)) return note(", and need not be: it is not to be distributed");
   if (digest === EMPTY_JSON) return note(": it is the empty document, which a push supplies");
   validation.reportMissing(path, role, digest);
-}
-
-function pathOf(digest: Digest): string {
-  return `blobs/${digest.replace(":", "/")}`;
 }
