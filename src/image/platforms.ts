@@ -1,4 +1,4 @@
-import { type Digest, digestBytes } from "../digest.ts";
+import type { Digest } from "../digest.ts";
 import { formatPlatform, lacksVersion, type Platform } from "../media_types.ts";
 import {
   type ContentNode,
@@ -9,6 +9,7 @@ import {
   walk,
 } from "./content.ts";
 import { normalizePlatform, type Offer, rankFitting } from "./platform_order.ts";
+import { encodeDocument } from "./retype.ts";
 
 /** Reads the platform of a manifest from its config, where the index does not tell. */
 export type PlatformOf = (node: ContentNode) => Promise<Platform | undefined>;
@@ -217,6 +218,5 @@ async function rebuildIndex(index: IndexNode, chosen: readonly IndexEntry[]): Pr
   const entries = [...new Set([...chosen, ...attestations])];
   const original: unknown = JSON.parse(new TextDecoder().decode(index.bytes));
   const json = { ...(original as object), manifests: entries.map(({ raw }) => raw) };
-  const bytes = new TextEncoder().encode(JSON.stringify(json));
-  return { ...index, digest: await digestBytes(bytes), bytes, entries };
+  return { ...index, ...await encodeDocument(json), entries };
 }

@@ -1,6 +1,6 @@
 import { sniffCompression } from "../codec/magic.ts";
 import type { Digest } from "../digest.ts";
-import { type ContentNode, manifestsOf } from "../image/content.ts";
+import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { isEncryptedType, isLayerType, isUnpacked } from "../image/layer_type.ts";
 
 /**
@@ -11,11 +11,13 @@ import { isEncryptedType, isLayerType, isUnpacked } from "../image/layer_type.ts
  * @param told Layers that were told of already; it grows.
  * @returns What to say, a sentence for all layers of one kind.
  */
-export async function warnOfLayers(node: ContentNode, told: Set<Digest>): Promise<string[]> {
+export async function warnOfLayers(
+  node: ManifestNode | IndexNode,
+  told: Set<Digest>,
+): Promise<string[]> {
   const layers = new Map<string, Digest[]>();
-  for (const manifest of manifestsOf(node)) {
-    // The manifest of a docker image is written by the push, with the types that its layers have.
-    if (manifest.kind === "docker") continue;
+  for (const manifest of walk(node)) {
+    if (manifest.kind === "index") continue;
     for (const { digest, file, mediaType } of manifest.layers) {
       if (!digest || !file || told.has(digest)) continue;
       if (!isLayerType(mediaType) || isEncryptedType(mediaType)) continue;

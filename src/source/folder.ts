@@ -1,9 +1,9 @@
 import { type Bytes, concat } from "../bytes.ts";
 import { blobPath, digestBytes } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
-import { OCI_INDEX, OCI_MANIFEST } from "../media_types.ts";
+import { MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
-import { formatHeader } from "../tar/pack_tar.ts";
+import { END_BYTES, formatHeader } from "../tar/pack_tar.ts";
 import { paddedSize } from "../tar/header.ts";
 import {
   type BlobSource,
@@ -25,9 +25,6 @@ export interface DirectoryHandle {
 
 /** Files of one folder: the largest bundles have some ten thousand blobs. */
 const MAX_FILES = 100_000;
-/** The manifest of a `dir:` folder; registries take no longer ones. */
-const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
-const END_BYTES = 1024;
 
 /**
  * Makes a tar of a folder, for all that reads tars: headers are in memory, and what is read of a body is read from its

@@ -159,7 +159,7 @@ function checksumError(block: Uint8Array, offset: number, sum: number): TarError
     : tarError(offset, parseText(block, 0, 100), state);
 }
 
-/** Input whose beginning is no tar header. What it is instead, `foreign.ts` knows. */
+/** Input whose beginning is no tar header. What it is instead, `not_a_tar.ts` knows. */
 export class NotTarError extends TarError {
   /** The first bytes, as many as there were at hand. */
   readonly head: Uint8Array;

@@ -25,7 +25,7 @@ export interface PackedHeader {
 }
 
 /** Two blocks of zeros end a tar (POSIX pax, "ustar Interchange Format"). */
-const END_BYTES = 2 * BLOCK_BYTES;
+export const END_BYTES = 2 * BLOCK_BYTES;
 /** Largest size that eleven octal digits hold: one byte below 8 GiB. */
 const MAX_OCTAL_SIZE = 0o77777777777;
 const NAME_BYTES = 100;
