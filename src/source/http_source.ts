@@ -71,8 +71,12 @@ export async function findUrlVersion(
     const response = await get(url, { range: "bytes=0-0" }, { signal, fetch });
     await response.body?.cancel();
     const modified = versionOf(response);
-    const size = rangeOf(response)?.size ?? Number(response.headers.get("content-length") ?? NaN);
-    return response.ok && modified !== null && size >= 0 ? { size, modified } : undefined;
+    // The length of a part is not that of the whole.
+    const size = response.status === 206
+      ? rangeOf(response)?.size
+      : Number(response.headers.get("content-length") ?? NaN);
+    const isTold = response.ok && modified !== null && size !== undefined && size >= 0;
+    return isTold ? { size, modified } : undefined;
   } catch (error) {
     // Whoever reads it is told what is wrong.
     if (error instanceof NetworkError) return undefined;

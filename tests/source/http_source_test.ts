@@ -3,7 +3,7 @@ import { NetworkError } from "../../src/errors.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { type BlobSource, isBlobSource, readRange } from "../../src/source/blob_source.ts";
-import { openUrl } from "../../src/source/http_source.ts";
+import { findUrlVersion, openUrl } from "../../src/source/http_source.ts";
 import { type Bytes, gzip, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { allTags, assertClear, readBack } from "../helpers/expected.ts";
 import { startTcpProxy } from "../helpers/tcp_proxy.ts";
@@ -68,6 +68,29 @@ test("pushImage() of a URL reads by ranges where the server can", async () => {
   await readBack(other, "app", "1");
   assert(server.requests.every(({ headers }) => headers.has("range")));
   assert(server.requests.every(({ headers }) => headers.get("accept-encoding") === "identity"));
+});
+
+test("findUrlVersion() tells length and version, and nothing where one of them is not told", async () => {
+  const url = new URL("http://localhost/image.tar");
+  const { signal } = new AbortController();
+  const find = (handler: Handler) =>
+    findUrlVersion(url, signal, (request) => Promise.resolve(handler(request)));
+  const etag = '"1"';
+  const known = { size: tar.length, modified: etag };
+  assertEquals(await find(fileServer(tar)), known);
+  const length = `${tar.length}`;
+  const whole = () => new Response(tar, { headers: { etag, "content-length": length } });
+  assertEquals(await find(whole), known);
+  const part = (range: Record<string, string>): Handler => () =>
+    new Response("x", { status: 206, headers: { etag, "content-length": "1", ...range } });
+  const silent: Handler[] = [
+    part({ "content-range": "bytes 0-0/*" }),
+    part({}),
+    fileServer(tar, {}),
+    () => new Response(tar, { headers: { etag } }),
+    () => new Response(null, { status: 404, headers: { etag, "content-length": "0" } }),
+  ];
+  for (const handler of silent) assertEquals(await find(handler), undefined);
 });
 
 const ONCE: Record<string, Handler> = {
