@@ -3,7 +3,7 @@ import { MAX_MANIFEST_BYTES } from "../media_types.ts";
 import { MAX_MANIFEST_JSON_BYTES } from "./docker_save.ts";
 
 /** Most bytes of a JSON document by its path, where nothing else says what it is. */
-export function documentLimit(path: string): number {
+function documentLimit(path: string): number {
   return /(?:^|\/)manifest\.json$/.test(path) ? MAX_MANIFEST_JSON_BYTES : MAX_CONFIG_BYTES;
 }
 
