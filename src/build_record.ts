@@ -2,10 +2,10 @@
 export type BuildRecord = "build cache" | "build history";
 
 /** By the type of a manifest's config, which older caches list in an index among layers. */
-const CONFIG_TYPES: Readonly<Record<string, BuildRecord>> = {
-  "application/vnd.buildkit.cacheconfig.v0": "build cache",
-  "application/vnd.buildkit.historyrecord.v0": "build history",
-};
+const CONFIG_TYPES: ReadonlyMap<string, BuildRecord> = new Map([
+  ["application/vnd.buildkit.cacheconfig.v0", "build cache"],
+  ["application/vnd.buildkit.historyrecord.v0", "build history"],
+]);
 
 /**
  * Tells what of builds something is.
@@ -14,7 +14,7 @@ const CONFIG_TYPES: Readonly<Record<string, BuildRecord>> = {
  * @returns Undefined for an image, or an artifact of another kind.
  */
 export function buildRecordOf(mediaType: string | undefined): BuildRecord | undefined {
-  return CONFIG_TYPES[mediaType ?? ""];
+  return CONFIG_TYPES.get(mediaType ?? "");
 }
 
 /** What an index is whose entries are these; undefined where they are not all of one kind, or there are none. */

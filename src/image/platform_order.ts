@@ -47,20 +47,24 @@ export function normalizePlatform(platform: Platform): Platform {
 }
 
 /** Other names of architectures; whoever says armhf means v7 and nothing else. */
-const ALIASES: Record<string, [string, string?]> = {
-  i386: ["386"],
-  x86_64: ["amd64"],
-  "x86-64": ["amd64"],
-  aarch64: ["arm64"],
-  armhf: ["arm", "v7"],
-  armel: ["arm", "v6"],
-};
+const ALIASES: ReadonlyMap<string, [string, string?]> = new Map([
+  ["i386", ["386"]],
+  ["x86_64", ["amd64"]],
+  ["x86-64", ["amd64"]],
+  ["aarch64", ["arm64"]],
+  ["armhf", ["arm", "v7"]],
+  ["armel", ["arm", "v6"]],
+]);
 
 /** The variant that an architecture has where none is said. */
-const USUAL_VARIANT: Record<string, string> = { amd64: "v1", arm: "v7", arm64: "v8" };
+const USUAL_VARIANT: ReadonlyMap<string, string> = new Map([
+  ["amd64", "v1"],
+  ["arm", "v7"],
+  ["arm64", "v8"],
+]);
 
 function normalizeArchitecture(name: string, said: string | undefined): [string, string?] {
-  const [architecture, implied] = ALIASES[name] ?? [name];
+  const [architecture, implied] = ALIASES.get(name) ?? [name];
   if (architecture === "386") return [architecture];
   const variant = (implied ?? said)?.replace(/^(?=\d)/, "v").replace(/\.0$/, "");
   return variant === undefined ? [architecture] : [architecture, variant];
@@ -79,7 +83,7 @@ function hasVersion(version: string | undefined, wanted: string | undefined): bo
 }
 
 function variantOf({ architecture, variant }: Platform): string {
-  return variant ?? USUAL_VARIANT[architecture] ?? "";
+  return variant ?? USUAL_VARIANT.get(architecture) ?? "";
 }
 
 /** Which of two that fit comes first: below zero for `one`. */
@@ -112,5 +116,5 @@ function isSpecial(platform: Platform): boolean {
   const { architecture } = platform;
   const variant = variantOf(platform);
   if (architecture === "arm") return !["v5", "v6", "v7"].includes(variant);
-  return variant !== (USUAL_VARIANT[architecture] ?? "");
+  return variant !== (USUAL_VARIANT.get(architecture) ?? "");
 }

@@ -23,7 +23,7 @@ export async function signedDigests(manifest: ManifestNode): Promise<Digest[]> {
 }
 
 async function readLayer({ mediaType, file }: ArchiveBlob): Promise<Digest[]> {
-  const digestsOf = READERS[mediaType];
+  const digestsOf = READERS.get(mediaType);
   if (!file || !digestsOf) return [];
   try {
     return digestsOf(parseJsonObject(file, await file.bytes(MAX_MANIFEST_BYTES)));
@@ -34,13 +34,13 @@ async function readLayer({ mediaType, file }: ArchiveBlob): Promise<Digest[]> {
   }
 }
 
-const READERS: Readonly<Record<string, (json: Record<string, unknown>) => Digest[]>> = {
-  [SIMPLE_SIGNING]: ({ critical }) => {
+const READERS: ReadonlyMap<string, (json: Record<string, unknown>) => Digest[]> = new Map([
+  [SIMPLE_SIGNING, ({ critical }: Record<string, unknown>) => {
     const image = isJsonObject(critical) ? critical.image : undefined;
     const text = isJsonObject(image) ? image["docker-manifest-digest"] : undefined;
     return parse(text);
-  },
-  [DSSE_ENVELOPE]: ({ payload }) => {
+  }],
+  [DSSE_ENVELOPE, ({ payload }: Record<string, unknown>) => {
     const statement = decode(payload);
     const subjects = isJsonObject(statement) ? statement.subject : undefined;
     if (!Array.isArray(subjects)) return [];
@@ -48,8 +48,8 @@ const READERS: Readonly<Record<string, (json: Record<string, unknown>) => Digest
       const digest = isJsonObject(subject) ? subject.digest : undefined;
       return isJsonObject(digest) ? parse(`sha256:${digest.sha256}`) : [];
     });
-  },
-};
+  }],
+]);
 
 function parse(text: unknown): Digest[] {
   const [algorithm = "", hex = ""] = typeof text === "string" ? text.split(":") : [];

@@ -101,3 +101,9 @@ test("rankFitting() keeps equal ones in their order, and finds nothing where not
     2,
   ]);
 });
+
+test("rankFitting() takes any name of an architecture, such as one that every object has as a member", () => {
+  const offered = ["linux/constructor", "linux/__proto__/v1", "linux/amd64"];
+  assertEquals(rank("linux/amd64", ...offered), ["linux/amd64"]);
+  assertEquals(rank("linux/constructor", ...offered), ["linux/constructor"]);
+});

@@ -52,4 +52,6 @@ test("signedDigests() gives none where the content tells nothing", async () => {
   assertEquals(told, []);
   assertEquals(await digestsOf(attestation(encodeJson({ subject: "no list" }))), []);
   assertEquals(await digestsOf(layer("text/plain", encode("{}"))), []);
+  // Every object of JavaScript has a member of that name.
+  assertEquals(await digestsOf(layer("constructor", encode("{}"))), []);
 });

@@ -4,13 +4,13 @@ import { type Bytes, toBytes } from "../../bytes.ts";
 type Coding = CompressionFormat | "brotli" | "zstd";
 
 /** Codings of HTTP (RFC 9110, section 8.4.1) by their names, also the old ones. */
-const CODINGS: Readonly<Record<string, Coding>> = {
-  gzip: "gzip",
-  "x-gzip": "gzip",
-  deflate: "deflate",
-  br: "brotli",
-  zstd: "zstd",
-};
+const CODINGS: ReadonlyMap<string, Coding> = new Map([
+  ["gzip", "gzip"],
+  ["x-gzip", "gzip"],
+  ["deflate", "deflate"],
+  ["br", "brotli"],
+  ["zstd", "zstd"],
+]);
 
 /**
  * The way in which an answer says that it is compressed; undefined where it does not. Blobs are their bytes whatever a web
@@ -18,7 +18,7 @@ const CODINGS: Readonly<Record<string, Coding>> = {
  */
 export function codingOf({ headers }: Response): string | undefined {
   const names = headers.get("content-encoding")?.toLowerCase().split(",") ?? [];
-  return names.map((name) => name.trim()).findLast((name) => name in CODINGS);
+  return names.map((name) => name.trim()).findLast((name) => CODINGS.has(name));
 }
 
 /**
@@ -38,7 +38,7 @@ export function inflateText(
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   return new ReadableStream<Bytes>({
     async pull(controller) {
-      reader ??= (await chooseReading(source, CODINGS[coding], toError)).getReader();
+      reader ??= (await chooseReading(source, CODINGS.get(coding), toError)).getReader();
       const { done, value } = await reader.read();
       if (done) controller.close();
       else controller.enqueue(toBytes(value));

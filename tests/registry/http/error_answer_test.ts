@@ -121,6 +121,17 @@ const ANSWERS: [
     /v2\/ should answer 200/,
   ],
   [
+    "plain text under a label that is no coding, but a member of every object",
+    READ,
+    {
+      status: 404,
+      headers: { "content-type": "text/plain", "content-encoding": "constructor" },
+      body: "not here",
+    },
+    '404 Not Found with text/plain ("not here") that is no registry error',
+    /v2\/ should answer 200/,
+  ],
+  [
     "a read-only registry",
     START,
     { status: 405, headers: { "content-type": "text/plain", allow: "GET, HEAD" } },
