@@ -64,8 +64,7 @@ export {
   type CheckProgress,
 } from "./src/archive/check_archive.ts";
 export type { Finding, FindingCode, Severity } from "./src/image/check/findings.ts";
-export type { ImageTarEntry } from "./src/source/open_source.ts";
-export type { PushSource } from "./src/source/open_source.ts";
+export type { ImageTarEntry, PushSource } from "./src/source/open_source.ts";
 export type {
   ArchiveSummary,
   BesideSummary,

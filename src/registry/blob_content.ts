@@ -5,9 +5,9 @@ import { createHash, type Hasher, type IncrementalHash } from "../incremental_ha
 import {
   checkDigestHeader,
   nameOf,
+  type ReadHooks,
   type RepositoryContext,
   repositoryUrl,
-  type UploadHooks,
 } from "./blobs.ts";
 import { badAnswer, openAnswer } from "./http/answer_body.ts";
 import { type Call, discard } from "./http/call.ts";
@@ -15,7 +15,7 @@ import { codingOf } from "./http/content_encoding.ts";
 import { request, requestOnce, waitForRetry } from "./http/http.ts";
 
 /** What is wanted of a blob, and how. */
-export interface GetBlobOptions extends Pick<UploadHooks, "signal" | "onRetry"> {
+export interface GetBlobOptions extends ReadHooks {
   /**
    * First byte to read.
    * @default {0}

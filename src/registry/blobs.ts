@@ -25,7 +25,7 @@ export type ReadHooks = Pick<UploadHooks, "signal" | "onRetry">;
  *
  * @param context The repository.
  * @param digest The blob.
- * @param signal Aborts the request.
+ * @param hooks Signal and listeners.
  * @returns Its size, or -1 where the registry does not tell; undefined when the blob is not there, or nobody says.
  * @throws {DigestMismatchError} If the registry names another digest.
  */

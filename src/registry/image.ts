@@ -180,11 +180,13 @@ async function readEntries(
  * more.
  */
 function tellApart(entries: readonly IndexEntryInfo[]): void {
-  const nameOf = ({ platform }: IndexEntryInfo) => platform ? formatPlatform(platform) : "";
+  const platformOf = ({ platform }: IndexEntryInfo) => platform ? formatPlatform(platform) : "";
   const counts = new Map<string, number>();
-  for (const entry of entries) counts.set(nameOf(entry), (counts.get(nameOf(entry)) ?? 0) + 1);
+  for (const entry of entries) {
+    counts.set(platformOf(entry), (counts.get(platformOf(entry)) ?? 0) + 1);
+  }
   const untold = entries.filter((entry) =>
-    counts.get(nameOf(entry)) !== 1 || lacksVersion(entry.platform)
+    counts.get(platformOf(entry)) !== 1 || lacksVersion(entry.platform)
   );
   for (const entry of untold) {
     const { platform, image } = entry;

@@ -33,9 +33,7 @@ export class Pages {
   }
 
   enter({ url }: ReadCall): void {
-    const key = new URL(url);
-    if (key.searchParams.get("last") === "") key.searchParams.delete("last");
-    this.#visited.add(key.href);
+    this.#visited.add(keyOf(url));
   }
 
   see(names: readonly string[]): void {
@@ -50,12 +48,10 @@ export class Pages {
     if (link === undefined) return undefined;
     const at = answeredAt(call, response);
     const url = resolveLocation(this.#http, call.action, link, at);
-    const key = new URL(url);
-    if (key.searchParams.get("last") === "") key.searchParams.delete("last");
     if (url.origin !== at.origin && url.origin !== this.#http.origin) {
       throw refuse(call, `leads to another host, ${url.host}`);
     }
-    if (this.#visited.has(key.href)) throw refuse(call, "leads to a page that was read already");
+    if (this.#visited.has(keyOf(url))) throw refuse(call, "leads to a page that was read already");
     const last = url.searchParams.get("last");
     const before = call.url.searchParams.get("last");
     if (this.#isSorted && last !== null && before !== null && last < before) {
@@ -66,6 +62,13 @@ export class Pages {
     }
     return url;
   }
+}
+
+/** A page as it is known again: to begin after no name is to begin at the start. */
+function keyOf(url: URL): string {
+  const key = new URL(url);
+  if (key.searchParams.get("last") === "") key.searchParams.delete("last");
+  return key.href;
 }
 
 function refuse({ action, url, method }: ReadCall, reason: string): NetworkError {

@@ -3,10 +3,9 @@ import { type Digest, digestAlgorithm, parseDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 import { type BlobContent, getBlob } from "./blob_content.ts";
-import { headBlob, nameOf, type RepositoryContext } from "./blobs.ts";
+import { headBlob, nameOf, type ReadHooks, type RepositoryContext } from "./blobs.ts";
 import type { CallOptions, RepositoryServices } from "./call_options.ts";
 import { deleteBlob } from "./deletion.ts";
-import type { ReadHooks } from "./blobs.ts";
 import { uploadBlob } from "./upload/upload_blob.ts";
 import { chunkSizeFor, DEFAULT_CHUNK_BYTES, wantsLength } from "./upload/body_limits.ts";
 import { commitUpload } from "./upload/close_upload.ts";
@@ -169,7 +168,12 @@ export class RepositoryBlobs {
       throw error;
     }
   }
-  async #sendOnce(session: UploadSession, body: ReadableStream<Bytes>, hooks: ReadHooks) {
+
+  async #sendOnce(
+    session: UploadSession,
+    body: ReadableStream<Bytes>,
+    hooks: ReadHooks,
+  ): Promise<void> {
     const { http } = this.#context;
     const isWhole = !wantsLength(http, session) && http.seen.chunkSize === undefined;
     if (isWhole) return await sendBody(this.#context, session, body, hooks);

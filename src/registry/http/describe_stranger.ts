@@ -1,6 +1,7 @@
 import { isJsonObject } from "../../media_types.ts";
 import { escapeText, quoteName } from "../../quote_name.ts";
 import { parseJson } from "./answer_content.ts";
+import { contentType } from "./call.ts";
 
 /** Longest text of a stranger that a message shows. */
 const MAX_WORDS_CHARACTERS = 100;
@@ -14,16 +15,13 @@ const MAX_WORDS_CHARACTERS = 100;
  * @param nothing What an empty body is called.
  */
 export function describeStranger(response: Response, text: string, nothing = ""): string {
-  const type = text ? mediaType(response) || "a body" : mediaType(response) || nothing;
-  const words = wordsOf(mediaType(response), text);
+  const type = contentType(response).slice(0, MAX_WORDS_CHARACTERS);
+  const words = wordsOf(type, text);
   const server = response.headers.get("server")?.trim().slice(0, MAX_WORDS_CHARACTERS);
   const notes = [words && quoteName(words), server && `Server: ${escapeText(server)}`];
   const found = notes.filter(Boolean).join(", ");
-  return [escapeText(type), found && `(${found})`].filter(Boolean).join(" ");
-}
-
-function mediaType({ headers }: Response): string {
-  return headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase().slice(0, 100) ?? "";
+  const what = type || (text ? "a body" : nothing);
+  return [escapeText(what), found && `(${found})`].filter(Boolean).join(" ");
 }
 
 /** Title of a page, code and message of an object store, message of other JSON, first line of plain text. */

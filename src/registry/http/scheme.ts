@@ -1,7 +1,7 @@
 import { anySignal } from "../../concurrency.ts";
 import { NetworkError } from "../../errors.ts";
 import { discard, type Http } from "./call.ts";
-import { toNetworkError } from "./network.ts";
+import { isBroken, toNetworkError } from "./network.ts";
 
 /**
  * Says so where a request failed because one side speaks TLS and the other does not.
@@ -18,9 +18,9 @@ export async function explainScheme(
   { signal, isLast = false }: { signal?: AbortSignal | undefined; isLast?: boolean } = {},
 ): Promise<NetworkError> {
   const url = new URL(error.url);
-  const isBroken = /: connection broken$/.test(error.message);
-  if (url.origin !== http.origin || http.seen.answered || (isBroken && !isLast)) return error;
-  if (!isBroken && !NO_TLS.test(error.message) && !NO_HTTP.test(error.message)) return error;
+  const isCut = isBroken(error);
+  if (url.origin !== http.origin || http.seen.answered || (isCut && !isLast)) return error;
+  if (!isCut && !NO_TLS.test(error.message) && !NO_HTTP.test(error.message)) return error;
   const isOther = await speaksOtherScheme(http, url, signal);
   signal?.throwIfAborted();
   if (!isOther) return error;

@@ -1,5 +1,6 @@
 import { anySignal } from "../../concurrency.ts";
 import type { Alarm, Alarms } from "./alarms.ts";
+
 /** Time limits in milliseconds; there is none on the whole of a transfer. */
 export interface Timeouts {
   /**
