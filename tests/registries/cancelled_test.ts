@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { pushImage } from "../../src/push/push.ts";
 import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { runProcess } from "../helpers/process.ts";
@@ -33,10 +33,13 @@ for (const { kind, title, skip, what, from, isPipe } of CASES) {
       for (let at = 0; at < 20; at++) {
         const controller = new AbortController();
         const { file, pipe } = abortedAt(from, (at + 0.5) * SIZE / 20, controller);
-        await pushImage(isPipe ? pipe() : file, `${registry.host}/app${at}:1`, {
-          signal: controller.signal,
-          memoryBudget: MIB,
-        }).catch((error) => assertEquals(error, controller.signal.reason));
+        const error = await assertRejects(() =>
+          pushImage(isPipe ? pipe() : file, `${registry.host}/app${at}:1`, {
+            signal: controller.signal,
+            memoryBudget: MIB,
+          })
+        );
+        assertStrictEquals(error, controller.signal.reason);
       }
       assertEquals(await leftUploads(registry), "");
     },

@@ -4,6 +4,7 @@ import { dockerSave, makeImage, makeLayer, toBlob } from "../helpers/archives.ts
 import { readBack } from "../helpers/expected.ts";
 import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
 import { test } from "../helpers/test.ts";
+import { handlerOf } from "./read_registry.ts";
 
 const COUNT = 6;
 
@@ -38,16 +39,8 @@ for (const { kind, title, skip } of realRegistries()) {
     assertEquals(statuses.filter((status) => status === "pushed").length, 2 + COUNT * 2);
     assertEquals(statuses.filter((status) => status === "mounted").length, (COUNT - 1) * 2);
     for (let at = 0; at < COUNT; at++) {
-      await readBack(fetchOf(registry.origin), `many/app${at}`, "1");
+      await readBack(handlerOf(registry.host), `many/app${at}`, "1");
     }
     assertEquals((await push()).map(({ status }) => status), Array(COUNT).fill("exists"));
   }, { skip });
-}
-
-/** Requests to the registry that helpers think of. */
-function fetchOf(origin: string): (request: Request) => Promise<Response> {
-  return async (request) => {
-    const { pathname, search } = new URL(request.url);
-    return await fetch(new Request(`${origin}${pathname}${search}`, request));
-  };
 }
