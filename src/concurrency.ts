@@ -50,6 +50,13 @@ export async function mapAll<T, R>(
   return results;
 }
 
+/** A promise and what fulfils it: `Promise.withResolvers`, which Node.js 20 lacks. */
+export function createPromise(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((fulfil) => void (resolve = fulfil));
+  return { promise, resolve };
+}
+
 /** A signal that is aborted with the first of two, by `AbortSignal.any` where the runtime has that. */
 export function anySignal(first: AbortSignal, second: AbortSignal): AbortSignal {
   if (typeof AbortSignal.any === "function") return AbortSignal.any([first, second]);

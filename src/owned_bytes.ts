@@ -13,5 +13,10 @@ export function own(bytes: Bytes): Bytes {
 /** Frees a buffer where it is the pipeline's and these bytes are all of it: others may hold the rest. */
 export function free(bytes: Bytes): void {
   const { buffer } = bytes;
-  if (bytes.length === buffer.byteLength && owned.delete(buffer)) buffer.transfer(0);
+  if (bytes.length === buffer.byteLength && owned.delete(buffer)) detach(buffer);
+}
+
+/** Frees a buffer that nobody reads any more, at once where the runtime can; Node.js 20 cannot. */
+export function detach(buffer: ArrayBuffer): void {
+  if (typeof buffer.transfer === "function") buffer.transfer(0);
 }

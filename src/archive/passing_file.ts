@@ -5,6 +5,7 @@ import { malformed } from "../image/content.ts";
 import { MAX_LARGE_BYTES, MAX_SMALL_BYTES } from "../image/document_room.ts";
 import { type ArchiveFile, isJson, tooLarge } from "../image/files.ts";
 import { MAX_MANIFEST_BYTES } from "../media_types.ts";
+import { detach } from "../owned_bytes.ts";
 import { quoteName } from "../quote_name.ts";
 import { type BlobSource, bytesSource } from "../source/blob_source.ts";
 
@@ -53,7 +54,7 @@ export class PassingFile implements ArchiveFile {
    */
   release(isRead = false): number {
     const size = (this.#held?.length ?? 0) + this.#reserved;
-    if (isRead) this.#held?.buffer.transfer(0);
+    if (isRead && this.#held) detach(this.#held.buffer);
     this.#held = undefined;
     this.#reserved = 0;
     delete this.body;

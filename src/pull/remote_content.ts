@@ -71,8 +71,8 @@ class RemoteReader {
   /** Reads what entries name; returns the entries of the indexes among that. */
   async #attach(entries: readonly IndexEntry[]): Promise<IndexEntry[]> {
     const manifests = entries.filter(({ blob }) => !blob);
-    const wanted = new Set(manifests.map(({ descriptor }) => descriptor.digest))
-      .difference(new Set(this.#nodes.keys()));
+    const digests = manifests.map(({ descriptor }) => descriptor.digest);
+    const wanted = new Set(digests.filter((digest) => !this.#nodes.has(digest)));
     if (this.#nodes.size + wanted.size > MAX_MANIFESTS) {
       throw this.#tooMuch(`more than ${MAX_MANIFESTS} manifests are below it`);
     }

@@ -74,8 +74,8 @@ class ReferrersReader {
     for (const subject of this.#subjects) {
       if (!this.#options.tagsOnly) yield* this.#listed(subject);
       if (!asked.has(subject)) {
-        const next = this.#subjects.difference(asked);
-        tags.push(...await findCosignTags(this.#context, [...next], this.#hooks()));
+        const next = [...this.#subjects].filter((each) => !asked.has(each));
+        tags.push(...await findCosignTags(this.#context, next, this.#hooks()));
         for (const each of next) asked.add(each);
       }
       while (tags[0]?.subject === subject) {

@@ -1,3 +1,5 @@
+import { createPromise } from "../concurrency.ts";
+
 /**
  * Keeps archives that are pushed to one registry at the same time out of each other's way: what several of them hold is
  * sent by one, and all together have no more uploads in flight than one push may have.
@@ -45,7 +47,7 @@ export class Sharing {
   }
 
   async #run<T>(key: string, job: () => Promise<T>): Promise<T> {
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = createPromise();
     this.#busy.set(key, promise);
     try {
       return await job();
@@ -58,7 +60,7 @@ export class Sharing {
   async #takePlace(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     if (this.#free > 0) return void this.#free--;
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = createPromise();
     this.#waiting.add(resolve);
     try {
       await untilAborted(promise, signal);

@@ -1,3 +1,4 @@
+import { createPromise } from "../concurrency.ts";
 import type { BlobWriter, Storage } from "../storage.ts";
 import { Problem } from "./problem.ts";
 
@@ -108,8 +109,7 @@ export class Sessions {
       await session.turn.ended;
     }
     this.get(session.repository, session.id);
-    let end = () => {};
-    const ended = new Promise<void>((resolve) => void (end = resolve));
+    const { promise: ended, resolve: end } = createPromise();
     const controller = new AbortController();
     session.turn = { controller, ended };
     try {

@@ -10,7 +10,7 @@ export function placeOf({ origin }: Http, call: Pick<Call, "url">, url: URL): st
 /** Whether a server speaks for the registry: it was named, or the whole of it has moved there. */
 export function isRegistry({ origin, seen }: Http, url: URL): boolean {
   if (url.origin === origin) return true;
-  return seen.moves?.values().some((to) => `${to}/`.startsWith(`${url.origin}/`)) === true;
+  return [...seen.moves?.values() ?? []].some((to) => `${to}/`.startsWith(`${url.origin}/`));
 }
 
 /** What to look at where a request failed at a server that does not speak for the registry; undefined where it does. */

@@ -1,0 +1,72 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { checkArchive, copyImage, pullImage, pushAll, pushImage, RegistryError } from "../mod.ts";
+import { createRegistry } from "../src/server/mod.ts";
+import { makeImage, OciLayout, toBlob, withPlatform } from "./helpers/archives.ts";
+import { withValue } from "./helpers/globals.ts";
+import { test } from "./helpers/test.ts";
+
+/** What Node.js 20 lacks of what the other runtimes have, and a library is easily written with. */
+const LACKING: readonly [object: object, names: string[]][] = [
+  [Promise, ["withResolvers", "try"]],
+  [Array, ["fromAsync"]],
+  [Object, ["groupBy"]],
+  [Map, ["groupBy"]],
+  [ArrayBuffer.prototype, ["transfer", "transferToFixedLength"]],
+  [Set.prototype, ["union", "intersection", "difference", "symmetricDifference", "isSubsetOf"]],
+  [Iterator.prototype, ["map", "filter", "some", "every", "find", "take", "drop", "toArray"]],
+];
+
+/** Runs a job without all that. */
+function asOnNode20<T>(job: () => Promise<T>): Promise<T> {
+  return LACKING.flatMap(([object, names]) => names.map((name) => [object, name] as const))
+    .reduce((inner, [object, name]) => () => withValue(object, name, undefined, inner), job)();
+}
+
+async function archive(): Promise<Blob> {
+  const layout = new OciLayout();
+  const children = [];
+  for (const platform of ["linux/amd64", "linux/arm64"]) {
+    const image = await makeImage([platform], { platform });
+    children.push(withPlatform(await layout.image(image), platform));
+  }
+  layout.add(await layout.indexOf(children), { ref: "1" });
+  return toBlob(layout.entries());
+}
+
+test("the library does without what Node.js 20 lacks", async () => {
+  const fetch = createRegistry();
+  const tar = await archive();
+  await asOnNode20(async () => {
+    await pushImage(tar, "localhost:5000/file:1", { fetch });
+    await pushImage(tar.stream(), "localhost:5000/pipe:1", { fetch });
+    const sources = [1, 2].map((at) => ({ source: tar, target: `localhost:5000/all${at}:1` }));
+    const statuses = [];
+    for await (const { status } of pushAll(sources, undefined, { fetch })) statuses.push(status);
+    assertEquals(statuses, ["pushed", "pushed"]);
+    const saved = await new Response(pullImage("localhost:5000/file:1", { fetch })).blob();
+    assertEquals((await checkArchive(saved)).ok, true);
+    await copyImage("localhost:5000/file:1", "localhost:5000/copied:1", { fetch });
+  });
+});
+
+test("a registry that has moved and fails is told of without what Node.js 20 lacks", async () => {
+  const registry = createRegistry();
+  const tar = await archive();
+  const fetch = (request: Request) => {
+    const url = new URL(request.url);
+    if (url.protocol === "https:") {
+      return request.method === "PUT"
+        ? Promise.resolve(new Response(null, { status: 403 }))
+        : registry(request);
+    }
+    const location = `https://${url.host}${url.pathname}${url.search}`;
+    return Promise.resolve(new Response(null, { status: 301, headers: { location } }));
+  };
+  await asOnNode20(() =>
+    assertRejects(
+      () => pushImage(tar, "http://registry.test/app:1", { fetch, retry: { attempts: 1 } }),
+      RegistryError,
+      "answered 403 Forbidden",
+    )
+  );
+});
