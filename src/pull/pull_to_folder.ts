@@ -81,11 +81,13 @@ async function write(
 ): Promise<void> {
   if (!body) return;
   await using file = await target.create(path);
-  const pieces = body instanceof Uint8Array ? [body] : body.open();
-  for await (const piece of pieces) {
-    signal.throwIfAborted();
-    await file.write(piece);
+  if (body instanceof Uint8Array) await file.write(body);
+  else {
+    const sink = new WritableStream<Uint8Array>({ write: (piece) => file.write(piece) });
+    // A read that waits for its registry is given up as well.
+    await body.open().pipeTo(sink, { signal });
   }
+  signal.throwIfAborted();
   await file.commit();
 }
 

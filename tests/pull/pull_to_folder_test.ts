@@ -1,8 +1,15 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { OciError } from "../../src/errors.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
+import { OciError, RegistryError } from "../../src/errors.ts";
 import type { PullEvent } from "../../src/pull/events.ts";
 import { type FolderTarget, pullToFolder } from "../../src/pull/pull_to_folder.ts";
 import { pushImage } from "../../src/push/push.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, encode, makeImage, toBlob } from "../helpers/archives.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
@@ -140,6 +147,31 @@ test("pullToFolder() leaves the folder's images as they are where it fails", asy
     OciError,
   );
   assertEquals([folder.files.get("index.json"), folder.open], [before, 0]);
+});
+
+test("pullToFolder() gives up a read that waits where another fails", async () => {
+  const registry = await makeRegistry();
+  const waiting = Promise.withResolvers<AbortSignal>();
+  let blobs = 0;
+  const fetch: FetchHandler = async (request) => {
+    if (!request.url.includes("/blobs/")) return await registry(request);
+    if (++blobs > 1) {
+      await waiting.promise;
+      return new Response("{}", { status: 404 });
+    }
+    waiting.resolve(request.signal);
+    return await new Promise((_, reject) => {
+      request.signal.addEventListener("abort", () => reject(request.signal.reason));
+    });
+  };
+  const options = { fetch, retry: { attempts: 1 }, timeouts: { idle: 5000 } };
+  const error = await assertRejects(
+    () => pullToFolder("localhost:5000/one:1", new MemoryFolder(), options),
+    RegistryError,
+  );
+  assertEquals(error.status, 404);
+  // By that failure, and not by its own time limit.
+  assertStrictEquals((await waiting.promise).reason, error);
 });
 
 const WRONG: [index: string, says: string][] = [
