@@ -20,6 +20,7 @@ import {
   toBlob,
 } from "../helpers/archives.ts";
 import { inPieces } from "../helpers/findings.ts";
+import { withValue } from "../helpers/globals.ts";
 import { header, join, pad, writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -63,9 +64,8 @@ test("checkArchive() tells the same of every kind of source", async () => {
 });
 
 test("checkArchive() reads a URL, in ranges and as a whole", async () => {
-  const original = globalThis.fetch;
   for (const hasRanges of [true, false]) {
-    globalThis.fetch = ((_: URL | string | Request, init?: RequestInit) => {
+    const fetch = (_: URL | string | Request, init?: RequestInit) => {
       const asked = /bytes=(\d+)-(\d+)/.exec(new Headers(init?.headers).get("range") ?? "");
       if (!hasRanges || !asked) return Promise.resolve(new Response(broken));
       const [start, end] = [Number(asked[1]), Math.min(Number(asked[2]) + 1, broken.length)];
@@ -75,13 +75,14 @@ test("checkArchive() reads a URL, in ranges and as a whole", async () => {
           headers: { "content-range": `bytes ${start}-${end - 1}/${broken.length}` },
         }),
       );
-    }) as typeof fetch;
-    try {
-      const { findings } = await checkArchive(new URL("http://files.test/image.tar"));
-      assertEquals(findings.map(({ code }) => code), ["wrong-digest"]);
-    } finally {
-      globalThis.fetch = original;
-    }
+    };
+    const { findings } = await withValue(
+      globalThis,
+      "fetch",
+      fetch,
+      () => checkArchive(new URL("http://files.test/image.tar")),
+    );
+    assertEquals(findings.map(({ code }) => code), ["wrong-digest"]);
   }
 });
 

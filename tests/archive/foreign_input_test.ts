@@ -6,6 +6,7 @@ import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import type { PushSource } from "../../src/source/open_source.ts";
 import { type Bytes, encode, gzip } from "../helpers/archives.ts";
+import { inPieces } from "../helpers/findings.ts";
 import { test } from "../helpers/test.ts";
 
 const TARGET = "localhost:5000/app:1";
@@ -40,17 +41,6 @@ const INPUTS: readonly [name: string, bytes: Bytes, what: string, hint: string][
   ["a message", encode("Error: no such image\n".repeat(90)), "text that begins", "may have failed"],
 ];
 
-/** The content in pieces of a size. */
-function pieces(bytes: Bytes, size: number): ReadableStream<Bytes> {
-  let at = 0;
-  return new ReadableStream({
-    pull(controller) {
-      if (at < bytes.length) controller.enqueue(bytes.subarray(at, at += size));
-      else controller.close();
-    },
-  }, { highWaterMark: 0 });
-}
-
 const READERS: readonly [name: string, read: (source: PushSource) => Promise<string>][] = [
   ["pushImage()", (source) => messageOf(pushImage(source, TARGET, { fetch: createRegistry() }))],
   ["openArchive()", (source) => messageOf(openArchive(source, { verify: false }))],
@@ -71,7 +61,7 @@ for (const [reader, read] of READERS) {
     for (const [name, bytes, what, hint] of INPUTS) {
       const sources = [
         new Blob([bytes]),
-        ...[511, 512, 513, 65536].map((size) => pieces(bytes, size)),
+        ...[511, 512, 513, 65536].map((size) => inPieces(new Blob([bytes]), size)),
         // The same, in what was worth compressing.
         new Blob([await gzip(bytes)]),
       ];
@@ -88,7 +78,7 @@ test("a zstd archive with a window of 2 GiB is refused with the command that rea
   // Magic, a descriptor without a content size, and the window of --long=31.
   const zstd = filled(600, "\x28\xb5\x2f\xfd\x04\xa8");
   for (const [, read] of READERS) {
-    for (const source of [new Blob([zstd]), pieces(zstd, 7)]) {
+    for (const source of [new Blob([zstd]), inPieces(new Blob([zstd]), 7)]) {
       const message = await read(source);
       assertStringIncludes(message, "a zstd frame needs a window of 2147483648 bytes");
       assertStringIncludes(message, "zstd -dc --long=31 FILE | tarpush push - TARGET");
@@ -100,7 +90,7 @@ test("an empty tar with padding is empty, and what follows it stays a finding of
   const padded = new Uint8Array(102_400);
   const followed = filled(102_400, "something", { at: 40_000, fill: 0 });
   for (const bytes of [padded, followed]) {
-    for (const source of [() => new Blob([bytes]), () => pieces(bytes, 513)]) {
+    for (const source of [() => new Blob([bytes]), () => inPieces(new Blob([bytes]), 513)]) {
       assertStringIncludes(await messageOf(openArchive(source())), "it is empty");
       const { findings } = await checkArchive(source());
       assert(findings.some(({ code }) => code === "no-image"));
