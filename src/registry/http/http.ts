@@ -175,6 +175,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   });
   const { signal } = clock;
   let bodyError: unknown;
+  const onError = (error: unknown) => void (bodyError = error);
   const init: RequestInit & { duplex?: "half"; decompress: boolean } = {
     method: call.method,
     headers: headersFor(http, call, url),
@@ -191,7 +192,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
       stream,
       clock,
       { idle, isPatient, size: call.size },
-      (error) => bodyError = error,
+      onError,
     );
     init.duplex = "half";
   } else if (call.asPiece && body instanceof Uint8Array) {
@@ -203,7 +204,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   try {
     // What leads to the network heeds the signal, and spares itself a copy of the body where no Request stands between.
     const response = http.page
-      ? await sendInPage(http, http.page, { call, url, init, clock })
+      ? await sendInPage(http, http.page, { call, url, init, clock, onError })
       : takesInit(fetch)
       ? await fetch(url.href, init)
       : await unlessAborted(fetch(new Request(url, init)), signal);
@@ -231,7 +232,7 @@ function showsProgress(http: Http, body: Bytes | Blob | undefined): boolean {
 async function sendInPage(
   http: Http,
   page: Page,
-  request: Pick<FromPage, "call" | "url" | "init" | "clock">,
+  request: Pick<FromPage, "call" | "url" | "init" | "clock" | "onError">,
 ): Promise<Response> {
   const { sendFromPage } = await import("./page_request.ts");
   const { url, clock } = request;

@@ -19,6 +19,8 @@ export interface FromPage {
   /** As `fetch` would take it elsewhere. */
   init: RequestInit;
   clock: Clock;
+  /** Told when who listens to `onSent` of the call fails: the request ends with that. */
+  onError(error: unknown): void;
   /** Sends it in place of the browser. */
   fetch?: ((init: RequestInit) => Promise<Response>) | undefined;
 }
@@ -58,10 +60,11 @@ interface Answer {
   href: string;
 }
 
-async function send({ page, call, url, init, clock, fetch }: FromPage): Promise<Answer> {
+async function send(request: FromPage): Promise<Answer> {
+  const { page, url, init, fetch } = request;
   const { XMLHttpRequest } = page;
   if (XMLHttpRequest && init.body instanceof Blob && !fetch) {
-    return await sendBlob(new XMLHttpRequest(), call, url, init, init.body, clock);
+    return await sendBlob(new XMLHttpRequest(), request, init.body);
   }
   const response = await (fetch ? fetch(init) : page.fetch(url.href, init));
   return { response, href: response.url };
@@ -69,11 +72,8 @@ async function send({ page, call, url, init, clock, fetch }: FromPage): Promise<
 
 async function sendBlob(
   request: PageRequest,
-  { onSent }: Pick<Call, "onSent">,
-  url: URL,
-  init: RequestInit,
+  { call: { onSent }, url, init, clock, onError }: FromPage,
   body: Blob,
-  clock: Clock,
 ): Promise<Answer> {
   const { signal } = clock;
   signal.throwIfAborted();
@@ -85,14 +85,23 @@ async function sendBlob(
       request.setRequestHeader(name, value);
     }
     request.responseType = "blob";
+    const fail = (error: unknown) => {
+      onError(error);
+      end();
+      reject(new DOMException("who listens has failed", "AbortError"));
+      request.abort();
+    };
+    let told = Promise.resolve();
     request.upload.onprogress = ({ loaded }) => {
       clock.moved();
-      onSent?.(loaded);
+      told = told.then(() => onSent?.(loaded));
+      told.catch(fail);
     };
     request.upload.onload = () => clock.sent();
     request.onload = () => {
       end();
-      resolve(answerOf(request));
+      // One that has failed was told to `fail`.
+      told.then(() => resolve(answerOf(request)), () => {});
     };
     request.onerror = () => {
       end();

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { ArchiveError, NetworkError, TimeoutError } from "../../../src/errors.ts";
 import { currentPage, type Page } from "../../../src/page.ts";
 import type { Call, FetchHandler, Http } from "../../../src/registry/http/call.ts";
@@ -102,6 +102,32 @@ test("a page sends a Blob as it is and tells how much of it has gone", async () 
   assertEquals([bodies, sent], [["234567"], [3, 6]]);
   assertEquals([response.status, response.headers.get("location")], [204, "/there"]);
   assertEquals(answeredAt(put, response).href, "http://other.test/here");
+});
+
+test("a page stops sending a Blob when who listens fails, with that failure", async () => {
+  let asked = 0;
+  const http = inPage(() => {
+    asked++;
+    return Promise.resolve(new Response());
+  }, { page: { hasXhr: true } });
+  const failure = new TypeError("the listener failed");
+  const listeners: NonNullable<Call["onSent"]>[] = [
+    () => {
+      throw failure;
+    },
+    () => Promise.reject(failure),
+    async (bytes) => {
+      if (bytes < 4) return;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      throw failure;
+    },
+  ];
+  for (const onSent of listeners) {
+    const put = call({ method: "PUT", body: new Blob(["body"]), onSent });
+    assertStrictEquals(await assertRejects(() => requestOnce(http, put)), failure);
+  }
+  // Nobody asks what the registry has to do with it.
+  assertEquals(asked, listeners.length);
 });
 
 test("a page stops sending a Blob when it is told to, or time is up", async () => {
