@@ -1,19 +1,17 @@
 import { BLOCKED_PORT, isBlockedPort } from "../../blocked_ports.ts";
-import { anySignal } from "../../concurrency.ts";
 import { ArchiveError, NetworkError, RegistryError } from "../../errors.ts";
 import type { Page } from "../../page.ts";
 import { type Call, describe, type Http } from "./call.ts";
 import { isLoopback } from "./location.ts";
 import { BROKEN } from "./network.ts";
 import { placeOf } from "./place.ts";
+import { probeSignal } from "./time_limits.ts";
 
 /** What a registry must let a page do and read. */
 const METHODS = "HEAD, GET, POST, PATCH, PUT, DELETE";
 const HEADERS = ["Accept", "Authorization", "Content-Range", "Content-Type", "Range"];
 const EXPOSED =
   "Docker-Content-Digest, Link, Location, OCI-Chunk-Max-Length, OCI-Chunk-Min-Length, OCI-Subject, Range, Retry-After";
-/** A question on the side must not be what a person waits for. */
-const PROBE_MILLISECONDS = 5_000;
 /** Any that is not blocked, where a URL names none. */
 const DEFAULT_PORT = 443;
 /** What browsers call the right to reach machines that are not on the internet. */
@@ -201,9 +199,4 @@ async function whyNotThere(
     "no connection, or a TLS certificate that the browser does not trust",
     `check host and port; open ${url.origin}/v2/ in a tab to see what the browser says of it`,
   ];
-}
-
-function probeSignal(cancel: AbortSignal | undefined): AbortSignal {
-  const limit = AbortSignal.timeout(PROBE_MILLISECONDS);
-  return cancel ? anySignal(limit, cancel) : limit;
 }

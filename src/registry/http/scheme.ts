@@ -1,7 +1,7 @@
-import { anySignal } from "../../concurrency.ts";
 import { NetworkError } from "../../errors.ts";
 import { discard, type Http } from "./call.ts";
 import { isBroken, toNetworkError } from "./network.ts";
+import { PROBE_MILLISECONDS, probeSignal } from "./time_limits.ts";
 
 /**
  * Says so where a request failed because one side speaks TLS and the other does not.
@@ -62,8 +62,6 @@ export function schemeHint({ protocol, host }: URL): string {
 
 const NO_TLS = /: (?:it speaks no TLS|TLS handshake failed)$/;
 const NO_HTTP = /: it answered with something that is no HTTP$/;
-/** A question on the side must not be what a person waits for. */
-const PROBE_MILLISECONDS = 5_000;
 
 async function speaksPlainHttp(http: Http, url: URL, signal?: AbortSignal): Promise<boolean> {
   try {
@@ -104,8 +102,7 @@ export async function askForText(http: Http, url: URL, signal?: AbortSignal): Pr
 }
 
 async function ask(http: Http, address: string, cancel?: AbortSignal): Promise<Response> {
-  const limit = AbortSignal.timeout(Math.min(PROBE_MILLISECONDS, http.timeouts.connect));
-  const signal = cancel ? anySignal(limit, cancel) : limit;
+  const signal = probeSignal(cancel, http.timeouts.connect);
   // Nothing of the caller's goes over the wire unencrypted: neither headers nor path.
   const { fetch } = http;
   return await fetch(new Request(address, { redirect: "manual", signal }));

@@ -125,3 +125,12 @@ export function startClock(
   };
   return clock;
 }
+
+/** A question on the side must not be what a person waits for. */
+export const PROBE_MILLISECONDS = 5_000;
+
+/** Ends such a question, after less where the limit is lower, and with what it is asked for. */
+export function probeSignal(cancel: AbortSignal | undefined, limit = Infinity): AbortSignal {
+  const late = AbortSignal.timeout(Math.min(PROBE_MILLISECONDS, limit));
+  return cancel ? anySignal(late, cancel) : late;
+}
