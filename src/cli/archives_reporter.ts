@@ -3,9 +3,10 @@ import type { PushEvent } from "../push/events.ts";
 import type { ArchiveName, ArchiveResult, FailedArchive } from "../push/push_all.ts";
 import type { Host } from "../runtime/host.ts";
 import { ArchivesState } from "./archives_state.ts";
-import { choosePaint } from "./create_reporter.ts";
+import { canMoveCursor, choosePaint } from "./create_reporter.ts";
 import { LiveScreen } from "./live_screen.ts";
 import {
+  counted,
   eventLines,
   formatDuration,
   formatSize,
@@ -49,7 +50,7 @@ export class ArchivesReporter {
     options: ReporterOptions,
     sizes: readonly (number | undefined)[],
   ): Promise<ArchivesReporter> {
-    const isLive = !options.quiet && await host.stderr.isTerminal() && host.env("TERM") !== "dumb";
+    const isLive = !options.quiet && await canMoveCursor(host);
     const paint = await choosePaint(host, host.stderr);
     return new ArchivesReporter(host, options, paint, new ArchivesState(sizes), isLive);
   }
@@ -122,10 +123,6 @@ export class ArchivesReporter {
     }
     await this.#host.stderr.write(lines.map((line) => `${line}\n`).join(""));
   }
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** The line for an archive that has ended. */

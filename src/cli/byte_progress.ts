@@ -1,4 +1,5 @@
 import type { Host } from "../runtime/host.ts";
+import { canMoveCursor } from "./create_reporter.ts";
 import { formatSeconds, formatSize } from "./render.ts";
 import { type Frame, replaceFrame, toFrame } from "./render_live.ts";
 
@@ -26,7 +27,7 @@ export async function startByteProgress(
   verb: string,
   isQuiet: boolean,
 ): Promise<ByteProgress> {
-  const isLive = !isQuiet && await host.stderr.isTerminal() && host.env("TERM") !== "dumb";
+  const isLive = !isQuiet && await canMoveCursor(host);
   if (!isLive) return { report: () => {}, finish: () => Promise.resolve() };
   return new Line(host, verb);
 }

@@ -1,6 +1,6 @@
 import type { ArchiveCheck } from "../archive/check_archive.ts";
 import type { Finding, Severity } from "../image/check/findings.ts";
-import { type Color, formatSize, type Paint, printable } from "./render.ts";
+import { type Color, counted, formatSize, type Paint, printable } from "./render.ts";
 
 const COLORS: Readonly<Record<Severity, Color>> = { error: "red", warning: "yellow", note: "dim" };
 /** Wide enough for the longest severity. */
@@ -50,7 +50,7 @@ export function verdictLine(name: string, check: ArchiveCheck, paint: Paint): st
   const counts = (["error", "warning", "note"] as const).map((severity) =>
     countOf(findings, severity)
   ).filter((text) => text !== "");
-  const what = `${dialect ? `${dialect} archive, ` : ""}${count(files, "file")}, ${
+  const what = `${dialect ? `${dialect} archive, ` : ""}${counted(files, "file")}, ${
     formatSize(bytes)
   }`;
   const verdict = ok ? paint("green", "ok") : paint("red", "broken");
@@ -64,11 +64,7 @@ function countOf(findings: readonly Finding[], severity: Severity): string {
     (sum, { code, actual }) => sum + (code === "further-findings" ? Number(actual) : 1),
     0,
   );
-  return all === 0 ? "" : count(all, severity);
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+  return all === 0 ? "" : counted(all, severity);
 }
 
 /** Breaks a text at spaces; a word that is longer than a line stands alone. */

@@ -6,11 +6,15 @@ import type { Reporter, ReporterOptions } from "./reporter.ts";
 /** Picks bars for a terminal that can move its cursor, else plain lines, else silence. */
 export async function createReporter(host: Host, options: ReporterOptions): Promise<Reporter> {
   if (options.quiet) return new PlainReporter(host, options, paintNothing);
-  const isLive = await host.stderr.isTerminal() && host.env("TERM") !== "dumb";
   const paint = await choosePaint(host, host.stderr);
-  if (!isLive) return new PlainReporter(host, options, paint);
+  if (!await canMoveCursor(host)) return new PlainReporter(host, options, paint);
   const { LiveReporter } = await import("./live_reporter.ts");
   return new LiveReporter(host, options, paint);
+}
+
+/** Whether stderr is a terminal that can move its cursor. */
+export async function canMoveCursor({ stderr, env }: Host): Promise<boolean> {
+  return await stderr.isTerminal() && env("TERM") !== "dumb";
 }
 
 /** Colours for a terminal, unless the person asked for none (https://no-color.org). */

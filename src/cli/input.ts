@@ -17,7 +17,8 @@ export interface Input extends AsyncDisposable {
  */
 export async function openInput(text: string, host: Host, example: string): Promise<Input> {
   if (text === "-") return passing(await openStdin(host, example));
-  if (/^https?:\/\//i.test(text) && URL.canParse(text)) return passing(new URL(text));
+  const url = urlOf(text);
+  if (url) return passing(url);
   try {
     const file = await host.openFile(text);
     return { source: file, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
@@ -30,6 +31,11 @@ export async function openInput(text: string, host: Host, example: string): Prom
     if (pipe) return passing(pipe);
     throw error;
   }
+}
+
+/** The URL of an archive on a web server; undefined for what is no such thing. */
+export function urlOf(text: string): URL | undefined {
+  return /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
 }
 
 /** Other names of stdin, where it is a pipe or a socket: only the runtime's own stream reads all of these. */

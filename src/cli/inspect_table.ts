@@ -5,7 +5,7 @@ import type {
   IndexEntrySummary,
   LayerSummary,
 } from "../image/inspect.ts";
-import { formatSize, type Paint, printable } from "./render.ts";
+import { counted, formatSize, type Paint, printable } from "./render.ts";
 
 /**
  * What `inspect` shows to people: a block for each image, its labels and layers in columns.
@@ -16,7 +16,7 @@ import { formatSize, type Paint, printable } from "./render.ts";
  */
 export function inspectLines(summary: ArchiveSummary, paint: Paint): string[] {
   const { dialect, images } = summary;
-  const count = images.length === 1 ? "1 image" : `${images.length} images`;
+  const count = counted(images.length, "image");
   return [`${dialect} archive, ${count}`, ...images.flatMap((image) => imageLines(image, paint))];
 }
 
@@ -55,9 +55,9 @@ function headLine(image: ImageSummary, paint: Paint): string {
   const count = buildRecord
     ? ""
     : kind === "index"
-    ? `${some}${images.length} ${images.length === 1 ? "platform" : "platforms"}`
+    ? `${some}${counted(images.length, "platform")}`
     : kind === "image"
-    ? `${layers.length} ${layers.length === 1 ? "layer" : "layers"}`
+    ? counted(layers.length, "layer")
     : "";
   return `${paint("cyan", id)}  ${
     [buildRecord ?? kind, count, formatSize(size)].filter(Boolean).join(", ")

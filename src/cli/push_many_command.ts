@@ -6,7 +6,7 @@ import type { FileInfo, Host } from "../runtime/host.ts";
 import { ArchivesReporter } from "./archives_reporter.ts";
 import type { PushManyCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { openInput } from "./input.ts";
+import { openInput, urlOf } from "./input.ts";
 import { UsageError } from "./options.ts";
 import { PIPE_EXAMPLE, toPushOptions, writeDigests } from "./push_command.ts";
 import { Receipts, type SourceIdentity } from "./receipts.ts";
@@ -145,10 +145,6 @@ function nameOf(source: string): string {
   const url = urlOf(source);
   if (url) return url.origin + url.pathname;
   return source === "-" ? "stdin" : source;
-}
-
-function urlOf(source: string): URL | undefined {
-  return /^https?:\/\//i.test(source) && URL.canParse(source) ? new URL(source) : undefined;
 }
 
 function toInput({ source, targets }: Source, host: Host): ArchiveInput {

@@ -66,17 +66,11 @@ function readDone(line: string): { key: string; tags: GivenTag[] } | undefined {
   if (line === "") return undefined;
   try {
     const receipt: unknown = JSON.parse(line);
-    if (typeof receipt !== "object" || receipt === null) return undefined;
-    const { source, size, modified, target, options, status, images } = receipt as Record<
-      string,
-      unknown
-    >;
+    if (!isJsonObject(receipt)) return undefined;
+    const { source, status, images } = receipt;
     if (status !== "pushed" && status !== "exists") return undefined;
-    const key = JSON.stringify([source, size, modified, target, options]);
-    return {
-      key,
-      tags: Array.isArray(images) ? images.flatMap((image) => toTag(image, source)) : [],
-    };
+    const tags = Array.isArray(images) ? images.flatMap((image) => toTag(image, source)) : [];
+    return { key: keyOf(receipt), tags };
   } catch {
     // A line that was cut off, or that somebody else wrote.
     return undefined;
@@ -90,6 +84,8 @@ function toTag(image: unknown, archive: unknown): GivenTag[] {
   return [{ reference, digest: parseDigest(digest), archive }];
 }
 
-function keyOf({ source, size, modified, target, options }: SourceIdentity): string {
+function keyOf(
+  { source, size, modified, target, options }: { [Member in keyof SourceIdentity]?: unknown },
+): string {
   return JSON.stringify([source, size, modified, target, options]);
 }

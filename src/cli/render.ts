@@ -69,6 +69,11 @@ export function formatSeconds(milliseconds: number): string {
   return formatTime(Math.max(1, Math.round(milliseconds / 1000)) * 1000, { ignoreZero: true });
 }
 
+/** `3 blobs`, `1 blob`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** The line on stdout for a name that stands. */
 export function resultLine(reference: string, digest: string): string {
   return printable(reference.endsWith(`@${digest}`) ? reference : `${reference}@${digest}`);
@@ -115,7 +120,7 @@ const STATUS_COLORS = { pushed: "green", exists: "dim", mounted: "blue" } as con
  */
 export function summaryLine(state: ProgressState, milliseconds: number, word = "pushed"): string {
   const { pushed, exists, mounted } = state.done;
-  const parts = [`${pushed.blobs} ${pushed.blobs === 1 ? "blob" : "blobs"} ${word}`];
+  const parts = [`${counted(pushed.blobs, "blob")} ${word}`];
   if (pushed.blobs > 0) parts[0] += ` (${formatSize(pushed.bytes)})`;
   if (exists.blobs > 0) parts.push(`${exists.blobs} already there`);
   if (mounted.blobs > 0) parts.push(`${mounted.blobs} mounted`);

@@ -8,7 +8,7 @@ import type { RemoveCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { quote, UsageError } from "./options.ts";
 import { openRegistry, parseImage, withErrorDocument, writeDocument } from "./registry_client.ts";
-import { printable, resultLine } from "./render.ts";
+import { counted, printable, resultLine } from "./render.ts";
 
 /**
  * `tarpush rm`: removes a tag where the registry can, else its digest. What would go with that is named, and goes only if
@@ -109,7 +109,7 @@ async function agree(
   host: Host,
   signal: AbortSignal,
 ): Promise<void> {
-  const count = others.length === 1 ? "1 other tag" : `${others.length} other tags`;
+  const count = counted(others.length, "other tag");
   const lines = others.map((tag) => `  ${printable(tag)}\n`).join("");
   await host.stderr.write(`To remove ${printable(reference)} removes these tags too:\n${lines}`);
   if (!await host.stdin.isTerminal() || !await host.stderr.isTerminal()) {
