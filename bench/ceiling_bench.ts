@@ -4,7 +4,7 @@ import { contenders } from "./contenders.ts";
 import { pushWithCurl } from "./curl.ts";
 import {
   type BenchOptions,
-  formatMebibytes,
+  formatPeak,
   formatSeconds,
   measurePairs,
   measureProcess,
@@ -33,14 +33,13 @@ export async function benchCeiling({ runs, isWanted, onRow }: BenchOptions): Pro
           () => measureProcess(push(image, sink.host)),
         );
         const time = median(pairs.map(([, { milliseconds }]) => milliseconds));
-        const peaks = pairs.flatMap(([, { peakBytes }]) => peakBytes ?? []);
         onRow({
           bench,
           cells: {
             time: formatSeconds(time),
             curl: formatSeconds(median(pairs.map(([milliseconds]) => milliseconds))),
             "time / curl": median(pairs.map(([a, b]) => b.milliseconds / a)).toFixed(2),
-            memory: formatMebibytes(peaks.length > 0 ? Math.max(...peaks) : undefined),
+            memory: formatPeak(pairs.map(([, ours]) => ours)),
             rate: `${Math.round(image.tarBytes / time / 1000)} MB/s`,
           },
         });

@@ -2,6 +2,7 @@ import { contenders } from "./contenders.ts";
 import {
   type BenchOptions,
   formatMebibytes,
+  formatPeak,
   formatSeconds,
   type Measurement,
   measureProcess,
@@ -36,12 +37,11 @@ async function benchForm(
   }
   for (const [name, all] of measured) {
     const cpu = all.flatMap(({ cpuMilliseconds }) => cpuMilliseconds ?? []);
-    const peaks = all.flatMap(({ peakBytes }) => peakBytes ?? []);
     const cells = {
       size,
       time: formatSeconds(median(all.map(({ milliseconds }) => milliseconds))),
       cpu: cpu.length > 0 ? formatSeconds(median(cpu)) : "-",
-      memory: formatMebibytes(peaks.length > 0 ? Math.max(...peaks) : undefined),
+      memory: formatPeak(all),
     };
     onRow({ bench: `inflate ${form.name} ${name}`, cells });
   }

@@ -2,14 +2,7 @@ import { findProgram } from "../tests/helpers/programs.ts";
 import { startRealRegistry } from "../tests/helpers/real_registry.ts";
 import { MIB } from "./archives.ts";
 import { type ManyShape, writeArchives } from "./many_archives.ts";
-import {
-  type BenchOptions,
-  formatMebibytes,
-  formatSeconds,
-  type Measurement,
-  measureProcess,
-  median,
-} from "./measure.ts";
+import { type BenchOptions, type Measurement, measureProcess, usualCells } from "./measure.ts";
 
 /** 2.5 GB in all, of which a registry keeps 114 MB. */
 const MANY: ManyShape = {
@@ -44,7 +37,7 @@ export async function benchMany({ runs, isWanted, onRow }: BenchOptions): Promis
         for (const [way, all] of measured) all.push(...await measureWay(way, kind, folder));
       }
       for (const [{ name }, all] of measured) {
-        onRow({ bench: `many ${kind} ${name}`, cells: cellsOf(all) });
+        onRow({ bench: `many ${kind} ${name}`, cells: usualCells(all) });
       }
     } finally {
       await Deno.remove(folder, { recursive: true });
@@ -103,12 +96,4 @@ async function measureWay(
   } finally {
     await Deno.remove(state, { recursive: true });
   }
-}
-
-function cellsOf(all: readonly Measurement[]): Record<string, string> {
-  const peaks = all.flatMap(({ peakBytes }) => peakBytes ?? []);
-  return {
-    time: formatSeconds(median(all.map(({ milliseconds }) => milliseconds))),
-    memory: formatMebibytes(peaks.length > 0 ? Math.max(...peaks) : undefined),
-  };
 }

@@ -110,6 +110,20 @@ export function formatMebibytes(bytes: number | undefined): string {
   return bytes === undefined ? "-" : `${Math.round(bytes / 1024 / 1024)} MiB`;
 }
 
+/** The most memory of several runs. */
+export function formatPeak(all: readonly Measurement[]): string {
+  const peaks = all.flatMap(({ peakBytes }) => peakBytes ?? []);
+  return formatMebibytes(peaks.length > 0 ? Math.max(...peaks) : undefined);
+}
+
+/** The usual time of several runs, and their most memory. */
+export function usualCells(all: readonly Measurement[]): Record<string, string> {
+  return {
+    time: formatSeconds(median(all.map(({ milliseconds }) => milliseconds))),
+    memory: formatPeak(all),
+  };
+}
+
 /** A table in Markdown; its columns are those of all rows. */
 export function formatTable(rows: Row[]): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row.cells)))];

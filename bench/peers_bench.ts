@@ -5,11 +5,9 @@ import { type ImageShape, MIB, type PreparedImage, prepareImage } from "./archiv
 import { type Contender, contenders, oras } from "./contenders.ts";
 import {
   type BenchOptions,
-  formatMebibytes,
-  formatSeconds,
   type Measurement,
   measureProcess,
-  median,
+  usualCells,
   warmUp,
 } from "./measure.ts";
 
@@ -70,11 +68,7 @@ export async function benchPeers({ runs, isWanted, onRow }: BenchOptions): Promi
 
 function cellsOf(results: Measurement[] | string): Record<string, string> {
   if (typeof results === "string") return { time: `fails: ${results.replaceAll("\n", " ")}` };
-  const peaks = results.flatMap(({ peakBytes }) => peakBytes ?? []);
-  return {
-    time: formatSeconds(median(results.map(({ milliseconds }) => milliseconds))),
-    memory: formatMebibytes(peaks.length > 0 ? Math.max(...peaks) : undefined),
-  };
+  return usualCells(results);
 }
 
 async function withRegistry<T>(use: (registry: RealRegistry) => Promise<T>): Promise<T> {

@@ -6,6 +6,7 @@ import { type Contender, contenders } from "./contenders.ts";
 import {
   type BenchOptions,
   formatMebibytes,
+  formatPeak,
   formatSeconds,
   measurePairs,
   measureProcess,
@@ -57,11 +58,10 @@ async function comparePipe(
     return await measureProcess(command, input);
   };
   const pairs = await measurePairs(runs, () => push(false), () => push(true));
-  const peaks = pairs.flatMap(([, { peakBytes }]) => peakBytes ?? []);
   return {
     time: formatSeconds(median(pairs.map(([, { milliseconds }]) => milliseconds))),
     "time / file": median(pairs.map(([a, b]) => b.milliseconds / a.milliseconds)).toFixed(2),
-    memory: formatMebibytes(peaks.length > 0 ? Math.max(...peaks) : undefined),
+    memory: formatPeak(pairs.map(([, ours]) => ours)),
   };
 }
 

@@ -5,7 +5,7 @@ import { type Contender, contenders } from "./contenders.ts";
 import { pushWithCurl } from "./curl.ts";
 import {
   type BenchOptions,
-  formatMebibytes,
+  formatPeak,
   formatSeconds,
   measurePairs,
   measureProcess,
@@ -53,7 +53,6 @@ async function benchPair(
     );
     const curl = median(pairs.map(([milliseconds]) => milliseconds));
     const time = median(pairs.map(([, { milliseconds }]) => milliseconds));
-    const peaks = pairs.flatMap(([, { peakBytes }]) => peakBytes ?? []);
     const ratios = pairs.map(([a, b]) => b.milliseconds / a);
     onRow({
       bench,
@@ -62,7 +61,7 @@ async function benchPair(
         curl: formatSeconds(curl),
         "time / curl": median(ratios).toFixed(2),
         range: `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`,
-        memory: formatMebibytes(peaks.length > 0 ? Math.max(...peaks) : undefined),
+        memory: formatPeak(pairs.map(([, ours]) => ours)),
       },
     });
   } catch (error) {

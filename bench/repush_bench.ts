@@ -2,14 +2,7 @@ import { findProgram } from "../tests/helpers/programs.ts";
 import { startRealRegistry } from "../tests/helpers/real_registry.ts";
 import { type PreparedImage, prepareImage } from "./archives.ts";
 import { type Contender, contenders } from "./contenders.ts";
-import {
-  type BenchOptions,
-  formatMebibytes,
-  formatSeconds,
-  measureProcess,
-  median,
-  warmUp,
-} from "./measure.ts";
+import { type BenchOptions, measureProcess, usualCells, warmUp } from "./measure.ts";
 import { ONE_LARGE } from "./shapes.ts";
 
 /** The second push of the same archive: the whole process, and what it read of 1 GiB. */
@@ -39,10 +32,8 @@ async function benchContender(
   await measureProcess(command);
   const measured = [];
   for (let run = 0; run < runs; run++) measured.push(await measureProcess(command));
-  const peaks = measured.flatMap(({ peakBytes }) => peakBytes ?? []);
   return {
-    time: formatSeconds(median(measured.map(({ milliseconds }) => milliseconds))),
-    memory: formatMebibytes(peaks.length > 0 ? Math.max(...peaks) : undefined),
+    ...usualCells(measured),
     ...(contender.isOurs && { read: `${bytesRead(measured.at(-1)?.stdout ?? "")} bytes` }),
   };
 }
