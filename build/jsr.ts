@@ -8,7 +8,7 @@
  * `--score` prints JSR's score without its point for provenance, which only a release workflow can give. The points come
  * to 18, and JSR counts 17 as all.
  */
-import { emptyFolder, readConfig, ROOT, run, writeFile } from "./project.ts";
+import { type Config, emptyFolder, readConfig, ROOT, run, writeFile } from "./project.ts";
 
 const FOLDER = `${ROOT}dist/jsr`;
 
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   const { name, version, license, exports } = config;
   const published = { name, version, license, exports, imports };
   await writeFile(`${FOLDER}/deno.json`, `${JSON.stringify(published, undefined, 2)}\n`);
-  await checkTypes(config.imports, imports, Object.values(exports));
+  await checkTypes(config, imports, files);
   // As it will be published, with the options that it has there: an error ends it.
   await run(Deno.execPath(), ["publish", "--dry-run", "--allow-dirty"], FOLDER);
   if (Deno.args.includes("--score")) return await printScore(Object.values(exports));
@@ -41,11 +41,8 @@ async function main(): Promise<void> {
 }
 
 async function publishedFiles(include: readonly string[]): Promise<string[]> {
-  const listed = await run(
-    "git",
-    ["ls-files", "--cached", "--others", "--exclude-standard", "--"]
-      .concat(include),
-  );
+  const flags = ["--cached", "--others", "--exclude-standard"];
+  const listed = await run("git", ["ls-files", ...flags, "--", ...include]);
   return listed.trim().split("\n").filter((path) =>
     !/(^|\/)deno\.(json|lock)$/.test(path) && !path.startsWith("types/")
   );
@@ -81,14 +78,13 @@ function toJsr(specifier: string, place: string): string {
 
 /** Checks the sources under their published names; the packages of JSR are those that stand for them here. */
 async function checkTypes(
-  here: Readonly<Record<string, string>>,
+  config: Config,
   published: Readonly<Record<string, string>>,
-  entries: readonly string[],
+  files: readonly string[],
 ): Promise<void> {
-  const config = await readConfig();
   const folder = await Deno.makeTempDir({ prefix: "tarpush-jsr-" });
   try {
-    for (const path of await publishedFiles(config.publish.include)) {
+    for (const path of files) {
       const text = await Deno.readTextFile(ROOT + path);
       const unfurled = path.endsWith(".ts")
         ? text.replace(BARE_IMPORT, (_, start, specifier) => `${start}${published[specifier]}"`)
@@ -96,13 +92,13 @@ async function checkTypes(
       await writeFile(`${folder}/${path}`, unfurled);
     }
     const imports = Object.fromEntries(
-      Object.entries(published).map(([specifier, to]) => [to, here[specifier] ?? ""]),
+      Object.entries(published).map(([specifier, to]) => [to, config.imports[specifier] ?? ""]),
     );
     const types = config.compilerOptions.types.map((path) => `${ROOT}${path}`);
     const compilerOptions = { ...config.compilerOptions, types: [`${folder}/published.d.ts`] };
     await writeFile(`${folder}/published.d.ts`, await declarations(types, published));
     await writeFile(`${folder}/deno.json`, JSON.stringify({ imports, compilerOptions }));
-    await run(Deno.execPath(), ["check", "--no-lock", ...entries], folder);
+    await run(Deno.execPath(), ["check", "--no-lock", ...Object.values(config.exports)], folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -51,15 +51,14 @@ interface Typescript {
 async function main(): Promise<void> {
   const config = await readConfig();
   await emptyFolder(NPM_FOLDER);
-  const entries = Object.entries(config.exports);
   const typescript: { default: Typescript } = await import(TYPESCRIPT);
-  await bundle(entries.map(([, path]) => path));
+  await bundle(Object.values(config.exports));
   // What is fetched from JSR has its name there.
   const ownName = new RegExp(`(?<!jsr:)${config.name}`, "g");
   const underNpmName = (text: string) => text.replace(ownName, NPM_NAME);
   await Promise.all([
-    writeDeclarations(typescript.default, entries.map(([, path]) => path), underNpmName),
-    writeManifest(config, entries),
+    writeDeclarations(typescript.default, config, underNpmName),
+    writeManifest(config),
     ...["README.md", "LICENSE"].map(async (name) => {
       const text = await Deno.readTextFile(ROOT + name);
       await writeFile(`${NPM_FOLDER}/${name}`, underNpmName(text));
@@ -84,10 +83,10 @@ async function bundle(paths: readonly string[]): Promise<void> {
 /** Writes the `.d.ts` files that those of the entry points lead to, in the folders of the sources. */
 async function writeDeclarations(
   typescript: Typescript,
-  paths: readonly string[],
+  { exports, compilerOptions }: Config,
   edit: (text: string) => string,
 ): Promise<void> {
-  const { compilerOptions } = await readConfig();
+  const paths = Object.values(exports);
   const program = typescript.createProgram(
     [...paths, ...compilerOptions.types].map((path) => ROOT + path),
     {
@@ -119,14 +118,15 @@ async function writeDeclarations(
 }
 
 async function writeManifest(
-  { version, license }: Config,
-  entries: readonly [string, string][],
+  { version, license, exports: entries }: Config,
 ): Promise<void> {
   const { description } = await readManifest();
-  const exports = Object.fromEntries(entries.map(([name, path]) => {
-    const file = path.replace(/\.ts$/, "");
-    return [name, { types: `${file}.d.ts`, default: `${file}.js` }];
-  }));
+  const exports = Object.fromEntries(
+    Object.entries(entries).map(([name, path]) => {
+      const file = path.replace(/\.ts$/, "");
+      return [name, { types: `${file}.d.ts`, default: `${file}.js` }];
+    }),
+  );
   const manifest = {
     name: NPM_NAME,
     version,
