@@ -98,19 +98,21 @@ for (
     ["br", "brotli"],
   ] as const
 ) {
-  test(`what a proxy compresses with ${format} although it is asked not to is read as what it was`, async () => {
-    if (!canInflate(format)) return;
-    await using server = await filled(async (response) => {
-      // Nothing compresses a part, or what has no body.
-      if (response.status !== 200 || !response.body) return response;
-      return await packed(response, coding, format);
-    });
-    await readAll(server);
-  });
+  test(
+    `what a proxy compresses with ${format} although it is asked not to is read as what it was`,
+    async () => {
+      await using server = await filled(async (response) => {
+        // Nothing compresses a part, or what has no body.
+        if (response.status !== 200 || !response.body) return response;
+        return await packed(response, coding, format);
+      });
+      await readAll(server);
+    },
+    { skip: canInflate(format) ? undefined : `this runtime has no ${format}` },
+  );
 }
 
 test("what is compressed in a way that the runtime cannot undo is told by its name", async () => {
-  if (canInflate("zstd")) return;
   const headers = { "content-encoding": "zstd", "content-type": "application/json" };
   const body = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0x04, 0x00]);
   await using server = await serve(() => Promise.resolve(new Response(body, { headers })));
@@ -121,7 +123,7 @@ test("what is compressed in a way that the runtime cannot undo is told by its na
     "sent what is compressed with zstd, and was asked not to",
   );
   assert(error.hint?.includes("compresses what it passes on"), error.hint);
-});
+}, { skip: canInflate("zstd") ? "this runtime can undo them all" : undefined });
 
 test("a blob that is labelled and is not the right one is still refused", async () => {
   await using server = await filled((response) => {
