@@ -3,6 +3,7 @@ import {
   makeImage,
   makeLayer,
   OciLayout,
+  randomBytes,
   toBlob,
 } from "../tests/helpers/archives.ts";
 import { writeTar } from "../tests/helpers/tar_writer.ts";
@@ -36,12 +37,10 @@ function makeLayers(
   name: string,
   { layers, bytes }: { layers: number; bytes: number },
 ): Promise<MadeLayer[]> {
-  return Promise.all(Array.from({ length: layers }, (_, at) => {
-    const body = new Uint8Array(bytes);
-    // Random, so that nothing on the way can make it smaller; no more of that at once than there may be.
-    for (let start = 0; start < bytes; start += 65_536) {
-      crypto.getRandomValues(body.subarray(start, start + 65_536));
-    }
-    return makeLayer(writeTar([{ path: `${name}-${at}`, body }]));
-  }));
+  return Promise.all(
+    Array.from(
+      { length: layers },
+      (_, at) => makeLayer(writeTar([{ path: `${name}-${at}`, body: randomBytes(bytes) }])),
+    ),
+  );
 }

@@ -1,4 +1,4 @@
-import { dockerSave, makeImage, makeLayer } from "../tests/helpers/archives.ts";
+import { dockerSave, makeImage, makeLayer, randomBytes } from "../tests/helpers/archives.ts";
 import { findProgram } from "../tests/helpers/programs.ts";
 import { writeTar } from "../tests/helpers/tar_writer.ts";
 import { CACHE, MIB } from "./archives.ts";
@@ -89,12 +89,6 @@ async function* filesIn(folder: URL): AsyncGenerator<URL> {
     if (isFile) yield new URL(encodeURIComponent(name), folder);
     if (isDirectory) yield* filesIn(new URL(`${encodeURIComponent(name)}/`, folder));
   }
-}
-
-function randomBytes(size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  for (let at = 0; at < size; at += 65_536) crypto.getRandomValues(bytes.subarray(at, at + 65_536));
-  return bytes;
 }
 
 async function exists(path: string): Promise<boolean> {

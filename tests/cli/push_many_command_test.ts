@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { run } from "../../src/cli/run.ts";
 import type { Host } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { allTags } from "../helpers/expected.ts";
+import { allTags, readFixtureTar } from "../helpers/expected.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
@@ -88,7 +88,7 @@ test("push --from takes archives and their targets from a file and from stdin", 
 });
 
 test("push of many reads one of them from stdin", async () => {
-  const stdin = new Uint8Array(await (await readFile(SINGLE)).arrayBuffer());
+  const stdin = await readFixtureTar("docker28-single.tar");
   const files = new Map([["list", `- localhost:5000/a:1\n${OTHER} localhost:5000/b:1\n`]]);
   const { code, stderr } = await runWith("push --from list", { stdin, files });
   assertEquals(code, 0);
@@ -97,12 +97,6 @@ test("push of many reads one of them from stdin", async () => {
   assertEquals(twice.code, 2);
   assertEquals(twice.stderr, "tarpush: stdin can be read once only, expected one -\n");
 });
-
-async function readFile(path: string): Promise<Blob> {
-  const { openFile } = await import("../../src/runtime/mod.ts");
-  await using file = await openFile(path);
-  return new Blob([await new Response(file.slice(0, file.size).stream()).arrayBuffer()]);
-}
 
 test("push --receipts writes what was done, and skips that the next time", async () => {
   const registry = createRegistry();
@@ -138,18 +132,14 @@ test("push --receipts lets nothing else take the name of what is done", async ()
 test("push --receipts does not skip a file that has changed", async () => {
   await using folder = await temporaryFolder();
   const registry = createRegistry();
-  const path = `${folder.path}/a.tar`;
-  const { writeTextFile } = (await import("../../src/runtime/mod.ts")).currentHost();
-  await writeTextFile(path, "no tar");
-  const broken = await runWith(["push", path, "--to", "localhost:5000", "--receipts", "done"], {
-    registry,
-  });
+  const path = await folder.write("a.tar", "no tar");
+  const args = ["push", path, "--to", "localhost:5000", "--receipts", "done"];
+  const broken = await runWith(args, { registry });
   const line = JSON.parse(broken.files.get("done") ?? "");
   const forged = `${JSON.stringify({ ...line, status: "pushed" })}\n`;
   const files = new Map([["done", forged]]);
-  const args = ["push", path, "--to", "localhost:5000", "--receipts", "done"];
   assertEquals((await runWith(args, { registry, files })).code, 0);
-  await writeTextFile(path, "no tar, either");
+  await folder.write("a.tar", "no tar, either");
   assertEquals((await runWith(args, { registry, files })).code, 1);
 });
 

@@ -317,6 +317,14 @@ export function flipByte(bytes: Uint8Array, at: number): Bytes {
   return copy;
 }
 
+/** Random bytes: nothing on the way can make them smaller. */
+export function randomBytes(size: number): Bytes {
+  const bytes = new Uint8Array(size);
+  // No more of them at once than there may be.
+  for (let at = 0; at < size; at += 65_536) crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+  return bytes;
+}
+
 export function encode(text: string): Bytes {
   return new TextEncoder().encode(text);
 }

@@ -10,6 +10,7 @@ import {
   makeImage,
   makeLayer,
   OciLayout,
+  randomBytes,
   withPlatform,
 } from "../helpers/archives.ts";
 import { chromium, startBrowser, type Tab, type View } from "../helpers/browser.ts";
@@ -90,7 +91,7 @@ test(
   "the page pushes large layers to distribution 2 that lets it in, and names what is missing where not",
   async () => {
     await using folder = await temporaryFolder();
-    const tar = await writeArchive(folder, [incompressible(20 * MIB), incompressible(9 * MIB)]);
+    const tar = await writeArchive(folder, [randomBytes(20 * MIB), randomBytes(9 * MIB)]);
     await using registry = await startRealRegistry("docker-registry", { headers: CORS });
     await using closed = await startRealRegistry("docker-registry");
     const { "Access-Control-Expose-Headers": _, ...few } = CORS;
@@ -148,7 +149,7 @@ test(
     const [, port] = server.host.split(":");
     const page = await browser.open(`http://registry.lan:${port}/`);
     assertEquals(await page.evaluate("isSecureContext"), false);
-    await push(page, await writeArchive(folder, ["one", incompressible(2 * MIB)]));
+    await push(page, await writeArchive(folder, ["one", randomBytes(2 * MIB)]));
     await page.untilText("Pushed in");
     const [digest = ""] = DIGEST.exec(await page.text()) ?? [];
     await page.click(`Copy digest of registry.lan:${port}/team/app:1.0`);
@@ -207,7 +208,7 @@ test("the page cancels a push: no tag, no upload left open", async () => {
   await using folder = await temporaryFolder();
   await using browser = await startBrowser();
   const page = await browser.open(`http://${server.host}/`);
-  await push(page, await writeArchive(folder, [incompressible(2 * MIB)]));
+  await push(page, await writeArchive(folder, [randomBytes(2 * MIB)]));
   await page.untilText("0 of 2 blobs");
   await page.until(`performance.getEntriesByType("resource").length >= 3`);
   await page.click("Cancel");
@@ -223,7 +224,7 @@ test("the page of a gateway pushes through it", async () => {
   const gateway = createGateway({ allow: [`http://${target.host}`], page: await readPage() });
   await using server = await serve(gateway);
   await using folder = await temporaryFolder();
-  const tar = await writeArchive(folder, ["one", incompressible(3 * MIB)]);
+  const tar = await writeArchive(folder, ["one", randomBytes(3 * MIB)]);
   await using browser = await startBrowser();
   const page = await browser.open(`http://${server.host}/`);
   assert(!(await page.text()).includes("In the registry"));
@@ -338,12 +339,6 @@ async function writeArchive(
   }));
   const entries = dockerSave([{ image: await makeImage(layers), repoTags: ["team/app:1.0"] }]);
   return await folder.write("app.tar", writeTar(entries));
-}
-
-function incompressible(size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  for (let at = 0; at < size; at += 65536) crypto.getRandomValues(bytes.subarray(at, at + 65536));
-  return bytes;
 }
 
 /** Chooses an archive and pushes it. */
