@@ -63,8 +63,13 @@ export class ArchivesReporter {
       await this.note(...lines.map((line) => `${line} (${printable(archive.name)})`));
     }
     if (!isResult(event, this.#options)) return;
-    const line = `${resultLine(event.reference, event.digest)}\n`;
-    await (this.#screen ? this.#screen.print(line) : this.#host.stdout.write(line));
+    await this.print(resultLine(event.reference, event.digest));
+  }
+
+  /** Writes lines to stdout. */
+  async print(...lines: readonly string[]): Promise<void> {
+    const text = lines.map((line) => `${line}\n`).join("");
+    await (this.#screen ? this.#screen.print(text) : this.#host.stdout.write(text));
   }
 
   /** Takes in that an archive has ended. */

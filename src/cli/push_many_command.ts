@@ -35,7 +35,7 @@ export async function runPushMany(
   const sources = all.filter((_, at) => done[at] === undefined);
   const sizes = sources.map(({ identity }) => identity?.size);
   const reporter = await ArchivesReporter.create(host, command, sizes);
-  await tellSkipped(all, sources, command, host, reporter);
+  await tellSkipped(all, sources, command, reporter);
   const ended = { all: 0, failed: 0 };
   const digests = new Set<string>();
   try {
@@ -53,7 +53,7 @@ export async function runPushMany(
       if (result.status === "failed") ended.failed++;
       for (const { digest } of result.images) digests.add(digest);
       const source = sources[result.index];
-      if (source) await record(source, result, receipts, command, host);
+      if (source) await record(source, result, receipts, command, reporter);
       await reporter.end(result);
       if (command.dryRun) await tellPlanned(result, reporter);
     }
@@ -159,7 +159,6 @@ async function tellSkipped(
   all: readonly Source[],
   left: readonly Source[],
   { json, receipts }: PushManyCommand,
-  host: Host,
   reporter: ArchivesReporter,
 ): Promise<void> {
   const kept = new Set(left);
@@ -172,7 +171,7 @@ async function tellSkipped(
   const lines = skipped.map(({ source, targets }) =>
     jsonLine({ source: nameOf(source), target: targets, status: "skipped" })
   );
-  await host.stdout.write(lines.map((line) => `${line}\n`).join(""));
+  await reporter.print(...lines);
 }
 
 /** Writes down what became of an archive, for the next run and for programs. */
@@ -181,14 +180,14 @@ async function record(
   result: ArchiveResult,
   receipts: Receipts | undefined,
   { json, dryRun }: PushManyCommand,
-  host: Host,
+  reporter: ArchivesReporter,
 ): Promise<void> {
   const what = { source: nameOf(source), target: targets };
   if (!dryRun) await receipts?.add(identity ?? what, result);
   if (!json) return;
   const { index: _index, name: _name, ...told } = result;
   const failure = result.status === "failed" ? { error: failureDocument(result.error) } : {};
-  await host.stdout.write(`${jsonLine({ ...what, ...told, ...failure })}\n`);
+  await reporter.print(jsonLine({ ...what, ...told, ...failure }));
 }
 
 async function tellPlanned({ images }: ArchiveResult, reporter: ArchivesReporter): Promise<void> {

@@ -209,13 +209,36 @@ for (const [args, says] of WRONG) {
   });
 }
 
-test("push of many on a terminal shows archives and bytes in total", async () => {
+/** A registry that takes as long as bars need to be drawn. */
+function slowRegistry(): Fetch {
   const registry = createRegistry();
-  const slow: Fetch = async (request) => {
+  return async (request) => {
     await new Promise((resolve) => setTimeout(resolve, 60));
     return await registry(request);
   };
+}
+
+test("push of many on a terminal shows archives and bytes in total", async () => {
   const args = `push ${SINGLE} ${OTHER} --to localhost:5000`;
-  const { stderr } = await runWith(args, { registry: slow, isTerminal: true, columns: 100 });
+  const { stderr } = await runWith(args, {
+    registry: slowRegistry(),
+    isTerminal: true,
+    columns: 100,
+  });
   assertMatch(stderr, /total .* \d\/2 archives/);
+});
+
+test("push --json of many on a terminal takes the bars away for each line", async () => {
+  const args = `push ${SINGLE} ${OTHER} --to localhost:5000 --json --archives 1`.split(" ");
+  const options = { isTerminal: true, columns: 100 };
+  const before: string[] = [];
+  const stdout = {
+    ...fakeHost(args, options).stdout,
+    write: () => Promise.resolve(void before.push(host.written.stderr)),
+  };
+  const overrides = { stdout, fetchWith: () => slowRegistry() };
+  const host = fakeHost(args, { ...options, overrides });
+  assertEquals(await run(host), 0);
+  const hasBars = (stderr: string) => stderr.endsWith(" archives\x1b[K\n\x1b[J");
+  assertEquals(before.map(hasBars), [false, false]);
 });
