@@ -114,7 +114,7 @@ export interface Host {
   openPipe(path: string): Promise<ReadableStream<Uint8Array> | undefined>;
   /** Reads a small file. */
   readTextFile(path: string): Promise<string>;
-  /** What there is under a path: its length, and when it changed last, in milliseconds since 1970; undefined for nothing. */
+  /** What there is under a path; undefined for nothing. */
   fileInfo(path: string): Promise<FileInfo | undefined>;
   /** Appends a line to a file, which is created where there is none. The line comes whole or not at all. */
   appendLine(path: string, line: string): Promise<void>;
