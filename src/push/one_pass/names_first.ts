@@ -1,5 +1,5 @@
 import type { PassingFile } from "../../archive/passing_file.ts";
-import type { Digest } from "../../digest.ts";
+import { blobPath, type Digest } from "../../digest.ts";
 import { addName, type ArchiveImage } from "../../image/archive.ts";
 import { blobsOf, type ContentNode, type IndexEntry, walk } from "../../image/content.ts";
 import { type ListedImage, readManifestJson } from "../../image/docker_save.ts";
@@ -143,16 +143,12 @@ function standIn(digest: Digest = UNKNOWN_DIGEST): ContentNode {
 }
 
 function pathsOf(node: ContentNode): string[] {
-  return blobsOf(node).flatMap(({ digest }) => digest ? [pathOf(digest)] : []);
-}
-
-function pathOf(digest: Digest): string {
-  return `blobs/${digest.replace(":", "/")}`;
+  return blobsOf(node).flatMap(({ digest }) => digest ? [blobPath(digest)] : []);
 }
 
 function awaitedOf(entries: readonly IndexEntry[]): string[] {
   const below = walk(...entries.flatMap(({ node }) => node ?? []))
     .flatMap((node) => node.kind === "index" ? node.entries : []);
   return [...entries, ...below].filter(({ node, blob }) => !node && !blob)
-    .map(({ descriptor }) => pathOf(descriptor.digest));
+    .map(({ descriptor }) => blobPath(descriptor.digest));
 }
