@@ -1,4 +1,4 @@
-import { type Bytes, concat } from "../bytes.ts";
+import type { Bytes } from "../bytes.ts";
 import { blobPath, digestBytes } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST } from "../media_types.ts";
@@ -12,8 +12,8 @@ import {
   type FolderSource,
   isBlobSource,
   readRange,
-  type SourceSlice,
 } from "./blob_source.ts";
+import { JoinedSource } from "./joined_source.ts";
 
 /** A `FileSystemDirectoryHandle` of the web, as far as it is used. */
 export interface DirectoryHandle {
@@ -51,7 +51,7 @@ export async function folderTar(
   const isDir = await isDirTransport(files);
   if (!isDir && !files.has("index.json") && !files.has("manifest.json")) throw noImage(files);
   const opened = await openFiles(files, signal);
-  return new FolderTar(isDir ? await toLayout(opened) : opened);
+  return new JoinedSource(piecesOf(isDir ? await toLayout(opened) : opened));
 }
 
 async function openFiles(
@@ -174,76 +174,14 @@ function mediaTypeOf(bytes: Bytes): string {
   }
 }
 
-/** A part of a tar: where it starts, and what it holds. */
-interface Part {
-  start: number;
-  content: BlobSource;
-}
-
-class FolderTar implements BlobSource {
-  readonly size: number;
-  readonly #parts: Part[] = [];
-
-  constructor(files: ReadonlyMap<string, BlobSource>) {
-    let start = 0;
-    const add = (content: BlobSource) => {
-      if (content.size > 0) this.#parts.push({ start, content });
-      start += content.size;
-    };
-    for (const path of [...files.keys()].sort()) {
-      const body = files.get(path);
-      if (!body) continue;
-      add(bytesSource(formatHeader({ path, size: body.size })));
-      add(body);
-      add(bytesSource(new Uint8Array(paddedSize(body.size) - body.size)));
-    }
-    add(bytesSource(new Uint8Array(END_BYTES)));
-    this.size = start;
+/** The pieces of a tar: headers, bodies, padding, end. */
+function* piecesOf(files: ReadonlyMap<string, BlobSource>): Generator<BlobSource> {
+  for (const path of [...files.keys()].sort()) {
+    const body = files.get(path);
+    if (!body) continue;
+    yield bytesSource(formatHeader({ path, size: body.size }));
+    yield body;
+    yield bytesSource(new Uint8Array(paddedSize(body.size) - body.size));
   }
-
-  slice(start: number, end: number): SourceSlice {
-    const stop = Math.min(end, this.size);
-    const slices = [...this.#cut(start, stop)];
-    const [only, ...more] = slices;
-    // A file, or a part of one, can do whatever its source can.
-    if (only && more.length === 0) return only;
-    return {
-      stream: () => ReadableStream.from(concatenated(slices)),
-      arrayBuffer: async () => {
-        const parts: Uint8Array[] = [];
-        for (const slice of slices) parts.push(await bytesOf(slice));
-        return concat(parts, parts.reduce((sum, { length }) => sum + length, 0)).buffer;
-      },
-    };
-  }
-
-  *#cut(start: number, end: number): Generator<SourceSlice> {
-    for (let at = this.#find(start); start < end; at++) {
-      const part = this.#parts[at];
-      if (!part) return;
-      const stop = Math.min(end, part.start + part.content.size);
-      yield part.content.slice(start - part.start, stop - part.start);
-      start = stop;
-    }
-  }
-
-  /** The part that a position is in. */
-  #find(position: number): number {
-    let [low, high] = [0, this.#parts.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((this.#parts[middle]?.start ?? 0) <= position) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
-}
-
-async function* concatenated(slices: readonly SourceSlice[]): AsyncGenerator<Uint8Array> {
-  for (const slice of slices) yield* slice.stream();
-}
-
-async function bytesOf(slice: SourceSlice): Promise<Uint8Array> {
-  if (slice.arrayBuffer) return new Uint8Array(await slice.arrayBuffer());
-  return new Uint8Array(await new Response(slice.stream()).arrayBuffer());
+  yield bytesSource(new Uint8Array(END_BYTES));
 }

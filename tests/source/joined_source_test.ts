@@ -1,0 +1,50 @@
+import { assertEquals } from "@std/assert";
+import { bytesSource, readRange } from "../../src/source/blob_source.ts";
+import { JoinedSource } from "../../src/source/joined_source.ts";
+import { randomBytes } from "../helpers/archives.ts";
+import { test } from "../helpers/test.ts";
+
+const WHOLE = randomBytes(1000);
+
+function joinedAt(...cuts: number[]): JoinedSource {
+  const starts = [0, ...cuts];
+  return new JoinedSource(
+    starts.map((start, at) => bytesSource(WHOLE.slice(start, starts[at + 1] ?? WHOLE.length))),
+  );
+}
+
+test("JoinedSource has the bytes of all in order, at any offset", async () => {
+  for (
+    const source of [joinedAt(), joinedAt(1), joinedAt(500, 500, 999), joinedAt(100, 200, 300)]
+  ) {
+    assertEquals(source.size, WHOLE.length);
+    for (
+      const [start, end] of [[0, 1000], [99, 101], [100, 200], [500, 501], [0, 0], [999, 2000]]
+    ) {
+      const wanted = WHOLE.slice(start, end);
+      const slice = source.slice(start ?? 0, end ?? 0);
+      assertEquals(new Uint8Array(await new Response(slice.stream()).arrayBuffer()), wanted);
+      assertEquals(await readRange(source, start ?? 0, end ?? 0), wanted);
+    }
+  }
+});
+
+test("JoinedSource opens a source only when it is read, and cancels what is not wanted", async () => {
+  const log: string[] = [];
+  const source = (name: string) => ({
+    size: 10,
+    slice: (start: number, end: number) => ({
+      stream: () => {
+        log.push(`open ${name}`);
+        return new ReadableStream<Uint8Array>({
+          pull: (controller) => controller.enqueue(new Uint8Array(end - start)),
+          cancel: () => void log.push(`cancel ${name}`),
+        }, { highWaterMark: 0 });
+      },
+    }),
+  });
+  const reader = new JoinedSource([source("a"), source("b")]).slice(5, 15).stream().getReader();
+  assertEquals((await reader.read()).value?.length, 5);
+  await reader.cancel();
+  assertEquals(log, ["open a", "cancel a"]);
+});
