@@ -234,6 +234,11 @@ class ImageList {
   }
 }
 
+/** Bare tags, and the tags of full names, each once. */
+export function tagsOf({ names, tags }: ArchiveImage): string[] {
+  return [...new Set([...tags, ...names.map((name) => name.slice(name.lastIndexOf(":") + 1))])];
+}
+
 /** Adds a name to an image, as an archive's documents write it. */
 export function addName(image: ArchiveImage, text: string): void {
   addTo(image.aliases, text);

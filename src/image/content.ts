@@ -3,7 +3,13 @@ import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { ArchiveError, DigestMismatchError } from "../errors.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../json_depth.ts";
-import { type Descriptor, isJsonObject, type JsonObject, type Platform } from "../media_types.ts";
+import {
+  type Descriptor,
+  isForeignLayer,
+  isJsonObject,
+  type JsonObject,
+  type Platform,
+} from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
 import type { ArchiveFile } from "./files.ts";
 
@@ -91,6 +97,29 @@ function ownBlobs(node: ContentNode): ArchiveBlob[] {
     return node.entries.map(({ blob }) => blob).filter((blob) => blob !== undefined);
   }
   return node.config ? [node.config, ...node.layers] : node.layers;
+}
+
+/** Something that a node needs and the archive lacks. */
+export interface Absent {
+  kind: "manifest" | "blob";
+  digest: Digest;
+}
+
+/** What a node needs that the archive lacks; foreign layers may be absent by right. */
+export function absentFrom(node: ContentNode): Absent[] {
+  const absent = new Map<Digest, Absent>();
+  if (node.kind === "index") {
+    for (const below of walk(node)) {
+      if (below.kind !== "index") continue;
+      for (const { descriptor: { digest }, node, blob } of below.entries) {
+        if (!node && !blob) absent.set(digest, { kind: "manifest", digest });
+      }
+    }
+  }
+  for (const { file, digest, mediaType } of blobsOf(node)) {
+    if (!file && digest && !isForeignLayer(mediaType)) absent.set(digest, { kind: "blob", digest });
+  }
+  return [...absent.values()];
 }
 
 /** The manifests of a node: itself, or all that stand below an index, each once. */

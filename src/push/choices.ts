@@ -1,6 +1,6 @@
 import { type Digest, shortDigest } from "../digest.ts";
 import { AmbiguousImageError } from "../errors.ts";
-import type { ArchiveImage } from "../image/archive.ts";
+import { type ArchiveImage, tagsOf } from "../image/archive.ts";
 import { quoteName } from "../quote_name.ts";
 
 /** Names that a message lists before it only counts. */
@@ -26,11 +26,6 @@ export function choicesOf(
   return images.map(({ id, names, tags }) =>
     [...names, ...tags].find((name) => counts.get(name) === 1) ?? id
   );
-}
-
-/** Bare tags, and the tags of full names, each once. */
-export function tagsOf({ names, tags }: ArchiveImage): string[] {
-  return [...new Set([...tags, ...names.map((name) => name.slice(name.lastIndexOf(":") + 1))])];
 }
 
 /**

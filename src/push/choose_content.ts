@@ -1,7 +1,13 @@
 import type { Digest } from "../digest.ts";
 import { PushError } from "../errors.ts";
 import type { ArchiveImage } from "../image/archive.ts";
-import { type ArchiveBlob, type ContentNode, manifestsOf } from "../image/content.ts";
+import {
+  type Absent,
+  absentFrom,
+  type ArchiveBlob,
+  type ContentNode,
+  manifestsOf,
+} from "../image/content.ts";
 import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
@@ -12,7 +18,7 @@ import {
   selectPlatforms,
 } from "../image/platforms.ts";
 import type { Platform } from "../media_types.ts";
-import { type Absent, absentFrom, type PushWords } from "./content.ts";
+import type { PushWords } from "./content.ts";
 
 /** Content to push under a reference, and what a person should know about the choice. */
 export interface Choice {

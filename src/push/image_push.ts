@@ -1,7 +1,14 @@
 import type { Digest } from "../digest.ts";
 import { PushError, RegistryError } from "../errors.ts";
 import type { ArchiveImage } from "../image/archive.ts";
-import { blobsOf, type ContentNode, type IndexNode, type ManifestNode } from "../image/content.ts";
+import {
+  type Absent,
+  absentFrom,
+  blobsOf,
+  type ContentNode,
+  type IndexNode,
+  type ManifestNode,
+} from "../image/content.ts";
 import type { Platform } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
 import { formatReference, type Reference } from "../reference.ts";
@@ -9,7 +16,6 @@ import { headBlob } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
 import type { BesideOf } from "./beside.ts";
 import type { Choice } from "./choose_content.ts";
-import { type Absent, absentFrom } from "./content.ts";
 import {
   chooseKinds,
   draftsOf,

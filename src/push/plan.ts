@@ -1,6 +1,6 @@
 import { digestHex } from "../digest.ts";
 import { type AmbiguousImageError, ArchiveError } from "../errors.ts";
-import type { ArchiveImage, ImageArchive } from "../image/archive.ts";
+import { type ArchiveImage, type ImageArchive, tagsOf } from "../image/archive.ts";
 import { blobsOf, buildRecord } from "../image/content.ts";
 import { quoteName } from "../quote_name.ts";
 import {
@@ -13,7 +13,7 @@ import {
   type Reference,
   type Target,
 } from "../reference.ts";
-import { ambiguous, choicesOf, listImages, MAX_LISTED, tagsOf } from "./choices.ts";
+import { ambiguous, choicesOf, listImages, MAX_LISTED } from "./choices.ts";
 import { parseRename, type Rename, renamed } from "./rename.ts";
 
 /** One reference that a push will write, and the image it will name. */

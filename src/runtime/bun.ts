@@ -5,7 +5,14 @@ import type { SourceSlice } from "../source/blob_source.ts";
 import { createBunFetch } from "./bun_fetch.ts";
 import type { BunFile, BunGlobals, BunWriter } from "./bun_globals.ts";
 import { createByteOutput } from "./byte_output.ts";
-import { errorCode, fileError, reasonOf, toFileError } from "./file_error.ts";
+import {
+  errorCode,
+  fileError,
+  type FileIdentity,
+  reasonOf,
+  requireSame,
+  toFileError,
+} from "./file_error.ts";
 import type {
   ByteInput,
   ByteOutput,
@@ -66,7 +73,7 @@ export async function openBunFile(path: string | URL): Promise<OpenFile> {
     if (!info.isFile()) throw fileError("open", path, info.isDirectory() ? "directory" : "special");
     // A Bun file is opened by each read: whether that is allowed shows only now.
     await file.slice(0, 1).bytes();
-    return new BunOpenFile(path, info.size, file);
+    return new BunOpenFile(path, info, file);
   } catch (error) {
     return throwFileError("open", path, error);
   }
@@ -97,25 +104,37 @@ async function appendLine(path: string, line: string): Promise<void> {
 class BunOpenFile implements OpenFile {
   readonly size: number;
   readonly #path: string | URL;
+  readonly #opened: FileIdentity;
   #file: BunFile | undefined;
 
-  constructor(path: string | URL, size: number, file: BunFile) {
+  constructor(path: string | URL, opened: FileIdentity, file: BunFile) {
     this.#path = path;
-    this.size = size;
+    this.size = opened.size;
+    this.#opened = opened;
     this.#file = file;
   }
 
   slice(start: number, end: number): SourceSlice {
-    const slice = () => {
-      if (!this.#file) throw fileError("read", this.#path, "closed");
-      return this.#file.slice(start, Math.min(end, this.size));
-    };
+    const slice = () => this.#requireOpen().slice(start, Math.min(end, this.size));
     const fail = (error: unknown) => throwFileError("read", this.#path, error);
     return {
       stream: () => mapError(slice().stream(), fail),
       arrayBuffer: async () => await slice().arrayBuffer().catch(fail),
       blob: slice,
+      checkUnchanged: () => this.#checkUnchanged(),
     };
+  }
+
+  async #checkUnchanged(): Promise<void> {
+    // Another Bun file each time: what one has been asked before, it may answer from memory.
+    const now = await bunGlobals().Bun.file(this.#path).stat()
+      .catch((error) => throwFileError("read", this.#path, error));
+    requireSame(this.#path, this.#opened, now);
+  }
+
+  #requireOpen(): BunFile {
+    if (!this.#file) throw fileError("read", this.#path, "closed");
+    return this.#file;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 import type { BlobSource, FolderFile, FolderSource } from "../source/blob_source.ts";
 import type { BunFile, BunGlobals } from "./bun_globals.ts";
-import { fileError, leadsOut, toFileError } from "./file_error.ts";
+import { fileError, leadsOut, requireSame, toFileError } from "./file_error.ts";
 
 const { Bun, process } = globalThis as unknown as BunGlobals;
 
@@ -89,18 +89,21 @@ class BunDirectory implements FolderSource {
 
 async function openFile(path: string): Promise<BlobSource> {
   const file: BunFile = Bun.file(path);
-  const { size } = await file.stat();
+  const opened = await file.stat();
+  const { size } = opened;
+  const fail = (error: unknown): never => {
+    throw toFileError("read", path, error);
+  };
   return {
     size,
     slice(start, end) {
       const slice = file.slice(start, Math.min(end, size));
-      const fail = (error: unknown): never => {
-        throw toFileError("read", path, error);
-      };
       return {
         stream: () => slice.stream(),
         arrayBuffer: async () => await slice.arrayBuffer().catch(fail),
         blob: () => slice,
+        checkUnchanged: async () =>
+          requireSame(path, opened, await Bun.file(path).stat().catch(fail)),
       };
     },
   };

@@ -56,6 +56,7 @@ export interface BunFile extends Blob {
   stat(): Promise<{
     size: number;
     mtime: Date;
+    ino: number;
     isFile(): boolean;
     isDirectory(): boolean;
     isCharacterDevice(): boolean;

@@ -6,7 +6,7 @@ import { createByteOutput, writeAll } from "./byte_output.ts";
 import { createDenoFetch } from "./deno_fetch.ts";
 import { throwFileError } from "./deno_file_error.ts";
 import { countInterrupts, restartTrusting } from "./deno_restart.ts";
-import { fileError, reasonOf } from "./file_error.ts";
+import { fileError, type FileIdentity, reasonOf, requireSame } from "./file_error.ts";
 import type { ByteInput, FileInfo, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
 import { readLine } from "./read_line.ts";
 import { createTextOutput } from "./text_output.ts";
@@ -38,7 +38,7 @@ export function createDenoHost(): Host {
     openFile: openDenoFile,
     openDirectory: async (path) => {
       const { openDenoDirectory } = await import("./deno_directory.ts");
-      return await openDenoDirectory(path, { readAt, readPieces });
+      return await openDenoDirectory(path, { readAt, readPieces, checkUnchanged });
     },
     openPipe,
     readTextFile: (path) =>
@@ -64,17 +64,17 @@ export function createDenoHost(): Host {
 /** Opens a file; see `openFile` in host.ts. */
 export async function openDenoFile(path: string | URL): Promise<OpenFile> {
   let file: Deno.FsFile;
-  let size: number;
+  let opened: FileIdentity;
   try {
     // Asked before opening: to open a pipe waits for somebody to write to it.
     const info = await Deno.stat(path);
     if (!info.isFile) throw fileError("open", path, info.isDirectory ? "directory" : "special");
-    size = info.size;
+    opened = info;
     file = await Deno.open(path, { read: true });
   } catch (error) {
     throw throwFileError("open", path, error);
   }
-  return new DenoFile(path, size, file);
+  return new DenoFile(path, opened, file);
 }
 
 async function fileInfo(path: string): Promise<FileInfo | undefined> {
@@ -87,11 +87,13 @@ async function fileInfo(path: string): Promise<FileInfo | undefined> {
 class DenoFile implements OpenFile {
   readonly size: number;
   readonly #path: string | URL;
+  readonly #opened: FileIdentity;
   #file: Deno.FsFile | undefined;
 
-  constructor(path: string | URL, size: number, file: Deno.FsFile) {
+  constructor(path: string | URL, opened: FileIdentity, file: Deno.FsFile) {
     this.#path = path;
-    this.size = size;
+    this.size = opened.size;
+    this.#opened = opened;
     this.#file = file;
   }
 
@@ -103,6 +105,7 @@ class DenoFile implements OpenFile {
           ? this.#readAtOnce(start, stop)
           : ReadableStream.from(this.#pieces(start, stop)),
       ownStream: () => ReadableStream.from(this.#pieces(start, stop, own)),
+      checkUnchanged: () => checkUnchanged(this.#path, this.#opened),
     };
     // Deno loads its streams when the first one is made, which takes as long as the rest of a repeated push.
     if (stop - start <= SMALL_READ_BYTES) {
@@ -152,6 +155,12 @@ class DenoFile implements OpenFile {
     if (!this.#file) throw fileError("read", this.#path, "closed");
     return this.#file;
   }
+}
+
+/** See `SourceSlice`. */
+async function checkUnchanged(path: string | URL, opened: FileIdentity): Promise<void> {
+  const now = await Deno.stat(path).catch((error) => throwFileError("read", path, error));
+  requireSame(path, opened, now);
 }
 
 /** Fills bytes from a position on; returns how many there were. Nothing comes between seek and read: handles are shared. */

@@ -2,7 +2,7 @@ import type { Bytes } from "../bytes.ts";
 import { own } from "../owned_bytes.ts";
 import type { BlobSource, FolderFile, FolderSource, SourceSlice } from "../source/blob_source.ts";
 import { throwFileError } from "./deno_file_error.ts";
-import { fileError, leadsOut } from "./file_error.ts";
+import { fileError, type FileIdentity, leadsOut } from "./file_error.ts";
 
 /** Up to here a read is answered at once. */
 const SMALL_READ_BYTES = 1024 * 1024;
@@ -18,6 +18,8 @@ interface Reading {
     end: number,
     use?: (piece: Bytes) => Bytes,
   ): AsyncGenerator<Uint8Array>;
+  /** Fails where a file is not what it was. */
+  checkUnchanged(path: string, opened: FileIdentity): Promise<void>;
 }
 
 /** Opens a folder; see `openDirectory` in mod.ts. */
@@ -70,7 +72,7 @@ class DenoDirectory implements FolderSource {
     });
     if (!info?.isFile) return undefined;
     const real = isLink ? await Deno.realPath(full) : full;
-    if (isBelow(real, this.#root)) return new DenoFile(real, info.size, this.#reading);
+    if (isBelow(real, this.#root)) return new DenoFile(real, info, this.#reading);
     throw leadsOut(this.#path, path);
   }
 }
@@ -83,20 +85,23 @@ function isBelow(path: string, root: string): boolean {
 class DenoFile implements BlobSource {
   readonly size: number;
   readonly #path: string;
+  readonly #opened: FileIdentity;
   readonly #reading: Reading;
 
-  constructor(path: string, size: number, reading: Reading) {
+  constructor(path: string, opened: FileIdentity, reading: Reading) {
     this.#path = path;
-    this.size = size;
+    this.size = opened.size;
+    this.#opened = opened;
     this.#reading = reading;
   }
 
   slice(start: number, end: number): SourceSlice {
     const stop = Math.min(end, this.size);
-    const { readPieces } = this.#reading;
+    const { readPieces, checkUnchanged } = this.#reading;
     const slice: SourceSlice = {
       stream: () => ReadableStream.from(readPieces(this.#path, start, stop)),
       ownStream: () => ReadableStream.from(readPieces(this.#path, start, stop, own)),
+      checkUnchanged: () => checkUnchanged(this.#path, this.#opened),
     };
     if (stop - start > SMALL_READ_BYTES) return slice;
     slice.arrayBuffer = async () => {

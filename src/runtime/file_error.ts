@@ -7,6 +7,7 @@ export type FileState =
   | "directory"
   | "special"
   | "closed"
+  | "changed"
   | "folder"
   | "full"
   | "limit"
@@ -18,6 +19,7 @@ const STATES: Record<FileState, string> = {
   directory: "it is a directory, expected a file",
   special: "it is a pipe or device, expected a file",
   closed: "it has been closed",
+  changed: "it has changed since it was opened",
   folder: "its folder does not exist",
   full: "the disk is full",
   limit: "it is larger than a file may be here",
@@ -101,6 +103,24 @@ const CODES: Readonly<Record<string, FileState>> = {
   EFBIG: "limit",
   EROFS: "read-only",
 };
+
+/** What is known of a file that was opened, to see whether it is still the same. */
+export interface FileIdentity {
+  size: number;
+  mtime: Date | null;
+  ino: number | null;
+}
+
+/**
+ * Compares a file with what it was.
+ *
+ * @throws {OciError} If it is another one, or has changed.
+ */
+export function requireSame(path: string | URL, opened: FileIdentity, now: FileIdentity): void {
+  const isSame = now.size === opened.size && now.ino === opened.ino &&
+    now.mtime?.getTime() === opened.mtime?.getTime();
+  if (!isSame) throw fileError("read", path, "changed");
+}
 
 /** The error for a link of a folder that leads out of it. */
 export function leadsOut(folder: string, path: string): OciError {

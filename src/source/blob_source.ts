@@ -23,6 +23,11 @@ export interface SourceSlice {
   ownStream?(): ReadableStream<Uint8Array>;
   /** The bytes as a Blob; where it is there, `fetch` sends it without reading it into memory. */
   blob?(): Blob;
+  /**
+   * Fails where the content is not any more what it was when the source was opened, as far as can be seen without reading
+   * it; where it is there. For those who read long after that.
+   */
+  checkUnchanged?(): Promise<void>;
 }
 
 /** A folder of files: an OCI layout, or what skopeo and docker write unpacked. */

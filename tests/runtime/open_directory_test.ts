@@ -77,3 +77,16 @@ test("openDirectory() refuses what is no folder", async () => {
   const file = await assertRejects(() => openDirectory(path), OciError);
   assertStringIncludes(file.message, "it is no folder");
 });
+
+test("openDirectory() gives files that tell of a change", async () => {
+  await using folder = await makeFolder("mkdir root && printf 1 > root/index.json");
+  const [file] = await Array.fromAsync((await openDirectory(`${folder.path}/root`)).files());
+  const slice = (await file?.open())?.slice(0, 1);
+  await slice?.checkUnchanged?.();
+  await folder.write("root/index.json", "22");
+  await assertRejects(
+    async () => await slice?.checkUnchanged?.(),
+    OciError,
+    "it has changed since it was opened",
+  );
+}, NEEDS_SHELL);

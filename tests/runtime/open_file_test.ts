@@ -3,7 +3,8 @@ import { collect } from "../../src/bytes.ts";
 import { OciError } from "../../src/errors.ts";
 import { openFile } from "../../src/runtime/mod.ts";
 import { readRange } from "../../src/source/blob_source.ts";
-import { temporaryFolder } from "../helpers/process.ts";
+import { runProcess, temporaryFolder } from "../helpers/process.ts";
+import { findProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url);
@@ -119,3 +120,32 @@ test("openFile() refuses a device", async () => {
 function patterned(size: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, index) => index % 251);
 }
+
+test("openFile() tells that a file has changed, was replaced, or is gone", async () => {
+  await using folder = await temporaryFolder();
+  const ask = async (change: (path: string) => Promise<unknown>) => {
+    const path = await folder.write("file", "content");
+    await using file = await openFile(path);
+    const slice = file.slice(0, 7);
+    await slice.checkUnchanged?.();
+    await change(path);
+    const error = await assertRejects(async () => await slice.checkUnchanged?.(), OciError);
+    return error.message.replace(JSON.stringify(path), "FILE");
+  };
+  const changed = "Cannot read FILE: it has changed since it was opened";
+  assertEquals(await ask((path) => runProcess("sh", ["-c", `printf x >> '${path}'`])), changed);
+  assertEquals(
+    await ask((path) =>
+      runProcess("sh", ["-c", `cp -p '${path}' '${path}2' && mv '${path}2' '${path}'`])
+    ),
+    changed,
+  );
+  assertEquals(
+    await ask((path) => runProcess("touch", ["-d", "2001-01-01", path])),
+    changed,
+  );
+  assertEquals(
+    await ask((path) => runProcess("rm", [path])),
+    "Cannot read FILE: no such file",
+  );
+}, { skip: findProgram("sh") ? undefined : "no sh on PATH" });

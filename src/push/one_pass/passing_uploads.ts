@@ -14,7 +14,7 @@ import {
   type UploadSession,
 } from "../../registry/upload/upload_session.ts";
 import type { BlobStatus } from "../events.ts";
-import { openFileBody } from "../random_access/read.ts";
+import { openFileBody } from "../../archive/read_blob.ts";
 import { aloneWith, inTurn, isDigestRefusal, mountBlob } from "../random_access/send_blob.ts";
 import { knownBlob, rememberBlob, type RepositoryState } from "../repository_state.ts";
 import { hooksFor, type UploadSettings } from "../upload_settings.ts";

@@ -13,7 +13,13 @@ import {
 import type { BlobStatus } from "../events.ts";
 import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "../repository_state.ts";
 import type { UploadSettings } from "../upload_settings.ts";
-import { blobOfFile, hashBlob, openFileBody, passedBy, readFileBody } from "./read.ts";
+import {
+  blobOfFile,
+  hashBlob,
+  openFileBody,
+  passedBy,
+  readFileBody,
+} from "../../archive/read_blob.ts";
 
 /**
  * Brings a blob into a repository that lacks it: from another repository of the registry, else from the archive.

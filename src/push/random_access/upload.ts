@@ -74,7 +74,7 @@ export async function settleDigests(node: ContentNode, settings: UploadSettings)
     file && (!digest || (settings.verify && file.body))
   );
   if (unknown.length === 0) return;
-  const { hashBlob } = await import("./read.ts");
+  const { hashBlob } = await import("../../archive/read_blob.ts");
   await runAll(unknown, settings.concurrency, async (blob, signal) => {
     const digest = await hashBlob(blob, settings.hasher, signal);
     if (blob.digest && blob.digest !== digest && blob.origin !== "hint") {

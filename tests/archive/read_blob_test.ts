@@ -1,13 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import type { Bytes } from "../../../src/bytes.ts";
-import { digestBytes } from "../../../src/digest.ts";
-import { ArchiveError, DigestMismatchError } from "../../../src/errors.ts";
-import type { ArchiveBlob } from "../../../src/image/content.ts";
-import type { ArchiveFile } from "../../../src/image/files.ts";
-import { createHash } from "../../../src/incremental_hash.ts";
-import { hashBlob, openFileBody, readFileBody } from "../../../src/push/random_access/read.ts";
-import { type BlobSource, bytesSource } from "../../../src/source/blob_source.ts";
-import { test } from "../../helpers/test.ts";
+import type { Bytes } from "../../src/bytes.ts";
+import { digestBytes } from "../../src/digest.ts";
+import { ArchiveError, DigestMismatchError } from "../../src/errors.ts";
+import type { ArchiveBlob } from "../../src/image/content.ts";
+import type { ArchiveFile } from "../../src/image/files.ts";
+import { createHash } from "../../src/incremental_hash.ts";
+import { hashBlob, openFileBody, readFileBody } from "../../src/archive/read_blob.ts";
+import { type BlobSource, bytesSource } from "../../src/source/blob_source.ts";
+import { test } from "../helpers/test.ts";
 
 const MIB = 1024 * 1024;
 

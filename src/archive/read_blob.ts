@@ -1,13 +1,13 @@
-import { type Bytes, toBytes } from "../../bytes.ts";
-import { decompress } from "../../codec/decompress.ts";
-import { sniffCompression } from "../../codec/magic.ts";
-import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
-import { ArchiveError } from "../../errors.ts";
-import { type ArchiveBlob, mismatch } from "../../image/content.ts";
-import type { ArchiveFile } from "../../image/files.ts";
-import type { Hasher } from "../../incremental_hash.ts";
-import { quoteName } from "../../quote_name.ts";
-import { readRange } from "../../source/blob_source.ts";
+import { type Bytes, toBytes } from "../bytes.ts";
+import { decompress } from "../codec/decompress.ts";
+import { sniffCompression } from "../codec/magic.ts";
+import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
+import { ArchiveError } from "../errors.ts";
+import { type ArchiveBlob, mismatch } from "../image/content.ts";
+import type { ArchiveFile } from "../image/files.ts";
+import type { Hasher } from "../incremental_hash.ts";
+import { quoteName } from "../quote_name.ts";
+import { readRange } from "../source/blob_source.ts";
 
 /** Blobs up to this size are hashed in memory with Web Crypto, several times as fast as hash-wasm. */
 const IN_MEMORY_BYTES = 8 * 1024 * 1024;
