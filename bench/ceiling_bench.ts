@@ -1,5 +1,5 @@
-import { TextLineStream } from "@std/streams/text-line-stream";
 import { prepareImage } from "./archives.ts";
+import { type Background, startBackground } from "./background.ts";
 import { contenders } from "./contenders.ts";
 import { pushWithCurl } from "./curl.ts";
 import {
@@ -12,8 +12,6 @@ import {
   warmUp,
 } from "./measure.ts";
 import { MANY_SMALL, ONE_LARGE, SOME_LARGE } from "./shapes.ts";
-
-const SINK = decodeURIComponent(new URL("sink.ts", import.meta.url).pathname);
 
 /** A whole push into a registry that forgets everything: what the client itself costs. */
 export async function benchCeiling({ runs, isWanted, onRow }: BenchOptions): Promise<void> {
@@ -51,21 +49,7 @@ export async function benchCeiling({ runs, isWanted, onRow }: BenchOptions): Pro
   }
 }
 
-/** Starts the sink as a process of its own: what it costs must not be done by the one that measures. */
-export async function startSink(): Promise<AsyncDisposable & { host: string }> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-net", SINK],
-    stdin: "null",
-    stdout: "piped",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream())
-    .pipeThrough(new TextLineStream()).getReader();
-  const { value } = await reader.read();
-  return {
-    host: `127.0.0.1:${value}`,
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await Promise.all([reader.cancel(), child.status]);
-    },
-  };
+/** Starts the sink. */
+export async function startSink(): Promise<Background> {
+  return await startBackground("sink.ts");
 }

@@ -10,6 +10,7 @@ import { benchInflate } from "./inflate_bench.ts";
 import { benchPipe } from "./pipe_bench.ts";
 import { benchPush } from "./push_bench.ts";
 import { benchRepush } from "./repush_bench.ts";
+import { benchSlow } from "./slow_bench.ts";
 import { benchStd } from "./std_bench.ts";
 
 const DEFAULT_RUNS = 5;
@@ -38,6 +39,7 @@ await benchCeiling(options);
 await benchPipe(options);
 await benchMany(options);
 await benchPeers(options);
+await benchSlow(options);
 await benchStd(options);
 await benchInflate(options);
 console.log(formatTable(rows));
