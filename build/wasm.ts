@@ -95,6 +95,7 @@ async function makeModule({ package: name, file, what, notices }: Carrier): Prom
   // "\0asm" and version 1 as base64.
   const [, base64] = /["',](AGFzbQEAAAA[A-Za-z0-9+/]+=*)["']/.exec(code) ?? [];
   if (!base64) throw new Error(`Cannot find WebAssembly in ${name}/${file}: it holds none`);
+  const packed = await pack(Uint8Array.fromBase64(base64));
   const notice = notices.join("\n\n").replaceAll(/^(?=.)/gm, " * ").replaceAll(/^$/gm, " *");
   return `// Written by \`deno task wasm\`; do not edit.
 
@@ -104,10 +105,16 @@ async function makeModule({ package: name, file, what, notices }: Carrier): Prom
 ${notice}
  */
 
-/** WebAssembly as base64. */
+/** WebAssembly, compressed with gzip, as base64. */
 export const WASM: string =
-  "${base64}";
+  "${packed.toBase64()}";
 `;
+}
+
+/** Base64 of what is compressed already takes less of a package than what base64 leaves to compress. */
+async function pack(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
+  return await new Response(packed).bytes();
 }
 
 if (import.meta.main) {

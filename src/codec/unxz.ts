@@ -1,14 +1,13 @@
 import type { Bytes } from "../bytes.ts";
 import { DataError } from "./data_error.ts";
+import { compiledDecoder } from "./decoders.ts";
 import { FORMATS } from "./describe_format.ts";
-import { compileWasm, WasmCode } from "./wasm_code.ts";
+import { WasmCode } from "./wasm_code.ts";
 
 /** Largest dictionary that the decoder takes, as `xz -9` makes: it holds that many bytes. */
 const MAX_DICTIONARY_BYTES = 64 * 1024 * 1024;
 /** A stream header; the magic is told when all of it is there. */
 const HEADER_BYTES = 12;
-
-let compiled: Promise<WebAssembly.Module> | undefined;
 
 /**
  * Inflates xz data: any number of streams of any number of blocks, with padding behind them. Its index, its sizes and its
@@ -20,8 +19,7 @@ let compiled: Promise<WebAssembly.Module> | undefined;
  * or a check that is rare.
  */
 export async function* unxz(pieces: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
-  compiled ??= import("./xz_wasm.ts").then(({ WASM }) => compileWasm(WASM, "xz"));
-  const decoder = new XzDecoder(await WasmCode.start(await compiled));
+  const decoder = new XzDecoder(await WasmCode.start(await compiledDecoder("xz")));
   for await (const piece of pieces) yield* decoder.inflate(piece);
   yield* decoder.finish();
 }

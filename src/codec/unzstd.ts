@@ -1,6 +1,7 @@
 import type { Bytes } from "../bytes.ts";
 import { DataError } from "./data_error.ts";
-import { compileWasm, WasmCode } from "./wasm_code.ts";
+import { compiledDecoder } from "./decoders.ts";
+import { WasmCode } from "./wasm_code.ts";
 import { zstdBlocks } from "./zstd_frames.ts";
 
 /**
@@ -58,11 +59,8 @@ async function* inflateNatively(
   }
 }
 
-let compiled: Promise<WebAssembly.Module> | undefined;
-
 async function* inflateByWasm(blocks: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
-  compiled ??= import("./zstd_wasm.ts").then(({ WASM }) => compileWasm(WASM, "zstd"));
-  const decoder = new ZstdDecoder(await WasmCode.start(await compiled));
+  const decoder = new ZstdDecoder(await WasmCode.start(await compiledDecoder("zstd")));
   for await (const block of blocks) yield* decoder.inflate(block);
 }
 

@@ -1,28 +1,4 @@
 import { type Bytes, toBytes } from "../bytes.ts";
-import { DataError } from "./data_error.ts";
-
-/**
- * Compiles WebAssembly.
- *
- * @param base64 The module.
- * @param kind What it inflates.
- * @returns The module; making instances of it costs little.
- * @throws {DataError} If the runtime lets nobody compile: a worker at the edge, or a page whose policy says so.
- */
-export async function compileWasm(
-  base64: string,
-  kind: "zstd" | "xz",
-): Promise<WebAssembly.Module> {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  try {
-    return await WebAssembly.compile(bytes);
-  } catch (cause) {
-    throw new DataError(
-      `it is compressed with ${kind}, which takes WebAssembly, and this runtime compiles none`,
-      { cause, hint: "inflate it before, or compress it with gzip" },
-    );
-  }
-}
 
 /**
  * An instance of a decoder, with memory of its own. That memory only grows, and is given back as a whole when the

@@ -14,6 +14,7 @@
  *
  * @module
  */
+export { type DecoderKind, provideDecoder, readDecoder } from "../codec/decoders.ts";
 export { createGateway, type GatewayContext, type GatewayOptions } from "./gateway.ts";
 export type { FailureCode } from "./failures.ts";
 export { readPage } from "./page.ts";

@@ -10,8 +10,17 @@ test("the WebAssembly in src/codec is what the pinned packages carry", async () 
   const root = toPath(new URL("../../", import.meta.url));
   const { devDependencies } = JSON.parse(await Deno.readTextFile(`${root}package.json`));
   for (const [path, text] of await makeWasmModules()) {
-    assertEquals(await Deno.readTextFile(root + path) === text, true, `${path}: deno task wasm`);
+    const found = await unpack(await Deno.readTextFile(root + path));
+    assertEquals(found === await unpack(text), true, `${path}: deno task wasm`);
     const [, name = "", version] = /npm package (\S+)@(\S+) carries/.exec(text) ?? [];
     assertEquals(version, devDependencies[name], path);
   }
 }, { skip });
+
+/** Every version of a runtime may compress the same in a way of its own. */
+async function unpack(text: string): Promise<string> {
+  const [packed = ""] = /(?<=")H4sI[^"]+/.exec(text) ?? [];
+  const content = new Blob([Uint8Array.fromBase64(packed)]).stream()
+    .pipeThrough(new DecompressionStream("gzip"));
+  return text.replace(packed, (await new Response(content).bytes()).toBase64());
+}

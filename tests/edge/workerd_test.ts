@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { type DecoderKind, readDecoder } from "../../src/edge/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   type Bytes,
@@ -22,6 +23,7 @@ const MAX_SUBREQUESTS = 50;
 const MAX_CONNECTIONS = 6;
 const MAX_GROWTH_KIB = 128 * 1024;
 const START_MILLISECONDS = 20_000;
+const DECODERS: readonly DecoderKind[] = ["zstd", "xz"];
 
 const workerd = requireProgram("workerd");
 const skip = "Deno" in globalThis ? workerd.skip : "the worker is the same; it is tried on Deno";
@@ -122,11 +124,26 @@ test(
   { skip },
 );
 
-async function startWorker(allow: string): Promise<Worker> {
+test("the gateway in workerd inflates zstd and xz with the decoders that it is given", async () => {
+  await using registry = await serve(createRegistry());
+  await using worker = await startWorker(registry.host, { decoders: DECODERS });
+  const tar = await legacyArchive(1, 512);
+  for (const [kind, archive] of [["zstd", await zstdFrame(tar)], ["xz", xzStream(tar)]] as const) {
+    const lines = await push(worker, registry.host, `${kind}:1`, archive);
+    assertEquals(lines.at(-1)?.type, "result", JSON.stringify(lines.at(-1)));
+  }
+}, { skip });
+
+async function startWorker(
+  allow: string,
+  { decoders = [] }: { decoders?: readonly DecoderKind[] } = {},
+): Promise<Worker> {
   const folder = await temporaryFolder();
   const address = await closedPort();
-  await bundle(`${folder.path}/worker.js`);
-  await folder.write("config.capnp", configFor(allow, address));
+  for (const kind of decoders) await folder.write(`${kind}.wasm`, await readDecoder(kind));
+  await folder.write("worker.ts", entryWith(decoders));
+  await bundle(folder.path);
+  await folder.write("config.capnp", configFor(allow, address, decoders));
   const child = spawnProcess(workerd.path, ["serve", "config.capnp"], { cwd: folder.path });
   const output = Promise.all([child.stdout.cancel(), new Response(child.stderr).text()]);
   await untilListening(address);
@@ -145,13 +162,28 @@ async function startWorker(allow: string): Promise<Worker> {
   };
 }
 
-async function bundle(path: string): Promise<void> {
-  const args = ["bundle", "-q", "--platform", "browser", "-o", path, "examples/edge_gateway.ts"];
+/** The worker of the examples, with decoders in files beside it. */
+function entryWith(decoders: readonly DecoderKind[]): string {
+  return [
+    ...decoders.map((kind) => `import ${kind} from "./${kind}.wasm";`),
+    `import { provideDecoder } from "${ROOT}src/edge/mod.ts";`,
+    ...decoders.map((kind) => `provideDecoder("${kind}", ${kind});`),
+    `export { default } from "${ROOT}examples/edge_gateway.ts";`,
+  ].join("\n");
+}
+
+async function bundle(folder: string): Promise<void> {
+  const files = ["-o", `${folder}/worker.js`, `${folder}/worker.ts`];
+  const args = ["bundle", "-q", "--platform", "browser", "--external", "*.wasm", ...files];
   const { code, stderr } = await runProcess(Deno.execPath(), args, { cwd: ROOT });
   assertEquals(code, 0, stderr);
 }
 
-function configFor(allow: string, address: string): string {
+function configFor(allow: string, address: string, decoders: readonly DecoderKind[]): string {
+  const modules = [
+    `(name = "worker", esModule = embed "worker.js")`,
+    ...decoders.map((kind) => `(name = "${kind}.wasm", wasm = embed "${kind}.wasm")`),
+  ];
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
@@ -161,7 +193,7 @@ const config :Workerd.Config = (
   sockets = [(name = "http", address = "${address}", http = (), service = "main")]
 );
 const gateway :Workerd.Worker = (
-  modules = [(name = "worker", esModule = embed "worker.js")],
+  modules = [${modules.join(", ")}],
   compatibilityDate = "2026-09-01",
   compatibilityFlags = ["enable_request_signal"],
   bindings = [(name = "ALLOW", text = "other.test, ${allow}")],

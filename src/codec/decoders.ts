@@ -1,0 +1,68 @@
+import { type Bytes, toBytes } from "../bytes.ts";
+import { DataError } from "./data_error.ts";
+
+/** What is inflated by WebAssembly where the runtime itself cannot. */
+export type DecoderKind = "zstd" | "xz";
+
+const modules = new Map<DecoderKind, Promise<WebAssembly.Module>>();
+
+/**
+ * The WebAssembly of a decoder: libzstd's, or XZ Embedded. For a runtime that takes no code but what was deployed, such as
+ * workerd: write it to a file, have the worker import that as a module, and give that to {@linkcode provideDecoder}.
+ *
+ * @param kind What it inflates.
+ * @returns The content of a `.wasm` file.
+ */
+export async function readDecoder(kind: DecoderKind): Promise<Bytes> {
+  const { WASM } = await (kind === "zstd" ? import("./zstd_wasm.ts") : import("./xz_wasm.ts"));
+  const packed = Uint8Array.from(atob(WASM), (character) => character.charCodeAt(0));
+  const content = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return toBytes(new Uint8Array(await new Response(content).arrayBuffer()));
+}
+
+/**
+ * Has archives inflated by a module that is compiled already, from here on in the whole program.
+ *
+ * @example In a worker at the edge, beside a file that {@linkcode readDecoder} wrote
+ * ```ts ignore
+ * import { provideDecoder } from "@tarpush/tarpush/edge";
+ * import zstd from "./zstd.wasm";
+ *
+ * provideDecoder("zstd", zstd);
+ * ```
+ *
+ * @param kind What it inflates.
+ * @param module What {@linkcode readDecoder} gives, compiled.
+ */
+export function provideDecoder(kind: DecoderKind, module: WebAssembly.Module): void {
+  modules.set(kind, Promise.resolve(module));
+}
+
+/**
+ * The module of a decoder, which is compiled once; making instances of it costs little.
+ *
+ * @param kind What it inflates.
+ * @throws {DataError} If nobody provided it and the runtime lets nobody compile: a worker at the edge, or a page whose
+ * policy says so.
+ */
+export function compiledDecoder(kind: DecoderKind): Promise<WebAssembly.Module> {
+  const known = modules.get(kind);
+  if (known) return known;
+  const compiling = compile(kind);
+  modules.set(kind, compiling);
+  // It may be provided later.
+  compiling.catch(() => modules.delete(kind));
+  return compiling;
+}
+
+async function compile(kind: DecoderKind): Promise<WebAssembly.Module> {
+  const bytes = await readDecoder(kind);
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    throw new DataError(
+      `it is compressed with ${kind}, which takes WebAssembly, and this runtime compiles none`,
+      { cause, hint: "inflate it before, compress it with gzip, or provide its decoder" },
+    );
+  }
+}
