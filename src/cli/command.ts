@@ -215,8 +215,15 @@ export const COMMANDS = {
       readOnly: flag("--read-only", "Refuse pushes"),
       allowDelete: flag("--allow-delete", "Allow to delete tags, manifests and blobs"),
       cors: list("--cors ORIGIN", "Let the pages of this origin use the registry, * for all"),
+      maxBlobBytes: value(
+        "--max-blob SIZE",
+        "Refuse blobs above this size, such as 2GiB",
+        parseSize,
+      ),
+      cert: text("--cert FILE", "Serve https with this certificate (PEM), and --key"),
+      key: text("--key FILE", "Its key (PEM)"),
     }),
-    read: () => ({}),
+    read: readServeWords,
   }),
   completions: command({
     verb: "completions",
@@ -279,6 +286,16 @@ function command<V extends string, Table extends OptionTable, Named extends obje
     return { verb, ...given.read(COMMON_OPTIONS), ...own, ...named };
   };
   return { usage, summary, options, parse };
+}
+
+/** Words of a registry, of which there are none; what belongs together is given together. */
+function readServeWords(
+  _words: Words,
+  { cert, key }: { cert: string | undefined; key: string | undefined },
+) {
+  if (cert !== undefined && key === undefined) throw new UsageError("Option --cert needs --key");
+  if (key !== undefined && cert === undefined) throw new UsageError("Option --key needs --cert");
+  return {};
 }
 
 /** Words of a push: one archive and its targets, unless an option says that there are many. */

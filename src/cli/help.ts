@@ -226,14 +226,23 @@ Usage:
   },
   serve: {
     about:
-      `Run a registry that keeps everything in memory, until Ctrl-C. At its address a browser finds a page
-that shows what it holds, and pushes to it.
+      `Run a registry that keeps everything in memory, until Ctrl-C: for tests, demos, a local network. It
+asks for no login: whoever reaches its port may push, so that it listens for this machine alone
+unless --host says otherwise. At its address a browser finds a page that shows what it holds, and
+pushes to it; /metrics has counts for Prometheus, /healthz says ok.
+
+The first Ctrl-C or SIGTERM lets uploads and downloads end, for 30 seconds at most; the second
+ends at once. --json writes a JSON line to stdout for each request.
+
+What has to scale or to be shared by many is for distribution or zot on S3, or Harbor: tarpush copy
+brings there what is here.
 
 Usage:
   tarpush serve
 `,
     examples: `  tarpush serve
   tarpush serve --host 0.0.0.0 --port 8080 --allow-delete
+  tarpush serve --cert cert.pem --key key.pem --max-blob 4GiB
 `,
   },
   completions: {
