@@ -157,9 +157,18 @@ export const COMMANDS = {
   }),
   save: command({
     verb: "save",
-    usage: "REFERENCE TAR|DIR/|-",
-    summary: "Save an image of a registry as an archive",
+    usage: "REFERENCE... TAR|DIR/|-",
+    summary: "Save images of registries as one archive",
     options: () => ({
+      from: text(
+        "--from FILE",
+        "Save what FILE lists, - for stdin; one a line: REFERENCE, REFERENCE NAME, or both as JSON",
+      ),
+      allTags: flag("--all-tags", "Save every tag of the repositories that are named"),
+      tags: list(
+        "--tag PATTERN",
+        "Save the tags of the repositories that fit, such as 'v1.*'; '!*-rc*' leaves out",
+      ),
       format: choice(
         "--format FORMAT",
         "docker: as docker save, an OCI layout with manifest.json (the default of a tar); " +
@@ -173,14 +182,7 @@ export const COMMANDS = {
       platforms: platforms("Save", "linux/arm64"),
       retries,
     }),
-    read: (words) => {
-      const reference = words.next(`Nothing to save, expected ${REFERENCE}`);
-      const hint = `tarpush save ${reference} image.tar`;
-      return {
-        reference,
-        tar: words.next("Nothing to write to, expected a file, a folder or -", hint),
-      };
-    },
+    read: readSaveWords,
   }),
   copy: command({
     verb: "copy",
@@ -326,6 +328,21 @@ function readPushWords(
   const isMany = archives !== undefined || receipts !== undefined || failFast;
   if (isMany) return { isMany, sources: [source], targets } as const;
   return { isMany, source, targets } as const;
+}
+
+/** Words of a save: references, unless a list has them, and what is written. */
+function readSaveWords(words: Words, { from }: { from: string | undefined }) {
+  const nothing = `Nothing to save, expected ${REFERENCE}`;
+  const given = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
+  const tar = given.pop();
+  const [first = "--from FILE"] = given;
+  if (tar !== undefined && (given.length > 0 || from !== undefined)) {
+    return { references: given, tar };
+  }
+  throw new UsageError(
+    "Nothing to write to, expected a file, a folder or -",
+    `tarpush save ${tar ?? first} image.tar`,
+  );
 }
 
 /** What no registry is called. */

@@ -11,7 +11,13 @@ import { UsageError } from "./options.ts";
 import { PIPE_EXAMPLE, toPushOptions, writeDigests } from "./push_command.ts";
 import { Receipts, type SourceIdentity } from "./receipts.ts";
 import { jsonLine, resultLine } from "./render.ts";
-import { type ListedSource, type ListLine, parseSourceList, settleTargets } from "./source_list.ts";
+import {
+  type ListedSource,
+  type ListLine,
+  listName,
+  readSourceList,
+  settleTargets,
+} from "./source_list.ts";
 
 /** An archive to push, and what tells it from what it was at another time; nothing does for a pipe. */
 interface Source extends ListedSource {
@@ -76,21 +82,14 @@ async function listSources(
     place: "on the command line",
   }));
   if (from !== undefined) {
-    const name = from === "-" ? "stdin" : from;
-    const text = from === "-" ? await readStdin(host) : await host.readTextFile(from);
-    lines.push(...parseSourceList(text, name));
-    if (lines.length === 0) throw new UsageError(`Nothing to push: ${name} names no archive`);
+    lines.push(...await readSourceList(from, host, "ls *.tar | tarpush push --from - --to TARGET"));
+    if (lines.length === 0) {
+      throw new UsageError(`Nothing to push: ${listName(from)} names no archive`);
+    }
   }
   const pipes = lines.filter(({ source }) => source === "-").length + (from === "-" ? 1 : 0);
   if (pipes > 1) throw new UsageError("stdin can be read once only, expected one -");
   return lines;
-}
-
-async function readStdin({ stdin }: Host): Promise<string> {
-  if (await stdin.isTerminal()) {
-    throw new UsageError("Nothing is piped in", "ls *.tar | tarpush push --from - --to TARGET");
-  }
-  return await new Response(stdin.stream()).text();
 }
 
 /** Finds out what tells the archives from what they were at another time. */
