@@ -1,4 +1,4 @@
-import { parseCount, parseSeconds, parseSize } from "./option_values.ts";
+import { parseCount, parseSeconds, parseShard, parseSize, type Shard } from "./option_values.ts";
 import {
   choice,
   flag,
@@ -106,6 +106,11 @@ export const COMMANDS = {
       receipts: text(
         "--receipts FILE",
         "Add a JSON line to FILE for each archive that ends; what it says is done is skipped",
+      ),
+      shard: value(
+        "--shard I/N",
+        "Push only part I of N, counted from 0, of the archives, as their names tell",
+        parseShard,
       ),
       failFast: flag("--fail-fast", "Stop at the first archive that fails"),
     }),
@@ -303,11 +308,12 @@ function readServeWords(
 /** Words of a push: one archive and its targets, unless an option says that there are many. */
 function readPushWords(
   words: Words,
-  { to, from, archives, receipts, failFast }: {
+  { to, from, archives, receipts, shard, failFast }: {
     to: string[];
     from: string | undefined;
     archives: number | undefined;
     receipts: string | undefined;
+    shard: Shard | undefined;
     failFast: boolean;
   },
 ) {
@@ -325,7 +331,7 @@ function readPushWords(
       `several archives: tarpush push ${source} ${other} ... --to TARGET`,
     );
   }
-  const isMany = archives !== undefined || receipts !== undefined || failFast;
+  const isMany = [archives, receipts, shard].some((given) => given !== undefined) || failFast;
   if (isMany) return { isMany, sources: [source], targets } as const;
   return { isMany, source, targets } as const;
 }

@@ -84,6 +84,7 @@ that fails does not stop the others; the exit code is 1 then. --json writes a li
   docker save app | tarpush push - registry.lan/app:1.0
   tarpush push image.tar registry.lan/app:1.0 --json | jq -r '.images[0].digest'
   tarpush push images/*.tar --to registry.lan --receipts done.jsonl
+  tarpush push --from list.txt --to registry.lan --shard 0/3
 `,
   },
   inspect: {

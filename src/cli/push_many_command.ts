@@ -10,7 +10,8 @@ import { openInput, urlOf } from "./input.ts";
 import { UsageError } from "./options.ts";
 import { PIPE_EXAMPLE, toPushOptions, writeDigests } from "./push_command.ts";
 import { Receipts, type SourceIdentity } from "./receipts.ts";
-import { jsonLine, resultLine } from "./render.ts";
+import { counted, jsonLine, resultLine } from "./render.ts";
+import { takeShard } from "./shard.ts";
 import {
   type ListedSource,
   type ListLine,
@@ -31,7 +32,8 @@ export async function runPushMany(
   signal: AbortSignal,
 ): Promise<number> {
   const start = performance.now();
-  const listed = settleTargets(await listSources(command, host), command.targets);
+  const whole = settleTargets(await listSources(command, host), command.targets);
+  const listed = await takeOwn(whole, command);
   const options = await toPushOptions(command, host);
   const receipts = command.receipts === undefined
     ? undefined
@@ -41,6 +43,11 @@ export async function runPushMany(
   const sources = all.filter((_, at) => done[at] === undefined);
   const sizes = sources.map(({ identity }) => identity?.size);
   const reporter = await ArchivesReporter.create(host, command, sizes);
+  if (command.shard) {
+    await reporter.note(
+      `${all.length} of ${counted(whole.length, "archive")} belong to this shard`,
+    );
+  }
   await tellSkipped(all, sources, command, reporter);
   const ended = { all: 0, failed: 0 };
   const digests = new Set<string>();
@@ -73,7 +80,7 @@ export async function runPushMany(
 
 /** What the command line names, then what the list does. */
 async function listSources(
-  { sources, from }: PushManyCommand,
+  { sources, from, shard }: PushManyCommand,
   host: Host,
 ): Promise<ListLine[]> {
   const lines: ListLine[] = sources.map((source) => ({
@@ -89,7 +96,18 @@ async function listSources(
   }
   const pipes = lines.filter(({ source }) => source === "-").length + (from === "-" ? 1 : 0);
   if (pipes > 1) throw new UsageError("stdin can be read once only, expected one -");
+  if (shard && lines.some(({ source }) => source === "-")) {
+    throw new UsageError("Cannot push - with --shard: other processes have another stdin");
+  }
   return lines;
+}
+
+async function takeOwn(
+  listed: ListedSource[],
+  { shard }: PushManyCommand,
+): Promise<ListedSource[]> {
+  if (!shard) return listed;
+  return await takeShard(listed, shard, ({ source }) => nameOf(source));
 }
 
 /** Finds out what tells the archives from what they were at another time. */
