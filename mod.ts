@@ -32,10 +32,9 @@ export type { OnExisting, PushOptions } from "./src/push/options.ts";
 export type { ManifestType } from "./src/push/manifest_kind.ts";
 export type { UploadedBlob } from "./src/push/repository_state.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";
-export { pullImage, pullImages } from "./src/pull/pull.ts";
-export type { ImageToPull } from "./src/pull/list_images.ts";
-export type { PullImagesOptions, PullOptions } from "./src/pull/options.ts";
-export type { PulledImage, PullEvent } from "./src/pull/events.ts";
+export { pullImage } from "./src/pull/pull.ts";
+export type { PullOptions } from "./src/pull/options.ts";
+export type { PullEvent } from "./src/pull/events.ts";
 export type { ArchiveFormat } from "./src/image/write_archive.ts";
 export { RegistryClient, type RegistryClientOptions } from "./src/registry/client.ts";
 export type { CallOptions, ListNamesOptions } from "./src/registry/call_options.ts";
@@ -64,6 +63,8 @@ export {
   type CheckArchiveOptions,
   type CheckProgress,
 } from "./src/archive/check_archive.ts";
+export { joinParts, type JoinPartsOptions } from "./src/archive/join_parts.ts";
+export type { ArchivePart } from "./src/archive/check_joins.ts";
 export type { Finding, FindingCode, Severity } from "./src/image/check/findings.ts";
 export type { ImageTarEntry, PushSource } from "./src/source/open_source.ts";
 export type {

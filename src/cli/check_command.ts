@@ -1,21 +1,24 @@
 import { checkArchive } from "../archive/check_archive.ts";
 import type { Host } from "../runtime/host.ts";
+import { openArchiveWords, partsHint } from "./archive_words.ts";
 import { startByteProgress } from "./byte_progress.ts";
 import { findingLines, verdictLine } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
-import { openInput } from "./input.ts";
+import { printable } from "./render.ts";
 import { withErrorDocument, writeDocument } from "./registry_client.ts";
 
 /** `tarpush check`: reads a whole archive and tells what is wrong with it. */
 export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal): Promise<number> {
   return withErrorDocument(command, host, async () => {
     const { source, json, quiet } = command;
-    await using input = await openInput(source, host, "docker save IMAGE | tarpush check -");
-    const progress = await startByteProgress(host, "checking", quiet);
     const { fetch } = await connectionOptions(command, [], host);
+    const example = "docker save IMAGE | tarpush check -";
+    const reading = { verify: "all", signal, fetch } as const;
+    await using input = await openArchiveWords(command, host, example, reading);
+    const progress = await startByteProgress(host, "checking", quiet);
     const check = await checkArchive(input.source, { signal, fetch, onProgress: progress.report })
       .finally(() => progress.finish());
     const exitCode = check.ok ? EXIT.done : EXIT.failed;
@@ -32,6 +35,8 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
     const name = source === "-" ? "stdin" : source;
     const lines = [...findingLines(shown, paint, columns), verdictLine(name, check, paint)];
     await host.stdout.write(lines.map((line) => `${line}\n`).join(""));
+    const hint = check.ok ? undefined : partsHint(command);
+    if (hint !== undefined) await host.stderr.write(`hint: ${printable(hint)}\n`);
     return exitCode;
   });
 }

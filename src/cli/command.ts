@@ -1,4 +1,4 @@
-import { parseCount, parseSeconds, parseShard, parseSize, type Shard } from "./option_values.ts";
+import { parseCount, parseSeconds, parseSize } from "./option_values.ts";
 import {
   choice,
   flag,
@@ -54,6 +54,10 @@ const onExisting = choice(
   "A tag that names something else: overwrite (the default), skip it, or error",
   ["overwrite", "skip", "error"],
 );
+const isParts = flag(
+  "--parts",
+  "Read the files as parts of one archive, in order; A.sha256 beside A.001 tells more of them",
+);
 const retries = value("--retries N", "Further attempts after the first (4)", parseCount(0));
 
 /** What can be asked of the command line. */
@@ -107,12 +111,8 @@ export const COMMANDS = {
         "--receipts FILE",
         "Add a JSON line to FILE for each archive that ends; what it says is done is skipped",
       ),
-      shard: value(
-        "--shard I/N",
-        "Push only part I of N, counted from 0, of the archives, as their names tell",
-        parseShard,
-      ),
       failFast: flag("--fail-fast", "Stop at the first archive that fails"),
+      isParts,
     }),
     read: readPushWords,
   }),
@@ -120,15 +120,17 @@ export const COMMANDS = {
     verb: "inspect",
     usage: "TAR|-|URL",
     summary: "Show what is in an archive",
-    options: () => ({}),
-    read: (words) => ({ source: words.next(`Nothing to inspect, expected ${ARCHIVE}`) }),
+    options: () => ({ isParts }),
+    read: (words, { isParts }) =>
+      readSource(words, isParts, `Nothing to inspect, expected ${ARCHIVE}`),
   }),
   check: command({
     verb: "check",
     usage: "TAR|-|URL",
     summary: "Verify every digest in an archive",
-    options: () => ({}),
-    read: (words) => ({ source: words.next(`Nothing to check, expected ${ARCHIVE}`) }),
+    options: () => ({ isParts }),
+    read: (words, { isParts }) =>
+      readSource(words, isParts, `Nothing to check, expected ${ARCHIVE}`),
   }),
   ping: command({
     verb: "ping",
@@ -162,18 +164,9 @@ export const COMMANDS = {
   }),
   save: command({
     verb: "save",
-    usage: "REFERENCE... TAR|DIR/|-",
-    summary: "Save images of registries as one archive",
+    usage: "REFERENCE TAR|DIR/|-",
+    summary: "Save an image of a registry as an archive",
     options: () => ({
-      from: text(
-        "--from FILE",
-        "Save what FILE lists, - for stdin; one a line: REFERENCE, REFERENCE NAME, or both as JSON",
-      ),
-      allTags: flag("--all-tags", "Save every tag of the repositories that are named"),
-      tags: list(
-        "--tag PATTERN",
-        "Save the tags of the repositories that fit, such as 'v1.*'; '!*-rc*' leaves out",
-      ),
       format: choice(
         "--format FORMAT",
         "docker: as docker save, an OCI layout with manifest.json (the default of a tar); " +
@@ -187,7 +180,14 @@ export const COMMANDS = {
       platforms: platforms("Save", "linux/arm64"),
       retries,
     }),
-    read: readSaveWords,
+    read: (words) => {
+      const reference = words.next(`Nothing to save, expected ${REFERENCE}`);
+      const hint = `tarpush save ${reference} image.tar`;
+      return {
+        reference,
+        tar: words.next("Nothing to write to, expected a file, a folder or -", hint),
+      };
+    },
   }),
   copy: command({
     verb: "copy",
@@ -222,15 +222,8 @@ export const COMMANDS = {
       readOnly: flag("--read-only", "Refuse pushes"),
       allowDelete: flag("--allow-delete", "Allow to delete tags, manifests and blobs"),
       cors: list("--cors ORIGIN", "Let the pages of this origin use the registry, * for all"),
-      maxBlobBytes: value(
-        "--max-blob SIZE",
-        "Refuse blobs above this size, such as 2GiB",
-        parseSize,
-      ),
-      cert: text("--cert FILE", "Serve https with this certificate (PEM), and --key"),
-      key: text("--key FILE", "Its key (PEM)"),
     }),
-    read: readServeWords,
+    read: () => ({}),
   }),
   completions: command({
     verb: "completions",
@@ -295,29 +288,31 @@ function command<V extends string, Table extends OptionTable, Named extends obje
   return { usage, summary, options, parse };
 }
 
-/** Words of a registry, of which there are none; what belongs together is given together. */
-function readServeWords(
-  _words: Words,
-  { cert, key }: { cert: string | undefined; key: string | undefined },
-) {
-  if (cert !== undefined && key === undefined) throw new UsageError("Option --cert needs --key");
-  if (key !== undefined && cert === undefined) throw new UsageError("Option --key needs --cert");
-  return {};
+/** One archive: a word, or its parts. */
+function readSource(words: Words, isParts: boolean, nothing: string) {
+  const source = words.next(nothing);
+  return { source, parts: isParts ? [source, ...words.rest()] : [] };
 }
 
 /** Words of a push: one archive and its targets, unless an option says that there are many. */
 function readPushWords(
   words: Words,
-  { to, from, archives, receipts, shard, failFast }: {
+  options: {
     to: string[];
     from: string | undefined;
     archives: number | undefined;
     receipts: string | undefined;
-    shard: Shard | undefined;
     failFast: boolean;
+    isParts: boolean;
   },
 ) {
+  const { to, from, archives, receipts, failFast, isParts } = options;
   const nothing = `Nothing to push, expected ${ARCHIVE}`;
+  const isMany = archives !== undefined || receipts !== undefined || failFast;
+  if (isParts) {
+    if (!isMany && from === undefined) return readParts(words, to, nothing);
+    throw new UsageError("--parts pushes one archive, without the options for many");
+  }
   if (to.length > 0 || from !== undefined) {
     const sources = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
     return { isMany: true, sources, targets: to } as const;
@@ -326,30 +321,31 @@ function readPushWords(
   const targets = words.rest();
   const other = targets.find((word) => ARCHIVE_PATH.test(word));
   if (other !== undefined) {
+    const [what, option, to] = FIRST_PART.test(source)
+      ? ["parts of one archive", "--parts ", "TARGET"]
+      : ["several archives", "", "--to TARGET"];
     throw new UsageError(
       `${quote(other)} is no target`,
-      `several archives: tarpush push ${source} ${other} ... --to TARGET`,
+      `${what}: tarpush push ${option}${source} ${other} ... ${to}`,
     );
   }
-  const isMany = [archives, receipts, shard].some((given) => given !== undefined) || failFast;
   if (isMany) return { isMany, sources: [source], targets } as const;
-  return { isMany, source, targets } as const;
+  return { isMany, source, targets, parts: [] } as const;
 }
 
-/** Words of a save: references, unless a list has them, and what is written. */
-function readSaveWords(words: Words, { from }: { from: string | undefined }) {
-  const nothing = `Nothing to save, expected ${REFERENCE}`;
-  const given = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
-  const tar = given.pop();
-  const [first = "--from FILE"] = given;
-  if (tar !== undefined && (given.length > 0 || from !== undefined)) {
-    return { references: given, tar };
-  }
-  throw new UsageError(
-    "Nothing to write to, expected a file, a folder or -",
-    `tarpush save ${tar ?? first} image.tar`,
-  );
+/** Parts of one archive, and its target: the last word, unless `--to` names some or it is a part as well. */
+function readParts(words: Words, to: readonly string[], nothing: string) {
+  const source = words.next(nothing);
+  const rest = words.rest();
+  const stem = source.replace(/[^.]*$/, "");
+  const isPart = stem !== "" && rest.at(-1)?.startsWith(stem);
+  const last = to.length > 0 || isPart ? undefined : rest.pop();
+  const targets = last === undefined ? [...to] : [last];
+  return { isMany: false, source, targets, parts: [source, ...rest] } as const;
 }
+
+/** What the first of several parts is called: `A.tar.001`, `A.tar.gz.aa`. */
+export const FIRST_PART = /\.(?:0+[01]|a{2,5}|part0*1)$/;
 
 /** What no registry is called. */
 const ARCHIVE_PATH = /^(?:\.{0,2}\/.*|[^/]*\.(?:tar|tgz|tzst)(?:\.\w+)?)$/i;

@@ -57,9 +57,8 @@ function targetsOf(command: Command): string[] {
       return [command.target];
     case "info":
     case "rm":
-      return [command.reference];
     case "save":
-      return command.references;
+      return [command.reference];
     default:
       return [];
   }

@@ -1,11 +1,12 @@
 import { openArchive } from "../archive/open_archive.ts";
 import type { ArchiveSummary } from "../image/inspect.ts";
 import type { Host } from "../runtime/host.ts";
+import { openArchiveWords, withPartsHint } from "./archive_words.ts";
 import type { InspectCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
-import { openInput } from "./input.ts";
+
 import { inspectLines } from "./inspect_table.ts";
 import { jsonText, printable } from "./render.ts";
 
@@ -15,17 +16,16 @@ export async function runInspect(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  await using input = await openInput(
-    command.source,
-    host,
-    "docker save IMAGE | tarpush inspect -",
-  );
   const { fetch } = await connectionOptions(command, [], host);
-  return await show(
-    command,
-    host,
-    await openArchive(input.source, { signal, fetch, verify: false }),
-  );
+  try {
+    const example = "docker save IMAGE | tarpush inspect -";
+    const reading = { verify: "none", signal, fetch } as const;
+    await using input = await openArchiveWords(command, host, example, reading);
+    const archive = await openArchive(input.source, { signal, fetch, verify: false });
+    return await show(command, host, archive);
+  } catch (error) {
+    throw withPartsHint(command, error);
+  }
 }
 
 async function show(command: InspectCommand, host: Host, archive: ArchiveSummary): Promise<number> {

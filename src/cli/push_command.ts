@@ -4,7 +4,7 @@ import type { Host } from "../runtime/host.ts";
 import type { PushCommand, PushOneCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
 import { EXIT } from "./exit.ts";
-import { openInput } from "./input.ts";
+import { type Input, openInput } from "./input.ts";
 import { UsageError } from "./options.ts";
 import { printable } from "./render.ts";
 import { showTransfer } from "./transfer.ts";
@@ -21,11 +21,27 @@ export async function runPush(
   if (command.targets.length === 0) return await refuseWithoutTarget(command, host);
   const result = await showTransfer(command, host, signal, async (hooks) => {
     const options = await toPushOptions(command, host);
-    await using input = await openInput(command.source, host, PIPE_EXAMPLE);
-    return await pushImage(input.source, command.targets, { ...options, ...hooks });
+    try {
+      await using input = await openSource(command, host, { ...options, signal });
+      return await pushImage(input.source, command.targets, { ...options, ...hooks });
+    } catch (error) {
+      const { withPartsHint } = await import("./archive_words.ts");
+      throw withPartsHint(command, error);
+    }
   });
   await writeDigests(command, host, new Set(result.images.map(({ digest }) => digest)));
   return EXIT.done;
+}
+
+async function openSource(
+  command: PushOneCommand,
+  host: Host,
+  { fetch, signal }: PushOptions & { signal: AbortSignal },
+): Promise<Input> {
+  if (command.parts.length === 0) return await openInput(command.source, host, PIPE_EXAMPLE);
+  const { openParts } = await import("./parts_input.ts");
+  const verify = command.verify ? "all" : "auto";
+  return await openParts(command.parts, host, { verify, signal, fetch });
 }
 
 /** Writes what `--digestfile` asks for. */
@@ -61,8 +77,11 @@ export async function toPushOptions(command: PushCommand, host: Host): Promise<P
 
 /** Wrong usage, but the archive can tell what to type. */
 async function refuseWithoutTarget(command: PushOneCommand, host: Host): Promise<never> {
-  const { source } = command;
+  const { source, parts } = command;
   const message = "No target given, expected a reference such as localhost:5000/team/app:1.0";
+  if (parts.length > 0) {
+    throw new UsageError(message, `tarpush push --parts ${source} ... REFERENCE`);
+  }
   if (source === "-") throw new UsageError(message, `tarpush push ${source} REFERENCE`);
   const { openArchive } = await import("../archive/open_archive.ts");
   await using input = await openInput(source, host, PIPE_EXAMPLE);

@@ -233,7 +233,7 @@ function bunWrite(name: "stdout" | "stderr"): (bytes: Uint8Array) => Promise<voi
   };
 }
 
-const serve: Host["serve"] = (handler, { hostname, port, tls }) => {
+const serve: Host["serve"] = (handler, { hostname, port }) => {
   try {
     const server = bunGlobals().Bun.serve({
       hostname,
@@ -241,14 +241,9 @@ const serve: Host["serve"] = (handler, { hostname, port, tls }) => {
       // Bun refuses bodies above 128 MiB and ends connections that are silent for 10 seconds unless told otherwise.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       idleTimeout: 0,
-      ...(tls && { tls }),
-      fetch: (request, server) => handler(request, server.requestIP(request)?.address ?? ""),
+      fetch: (request) => handler(request),
     });
-    return Promise.resolve<ListeningServer>({
-      port: server.port,
-      finish: () => server.stop(false),
-      stop: () => server.stop(true),
-    });
+    return Promise.resolve<ListeningServer>({ port: server.port, stop: () => server.stop(true) });
   } catch (cause) {
     const state = errorCode(cause) === "EADDRINUSE" ? "the port is in use" : reasonOf(cause);
     return Promise.reject(

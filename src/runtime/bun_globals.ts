@@ -37,9 +37,8 @@ export interface BunGlobals {
       port: number;
       maxRequestBodySize: number;
       idleTimeout: number;
-      tls?: { cert: string; key: string };
-      fetch(request: Request, server: BunServer): Response | Promise<Response>;
-    }): BunServer;
+      fetch(request: Request): Response | Promise<Response>;
+    }): { port: number; stop(closeConnections: boolean): Promise<void> };
   };
   process: {
     stdin: BunTerminal;
@@ -50,13 +49,6 @@ export interface BunGlobals {
     cwd(): string;
     exit(code: number): never;
   };
-}
-
-/** A server that listens. */
-export interface BunServer {
-  port: number;
-  requestIP(request: Request): { address: string } | null;
-  stop(closeConnections: boolean): Promise<void>;
 }
 
 /** A file, or a standard stream. */

@@ -9,6 +9,5 @@ export interface RegistryContext {
   readonly sessions: Sessions;
   readonly permissions: Permissions;
   readonly maxManifestBytes: number;
-  readonly maxBlobBytes: number;
   readonly quirks: RegistryQuirks;
 }

@@ -27,7 +27,6 @@ export function parseContentRange(header: string): { start: number; end: number 
  * @param rangeLength Length that Content-Range announced; bytes past it are not written.
  * @param signal Stops the reading.
  * @param limits Lengths that the registry insists on.
- * @param maxBlobBytes Most bytes of the whole blob.
  * @throws {Problem} 400 when the body breaks off or has another length than announced, 409 when it was stopped; what
  *   `limits` do not allow, 413 where it is too long.
  */
@@ -36,14 +35,11 @@ export async function writeBody(
   request: Request,
   rangeLength: number | undefined,
   signal: AbortSignal,
-  { min = 0, max: maxChunk = Infinity }: ChunkLimits = {},
-  maxBlobBytes = Infinity,
+  { min = 0, max = Infinity }: ChunkLimits = {},
 ): Promise<void> {
   const start = session.writer.size;
-  const max = Math.min(maxChunk, maxBlobBytes - start);
   const expected = expectedLength(request, rangeLength);
-  const tooLong = () => (max === maxChunk ? chunkTooLong(max) : blobTooLong(maxBlobBytes));
-  if (expected !== undefined && expected > max) throw tooLong();
+  if (expected !== undefined && expected > max) throw tooLong(max);
   const body = request.body?.getReader();
   const cancel = () => void body?.cancel().catch(ignore);
   signal.addEventListener("abort", cancel, { once: true });
@@ -53,7 +49,7 @@ export async function writeBody(
       if (!piece) break;
       const length = session.writer.size - start + piece.length;
       if (expected !== undefined && length > expected) throw lengthProblem(expected, "more");
-      if (length > max) throw tooLong();
+      if (length > max) throw tooLong(max);
       if (session.endsShort && piece.length > 0) throw tooShort(min);
       if (piece.length > 0) await session.writer.write(piece);
     }
@@ -100,12 +96,7 @@ function endChunk(session: Session, min: number): void {
   session.endsShort = length > 0 && length < min;
 }
 
-function blobTooLong(max: number): Problem {
-  const message = `the blob has more than ${max} bytes, which is the most here`;
-  return new Problem(413, { code: "SIZE_INVALID", message });
-}
-
-function chunkTooLong(max: number): Problem {
+function tooLong(max: number): Problem {
   const message = `the body has more than ${max} bytes, which is the most for one request`;
   return new Problem(413, { code: "SIZE_INVALID", message });
 }

@@ -70,27 +70,25 @@ async function mountBlob(
  * arrived stays: the client asks for the session's range and goes on from there.
  */
 function sendChunk(
-  { sessions, quirks, maxBlobBytes }: RegistryContext,
+  { sessions, quirks }: RegistryContext,
   session: Session,
   request: Request,
 ): Promise<Response> {
   return sessions.use(session, async (signal) => {
-    const length = checkRange(session, request);
-    await writeBody(session, request, length, signal, quirks.chunkLimits, maxBlobBytes);
+    await writeBody(session, request, checkRange(session, request), signal, quirks.chunkLimits);
     return sessionResponse(session, 202);
   });
 }
 
 /** Appends the last bytes, if any, and closes the session, which a wrong digest ends as well. */
 function commitUpload(
-  { sessions, quirks, maxBlobBytes }: RegistryContext,
+  { sessions, quirks }: RegistryContext,
   session: Session,
   digest: Digest,
   request: Request,
 ): Promise<Response> {
   return sessions.use(session, async (signal) => {
-    const length = checkRange(session, request);
-    await writeBody(session, request, length, signal, quirks.chunkLimits, maxBlobBytes);
+    await writeBody(session, request, checkRange(session, request), signal, quirks.chunkLimits);
     try {
       await session.writer.commit(session.repository, digest);
     } catch (error) {

@@ -45,7 +45,7 @@ export class JoinedSource implements BlobSource {
   }
 
   *#cut(start: number, end: number): Generator<SourceSlice> {
-    for (let at = this.#find(start); start < end; at++) {
+    for (let at = this.indexAt(start); start < end; at++) {
       const piece = this.#pieces[at];
       if (!piece) return;
       const stop = Math.min(end, piece.start + piece.content.size);
@@ -54,8 +54,8 @@ export class JoinedSource implements BlobSource {
     }
   }
 
-  /** The piece that a position is in. */
-  #find(position: number): number {
+  /** Which of the sources a position is in; those without bytes do not count. */
+  indexAt(position: number): number {
     let [low, high] = [0, this.#pieces.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;

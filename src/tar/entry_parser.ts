@@ -9,6 +9,7 @@ import {
   parseHeader,
   tarError,
   type TarHeader,
+  TruncatedTarError,
 } from "./header.ts";
 
 /** Most bytes of extension records before one entry: they are held in memory. Go's archive/tar has the same. */
@@ -101,6 +102,7 @@ export class EntryParser {
       offset,
       entry?.path,
       `input ends at byte ${end}, expected at least ${expected} bytes`,
+      TruncatedTarError,
     );
   }
 

@@ -105,9 +105,14 @@ export function paddedSize(size: number): number {
  * @param state What was found and what was expected.
  * @returns The error, not thrown.
  */
-export function tarError(offset: number, entry: string | undefined, state: string): TarError {
+export function tarError(
+  offset: number,
+  entry: string | undefined,
+  state: string,
+  Kind: typeof TarError = TarError,
+): TarError {
   const object = entry === undefined ? "tar" : `tar entry ${quoteName(entry)}`;
-  return new TarError(`Cannot read ${object} at byte ${offset}: ${state}`, { offset, entry });
+  return new Kind(`Cannot read ${object} at byte ${offset}: ${state}`, { offset, entry });
 }
 
 /** Decodes a text that ends at its first NUL. Bytes that are not UTF-8 become U+FFFD. */
@@ -158,6 +163,9 @@ function checksumError(block: Uint8Array, offset: number, sum: number): TarError
     ? new NotTarError(state, block)
     : tarError(offset, parseText(block, 0, 100), state);
 }
+
+/** Input that ends within an entry, or before it. */
+export class TruncatedTarError extends TarError {}
 
 /** Input whose beginning is no tar header. What it is instead, `not_a_tar.ts` knows. */
 export class NotTarError extends TarError {

@@ -1,0 +1,289 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { checkArchive } from "../../src/archive/check_archive.ts";
+import type { ArchivePart } from "../../src/archive/check_joins.ts";
+import { joinParts, type JoinPartsOptions } from "../../src/archive/join_parts.ts";
+import { digestBytes, digestHex } from "../../src/digest.ts";
+import { ArchiveError } from "../../src/errors.ts";
+import { pushImage } from "../../src/push/push.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import type { BlobSource } from "../../src/source/blob_source.ts";
+import { formatPartList, PartSummary } from "../../src/source/part_list.ts";
+import {
+  type Bytes,
+  dockerSave,
+  gzip,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  randomBytes,
+} from "../helpers/archives.ts";
+import { zstdFrame } from "../helpers/compressed.ts";
+import { readBack } from "../helpers/expected.ts";
+import { type TarWriterEntry, writeTar } from "../helpers/tar_writer.ts";
+import { test } from "../helpers/test.ts";
+
+const PART_BYTES = 200_000;
+
+/** An image with a layer that is in several parts, so that only its digest tells whether they fit. */
+async function makeLayout(): Promise<TarWriterEntry[]> {
+  const body = randomBytes(4 * PART_BYTES);
+  const large = await makeLayer(writeTar([{ path: "large", body }]));
+  const layout = new OciLayout();
+  layout.add(await layout.image(await makeImage([large, "small"])), { ref: "v1" });
+  return layout.entries();
+}
+
+async function makeDocker(compression?: "gzip"): Promise<TarWriterEntry[]> {
+  const body = randomBytes(4 * PART_BYTES);
+  const large = await makeLayer(writeTar([{ path: "large", body }]), compression);
+  const image = await makeImage([large, "small"]);
+  return dockerSave([{ image, repoTags: ["app:1"] }]);
+}
+
+function split(bytes: Bytes, stem = "app.tar.", size = PART_BYTES): ArchivePart[] {
+  const parts: ArchivePart[] = [];
+  for (let at = 0; at < bytes.length; at += size) {
+    const name = `${stem}${`${parts.length + 1}`.padStart(3, "0")}`;
+    parts.push({ name, source: new Blob([bytes.slice(at, at + size)]) });
+  }
+  return parts;
+}
+
+async function bytesOf(source: BlobSource): Promise<Bytes> {
+  return new Uint8Array(await new Response(source.slice(0, source.size).stream()).arrayBuffer());
+}
+
+/** What `save --split` writes beside the parts. */
+async function ownList(parts: readonly ArchivePart[]): Promise<string> {
+  const listed = [];
+  for (const { name, source } of parts) {
+    const summary = await PartSummary.start();
+    await summary.update(await bytesOf(source));
+    listed.push(await summary.finish(name));
+  }
+  return formatPartList(listed);
+}
+
+/** What `sha256sum app.tar.*` writes. */
+async function plainList(parts: readonly ArchivePart[]): Promise<string> {
+  const lines = parts.map(async ({ name, source }) =>
+    `${digestHex(await digestBytes(await bytesOf(source)))}  ${name}\n`
+  );
+  return (await Promise.all(lines)).join("");
+}
+
+const layout = writeTar(await makeLayout());
+const other = split(writeTar(await makeLayout()));
+const ARCHIVES: [what: string, bytes: Bytes][] = [
+  ["an OCI layout", layout],
+  ["a docker save", writeTar(await makeDocker())],
+  ["a docker save with gzip layers", writeTar(await makeDocker("gzip"))],
+  ["a tar.gz", await gzip(writeTar(await makeLayout()))],
+  ["a tar.zst", await zstdFrame(writeTar(await makeLayout()))],
+];
+
+const LISTS: [
+  what: string,
+  make: (parts: readonly ArchivePart[]) => Promise<string | undefined>,
+][] = [
+  ["no list", () => Promise.resolve(undefined)],
+  ["the list of sha256sum", plainList],
+  ["its own list", ownList],
+];
+
+/** What can be wrong with parts, and what has to be said. */
+const FAULTS: [
+  what: string,
+  change: (parts: ArchivePart[]) => ArchivePart[],
+  named: RegExp,
+][] = [
+  ["without its last part", (parts) => parts.slice(0, -1), /"app\.tar\.00[456]"/],
+  ["without its first part", (parts) => parts.slice(1), /"app\.tar\.001" is missing/],
+  ["without one in the middle", ([a, , ...rest]) => keep(a, ...rest), /"app\.tar\.002" is missing/],
+  ["with a part that was cut", (parts) => replace(parts, 2, cut), /"app\.tar\.003"/],
+  ["out of order", ([a, b, c, ...rest]) => keep(a, c, b, ...rest), /"app\.tar\.002".*after/],
+  ["with a part twice", ([a, b, ...rest]) => keep(a, b, b, ...rest), /"app\.tar\.002".*twice/],
+  [
+    "with a part of another archive",
+    (parts) => replace(parts, 2, () => ({ name: "zap.tar.003", source: part(other, 2).source })),
+    /"zap\.tar\.003"/,
+  ],
+  // The names are right, and what stands under them is not.
+  [
+    "with a part under another's name",
+    (parts) => replace(parts, 2, () => part(parts, 1)),
+    /"app\.tar\.00[23]"/,
+  ],
+  [
+    "with two names exchanged",
+    (parts) => replace(replace(parts, 1, () => part(parts, 2)), 2, () => part(parts, 1)),
+    /"app\.tar\.00[23]"/,
+  ],
+  [
+    "with a part of another archive under a name of its own",
+    (parts) => replace(parts, 2, () => part(other, 2)),
+    /"app\.tar\.00[23]"/,
+  ],
+];
+
+function keep(...parts: (ArchivePart | undefined)[]): ArchivePart[] {
+  return parts.filter((part) => part !== undefined);
+}
+
+function part(parts: readonly ArchivePart[], at: number): ArchivePart {
+  const found = parts[at];
+  if (!found) throw new Error(`no part ${at}`);
+  return found;
+}
+
+/** Puts other content under a name, or another part in a place. */
+function replace(
+  parts: readonly ArchivePart[],
+  at: number,
+  change: (part: ArchivePart) => ArchivePart,
+): ArchivePart[] {
+  const changed = change(part(parts, at));
+  const name = changed.name.startsWith("app.") ? part(parts, at).name : changed.name;
+  return parts.with(at, { name, source: changed.source });
+}
+
+function cut({ name, source }: ArchivePart): ArchivePart {
+  return { name, source: (source as Blob).slice(0, PART_BYTES / 2) };
+}
+
+for (const [what, bytes] of ARCHIVES) {
+  for (const [listed, makeList] of LISTS) {
+    test(`joinParts() makes ${what} of its parts, with ${listed}`, async () => {
+      const parts = split(bytes);
+      assert(parts.length >= 5);
+      const options = { checksums: await makeList(parts) };
+      for (const verify of ["auto", "all", "none"] as const) {
+        assertEquals((await joinParts(parts, { ...options, verify })).size, bytes.length);
+      }
+      const registry = createRegistry();
+      const joined = await joinParts(parts, options);
+      await pushImage(joined, "localhost:5000/app:1", { fetch: registry });
+      await readBack(registry, "app", "1");
+      assert((await checkArchive(joined)).ok);
+    });
+
+    for (const [fault, change, named] of FAULTS) {
+      test(`joinParts() refuses ${what} ${fault}, with ${listed}`, async () => {
+        const parts = split(bytes);
+        const checksums = await makeList(parts);
+        const error = await assertRejects(
+          () => joinParts(change(parts), { checksums }),
+          ArchiveError,
+        );
+        assertStringIncludes(error.message, "app.tar");
+        assert(named.test(error.message), error.message);
+      });
+    }
+  }
+}
+
+async function countRead(parts: readonly ArchivePart[], options: JoinPartsOptions) {
+  let read = 0;
+  const counted = parts.map(({ name, source }) => ({
+    name,
+    source: {
+      size: source.size,
+      slice: (start: number, end: number) => {
+        read += Math.min(end, source.size) - start;
+        return source.slice(start, end);
+      },
+    },
+  }));
+  await joinParts(counted, options);
+  return read;
+}
+
+test("joinParts() reads little more than the ends of parts whose list tells of them", async () => {
+  const parts = split(layout, undefined, 800_000);
+  const read = await countRead(parts, { checksums: await ownList(parts) });
+  assert(read <= 2 * 64 * 1024 * parts.length, `${read} bytes`);
+  // A list without lengths costs a look at everything, unless nobody wants that.
+  const checksums = await plainList(parts);
+  assert(await countRead(parts, { checksums }) >= layout.length);
+  assert(await countRead(parts, { checksums, verify: "none" }) < 200_000);
+  assert(await countRead(parts, { verify: "none" }) < 200_000);
+});
+
+test("joinParts() reads all with verify: all, and finds what the ends do not tell", async () => {
+  const parts = split(layout);
+  const checksums = await ownList(parts);
+  const bytes = await bytesOf(part(parts, 1).source);
+  bytes[PART_BYTES / 2] = ~(bytes[PART_BYTES / 2] ?? 0);
+  const damaged = replace(parts, 1, ({ name }) => ({ name, source: new Blob([bytes]) }));
+  await joinParts(damaged, { checksums });
+  await assertRejects(
+    () => joinParts(damaged, { checksums, verify: "all" }),
+    ArchiveError,
+    'Cannot use "app.tar.002" as a part: it is damaged, or of another archive: its SHA-256 is',
+  );
+});
+
+test("joinParts() takes the parts of split whatever it calls them", async () => {
+  const all = split(layout);
+  const count = all.length;
+  const series: [what: string, names: (at: number) => string][] = [
+    ["numbers from 0", (at) => `app.tar.${`${at}`.padStart(2, "0")}`],
+    ["numbers without zeros", (at) => `app.tar.part${at + 8}`],
+    ["numbers from 7", (at) => `app-1.0.tar.${at + 7}`],
+    ["letters", (at) => `app-1.0.tar.a${String.fromCharCode(97 + at)}`],
+    ["letters alone", (at) => `xa${String.fromCharCode(97 + at)}`],
+    [
+      "more letters after a while",
+      (at) => ["app.tar.yy", "app.tar.yz"][at] ?? `app.tar.zaa${"abcdef"[at - 2]}`,
+    ],
+    [
+      "more digits after a while",
+      (at) => ["app.tar.88", "app.tar.89"][at] ?? `app.tar.${8998 + at}`,
+    ],
+    ["a number in the middle", (at) => `app.part${at + 1}of${count}.tar`],
+    ["words", (at) => ["one", "two", "three", "four", "five", "six"][at] ?? `more-${at}.bin`],
+  ];
+  for (const [what, nameOf] of series) {
+    const parts = all.map(({ source }, at) => ({ name: nameOf(at), source }));
+    assertEquals((await joinParts(parts)).size, layout.length, what);
+    const turned = keep(parts[0], parts[2], parts[1], ...parts.slice(3));
+    await assertRejects(() => joinParts(turned), ArchiveError, "as a part", what);
+  }
+});
+
+test("joinParts() does not take a list of something else for that of the parts", async () => {
+  const parts = split(layout);
+  const whole = digestHex(await digestBytes(layout));
+  for (const checksums of [`${whole}  app.tar\n`, "", "no list\n", `${whole}  other.tar.001\n`]) {
+    assertEquals((await joinParts(parts, { checksums })).size, layout.length);
+  }
+  // It knows some of them, and not this.
+  const [first, ...rest] = (await plainList(parts)).split("\n");
+  const error = await assertRejects(
+    () => joinParts(parts, { checksums: rest.join("\n") }),
+    ArchiveError,
+  );
+  assertEquals(
+    error.message,
+    'Cannot use "app.tar.001" as a part: the checksum file does not know it, expected one of its parts',
+  );
+  assert(first);
+});
+
+test("joinParts() refuses no parts, and empty ones", async () => {
+  await assertRejects(() => joinParts([]), TypeError, "there are none");
+  const parts = split(layout);
+  await assertRejects(
+    () => joinParts(parts.with(1, { name: "app.tar.002", source: new Blob([]) })),
+    ArchiveError,
+    'Cannot use "app.tar.002" as a part: it is empty',
+  );
+});
+
+test("joinParts() ends with the signal", async () => {
+  const signal = AbortSignal.abort(new Error("stop"));
+  const parts = split(layout);
+  await assertRejects(() => joinParts(parts, { signal }), Error, "stop");
+  const checksums = await plainList(parts);
+  await assertRejects(() => joinParts(parts, { signal, checksums }), Error, "stop");
+});

@@ -1,0 +1,134 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { run } from "../../src/cli/run.ts";
+import { currentHost } from "../../src/runtime/mod.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { formatPartList, PartSummary } from "../../src/source/part_list.ts";
+import {
+  type Bytes,
+  gzip,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  randomBytes,
+} from "../helpers/archives.ts";
+import { readBack } from "../helpers/expected.ts";
+import { type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
+import { writeTar } from "../helpers/tar_writer.ts";
+import { test } from "../helpers/test.ts";
+import { fakeHost } from "./fake_host.ts";
+
+const TARGET = "localhost:5000/app:1";
+
+async function makeArchive(): Promise<Bytes> {
+  const layer = await makeLayer(writeTar([{ path: "large", body: randomBytes(100_000) }]));
+  const layout = new OciLayout();
+  layout.add(await layout.image(await makeImage([layer])), { ref: "v1" });
+  return writeTar(layout.entries());
+}
+
+/** Writes parts, and the list of them where one is wanted. */
+async function writeParts(
+  folder: TemporaryFolder,
+  bytes: Bytes,
+  { stem = "app.tar", list = false } = {},
+): Promise<string[]> {
+  const paths: string[] = [];
+  const listed = [];
+  const size = Math.ceil(bytes.length / 4);
+  for (let at = 0; at < bytes.length; at += size) {
+    const name = `${stem}.00${paths.length + 1}`;
+    const content = bytes.subarray(at, at + size);
+    paths.push(await folder.write(name, content));
+    const summary = await PartSummary.start();
+    await summary.update(content);
+    listed.push(await summary.finish(name));
+  }
+  if (list) await folder.write(`${stem}.sha256`, formatPartList(listed));
+  return paths;
+}
+
+async function runWith(...args: string[]) {
+  const registry = createRegistry();
+  const writes: string[] = [];
+  const host = fakeHost(args, {
+    overrides: {
+      readTextFile: currentHost().readTextFile,
+      fetchWith: () => (request) => {
+        if (request.method !== "GET" && request.method !== "HEAD") writes.push(request.method);
+        return registry(request);
+      },
+    },
+  });
+  return { code: await run(host), registry, writes, ...host.written };
+}
+
+for (const list of [false, true]) {
+  const listed = list ? "with" : "without";
+  test(`run() push, inspect and check read parts ${listed} a list beside them`, async () => {
+    await using folder = await temporaryFolder();
+    const paths = await writeParts(folder, await makeArchive(), { list });
+    const pushed = await runWith("push", "--parts", ...paths, TARGET);
+    assertEquals([pushed.code, pushed.stderr.includes("warning")], [0, false], pushed.stderr);
+    await readBack(pushed.registry, "app", "1");
+    const shown = await runWith("inspect", "--parts", ...paths);
+    assertEquals(shown.code, 0, shown.stderr);
+    assertStringIncludes(shown.stdout, "v1");
+    const checked = await runWith("check", "--parts", ...paths);
+    assertEquals(checked.code, 0, checked.stderr);
+    assertMatch(checked.stdout, /app\.tar\.001: ok \(oci archive/);
+  });
+
+  test(`run() push sends nothing of parts that are not all there, ${listed} a list`, async () => {
+    await using folder = await temporaryFolder();
+    const paths = await writeParts(folder, await makeArchive(), { list });
+    const { code, writes, stderr, stdout } = await runWith(
+      ...["push", "--parts", ...paths.slice(0, -1), TARGET],
+    );
+    assertEquals([code, writes, stdout], [1, [], ""]);
+    assertMatch(stderr, /^tarpush: Cannot use .*"app\.tar\.00[34]".*\n(hint: .*\n)?$/);
+  });
+}
+
+test("run() push takes the list among the parts, as A.tar.* gives it, and targets by --to", async () => {
+  await using folder = await temporaryFolder();
+  const paths = await writeParts(folder, await gzip(await makeArchive()), { list: true });
+  const list = `${folder.path}/app.tar.sha256`;
+  const { code, stdout, registry, stderr } = await runWith(
+    ...["push", "--parts", ...paths, list, "--to", TARGET, "--to", "localhost:5000/b:2"],
+  );
+  assertEquals(code, 0, stderr);
+  assertEquals(stdout.trim().split("\n").length, 2);
+  await readBack(registry, "app", "1");
+  await readBack(registry, "b", "2");
+});
+
+test("run() push --parts wants a target, files, and one archive", async () => {
+  await using folder = await temporaryFolder();
+  const paths = await writeParts(folder, await makeArchive());
+  const cases: [args: string[], said: RegExp][] = [
+    [[...paths], /No target given.*\nhint: tarpush push --parts .*app\.tar\.001 \.\.\. REFERENCE/],
+    [["-", TARGET], /stdin is no part of an archive/],
+    [[...paths, "--to", TARGET, "--fail-fast"], /--parts pushes one archive/],
+    [["x.sha256", TARGET], /names no parts/],
+    [[], /Nothing to push/],
+  ];
+  for (const [args, said] of cases) {
+    const { code, stderr } = await runWith("push", "--parts", ...args);
+    assertEquals(code, 2, stderr);
+    assertMatch(stderr, said);
+  }
+});
+
+test("run() points to --parts where the first of several is given alone", async () => {
+  await using folder = await temporaryFolder();
+  const [first = "", second = ""] = await writeParts(folder, await makeArchive());
+  const hint = /hint: .*--parts .*app\.tar\.\* reads all of them/;
+  for (const args of [["push", first, TARGET], ["inspect", first], ["check", first]]) {
+    const { code, stderr, writes } = await runWith(...args);
+    assertEquals([code, writes], [1, []]);
+    assertMatch(stderr, hint);
+  }
+  const { code, stderr } = await runWith("push", first, second, TARGET);
+  assertEquals(code, 2);
+  assertMatch(stderr, /hint: parts of one archive: tarpush push --parts /);
+});
