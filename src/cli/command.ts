@@ -1,4 +1,4 @@
-import { parseCount, parseSeconds, parseSize } from "./option_values.ts";
+import { parseCount, parseSeconds, parseShard, parseSize, type Shard } from "./option_values.ts";
 import {
   choice,
   flag,
@@ -111,6 +111,11 @@ export const COMMANDS = {
         "--receipts FILE",
         "Add a JSON line to FILE for each archive that ends; what it says is done is skipped",
       ),
+      shard: value(
+        "--shard I/N",
+        "Push only part I of N, counted from 0, of the archives, as their names tell",
+        parseShard,
+      ),
       failFast: flag("--fail-fast", "Stop at the first archive that fails"),
       isParts,
     }),
@@ -164,9 +169,18 @@ export const COMMANDS = {
   }),
   save: command({
     verb: "save",
-    usage: "REFERENCE TAR|DIR/|-",
-    summary: "Save an image of a registry as an archive",
+    usage: "REFERENCE... TAR|DIR/|-",
+    summary: "Save images of registries as one archive",
     options: () => ({
+      from: text(
+        "--from FILE",
+        "Save what FILE lists, - for stdin; one a line: REFERENCE, REFERENCE NAME, or both as JSON",
+      ),
+      allTags: flag("--all-tags", "Save every tag of the repositories that are named"),
+      tags: list(
+        "--tag PATTERN",
+        "Save the tags of the repositories that fit, such as 'v1.*'; '!*-rc*' leaves out",
+      ),
       format: choice(
         "--format FORMAT",
         "docker: as docker save, an OCI layout with manifest.json (the default of a tar); " +
@@ -180,14 +194,7 @@ export const COMMANDS = {
       platforms: platforms("Save", "linux/arm64"),
       retries,
     }),
-    read: (words) => {
-      const reference = words.next(`Nothing to save, expected ${REFERENCE}`);
-      const hint = `tarpush save ${reference} image.tar`;
-      return {
-        reference,
-        tar: words.next("Nothing to write to, expected a file, a folder or -", hint),
-      };
-    },
+    read: readSaveWords,
   }),
   copy: command({
     verb: "copy",
@@ -222,8 +229,15 @@ export const COMMANDS = {
       readOnly: flag("--read-only", "Refuse pushes"),
       allowDelete: flag("--allow-delete", "Allow to delete tags, manifests and blobs"),
       cors: list("--cors ORIGIN", "Let the pages of this origin use the registry, * for all"),
+      maxBlobBytes: value(
+        "--max-blob SIZE",
+        "Refuse blobs above this size, such as 2GiB",
+        parseSize,
+      ),
+      cert: text("--cert FILE", "Serve https with this certificate (PEM), and --key"),
+      key: text("--key FILE", "Its key (PEM)"),
     }),
-    read: () => ({}),
+    read: readServeWords,
   }),
   completions: command({
     verb: "completions",
@@ -288,6 +302,16 @@ function command<V extends string, Table extends OptionTable, Named extends obje
   return { usage, summary, options, parse };
 }
 
+/** Words of a registry, of which there are none; what belongs together is given together. */
+function readServeWords(
+  _words: Words,
+  { cert, key }: { cert: string | undefined; key: string | undefined },
+) {
+  if (cert !== undefined && key === undefined) throw new UsageError("Option --cert needs --key");
+  if (key !== undefined && cert === undefined) throw new UsageError("Option --key needs --cert");
+  return {};
+}
+
 /** One archive: a word, or its parts. */
 function readSource(words: Words, isParts: boolean, nothing: string) {
   const source = words.next(nothing);
@@ -302,13 +326,14 @@ function readPushWords(
     from: string | undefined;
     archives: number | undefined;
     receipts: string | undefined;
+    shard: Shard | undefined;
     failFast: boolean;
     isParts: boolean;
   },
 ) {
-  const { to, from, archives, receipts, failFast, isParts } = options;
+  const { to, from, archives, receipts, shard, failFast, isParts } = options;
   const nothing = `Nothing to push, expected ${ARCHIVE}`;
-  const isMany = archives !== undefined || receipts !== undefined || failFast;
+  const isMany = [archives, receipts, shard].some((given) => given !== undefined) || failFast;
   if (isParts) {
     if (!isMany && from === undefined) return readParts(words, to, nothing);
     throw new UsageError("--parts pushes one archive, without the options for many");
@@ -331,6 +356,21 @@ function readPushWords(
   }
   if (isMany) return { isMany, sources: [source], targets } as const;
   return { isMany, source, targets, parts: [] } as const;
+}
+
+/** Words of a save: references, unless a list has them, and what is written. */
+function readSaveWords(words: Words, { from }: { from: string | undefined }) {
+  const nothing = `Nothing to save, expected ${REFERENCE}`;
+  const given = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
+  const tar = given.pop();
+  const [first = "--from FILE"] = given;
+  if (tar !== undefined && (given.length > 0 || from !== undefined)) {
+    return { references: given, tar };
+  }
+  throw new UsageError(
+    "Nothing to write to, expected a file, a folder or -",
+    `tarpush save ${tar ?? first} image.tar`,
+  );
 }
 
 /** Parts of one archive, and its target: the last word, unless `--to` names some or it is a part as well. */

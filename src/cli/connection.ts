@@ -57,8 +57,9 @@ function targetsOf(command: Command): string[] {
       return [command.target];
     case "info":
     case "rm":
-    case "save":
       return [command.reference];
+    case "save":
+      return command.references;
     default:
       return [];
   }

@@ -84,6 +84,7 @@ that fails does not stop the others; the exit code is 1 then. --json writes a li
   docker save app | tarpush push - registry.lan/app:1.0
   tarpush push image.tar registry.lan/app:1.0 --json | jq -r '.images[0].digest'
   tarpush push images/*.tar --to registry.lan --receipts done.jsonl
+  tarpush push --from list.txt --to registry.lan --shard 0/3
 `,
   },
   inspect: {
@@ -182,24 +183,33 @@ is free after the registry's garbage collection.
   },
   save: {
     about:
-      `Save an image of a registry as an archive that docker load, podman load, skopeo and tarpush push
-take. Manifests are kept byte for byte: the image keeps its digest wherever it is pushed.
+      `Save images of registries as one archive that docker load, podman load, skopeo and tarpush push
+take. Manifests are kept byte for byte: an image keeps its digest wherever it is pushed. What
+several images have in common is there once.
 
 Usage:
-  tarpush save REFERENCE TAR|DIR/|-
+  tarpush save REFERENCE... TAR|DIR/|-
+  tarpush save REPOSITORY... TAR|DIR/|- --all-tags
+  tarpush save --from LIST TAR|DIR/|-
 
   REFERENCE   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]; the archive has the image
-              under this name
+              under this name, or under the NAME that a list has for it
+  REPOSITORY  [http://|https://]HOST[:PORT]/REPOSITORY
   TAR         The file to write. It gets its name when it is whole: until then what had the name
-              stays, and so it does after a failure
-  DIR/        A folder that is there, or a new one with a / at the end: the image is added to the
+              stays, and so it does after a failure, if only of one image
+  DIR/        A folder that is there, or a new one with a / at the end: the images are added to the
               OCI layout in it. Blobs that are there are not fetched
   -           Write to a pipe; the result goes to stderr then
 
 An image of several platforms is saved with all of them. A docker without containerd's image
 store loads one of those, linux/amd64 where there is one: choose another with --platform.
+
+Patterns of tags are those of shells: *, ?, [0-9], {a,b}; one that starts with ! leaves tags out.
 `,
     examples: `  tarpush save localhost:5000/team/app:1.0 app.tar
+  tarpush save registry.lan/app:1.0 registry.lan/web:2.1 bundle.tar
+  tarpush save registry.lan/app releases.tar --tag 'v1.*' --tag '!*-rc*'
+  tarpush save --from images.txt bundle.tar --platform linux/amd64
   tarpush save registry.lan/app:1.0 - --platform linux/arm64 | docker load
   tarpush save registry.lan/app:1.0 app.tar --format oci
   tarpush save registry.lan/app:1.0 layout/
@@ -226,14 +236,23 @@ Usage:
   },
   serve: {
     about:
-      `Run a registry that keeps everything in memory, until Ctrl-C. At its address a browser finds a page
-that shows what it holds, and pushes to it.
+      `Run a registry that keeps everything in memory, until Ctrl-C: for tests, demos, a local network. It
+asks for no login: whoever reaches its port may push, so that it listens for this machine alone
+unless --host says otherwise. At its address a browser finds a page that shows what it holds, and
+pushes to it; /metrics has counts for Prometheus, /healthz says ok.
+
+The first Ctrl-C or SIGTERM lets uploads and downloads end, for 30 seconds at most; the second
+ends at once. --json writes a JSON line to stdout for each request.
+
+What has to scale or to be shared by many is for distribution or zot on S3, or Harbor: tarpush copy
+brings there what is here.
 
 Usage:
   tarpush serve
 `,
     examples: `  tarpush serve
   tarpush serve --host 0.0.0.0 --port 8080 --allow-delete
+  tarpush serve --cert cert.pem --key key.pem --max-blob 4GiB
 `,
   },
   completions: {

@@ -29,3 +29,23 @@ export function parseSize(text: string, option: string): number {
   if (digits && bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
   throw new UsageError(`Option ${option} is ${quote(text)}, expected a size such as 8MiB`);
 }
+
+/** One of several parts of a list of archives, each for a process of its own. */
+export interface Shard {
+  /** Which, counted from 0. */
+  index: number;
+  /** How many there are. */
+  count: number;
+}
+
+/** Far more machines than a registry bears. */
+const MAX_SHARDS = 100_000;
+
+/** Reads `I/N`; I counts from 0, as the indexes of a Kubernetes job do. */
+export function parseShard(text: string, option: string): Shard {
+  const [, index = NaN, count = NaN] = (/^(\d{1,6})\/(\d{1,6})$/.exec(text) ?? []).map(Number);
+  if (index < count && count <= MAX_SHARDS) return { index, count };
+  throw new UsageError(
+    `Option ${option} is ${quote(text)}, expected I/N with I from 0 to N-1, such as 0/3`,
+  );
+}

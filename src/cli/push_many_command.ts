@@ -10,8 +10,15 @@ import { openInput, urlOf } from "./input.ts";
 import { UsageError } from "./options.ts";
 import { PIPE_EXAMPLE, toPushOptions, writeDigests } from "./push_command.ts";
 import { Receipts, type SourceIdentity } from "./receipts.ts";
-import { jsonLine, resultLine } from "./render.ts";
-import { type ListedSource, type ListLine, parseSourceList, settleTargets } from "./source_list.ts";
+import { counted, jsonLine, resultLine } from "./render.ts";
+import { takeShard } from "./shard.ts";
+import {
+  type ListedSource,
+  type ListLine,
+  listName,
+  readSourceList,
+  settleTargets,
+} from "./source_list.ts";
 
 /** An archive to push, and what tells it from what it was at another time; nothing does for a pipe. */
 interface Source extends ListedSource {
@@ -25,7 +32,8 @@ export async function runPushMany(
   signal: AbortSignal,
 ): Promise<number> {
   const start = performance.now();
-  const listed = settleTargets(await listSources(command, host), command.targets);
+  const whole = settleTargets(await listSources(command, host), command.targets);
+  const listed = await takeOwn(whole, command);
   const options = await toPushOptions(command, host);
   const receipts = command.receipts === undefined
     ? undefined
@@ -35,6 +43,11 @@ export async function runPushMany(
   const sources = all.filter((_, at) => done[at] === undefined);
   const sizes = sources.map(({ identity }) => identity?.size);
   const reporter = await ArchivesReporter.create(host, command, sizes);
+  if (command.shard) {
+    await reporter.note(
+      `${all.length} of ${counted(whole.length, "archive")} belong to this shard`,
+    );
+  }
   await tellSkipped(all, sources, command, reporter);
   const ended = { all: 0, failed: 0 };
   const digests = new Set<string>();
@@ -67,7 +80,7 @@ export async function runPushMany(
 
 /** What the command line names, then what the list does. */
 async function listSources(
-  { sources, from }: PushManyCommand,
+  { sources, from, shard }: PushManyCommand,
   host: Host,
 ): Promise<ListLine[]> {
   const lines: ListLine[] = sources.map((source) => ({
@@ -76,21 +89,25 @@ async function listSources(
     place: "on the command line",
   }));
   if (from !== undefined) {
-    const name = from === "-" ? "stdin" : from;
-    const text = from === "-" ? await readStdin(host) : await host.readTextFile(from);
-    lines.push(...parseSourceList(text, name));
-    if (lines.length === 0) throw new UsageError(`Nothing to push: ${name} names no archive`);
+    lines.push(...await readSourceList(from, host, "ls *.tar | tarpush push --from - --to TARGET"));
+    if (lines.length === 0) {
+      throw new UsageError(`Nothing to push: ${listName(from)} names no archive`);
+    }
   }
   const pipes = lines.filter(({ source }) => source === "-").length + (from === "-" ? 1 : 0);
   if (pipes > 1) throw new UsageError("stdin can be read once only, expected one -");
+  if (shard && lines.some(({ source }) => source === "-")) {
+    throw new UsageError("Cannot push - with --shard: other processes have another stdin");
+  }
   return lines;
 }
 
-async function readStdin({ stdin }: Host): Promise<string> {
-  if (await stdin.isTerminal()) {
-    throw new UsageError("Nothing is piped in", "ls *.tar | tarpush push --from - --to TARGET");
-  }
-  return await new Response(stdin.stream()).text();
+async function takeOwn(
+  listed: ListedSource[],
+  { shard }: PushManyCommand,
+): Promise<ListedSource[]> {
+  if (!shard) return listed;
+  return await takeShard(listed, shard, ({ source }) => nameOf(source));
 }
 
 /** Finds out what tells the archives from what they were at another time. */

@@ -1,9 +1,9 @@
 import { OciError } from "../errors.ts";
 import { failureDocument } from "../failure_document.ts";
-import type { PullEvent } from "../pull/events.ts";
-import type { PullOptions } from "../pull/options.ts";
 import type { ArchiveFormat } from "../image/write_archive.ts";
-import { pullImage } from "../pull/pull.ts";
+import type { PullEvent } from "../pull/events.ts";
+import type { ImageToPull } from "../pull/list_images.ts";
+import type { PullImagesOptions } from "../pull/options.ts";
 import type { PushEvent } from "../push/events.ts";
 import { parseReference } from "../reference.ts";
 import type { Host, TextOutput } from "../runtime/host.ts";
@@ -13,10 +13,12 @@ import { createReporter } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { UsageError } from "./options.ts";
 import { jsonText, resultLine } from "./render.ts";
+import { isFolderName, saveToFile, saveToFolder, saveToPipe } from "./save_output.ts";
+import { listName, readSourceList } from "./source_list.ts";
 
 type PlanEvent = Extract<PullEvent, { type: "plan" }>;
 
-/** `tarpush save`: writes an image of a registry to a file or a pipe, and shows how it goes. */
+/** `tarpush save`: writes images of registries to a file, a folder or a pipe, and shows how it goes. */
 export async function runSave(
   command: SaveCommand,
   host: Host,
@@ -37,12 +39,13 @@ export async function runSave(
 
 async function save(command: SaveCommand, host: Host, signal: AbortSignal): Promise<number> {
   const start = performance.now();
+  const images = await listWanted(command, host);
   const isFolder = await isFolderName(command.tar, host);
   const format = command.format ?? (isFolder ? "oci" : "docker");
   if (isFolder && format !== "oci") {
     throw new UsageError(`Cannot write ${format} into a folder, expected --format oci`);
   }
-  const options = await toPullOptions(command, format, host);
+  const options = await toPullOptions(command, images, format, host);
   const reporter = await createReporter(host, { ...command, dryRun: false, word: "saved" });
   signal.addEventListener("abort", () => {
     // Where nothing can be written, the rest of the display tells.
@@ -50,22 +53,19 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   }, { once: true });
   try {
     let plan: PlanEvent | undefined;
-    const pulling: PullOptions & { signal: AbortSignal } = {
+    const isWhole = await write(images, command, isFolder, {
       ...options,
       signal,
       onEvent: async (event) => {
         if (event.type === "plan") plan = event;
         await reporter.handle(toPushEvent(event));
       },
-    };
-    const isWhole = isFolder
-      ? await writeToFolder(command, pulling, host)
-      : await writeTar(pullImage(command.reference, pulling), command, host);
+    }, host);
     const milliseconds = Math.round(performance.now() - start);
     await reporter.finish(isWhole ? milliseconds : undefined);
     // Whoever was to read it knows why it went away.
     if (!isWhole || !plan) return EXIT.failed;
-    await resultsOf(command, host).write(`${resultText(command, format, plan, milliseconds)}\n`);
+    await resultsOf(command, host).write(resultText(command, format, plan, milliseconds));
     return EXIT.done;
   } catch (error) {
     await reporter.finish();
@@ -73,8 +73,52 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   }
 }
 
+/** Writes what is asked for; false where nobody read it to its end. */
+async function write(
+  images: readonly ImageToPull[],
+  command: SaveCommand,
+  isFolder: boolean,
+  options: PullImagesOptions,
+  host: Host,
+): Promise<boolean> {
+  if (isPiped(command)) return await saveToPipe(images, options, host);
+  await (isFolder ? saveToFolder : saveToFile)(images, command.tar, options, host);
+  return true;
+}
+
+/** What the command line names, then what the list does. */
+async function listWanted(
+  { references, from }: SaveCommand,
+  host: Host,
+): Promise<ImageToPull[]> {
+  const images: ImageToPull[] = references.map((reference) => ({ reference }));
+  if (from !== undefined) {
+    const lines = await readSourceList(from, host, "tarpush save --from images.txt images.tar");
+    for (const { source, target, place } of lines) {
+      checkLine(source, place);
+      images.push({ reference: source, ...target && { names: target } });
+    }
+  }
+  if (images.length > 0) return images;
+  throw new UsageError(`Nothing to save: ${listName(from ?? "")} names no image`);
+}
+
+function checkLine(reference: string, place: string): void {
+  try {
+    parseReference(reference);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new UsageError(`${error.message} (${place})`);
+  }
+}
+
 function isPiped({ tar }: SaveCommand): boolean {
   return tar === "-";
+}
+
+/** Whether a script has to reckon with several results. */
+function isMany({ references, from, allTags, tags }: SaveCommand): boolean {
+  return references.length > 1 || from !== undefined || allTags || tags.length > 0;
 }
 
 /** Where results go: a tar has stdout for itself. */
@@ -83,107 +127,34 @@ function resultsOf(command: SaveCommand, host: Host): TextOutput {
 }
 
 function resultText(
-  { json, tar }: SaveCommand,
+  command: SaveCommand,
   format: ArchiveFormat,
-  { reference, digest, mediaType, size }: PlanEvent,
+  { images, size }: PlanEvent,
   milliseconds: number,
 ): string {
-  if (!json) return resultLine(reference, digest);
-  const document = { reference, digest, mediaType, format, tar, size, milliseconds };
-  return jsonText(document);
-}
-
-/** Whether a name is that of a folder: one that is there, or a new one. */
-async function isFolderName(name: string, host: Host): Promise<boolean> {
-  if (name === "-") return false;
-  return /[/\\]$/.test(name) || (await host.fileInfo(name))?.kind === "directory";
-}
-
-async function writeToFolder(
-  { reference, tar }: SaveCommand,
-  options: PullOptions,
-  host: Host,
-): Promise<boolean> {
-  const { pullToFolder } = await import("../pull/pull_to_folder.ts");
-  const path = (name: string) => `${tar.replace(/[/\\]+$/, "")}/${name}`;
-  await pullToFolder(reference, {
-    name: tar,
-    isEmpty: async () => await isEmptyFolder(tar, host),
-    size: async (name) => (await host.fileInfo(path(name)))?.size,
-    read: async (name) => await host.readTextFile(path(name)),
-    makeFolder: async (name) => await host.makeDirectory(path(name)),
-    create: async (name) => await host.createFile(path(name)),
-  }, options);
-  return true;
-}
-
-async function isEmptyFolder(path: string, host: Host): Promise<boolean> {
-  if (!await host.fileInfo(path)) return true;
-  const folder = await host.openDirectory(path);
-  for await (const _ of folder.files()) return false;
-  return true;
-}
-
-async function writeTar(
-  tar: ReadableStream<Uint8Array>,
-  command: SaveCommand,
-  host: Host,
-): Promise<boolean> {
-  return await (isPiped(command) ? writeToPipe(tar, host) : writeToFile(tar, command, host));
-}
-
-async function writeToFile(
-  tar: ReadableStream<Uint8Array>,
-  command: SaveCommand,
-  host: Host,
-): Promise<boolean> {
-  await using file = await host.createFile(command.tar);
-  for await (const bytes of gather(tar)) await file.write(bytes);
-  await file.commit();
-  return true;
-}
-
-/** Writes to stdout; false where its reader went away before the end. */
-async function writeToPipe(tar: ReadableStream<Uint8Array>, host: Host): Promise<boolean> {
-  for await (const bytes of gather(tar)) {
-    if (!await host.byteStdout.write(bytes)) return false;
+  const { json, tar } = command;
+  if (!json) {
+    return images.map(({ reference, digest }) => `${resultLine(reference, digest)}\n`).join("");
   }
-  return true;
-}
-
-/** Bytes that are written at once: a network hands out a few KiB at a time, and each write costs. */
-const WRITE_BYTES = 512 * 1024;
-
-/** Small pieces put together; the bytes of one are only good until the next is asked for. */
-async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(WRITE_BYTES);
-  let filled = 0;
-  for await (const piece of stream) {
-    if (filled + piece.length > WRITE_BYTES) {
-      yield buffer.subarray(0, filled);
-      filled = 0;
-    }
-    if (piece.length > WRITE_BYTES) yield piece;
-    else {
-      buffer.set(piece, filled);
-      filled += piece.length;
-    }
-  }
-  if (filled > 0) yield buffer.subarray(0, filled);
+  const saved = isMany(command) ? { images } : images[0];
+  return `${jsonText({ ...saved, format, tar, size, milliseconds })}\n`;
 }
 
 async function toPullOptions(
   command: SaveCommand,
+  images: readonly ImageToPull[],
   format: ArchiveFormat,
   host: Host,
-): Promise<PullOptions> {
-  const { reference, namesFirst, platforms, retries } = command;
-  const { registry } = parseReference(reference);
-  const options: PullOptions = {
-    ...await connectionOptions(command, [registry], host),
+): Promise<PullImagesOptions> {
+  const { namesFirst, platforms, retries, tags, allTags } = command;
+  const registries = images.map(({ reference }) => parseReference(reference).registry);
+  const options: PullImagesOptions = {
+    ...await connectionOptions(command, registries, host),
     format,
     namesFirst,
     platforms,
+    allTags: allTags || tags.length > 0,
+    tags,
     signatures: true,
   };
   if (retries !== undefined) options.retry = { attempts: retries + 1 };
@@ -194,7 +165,12 @@ async function toPullOptions(
 function toPushEvent(event: PullEvent): PushEvent {
   switch (event.type) {
     case "plan":
-      return { type: "plan", images: 1, blobs: event.blobs, bytes: event.bytes };
+      return {
+        type: "plan",
+        images: event.images.length,
+        blobs: event.blobs,
+        bytes: event.bytes,
+      };
     case "blob-progress":
       return { type: "blob-progress", digest: event.digest, sent: event.received };
     case "blob-done":
@@ -204,7 +180,9 @@ function toPushEvent(event: PullEvent): PushEvent {
   }
 }
 
-function refuseTerminal({ reference }: SaveCommand): UsageError {
+function refuseTerminal(
+  { references: [reference = "--from images.txt"] }: SaveCommand,
+): UsageError {
   return new UsageError(
     "Cannot write a tar to a terminal, expected a pipe or a file",
     `tarpush save ${reference} image.tar`,

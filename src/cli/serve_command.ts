@@ -1,42 +1,131 @@
 import { isBlockedPort } from "../blocked_ports.ts";
-import type { Host } from "../runtime/host.ts";
+import type { Host, ListeningServer, ListenOptions } from "../runtime/host.ts";
 import { createRegistry } from "../server/mod.ts";
+import { RegistryObserver } from "../server/observer.ts";
+import { Problem, problemResponse } from "../server/problem.ts";
 import type { ServeCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { printable } from "./render.ts";
+import { createServeLog, errorText, type ServeLog } from "./serve_log.ts";
+import { openMemory, type ServedStorage } from "./serve_storage.ts";
 
-/** `tarpush serve`: a registry in memory, until it is interrupted. */
+/** How long uploads and downloads may take to come to an end after the first interrupt. */
+const END_SECONDS = 30;
+
+/** `tarpush serve`: a registry, until it is interrupted. */
 export async function runServe(
   command: ServeCommand,
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  const { hostname, port, readOnly, allowDelete, cors } = command;
-  const onError = (error: unknown, request: Request) => {
-    const line = `tarpush: Cannot answer ${request.method} ${request.url}: ${error}`;
-    host.stderr.write(`${printable(line)}\n`);
-  };
-  const registry = createRegistry({ readOnly, allowDelete, cors, onError });
-  const answer = async (request: Request) => {
-    if (new URL(request.url).pathname !== "/") return await registry(request);
-    const { readPage, servePage } = await import("../edge/page.ts");
-    return servePage(request, await readPage(), { registry: { readOnly, allowDelete } });
-  };
-  const server = await host.serve(answer, { hostname, port });
-  if (!command.quiet) {
-    const address = hostname.includes(":") ? `[${hostname}]` : hostname;
-    await host.stderr.write(
-      `Registry on http://${address}:${server.port}, kept in memory; Ctrl-C ends it\n`,
-    );
-    if (isBlockedPort(server.port)) {
-      await host.stderr.write(
-        `warning: browsers and Deno do not connect to port ${server.port}: choose another, such as --port 5000\n`,
-      );
-    }
-  }
+  const log = createServeLog(command, host);
+  await using served = await openMemory();
+  const observer = new RegistryObserver(log.request);
+  const answer = createAnswer(command, served, observer, log, signal);
+  const server = await host.serve(answer, await listenOptions(command, host));
+  await tellAddress(command, server.port, served, log);
   await aborted(signal);
-  await server.stop();
+  await end(server, observer, log);
   return EXIT.done;
+}
+
+/** The registry with what stands beside it: a page for browsers, and what watches over servers asks for. */
+function createAnswer(
+  command: ServeCommand,
+  { storage }: ServedStorage,
+  observer: RegistryObserver,
+  log: ServeLog,
+  ending: AbortSignal,
+): (request: Request, client: string) => Promise<Response> {
+  const { readOnly, allowDelete, cors, maxBlobBytes } = command;
+  const onError = (error: unknown, { method, url }: Request) => {
+    observer.countError();
+    log.error(`Cannot answer ${method} ${url}: ${errorText(error)}`);
+  };
+  const registry = createRegistry({
+    storage: observer.watch(storage),
+    ...{ readOnly, allowDelete, cors, onError },
+    ...(maxBlobBytes !== undefined && { maxBlobBytes }),
+  });
+  const observed = observer.observe((request) =>
+    ending.aborted && isNewUpload(request) ? Promise.resolve(endingAnswer()) : registry(request)
+  );
+  return async (request, client) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/") return await answerPage(request, { readOnly, allowDelete });
+    if (pathname === "/healthz") return answerHealth(ending);
+    if (pathname === "/metrics") return answerText(observer.metrics());
+    return await observed(request, client);
+  };
+}
+
+async function answerPage(
+  request: Request,
+  registry: { readOnly: boolean; allowDelete: boolean },
+): Promise<Response> {
+  const { readPage, servePage } = await import("../edge/page.ts");
+  return servePage(request, await readPage(), { registry });
+}
+
+function answerHealth(ending: AbortSignal): Response {
+  return ending.aborted ? answerText("ending\n", 503) : answerText("ok\n");
+}
+
+function answerText(text: string, status = 200): Response {
+  return new Response(text, { status, headers: { "content-type": "text/plain; version=0.0.4" } });
+}
+
+function isNewUpload({ method, url }: Request): boolean {
+  return method === "POST" && /\/blobs\/uploads\/?$/.test(new URL(url).pathname);
+}
+
+function endingAnswer(): Response {
+  const message = "the registry is about to end: it takes no more uploads";
+  const headers = { "Retry-After": "5" };
+  return problemResponse(new Problem(503, { code: "UNAVAILABLE", message }, { headers }));
+}
+
+async function listenOptions(
+  { hostname, port, cert, key }: ServeCommand,
+  host: Host,
+): Promise<ListenOptions> {
+  if (cert === undefined || key === undefined) return { hostname, port };
+  const tls = { cert: await host.readTextFile(cert), key: await host.readTextFile(key) };
+  return { hostname, port, tls };
+}
+
+async function tellAddress(
+  { hostname, cert }: ServeCommand,
+  port: number,
+  { kept }: ServedStorage,
+  log: ServeLog,
+): Promise<void> {
+  const address = hostname.includes(":") ? `[${hostname}]` : hostname;
+  const url = `${cert === undefined ? "http" : "https"}://${address}:${port}`;
+  await log.listening(`Registry on ${url}, kept ${kept}; Ctrl-C ends it`, { url, kept });
+  if (!isBlockedPort(port)) return;
+  log.note(
+    `warning: browsers and Deno do not connect to port ${port}: choose another, such as --port 5000`,
+  );
+}
+
+/** Lets uploads that have begun, and answers, come to their end before the server does. */
+async function end(
+  server: ListeningServer,
+  observer: RegistryObserver,
+  log: ServeLog,
+): Promise<void> {
+  const { uploads } = observer;
+  if (uploads > 0) {
+    const what = uploads === 1 ? "an upload" : `${uploads} uploads`;
+    log.note(`Waiting for ${what}, at most ${END_SECONDS} s; Ctrl-C again ends at once`);
+  }
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, END_SECONDS * 1000);
+  });
+  await Promise.race([observer.idle().then(() => server.finish()), limit]);
+  clearTimeout(timer);
+  await server.stop();
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

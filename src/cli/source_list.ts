@@ -1,4 +1,5 @@
 import { parseTargets } from "../push/plan.ts";
+import type { Host } from "../runtime/host.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** An archive of a push of many, and where it goes. */
@@ -13,6 +14,33 @@ export interface ListLine {
   target: string[] | undefined;
   /** Where it stands, for messages. */
   place: string;
+}
+
+/** What a list is called in messages. */
+export function listName(from: string): string {
+  return from === "-" ? "stdin" : from;
+}
+
+/**
+ * Reads the list that `--from` names; see {@linkcode parseSourceList}.
+ *
+ * @param from A file, or - for stdin.
+ * @param host Where they are.
+ * @param example What to type where nothing is piped in.
+ * @throws {UsageError} If a line cannot be used.
+ */
+export async function readSourceList(
+  from: string,
+  host: Host,
+  example: string,
+): Promise<ListLine[]> {
+  const text = from === "-" ? await readStdin(host, example) : await host.readTextFile(from);
+  return parseSourceList(text, listName(from));
+}
+
+async function readStdin({ stdin }: Host, example: string): Promise<string> {
+  if (await stdin.isTerminal()) throw new UsageError("Nothing is piped in", example);
+  return await new Response(stdin.stream()).text();
 }
 
 /**

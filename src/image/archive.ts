@@ -17,11 +17,11 @@ import {
   type IndexNode,
   type ManifestNode,
   walk,
-  walkUnseen,
 } from "./content.ts";
 import { type DockerImage, readDockerImages } from "./docker_save.ts";
 import { besideRole, digestOfTag, keyOf, namesOf, writtenNames } from "./entry_names.ts";
 import { type ArchiveFiles, missingFile, scanFiles } from "./files.ts";
+import type { LayoutManifests, Placed } from "./layout_manifests.ts";
 import { linkNotices } from "./links.ts";
 import { readLayout } from "./oci_layout.ts";
 import { trailingText } from "./tar_end.ts";
@@ -81,7 +81,9 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
   if (!docker && !layout) throw await notAnArchive(files);
   const dialect = docker && layout ? "docker+oci" : docker ? "docker" : "oci";
   const entries = layout ?? [];
-  const manifests = groupByConfig(entries);
+  const manifests = docker && entries.length > 0
+    ? new (await import("./layout_manifests.ts")).LayoutManifests(entries)
+    : undefined;
   for (const image of docker ?? []) found.addDocker(image, manifests);
   const { images: named, beside } = entries.every(isUsual)
     ? { images: entries, beside: [] }
@@ -135,28 +137,37 @@ class ImageList {
     this.#files = files;
   }
 
-  addDocker({ repoTags, node }: DockerImage, manifests: Placed): void {
+  addDocker({ repoTags, node }: DockerImage, manifests: LayoutManifests | undefined): void {
     if (node.layers.length > 0) this.#configs.add(node.config.digest);
-    const match = manifests.get(node.config.digest)?.find(({ manifest }) => isSame(node, manifest));
+    const match = manifests?.find(node);
     const absent = node.layers.find(({ file }) => !file);
     if (!match && absent?.digest) {
       throw missingFile(this.#files, blobPath(absent.digest), "layer");
     }
-    const image = match
-      ? this.#image(match.root.digest, match.root)
-      : this.#image(`docker ${node.config.digest} ${node.layers.map(keyOfLayer)}`, node);
-    if (match && match.root !== match.manifest) image.named.push(match.manifest);
-    const own = [match?.root.digest, match?.manifest.digest];
+    if (repoTags.length === 0) this.#dockerImage(node, match);
     for (const text of repoTags) {
       const name = /[:/@]/.test(text) ? text : `${text}:latest`;
+      const own = manifests?.find(node, name) ?? match;
+      const image = this.#dockerImage(node, own);
       const digest = digestOfTag(parseImageName(name)?.tag ?? "");
       // hauler makes a tag of the digest where it has no other; registries keep referrers under such.
-      if (digest && own.includes(digest)) addTo(image.aliases, name);
-      else {
+      if (digest && [own?.root.digest, own?.manifest.digest].includes(digest)) {
+        addTo(image.aliases, name);
+      } else {
         addName(image, name);
         this.#named.add(image);
       }
     }
+  }
+
+  #dockerImage(node: DockerNode, match: Placed | undefined): ArchiveImage {
+    if (!match) {
+      return this.#image(`docker ${node.config.digest} ${node.layers.map(keyOfLayer)}`, node);
+    }
+    const { root, manifest } = match;
+    const image = this.#image(root.digest, root);
+    if (root !== manifest && !image.named.includes(manifest)) image.named.push(manifest);
+    return image;
   }
 
   /** Adds entries of index.json; `all` are those of images and what belongs to them. */
@@ -257,35 +268,6 @@ export function addName(image: ArchiveImage, text: string): void {
 
 function addTo(list: string[], text: string): void {
   if (!list.includes(text)) list.push(text);
-}
-
-/** Manifests by the digest of their config, each with the entry of index.json that it belongs to. */
-type Placed = ReadonlyMap<Digest, { root: ManifestNode | IndexNode; manifest: ManifestNode }[]>;
-
-function groupByConfig(entries: readonly IndexEntry[]): Placed {
-  const roots = entries.map(({ node }) => node).filter((node) => node !== undefined);
-  const placed = new Map<Digest, { root: ManifestNode | IndexNode; manifest: ManifestNode }[]>();
-  const seen = new Set<Digest>();
-  // A name on both an index and an image means the index, so an image in both belongs to that.
-  for (const kind of ["index", "manifest"]) {
-    for (const root of roots) {
-      if (root.kind !== kind) continue;
-      for (const manifest of walkUnseen(root, seen)) {
-        const config = manifest.kind === "manifest" && manifest.config?.digest;
-        if (!config) continue;
-        const list = placed.get(config);
-        if (list) list.push({ root, manifest });
-        else placed.set(config, [{ root, manifest }]);
-      }
-    }
-  }
-  return placed;
-}
-
-function isSame(docker: DockerNode, manifest: ManifestNode): boolean {
-  return manifest.config?.digest === docker.config.digest &&
-    manifest.layers.length === docker.layers.length &&
-    manifest.layers.every(({ digest }, index) => digest === docker.layers[index]?.digest);
 }
 
 function keyOfLayer({ digest, file }: { digest?: Digest; file?: { path: string } }): string {

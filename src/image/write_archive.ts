@@ -1,9 +1,15 @@
 import type { Bytes } from "../bytes.ts";
+import { mapAll } from "../concurrency.ts";
 import type { CosignKind } from "../cosign_tags.ts";
 import { blobPath, type Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { isForeignLayer, OCI_INDEX } from "../media_types.ts";
-import { formatImageName, type ImageName, parseImageName } from "../reference.ts";
+import {
+  formatImageName,
+  formatRepository,
+  parseImageName,
+  parsePinnedName,
+} from "../reference.ts";
 import { type PackedEntry, packedSize, packTar } from "../tar/pack_tar.ts";
 import { type ArchiveBlob, blobsOf, type IndexNode, type ManifestNode, walk } from "./content.ts";
 import { chooseDockerImage } from "./docker_image.ts";
@@ -11,7 +17,10 @@ import { chooseDockerImage } from "./docker_image.ts";
 /** An image, index or artifact to be written, with its names. */
 export interface NamedContent {
   node: ManifestNode | IndexNode;
-  /** Full names, such as `localhost:5000/team/app:1.0`; without one it can be had by its digest alone. */
+  /**
+   * Full names, such as `localhost:5000/team/app:1.0`, or with its digest for a tag; without one it can be had by its digest
+   * alone.
+   */
   names: readonly string[];
   /** What cosign keeps of an image beside it: what it is, and the tag under which cosign looks for it. */
   beside?: { kind: CosignKind; tag: string };
@@ -143,6 +152,7 @@ function openBlob(
  */
 function indexOf(contents: readonly NamedContent[]): unknown {
   const isSigned = contents.some(({ beside }) => beside);
+  const shared = sharedTags(contents);
   const manifests = contents.flatMap((content) => {
     const { node, names } = content;
     const descriptor = {
@@ -152,7 +162,7 @@ function indexOf(contents: readonly NamedContent[]): unknown {
       ...(node.kind === "manifest" && node.artifactType !== undefined &&
         { artifactType: node.artifactType }),
     };
-    const named = names.length > 0 ? names.map((text) => nameAnnotations(parseName(text))) : [{}];
+    const named = names.length > 0 ? names.map((text) => nameAnnotations(text, shared)) : [{}];
     return named.map((name) => {
       const annotations = { ...tagAnnotation(content), ...name, ...isSigned && kindOf(content) };
       return Object.keys(annotations).length > 0 ? { ...descriptor, annotations } : descriptor;
@@ -161,10 +171,27 @@ function indexOf(contents: readonly NamedContent[]): unknown {
   return { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
 }
 
-function nameAnnotations(name: ImageName): Record<string, string> {
+/** Tags that several images have, of other repositories. */
+function sharedTags(contents: readonly NamedContent[]): ReadonlySet<string> {
+  const owners = new Map<string, Digest>();
+  const shared = new Set<string>();
+  for (const { node: { digest }, names } of contents) {
+    for (const tag of names.flatMap((text) => parseImageName(text)?.tag ?? [])) {
+      if ((owners.get(tag) ?? digest) !== digest) shared.add(tag);
+      owners.set(tag, digest);
+    }
+  }
+  return shared;
+}
+
+/** The second is what skopeo and umoci choose by: the tag, as docker writes it, where that tells images apart. */
+function nameAnnotations(text: string, shared: ReadonlySet<string>): Record<string, string> {
+  const full = containerdName(text);
+  const tag = parseImageName(text)?.tag;
   return {
-    "io.containerd.image.name": containerdName(name),
-    "org.opencontainers.image.ref.name": name.tag,
+    "io.containerd.image.name": full,
+    ...tag !== undefined &&
+      { "org.opencontainers.image.ref.name": shared.has(tag) ? full : tag },
   };
 }
 
@@ -178,26 +205,33 @@ function kindOf({ node, beside }: NamedContent): Record<string, string> {
   return { kind: `dev.cosignproject.cosign/${kind}` };
 }
 
+/** Configs read at the same time. */
+const CONCURRENCY = 4;
+/** Bytes of configs that are held until they are written; what is more is read again then. */
+const MAX_HELD_BYTES = 16 * 1024 * 1024;
+
 /** manifest.json, with the configs that were read for it. */
 async function listDockerImages(contents: readonly NamedContent[]) {
-  const images: { Config: string; RepoTags: string[] | null; Layers: string[] }[] = [];
-  const notices: string[] = [];
   const configs = new Map<Digest, Bytes>();
-  for (const { node, names } of contents) {
+  let held = 0;
+  const listed = await mapAll(contents, CONCURRENCY, async ({ node, names }) => {
     const chosen = await chooseDockerImage(node);
     if ("problem" in chosen) {
-      notices.push(`docker load will not take the archive: ${chosen.problem}`);
-      continue;
+      const what = contents.length === 1 ? "the archive" : names[0] ?? node.digest;
+      return { notice: `docker load will not take ${what}: ${chosen.problem}` };
     }
     const { config, layers, notice } = chosen;
-    if (notice !== undefined) notices.push(notice);
-    configs.set(config.digest, config.bytes);
-    images.push({
+    held += config.bytes.length;
+    if (held <= MAX_HELD_BYTES) configs.set(config.digest, config.bytes);
+    const image = {
       Config: blobPath(config.digest),
-      RepoTags: names.length > 0 ? names.map((name) => formatImageName(parseName(name))) : null,
+      RepoTags: repoTagsOf(names),
       Layers: layers.map(blobPath),
-    });
-  }
+    };
+    return { image, notice };
+  });
+  const images = listed.flatMap(({ image }) => image ?? []);
+  const notices = listed.flatMap(({ notice }) => notice ?? []);
   return { images, notices, configs };
 }
 
@@ -205,20 +239,26 @@ function algorithmsOf(blobs: readonly { digest: Digest }[]): string[] {
   return [...new Set(blobs.map(({ digest }) => digest.slice(0, digest.indexOf(":"))))].sort();
 }
 
-function parseName(text: string): ImageName {
-  const name = parseImageName(text);
-  if (name) return name;
-  throw new TypeError(
-    `Cannot write an archive for ${
-      JSON.stringify(text)
-    }: it is no name, expected HOST/REPOSITORY:TAG`,
-  );
+/** Names as docker load takes them: it refuses one with a digest. */
+function repoTagsOf(names: readonly string[]): string[] | null {
+  const tagged = names.flatMap((text) => parseImageName(text) ?? []).map(formatImageName);
+  return tagged.length > 0 ? tagged : null;
 }
 
 /** The name as containerd has it, Docker Hub's host and `library/` included. */
-function containerdName(name: ImageName): string {
-  if (name.host) return formatImageName(name);
-  return `docker.io/${name.repository.includes("/") ? "" : "library/"}${formatImageName(name)}`;
+function containerdName(text: string): string {
+  const pinned = parsePinnedName(text);
+  const name = pinned?.name ?? parseImageName(text);
+  if (!name) {
+    throw new TypeError(
+      `Cannot write an archive for ${
+        JSON.stringify(text)
+      }: it is no name, expected HOST/REPOSITORY:TAG`,
+    );
+  }
+  const short = pinned ? `${formatRepository(name)}@${pinned.digest}` : formatImageName(name);
+  if (name.host) return short;
+  return `docker.io/${name.repository.includes("/") ? "" : "library/"}${short}`;
 }
 
 function encodeJson(value: unknown): Bytes {

@@ -1,16 +1,22 @@
 import type { Digest } from "../digest.ts";
 
+/** An image of an archive that is pulled. */
+export interface PulledImage {
+  /** `host[:port]/repository:tag`, or `...@digest` where there is no tag. */
+  reference: string;
+  /** Digest of the manifest or index. */
+  digest: Digest;
+  /** Media type of that manifest or index. */
+  mediaType: string;
+}
+
 /** What a pull reports while it runs. */
 export type PullEvent =
   | {
     /** What will be written; it comes once, before the first byte. */
     type: "plan";
-    /** `host[:port]/repository:tag`, or `...@digest` where there is no tag. */
-    reference: string;
-    /** Digest of the manifest or index. */
-    digest: Digest;
-    /** Media type of that manifest or index. */
-    mediaType: string;
+    /** The images, in the order in which they were asked for. */
+    images: PulledImage[];
     /** Different configs and layers. */
     blobs: number;
     /** Sum of their sizes. */

@@ -1,5 +1,6 @@
 import { parsePlatforms } from "../image/platform_text.ts";
 import type { ArchiveFormat } from "../image/write_archive.ts";
+import { nameFilter } from "../name_pattern.ts";
 import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
 import type { PullEvent } from "./events.ts";
 
@@ -35,24 +36,45 @@ export interface PullOptions extends RequestOptions {
   signatures?: boolean;
 }
 
-/** {@linkcode PullOptions} with every value checked and filled in. */
+/** Options for {@linkcode pullImages}. */
+export interface PullImagesOptions extends PullOptions {
+  /**
+   * Pull every tag of the repositories that are named.
+   * @default {false}
+   */
+  allTags?: boolean;
+  /**
+   * Patterns of the tags that are wanted of all, as shells have them: `v1.*`, `[0-9]*`, `{stable,latest}`; one that starts with
+   * `!` leaves tags out. What cosign keeps under tags goes along with its images, whatever it is called.
+   * @default {[]} all
+   */
+  tags?: readonly string[];
+}
+
+/** {@linkcode PullImagesOptions} with every value checked and filled in. */
 export type ResolvedPullOptions = ReturnType<typeof resolvePullOptions>;
 
 /**
  * Checks options once, before anything is asked.
  *
- * @throws {TypeError} If the format or a platform is none.
+ * @throws {TypeError} If the format or a platform is none, or tags are to be chosen of one image.
+ * @throws {SyntaxError} If a pattern is none.
  * @throws {RangeError} If a number is out of range.
  */
-export function resolvePullOptions(options: PullOptions) {
+export function resolvePullOptions(options: PullImagesOptions) {
   const {
     format = "docker",
     namesFirst = false,
     platforms = [],
     signatures = false,
+    allTags = false,
+    tags = [],
     signal,
     onEvent,
   } = options;
+  if (tags.length > 0 && !allTags) {
+    throw new TypeError("Cannot choose tags of an image: expected the option allTags with tags");
+  }
   if (format !== "docker" && format !== "oci") {
     throw new TypeError(`Cannot use format ${JSON.stringify(format)}: expected "docker" or "oci"`);
   }
@@ -61,6 +83,8 @@ export function resolvePullOptions(options: PullOptions) {
     namesFirst,
     platforms: parsePlatforms(platforms),
     signatures,
+    allTags,
+    tagFilter: nameFilter(tags),
     signal,
     emit: async (event: PullEvent): Promise<void> => await onEvent?.(event),
     ...resolveRequestOptions(options),

@@ -2,10 +2,10 @@ import type { Bytes } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import { blobPath } from "../digest.ts";
 import { OciError } from "../errors.ts";
-import { parseReference } from "../reference.ts";
 import type { PackedEntry } from "../tar/pack_tar.ts";
-import { type PullOptions, resolvePullOptions } from "./options.ts";
-import { planImage } from "./pull.ts";
+import { type ImageToPull, parseImages } from "./list_images.ts";
+import { type PullImagesOptions, resolvePullOptions } from "./options.ts";
+import { planImages } from "./plan_images.ts";
 
 /** A folder that is written to. */
 export interface FolderTarget {
@@ -36,23 +36,24 @@ const CONCURRENCY = 3;
 const INDEX = "index.json";
 
 /**
- * Pulls an image from a registry into an OCI layout in a folder, beside the images that are there. Blobs that the folder has
+ * Pulls images from a registry into an OCI layout in a folder, beside the images that are there. Blobs that the folder has
  * are not fetched. Each file takes its place when it is whole, `index.json` last: until then the folder holds what it held.
  *
- * @param reference See `pullImage`.
+ * @param images See `pullImages`.
  * @param target The folder: an OCI layout, or empty.
  * @param options Settings; `format` is "oci".
- * @throws {OciError} If the folder holds something else, or the registry does not give the image.
+ * @throws {OciError} If the folder holds something else, or the registry does not give an image.
  */
 export async function pullToFolder(
-  reference: string,
+  images: string | Iterable<string | ImageToPull>,
   target: FolderTarget,
-  options: PullOptions,
+  options: PullImagesOptions,
 ): Promise<void> {
   const resolved = resolvePullOptions({ ...options, format: "oci" });
+  const wanted = parseImages(images);
   const signal = resolved.signal ?? new AbortController().signal;
   const before = await readIndex(target);
-  const plan = await planImage(parseReference(reference), { ...resolved, signal });
+  const plan = await planImages(wanted, { ...resolved, signal });
   const sizes = new Map(plan.blobs.map(({ digest, size }) => [blobPath(digest), { digest, size }]));
   for (const { path } of plan.entries) if (path.endsWith("/")) await target.makeFolder(path);
   const files = plan.entries.filter(({ path, body }) => body !== undefined && path !== INDEX);

@@ -233,7 +233,7 @@ function bunWrite(name: "stdout" | "stderr"): (bytes: Uint8Array) => Promise<voi
   };
 }
 
-const serve: Host["serve"] = (handler, { hostname, port }) => {
+const serve: Host["serve"] = (handler, { hostname, port, tls }) => {
   try {
     const server = bunGlobals().Bun.serve({
       hostname,
@@ -241,9 +241,14 @@ const serve: Host["serve"] = (handler, { hostname, port }) => {
       // Bun refuses bodies above 128 MiB and ends connections that are silent for 10 seconds unless told otherwise.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       idleTimeout: 0,
-      fetch: (request) => handler(request),
+      ...(tls && { tls }),
+      fetch: (request, server) => handler(request, server.requestIP(request)?.address ?? ""),
     });
-    return Promise.resolve<ListeningServer>({ port: server.port, stop: () => server.stop(true) });
+    return Promise.resolve<ListeningServer>({
+      port: server.port,
+      finish: () => server.stop(false),
+      stop: () => server.stop(true),
+    });
   } catch (cause) {
     const state = errorCode(cause) === "EADDRINUSE" ? "the port is in use" : reasonOf(cause);
     return Promise.reject(

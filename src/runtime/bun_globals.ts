@@ -37,8 +37,9 @@ export interface BunGlobals {
       port: number;
       maxRequestBodySize: number;
       idleTimeout: number;
-      fetch(request: Request): Response | Promise<Response>;
-    }): { port: number; stop(closeConnections: boolean): Promise<void> };
+      tls?: { cert: string; key: string };
+      fetch(request: Request, server: BunServer): Response | Promise<Response>;
+    }): BunServer;
   };
   process: {
     stdin: BunTerminal;
@@ -49,6 +50,13 @@ export interface BunGlobals {
     cwd(): string;
     exit(code: number): never;
   };
+}
+
+/** A server that listens. */
+export interface BunServer {
+  port: number;
+  requestIP(request: Request): { address: string } | null;
+  stop(closeConnections: boolean): Promise<void>;
 }
 
 /** A file, or a standard stream. */

@@ -268,18 +268,23 @@ function readEnv(name: string): string | undefined {
   return state === "granted" ? Deno.env.get(name) : undefined;
 }
 
-const serve: Host["serve"] = (handler, { hostname, port }) => {
+const serve: Host["serve"] = (handler, { hostname, port, tls }) => {
   try {
     const stopped = new AbortController();
     const server = Deno.serve(
-      { hostname, port, signal: stopped.signal, onListen: () => {} },
-      (request) => handler(request),
+      { hostname, port, ...tls, signal: stopped.signal, onListen: () => {} },
+      (request, { remoteAddr }) =>
+        handler(request, remoteAddr.transport === "tcp" ? remoteAddr.hostname : ""),
     );
+    let isFinished = false;
+    void server.finished.then(() => isFinished = true);
     const stop = () => {
-      stopped.abort();
+      // One that has come to its end cannot be ended any more.
+      if (!isFinished) stopped.abort();
       return server.finished;
     };
-    return Promise.resolve<ListeningServer>({ port: server.addr.port, stop });
+    const finish = () => server.shutdown();
+    return Promise.resolve<ListeningServer>({ port: server.addr.port, finish, stop });
   } catch (cause) {
     const state = cause instanceof Deno.errors.AddrInUse ? "the port is in use" : reasonOf(cause);
     return Promise.reject(

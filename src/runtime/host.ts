@@ -75,12 +75,16 @@ export interface ListenOptions {
   hostname: string;
   /** Port to bind; 0 takes a free one. */
   port: number;
+  /** Certificate, with those between it and the root, and key, PEM: makes it a server for https. */
+  tls?: { cert: string; key: string } | undefined;
 }
 
 /** A server that listens. */
 export interface ListeningServer {
   /** The port it has. */
   readonly port: number;
+  /** Takes no more connections; settled when the requests that are under way have been answered. */
+  finish(): Promise<void>;
   /** Ends it at once, open connections included. */
   stop(): Promise<void>;
 }
@@ -142,9 +146,9 @@ export interface Host {
    * where there is no need to, since {@linkcode Host.fetchWith} does it.
    */
   restartTrusting(hosts: readonly string[]): Promise<number | undefined>;
-  /** Listens for HTTP requests and answers them with `handler`. */
+  /** Listens for HTTP requests and answers them with `handler`, which is told the address of the client. */
   serve(
-    handler: (request: Request) => Response | Promise<Response>,
+    handler: (request: Request, client: string) => Response | Promise<Response>,
     options: ListenOptions,
   ): Promise<ListeningServer>;
   /** Ends the process at once. */

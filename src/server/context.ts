@@ -9,5 +9,6 @@ export interface RegistryContext {
   readonly sessions: Sessions;
   readonly permissions: Permissions;
   readonly maxManifestBytes: number;
+  readonly maxBlobBytes: number;
   readonly quirks: RegistryQuirks;
 }

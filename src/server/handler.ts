@@ -41,6 +41,11 @@ export interface RegistryOptions extends RegistryQuirks, RegistryTroubles {
    */
   maxManifestBytes?: number;
   /**
+   * Largest blob to take; a longer one is answered with 413 when it passes the limit.
+   * @default {Infinity}
+   */
+  maxBlobBytes?: number;
+  /**
    * Most uploads that are open at a time; one more is answered with 429.
    * @default {512}
    */
@@ -100,16 +105,23 @@ export function createRegistry(
     readOnly = false,
     cors = [],
     maxManifestBytes = MAX_MANIFEST_BYTES,
+    maxBlobBytes = Infinity,
     maxUploads = MAX_UPLOADS,
     uploadIdleSeconds = UPLOAD_IDLE_SECONDS,
     onError = () => {},
     now = Date.now,
     ...quirks
   } = options;
-  requirePositive({ maxManifestBytes, maxUploads, ...quirks.chunkLimits, ...options.rateLimit });
+  requirePositive({
+    maxManifestBytes,
+    maxBlobBytes,
+    maxUploads,
+    ...quirks.chunkLimits,
+    ...options.rateLimit,
+  });
   const permissions = { allowDelete, readOnly };
   const sessions = new Sessions(storage, { maxUploads, uploadIdleSeconds }, now);
-  const context = { storage, sessions, permissions, maxManifestBytes, quirks };
+  const context = { storage, sessions, permissions, maxManifestBytes, maxBlobBytes, quirks };
   const troubles = createTroubles(options, now);
   const origins = typeof cors === "string" ? [cors] : cors;
 

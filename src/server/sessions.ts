@@ -89,7 +89,8 @@ export class Sessions {
    */
   get(repository: string, id: string): Session {
     const session = this.#sessions.get(id);
-    if (session?.repository === repository) return session;
+    if (session?.writer.isEnded) this.close(session);
+    else if (session?.repository === repository) return session;
     const message = "no such upload: it was finished, cancelled or dropped";
     throw new Problem(404, { code: "BLOB_UPLOAD_UNKNOWN", message, detail: id.slice(0, 100) });
   }

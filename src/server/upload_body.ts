@@ -27,6 +27,7 @@ export function parseContentRange(header: string): { start: number; end: number 
  * @param rangeLength Length that Content-Range announced; bytes past it are not written.
  * @param signal Stops the reading.
  * @param limits Lengths that the registry insists on.
+ * @param maxBlobBytes Most bytes of the whole blob.
  * @throws {Problem} 400 when the body breaks off or has another length than announced, 409 when it was stopped; what
  *   `limits` do not allow, 413 where it is too long.
  */
@@ -35,11 +36,14 @@ export async function writeBody(
   request: Request,
   rangeLength: number | undefined,
   signal: AbortSignal,
-  { min = 0, max = Infinity }: ChunkLimits = {},
+  { min = 0, max: maxChunk = Infinity }: ChunkLimits = {},
+  maxBlobBytes = Infinity,
 ): Promise<void> {
   const start = session.writer.size;
+  const max = Math.min(maxChunk, maxBlobBytes - start);
   const expected = expectedLength(request, rangeLength);
-  if (expected !== undefined && expected > max) throw tooLong(max);
+  const tooLong = () => (max === maxChunk ? chunkTooLong(max) : blobTooLong(maxBlobBytes));
+  if (expected !== undefined && expected > max) throw tooLong();
   const body = request.body?.getReader();
   const cancel = () => void body?.cancel().catch(ignore);
   signal.addEventListener("abort", cancel, { once: true });
@@ -49,7 +53,7 @@ export async function writeBody(
       if (!piece) break;
       const length = session.writer.size - start + piece.length;
       if (expected !== undefined && length > expected) throw lengthProblem(expected, "more");
-      if (length > max) throw tooLong(max);
+      if (length > max) throw tooLong();
       if (session.endsShort && piece.length > 0) throw tooShort(min);
       if (piece.length > 0) await session.writer.write(piece);
     }
@@ -96,7 +100,12 @@ function endChunk(session: Session, min: number): void {
   session.endsShort = length > 0 && length < min;
 }
 
-function tooLong(max: number): Problem {
+function blobTooLong(max: number): Problem {
+  const message = `the blob has more than ${max} bytes, which is the most here`;
+  return new Problem(413, { code: "SIZE_INVALID", message });
+}
+
+function chunkTooLong(max: number): Problem {
   const message = `the body has more than ${max} bytes, which is the most for one request`;
   return new Problem(413, { code: "SIZE_INVALID", message });
 }

@@ -70,25 +70,27 @@ async function mountBlob(
  * arrived stays: the client asks for the session's range and goes on from there.
  */
 function sendChunk(
-  { sessions, quirks }: RegistryContext,
+  { sessions, quirks, maxBlobBytes }: RegistryContext,
   session: Session,
   request: Request,
 ): Promise<Response> {
   return sessions.use(session, async (signal) => {
-    await writeBody(session, request, checkRange(session, request), signal, quirks.chunkLimits);
+    const length = checkRange(session, request);
+    await writeBody(session, request, length, signal, quirks.chunkLimits, maxBlobBytes);
     return sessionResponse(session, 202);
   });
 }
 
 /** Appends the last bytes, if any, and closes the session, which a wrong digest ends as well. */
 function commitUpload(
-  { sessions, quirks }: RegistryContext,
+  { sessions, quirks, maxBlobBytes }: RegistryContext,
   session: Session,
   digest: Digest,
   request: Request,
 ): Promise<Response> {
   return sessions.use(session, async (signal) => {
-    await writeBody(session, request, checkRange(session, request), signal, quirks.chunkLimits);
+    const length = checkRange(session, request);
+    await writeBody(session, request, length, signal, quirks.chunkLimits, maxBlobBytes);
     try {
       await session.writer.commit(session.repository, digest);
     } catch (error) {

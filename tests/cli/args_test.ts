@@ -54,7 +54,13 @@ const COMMANDS: [args: string, expected: object][] = [
   ["serve", { hostname: "127.0.0.1", port: 5000, readOnly: false, allowDelete: false, cors: [] }],
   ["serve --host ::1 --port 0 --read-only", { hostname: "::1", port: 0, readOnly: true }],
   ["serve --allow-delete --cors *", { allowDelete: true, cors: ["*"] }],
-  ["save a/x x.tar --platform p -q", { reference: "a/x", tar: "x.tar", format: undefined }],
+  ["save a/x x.tar --platform p -q", { references: ["a/x"], tar: "x.tar", format: undefined }],
+  ["save a/x b/y - --all-tags --tag v1.*", {
+    references: ["a/x", "b/y"],
+    tar: "-",
+    tags: ["v1.*"],
+  }],
+  ["save --from list x.tar", { references: [], from: "list", tar: "x.tar" }],
   ["save a/x - --format=oci", { tar: "-", format: "oci", platforms: [] }],
 ];
 
@@ -147,7 +153,7 @@ const MISTAKES: [args: string, message: string, hint?: string][] = [
   ["push a.tar h --chunk-size 0", 'Option --chunk-size is "0"'],
   ["push a.tar h --chunk-size 999999999999T", 'Option --chunk-size is "999999999999T"'],
   ["save a/x", "Nothing to write to", "tarpush save a/x image.tar"],
-  ["save a/x b c", 'Unexpected argument "c"'],
+  ["save a.tar", "Nothing to write to", "tarpush save a.tar image.tar"],
   ["save a/x b --format tgz", 'Option --format is "tgz", expected docker or oci'],
   ["push a.tar h --x", 'Unknown option "--x"'],
   ["push a.tar h -1", 'Unknown option "-1"'],

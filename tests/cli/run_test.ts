@@ -286,19 +286,23 @@ test("run() serve says where it listens, and ends with 0 when it is interrupted"
         calls.push(options);
         const answer = await handler(
           new Request("http://localhost/v2/app/blobs/uploads/", { method: "POST" }),
+          "::1",
         );
         calls.push(answer.ok);
         setTimeout(() => host.interrupt());
-        return { port: 4321, stop: () => Promise.resolve(void calls.push("stopped")) };
+        return {
+          port: 4321,
+          finish: () => Promise.resolve(void calls.push("finished")),
+          stop: () => Promise.resolve(void calls.push("stopped")),
+        };
       },
     },
   });
   assertEquals(await run(host), 0);
-  assertEquals(calls, [{ hostname: "::1", port: 0 }, false, "stopped"]);
-  assertEquals(
-    host.written.stderr,
-    "Registry on http://[::1]:4321, kept in memory; Ctrl-C ends it\n",
-  );
+  assertEquals(calls, [{ hostname: "::1", port: 0 }, false, "finished", "stopped"]);
+  const [request, listening] = host.written.stderr.split("\n");
+  assertMatch(request ?? "", /^\S+Z ::1 POST \/v2\/app\/blobs\/uploads\/ 405 \d+ B \d+ ms$/);
+  assertEquals(listening, "Registry on http://[::1]:4321, kept in memory; Ctrl-C ends it");
 });
 
 test("run() serve warns of a port that browsers and Deno do not connect to", async () => {
@@ -306,7 +310,8 @@ test("run() serve warns of a port that browsers and Deno do not connect to", asy
     overrides: {
       serve: () => {
         setTimeout(() => host.interrupt());
-        return Promise.resolve({ port: 6000, stop: () => Promise.resolve() });
+        const done = () => Promise.resolve();
+        return Promise.resolve({ port: 6000, finish: done, stop: done });
       },
     },
   });
@@ -323,9 +328,10 @@ test("run() serve tells of what it could not answer, and ends where it was inter
       serve: async (handler) => {
         // No runtime makes such a request: it stands for whatever fails inside.
         const broken = { method: "PUT", url: "http://localhost/v2/app/manifests/1" };
-        assertEquals((await handler(broken as Request)).status, 500);
+        assertEquals((await handler(broken as Request, "")).status, 500);
         host.interrupt();
-        return { port: 1, stop: () => Promise.resolve() };
+        const done = () => Promise.resolve();
+        return { port: 1, finish: done, stop: done };
       },
     },
   });

@@ -56,9 +56,9 @@ test("parseCommand() reads save", () => {
     ["save", "h/a:1", "-", "--format", "oci", "--platform=linux/arm64", "--retries", "0"],
   );
   assert(command.verb === "save");
-  const { reference, tar, format, platforms, retries } = command;
-  assertEquals([reference, tar, format, platforms, retries], [
-    "h/a:1",
+  const { references, tar, format, platforms, retries } = command;
+  assertEquals([references, tar, format, platforms, retries], [
+    ["h/a:1"],
     "-",
     "oci",
     ["linux/arm64"],
@@ -74,7 +74,10 @@ test("run() save answers wrong usage before it asks or writes anything", async (
       "save h/app:1",
       /Nothing to write to, expected a file, a folder or -\nhint: tarpush save h\/app:1 image/,
     ],
-    ["save h/app:1 a.tar b.tar", /Unexpected argument "b\.tar"/],
+    ["save h/app:1 a.tar b.tar", /Cannot parse reference "a\.tar"/],
+    ["save --from images.txt", /Nothing to write to.*\nhint: tarpush save --from FILE image\.tar/],
+    ["save h/app:1 a.tar --tag v[1", /Cannot use pattern "v\[1": it has a \[ without its \]/],
+    ["save h/app:1 a.tar --all-tags", /Cannot save all tags of h\/app:1: it names one image/],
     [`save h/APP:1 ${folder.path}/a.tar`, /Cannot parse reference "h\/APP:1"/],
     [`save h/app:1 ${folder.path}/a.tar --format zip`, /--format is "zip", expected docker or oci/],
     [`save h/app:1 ${folder.path}/a.tar --platform arm64`, /Cannot use platform "arm64"/],

@@ -13,7 +13,7 @@ import { installSkip, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 const ROOT = toPath(new URL("../../", import.meta.url));
-const DOCUMENTS = ["README.md", "docs/library.md", "docs/troubleshooting.md"];
+const DOCUMENTS = ["README.md", "docs/library.md", "docs/troubleshooting.md", "docs/fleet.md"];
 const IMAGE = `${ROOT}tests/fixtures/docker29-multiplatform.tar`;
 const bun = requireProgram("bun");
 const skip = !("Deno" in globalThis)
@@ -118,7 +118,7 @@ async function prepare(folder: TemporaryFolder): Promise<void> {
   await folder.write("image.tar", await Deno.readFile(IMAGE));
   const files =
     "mkdir layout images parts && tar xf image.tar -C layout && cp image.tar images/ && " +
-    "split -b 4096 image.tar parts/image.tar.";
+    "split -b 4096 image.tar parts/image.tar. && echo image.tar > archives.txt";
   assertEquals((await runProcess("bash", ["-euc", files], { cwd: folder.path })).code, 0);
   const deno = Deno.execPath();
   const main = `${ROOT}src/cli/main.ts`;

@@ -100,7 +100,8 @@ async function listFiles(): Promise<string[]> {
   const names: string[] = [];
   if ("Deno" in globalThis) {
     for await (const { name, isDirectory } of Deno.readDir(FOLDER)) {
-      names.push(isDirectory ? `${name}/main.ts` : name);
+      if (!isDirectory) names.push(name);
+      else if (await hasMain(new URL(`${name}/`, FOLDER))) names.push(`${name}/main.ts`);
     }
   } else {
     const { Bun } = globalThis as unknown as {
@@ -111,4 +112,9 @@ async function listFiles(): Promise<string[]> {
     }
   }
   return names.filter((name) => name.endsWith(".ts")).sort();
+}
+
+async function hasMain(folder: URL): Promise<boolean> {
+  for await (const { name } of Deno.readDir(folder)) if (name === "main.ts") return true;
+  return false;
 }

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Digest, digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, NetworkError, OciError, RegistryError } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
-import { DOCKER_CONFIG, DOCKER_MANIFEST, OCI_INDEX } from "../../src/media_types.ts";
+import { DOCKER_CONFIG, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
 import type { PullEvent } from "../../src/pull/events.ts";
 import type { PullOptions } from "../../src/pull/options.ts";
 import { pullImage } from "../../src/pull/pull.ts";
@@ -127,7 +127,10 @@ test("pullImage() gives the same bytes each time, and says before how many", asy
   assertEquals(await first.tar.bytes(), await (await pull(registry)).tar.bytes());
   const [plan] = first.events;
   assert(plan?.type === "plan");
-  assertEquals([plan.reference, plan.digest, plan.size], [NAME, digest, first.tar.size]);
+  assertEquals([plan.images, plan.size], [
+    [{ reference: NAME, digest, mediaType: OCI_MANIFEST }],
+    first.tar.size,
+  ]);
 });
 
 test("pullImage() tells of every blob: start, progress and end", async () => {
@@ -158,7 +161,7 @@ test("pullImage() asks for nothing before the first read, and for each blob once
   ]);
 });
 
-test("pullImage() names the image latest without a tag, and not at all by digest", async () => {
+test("pullImage() names the image latest without a tag, and by its digest where that is asked for", async () => {
   const { registry, digest } = await withImage();
   await pullFails(registry, RegistryError, "no such manifest", {
     reference: "localhost:5000/team/app",
@@ -172,7 +175,7 @@ test("pullImage() names the image latest without a tag, and not at all by digest
   const latest = await pull(registry, {}, "localhost:5000/team/app");
   assertEquals(latest.archive.images[0]?.names, ["localhost:5000/team/app:latest"]);
   const byDigest = await pull(registry, {}, `localhost:5000/team/app@${digest}`);
-  assertEquals(byDigest.archive.images[0]?.names, []);
+  assertEquals(byDigest.archive.images[0]?.pinned, ["localhost:5000/team/app"]);
   const both = await pull(registry, {}, `${NAME}@${digest}`);
   assertEquals(both.archive.images[0]?.names, [NAME]);
   const other = `sha256:${"0".repeat(64)}`;

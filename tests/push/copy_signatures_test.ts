@@ -191,7 +191,7 @@ test("pullImage() writes what cosign keeps as cosign save does, each with the ta
   }
 });
 
-test("pullImage() by digest names what cosign keeps by its tag alone", async () => {
+test("pullImage() by digest names what cosign keeps by its tag", async () => {
   const { digest } = await readBack(WORLD.registry, "app", "1");
   const tar = pullImage(`localhost:5000/app@${digest}`, {
     fetch: WORLD.registry,
@@ -204,7 +204,10 @@ test("pullImage() by digest names what cosign keeps by its tag alone", async () 
     annotations["org.opencontainers.image.ref.name"]
   );
   assertEquals(names.slice(0, 2), [undefined, WORLD.signatures.first.tag]);
-  assertEquals(manifests[1].annotations["io.containerd.image.name"], undefined);
+  assertEquals(
+    manifests[1].annotations["io.containerd.image.name"],
+    `localhost:5000/app:${WORLD.signatures.first.tag}`,
+  );
 });
 
 test("pullImage() of an image without signatures gives the same bytes whether they are wanted or not", async () => {

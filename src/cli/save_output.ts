@@ -1,0 +1,82 @@
+import type { ImageToPull } from "../pull/list_images.ts";
+import type { PullImagesOptions } from "../pull/options.ts";
+import { pullImages } from "../pull/pull.ts";
+import type { Host } from "../runtime/host.ts";
+
+/** Whether a name is that of a folder: one that is there, or a new one. */
+export async function isFolderName(name: string, host: Host): Promise<boolean> {
+  if (name === "-") return false;
+  return /[/\\]$/.test(name) || (await host.fileInfo(name))?.kind === "directory";
+}
+
+/** Saves images into the layout of a folder. */
+export async function saveToFolder(
+  images: readonly ImageToPull[],
+  folder: string,
+  options: PullImagesOptions,
+  host: Host,
+): Promise<void> {
+  const { pullToFolder } = await import("../pull/pull_to_folder.ts");
+  const path = (name: string) => `${folder.replace(/[/\\]+$/, "")}/${name}`;
+  await pullToFolder(images, {
+    name: folder,
+    isEmpty: async () => await isEmptyFolder(folder, host),
+    size: async (name) => (await host.fileInfo(path(name)))?.size,
+    read: async (name) => await host.readTextFile(path(name)),
+    makeFolder: async (name) => await host.makeDirectory(path(name)),
+    create: async (name) => await host.createFile(path(name)),
+  }, options);
+}
+
+async function isEmptyFolder(path: string, host: Host): Promise<boolean> {
+  if (!await host.fileInfo(path)) return true;
+  const folder = await host.openDirectory(path);
+  for await (const _ of folder.files()) return false;
+  return true;
+}
+
+/** Saves images into a file, which gets its name when it is whole. */
+export async function saveToFile(
+  images: readonly ImageToPull[],
+  path: string,
+  options: PullImagesOptions,
+  host: Host,
+): Promise<void> {
+  const tar = pullImages(images, options);
+  await using file = await host.createFile(path);
+  for await (const bytes of gather(tar)) await file.write(bytes);
+  await file.commit();
+}
+
+/** Saves images to stdout; false where its reader went away before the end. */
+export async function saveToPipe(
+  images: readonly ImageToPull[],
+  options: PullImagesOptions,
+  host: Host,
+): Promise<boolean> {
+  for await (const bytes of gather(pullImages(images, options))) {
+    if (!await host.byteStdout.write(bytes)) return false;
+  }
+  return true;
+}
+
+/** Bytes that are written at once: a network hands out a few KiB at a time, and each write costs. */
+const WRITE_BYTES = 512 * 1024;
+
+/** Small pieces put together; the bytes of one are only good until the next is asked for. */
+async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(WRITE_BYTES);
+  let filled = 0;
+  for await (const piece of stream) {
+    if (filled + piece.length > WRITE_BYTES) {
+      yield buffer.subarray(0, filled);
+      filled = 0;
+    }
+    if (piece.length > WRITE_BYTES) yield piece;
+    else {
+      buffer.set(piece, filled);
+      filled += piece.length;
+    }
+  }
+  if (filled > 0) yield buffer.subarray(0, filled);
+}

@@ -1,0 +1,23 @@
+import { digestBytes } from "../digest.ts";
+import type { Shard } from "./option_values.ts";
+
+/**
+ * Keeps what belongs to a shard. Each name belongs to one, on every machine and in every version: the one whose index is
+ * what the first 32 bits of the name's SHA-256 leave when they are divided by the number of shards.
+ *
+ * @param items What is parted.
+ * @param shard Which part.
+ * @param nameOf What an item is called.
+ */
+export async function takeShard<T>(
+  items: readonly T[],
+  { index, count }: Shard,
+  nameOf: (item: T) => string,
+): Promise<T[]> {
+  const encoder = new TextEncoder();
+  const indexes = await Promise.all(items.map(async (item) => {
+    const digest = await digestBytes(encoder.encode(nameOf(item)));
+    return parseInt(digest.slice("sha256:".length).slice(0, 8), 16) % count;
+  }));
+  return items.filter((_, at) => indexes[at] === index);
+}

@@ -1,0 +1,148 @@
+import { runAll } from "../concurrency.ts";
+import { OciError, RegistryError } from "../errors.ts";
+import {
+  type ArchivePlan,
+  type NamedContent,
+  planArchive,
+  type WrittenBlob,
+} from "../image/write_archive.ts";
+import { type Reference, registryOrigin } from "../reference.ts";
+import type { Http } from "../registry/http/call.ts";
+import { httpFor } from "../registry/http/request_options.ts";
+import { listImages } from "./list_images.ts";
+import {
+  type FoundImage,
+  type OpenOptions,
+  readImage,
+  referenceOf,
+  type WantedImage,
+} from "./read_image.ts";
+
+/** Images whose manifests are read at the same time. */
+const CONCURRENCY = 4;
+/** Images that a message names. */
+const MAX_NAMED = 5;
+
+/** Reads the manifests of images, and lays out their archive: each blob once, whatever has it. */
+export async function planImages(
+  wanted: readonly WantedImage[],
+  options: OpenOptions,
+): Promise<ArchivePlan> {
+  const { emit, format, namesFirst } = options;
+  const registries = new Map<string, Http>();
+  const httpOf = (reference: Reference): Http => {
+    const origin = registryOrigin(reference, options.plainHttp);
+    const http = registries.get(origin) ?? httpFor(origin, options);
+    registries.set(origin, http);
+    return http;
+  };
+  const images = await readImages(await listImages(wanted, httpOf, options), httpOf, options);
+  const contents = mergeContents(images.flatMap(({ contents }) => contents));
+  const plan = await planArchive(contents, {
+    format,
+    namesFirst,
+    watch: (blob, bytes) => watchBlob(blob, bytes, options),
+  });
+  const notices = new Set([...images.flatMap(({ notices }) => notices), ...plan.notices]);
+  for (const message of notices) await emit({ type: "warning", message });
+  await emit({
+    type: "plan",
+    images: images.map(({ reference, node: { digest, mediaType } }) => ({
+      reference,
+      digest,
+      mediaType,
+    })),
+    blobs: plan.blobs.length,
+    bytes: plan.blobs.reduce((sum, { size }) => sum + size, 0),
+    size: plan.size,
+  });
+  return plan;
+}
+
+/** Reads all images. What is not there is told for all of them: a list with three mistakes is not to fail three times. */
+async function readImages(
+  wanted: readonly WantedImage[],
+  httpOf: (reference: Reference) => Http,
+  options: OpenOptions,
+): Promise<FoundImage[]> {
+  const found: FoundImage[] = [];
+  const absent: { reference: string; error: RegistryError }[] = [];
+  await runAll(wanted.entries(), CONCURRENCY, async ([at, image], signal) => {
+    try {
+      found[at] = await readImage(image, httpOf(image.reference), { ...options, signal });
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.status !== 404) throw error;
+      absent.push({ reference: referenceOf(image), error });
+    }
+  }, options.signal);
+  const [first, ...others] = absent;
+  if (!first) return found;
+  if (others.length === 0) throw first.error;
+  for (const { error: { message } } of absent) await options.emit({ type: "warning", message });
+  const named = absent.slice(0, MAX_NAMED).map(({ reference }) => reference);
+  const more = absent.length - named.length;
+  throw new OciError(
+    `Cannot save ${absent.length} of ${wanted.length} images: the registry does not have ${
+      named.join(", ")
+    }${more > 0 ? ` and ${more} more` : ""}`,
+    { cause: first.error, hint: first.error.hint },
+  );
+}
+
+/** The same content under several names is one entry; a name for two contents is nobody's. */
+function mergeContents(contents: readonly NamedContent[]): NamedContent[] {
+  const merged = new Map<string, NamedContent>();
+  const owners = new Map<string, string>();
+  for (const content of contents) {
+    const { node: { digest }, beside, names } = content;
+    for (const name of names) {
+      const owner = owners.get(name) ?? digest;
+      if (owner !== digest) {
+        throw new OciError(
+          `Cannot save two images as ${name}: ${owner} and ${digest}, expected one`,
+        );
+      }
+      owners.set(name, owner);
+    }
+    const key = beside ? `${digest} ${beside.tag}` : digest;
+    const known = merged.get(key);
+    merged.set(
+      key,
+      known ? { ...known, names: [...new Set([...known.names, ...names])] } : content,
+    );
+  }
+  return [...merged.values()];
+}
+
+/** At most so many events a second tell how a blob comes along. */
+const EVENTS_PER_SECOND = 10;
+
+/** Passes on the content of a blob, and tells of it. */
+function watchBlob(
+  { digest, size }: WrittenBlob,
+  content: ReadableStream<Uint8Array>,
+  { emit }: OpenOptions,
+): ReadableStream<Uint8Array> {
+  const reader = content.getReader();
+  let received = -1;
+  let told = performance.now();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      if (received < 0) {
+        received = 0;
+        await emit({ type: "blob-start", digest, size });
+      }
+      const { done, value } = await reader.read();
+      if (done) {
+        await emit({ type: "blob-done", digest, size });
+        return controller.close();
+      }
+      received += value.length;
+      controller.enqueue(value);
+      if (performance.now() - told < 1000 / EVENTS_PER_SECOND) return;
+      told = performance.now();
+      await emit({ type: "blob-progress", digest, received });
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}

@@ -1,0 +1,184 @@
+import type { Digest } from "../digest.ts";
+import { DigestMismatchError, OciError } from "../errors.ts";
+import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { readPlatform } from "../image/image_config.ts";
+import {
+  childImages,
+  listPlatforms,
+  listTexts,
+  platformOptions,
+  selectPlatforms,
+} from "../image/platforms.ts";
+import type { NamedContent } from "../image/write_archive.ts";
+import { formatReference, type Reference } from "../reference.ts";
+import type { Http } from "../registry/http/call.ts";
+import type { ResolvedPullOptions } from "./options.ts";
+import { readRemoteContent } from "./remote_content.ts";
+import { readReferrers, type ReferrersOptions } from "./remote_referrers.ts";
+
+/** An image to save. */
+export interface WantedImage {
+  reference: Reference;
+  /** What the archive calls it; without, it has the name of the reference. */
+  names: readonly string[] | undefined;
+}
+
+/** Settings of a pull that can be aborted. */
+export type OpenOptions = ResolvedPullOptions & { signal: AbortSignal };
+
+/** An image of a registry, with what goes beside it. */
+export interface FoundImage {
+  /** `host[:port]/repository:tag`, or `...@digest` where there is no tag. */
+  reference: string;
+  node: ManifestNode | IndexNode;
+  contents: NamedContent[];
+  /** What a person should know. */
+  notices: string[];
+}
+
+/** The reference of an image as it is shown: with the tag that is meant where there is none. */
+export function referenceOf({ reference }: WantedImage): string {
+  const { tag, digest } = reference;
+  return formatReference(tag ?? digest ? reference : { ...reference, tag: "latest" });
+}
+
+/**
+ * Reads the manifests of an image, and of what cosign keeps of it; blobs are read when they are asked for.
+ *
+ * @param image The image.
+ * @param http Its registry.
+ * @param options Settings.
+ */
+export async function readImage(
+  image: WantedImage,
+  http: Http,
+  options: OpenOptions,
+): Promise<FoundImage> {
+  const { emit, signal, hasher } = options;
+  const { reference: { repository, digest } } = image;
+  const context = { http, repository };
+  const tag = image.reference.tag ?? (digest ? undefined : "latest");
+  const reference = referenceOf(image);
+  const reading: ReferrersOptions = {
+    signal,
+    hasher,
+    onRetry: (attempt, delay, { message }, digest) =>
+      emit({ type: "retry", attempt, delay, reason: message, ...(digest && { digest }) }),
+    warn: (message) => emit({ type: "warning", message }),
+    tagsOnly: true,
+  };
+  const content = await readRemoteContent(context, tag ?? digest ?? "latest", reading);
+  refuseOtherDigest(content.digest, image.reference, reference);
+  const { node, notices } = await choosePlatforms(content, reference, options);
+  const naming = nameImage(image, tag, node.digest, http);
+  notices.push(...naming.notices);
+  const contents: NamedContent[] = [{ node, names: naming.names }];
+  const signatures = options.signatures ? readReferrers(context, node, reading) : [];
+  for await (const { node, cosign: beside } of signatures) {
+    if (beside) contents.push({ node, names: naming.beside(beside.tag), beside });
+  }
+  if (contents.length > 1 && options.format === "oci") {
+    notices.push(
+      "what cosign keeps stands beside the image: skopeo and podman want its tag, " +
+        `oci-archive:FILE:${tag ?? "TAG"}, and podman load the docker format`,
+    );
+  }
+  return { reference, node, contents, notices };
+}
+
+function refuseOtherDigest(
+  actual: Digest,
+  { digest: expected }: Reference,
+  reference: string,
+): void {
+  if (!expected || expected === actual) return;
+  throw new DigestMismatchError(
+    `Cannot save ${reference}: it has digest ${actual}, expected ${expected}`,
+    { expected, actual, hint: "leave out the tag to save what has this digest" },
+  );
+}
+
+/** What is saved of an image, and what a person should know about that. */
+async function choosePlatforms(
+  content: ManifestNode | IndexNode,
+  reference: string,
+  { platforms }: ResolvedPullOptions,
+): Promise<{ node: ManifestNode | IndexNode; notices: string[] }> {
+  const { node, notices } = await selectPlatforms(content, platforms, readPlatform, {
+    verb: "save",
+    done: "saved",
+    place: "registry",
+    toError: (message) => new OciError(message),
+  });
+  const notice = node.kind === "index" && await describeAbsent(node, reference);
+  if (notice) notices.push(notice);
+  return { node, notices };
+}
+
+/** What to say of an index that the repository has only in part; undefined where it has all of it. */
+async function describeAbsent(index: IndexNode, reference: string): Promise<string | undefined> {
+  const absent = walk(index).flatMap((below) => below.kind === "index" ? below.entries : [])
+    .filter(({ node, blob }) => !node && !blob);
+  if (absent.length === 0) return undefined;
+  const images = await childImages(index, readPlatform);
+  const there = images.filter(({ entry }) => entry.node);
+  const away = images.filter(({ entry }) => !entry.node);
+  if (there.length === 0) {
+    throw new OciError(
+      `Cannot save ${reference}: the registry has none of the images of its index, ${
+        listPlatforms(images)
+      }`,
+    );
+  }
+  // Where every image is there, it is an attestation or the like that is not.
+  const lacks = away.length > 0
+    ? listPlatforms(away)
+    : listTexts(absent.map(({ descriptor }) => descriptor.digest));
+  return `the registry lacks ${lacks} of ${reference}: the archive has the index whole, but of its images only ${
+    listPlatforms(there)
+  } (${platformOptions(there)} saves those alone)`;
+}
+
+interface Naming {
+  names: string[];
+  /** The names of what stands beside the image under a tag. */
+  beside: (tag: string) => string[];
+  notices: string[];
+}
+
+/** What the archive calls an image: as it was told, else as docker pull would; what has no tag is called after its digest. */
+function nameImage(
+  { reference: { registry, repository }, names: given }: WantedImage,
+  tag: string | undefined,
+  digest: Digest,
+  { origin }: Http,
+): Naming {
+  const host = given ? undefined : archiveHost(registry, origin);
+  const own = host === undefined ? [] : [`${host}/${repository}`];
+  const names = given ??
+    own.map((name) => tag === undefined ? `${name}@${digest}` : `${name}:${tag}`);
+  const repositories = given?.map((name) => name.replace(/:[^/:]*$/, "")) ?? own;
+  const notices: string[] = [];
+  if (names.length === 0) {
+    notices.push(`docker cannot name ${registry}: the archive leaves the image without a name`);
+  } else if (!given && tag === undefined) {
+    notices.push(
+      `${names[0]} has no tag: ctr and a docker with containerd's image store call it that, ` +
+        "docker load without leaves it without a name",
+    );
+  }
+  const beside = (tag: string) => [...new Set(repositories)].map((name) => `${name}:${tag}`);
+  return { names: [...names], beside, notices };
+}
+
+/**
+ * The host of a registry as docker's names have it. One without a dot or a port would be taken for a part of the path: it gets
+ * the port that it is spoken to at.
+ *
+ * @returns The host, or undefined where docker's names cannot hold it.
+ */
+function archiveHost(registry: string, origin: string): string | undefined {
+  if (/[^A-Za-z0-9.:[\]-]/.test(registry)) return undefined;
+  if (registry === "localhost" || /[.:]/.test(registry)) return registry;
+  return `${registry}:${new URL(origin).protocol === "http:" ? 80 : 443}`;
+}

@@ -1,0 +1,147 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { createPromise } from "../../src/concurrency.ts";
+import { run } from "../../src/cli/run.ts";
+import { digestBytes } from "../../src/digest.ts";
+import type { ListenOptions } from "../../src/runtime/host.ts";
+import { bytesOf, location } from "../server/registry_calls.ts";
+import { test } from "../helpers/test.ts";
+import { type FakeHost, fakeHost } from "./fake_host.ts";
+
+/** `tarpush serve` without a socket. */
+interface Served {
+  host: FakeHost;
+  /** What it was asked to listen with. */
+  options: ListenOptions;
+  call(method: string, path: string, body?: BodyInit): Promise<Response>;
+  /** The exit code, once it has ended. */
+  ended: Promise<number>;
+  /** Settled when it waits for the last answers. */
+  finishing: Promise<void>;
+}
+
+async function serve(args: string, files: Record<string, string> = {}): Promise<Served> {
+  const listening = Promise.withResolvers<Omit<Served, "ended">>();
+  const { promise: finishing, resolve: finish } = createPromise();
+  const host = fakeHost(["serve", ...args.split(" ").filter(Boolean)], {
+    overrides: {
+      serve: (handler, options) => {
+        const call: Served["call"] = async (method, path, body) => {
+          const url = new URL(path, "http://registry.test");
+          return await handler(new Request(url, { method, body: body ?? null }), "192.0.2.7");
+        };
+        listening.resolve({ host, options, call, finishing });
+        const done = () => Promise.resolve(finish());
+        return Promise.resolve({ port: 5000, finish: done, stop: () => Promise.resolve() });
+      },
+    },
+  });
+  for (const [name, text] of Object.entries(files)) host.written.files.set(name, text);
+  const ended = run(host);
+  return { ...await Promise.race([listening.promise, failure(ended, host)]), ended };
+}
+
+async function failure(ended: Promise<number>, host: FakeHost): Promise<never> {
+  throw new Error(`serve ended with ${await ended}: ${host.written.stderr}`);
+}
+
+test("serve writes a line for each request, with who asked, what was answered and how long it took", async () => {
+  const { call, host, ended } = await serve("");
+  await call("GET", "/v2/");
+  await call("GET", "/v2/app/tags/list?n=5\u202e");
+  host.interrupt();
+  assertEquals(await ended, 0);
+  const [listening = "", base = "", tags = ""] = host.written.stderr.split("\n");
+  assertEquals(listening, "Registry on http://127.0.0.1:5000, kept in memory; Ctrl-C ends it");
+  assertMatch(base, /^[\d-]{10}T[\d:.]{12}Z 192\.0\.2\.7 GET \/v2\/ 200 2 B \d+ ms$/);
+  assertMatch(tags, / GET \/v2\/app\/tags\/list\?n=5%E2%80%AE 404 \d+ B \d+ ms$/);
+});
+
+test("serve --json writes the same as JSON lines to stdout", async () => {
+  const { call, host, ended } = await serve("--json");
+  await call("GET", "/v2/");
+  host.interrupt();
+  assertEquals(await ended, 0);
+  assertEquals(host.written.stderr, "");
+  const [listening, request] = host.written.stdout.trim().split("\n").map((line) =>
+    JSON.parse(line)
+  );
+  const { time, ...rest } = listening;
+  assertEquals(rest, { type: "listening", url: "http://127.0.0.1:5000", kept: "in memory" });
+  assertMatch(time, /Z$/);
+  const { type, client, method, path, status, bytes } = request;
+  assertEquals([type, client, method, path, status, bytes], [
+    ...["request", "192.0.2.7", "GET", "/v2/", 200, 2],
+  ]);
+});
+
+test("serve has counts for Prometheus at /metrics, and /healthz", async () => {
+  const { call, host, ended } = await serve("--quiet");
+  assertEquals(await (await call("GET", "/healthz")).text(), "ok\n");
+  const digest = await digestBytes(bytesOf("hello"));
+  await call("POST", `/v2/app/blobs/uploads/?digest=${digest}`, "hello");
+  await call("GET", `/v2/app/blobs/${digest}`);
+  await call("POST", "/v2/app/blobs/uploads/");
+  await call("GET", "/v2/none/tags/list");
+  const metrics = await call("GET", "/metrics");
+  assertEquals(metrics.headers.get("Content-Type"), "text/plain; version=0.0.4");
+  const text = await metrics.text();
+  for (
+    const line of [
+      'tarpush_requests_total{method="POST",status="201"} 1',
+      'tarpush_requests_total{method="POST",status="202"} 1',
+      'tarpush_requests_total{method="GET",status="200"} 1',
+      'tarpush_requests_total{method="GET",status="404"} 1',
+      "tarpush_received_bytes_total 5",
+      "tarpush_blobs_total 1",
+      "tarpush_uploads_open 1",
+      "tarpush_errors_total 0",
+      "# TYPE tarpush_uploads_open gauge",
+    ]
+  ) assertStringIncludes(text, `${line}\n`);
+  assertMatch(text, /\ntarpush_sent_bytes_total [1-9]\d*\n/);
+  host.interrupt();
+  host.written.stderr = "";
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve))]);
+  assertEquals(await (await call("GET", "/healthz")).text(), "ending\n");
+});
+
+test("serve lets an upload that has begun come to its end, and takes no new one", async () => {
+  const { call, host, ended, finishing } = await serve("");
+  const upload = location(await call("POST", "/v2/app/blobs/uploads/"));
+  host.interrupt();
+  const refused = await call("POST", "/v2/app/blobs/uploads/");
+  assertEquals([refused.status, refused.headers.get("Retry-After")], [503, "5"]);
+  assertEquals((await call("PATCH", upload, "hello")).status, 202);
+  const digest = await digestBytes(bytesOf("hello"));
+  assertEquals((await call("PUT", `${upload}?digest=${digest}`)).status, 201);
+  await finishing;
+  assertEquals(await ended, 0);
+  assertStringIncludes(
+    host.written.stderr,
+    "\nWaiting for an upload, at most 30 s; Ctrl-C again ends at once\n",
+  );
+});
+
+test("serve --cert --key listens for https", async () => {
+  const { host, options, ended } = await serve("--cert c.pem --key k.pem", {
+    "c.pem": "CERT",
+    "k.pem": "KEY",
+  });
+  host.interrupt();
+  assertEquals(await ended, 0);
+  assertEquals(options.tls, { cert: "CERT", key: "KEY" });
+  assertStringIncludes(host.written.stderr, "Registry on https://127.0.0.1:5000, ");
+});
+
+test("serve --max-blob refuses a blob that is longer, whatever its pieces are", async () => {
+  const { call, host, ended } = await serve("--max-blob 8");
+  const upload = location(await call("POST", "/v2/app/blobs/uploads/"));
+  assertEquals((await call("PATCH", upload, "12345")).status, 202);
+  const refused = await call("PATCH", upload, "6789");
+  assertEquals(refused.status, 413);
+  assertStringIncludes(await refused.text(), "the blob has more than 8 bytes");
+  assertEquals((await call("PATCH", upload, "678")).status, 202);
+  await call("DELETE", upload);
+  host.interrupt();
+  assertEquals(await ended, 0);
+});
