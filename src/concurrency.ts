@@ -57,6 +57,25 @@ export function createPromise(): { promise: Promise<void>; resolve: () => void }
   return { promise, resolve };
 }
 
+/** Waits for a promise, but no longer than until the signal is aborted: then rejects with its reason. */
+export async function untilAborted(
+  promise: Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (!signal) return await promise;
+  signal.throwIfAborted();
+  const over = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true, signal: over.signal });
+  });
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    over.abort();
+  }
+}
+
 /** A signal that is aborted with the first of two, by `AbortSignal.any` where the runtime has that. */
 export function anySignal(first: AbortSignal, second: AbortSignal): AbortSignal {
   if (typeof AbortSignal.any === "function") return AbortSignal.any([first, second]);

@@ -1,4 +1,11 @@
-import { parseCount, parseSeconds, parseShard, parseSize, type Shard } from "./option_values.ts";
+import {
+  parseCount,
+  parseFrequency,
+  parseSeconds,
+  parseShard,
+  parseSize,
+  type Shard,
+} from "./option_values.ts";
 import {
   choice,
   flag,
@@ -28,6 +35,16 @@ export const COMMON_OPTIONS = {
     "--timeout SECONDS",
     "Give up when a connection is silent for so long (60; 300 for the answer to an upload)",
     parseSeconds,
+  ),
+  maxRequestsPerSecond: value(
+    "--max-requests-per-second N",
+    "Send each registry no more requests",
+    parseFrequency,
+  ),
+  maxRate: value(
+    "--max-rate SIZE",
+    "Move no more bytes a second to and from each registry, such as 10MB",
+    parseSize,
   ),
   json: flag("--json", "One JSON document on stdout"),
   quiet: flag("-q, --quiet", "Only errors and the result"),

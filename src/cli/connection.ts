@@ -9,6 +9,8 @@ import { UsageError } from "./options.ts";
 export interface ConnectionOptions {
   plainHttp: boolean;
   timeouts?: Timeouts;
+  maxRequestsPerSecond?: number;
+  maxRate?: number;
   fetch: FetchHandler;
 }
 
@@ -20,7 +22,7 @@ export interface ConnectionOptions {
  * @param host Where files and connections come from.
  */
 export async function connectionOptions(
-  { plainHttp, ca, insecure, timeoutSeconds }: CommonOptions,
+  { plainHttp, ca, insecure, timeoutSeconds, maxRequestsPerSecond, maxRate }: CommonOptions,
   registries: readonly string[],
   host: Host,
 ): Promise<ConnectionOptions> {
@@ -30,6 +32,8 @@ export async function connectionOptions(
   });
   const options: ConnectionOptions = { plainHttp, fetch };
   if (timeoutSeconds !== undefined) options.timeouts = { idle: timeoutSeconds * 1000 };
+  if (maxRequestsPerSecond !== undefined) options.maxRequestsPerSecond = maxRequestsPerSecond;
+  if (maxRate !== undefined) options.maxRate = maxRate;
   return options;
 }
 

@@ -38,11 +38,14 @@ function optionRows(options: OptionTable): string {
   }).join("");
 }
 
-/** Two columns; what does not fit into the second goes on below. */
+/** Two columns; what does not fit into the second goes on below, and it moves for a first that is long. */
 function row(left: string, right: string, column: number): string {
   const lines = right.match(new RegExp(`\\S.{0,${COLUMNS - column - 1}}(?=\\s|$)`, "g")) ?? [];
   const [first = "", ...more] = lines;
-  return [`  ${left}`.padEnd(column) + first, ...more.map((line) => " ".repeat(column) + line)]
+  return [
+    `  ${left}`.padEnd(column - 2) + "  " + first,
+    ...more.map((line) => " ".repeat(column) + line),
+  ]
     .map((line) => `${line}\n`).join("");
 }
 

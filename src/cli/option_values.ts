@@ -18,6 +18,15 @@ export function parseSeconds(text: string, option: string): number {
   throw new UsageError(`Option ${option} is ${quote(text)}, expected a number of seconds above 0`);
 }
 
+/** Reads how often something may happen in a second. */
+export function parseFrequency(text: string, option: string): number {
+  const frequency = /^\d{1,7}(\.\d{1,6})?$/.test(text) ? Number(text) : 0;
+  if (frequency > 0) return frequency;
+  throw new UsageError(
+    `Option ${option} is ${quote(text)}, expected a number above 0, such as 0.5`,
+  );
+}
+
 const SIZE_PATTERN = /^(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT])?(iB|B)?$/i;
 
 /** Reads a size such as `8MiB`, `16M` or `1048576`, in bytes. */

@@ -25,6 +25,8 @@ export interface CopyOptions extends
     | "plainHttp"
     | "retry"
     | "timeouts"
+    | "maxRequestsPerSecond"
+    | "maxRate"
     | "fetch"
     | "hasher"
   > {

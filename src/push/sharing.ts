@@ -1,4 +1,4 @@
-import { createPromise } from "../concurrency.ts";
+import { createPromise, untilAborted } from "../concurrency.ts";
 
 /**
  * Keeps archives that are pushed to one registry at the same time out of each other's way: what several of them hold is
@@ -76,24 +76,5 @@ export class Sharing {
     if (!next) return void this.#free++;
     this.#waiting.delete(next);
     next();
-  }
-}
-
-/** Waits for a promise, but no longer than until the signal is aborted. */
-async function untilAborted(
-  promise: Promise<void>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  if (!signal) return await promise;
-  signal.throwIfAborted();
-  const over = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true, signal: over.signal });
-  });
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    over.abort();
   }
 }

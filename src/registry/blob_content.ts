@@ -214,7 +214,7 @@ function readOn(
   };
   return new ReadableStream<Bytes>({
     async pull(controller) {
-      for (let attempt = 2;; attempt++) {
+      for (let attempt = 2;;) {
         try {
           const piece = await readPiece();
           if (!piece) break;
@@ -224,7 +224,7 @@ function readOn(
         } catch (error) {
           close(error);
           if (position === end) break;
-          await waitForRetry(context.http, call, error, attempt);
+          attempt = await waitForRetry(context.http, call, error, attempt);
         }
       }
       await checkDigest(context, digest, hash, end === undefined);

@@ -33,6 +33,8 @@ const COMMANDS: [args: string, expected: object][] = [
   ["copy a/x b/y --on-existing error", { onExisting: "error" }],
   ["push a.tar h --digestfile d.txt --ca ca.pem", { digestfile: "d.txt", ca: "ca.pem" }],
   ["push a.tar h --timeout 2.5 --plain-http", { timeoutSeconds: 2.5, plainHttp: true }],
+  ["ls h --max-requests-per-second 0.5", { maxRequestsPerSecond: 0.5, maxRate: undefined }],
+  ["--max-rate 10MB save h/a a.tar", { maxRequestsPerSecond: undefined, maxRate: 10_000_000 }],
   ["push a.tar h --insecure --debug", { insecure: true, debug: true }],
   ["push -- -odd.tar --host", { source: "-odd.tar", targets: ["--host"] }],
   ["inspect -", { verb: "inspect", source: "-" }],
@@ -140,6 +142,11 @@ const MISTAKES: [args: string, message: string, hint?: string][] = [
   ["push a.tar h --retries=-1", 'Option --retries is "-1"'],
   ["push a.tar h --retries 1e3", 'Option --retries is "1e3"'],
   ["push a.tar h --timeout 0", 'Option --timeout is "0", expected a number of seconds above 0'],
+  [
+    "ping h --max-requests-per-second 0",
+    'Option --max-requests-per-second is "0", expected a number above 0, such as 0.5',
+  ],
+  ["ping h --max-rate fast", 'Option --max-rate is "fast", expected a size such as 8MiB'],
   ["push a.tar h --timeout soon", 'Option --timeout is "soon"'],
   ["push a.tar h --chunk-size 8X", 'Option --chunk-size is "8X", expected a size such as 8MiB'],
   [

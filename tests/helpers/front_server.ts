@@ -18,6 +18,8 @@ export interface FrontOptions {
    * @default {"$http_host"}
    */
   host?: "$http_host" | "$host";
+  /** nginx answers 429 to what comes sooner than so many requests a second allow. */
+  requestsPerSecond?: number;
 }
 
 /** A front that runs; disposing of it ends it. */
@@ -77,15 +79,18 @@ type Arguments = (
 
 /** Writes the configuration of each, and returns how it is started with it. */
 const ARGUMENTS: Record<FrontKind, Arguments> = {
-  async nginx(folder, plain, _secure, { upstream, host = "$http_host" }) {
+  async nginx(folder, plain, _secure, { upstream, host = "$http_host", requestsPerSecond }) {
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
       .map((name) => `${name}_temp_path ${folder.path}/${name};`);
+    const limit = requestsPerSecond === undefined
+      ? ""
+      : `limit_req_zone $server_port zone=all:1m rate=${requestsPerSecond}r/s; limit_req zone=all; limit_req_status 429;`;
     const config = await folder.write(
       "nginx.conf",
       `daemon off; master_process off; pid ${folder.path}/pid; error_log stderr;
 events {}
 http {
-  access_log off; ${temporary.join(" ")}
+  access_log off; ${temporary.join(" ")} ${limit}
   server {
     listen 127.0.0.1:${plain};
     location / { proxy_pass http://${upstream}; proxy_set_header Host ${host}; }

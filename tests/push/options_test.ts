@@ -23,6 +23,8 @@ test("resolveOptions() refuses numbers out of range before anything is read", ()
       { timeouts: { response: NaN } },
       { retry: { attempts: 0 } },
       { retry: { delay: -1 } },
+      { maxRequestsPerSecond: 0 },
+      { maxRate: NaN },
     ]
   ) assertThrows(() => resolveOptions(options), RangeError, "Cannot use", JSON.stringify(options));
 });

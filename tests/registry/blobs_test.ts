@@ -10,6 +10,7 @@ import { cancelUpload, startUpload } from "../../src/registry/upload/upload_sess
 import { createRegistry } from "../../src/server/mod.ts";
 import { bytesSource } from "../../src/source/blob_source.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
+import { FakeClock } from "../helpers/fake_clock.ts";
 import { atRequest, faultLayer, withHeader } from "../helpers/fault_layer.ts";
 import { scriptedFetch, type ScriptStep, sentRequest } from "../helpers/scripted_fetch.ts";
 import { test } from "../helpers/test.ts";
@@ -610,8 +611,9 @@ test("startUpload() cancels what it opened although nobody wants it any more", a
 
 test("cancelUpload() waits for no pause that the registry asked for", async () => {
   const script = scriptedFetch([["DELETE /v2/team/app/blobs/uploads/1", { status: 204 }]]);
-  const context = makeRepository(script.fetch);
-  context.http.seen.pausedUntil = Date.now() + 3_600_000;
+  const limits = { maxRequestsPerSecond: 1e-6 };
+  const context = makeRepository(script.fetch, { limits, clock: new FakeClock() });
+  context.http.seen.pace?.pause(3_600_000);
   await cancelUpload(context, {
     location: new URL("http://registry.test/v2/team/app/blobs/uploads/1"),
   });

@@ -68,7 +68,7 @@ export async function sendPassing(
   let reached = 0;
   let isTurned = false;
   let tellsLength = false;
-  for (let attempt = 2;; attempt++) {
+  for (let attempt = 2;;) {
     const isWhole = start === 0 && !goesInChunks(context, session, size);
     try {
       await sendFrom(context, session, blob, start, hooks);
@@ -89,7 +89,7 @@ export async function sendPassing(
       if (outcome === "there") return await body.cancel(error);
       if (body.end - reached >= PROGRESS_BYTES) attempt = 2;
       reached = body.end;
-      await waitToGoOn(context, hooks, error, attempt);
+      attempt = await waitToGoOn(context, hooks, error, attempt);
       start = typeof outcome === "number" && outcome >= body.start && outcome <= body.end
         ? outcome
         : await findStart(context, session, body, error, hooks);
@@ -155,9 +155,9 @@ async function waitToGoOn(
   hooks: UploadHooks,
   error: unknown,
   attempt: number,
-): Promise<void> {
+): Promise<number> {
   try {
-    await waitForRetry(http, hooks, asRetryable(error), attempt);
+    return await waitForRetry(http, hooks, asRetryable(error), attempt);
   } catch (final) {
     hooks.signal?.throwIfAborted();
     throw comesOnce(final, GONE);
@@ -196,13 +196,13 @@ async function askStatus(
   session: UploadSession,
   hooks: UploadHooks,
 ): Promise<number | undefined | "gone"> {
-  for (let attempt = 2;; attempt++) {
+  for (let attempt = 2;;) {
     try {
       return await readUploadStatus(context, session, hooks);
     } catch (error) {
       // An upload that is gone is no news; a registry that does not answer is.
       if (error instanceof RegistryError && !error.retryable) return "gone";
-      await waitForRetry(context.http, hooks, error, attempt);
+      attempt = await waitForRetry(context.http, hooks, error, attempt);
     }
   }
 }

@@ -7,7 +7,7 @@ import { headBlob, type RepositoryContext, type UploadHooks } from "../../regist
 import { SMALL_BODY_BYTES, uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
   cancelUpload,
-  startUpload,
+  openMount,
   type UploadSession,
 } from "../../registry/upload/upload_session.ts";
 import type { BlobStatus } from "../events.ts";
@@ -118,7 +118,7 @@ export async function mountBlob(
     if (from === undefined || from === target.repository) continue;
     try {
       if (session) await cancelUpload(target, session);
-      session = await startUpload(target, hooks, { digest, from });
+      session = await openMount(target, { digest, from }, hooks);
       if (!session) return "mounted";
     } catch (error) {
       // Some registries refuse to mount where others just begin an upload: that is no reason to fail. Neither is a

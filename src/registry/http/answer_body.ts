@@ -39,7 +39,7 @@ export function openAnswer(
           cause,
           hint: PACKED_HINT,
         }))).getReader();
-  return new ReadableStream<Bytes>({
+  const answer = new ReadableStream<Bytes>({
     async pull(controller) {
       try {
         const { done, value } = await withinLimits(reader.read(), http.timeouts.idle, call);
@@ -56,6 +56,8 @@ export function openAnswer(
     },
     cancel: (reason) => reader.cancel(reason),
   }, { highWaterMark: 0 });
+  const { pace } = http.seen;
+  return pace?.countsBytes ? pace.slowed(answer, call.signal) : answer;
 }
 
 /**
@@ -72,7 +74,7 @@ export async function requestBytes(
   call: Call,
   limit: number,
 ): Promise<{ response: Response; bytes: Bytes }> {
-  for (let attempt = 2;; attempt++) {
+  for (let attempt = 2;;) {
     try {
       const response = await requestOnce(http, call);
       const bytes = await collect(
@@ -82,7 +84,7 @@ export async function requestBytes(
       );
       return { response, bytes };
     } catch (error) {
-      await waitForRetry(http, call, error, attempt);
+      attempt = await waitForRetry(http, call, error, attempt);
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { Bytes } from "../../bytes.ts";
 import type { Page } from "../../page.ts";
 import type { Alarms } from "./alarms.ts";
+import type { Pace, PaceLimits } from "./pace.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { Timeouts } from "./time_limits.ts";
 
@@ -17,12 +18,15 @@ export interface Http {
   readonly retry: Required<RetryOptions>;
   readonly timeouts: Required<Timeouts>;
   readonly alarms: Alarms;
+  /** How fast it may be spoken to, where the caller says so. */
+  readonly limits?: PaceLimits | undefined;
   /** The web page that this runs in. */
   readonly page?: Page | undefined;
   /** What this registry has shown of itself so far. */
   readonly seen: {
     answered: boolean;
-    pausedUntil: number;
+    /** The pace of requests, once there is one. */
+    pace?: Pace;
     /** Whether it speaks the other one of http and https. */
     otherScheme?: Promise<boolean>;
     /** Bodies above this size go in chunks: the caller wants it, or the registry refused a larger one. */

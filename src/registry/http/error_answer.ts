@@ -5,6 +5,7 @@ import { describeStranger } from "./describe_stranger.ts";
 import { isRegistry, placeHint, placeOf } from "./place.ts";
 import { proxyAnswerHint, proxyOfAnswer } from "./proxy_answer.ts";
 import { moveBetween } from "./redirect.ts";
+import { readRateLimit } from "./rate_limit.ts";
 import { parseRetryAfter } from "./retry.ts";
 import { askForText, schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
 import { CUT_HINT, isBlobBody, notePage } from "./stranger.ts";
@@ -49,11 +50,21 @@ export async function toRegistryError(
       hint: hint ?? placeHint(http, call, url),
       retryable: RETRYABLE_STATUS.has(status) ||
         errors.some(({ code }) => RETRYABLE_CODES.has(code)),
-      retryAfter: parseRetryAfter(response.headers.get("retry-after"), Date.now()),
+      retryAfter: waitOf(http, response),
     },
   );
   if (isPage(response) && errors.length === 0) notePage(error);
   return error;
+}
+
+/** Milliseconds that a registry wants to be left alone; undefined where it does not say. */
+function waitOf({ retry }: Http, { status, headers }: Response): number | undefined {
+  const now = Date.now();
+  const wait = parseRetryAfter(headers.get("retry-after"), now);
+  if (wait !== undefined || status !== 429) return wait;
+  const { reset } = readRateLimit(headers, now);
+  // Long windows are counted in hours, and some requests are answered before they end.
+  return reset !== undefined && reset <= retry.maxRetryAfter ? reset : undefined;
 }
 
 /** What is done about a login, for messages. */

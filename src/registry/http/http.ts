@@ -4,6 +4,7 @@ import { isNetworkFetch, takesInit } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
 import type { Page } from "../../page.ts";
 import { type Call, describe, discard, type Http, isWebPage } from "./call.ts";
+import type { Pace } from "./pace.ts";
 import type { FromPage } from "./page_request.ts";
 import { currentUrl, noteAnswer } from "./redirect.ts";
 import { retryDelay, sleep } from "./retry.ts";
@@ -26,11 +27,11 @@ const spent = new WeakSet<Error>();
  * @throws {NetworkError} If there was no answer.
  */
 export async function request(http: Http, call: Call): Promise<Response> {
-  for (let attempt = 2;; attempt++) {
+  for (let attempt = 2;;) {
     try {
       return await requestOnce(http, call);
     } catch (error) {
-      await waitForRetry(http, call, error, attempt);
+      attempt = await waitForRetry(http, call, error, attempt);
     }
   }
 }
@@ -38,19 +39,20 @@ export async function request(http: Http, call: Call): Promise<Response> {
 /**
  * Waits before another attempt, or throws `error` when none is due: it cannot pass, it has had its attempts, here or in
  * a request that this is made of, or nobody listens where nobody has answered yet. A registry's `Retry-After` pauses
- * every request to it.
+ * every request to it, and so does a refusal because there are too many: the next request waits for that, whoever sends it.
  *
  * @param http The registry.
  * @param call Signal and listener of the request or group of requests that failed.
  * @param error Why it failed.
  * @param attempt The attempt that would follow, counted from 2.
+ * @returns The one that follows if that fails as well; a refusal for want of pace counts for a part of an attempt alone.
  */
 export async function waitForRetry(
   http: Http,
   call: Pick<Call, "signal" | "onRetry">,
   error: unknown,
   attempt: number,
-): Promise<void> {
+): Promise<number> {
   call.signal?.throwIfAborted();
   if (!(error instanceof NetworkError || error instanceof RegistryError) || !error.retryable) {
     throw error;
@@ -62,19 +64,32 @@ export async function waitForRetry(
     if (isRefused(error)) throw error;
   }
   const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
-  const delay = isKnown || attempt <= FIRST_ATTEMPTS
+  const due = isKnown || attempt <= FIRST_ATTEMPTS
     ? retryDelay(attempt, http.retry, retryAfter)
     : undefined;
-  if (delay === undefined) {
+  if (due === undefined) {
     const last = error instanceof NetworkError ? await explainLast(http, error, call) : error;
     spent.add(last);
     throw last;
   }
-  if (retryAfter !== undefined) {
-    http.seen.pausedUntil = Math.max(http.seen.pausedUntil, Date.now() + retryAfter);
-  }
-  await call.onRetry?.(attempt, delay, error);
-  await sleep(delay, call.signal);
+  const isPaced = isRefusal(error) || retryAfter !== undefined;
+  const pace = isPaced ? await paceOf(http) : undefined;
+  if (retryAfter !== undefined) pace?.pause(retryAfter);
+  await call.onRetry?.(Math.floor(attempt), pace?.pauseLeft ?? due, error);
+  if (!pace) await sleep(due, call.signal);
+  return attempt + (pace && isRefusal(error) ? pace.refusalCost : 1);
+}
+
+/** Whether a registry answered that there are too many requests, and not that this one is wrong. */
+export function isRefusal(error: unknown): error is RegistryError {
+  return error instanceof RegistryError &&
+    (error.status === 429 || error.errors.some(({ code }) => code === "TOOMANYREQUESTS"));
+}
+
+/** The pace of requests to a registry; none has one that nobody asked for, until it refuses a request. */
+async function paceOf({ limits = {}, retry, seen }: Http): Promise<Pace> {
+  const { Pace } = await import("./pace.ts");
+  return seen.pace ??= new Pace(limits, retry);
 }
 
 async function explainLast(
@@ -108,10 +123,8 @@ function isSpent(error: unknown): boolean {
 
 /** Sends a request once (redirects followed) and returns an expected answer; see {@linkcode request}. */
 export async function requestOnce(http: Http, call: Call): Promise<Response> {
-  // Another request may make the pause longer meanwhile.
-  for (let pause; (pause = http.seen.pausedUntil - Date.now()) > 0;) {
-    await sleep(pause, call.signal);
-  }
+  const pace = http.seen.pace ?? (http.limits && await paceOf(http));
+  const sentAt = await pace?.enter(call.signal);
   let url = currentUrl(http, call.url);
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const response = await send(http, call, url);
@@ -119,12 +132,16 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
     if (response.status !== 400) noteServer(http, url);
     if (call.expect.includes(response.status) && !isWebPage(call, response)) {
       if (url !== call.url) noteAnswer(response, url);
+      http.seen.pace?.accepted(response.headers);
       return response;
     }
     const next = await redirectOf(http, call, url, response);
     if (!next) {
       const { toRegistryError } = await import("./error_answer.ts");
-      throw await toRegistryError(http, call, url, response);
+      const error = await toRegistryError(http, call, url, response);
+      if (isRefusal(error)) (await paceOf(http)).refused(sentAt, error.retryAfter);
+      else http.seen.pace?.accepted(response.headers);
+      throw error;
     }
     await discard(response);
     url = next;
@@ -161,15 +178,17 @@ export function isRuntimeFetch({ fetch }: Http): boolean {
 
 async function send(http: Http, call: Call, url: URL): Promise<Response> {
   call.signal?.throwIfAborted();
-  const stream = typeof call.body === "function" ? call.body() : undefined;
-  const body = typeof call.body === "function" ? undefined : call.body;
+  const pace = http.seen.pace?.countsBytes ? http.seen.pace : undefined;
+  const stream = openBody(http, call, pace);
+  const body = stream || typeof call.body === "function" ? undefined : call.body;
+  await pace?.pass(lengthOf(body), call.signal);
   const clock = startClock(http.alarms, http.timeouts, {
     isFirst: !http.seen.answered,
     isStreamed: stream !== undefined || showsProgress(http, body),
     isStored: call.method === "PUT" || call.method === "PATCH",
     // The answer to a GET is read when this is over.
     isRead: call.method === "GET",
-    bytes: body instanceof Blob ? body.size : body instanceof Uint8Array ? body.length : 0,
+    bytes: lengthOf(body),
     signal: call.signal,
     grace: call.grace ?? 0,
   });
@@ -191,7 +210,7 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     init.body = watchBody(
       stream,
       clock,
-      { idle, isPatient, size: call.size },
+      { idle, isPatient, size: call.size, pace },
       onError,
     );
     init.duplex = "half";
@@ -222,6 +241,21 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   } finally {
     clock.stop();
   }
+}
+
+/** The body of a call as a stream, where it is one, or has to become one: what `fetch` reads by itself has no pace. */
+function openBody(
+  { page, seen }: Http,
+  { body }: Call,
+  pace: Pace | undefined,
+): ReadableStream<Bytes> | undefined {
+  if (typeof body === "function") return body();
+  const isPaced = pace && body instanceof Blob && body.size > pace.pieceBytes;
+  return isPaced && !page && !seen.wantsLength ? body.stream() : undefined;
+}
+
+function lengthOf(body: Bytes | Blob | undefined): number {
+  return body instanceof Blob ? body.size : body?.length ?? 0;
 }
 
 /** Whether it is seen how much of a body that is sent from a page has gone. */

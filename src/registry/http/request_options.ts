@@ -2,6 +2,7 @@ import { createHash, type Hasher } from "../../incremental_hash.ts";
 import { currentPage } from "../../page.ts";
 import { Alarms } from "./alarms.ts";
 import type { FetchHandler, Http } from "./call.ts";
+import type { PaceLimits } from "./pace.ts";
 import { resolveRetry, type RetryOptions } from "./retry.ts";
 import { resolveTimeouts, type Timeouts } from "./time_limits.ts";
 
@@ -16,6 +17,17 @@ export interface RequestOptions {
   retry?: RetryOptions;
   /** Limits on waiting; there is none on the whole of a transfer. */
   timeouts?: Timeouts;
+  /**
+   * Most requests a second to each registry; they are sent at even distances. A registry that answers 429 is spoken to
+   * more slowly in any case, by all that this call does there, and faster again little by little.
+   * @default {undefined} no limit
+   */
+  maxRequestsPerSecond?: number;
+  /**
+   * Most bytes a second of what each registry is sent and sends, in bodies of requests and answers.
+   * @default {undefined} no limit
+   */
+  maxRate?: number;
   /** Sent with every request to the registry, and to no other host. */
   headers?: Record<string, string>;
   /**
@@ -50,7 +62,19 @@ export function resolveRequestOptions(options: RequestOptions) {
     hasher,
     retry: resolveRetry(options.retry),
     timeouts: resolveTimeouts(options.timeouts),
+    limits: resolveLimits(options),
   };
+}
+
+function resolveLimits(
+  { maxRequestsPerSecond, maxRate }: RequestOptions,
+): PaceLimits | undefined {
+  for (const [name, value] of Object.entries({ maxRequestsPerSecond, maxRate })) {
+    if (value === undefined || value > 0) continue;
+    throw new RangeError(`Cannot use ${name} ${value}: expected a number above 0`);
+  }
+  if (maxRequestsPerSecond === undefined && maxRate === undefined) return undefined;
+  return { maxRequestsPerSecond, maxRate };
 }
 
 /** What requests to one registry share; `chunkSize` is what the caller wants of large bodies. */
@@ -58,12 +82,12 @@ export function httpFor(
   origin: string,
   options: ResolvedRequestOptions & { chunkSize?: number | undefined },
 ): Http {
-  const { fetch, retry, timeouts, chunkSize } = options;
+  const { fetch, retry, timeouts, limits, chunkSize } = options;
   const headers = Object.fromEntries(
     Object.entries(options.headers).map(([name, value]) => [name.toLowerCase(), value]),
   );
-  const seen: Http["seen"] = { answered: false, pausedUntil: 0 };
+  const seen: Http["seen"] = { answered: false };
   if (chunkSize !== undefined) seen.chunkSize = chunkSize;
   const page = currentPage();
-  return { origin, fetch, headers, retry, timeouts, alarms: new Alarms(), page, seen };
+  return { origin, fetch, headers, retry, timeouts, alarms: new Alarms(), limits, page, seen };
 }

@@ -2,13 +2,14 @@
 export interface RetryOptions {
   /**
    * Attempts in all, the first one included. With the default delays they last 30 to 60 seconds: a registry that
-   * restarts is away for less.
+   * restarts is away for less. A refusal because there are too many requests (429) counts for an eighth of one, unless the
+   * registry was left alone for long before it.
    * @default {5}
    */
   attempts?: number;
   /**
    * Delay before the second attempt, in milliseconds; with each further one it is three times as long. Up to a half of
-   * each is left out at random.
+   * each is left out at random. After a 429 that names no time every request waits, for a sixth of it at first.
    * @default {1500}
    */
   delay?: number;

@@ -1,5 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { withLength } from "./known_length.ts";
+import type { Pace } from "./pace.ts";
 import type { Clock } from "./time_limits.ts";
 
 /** A slow connection takes this much at a time in less than any sensible limit. */
@@ -13,14 +14,19 @@ const BUFFERED_BYTES = 4 * 1024 * 1024;
  * @param body The body; it is cancelled when the clock's signal is aborted.
  * @param clock The clock of the request.
  * @param options Limit on idleness in milliseconds; whether reading the body has time limits of its own; its length,
- * where that is known.
+ * where that is known; the pace that it has to keep.
  * @param onError Told when the body itself fails.
  * @returns What to send.
  */
 export function watchBody(
   body: ReadableStream<Bytes>,
   clock: Clock,
-  { idle, isPatient, size }: { idle: number; isPatient: boolean; size?: number | undefined },
+  { idle, isPatient, size, pace }: {
+    idle: number;
+    isPatient: boolean;
+    size?: number | undefined;
+    pace?: Pace | undefined;
+  },
   onError: (error: unknown) => void,
 ): ReadableStream<Bytes> {
   const { signal } = clock;
@@ -56,9 +62,16 @@ export function watchBody(
         return controller.close();
       }
       // Whole pieces are what is fast; only cut ones show that a slow connection moves.
-      const part = rest.subarray(0, pieceBytes(taken, performance.now() - start, idle));
+      const most = pieceBytes(taken, performance.now() - start, idle);
+      const part = rest.subarray(0, pace ? Math.min(most, pace.pieceBytes) : most);
       rest = rest.subarray(part.length);
       taken += part.length;
+      if (pace) {
+        // The registry is not to blame for this.
+        clock.pause();
+        await pace.pass(part.length, signal);
+        clock.moved();
+      }
       controller.enqueue(part);
     },
     cancel: (reason) => reader.cancel(reason),

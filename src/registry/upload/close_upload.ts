@@ -60,7 +60,7 @@ export async function commitUpload(
   hooks: UploadHooks = {},
 ): Promise<void> {
   const action = `commit blob ${blob.digest} to ${nameOf(context)}`;
-  for (let attempt = 2;; attempt++) {
+  for (let attempt = 2;;) {
     try {
       return await closeUpload(context, session, blob.digest, {
         action,
@@ -74,7 +74,7 @@ export async function commitUpload(
         if (outcome === "there") return;
         if (outcome === "lost") throw error;
       } else if (await arrived(context, blob, error, hooks)) return;
-      await waitForRetry(context.http, hooks, error, attempt);
+      attempt = await waitForRetry(context.http, hooks, error, attempt);
     }
   }
 }

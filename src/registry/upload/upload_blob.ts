@@ -71,7 +71,7 @@ export async function uploadBlob(
     tellsLength: false,
   };
   const inDoubt: UploadSession[] = [];
-  for (let attempt = 2;; attempt++) {
+  for (let attempt = 2;;) {
     const open: UploadSession = session ?? await openUpload(context, hooks);
     try {
       await uploadOnce(context, blob, hooks, way, open);
@@ -82,10 +82,9 @@ export async function uploadBlob(
       if (error === blob.failure?.()) throw error;
       if (await arrived(context, blob, error, hooks)) return await forget(context, inDoubt);
       await hooks.onProgress?.(0);
-      if (turn(context.http, blob, way, open, error)) attempt--;
-      else {
+      if (!turn(context.http, blob, way, open, error)) {
         const cause = asRetryable(context.http, withoutLength(way, error), action);
-        await waitForRetry(context.http, hooks, cause, attempt);
+        attempt = await waitForRetry(context.http, hooks, cause, attempt);
       }
     }
     session = undefined;

@@ -11,7 +11,7 @@ import { VERSION } from "../../../src/cli/help.ts";
 import { NetworkError, OciError, RegistryError, TimeoutError } from "../../../src/errors.ts";
 import { openAnswer } from "../../../src/registry/http/answer_body.ts";
 import type { Call, FetchHandler, Http } from "../../../src/registry/http/call.ts";
-import { request, requestOnce, waitForRetry } from "../../../src/registry/http/http.ts";
+import { request, waitForRetry } from "../../../src/registry/http/http.ts";
 import { resolveLocation } from "../../../src/registry/http/location.ts";
 import { sleep } from "../../../src/registry/http/retry.ts";
 import { encode, encodeJson } from "../../helpers/archives.ts";
@@ -233,20 +233,6 @@ test("request() tells about each further attempt before it waits", async () => {
   );
 });
 
-test("waitForRetry() pauses every request to the registry for as long as it asks", async () => {
-  const script = scriptedFetch([[GET, { status: 429, headers: { "retry-after": "0" } }]]);
-  const http = makeHttp(script.fetch);
-  const error = await assertRejects(() => requestOnce(http, callTo(http)), RegistryError);
-  assertEquals([error.status, error.retryAfter], [429, 0]);
-  const before = Date.now();
-  await waitForRetry(http, {}, error, 2);
-  assert(http.seen.pausedUntil >= before);
-  // A shorter wish of another answer does not cut a pause short.
-  http.seen.pausedUntil = Number.MAX_SAFE_INTEGER;
-  await waitForRetry(http, {}, error, 2);
-  assertEquals(http.seen.pausedUntil, Number.MAX_SAFE_INTEGER);
-});
-
 test("request() ends instead of waiting longer than its limit for a registry", async () => {
   const steps: ScriptStep[] = [[GET, { status: 429, headers: { "retry-after": "1000000000" } }]];
   const error = await errorOf(steps, { retry: { attempts: 5, delay: 0 } });
@@ -258,7 +244,6 @@ test("request() falls back to its own delay where Retry-After is garbage", async
   const script = scriptedFetch([[GET, { status: 429, headers }], [GET, {}]]);
   const http = makeHttp(script.fetch);
   assertEquals((await request(http, callTo(http))).status, 200);
-  assertEquals(http.seen.pausedUntil, 0);
 });
 
 // Headers and redirects
@@ -479,16 +464,6 @@ test("waitForRetry() tries nothing again that has had its attempts, also under a
   for (const spent of [error, wrapped]) {
     assertEquals(await assertRejects(() => waitForRetry(http, {}, spent, 2)), spent);
   }
-});
-
-test("request() waits on where a pause is made longer while it waits", async () => {
-  const http = makeHttp(() => Promise.resolve(new Response()));
-  const long = Date.now() + 60;
-  http.seen.pausedUntil = Date.now() + 20;
-  const pending = request(http, callTo(http));
-  http.seen.pausedUntil = long;
-  await pending;
-  assert(Date.now() >= long);
 });
 
 // Time limits

@@ -1,0 +1,146 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { RegistryError } from "../../../src/errors.ts";
+import { withoutRetry } from "../../../src/registry/blobs.ts";
+import { openAnswer } from "../../../src/registry/http/answer_body.ts";
+import type { Call, Http } from "../../../src/registry/http/call.ts";
+import { request } from "../../../src/registry/http/http.ts";
+import { encode } from "../../helpers/archives.ts";
+import { FakeClock } from "../../helpers/fake_clock.ts";
+import { scriptedFetch, type ScriptStep } from "../../helpers/scripted_fetch.ts";
+import { test } from "../../helpers/test.ts";
+import { makeHttp } from "../make_http.ts";
+
+const PATH = "/v2/app/blobs/x";
+const GET = `GET ${PATH}`;
+
+function callTo(http: Http, changes: Partial<Call> = {}): Call {
+  const url = new URL(PATH, http.origin);
+  return { action: "look for it", method: "GET", url, expect: [200], ...changes };
+}
+
+function piecesOf(length: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new Blob([new Uint8Array(length)]).stream();
+}
+
+test("request() has every request wait where a registry refuses one, and asks for a pause", async () => {
+  const clock = new FakeClock();
+  const script = scriptedFetch([
+    [GET, { status: 429, headers: { "retry-after": "7" } }],
+    [GET, {}],
+    [GET, {}],
+  ]);
+  const http = makeHttp(script.fetch, { clock });
+  const waits: number[] = [];
+  const first = request(http, callTo(http, { onRetry: (_, delay) => void waits.push(delay) }));
+  await first;
+  assertEquals([clock.now(), waits], [7000, [7000]]);
+  http.seen.pace?.pause(1000);
+  await request(http, callTo(http));
+  assertEquals(clock.now(), 8000);
+});
+
+test("request() makes a pace of the first refusal, for all that share what is known of the registry", async () => {
+  const script = scriptedFetch([
+    [GET, { status: 429, headers: { "retry-after": "3600" } }],
+    [GET, { status: 429, headers: { "retry-after": "0" } }],
+    [GET, {}],
+  ]);
+  const http = makeHttp(script.fetch);
+  await assertRejects(() => request(http, callTo(http)), RegistryError, "429");
+  const { pace } = http.seen;
+  assertEquals(pace?.pauseLeft, 0);
+  await request(withoutRetry(http), callTo(http)).catch(() => {});
+  await request(http, callTo(http));
+  assert(pace !== undefined && http.seen.pace === pace);
+  script.assertDone();
+});
+
+test("request() counts refusals for less than attempts, and gives up all the same", async () => {
+  let count = 0;
+  const http = makeHttp(() => {
+    count++;
+    return Promise.resolve(new Response(null, { status: 429 }));
+  });
+  await assertRejects(() => request(http, callTo(http)), RegistryError, "429");
+  assertEquals(count, 26);
+  await assertRejects(() => request(withoutRetry(http), callTo(http)), RegistryError, "429");
+  assertEquals(count, 27);
+});
+
+test("request() survives a registry that refuses half of all requests", async () => {
+  let [count, seed] = [0, 1];
+  const http = makeHttp(() => {
+    count++;
+    seed = seed * 16_807 % 2_147_483_647;
+    return Promise.resolve(new Response(null, { status: seed % 2 ? 429 : 200 }));
+  });
+  for (let at = 0; at < 1000; at++) await request(http, callTo(http));
+  assert(count > 1800 && count < 2200, `${count} requests`);
+});
+
+test("request() heeds what a registry that refuses one says of its limits", async () => {
+  const waits: number[] = [];
+  const steps: ScriptStep[] = [
+    [GET, { status: 429, headers: { "ratelimit-remaining": "0", "ratelimit-reset": "0" } }],
+    // Longer than anybody waits: not all of that time need be waited.
+    [GET, { status: 429, headers: { "ratelimit-reset": "21600" } }],
+    [GET, {}],
+  ];
+  const script = scriptedFetch(steps);
+  const http = makeHttp(script.fetch, { retry: { delay: 6, random: () => 1 } });
+  await request(http, callTo(http, { onRetry: (_, delay) => void waits.push(delay) }));
+  assertEquals(waits[0], 0);
+  assert(waits[1] === 1 || waits[1] === 2, `${waits}`);
+});
+
+test("request() keeps to the pace that is wanted, for requests and for bodies", async () => {
+  const clock = new FakeClock();
+  const sent: number[] = [];
+  const http = makeHttp(async (request) => {
+    const { length } = new Uint8Array(await request.arrayBuffer());
+    sent.push(clock.now());
+    return new Response(`${length}`);
+  }, { clock, limits: { maxRequestsPerSecond: 10, maxRate: 1000 } });
+  const bodies = [new Uint8Array(2000), new Blob([new Uint8Array(5000)]), () => piecesOf(3000)];
+  for (const body of bodies) {
+    const response = await request(http, callTo(http, { method: "PUT", body }));
+    await response.body?.cancel();
+  }
+  // A body of bytes goes at once, and what follows waits for it; others go in pieces.
+  assertEquals(sent, [0, 2000 + 4096, 2000 + 5000 + 2048]);
+});
+
+test("openAnswer() keeps to the pace that is wanted", async () => {
+  const clock = new FakeClock();
+  const http = makeHttp(() => Promise.resolve(new Response(piecesOf(3000))), {
+    timeouts: { idle: 500 },
+    limits: { maxRate: 1000 },
+    clock,
+  });
+  for (let at = 0; at < 2; at++) {
+    const call = callTo(http);
+    const body = openAnswer(http, await request(http, call), call);
+    assertEquals((await new Response(body).arrayBuffer()).byteLength, 3000);
+  }
+  assertEquals(clock.now(), 3000);
+});
+
+test("request() does not take the wait for its pace for a silent connection", async () => {
+  const http = makeHttp(async (request) => new Response(await request.arrayBuffer()), {
+    limits: { maxRate: 10_000 },
+    timeouts: { idle: 60, connect: 60, response: 10_000 },
+  });
+  const call = callTo(http, { method: "POST", body: () => piecesOf(5000) });
+  assertEquals((await (await request(http, call)).arrayBuffer()).byteLength, 5000);
+});
+
+test("request() that waits for its pace ends as soon as it is aborted", async () => {
+  const http = makeHttp(() => Promise.resolve(new Response()), {
+    limits: { maxRequestsPerSecond: 0.001, maxRate: 1 },
+  });
+  await request(http, callTo(http, { method: "PUT", body: encode("some") }));
+  const abort = new AbortController();
+  const waiting = [1, 2].map(() => request(http, callTo(http, { signal: abort.signal })));
+  abort.abort(new Error("enough"));
+  for (const each of waiting) await assertRejects(() => each, Error, "enough");
+});
