@@ -29,6 +29,7 @@ export {
 } from "./src/push/push_all.ts";
 export { copyImage, type CopyOptions } from "./src/push/copy.ts";
 export type { OnExisting, PushOptions } from "./src/push/options.ts";
+export type { MissingBlob, ShareBlob } from "./src/push/share_blob.ts";
 export type { ManifestType } from "./src/push/manifest_kind.ts";
 export type { UploadedBlob } from "./src/push/repository_state.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";

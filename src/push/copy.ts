@@ -21,6 +21,7 @@ export interface CopyOptions extends
     | "dryRun"
     | "chunkSize"
     | "mountFrom"
+    | "shareBlob"
     | "onExisting"
     | "plainHttp"
     | "retry"

@@ -1,6 +1,7 @@
 import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
 import type { PushEvent } from "./events.ts";
 import type { ManifestType } from "./manifest_kind.ts";
+import type { ShareBlob } from "./share_blob.ts";
 
 /** Options for {@linkcode pushImage}. */
 export interface PushOptions extends RequestOptions {
@@ -71,6 +72,12 @@ export interface PushOptions extends RequestOptions {
    */
   mountFrom?: readonly string[];
   /**
+   * Agrees with other processes that push to the same registry on who sends a blob: for each that is wanted in a repository
+   * and not there. Blobs of a pipe whose digest only their end tells are not asked about.
+   * @default {undefined} nobody else pushes
+   */
+  shareBlob?: ShareBlob;
+  /**
    * Media types of manifests that the push writes itself, because the archive has none: "docker", "oci", or "auto" for
    * Docker's with OCI's where the registry refuses those, or where a layer is zstd. A manifest that the archive has keeps
    * its bytes.
@@ -118,6 +125,7 @@ export function resolveOptions(options: PushOptions) {
     chunkSize,
     memoryBudget = DEFAULT_MEMORY_BUDGET,
     mountFrom = [],
+    shareBlob,
     manifestType = "auto",
     onExisting = "overwrite",
   } = options;
@@ -149,6 +157,7 @@ export function resolveOptions(options: PushOptions) {
     verify,
     dryRun,
     mountFrom,
+    shareBlob,
     manifestType,
     onExisting,
     ...resolveRequestOptions(options),

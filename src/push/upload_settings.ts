@@ -2,6 +2,7 @@ import type { ArchiveBlob } from "../image/content.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import type { UploadHooks } from "../registry/blobs.ts";
 import type { PushEvent } from "./events.ts";
+import type { ShareBlob } from "./share_blob.ts";
 
 /** Progress events of one blob are at least this far apart, in milliseconds. */
 const PROGRESS_INTERVAL = 100;
@@ -14,6 +15,8 @@ export interface UploadSettings {
   hasher: Hasher;
   /** Repositories of the same registry that may have blobs. */
   mountFrom: readonly string[];
+  /** Agrees with other processes on who sends a blob. */
+  shareBlob?: ShareBlob | undefined;
   signal: AbortSignal;
   emit: (event: PushEvent) => Promise<void>;
   /** Told how many bytes of blobs went to a registry. */

@@ -146,9 +146,9 @@ export class PassingUploads {
       return await this.#bring(target, blob, digest, later, hooks);
     }
     let isBrought = false;
-    const { status } = await aloneWith(target, digest, this.#settings, async () => {
+    const { status } = await aloneWith(target, digest, this.#settings, async (holder) => {
       isBrought = true;
-      await this.#bring(target, blob, digest, later, hooks);
+      await this.#bring(target, blob, digest, later, hooks, holder);
       return { digest, status: knownBlob(target, digest) ?? "pushed" };
     });
     if (isBrought) return;
@@ -164,11 +164,17 @@ export class PassingUploads {
     digest: Digest | undefined,
     later: boolean,
     hooks: UploadHooks,
+    holder?: string,
   ): Promise<void> {
     // What is mounted is committed: that is for blobs that an image is known to need.
-    const mount = later || !digest
-      ? undefined
-      : await this.#mount(target, digest, file, stream && !named ? "hint" : "certain", hooks);
+    const mount = later || !digest ? undefined : await this.#mount(
+      target,
+      digest,
+      file,
+      stream && !named ? "hint" : "certain",
+      hooks,
+      holder,
+    );
     if (mount === "mounted") return await stream?.cancel();
     await inTurn(target, hooks, async () => {
       if (!stream) return await this.#sendHeld(target, file, hooks, mount);
@@ -184,6 +190,7 @@ export class PassingUploads {
     file: PassingFile,
     name: "hint" | "certain",
     hooks: UploadHooks,
+    holder: string | undefined,
   ): Promise<"mounted" | UploadSession | undefined> {
     const mountFrom: string[] = [];
     for (const repository of this.#settings.mountFrom) {
@@ -192,7 +199,8 @@ export class PassingUploads {
         await headBlob({ ...target, repository }, digest, hooks) === file.size;
       if (fits) mountFrom.push(repository);
     }
-    const mount = await mountBlob(target, digest, { ...this.#settings, mountFrom }, hooks);
+    const settings = { ...this.#settings, mountFrom };
+    const mount = await mountBlob(target, digest, settings, hooks, holder);
     if (mount !== "mounted") return mount;
     file.digest = digest;
     rememberBlob(target, digest, "mounted");

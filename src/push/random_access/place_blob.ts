@@ -56,7 +56,8 @@ async function placeBlob(
     target,
     digest,
     settings,
-    () => bringBlob(target, blob, digest, settings, hooks, ahead.isGuess),
+    (holder) =>
+      bringBlob(target, blob, digest, settings, hooks, { isGuess: ahead.isGuess, holder }),
   );
 }
 

@@ -29,7 +29,7 @@ import {
  * @param digest Its digest, which may be a hint.
  * @param settings Settings of the push.
  * @param hooks Signal and listeners of its requests.
- * @param isGuess Whether nobody has asked the repository for it.
+ * @param known `isGuess`: nobody has asked the repository for it; `holder`: who else has it, as another process says.
  * @returns The digest that it has, and how it came.
  * @throws {PushError} If it is nowhere.
  * @throws {DigestMismatchError} If the archive has other content under its name.
@@ -40,10 +40,10 @@ export async function bringBlob(
   digest: Digest,
   settings: UploadSettings,
   hooks: UploadHooks,
-  isGuess = false,
+  { isGuess, holder }: { isGuess?: boolean | undefined; holder?: string | undefined } = {},
 ): Promise<{ digest: Digest; status: BlobStatus }> {
   const { file } = blob;
-  const mount = await mountBlob(target, digest, settings, hooks);
+  const mount = await mountBlob(target, digest, settings, hooks, holder);
   if (mount === "mounted") return { digest, status: "mounted" };
   const found = isGuess ? await headBlob(target, digest, hooks) : undefined;
   if (found !== undefined && (found < 0 || found === blob.size)) {
@@ -65,22 +65,30 @@ export async function bringBlob(
 }
 
 /**
- * Brings a blob to a repository while no other archive of the call does: what one sends is mounted by the others.
+ * Brings a blob to a repository while no other archive of the call does, and no other process that the caller knows of:
+ * what one sends is mounted by the others.
  *
  * @param target The repository.
  * @param digest The blob, which it lacks as far as was asked.
  * @param settings Settings of the push.
- * @param bring Mounts or sends it, and tells what became of it.
+ * @param bring Mounts it, from the holder where one is known to nobody but another process, or sends it, and tells what
+ * became of it.
  * @returns The same, or what another archive did meanwhile.
  */
 export async function aloneWith(
   target: RepositoryState,
   digest: Digest,
-  { signal }: UploadSettings,
-  bring: () => Promise<{ digest: Digest; status: BlobStatus }>,
+  { signal, shareBlob }: UploadSettings,
+  bring: (holder?: string) => Promise<{ digest: Digest; status: BlobStatus }>,
 ): Promise<{ digest: Digest; status: BlobStatus }> {
   const { sharing } = target.registry;
-  if (!sharing) return await bring();
+  const bringIt = async () => {
+    // What this call has put somewhere concerns nobody else.
+    if (!shareBlob || otherHolder(target, digest) !== undefined) return await bring();
+    const { bringShared } = await import("../share_blob.ts");
+    return await bringShared(target, digest, signal, shareBlob, bring);
+  };
+  if (!sharing) return await bringIt();
   const plan = (): { key: string } | { result: { digest: Digest; status: BlobStatus } } => {
     const status = knownBlob(target, digest);
     if (status) return { result: { digest, status } };
@@ -89,7 +97,7 @@ export async function aloneWith(
     return { key: isHeld ? `${digest} ${target.repository}` : digest };
   };
   return await sharing.alone(signal, plan, async () => {
-    const brought = await bring();
+    const brought = await bringIt();
     rememberBlob(target, brought.digest, brought.status);
     return brought;
   });
@@ -110,8 +118,8 @@ export async function mountBlob(
   digest: Digest,
   settings: UploadSettings,
   hooks: UploadHooks,
+  holder: string | undefined = otherHolder(target, digest),
 ): Promise<"mounted" | UploadSession | undefined> {
-  const holder = otherHolder(target, digest);
   let session: UploadSession | undefined;
   const { sources } = target.registry;
   for (const from of new Set([holder, ...sources, ...settings.mountFrom])) {
