@@ -11,8 +11,10 @@ import {
   parsePinnedName,
 } from "../reference.ts";
 import { type PackedEntry, packedSize, packTar } from "../tar/pack_tar.ts";
-import { type ArchiveBlob, blobsOf, type IndexNode, type ManifestNode, walk } from "./content.ts";
+import type { BlobSource } from "../source/blob_source.ts";
+import { blobsOf, type IndexNode, type ManifestNode, walk } from "./content.ts";
 import { chooseDockerImage } from "./docker_image.ts";
+import type { ArchiveFile } from "./files.ts";
 
 /** An image, index or artifact to be written, with its names. */
 export interface NamedContent {
@@ -41,20 +43,27 @@ export interface WriteArchiveOptions {
    * @default {false}
    */
   namesFirst?: boolean;
-  /** Passes on the content of a config or layer, to watch it; called when its turn has come. */
-  watch?: (blob: WrittenBlob, content: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array>;
+  /**
+   * Opens the content of a config or layer when its turn has come.
+   * @default the blob's own `open`
+   */
+  open?: (blob: ContentBlob) => ReadableStream<Uint8Array>;
 }
 
 /** A config or layer that is in the archive. */
-export interface WrittenBlob {
+export interface ContentBlob {
   digest: Digest;
   size: number;
+  /** Opens its content, piece by piece. */
+  open(): ReadableStream<Uint8Array>;
+  /** Reads its content at once. */
+  bytes(): Promise<Bytes>;
 }
 
 /** An archive that can be written. */
 export interface ArchivePlan {
   /** Configs and layers, each once, in the order in which they are written. */
-  blobs: WrittenBlob[];
+  blobs: ContentBlob[];
   /** Files of the archive in order: what names others comes after those. */
   entries: readonly PackedEntry[];
   /** Length of the tar in bytes. */
@@ -86,13 +95,14 @@ export async function planArchive(
   {
     format = "docker",
     namesFirst = false,
-    watch = (_, content) => content,
+    open = (blob) => blob.open(),
   }: WriteArchiveOptions = {},
 ): Promise<ArchivePlan> {
   const images = contents.filter(({ beside }) => !beside);
   const documents = walk(...contents.map(({ node }) => node));
-  const blobs = presentBlobs(contents, new Set(documents.map(({ digest }) => digest)));
+  const present = presentBlobs(contents, new Set(documents.map(({ digest }) => digest)));
   const docker = format === "docker" ? await listDockerImages(images) : undefined;
+  const blobs = present.map((blob) => toContent(blob, docker?.configs.get(blob.digest)));
   const names: PackedEntry[] = [{ path: "index.json", body: encodeJson(indexOf(contents)) }];
   if (docker && docker.images.length > 0) {
     names.push({ path: "manifest.json", body: encodeJson(docker.images) });
@@ -105,12 +115,12 @@ export async function planArchive(
     ...documents.map(({ digest, bytes }) => ({ path: blobPath(digest), body: bytes })),
     ...blobs.map((blob) => ({
       path: blobPath(blob.digest),
-      body: { size: blob.size, open: () => watch(blob, openBlob(blob, docker?.configs)) },
+      body: { size: blob.size, open: () => open(blob) },
     })),
     ...namesFirst ? [] : names,
   ];
   return {
-    blobs: blobs.map(({ digest, size }) => ({ digest, size })),
+    blobs,
     entries,
     size: packedSize(entries),
     notices: docker?.notices ?? [],
@@ -118,7 +128,12 @@ export async function planArchive(
   };
 }
 
-type PresentBlob = WrittenBlob & { file: NonNullable<ArchiveBlob["file"]> };
+/** A blob that can be read. */
+interface PresentBlob {
+  digest: Digest;
+  size: number;
+  file: ArchiveFile & { body: BlobSource };
+}
 
 /** What is written of configs and layers, without what is among the documents. */
 function presentBlobs(
@@ -128,7 +143,7 @@ function presentBlobs(
   const blobs = new Map<Digest, PresentBlob>();
   for (const { digest, size, file, mediaType } of contents.flatMap(({ node }) => blobsOf(node))) {
     if (!digest || documents.has(digest)) continue;
-    if (file?.body) blobs.set(digest, { digest, size, file });
+    if (hasBody(file)) blobs.set(digest, { digest, size, file });
     else if (!blobs.has(digest) && !isForeignLayer(mediaType)) {
       throw new OciError(`Cannot write blob ${digest} into an archive: its content is not there`);
     }
@@ -136,14 +151,25 @@ function presentBlobs(
   return [...blobs.values()];
 }
 
-function openBlob(
-  { digest, size, file }: PresentBlob,
-  known: ReadonlyMap<Digest, Bytes> | undefined,
-): ReadableStream<Uint8Array> {
-  const bytes = known?.get(digest);
-  if (bytes) return new Blob([bytes]).stream();
-  if (file.body) return file.body.slice(0, size).stream();
-  throw new TypeError("unreachable: only blobs with a body are written");
+function hasBody(file: ArchiveFile | undefined): file is PresentBlob["file"] {
+  return file?.body !== undefined;
+}
+
+function toContent({ digest, size, file }: PresentBlob, held: Bytes | undefined): ContentBlob {
+  if (!held) {
+    return {
+      digest,
+      size,
+      open: () => file.body.slice(0, size).stream(),
+      bytes: () => file.bytes(size),
+    };
+  }
+  return {
+    digest,
+    size,
+    open: () => new Blob([held]).stream(),
+    bytes: () => Promise.resolve(held),
+  };
 }
 
 /**

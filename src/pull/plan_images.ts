@@ -2,13 +2,14 @@ import { runAll } from "../concurrency.ts";
 import { OciError, RegistryError } from "../errors.ts";
 import {
   type ArchivePlan,
+  type ContentBlob,
   type NamedContent,
   planArchive,
-  type WrittenBlob,
 } from "../image/write_archive.ts";
 import { type Reference, registryOrigin } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
+import { ReadAhead } from "./read_ahead.ts";
 import { listImages } from "./list_images.ts";
 import {
   type FoundImage,
@@ -38,10 +39,11 @@ export async function planImages(
   };
   const images = await readImages(await listImages(wanted, httpOf, options), httpOf, options);
   const contents = mergeContents(images.flatMap(({ contents }) => contents));
+  let ahead: ReadAhead | undefined;
   const plan = await planArchive(contents, {
     format,
     namesFirst,
-    watch: (blob, bytes) => watchBlob(blob, bytes, options),
+    open: (blob) => watchBlob(blob, ahead ? ahead.open(blob) : blob.open(), options),
   });
   const notices = new Set([...images.flatMap(({ notices }) => notices), ...plan.notices]);
   for (const message of notices) await emit({ type: "warning", message });
@@ -56,7 +58,13 @@ export async function planImages(
     bytes: plan.blobs.reduce((sum, { size }) => sum + size, 0),
     size: plan.size,
   });
-  return plan;
+  return {
+    ...plan,
+    stream() {
+      ahead = new ReadAhead(plan.blobs);
+      return plan.stream();
+    },
+  };
 }
 
 /** Reads all images. What is not there is told for all of them: a list with three mistakes is not to fail three times. */
@@ -119,7 +127,7 @@ const EVENTS_PER_SECOND = 10;
 
 /** Passes on the content of a blob, and tells of it. */
 function watchBlob(
-  { digest, size }: WrittenBlob,
+  { digest, size }: ContentBlob,
   content: ReadableStream<Uint8Array>,
   { emit }: OpenOptions,
 ): ReadableStream<Uint8Array> {

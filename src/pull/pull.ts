@@ -8,7 +8,8 @@ import { planImages } from "./plan_images.ts";
  * Pulls an image from a registry as a tar that docker load, podman load, skopeo and {@linkcode pushImage} take.
  *
  * Manifests are kept byte for byte, so that the image keeps its digest wherever the archive is pushed. Every blob is
- * checked against its digest while it passes; nothing is held but manifests and configs. A broken connection is opened
+ * checked against its digest while it passes; blobs of up to 16 MiB are read ahead, 48 MiB of them at most, and
+ * manifests and configs are held. A broken connection is opened
  * again where it broke. The same image gives the same bytes.
  *
  * @example Pulling from a registry in the same process
@@ -70,11 +71,20 @@ export function pullImages(
   const cancelled = new AbortController();
   const signal = resolved.signal ? anySignal(resolved.signal, cancelled.signal) : cancelled.signal;
   let reader: ReadableStreamDefaultReader<Bytes> | undefined;
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
+  const read = async () => {
+    try {
       signal.throwIfAborted();
       reader ??= (await planImages(wanted, { ...resolved, signal })).stream().getReader();
-      const { done, value } = await reader.read();
+      return await reader.read();
+    } catch (error) {
+      // What is read ahead is of no use any more.
+      cancelled.abort(error);
+      throw error;
+    }
+  };
+  return new ReadableStream<Bytes>({
+    async pull(controller) {
+      const { done, value } = await read();
       if (done) controller.close();
       else controller.enqueue(value);
     },

@@ -30,6 +30,11 @@ export interface GetBlobOptions extends ReadHooks {
    * @default {createHash}
    */
   hasher?: Hasher | undefined;
+  /**
+   * Whether the whole of a blob is checked against its digest; where it is not, the caller has to.
+   * @default {true}
+   */
+  verify?: boolean | undefined;
 }
 
 /** What may be wrong with a blob that came without its length: such an answer was inflated on its way to here. */
@@ -62,7 +67,7 @@ export async function getBlob(
   digest: Digest,
   options: GetBlobOptions = {},
 ): Promise<BlobContent> {
-  const { start = 0, end, size, hasher = createHash, signal, onRetry } = options;
+  const { start = 0, end, size, hasher = createHash, verify = true, signal, onRetry } = options;
   checkPart(start, end);
   const call: Call = {
     action: `read blob ${digest} of ${nameOf(context)}`,
@@ -74,7 +79,7 @@ export async function getBlob(
   };
   const first = await openPart(context, digest, call, { start, end, size }, request);
   const isWhole = start === 0 && end === undefined;
-  const hash = isWhole ? await hasher(digestAlgorithm(digest)) : undefined;
+  const hash = isWhole && verify ? await hasher(digestAlgorithm(digest)) : undefined;
   return {
     size: first.end === undefined ? undefined : first.end - start,
     body: readOn(context, digest, call, { start, end: first.end ?? end, size }, first, hash),
@@ -249,11 +254,21 @@ async function checkDigest(
 ): Promise<void> {
   const actual = await hash?.digest();
   if (actual === undefined || actual === expected) return;
-  throw new DigestMismatchError(
+  throw wrongDigest(context, expected, actual, isLengthUnknown ? INFLATED_HINT : undefined);
+}
+
+/** The error for a blob that does not have its digest. */
+export function wrongDigest(
+  context: RepositoryContext,
+  expected: Digest,
+  actual: Digest,
+  hint: string | undefined,
+): DigestMismatchError {
+  return new DigestMismatchError(
     `Cannot trust blob of ${
       nameOf(context)
     }: what the registry sent has digest ${actual}, expected ${expected}`,
-    { expected, actual, hint: isLengthUnknown ? INFLATED_HINT : undefined },
+    { expected, actual, hint },
   );
 }
 

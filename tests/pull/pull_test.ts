@@ -5,6 +5,7 @@ import { openArchive } from "../../src/image/archive.ts";
 import { DOCKER_CONFIG, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
 import type { PullEvent } from "../../src/pull/events.ts";
 import type { PullOptions } from "../../src/pull/options.ts";
+import { MAX_HELD_BYTES } from "../../src/pull/read_ahead.ts";
 import { pullImage } from "../../src/pull/pull.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
@@ -27,10 +28,10 @@ const FAST: PullOptions = { retry: { attempts: 3, delay: 1, maxDelay: 1 } };
 const LARGE = new Uint8Array(300_000).map((_, at) => at * 31 + (at >> 8));
 
 /** A registry with an image of a small and a large layer. */
-async function withImage() {
+async function withImage(content = LARGE) {
   const registry = createRegistry();
   const layout = new OciLayout();
-  const large = await makeLayer(LARGE);
+  const large = await makeLayer(content);
   const image = await makeImage(["small", large]);
   layout.add(await layout.image(image), { ref: "1" });
   const { images } = await pushImage(toBlob(layout.entries()), NAME, { fetch: registry });
@@ -393,15 +394,16 @@ test("pullImage() refuses wrong usage at once", () => {
 
 /** A registry whose large layer comes in pieces as they are asked for. */
 async function counted() {
-  const { registry, large } = await withImage();
+  // What is read as it passes, not held before.
+  const { registry, large } = await withImage(new Uint8Array(MAX_HELD_BYTES + 1).fill(7));
   const state = { pieces: 0, cancelled: 0, arrived: Promise.withResolvers<void>() };
   const fetch: FetchHandler = async (request) => {
     if (!request.url.endsWith(large.digest)) return await registry(request);
     const body = new ReadableStream<Uint8Array>({
       pull(controller) {
-        const at = state.pieces++ * 1000;
+        const at = state.pieces++ * 100_000;
         if (at >= large.bytes.length) return controller.close();
-        controller.enqueue(large.bytes.subarray(at, at + 1000));
+        controller.enqueue(large.bytes.subarray(at, at + 100_000));
         state.arrived.resolve();
       },
       cancel: () => void state.cancelled++,

@@ -1,0 +1,116 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Digest } from "../../src/digest.ts";
+import type { ContentBlob } from "../../src/image/write_archive.ts";
+import { AHEAD_BYTES, MAX_HELD_BYTES, ReadAhead } from "../../src/pull/read_ahead.ts";
+import { test } from "../helpers/test.ts";
+
+/** Blobs of sizes whose content arrives when the test says so, and what has been asked of them. */
+function blobsOf(...sizes: number[]) {
+  const asked: number[] = [];
+  const arrive = new Map<number, (content?: Error) => void>();
+  const blobs = sizes.map((size, at): ContentBlob => ({
+    digest: `sha256:${String(at).padStart(64, "0")}` as Digest,
+    size,
+    open() {
+      asked.push(at);
+      return new Blob([`passed ${at}`]).stream();
+    },
+    async bytes() {
+      asked.push(at);
+      await new Promise<void>((resolve, reject) => {
+        arrive.set(at, (error) => error ? reject(error) : resolve());
+      });
+      return new TextEncoder().encode(`held ${at}`);
+    },
+  }));
+  return { blobs, asked, arrive };
+}
+
+const settle = () => new Promise((resolve) => setTimeout(resolve));
+
+async function readAll(ahead: ReadAhead, blob: ContentBlob | undefined): Promise<string> {
+  assert(blob);
+  return await new Response(ahead.open(blob)).text();
+}
+
+test("ReadAhead asks for nothing before the first read, then for three, and gives them in their order", async () => {
+  const { blobs, asked, arrive } = blobsOf(1, 1, 1, 1, 1);
+  const ahead = new ReadAhead(blobs);
+  const [first] = blobs;
+  assert(first);
+  const stream = ahead.open(first);
+  await settle();
+  assertEquals(asked, []);
+  const text = new Response(stream).text();
+  await settle();
+  assertEquals(asked, [0, 1, 2]);
+  // What comes first makes room for what is next, whoever's turn it is.
+  arrive.get(2)?.();
+  await settle();
+  assertEquals(asked, [0, 1, 2, 3]);
+  arrive.get(0)?.();
+  assertEquals(await text, "held 0");
+  for (const at of [1, 3, 4]) {
+    await settle();
+    arrive.get(at)?.();
+  }
+  for (const at of [1, 2, 3, 4]) assertEquals(await readAll(ahead, blobs[at]), `held ${at}`);
+  assertEquals(asked, [0, 1, 2, 3, 4]);
+});
+
+test("ReadAhead holds no more than it may, and goes on when what it holds was taken", async () => {
+  const count = AHEAD_BYTES / MAX_HELD_BYTES;
+  const { blobs, asked, arrive } = blobsOf(...Array(count + 2).fill(MAX_HELD_BYTES));
+  const ahead = new ReadAhead(blobs);
+  const text = readAll(ahead, blobs[0]);
+  for (let round = 0; round < count + 2; round++) {
+    await settle();
+    arrive.forEach((resolve) => resolve());
+  }
+  // One of them has been taken.
+  assertEquals(asked.length, count + 1);
+  assertEquals(await text, "held 0");
+});
+
+test("ReadAhead lets large blobs pass when their turn has come, and reads on behind them", async () => {
+  const { blobs, asked, arrive } = blobsOf(1, MAX_HELD_BYTES + 1, 1);
+  const ahead = new ReadAhead(blobs);
+  const text = readAll(ahead, blobs[0]);
+  await settle();
+  assertEquals(asked, [0, 2]);
+  arrive.forEach((resolve) => resolve());
+  assertEquals(await text, "held 0");
+  assertEquals(await readAll(ahead, blobs[1]), "passed 1");
+  assertEquals(await readAll(ahead, blobs[2]), "held 2");
+  assertEquals(asked, [0, 2, 1]);
+});
+
+test("ReadAhead fails where the blob is taken that could not be read", async () => {
+  const { blobs, arrive } = blobsOf(1, 1);
+  const ahead = new ReadAhead(blobs);
+  const text = readAll(ahead, blobs[0]);
+  await settle();
+  arrive.get(1)?.(new Error("lost"));
+  await settle();
+  arrive.get(0)?.();
+  assertEquals(await text, "held 0");
+  await assertRejects(() => readAll(ahead, blobs[1]), Error, "lost");
+});
+
+test("ReadAhead hands content on in pieces of a mebibyte, an empty blob as none", async () => {
+  const content = new Uint8Array(2 * 1024 * 1024 + 1);
+  const blob = (digest: string, bytes: Uint8Array<ArrayBuffer>): ContentBlob => ({
+    digest: digest as Digest,
+    size: bytes.length,
+    open: () => new Blob([bytes]).stream(),
+    bytes: () => Promise.resolve(bytes),
+  });
+  const blobs = [blob("sha256:1", content), blob("sha256:2", new Uint8Array(0))];
+  const ahead = new ReadAhead(blobs);
+  const sizes = async (blob: ContentBlob | undefined) => {
+    assert(blob);
+    return (await Array.fromAsync(ahead.open(blob))).map(({ length }) => length);
+  };
+  assertEquals(await sizes(blobs[0]), [1024 * 1024, 1024 * 1024, 1]);
+  assertEquals(await sizes(blobs[1]), []);
+});
