@@ -93,6 +93,10 @@ export const COMMANDS = {
       platforms: platforms("Push", "linux/amd64 or windows/amd64:10.0.20348.1"),
       concurrency: concurrency("upload"),
       verify: flag("--verify", "Hash every blob here too, before the registry does"),
+      force: flag(
+        "--force",
+        "Send what the registry says it has as well, and read it back: for one that lost or damaged it",
+      ),
       dryRun: flag("--dry-run", "Ask the registry what it has, and write nothing"),
       mountFrom: list(
         "--mount-from REPO",

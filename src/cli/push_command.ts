@@ -64,6 +64,7 @@ export async function toPushOptions(command: PushCommand, host: Host): Promise<P
     allTags: command.allTags,
     rename: command.rename,
     verify: command.verify,
+    force: command.force,
     dryRun: command.dryRun,
     mountFrom: command.mountFrom,
   };

@@ -42,6 +42,12 @@ export interface PushOptions extends RequestOptions {
    */
   verify?: boolean;
   /**
+   * Send blobs and manifests although the registry says that it has them, and read all of it back: for a registry that lost or
+   * damaged what it had. Some keep what they have under a digest, be it damaged: the push fails then, and says so.
+   * @default {false}
+   */
+  force?: boolean;
+  /**
    * Only ask what is missing; send and write nothing. Blobs that a push would send have status `pushed`.
    * @default {false}
    */
@@ -121,6 +127,7 @@ export function resolveOptions(options: PushOptions) {
     allTags = false,
     rename = [],
     verify = false,
+    force = false,
     dryRun = false,
     chunkSize,
     memoryBudget = DEFAULT_MEMORY_BUDGET,
@@ -155,6 +162,7 @@ export function resolveOptions(options: PushOptions) {
     allTags,
     rename,
     verify,
+    force,
     dryRun,
     mountFrom,
     shareBlob,

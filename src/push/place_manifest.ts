@@ -57,6 +57,7 @@ async function findManifest(
 ): Promise<boolean> {
   const { digest, subject } = node;
   if (target.manifests.has(digest)) return true;
+  if (settings.force) return false;
   if (!hadAllOf(target, node)) return false;
   // Whether it was listed as well is told when it is written, unless all of this was complete once.
   if (subject && !settings.isStanding) return false;
@@ -95,6 +96,10 @@ export async function writeManifest(
   const { digest, mediaType, subject } = node;
   const isKnown = target.manifests.has(digest);
   const answer = await putManifest(target, reference, node, hooksFor(settings));
+  if (settings.force && reference === digest) {
+    const { readBackManifest } = await import("./read_back.ts");
+    await readBackManifest(target, digest, hooksFor(settings));
+  }
   settings.onWritten();
   if (isKnown) return;
   target.manifests.set(digest, "pushed");

@@ -11,6 +11,8 @@ const PROGRESS_INTERVAL = 100;
 export interface UploadSettings {
   concurrency: number;
   verify: boolean;
+  /** Whether what the registry says it has is sent all the same, and read back. */
+  force: boolean;
   dryRun: boolean;
   hasher: Hasher;
   /** Repositories of the same registry that may have blobs. */

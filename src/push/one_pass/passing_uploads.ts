@@ -62,6 +62,8 @@ export class PassingUploads {
   readonly writable: WritableStream<PassingBlob>;
   readonly #settings: PassingUploadSettings;
   readonly #staged = new StagedUploads();
+  /** Blobs that have another length in their repository. */
+  readonly #doubted = new Set<Digest>();
   readonly #running = new Set<Promise<void>>();
   readonly #sending = new Map<Digest, Promise<void>>();
   readonly #failed = new AbortController();
@@ -215,8 +217,13 @@ export class PassingUploads {
     hooks: UploadHooks,
   ): Promise<boolean> {
     const known = target.blobs.get(digest);
+    if (!known && this.#settings.force) return false;
     const found = known ? file.size : await headBlob(target, digest, hooks);
-    if (found === undefined || (found >= 0 && found !== file.size)) return false;
+    if (found === undefined) return false;
+    if (found >= 0 && found !== file.size) {
+      this.#doubted.add(digest);
+      return false;
+    }
     file.digest = digest;
     if (known) return true;
     rememberBlob(target, digest, "exists");
@@ -315,6 +322,10 @@ export class PassingUploads {
   }
 
   async #pushed(target: RepositoryState, digest: Digest, file: PassingFile): Promise<void> {
+    if (this.#settings.force || this.#doubted.has(digest)) {
+      const { readBackBlob } = await import("../read_back.ts");
+      await readBackBlob(target, { digest, size: file.size }, hooksFor(this.#settings));
+    }
     rememberBlob(target, digest, "pushed");
     this.#settings.onUploaded(file.size);
     await this.#done(digest, file, "pushed");

@@ -1,5 +1,6 @@
 import type { Digest } from "../../digest.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
+import type { UploadHooks } from "../../registry/blobs.ts";
 import type { BlobStatus } from "../events.ts";
 import {
   knownBlob,
@@ -43,22 +44,37 @@ async function placeBlob(
   const { file } = blob;
   if (file?.digest && file.digest !== digest) throw mismatch(file.path, digest, file.digest);
   if (file && await target.take?.(file, digest, hooks)) {
+    if (settings.force) await readBack(target, digest, blob, hooks);
     settings.onUploaded(blob.size);
     return { digest, status: "pushed" };
   }
-  const found = await ahead.find(blob, digest, hooks);
+  const isForced = settings.force && file !== undefined;
+  const found = isForced ? undefined : await ahead.find(blob, digest, hooks);
   if (found !== undefined && (found < 0 || found === blob.size)) {
     return { digest, status: "exists" };
   }
   if (settings.dryRun) return { digest, status: statusToBe(target, blob, digest) };
   const { aloneWith, bringBlob } = await import("./send_blob.ts");
-  return await aloneWith(
-    target,
-    digest,
-    settings,
-    (holder) =>
-      bringBlob(target, blob, digest, settings, hooks, { isGuess: ahead.isGuess, holder }),
-  );
+  return await aloneWith(target, digest, settings, async (holder) => {
+    const known = { isGuess: ahead.isGuess && !isForced, holder };
+    const brought = await bringBlob(target, blob, digest, settings, hooks, known);
+    // What has another length there may be kept in place of what was sent.
+    const isDoubted = isForced || found !== undefined;
+    if (isDoubted && brought.status === "pushed") {
+      await readBack(target, brought.digest, blob, hooks);
+    }
+    return brought;
+  });
+}
+
+async function readBack(
+  target: RepositoryState,
+  digest: Digest,
+  { size }: ArchiveBlob,
+  hooks: UploadHooks,
+): Promise<void> {
+  const { readBackBlob } = await import("../read_back.ts");
+  await readBackBlob(target, { digest, size }, hooks);
 }
 
 /** What would become of a blob that the repository lacks: of several archives the first would send it. */

@@ -78,13 +78,13 @@ export async function bringBlob(
 export async function aloneWith(
   target: RepositoryState,
   digest: Digest,
-  { signal, shareBlob }: UploadSettings,
+  { signal, shareBlob, force }: UploadSettings,
   bring: (holder?: string) => Promise<{ digest: Digest; status: BlobStatus }>,
 ): Promise<{ digest: Digest; status: BlobStatus }> {
   const { sharing } = target.registry;
   const bringIt = async () => {
     // What this call has put somewhere concerns nobody else.
-    if (!shareBlob || otherHolder(target, digest) !== undefined) return await bring();
+    if (!shareBlob || force || otherHolder(target, digest) !== undefined) return await bring();
     const { bringShared } = await import("../share_blob.ts");
     return await bringShared(target, digest, signal, shareBlob, bring);
   };
@@ -121,8 +121,9 @@ export async function mountBlob(
   holder: string | undefined = otherHolder(target, digest),
 ): Promise<"mounted" | UploadSession | undefined> {
   let session: UploadSession | undefined;
-  const { sources } = target.registry;
-  for (const from of new Set([holder, ...sources, ...settings.mountFrom])) {
+  // What others have may be damaged, too, but for what this call has put there.
+  const others = settings.force ? [] : [...target.registry.sources, ...settings.mountFrom];
+  for (const from of new Set([holder, ...others])) {
     if (from === undefined || from === target.repository) continue;
     try {
       if (session) await cancelUpload(target, session);

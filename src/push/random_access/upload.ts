@@ -37,7 +37,9 @@ export async function uploadContent(
     }, settings.signal);
   };
   const { own, held } = partHeld(target, blobs);
-  await using ahead = lookAhead(target, own, settings);
+  // What is sent in any case needs no question.
+  const asked = settings.force ? own.filter(({ file }) => !file) : own;
+  await using ahead = lookAhead(target, asked, settings);
   await place(own, ahead);
   if (held.length > 0) {
     const isAbsent = own.some((blob) => done.get(blob)?.status !== "exists");

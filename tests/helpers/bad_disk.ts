@@ -1,0 +1,76 @@
+import { type Digest, isDigest } from "../../src/digest.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+
+/** What a disk has in place of what was written to it. */
+type Fault =
+  /** Nothing; the registry says so. */
+  | { kind: "lost" }
+  /** Nothing; the registry remembers it, and sends no byte of it. */
+  | { kind: "remembered" }
+  /** Other bytes, which stay whatever is written. */
+  | { kind: "damaged"; bytes: Uint8Array<ArrayBuffer> };
+
+/** A registry whose disk loses and damages content, as distribution 2.8 and 3 behave then. */
+export interface BadDisk {
+  fetch: FetchHandler;
+  /** What was asked: `METHOD PATH`, without queries. */
+  readonly requests: string[];
+  /** Takes content away; another upload heals that. */
+  lose(digest: string, options?: { isRemembered?: boolean }): void;
+  /** Puts other content in the place of some; another upload is taken, and heals nothing. */
+  damage(digest: string, bytes: Uint8Array<ArrayBuffer>): void;
+}
+
+/** Makes a {@linkcode BadDisk} around an empty registry. */
+export function badDisk(): BadDisk {
+  const registry = createRegistry();
+  const faults = new Map<Digest, Fault>();
+  const requests: string[] = [];
+  return {
+    requests,
+    lose: (digest, { isRemembered = false } = {}) =>
+      set(digest, { kind: isRemembered ? "remembered" : "lost" }),
+    damage: (digest, bytes) => set(digest, { kind: "damaged", bytes }),
+    async fetch(request) {
+      const { pathname, searchParams } = new URL(request.url);
+      requests.push(`${request.method} ${pathname}`);
+      const response = await registry(request);
+      const written = response.headers.get("docker-content-digest") ?? searchParams.get("digest");
+      if (request.method === "PUT" && response.status === 201) {
+        if (isDigest(written) && faults.get(written)?.kind !== "damaged") faults.delete(written);
+      }
+      const isContent = /\/(?:blobs|manifests)\/[^/]+$/.test(pathname);
+      const isRead = request.method === "GET" || request.method === "HEAD";
+      const fault = isContent && isRead && isDigest(written) ? faults.get(written) : undefined;
+      return fault ? answer(request, response, fault) : response;
+    },
+  };
+
+  function set(digest: string, fault: Fault): void {
+    if (!isDigest(digest)) throw new TypeError(`no digest: ${digest}`);
+    faults.set(digest, fault);
+  }
+}
+
+function answer(request: Request, { headers, status }: Response, fault: Fault): Response {
+  const isHead = request.method === "HEAD";
+  if (fault.kind === "lost") {
+    const code = request.url.includes("/blobs/") ? "BLOB_UNKNOWN" : "MANIFEST_UNKNOWN";
+    const error = JSON.stringify({ errors: [{ code, message: "unknown" }] });
+    return new Response(isHead ? null : error, {
+      status: 404,
+      headers: { "content-type": "application/json" },
+    });
+  }
+  if (fault.kind === "damaged") {
+    const changed = new Headers(headers);
+    changed.set("content-length", `${fault.bytes.length}`);
+    changed.delete("content-range");
+    return new Response(isHead ? null : fault.bytes, { status: 200, headers: changed });
+  }
+  const broken = new ReadableStream({
+    start: (controller) => controller.error(new Error("reset")),
+  });
+  return new Response(isHead ? null : broken, { status, headers });
+}
