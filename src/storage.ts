@@ -57,6 +57,13 @@ export interface Storage {
   createBlob(): Promise<BlobWriter>;
   /** The blob as a repository shows it, nothing of it read yet; undefined where it has none of this digest. */
   openBlob(repository: string, digest: Digest): Promise<BlobSource | undefined>;
+  /**
+   * Told before a client is told that a blob or manifest is there: the client may count on it and name it in a manifest
+   * without sending it, so a storage that removes what nobody needs keeps it for an hour at least.
+   *
+   * @returns False where the repository has not, or no longer, a blob or manifest of this digest.
+   */
+  keep?(repository: string, digest: Digest): Promise<boolean>;
   /** Shows a blob of the repository `from` in the repository `to` too; false where `from` has none. */
   mountBlob(from: string, to: string, digest: Digest): Promise<boolean>;
   /** Takes a blob out of one repository, its content with the last one; false where the repository had none. */

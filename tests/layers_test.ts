@@ -52,6 +52,9 @@ const RUNTIME_FILES = [
   "runtime/bun_new_file.ts",
   "runtime/bun_stdin.ts",
   "runtime/bun_tls_failure.ts",
+  "runtime/storage/bun_files.ts",
+  "runtime/storage/deno_files.ts",
+  "runtime/storage/deno_program_hash.ts",
 ];
 
 /** The files that may ask whether such a global is there. */

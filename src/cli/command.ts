@@ -240,8 +240,17 @@ export const COMMANDS = {
   serve: command({
     verb: "serve",
     usage: "",
-    summary: "Run a registry in memory",
+    summary: "Run a registry",
     options: () => ({
+      dir: text("--dir PATH", "Keep everything in this folder, an OCI layout for each repository"),
+      scrub: flag(
+        "--scrub",
+        "Read all that --dir has, tell what is damaged or missing, and end",
+      ),
+      keepUntagged: flag(
+        "--keep-untagged",
+        "Keep what no tag leads to; without it that goes after a day",
+      ),
       hostname: withDefault(text("--host H", "Address to listen on (127.0.0.1)"), "127.0.0.1"),
       port: withDefault(
         value("--port N", "Port to listen on, 0 for a free one (5000)", parseCount(0, 65_535)),
@@ -326,8 +335,14 @@ function command<V extends string, Table extends OptionTable, Named extends obje
 /** Words of a registry, of which there are none; what belongs together is given together. */
 function readServeWords(
   _words: Words,
-  { cert, key }: { cert: string | undefined; key: string | undefined },
+  { cert, key, dir, scrub }: {
+    cert: string | undefined;
+    key: string | undefined;
+    dir: string | undefined;
+    scrub: boolean;
+  },
 ) {
+  if (scrub && dir === undefined) throw new UsageError("Option --scrub needs --dir");
   if (cert !== undefined && key === undefined) throw new UsageError("Option --cert needs --key");
   if (key !== undefined && cert === undefined) throw new UsageError("Option --key needs --cert");
   return {};

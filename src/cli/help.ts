@@ -239,13 +239,19 @@ Usage:
   },
   serve: {
     about:
-      `Run a registry that keeps everything in memory, until Ctrl-C: for tests, demos, a local network. It
-asks for no login: whoever reaches its port may push, so that it listens for this machine alone
-unless --host says otherwise. At its address a browser finds a page that shows what it holds, and
-pushes to it; /metrics has counts for Prometheus, /healthz says ok.
+      `Run a registry, in memory or in a folder, until Ctrl-C: for tests, demos, a local network, a hop to
+an airgap. It asks for no login: whoever reaches its port may push, so that it listens for this
+machine alone unless --host says otherwise. At its address a browser finds a page that shows what
+it holds, and pushes to it; /metrics has counts for Prometheus, /healthz says ok.
 
 The first Ctrl-C or SIGTERM lets uploads and downloads end, for 30 seconds at most; the second
 ends at once. --json writes a JSON line to stdout for each request.
+
+--dir keeps everything in a folder, whatever ends the process: an OCI layout for each repository,
+which other programs read (skopeo copy oci:PATH/team/app:1.0 ...). What no tag leads to goes after
+a day, a blob that no image names after an hour. --scrub reads it all, for a folder at rest: exit
+code 1 where something is damaged or missing. What is damaged is moved away: the next push brings
+it again.
 
 What has to scale or to be shared by many is for distribution or zot on S3, or Harbor: tarpush copy
 brings there what is here.
@@ -254,6 +260,8 @@ Usage:
   tarpush serve
 `,
     examples: `  tarpush serve
+  tarpush serve --dir /srv/images
+  tarpush serve --dir /srv/images --scrub
   tarpush serve --host 0.0.0.0 --port 8080 --allow-delete
   tarpush serve --cert cert.pem --key key.pem --max-blob 4GiB
 `,

@@ -6,7 +6,7 @@ import { Problem, problemResponse } from "../server/problem.ts";
 import type { ServeCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { createServeLog, errorText, type ServeLog } from "./serve_log.ts";
-import { openMemory, type ServedStorage } from "./serve_storage.ts";
+import { openServedStorage, scrub, type ServedStorage } from "./serve_storage.ts";
 
 /** How long uploads and downloads may take to come to an end after the first interrupt. */
 const END_SECONDS = 30;
@@ -18,7 +18,10 @@ export async function runServe(
   signal: AbortSignal,
 ): Promise<number> {
   const log = createServeLog(command, host);
-  await using served = await openMemory();
+  if (command.scrub && command.dir !== undefined) {
+    return await scrub(command.dir, command, host, signal);
+  }
+  await using served = await openServedStorage(command, host, log);
   const observer = new RegistryObserver(log.request);
   const answer = createAnswer(command, served, observer, log, signal);
   const server = await host.serve(answer, await listenOptions(command, host));

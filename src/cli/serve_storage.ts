@@ -1,4 +1,13 @@
+import type { Host } from "../runtime/host.ts";
+import type { FolderRegistryStorage } from "../runtime/mod.ts";
 import type { Storage } from "../storage.ts";
+import type { ServeCommand } from "./command.ts";
+import { EXIT } from "./exit.ts";
+import { formatSize, jsonLine, printable } from "./render.ts";
+import { errorText, type ServeLog } from "./serve_log.ts";
+
+/** Time between two collections in a folder. */
+const COLLECT_MILLISECONDS = 10 * 60 * 1000;
 
 /** Where a registry that is served keeps its content. */
 export interface ServedStorage extends AsyncDisposable {
@@ -7,8 +16,95 @@ export interface ServedStorage extends AsyncDisposable {
   kept: string;
 }
 
+/** Opens what the options ask for. */
+export function openServedStorage(
+  command: ServeCommand,
+  host: Host,
+  log: ServeLog,
+): Promise<ServedStorage> {
+  const { dir } = command;
+  return dir === undefined ? openMemory() : openFolder(dir, command, host, log);
+}
+
+async function openFolder(
+  dir: string,
+  { readOnly, keepUntagged }: ServeCommand,
+  host: Host,
+  log: ServeLog,
+): Promise<ServedStorage> {
+  const onDamage = (error: Error) => log.error(errorText(error));
+  const storage = await host.openStorage(dir, { readOnly, onDamage });
+  if (!storage.sharesFiles) {
+    log.note(`note: ${dir} has no hard links: a blob takes its space in each repository`);
+  }
+  const collector = readOnly ? undefined : startCollector(storage, keepUntagged, log);
+  return {
+    storage,
+    kept: `in ${dir}`,
+    async [Symbol.asyncDispose]() {
+      await collector?.[Symbol.asyncDispose]();
+      await storage[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Removes now and then what nobody needs. */
+function startCollector(
+  storage: FolderRegistryStorage,
+  keepUntagged: boolean,
+  log: ServeLog,
+): AsyncDisposable {
+  const ending = new AbortController();
+  let running = Promise.resolve();
+  const collect = async () => {
+    try {
+      const { bytes, blobs } = await storage.collect(collectOptions(keepUntagged, ending.signal));
+      if (bytes > 0) log.note(`Removed ${formatSize(bytes)} that nothing needs, ${blobs} blobs`);
+    } catch (error) {
+      if (!ending.signal.aborted) log.error(`Cannot collect: ${errorText(error)}`);
+    }
+  };
+  const timer = setInterval(() => running = running.then(collect), COLLECT_MILLISECONDS);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      ending.abort();
+      await running;
+    },
+  };
+}
+
+function collectOptions(keepUntagged: boolean, signal: AbortSignal) {
+  return { signal, ...(keepUntagged && { untaggedSeconds: Infinity }) };
+}
+
+/** `tarpush serve --dir PATH --scrub`: reads everything, tells what is wrong, and removes what nobody needs. */
+export async function scrub(
+  dir: string,
+  { keepUntagged, json }: ServeCommand,
+  host: Host,
+  signal: AbortSignal,
+): Promise<number> {
+  await using storage = await host.openStorage(dir);
+  let problems = 0;
+  for await (const problem of storage.scrub(signal)) {
+    problems++;
+    const { kind, repository = "no repository", digest, namedBy } = problem;
+    const line = kind === "damaged"
+      ? `${repository}@${digest}: damaged, moved to ${dir}/_damaged`
+      : `${repository}@${digest}: missing, named by ${namedBy}`;
+    await host.stdout.write(json ? `${jsonLine(problem)}\n` : `${printable(line)}\n`);
+  }
+  const { bytes } = await storage.collect(collectOptions(keepUntagged, signal));
+  const found = problems === 0 ? "Nothing is damaged or missing" : `${problems} problems`;
+  await host.stderr.write(`${found}; removed ${formatSize(bytes)} that nothing needs\n`);
+  if (problems === 0) return EXIT.done;
+  await host.stderr.write("hint: push the images again: what is missing is sent, and no more\n");
+  return EXIT.failed;
+}
+
 /** The storage in memory. */
-export async function openMemory(): Promise<ServedStorage> {
+async function openMemory(): Promise<ServedStorage> {
   const { MemoryStorage } = await import("../server/mod.ts");
   const storage = new MemoryStorage();
   return { storage, kept: "in memory", [Symbol.asyncDispose]: () => Promise.resolve() };

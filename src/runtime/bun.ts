@@ -42,6 +42,12 @@ export function createBunHost(): Host {
     env: (name) => Bun.env[name],
     openFile: openBunFile,
     openDirectory: async (path) => (await import("./bun_directory.ts")).openBunDirectory(path),
+    // Loaded by what serves a registry from a folder.
+    openStorage: async (path, options = {}) => {
+      const { openFolder } = await import("./storage/open_storage.ts");
+      const { bunStorageFiles } = await import("./storage/bun_files.ts");
+      return await openFolder(path, bunStorageFiles, options);
+    },
     openPipe,
     readTextFile: (path) =>
       Bun.file(path).text().catch((error) => throwFileError("read", path, error)),

@@ -13,7 +13,7 @@ export interface BunGlobals {
     resolveSync(specifier: string, folder: string): string;
     write(
       target: BunFile | string,
-      text: string,
+      content: string | BunFile,
       options?: { createPath: boolean },
     ): Promise<number>;
     connect(options: {
@@ -31,6 +31,14 @@ export interface BunGlobals {
       command: readonly string[],
       options: { stdin: "inherit"; stdout: "pipe"; stderr: "inherit" },
     ): { stdout: ReadableStream<Uint8Array> };
+    spawn(
+      command: readonly string[],
+      options: { stdin: "ignore"; stdout: "ignore"; stderr: "pipe"; detached: boolean },
+    ): { stderr: ReadableStream<Uint8Array>; exited: Promise<number> };
+    spawn(
+      command: readonly string[],
+      options: { stdin: "pipe"; stdout: "pipe"; stderr: "pipe"; detached: boolean },
+    ): BunChild;
     $(parts: TemplateStringsArray, ...values: unknown[]): BunShellCommand;
     serve(options: {
       hostname: string;
@@ -59,11 +67,22 @@ export interface BunServer {
   stop(closeConnections: boolean): Promise<void>;
 }
 
+/** A program that is fed. */
+export interface BunChild {
+  stdin: { write(text: string): unknown; flush(): unknown; end(): unknown };
+  stdout: ReadableStream<Uint8Array>;
+  stderr: ReadableStream<Uint8Array>;
+  exited: Promise<number>;
+  unref(): void;
+}
+
 /** A file, or a standard stream. */
 export interface BunFile extends Blob {
   stat(): Promise<{
     size: number;
     mtime: Date;
+    nlink: number;
+    dev: number;
     ino: number;
     isFile(): boolean;
     isDirectory(): boolean;

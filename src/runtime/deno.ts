@@ -40,6 +40,12 @@ export function createDenoHost(): Host {
       const { openDenoDirectory } = await import("./deno_directory.ts");
       return await openDenoDirectory(path, { readAt, readPieces, checkUnchanged });
     },
+    // Loaded by what serves a registry from a folder.
+    openStorage: async (path, options = {}) => {
+      const { openFolder } = await import("./storage/open_storage.ts");
+      const { denoStorageFiles } = await import("./storage/deno_files.ts");
+      return await openFolder(path, denoStorageFiles, options);
+    },
     openPipe,
     readTextFile: (path) =>
       Deno.readTextFile(path).catch((error) => throwFileError("read", path, error)),

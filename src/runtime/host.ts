@@ -1,4 +1,5 @@
 import type { BlobSource, FolderSource } from "../source/blob_source.ts";
+import type { FolderRegistryStorage, StorageOptions } from "./storage/open_storage.ts";
 
 /** A file that is open: readable at any offset, any number of times, until it is disposed of. */
 export type OpenFile = BlobSource & AsyncDisposable;
@@ -109,6 +110,8 @@ export interface Host {
   openFile(path: string | URL): Promise<OpenFile>;
   /** {@linkcode openDirectory} of this runtime. */
   openDirectory(path: string): Promise<FolderSource>;
+  /** {@linkcode openStorage} of this runtime. */
+  openStorage(path: string, options?: StorageOptions): Promise<FolderRegistryStorage>;
   /**
    * What comes once, from a pipe that has a path: a FIFO, or what a shell makes of `<(COMMAND)`. It is opened when it is
    * read, and then waits for somebody to write to it.

@@ -18,9 +18,16 @@ import { createBunHost, openBunFile } from "./bun.ts";
 import { createDenoHost, openDenoFile } from "./deno.ts";
 import type { FolderSource } from "../source/blob_source.ts";
 import type { Host, OpenFile } from "./host.ts";
+import type { FolderRegistryStorage, StorageOptions } from "./storage/open_storage.ts";
 import { runtimeName } from "./runtime_name.ts";
 
 export type { BlobSource, FolderFile, FolderSource, SourceSlice } from "../source/blob_source.ts";
+export type { Bytes } from "../bytes.ts";
+export type { BlobWriter, Storage, StoredManifest } from "../storage.ts";
+export type { Digest, DigestAlgorithm } from "../digest.ts";
+export type { CollectedContent, CollectOptions } from "./storage/collect.ts";
+export type { FolderRegistryStorage, StorageOptions } from "./storage/open_storage.ts";
+export type { StorageProblem } from "./storage/scrub.ts";
 export type {
   ByteInput,
   ByteOutput,
@@ -89,4 +96,40 @@ export function openFile(path: string | URL): Promise<OpenFile> {
  */
 export function openDirectory(path: string): Promise<FolderSource> {
   return currentHost().openDirectory(path);
+}
+
+/**
+ * Opens a folder as the storage of a registry: one OCI layout for each repository, in `PATH/team/app` what was pushed as
+ * `team/app`, which other programs read (`skopeo copy oci:PATH/team/app:1.0 ...`, `tarpush push PATH/team/app ...`).
+ *
+ * A blob is streamed to a temporary name, hashed on the way, brought to the disk and renamed when it is whole; index.json is
+ * replaced in one step. So whatever ends the process, what was answered with 201 is there, and nothing that is half there has
+ * a name. Repositories share the files of blobs by hard links. One process at a time has a folder: another one is refused.
+ * On Bun it takes the programs `flock`, `sync` and `ln` of the system. Needs `--allow-read` and `--allow-write` for the
+ * folder on Deno, where `--allow-run=openssl` quarters the time for large blobs.
+ *
+ * @example A registry that outlives its process
+ * ```ts
+ * import { createRegistry } from "@tarpush/tarpush/registry";
+ * import { currentHost, openStorage } from "@tarpush/tarpush/runtime";
+ *
+ * async function serve(path: string, signal: AbortSignal) {
+ *   await using storage = await openStorage(path);
+ *   const registry = createRegistry({ storage });
+ *   const server = await currentHost().serve(registry, { hostname: "127.0.0.1", port: 5000 });
+ *   await new Promise((resolve) => signal.addEventListener("abort", resolve));
+ *   await server.finish();
+ * }
+ * ```
+ *
+ * @param path Path of the folder; it is made where there is none.
+ * @param options Whether to write at all, and who is told of damage.
+ * @returns The storage.
+ * @throws {OciError} If the folder has something else in it, may not be written to, or another process has it.
+ */
+export function openStorage(
+  path: string,
+  options?: StorageOptions,
+): Promise<FolderRegistryStorage> {
+  return currentHost().openStorage(path, options);
 }

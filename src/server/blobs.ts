@@ -20,7 +20,8 @@ export async function handleBlob(
     return emptyResponse(202, { "Docker-Content-Digest": digest });
   }
   const blob = await storage.openBlob(repository, digest);
-  if (!blob) throw unknownBlob(digest);
+  const isGone = request.method === "HEAD" && await storage.keep?.(repository, digest) === false;
+  if (!blob || isGone) throw unknownBlob(digest);
   const headers = {
     "Content-Type": "application/octet-stream",
     "Docker-Content-Digest": digest,

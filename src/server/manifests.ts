@@ -33,7 +33,9 @@ async function getManifest(
 ): Promise<Response> {
   const digest = await resolve(storage, repository, reference);
   const manifest = digest && await storage.getManifest(repository, digest);
-  if (!manifest) throw unknownManifest(reference);
+  const isGone = request.method === "HEAD" && digest &&
+    await storage.keep?.(repository, digest) === false;
+  if (!manifest || isGone) throw unknownManifest(reference);
   const headers = {
     "Content-Type": manifest.mediaType,
     "Docker-Content-Digest": manifest.digest,
@@ -136,7 +138,7 @@ async function checkContent(
 ): Promise<void> {
   const errors: RegistryErrorEntry[] = [];
   for (const descriptor of blobs) {
-    const size = (await context.storage.openBlob(repository, descriptor.digest))?.size;
+    const size = await blobSize(context, repository, descriptor.digest);
     if (size === undefined && isForeignLayer(descriptor.mediaType)) continue;
     errors.push(...compareSize(descriptor, size, "blob"));
   }
@@ -149,15 +151,29 @@ async function checkContent(
 
 /** BuildKit's cache index lists layers among its manifests, so what has no manifest's type may be a blob. */
 async function childSize(
-  { storage }: RegistryContext,
+  context: RegistryContext,
   repository: string,
   { digest, mediaType }: Descriptor,
 ): Promise<number | undefined> {
+  const { storage } = context;
   const manifest: StoredManifest | undefined = await storage.getManifest(repository, digest);
+  if (manifest) await storage.keep?.(repository, digest);
   if (manifest || isIndexType(mediaType) || isManifestType(mediaType)) {
     return manifest?.bytes.length;
   }
-  return (await storage.openBlob(repository, digest))?.size;
+  return await blobSize(context, repository, digest);
+}
+
+/** Size of a blob that is there, and stays until the manifest that names it is. */
+async function blobSize(
+  { storage }: RegistryContext,
+  repository: string,
+  digest: Digest,
+): Promise<number | undefined> {
+  const size = (await storage.openBlob(repository, digest))?.size;
+  return size === undefined || await storage.keep?.(repository, digest) === false
+    ? undefined
+    : size;
 }
 
 function compareSize(

@@ -55,6 +55,8 @@ const COMMANDS: [args: string, expected: object][] = [
   ["rm --help", { verb: "help", topic: "rm" }],
   ["serve", { hostname: "127.0.0.1", port: 5000, readOnly: false, allowDelete: false, cors: [] }],
   ["serve --host ::1 --port 0 --read-only", { hostname: "::1", port: 0, readOnly: true }],
+  ["serve --dir images --scrub", { dir: "images", scrub: true, keepUntagged: false }],
+  ["serve --cert c --key k --max-blob 1GiB", { cert: "c", key: "k", maxBlobBytes: 2 ** 30 }],
   ["serve --allow-delete --cors *", { allowDelete: true, cors: ["*"] }],
   ["save a/x x.tar --platform p -q", { references: ["a/x"], tar: "x.tar", format: undefined }],
   ["save a/x b/y - --all-tags --tag v1.*", {
@@ -128,6 +130,9 @@ const MISTAKES: [args: string, message: string, hint?: string][] = [
   ["info a --yes", 'Unknown option "--yes"', "it belongs to tarpush rm"],
   ["completions", "Nothing to complete, expected bash, zsh or fish", "tarpush completions --help"],
   ["completions csh", 'Unknown shell "csh", expected one of bash, zsh, fish'],
+  ["serve --scrub", "Option --scrub needs --dir"],
+  ["serve --cert c", "Option --cert needs --key"],
+  ["serve --key k", "Option --key needs --cert"],
   ["serve now", 'Unexpected argument "now"'],
   ["push a.tar h --platfrom x", 'Unknown option "--platfrom"', "did you mean --platform?"],
   ["push a.tar h --port 1", 'Unknown option "--port"', "it belongs to tarpush serve"],

@@ -2,7 +2,7 @@ import type { Host, TextOutput } from "../../src/runtime/host.ts";
 import { currentHost, openFile } from "../../src/runtime/mod.ts";
 
 /** Files are real ones, as those that are opened. */
-const { createFile, fileInfo, makeDirectory, openDirectory, openPipe } = currentHost();
+const { createFile, fileInfo, makeDirectory, openDirectory, openPipe, openStorage } = currentHost();
 
 /** A host in memory, and what a program left on it. */
 export interface FakeHost extends Host {
@@ -68,6 +68,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
     openFile,
     openDirectory,
     openPipe,
+    openStorage,
     readTextFile: (path) => Promise.resolve(written.files.get(path) ?? ""),
     writeTextFile: (path, text) => {
       written.files.set(path, text);

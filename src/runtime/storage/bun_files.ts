@@ -1,0 +1,232 @@
+import { OciError } from "../../errors.ts";
+import { createHash } from "../../incremental_hash.ts";
+import type { BunGlobals, BunWriter } from "../bun_globals.ts";
+import { errorCode, fileError, toFileError } from "../file_error.ts";
+import type { FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
+
+const { Bun } = globalThis as unknown as BunGlobals;
+
+// Bun has no rename, touch and mkdir of its own but those of its shell, which are built in. For what it has not at all
+// there are the programs of the system: flock, sync and ln.
+
+/** The files of Bun. */
+export const bunStorageFiles: StorageFiles = {
+  lock,
+  create: async (path) => {
+    // The writer would open it with the first byte only: whether that is allowed shows now.
+    await Bun.write(path, "", { createPath: false }).catch(failed("write", path));
+    return new BunGrowingFile(path, Bun.file(path).writer());
+  },
+  sync: (paths) => syncSoon(paths),
+  rename: async (from, to) => {
+    const { exitCode, stderr } = await Bun.$`mv ${dashless(from)} ${dashless(to)}`
+      .quiet().nothrow();
+    if (exitCode !== 0) throw fileError("write", to, { text: text(stderr) });
+  },
+  link: async (from, to) => {
+    const { isDone } = await runProgram(["ln", dashless(from), dashless(to)]);
+    return isDone || await stat(to) !== undefined;
+  },
+  copy: async (from, to) => {
+    await Bun.write(to, Bun.file(from)).catch(failed("write", to));
+  },
+  remove: (path) => isThere(Bun.file(path).delete(), "remove", path),
+  touch: async (path) => {
+    if (!await stat(path)) return false;
+    const { exitCode, stderr } = await Bun.$`touch ${dashless(path)}`.quiet().nothrow();
+    if (exitCode !== 0) throw fileError("touch", path, { text: text(stderr) });
+    return true;
+  },
+  makeDirectory: async (path) => {
+    const { exitCode, stderr } = await Bun.$`mkdir -p ${dashless(path)}`.quiet().nothrow();
+    if (exitCode !== 0) throw fileError("make", path, { text: text(stderr) });
+  },
+  stat,
+  list,
+  read: async (path) => {
+    try {
+      return await Bun.file(path).bytes();
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") return undefined;
+      throw toFileError("read", path, error);
+    }
+  },
+  open: (path, size) => ({
+    size,
+    slice: (start, end) => {
+      const slice = Bun.file(path).slice(start, Math.min(end, size));
+      return {
+        stream: () => slice.stream(),
+        arrayBuffer: () => slice.arrayBuffer().catch(failed("read", path)),
+        blob: () => slice,
+      };
+    },
+  }),
+  hasher: createHash,
+};
+
+function failed(action: string, path: string): (error: unknown) => never {
+  return (error) => {
+    throw toFileError(action, path, error);
+  };
+}
+
+/** What starts with a dash would be taken for an option. */
+function dashless(path: string): string {
+  return path.replace(/^-/, "./-");
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes).trim();
+}
+
+/** A lock that a program holds, which ends with this process: then nobody is at the other end of its input any more. */
+async function lock(path: string): Promise<AsyncDisposable | undefined> {
+  const holder = startHolder(path);
+  holder.stdin.write("x");
+  await holder.stdin.flush();
+  const reader = holder.stdout.getReader();
+  const { done } = await reader.read();
+  const release = async () => {
+    await holder.stdin.end();
+    await holder.exited;
+  };
+  if (!done) {
+    // The process ends without waiting for it.
+    holder.unref();
+    return { [Symbol.asyncDispose]: release };
+  }
+  // flock has one exit code for a lock that somebody has, and others for all else.
+  if (await holder.exited === 1) return undefined;
+  const why = text(await new Response(holder.stderr).bytes());
+  throw fileError("lock", path, { text: why || "flock has failed" });
+}
+
+function startHolder(path: string) {
+  try {
+    return Bun.spawn(["flock", "--nonblock", path, "cat"], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+      // Ctrl-C is for this process, which lets uploads come to their end.
+      detached: true,
+    });
+  } catch (cause) {
+    throw missingProgram("flock", cause);
+  }
+}
+
+class BunGrowingFile implements GrowingFile {
+  readonly #path: string;
+  readonly #writer: BunWriter;
+  #closed: Promise<void> | undefined;
+
+  constructor(path: string, writer: BunWriter) {
+    this.#path = path;
+    this.#writer = writer;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#writer.write(bytes);
+      await this.#writer.flush();
+    } catch (error) {
+      throw toFileError("write", this.#path, error);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= Promise.resolve(this.#writer.end()).then(
+      () => {},
+      failed("write", this.#path),
+    );
+  }
+}
+
+/** What waits for the next run of `sync`, which takes as long for many files as for one. */
+let waiting: { paths: Set<string>; done: Promise<void> } | undefined;
+let running: Promise<void> = Promise.resolve();
+
+function syncSoon(paths: readonly string[]): Promise<void> {
+  if (!waiting) {
+    const batch = new Set<string>();
+    const done = running.then(async () => {
+      waiting = undefined;
+      await syncAll([...batch]);
+    });
+    waiting = { paths: batch, done };
+    // Whoever waits for this batch hears of its failure; the next one begins all the same.
+    running = done.catch(() => {});
+  }
+  for (const path of paths) waiting.paths.add(path);
+  return waiting.done;
+}
+
+async function syncAll(paths: readonly string[]): Promise<void> {
+  const { isDone, why } = await runProgram(["sync", ...paths.map(dashless)]);
+  if (!isDone) throw new OciError(`Cannot write to the disk: ${why}`);
+}
+
+async function runProgram(
+  command: readonly [string, ...string[]],
+): Promise<{ isDone: boolean; why: string }> {
+  try {
+    const child = Bun.spawn(command, {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+      detached: true,
+    });
+    const why = await new Response(child.stderr).text();
+    return { isDone: await child.exited === 0, why: why.trim() };
+  } catch (cause) {
+    throw missingProgram(command[0], cause);
+  }
+}
+
+function missingProgram(program: string, cause: unknown): OciError {
+  return new OciError(`Cannot keep content in a folder: ${program} cannot be run`, {
+    cause,
+    hint: "on Bun it takes flock, sync and ln of the system; Deno does without",
+  });
+}
+
+async function isThere(work: Promise<void>, action: string, path: string): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return false;
+    throw toFileError(action, path, error);
+  }
+}
+
+async function stat(path: string): Promise<FoundFile | undefined> {
+  try {
+    const info = await Bun.file(path).stat();
+    const { size, mtime, nlink, dev, ino } = info;
+    const isDirectory = info.isDirectory();
+    return { isDirectory, size, modified: mtime.getTime(), links: nlink, id: `${dev}:${ino}` };
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
+    throw toFileError("read", path, error);
+  }
+}
+
+async function list(path: string): Promise<{ name: string; isDirectory: boolean }[]> {
+  const files = new Set(await scan(path, true));
+  const all = await scan(path, false);
+  return all.map((name) => ({ name, isDirectory: !files.has(name) }));
+}
+
+async function scan(path: string, onlyFiles: boolean): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const name of new Bun.Glob("*").scan({ cwd: path, dot: true, onlyFiles })) {
+      names.push(name);
+    }
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw toFileError("read", path, error);
+  }
+  return names;
+}

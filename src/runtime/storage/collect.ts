@@ -1,0 +1,163 @@
+import { runAll } from "../../concurrency.ts";
+import { type Digest, toDigest } from "../../digest.ts";
+import { type NamedContent, reachContent, readNamedContent } from "../../named_content.ts";
+import { type FolderStorage, TOUCH_AGE } from "./folder_storage.ts";
+import type { Repository } from "./repository.ts";
+
+/** What a collection leaves alone. */
+export interface CollectOptions {
+  /**
+   * How long a manifest stays to which no tag leads: by way of an index, or of a referrer either way.
+   * @default {86400}
+   */
+  untaggedSeconds?: number;
+  /**
+   * How long a blob stays that no manifest names, after it was uploaded, mounted, or a client was told that it is there.
+   * @default {3600}
+   */
+  unusedSeconds?: number;
+  /**
+   * How long an upload stays open to which nothing is added.
+   * @default {86400}
+   */
+  idleSeconds?: number;
+  /** Ends the collection between two files. */
+  signal?: AbortSignal;
+}
+
+/** What a collection removed. */
+export interface CollectedContent {
+  /** How many manifests. */
+  manifests: number;
+  /** How many blobs; one that several repositories had counts once. */
+  blobs: number;
+  /** How many uploads that nobody had gone on with. */
+  uploads: number;
+  /** Bytes that the disk has again. */
+  bytes: number;
+}
+
+/** Manifests removed at the same time, so that one index.json does for many. */
+const CONCURRENCY = 64;
+
+/** Removes what nobody needs; see `collect` of `OpenedStorage`. */
+export async function collectFolder(
+  storage: FolderStorage,
+  options: CollectOptions,
+): Promise<CollectedContent> {
+  const collection = new Collection(storage, options);
+  for (const name of await storage.listRepositories()) {
+    await storage.use(name, (repository) => collection.collect(repository));
+  }
+  await collection.collectShared();
+  await collection.endUploads();
+  return collection.collected;
+}
+
+class Collection {
+  readonly collected: CollectedContent = { manifests: 0, blobs: 0, uploads: 0, bytes: 0 };
+  readonly #storage: FolderStorage;
+  readonly #options: Required<Omit<CollectOptions, "signal">>;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(storage: FolderStorage, { signal, ...options }: CollectOptions) {
+    const { untaggedSeconds = 86_400, unusedSeconds = 3600, idleSeconds = 86_400 } = options;
+    this.#storage = storage;
+    this.#options = { untaggedSeconds, unusedSeconds, idleSeconds };
+    this.#signal = signal;
+  }
+
+  async collect(repository: Repository): Promise<void> {
+    const index = await repository.index();
+    if (!index) return;
+    const manifests = new Map<Digest, NamedContent>();
+    const roots = new Set(index.tags.values());
+    for (const digest of index.manifests.keys()) {
+      const path = repository.blobPath(digest);
+      const bytes = await repository.readManifest(digest).catch(() => undefined);
+      // What a damaged manifest names nobody knows: everything stays until a push has brought it again.
+      if (!bytes) return;
+      manifests.set(digest, readNamedContent(bytes));
+      if (await this.#isUsed(path, this.#options.untaggedSeconds)) roots.add(digest);
+      this.#signal?.throwIfAborted();
+    }
+    const needed = reachContent(roots, manifests);
+    const unneeded = [...index.manifests.keys()].filter((digest) => !needed.manifests.has(digest));
+    await runAll(unneeded, CONCURRENCY, (digest) => this.#removeManifest(repository, digest));
+    await this.#collectBlobs(repository, needed.blobs);
+  }
+
+  /** Removes the shared names of what no repository has any more. */
+  async collectShared(): Promise<void> {
+    const { files, paths } = this.#storage.settings;
+    for await (const { path } of this.#blobsIn(paths.shared)) {
+      const found = await files.stat(path);
+      if (found?.links !== 1 || await this.#isUsed(path, this.#options.unusedSeconds)) continue;
+      if (await files.remove(path)) this.#count("blobs", found.size);
+    }
+  }
+
+  /** Ends uploads that nobody has gone on with. */
+  async endUploads(): Promise<void> {
+    const latest = this.#storage.settings.now() - this.#options.idleSeconds * 1000;
+    for (const writer of [...this.#storage.room.open]) {
+      if (writer.touched > latest) continue;
+      await writer.discard();
+      this.collected.uploads++;
+    }
+  }
+
+  /** What was put, asked for or tagged meanwhile stays. */
+  async #removeManifest(repository: Repository, digest: Digest): Promise<void> {
+    const path = repository.blobPath(digest);
+    await this.#storage.alone(path, async () => {
+      if (await this.#isUsed(path, this.#options.untaggedSeconds)) return;
+      let isRemoved = false;
+      await repository.update(({ manifests, tags }) => {
+        if ([...tags.values()].includes(digest)) return false;
+        return isRemoved = manifests.delete(digest);
+      });
+      if (!isRemoved) return;
+      const found = await this.#storage.settings.files.stat(path);
+      await this.#storage.settings.files.remove(path);
+      this.#count("manifests", found?.size ?? 0);
+    });
+  }
+
+  async #collectBlobs(repository: Repository, needed: ReadonlySet<Digest>): Promise<void> {
+    for await (const { digest, path } of this.#blobsIn(repository.path)) {
+      if (needed.has(digest)) continue;
+      await this.#storage.alone(path, async () => {
+        const isManifest = (await repository.index())?.manifests.has(digest);
+        if (isManifest || await this.#isUsed(path, this.#options.unusedSeconds)) return;
+        const found = await this.#storage.settings.files.stat(path);
+        await this.#storage.removeBlob(path, digest);
+        // Its shared name is the other one.
+        if (found && found.links <= 2) this.#count("blobs", found.size);
+      });
+    }
+  }
+
+  async *#blobsIn(folder: string): AsyncGenerator<{ digest: Digest; path: string }> {
+    const { files } = this.#storage.settings;
+    for (const algorithm of ["sha256", "sha512"]) {
+      for (const { name } of await files.list(`${folder}/blobs/${algorithm}`)) {
+        this.#signal?.throwIfAborted();
+        const digest = toDigest(algorithm, name);
+        if (digest) yield { digest, path: `${folder}/blobs/${algorithm}/${name}` };
+      }
+    }
+  }
+
+  /** Whether a file was used within a time; what was not noted because of a note shortly before counts. */
+  async #isUsed(path: string, seconds: number): Promise<boolean> {
+    const { files, now } = this.#storage.settings;
+    const found = await files.stat(path);
+    return found !== undefined && now() - found.modified < seconds * 1000 + TOUCH_AGE;
+  }
+
+  #count(what: "manifests" | "blobs", bytes: number): void {
+    this.collected[what]++;
+    this.collected.bytes += bytes;
+  }
+}

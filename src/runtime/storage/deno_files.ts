@@ -1,0 +1,181 @@
+import type { Bytes } from "../../bytes.ts";
+import { own } from "../../owned_bytes.ts";
+import type { BlobSource } from "../../source/blob_source.ts";
+import { writeAll } from "../byte_output.ts";
+import { throwFileError } from "../deno_file_error.ts";
+import { fileError } from "../file_error.ts";
+import { hashByProgram } from "./deno_program_hash.ts";
+import type { FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
+
+/** Bytes of one read. */
+const PIECE_BYTES = 1024 * 1024;
+
+/** Codes of file systems that have no hard links, or no more of them for this file. */
+const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV"];
+
+/** The files of Deno. */
+export const denoStorageFiles: StorageFiles = {
+  lock,
+  create: async (path) =>
+    new DenoGrowingFile(
+      path,
+      await Deno.open(path, { write: true, createNew: true }).catch(failed("write", path)),
+    ),
+  sync: async (paths) => {
+    await Promise.all(paths.map(syncOne));
+  },
+  rename: (from, to) => Deno.rename(from, to).catch(failed("write", to)),
+  link,
+  copy: (from, to) => Deno.copyFile(from, to).catch(failed("write", to)),
+  remove: (path) => isThere(Deno.remove(path), "remove", path),
+  touch: (path) => isThere(Deno.utime(path, new Date(), new Date()), "touch", path),
+  makeDirectory: (path) => Deno.mkdir(path, { recursive: true }).catch(failed("make", path)),
+  stat,
+  list,
+  read: async (path) => {
+    try {
+      return await Deno.readFile(path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw throwFileError("read", path, error);
+    }
+  },
+  open: (path, size) => new DenoStoredFile(path, size),
+  hasher: hashByProgram,
+};
+
+function failed(action: string, path: string): (error: unknown) => never {
+  return (error) => throwFileError(action, path, error);
+}
+
+async function lock(path: string): Promise<AsyncDisposable | undefined> {
+  const file = await Deno.open(path, { write: true, create: true }).catch(failed("write", path));
+  try {
+    if (!await file.tryLock(true)) {
+      file.close();
+      return undefined;
+    }
+  } catch (error) {
+    file.close();
+    throw throwFileError("lock", path, error);
+  }
+  return { [Symbol.asyncDispose]: () => Promise.resolve(file.close()) };
+}
+
+class DenoGrowingFile implements GrowingFile {
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+  #isOpen = true;
+
+  constructor(path: string, file: Deno.FsFile) {
+    this.#path = path;
+    this.#file = file;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return writeAll(this.#file, bytes).catch(failed("write", this.#path));
+  }
+
+  close(): Promise<void> {
+    if (this.#isOpen) this.#file.close();
+    this.#isOpen = false;
+    return Promise.resolve();
+  }
+}
+
+async function syncOne(path: string): Promise<void> {
+  try {
+    using file = await Deno.open(path, { read: true });
+    await file.sync();
+  } catch (error) {
+    // On Windows a folder cannot be opened, nor does it have to be.
+    if (Deno.build.os === "windows" && (await stat(path))?.isDirectory) return;
+    throw throwFileError("write", path, error);
+  }
+}
+
+async function link(from: string, to: string): Promise<boolean> {
+  try {
+    await Deno.link(from, to);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return true;
+    if (error instanceof Deno.errors.NotFound || NO_LINKS.includes(codeOf(error))) return false;
+    throw throwFileError("write", to, error);
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+async function isThere(work: Promise<void>, action: string, path: string): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw throwFileError(action, path, error);
+  }
+}
+
+async function stat(path: string): Promise<FoundFile | undefined> {
+  try {
+    const { isDirectory, size, mtime, nlink, dev, ino } = await Deno.stat(path);
+    const modified = mtime?.getTime() ?? 0;
+    return { isDirectory, size, modified, links: nlink ?? 1, id: `${dev}:${ino}` };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return undefined;
+    }
+    throw throwFileError("read", path, error);
+  }
+}
+
+async function list(path: string): Promise<{ name: string; isDirectory: boolean }[]> {
+  try {
+    const entries = [];
+    for await (const { name, isDirectory } of Deno.readDir(path)) {
+      entries.push({ name, isDirectory });
+    }
+    return entries;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw throwFileError("read", path, error);
+  }
+}
+
+/** A file that is open only while it is read. */
+class DenoStoredFile implements BlobSource {
+  readonly size: number;
+  readonly #path: string;
+
+  constructor(path: string, size: number) {
+    this.#path = path;
+    this.size = size;
+  }
+
+  slice(start: number, end: number) {
+    const stop = Math.min(end, this.size);
+    return {
+      stream: () => ReadableStream.from(this.#pieces(start, stop, (piece) => piece)),
+      ownStream: () => ReadableStream.from(this.#pieces(start, stop, own)),
+    };
+  }
+
+  async *#pieces(
+    start: number,
+    end: number,
+    use: (piece: Bytes) => Bytes,
+  ): AsyncGenerator<Uint8Array> {
+    using file = await Deno.open(this.#path, { read: true }).catch(failed("read", this.#path));
+    await file.seek(start, Deno.SeekMode.Start);
+    for (let position = start; position < end;) {
+      const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
+      const count = await file.read(piece);
+      if (count === null) throw fileError("read", this.#path, { text: "it has become shorter" });
+      position += count;
+      yield piece.subarray(0, count);
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import { OciError } from "../../errors.ts";
+import type { Storage } from "../../storage.ts";
+import { type CollectedContent, collectFolder, type CollectOptions } from "./collect.ts";
+import { FolderPaths } from "./folder_paths.ts";
+import { type FolderSettings, FolderStorage } from "./folder_storage.ts";
+import { scrubFolder, type StorageProblem } from "./scrub.ts";
+import type { StorageFiles } from "./storage_files.ts";
+
+/** Options for `openStorage`. */
+export interface StorageOptions {
+  /**
+   * Whether nothing is written, not even a lock: the folder may be on a disk that is read-only. Nobody else may write to
+   * it meanwhile.
+   * @default {false}
+   */
+  readOnly?: boolean;
+  /** Told of content that turns out to be damaged while it is read; the answer with it breaks off. */
+  onDamage?: (error: Error) => void;
+  /**
+   * The clock, in milliseconds.
+   * @default {Date.now}
+   */
+  now?: () => number;
+}
+
+/** A storage in a folder; disposing of it drops uploads that are open, and lets another process have the folder. */
+export interface FolderRegistryStorage extends Storage, AsyncDisposable {
+  /** Whether repositories share the files of blobs; false where the file system has no hard links. */
+  readonly sharesFiles: boolean;
+  /**
+   * Removes what nobody needs: manifests to which no tag leads, blobs that no manifest names, uploads that nobody goes on
+   * with, each after its time. What a push may still count on stays, whatever comes in between.
+   *
+   * @param options The times.
+   * @returns What was removed.
+   */
+  collect(options?: CollectOptions): Promise<CollectedContent>;
+  /**
+   * Reads everything and compares it with its digests. What is damaged is moved to `_damaged` in the folder, so that the
+   * next push brings it again. For a folder that nobody pushes to meanwhile.
+   *
+   * @param signal Ends it.
+   * @returns What is wrong, as it is found.
+   */
+  scrub(signal?: AbortSignal): AsyncIterable<StorageProblem>;
+}
+
+/** Opens the folder; see `openStorage` in mod.ts. */
+export async function openFolder(
+  path: string,
+  files: StorageFiles,
+  { readOnly = false, onDamage = () => {}, now = Date.now }: StorageOptions,
+): Promise<FolderRegistryStorage> {
+  const paths = new FolderPaths(path.replace(/(?<=.)[/\\]+$/, ""));
+  const settings = { files, paths, readOnly, hasLinks: true, onDamage, now };
+  await refuseOthers(paths, files, readOnly);
+  if (readOnly) return new OpenFolder(settings, undefined);
+  await files.makeDirectory(paths.root);
+  const lock = await files.lock(paths.lock);
+  if (!lock) {
+    throw new OciError(
+      `Cannot open ${
+        JSON.stringify(path)
+      }: another process has it, expected a folder that nobody serves`,
+      { hint: "end the other one, or name another folder" },
+    );
+  }
+  try {
+    return new OpenFolder({ ...settings, hasLinks: await makeReady(paths, files) }, lock);
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Leaves folders alone that are something else. */
+async function refuseOthers(
+  paths: FolderPaths,
+  files: StorageFiles,
+  readOnly: boolean,
+): Promise<void> {
+  if (await files.stat(paths.lock)) return;
+  const entries = await files.list(paths.root);
+  if (entries.length === 0 && !readOnly) return;
+  const state = entries.length === 0 ? "there is nothing in it" : "it has other files";
+  const expected = readOnly ? "a folder" : "an empty folder, or one";
+  throw new OciError(
+    `Cannot open ${
+      JSON.stringify(paths.root)
+    }: ${state}, expected ${expected} that tarpush serve has made`,
+    { hint: "name a folder for the registry alone" },
+  );
+}
+
+/** Makes the folders that there have to be, and removes what was not whole; tells whether there are hard links. */
+async function makeReady(paths: FolderPaths, files: StorageFiles): Promise<boolean> {
+  await files.makeDirectory(paths.uploads);
+  for (const algorithm of ["sha256", "sha512"]) {
+    await files.makeDirectory(`${paths.shared}/blobs/${algorithm}`);
+  }
+  for (const { name } of await files.list(paths.uploads)) {
+    await files.remove(`${paths.uploads}/${name}`);
+  }
+  const [probe, link] = [paths.newUpload(), paths.newUpload()];
+  await (await files.create(probe)).close();
+  const hasLinks = await files.link(probe, link);
+  await Promise.all([files.remove(probe), files.remove(link)]);
+  return hasLinks;
+}
+
+class OpenFolder extends FolderStorage implements FolderRegistryStorage {
+  readonly sharesFiles: boolean;
+  readonly #lock: AsyncDisposable | undefined;
+
+  constructor(settings: FolderSettings, lock: AsyncDisposable | undefined) {
+    super(settings);
+    this.sharesFiles = settings.hasLinks;
+    this.#lock = lock;
+  }
+
+  collect(options: CollectOptions = {}): Promise<CollectedContent> {
+    return collectFolder(this, options);
+  }
+
+  scrub(signal?: AbortSignal): AsyncIterable<StorageProblem> {
+    return scrubFolder(this, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.room.open].map((writer) => writer.discard()));
+    await this.#lock?.[Symbol.asyncDispose]();
+  }
+}

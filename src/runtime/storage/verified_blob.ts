@@ -1,0 +1,70 @@
+import { concat } from "../../bytes.ts";
+import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
+import type { Hasher, IncrementalHash } from "../../incremental_hash.ts";
+import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
+
+/** Up to here a piece that is a whole blob is hashed in one go. */
+const ONE_PIECE_BYTES = 1024 * 1024;
+
+/**
+ * A blob that is hashed while the whole of it is read: where it is not any more what it was, the last piece is not given
+ * out, so that nobody takes the rest for all of it. Parts of it are given out as they are.
+ */
+export class VerifiedBlob implements BlobSource {
+  readonly size: number;
+  readonly #source: BlobSource;
+  readonly #digest: Digest;
+  readonly #hasher: Hasher;
+  readonly #onDamage: () => Error;
+
+  /**
+   * @param source The blob.
+   * @param digest What it must have.
+   * @param hasher The hash to use.
+   * @param onDamage Makes the error for a blob that has another one.
+   */
+  constructor(source: BlobSource, digest: Digest, hasher: Hasher, onDamage: () => Error) {
+    this.size = source.size;
+    this.#source = source;
+    this.#digest = digest;
+    this.#hasher = hasher;
+    this.#onDamage = onDamage;
+  }
+
+  slice(start: number, end: number): SourceSlice {
+    if (start > 0 || end < this.size) return this.#source.slice(start, end);
+    return { stream: () => ReadableStream.from(this.#pieces()) };
+  }
+
+  async *#pieces(): AsyncGenerator<Uint8Array> {
+    const hash = await this.#startHash();
+    let digest: Digest | undefined;
+    let last: Uint8Array | undefined;
+    try {
+      for await (const piece of this.#source.slice(0, this.size).stream()) {
+        if (last) yield last;
+        last = piece;
+        await hash.update(piece);
+      }
+    } finally {
+      // Also where nobody reads on: a program that hashes ends with its input.
+      digest = await hash.digest();
+    }
+    if (digest !== this.#digest) throw this.#onDamage();
+    if (last) yield last;
+  }
+
+  #startHash(): IncrementalHash | Promise<IncrementalHash> {
+    const algorithm = digestAlgorithm(this.#digest);
+    if (this.size > ONE_PIECE_BYTES) return this.#hasher(algorithm);
+    const pieces: Uint8Array[] = [];
+    return {
+      update: (bytes) => void pieces.push(bytes),
+      digest: () => digestBytes(concat(pieces, sizeOf(pieces)), algorithm),
+    };
+  }
+}
+
+function sizeOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((size, { length }) => size + length, 0);
+}
