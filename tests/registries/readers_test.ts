@@ -71,9 +71,15 @@ test(
   "podman loads all images of an archive under their names, and one that was saved by its digest",
   async () => {
     await using folder = await temporaryFolder();
+    // podman takes no longer path than 50 characters for what it keeps while it runs.
+    const runRoot = `/tmp/tp-${crypto.randomUUID().slice(0, 8)}`;
     const store = [
-      ...["--root", `${folder.path}/root`, "--runroot", `${folder.path}/run`],
-      ...["--storage-driver", "vfs"],
+      "--root",
+      `${folder.path}/root`,
+      "--runroot",
+      runRoot,
+      "--storage-driver",
+      "vfs",
     ];
     const load = async (file: string) => await run(podman.path, ...store, "load", "-q", "-i", file);
     const lines = (await load(await save(folder, Object.keys(images)))).trim().split("\n");
@@ -87,6 +93,7 @@ test(
     const byDigest = `${HOST}/team/app@${digest}`;
     assertEquals(await load(await save(folder, [byDigest])), `Loaded image: ${byDigest}\n`);
     await run(podman.path, ...store, "rmi", "--all", "--force");
+    await run("rm", "-rf", runRoot);
   },
   { skip: podman.skip },
 );
