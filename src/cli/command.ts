@@ -208,6 +208,11 @@ export const COMMANDS = {
           "oci: the layout alone (of a folder)",
         ["docker", "oci"],
       ),
+      split: value(
+        "--split SIZE",
+        "Write TAR in parts of this size, such as 2GB: TAR.001, ..., and TAR.sha256 for sha256sum -c",
+        parseSize,
+      ),
       namesFirst: flag(
         "--names-first",
         "Put the names before the blobs, for who reads it from a pipe",
@@ -395,11 +400,17 @@ function readPushWords(
 }
 
 /** Words of a save: references, unless a list has them, and what is written. */
-function readSaveWords(words: Words, { from }: { from: string | undefined }) {
+function readSaveWords(
+  words: Words,
+  { from, split }: { from: string | undefined; split: number | undefined },
+) {
   const nothing = `Nothing to save, expected ${REFERENCE}`;
   const given = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
   const tar = given.pop();
   const [first = "--from FILE"] = given;
+  if (tar === "-" && split !== undefined) {
+    throw new UsageError("Cannot split what goes to a pipe, expected a file");
+  }
   if (tar !== undefined && (given.length > 0 || from !== undefined)) {
     return { references: given, tar };
   }

@@ -14,6 +14,7 @@ import { EXIT } from "./exit.ts";
 import { UsageError } from "./options.ts";
 import { jsonText, resultLine } from "./render.ts";
 import { isFolderName, saveToFile, saveToFolder, saveToPipe } from "./save_output.ts";
+import type { SavedParts } from "./save_parts.ts";
 import { listName, readSourceList } from "./source_list.ts";
 
 type PlanEvent = Extract<PullEvent, { type: "plan" }>;
@@ -45,6 +46,9 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   if (isFolder && format !== "oci") {
     throw new UsageError(`Cannot write ${format} into a folder, expected --format oci`);
   }
+  if (isFolder && command.split !== undefined) {
+    throw new UsageError("Cannot split what goes into a folder, expected a file");
+  }
   const options = await toPullOptions(command, images, format, host);
   const reporter = await createReporter(host, { ...command, dryRun: false, word: "saved" });
   signal.addEventListener("abort", () => {
@@ -53,7 +57,7 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   }, { once: true });
   try {
     let plan: PlanEvent | undefined;
-    const isWhole = await write(images, command, isFolder, {
+    const written = await write(images, command, isFolder, {
       ...options,
       signal,
       onEvent: async (event) => {
@@ -62,10 +66,11 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
       },
     }, host);
     const milliseconds = Math.round(performance.now() - start);
-    await reporter.finish(isWhole ? milliseconds : undefined);
+    await reporter.finish(written.isWhole ? milliseconds : undefined);
     // Whoever was to read it knows why it went away.
-    if (!isWhole || !plan) return EXIT.failed;
-    await resultsOf(command, host).write(resultText(command, format, plan, milliseconds));
+    if (!written.isWhole || !plan) return EXIT.failed;
+    const saved = { ...plan, format, milliseconds, ...written.parts };
+    await resultsOf(command, host).write(resultText(command, saved));
     return EXIT.done;
   } catch (error) {
     await reporter.finish();
@@ -73,17 +78,27 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   }
 }
 
-/** Writes what is asked for; false where nobody read it to its end. */
+/** Whether the archive was written to its end, and what it was split into. */
+interface Written {
+  isWhole: boolean;
+  parts?: SavedParts;
+}
+
 async function write(
   images: readonly ImageToPull[],
   command: SaveCommand,
   isFolder: boolean,
   options: PullImagesOptions,
   host: Host,
-): Promise<boolean> {
-  if (isPiped(command)) return await saveToPipe(images, options, host);
-  await (isFolder ? saveToFolder : saveToFile)(images, command.tar, options, host);
-  return true;
+): Promise<Written> {
+  const { tar, split } = command;
+  if (isPiped(command)) return { isWhole: await saveToPipe(images, options, host) };
+  if (split !== undefined) {
+    const { saveToParts } = await import("./save_parts.ts");
+    return { isWhole: true, parts: await saveToParts(images, tar, split, options, host) };
+  }
+  await (isFolder ? saveToFolder : saveToFile)(images, tar, options, host);
+  return { isWhole: true };
 }
 
 /** What the command line names, then what the list does. */
@@ -128,16 +143,17 @@ function resultsOf(command: SaveCommand, host: Host): TextOutput {
 
 function resultText(
   command: SaveCommand,
-  format: ArchiveFormat,
-  { images, size }: PlanEvent,
-  milliseconds: number,
+  { images, format, size, milliseconds, parts, checksums }:
+    & PlanEvent
+    & { format: ArchiveFormat; milliseconds: number }
+    & Partial<SavedParts>,
 ): string {
   const { json, tar } = command;
   if (!json) {
     return images.map(({ reference, digest }) => `${resultLine(reference, digest)}\n`).join("");
   }
   const saved = isMany(command) ? { images } : images[0];
-  return `${jsonText({ ...saved, format, tar, size, milliseconds })}\n`;
+  return `${jsonText({ ...saved, format, tar, size, parts, checksums, milliseconds })}\n`;
 }
 
 async function toPullOptions(

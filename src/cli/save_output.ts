@@ -64,7 +64,7 @@ export async function saveToPipe(
 const WRITE_BYTES = 512 * 1024;
 
 /** Small pieces put together; the bytes of one are only good until the next is asked for. */
-async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(WRITE_BYTES);
   let filled = 0;
   for await (const piece of stream) {

@@ -44,13 +44,18 @@ class BunNewFile implements NewFile {
     }
   }
 
-  async commit(): Promise<void> {
+  async end(): Promise<void> {
+    if (!this.#isOpen) return;
     try {
       this.#isOpen = false;
       await this.#writer.end();
     } catch (error) {
       throw toFileError("write", this.#path, error);
     }
+  }
+
+  async commit(): Promise<void> {
+    await this.end();
     // Bun has no rename of its own but that of its shell, which is built in; what starts with a dash is no option.
     const [from, to] = [this.#temporary, this.#path].map((name) => name.replace(/^-/, "./-"));
     const { exitCode, stderr } = await Bun.$`mv ${from} ${to}`.quiet().nothrow();

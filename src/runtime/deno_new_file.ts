@@ -42,11 +42,20 @@ class DenoNewFile implements NewFile {
     await writeAll(this.#file, bytes).catch((error) => throwFileError("write", this.#path, error));
   }
 
-  async commit(): Promise<void> {
+  async end(): Promise<void> {
+    if (!this.#isOpen) return;
     try {
       // Some file systems find out only here that there is no room.
       await this.#file.sync();
       this.#close();
+    } catch (error) {
+      throw throwFileError("write", this.#path, error);
+    }
+  }
+
+  async commit(): Promise<void> {
+    await this.end();
+    try {
       await Deno.rename(this.#temporary, this.#path);
       this.#isThere = false;
     } catch (error) {

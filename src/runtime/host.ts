@@ -45,6 +45,11 @@ export interface ByteOutput {
 export interface NewFile extends AsyncDisposable {
   /** Appends bytes. One call after the other. */
   write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Ends what is written, so that nothing but its name is missing: many files can wait for that without being open. A commit
+   * does it as well.
+   */
+  end(): Promise<void>;
   /** Gives the file its name, in the place of what had it. */
   commit(): Promise<void>;
 }

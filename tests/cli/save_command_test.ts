@@ -255,6 +255,7 @@ test("run() save leaves the old file, and no other, where the disk is full", asy
     };
     return {
       write,
+      end: () => file.end(),
       commit: () => file.commit(),
       [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
     };

@@ -1,0 +1,139 @@
+import { OciError } from "../errors.ts";
+import type { ImageToPull } from "../pull/list_images.ts";
+import type { PullImagesOptions } from "../pull/options.ts";
+import { pullImages } from "../pull/pull.ts";
+import type { Host, NewFile } from "../runtime/host.ts";
+import { formatPartList, type ListedPart, PartSummary } from "../source/part_list.ts";
+import { gather } from "./save_output.ts";
+
+/** Files that one archive is written to: more are a mistake in the size. */
+const MAX_PARTS = 9999;
+
+/** What an archive in parts is made of. */
+export interface SavedParts {
+  /** Names of the parts, `image.tar.001` and so on, without their folder. */
+  parts: string[];
+  /** The file with their checksums, as `sha256sum -c` reads it. */
+  checksums: string;
+}
+
+/**
+ * Saves images into files of equal size. They get their names when all are whole, the checksum file last.
+ *
+ * @param images The images.
+ * @param path What the archive is called; the parts have numbers behind that.
+ * @param partBytes Bytes of a part.
+ * @param options Settings of the pull.
+ * @param host Where the files are.
+ * @throws {OciError} If it makes too many parts, or parts of a longer archive are there.
+ */
+export async function saveToParts(
+  images: readonly ImageToPull[],
+  path: string,
+  partBytes: number,
+  options: PullImagesOptions,
+  host: Host,
+): Promise<SavedParts> {
+  let names: string[] = [];
+  const tar = pullImages(images, {
+    ...options,
+    onEvent: async (event) => {
+      if (event.type === "plan") names = await nameParts(path, event.size, partBytes, host);
+      await options.onEvent?.(event);
+    },
+  });
+  await using parts = new PartFiles((at) => host.createFile(names[at] ?? path), partBytes);
+  for await (const bytes of gather(tar)) await parts.write(bytes);
+  const listed = await parts.end(names.map(baseName));
+  const checksums = `${path}.sha256`;
+  await using list = await host.createFile(checksums);
+  await list.write(new TextEncoder().encode(formatPartList(listed)));
+  // Nothing more can fail for want of room.
+  await list.end();
+  await parts.commit();
+  await list.commit();
+  return { parts: names, checksums };
+}
+
+/** The names of an archive's parts; one behind them would be taken for a part, too. */
+async function nameParts(
+  path: string,
+  size: number,
+  partBytes: number,
+  host: Host,
+): Promise<string[]> {
+  const count = Math.ceil(size / partBytes);
+  if (count > MAX_PARTS) {
+    throw new OciError(
+      `Cannot split ${
+        JSON.stringify(path)
+      }: it makes ${count} parts, expected at most ${MAX_PARTS}`,
+      { hint: "choose a larger size: --split 1GB" },
+    );
+  }
+  const nameOf = (at: number) => `${path}.${String(at).padStart(3, "0")}`;
+  const further = nameOf(count + 1);
+  if (await host.fileInfo(further)) {
+    throw new OciError(
+      `Cannot split ${JSON.stringify(path)}: ${
+        JSON.stringify(further)
+      } is there and would be taken for a part, expected no part after ${count}`,
+      { hint: "remove the parts of the archive that was there before" },
+    );
+  }
+  return Array.from({ length: count }, (_, at) => nameOf(at + 1));
+}
+
+/** The parts of an archive while they are written, one after the other. */
+class PartFiles implements AsyncDisposable {
+  readonly #create: (at: number) => Promise<NewFile>;
+  readonly #partBytes: number;
+  readonly #files: NewFile[] = [];
+  readonly #listed: PartSummary[] = [];
+  #left = 0;
+
+  constructor(create: (at: number) => Promise<NewFile>, partBytes: number) {
+    this.#create = create;
+    this.#partBytes = partBytes;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      if (this.#left === 0) await this.#begin();
+      const piece = bytes.subarray(at, at + this.#left);
+      await this.#files.at(-1)?.write(piece);
+      await this.#listed.at(-1)?.update(piece);
+      this.#left -= piece.length;
+      at += piece.length;
+    }
+  }
+
+  /** Ends the last part, and tells what there is to say of each. */
+  async end(names: readonly string[]): Promise<Required<ListedPart>[]> {
+    await this.#files.at(-1)?.end();
+    const listed: Required<ListedPart>[] = [];
+    for (const [at, summary] of this.#listed.entries()) {
+      listed.push(await summary.finish(names[at] ?? ""));
+    }
+    return listed;
+  }
+
+  async commit(): Promise<void> {
+    for (const file of this.#files) await file.commit();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const file of this.#files) await file[Symbol.asyncDispose]();
+  }
+
+  async #begin(): Promise<void> {
+    await this.#files.at(-1)?.end();
+    this.#files.push(await this.#create(this.#files.length));
+    this.#listed.push(await PartSummary.start());
+    this.#left = this.#partBytes;
+  }
+}
+
+function baseName(path: string): string {
+  return path.replace(/^.*[/\\]/, "");
+}
