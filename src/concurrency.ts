@@ -50,6 +50,48 @@ export async function mapAll<T, R>(
   return results;
 }
 
+/** A number of places for jobs, which are given in the order in which they were asked for. */
+export class Places {
+  #free: number;
+  readonly #waiting = new Set<() => void>();
+
+  /** @param count Most jobs at once, a whole number above 0. */
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** Runs a job when there is a place for it; the signal ends the waiting. */
+  async run<T>(signal: AbortSignal | undefined, job: () => Promise<T>): Promise<T> {
+    await this.#take(signal);
+    try {
+      return await job();
+    } finally {
+      this.#giveBack();
+    }
+  }
+
+  async #take(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#free > 0) return void this.#free--;
+    const { promise, resolve } = createPromise();
+    this.#waiting.add(resolve);
+    try {
+      await untilAborted(promise, signal);
+    } catch (error) {
+      // A place that was given at the same moment goes to the next.
+      if (!this.#waiting.delete(resolve)) this.#giveBack();
+      throw error;
+    }
+  }
+
+  #giveBack(): void {
+    const [next] = this.#waiting;
+    if (!next) return void this.#free++;
+    this.#waiting.delete(next);
+    next();
+  }
+}
+
 /** A promise and what fulfils it: `Promise.withResolvers`, which Node.js 20 lacks. */
 export function createPromise(): { promise: Promise<void>; resolve: () => void } {
   let resolve = () => {};

@@ -113,6 +113,11 @@ export function formatReference({ registry, repository, tag, digest }: Reference
   return digest ? `${name}@${digest}` : name;
 }
 
+/** The repository of a reference as its own name has it: Docker Hub's `library/` is left out. */
+export function ownRepository({ registry, repository }: Reference): string {
+  return isDockerHub(registry) ? withoutLibrary(repository) : repository;
+}
+
 /**
  * The origin that serves a registry. Plain http is for this machine, or where the reference or the caller says so.
  *
@@ -155,7 +160,7 @@ export function parseImageName(text: string): ImageName | undefined {
   const tag = colon < 0 ? DEFAULT_TAG : path.slice(colon + 1);
   if (!isRepository(repository) || !isTag(tag) || (hasHost && !HOST.test(first))) return undefined;
   if (hasHost && !isDockerHub(first)) return { host: first, repository, tag };
-  return { host: "", repository: repository.replace(/^library\/(?=[^/]+$)/, ""), tag };
+  return { host: "", repository: withoutLibrary(repository), tag };
 }
 
 /** An image's own name that says which digest it has: it needs no tag. */
@@ -182,6 +187,10 @@ export function formatRepository({ host, repository }: ImageName): string {
 /** Formats an image name in its short form, without Docker Hub's host. */
 export function formatImageName(name: ImageName): string {
   return `${formatRepository(name)}:${name.tag}`;
+}
+
+function withoutLibrary(repository: string): string {
+  return repository.replace(/^library\/(?=[^/]+$)/, "");
 }
 
 function isDockerHub(host: string): boolean {

@@ -44,8 +44,8 @@ export async function* asTheyEnd<T, R>(
     over.abort();
     await Promise.allSettled(running);
     const returned = isOver ? undefined : Promise.resolve(iterator.return?.());
-    // What is waited for may never come.
-    if (coming) returned?.catch(() => {});
+    // What is waited for may never come, or fail with nobody left to be told.
+    if (coming) { for (const late of [coming, returned]) late?.catch(() => {}); }
     else await returned;
   }
 

@@ -1,13 +1,9 @@
-import { OciError } from "../errors.ts";
-import type { IndexNode, ManifestNode } from "../image/content.ts";
-import { readRemoteContent } from "../pull/remote_content.ts";
-import type { RemoteReadOptions } from "../pull/remote_file.ts";
 import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
-import type { RepositoryContext } from "../registry/blobs.ts";
+import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
-import { countLeft, readBeside } from "./copy_beside.ts";
-import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
-import { parseTargets, type PlannedImage } from "./plan.ts";
+import { type Copy, copyInto, openSource, withTag } from "./copy_into.ts";
+import { type PushOptions, resolveOptions } from "./options.ts";
+import { parseTargets } from "./plan.ts";
 import { Push, type PushResult } from "./push.ts";
 
 /** Options for {@linkcode copyImage}; those of a push mean the same here, on both sides. */
@@ -82,50 +78,26 @@ export async function copyImage(
   target: string | readonly string[],
   options: CopyOptions = {},
 ): Promise<PushResult> {
-  const start = performance.now();
   const resolved = resolveOptions(options);
   const from = parseReference(source);
   const references = parseReferences(target);
-  const { plainHttp, emit } = resolved;
-  const origin = registryOrigin(from, plainHttp);
-  const { repository } = from;
-  const push = new Push(resolved, { source: { origin, repository } });
-  const context = openSource(push, from, references, options, resolved);
-  let bytesRead = 0;
-  const reading: RemoteReadOptions = {
-    signal: resolved.signal,
-    hasher: resolved.hasher,
-    onRead: (bytes) => bytesRead += bytes,
-    onRetry: (attempt, delay, error, digest) => {
-      const reason = error.message;
-      return emit({ type: "retry", ...digest && { digest }, attempt, delay, reason });
-    },
+  const origin = registryOrigin(from, resolved.plainHttp);
+  const push = new Push(resolved, { source: { origin, repository: from.repository } });
+  const { referrers = false, sourceHeaders } = options;
+  const http = (seen?: Http["seen"]) =>
+    httpFor(origin, { ...resolved, headers: sourceHeaders ?? {} }, seen);
+  const copy: Copy = {
+    context: openSource(push, from, references, sourceHeaders !== undefined, http),
+    from,
+    references,
+    beside: referrers ? "brought" : "told",
   };
-  try {
-    const node = await readRemoteContent(context, from.digest ?? from.tag ?? "latest", reading);
-    // What stays in the repository is not left behind.
-    const isElsewhere = references.some((reference) =>
-      reference.repository !== repository || registryOrigin(reference, plainHttp) !== origin
-    );
-    await using beside = options.referrers
-      ? readBeside(context, reading, emit)
-      : countLeft(context, isElsewhere ? node : undefined, reading, emit);
-    await push.images(...planCopies(node, from, references), beside.of);
-  } catch (error) {
-    if (error instanceof OciError) error.pushed = push.pushed;
-    throw error;
-  }
-  return {
-    images: push.pushed,
-    bytesUploaded: push.bytesUploaded,
-    bytesRead,
-    milliseconds: Math.round(performance.now() - start),
-  };
+  return await copyInto(push, copy, resolved);
 }
 
 function parseReferences(target: string | readonly string[]): Reference[] {
   const references = new Map<string, Reference>();
-  for (const parsed of parseTargets(target)) {
+  for (const parsed of parseTargets(target, "copy")) {
     if (parsed.kind === "place") {
       const { registry, prefix } = parsed.place;
       throw new TypeError(
@@ -136,43 +108,4 @@ function parseReferences(target: string | readonly string[]): Reference[] {
     references.set(`${reference.scheme} ${formatReference(withTag(reference))}`, reference);
   }
   return [...references.values()];
-}
-
-/** The repository that is read. Within one registry both sides share what is known of it, headers included. */
-function openSource(
-  push: Push,
-  from: Reference,
-  references: readonly Reference[],
-  { sourceHeaders }: CopyOptions,
-  resolved: ResolvedOptions,
-): RepositoryContext {
-  const { plainHttp } = resolved;
-  const origin = registryOrigin(from, plainHttp);
-  const isShared = references.some((reference) => registryOrigin(reference, plainHttp) === origin);
-  if (isShared && !sourceHeaders) return push.repository(from);
-  const http = httpFor(origin, { ...resolved, headers: sourceHeaders ?? {} });
-  return { http, repository: from.repository };
-}
-
-function planCopies(
-  node: ManifestNode | IndexNode,
-  from: Reference,
-  references: readonly Reference[],
-): [planned: PlannedImage[], notices: string[]] {
-  const image = { id: "#1", names: [], tags: [], pinned: [], aliases: [], node, named: [] };
-  const notices: string[] = [];
-  const planned = references.map((reference) => {
-    const tagged = withTag(reference);
-    if (tagged.tag !== reference.tag && from.tag !== undefined && from.tag !== tagged.tag) {
-      const name = formatReference(reference);
-      notices.push(`${name} has no tag, so it becomes ${name}:latest; the source is ${from.tag}`);
-    }
-    return { image, reference: tagged };
-  });
-  return [planned, notices];
-}
-
-function withTag(reference: Reference): Reference {
-  if (reference.tag !== undefined || reference.digest) return reference;
-  return { ...reference, tag: "latest" };
 }

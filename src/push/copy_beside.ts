@@ -14,6 +14,15 @@ export interface CopiedBeside extends AsyncDisposable {
   of: BesideOf;
 }
 
+/** Nothing goes beside an image. */
+export const LEFT_ALONE: CopiedBeside = {
+  of: () => [],
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
+/** What a tag of cosign's is about. */
+export type LeftTag = Pick<CosignTag, "subject" | "kind">;
+
 type Emit = UploadSettings["emit"];
 
 /** Reads what refers to an image, once for all targets. */
@@ -54,21 +63,21 @@ const PATIENCE = 2_000;
  * blobs are copied; where it does not answer, nothing is told.
  *
  * @param context The repository that is read.
- * @param node All that may be copied; undefined where nothing is left behind.
+ * @param node All that may be copied.
  * @param reading Signal and listeners.
  * @param emit Told of it, once.
  * @returns Nothing to go beside an image; disposing of it ends what is still asked.
  */
 export function countLeft(
   context: RepositoryContext,
-  node: ManifestNode | IndexNode | undefined,
+  node: ManifestNode | IndexNode,
   { signal }: RemoteReadOptions,
   emit: Emit,
 ): CopiedBeside {
   const over = new AbortController();
   const until = signal ? anySignal(signal, over.signal) : over.signal;
   const quietly = { ...context, http: withoutRetry(context.http) };
-  const subjects = node ? walk(node).map(({ digest }) => digest) : [];
+  const subjects = walk(node).map(({ digest }) => digest);
   const asked: Promise<CosignTag[]> = findCosignTags(quietly, subjects, { signal: until })
     .catch(() => []);
   let isTold = false;
@@ -92,7 +101,31 @@ export function countLeft(
   };
 }
 
-function describeLeft(left: readonly CosignTag[]): string {
+/** Tags of a repository that cosign keeps, and that a copy leaves behind; told of once, with the first image that has some. */
+export class CosignLeft {
+  readonly #tags: readonly LeftTag[];
+  #isTold = false;
+
+  constructor(tags: readonly LeftTag[]) {
+    this.#tags = tags;
+  }
+
+  /** What goes beside an image: nothing. */
+  beside(emit: Emit): CopiedBeside {
+    const of = async (root: ManifestNode | IndexNode) => {
+      const copied = new Set(walk(root).map(({ digest }) => digest));
+      const left = this.#isTold ? [] : this.#tags.filter(({ subject }) => copied.has(subject));
+      if (left.length === 0) return [];
+      this.#isTold = true;
+      await emit({ type: "warning", message: describeLeft(left) });
+      return [];
+    };
+    return { ...LEFT_ALONE, of };
+  }
+}
+
+/** What to say of tags that cosign keeps, and that are not copied. */
+function describeLeft(left: readonly LeftTag[]): string {
   const parts = COSIGN_KINDS.flatMap((kind) => {
     const count = left.filter((tag) => tag.kind === kind).length;
     return count === 0 ? [] : [`${count} ${NOUNS[kind]}${count === 1 ? "" : "s"}`];

@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { PushError, RegistryError } from "../errors.ts";
+import { RegistryError } from "../errors.ts";
 import type { ArchiveImage } from "../image/archive.ts";
 import {
   type Absent,
@@ -10,11 +10,11 @@ import {
   type ManifestNode,
 } from "../image/content.ts";
 import type { Platform } from "../media_types.ts";
-import { quoteName } from "../quote_name.ts";
 import { formatReference, type Reference } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
 import type { BesideOf } from "./beside.ts";
+import type { ClaimSettings } from "./claims.ts";
 import type { Choice } from "./choose_content.ts";
 import {
   chooseKinds,
@@ -45,20 +45,10 @@ export interface PushedImage {
 }
 
 /** How images are pushed, the same for all of one push. */
-export interface ImageSettings extends TagSettings, PlaceSettings, KindSettings {
+export interface ImageSettings extends TagSettings, PlaceSettings, KindSettings, ClaimSettings {
   platforms: readonly Platform[];
   /** Layers that a warning has named already. */
   toldLayers: Set<Digest>;
-  /** Of several archives: what the one is called that the images come from. */
-  archive: string | undefined;
-  /** What the archives of a call put under each reference. */
-  claims: Map<string, Claim>;
-}
-
-/** What stands under a reference, and the archive that it comes from. */
-export interface Claim {
-  digest: Digest;
-  archive: string;
 }
 
 /** What goes beside an image under a tag, and whether that names it already. */
@@ -105,7 +95,10 @@ export class ImagePush {
       name,
       (uploaded) => placeRoot(target, uploaded, choice, reference, settings),
     );
-    if (isTagged(reference)) this.#claim(reference, placed.root.digest);
+    if (isTagged(reference) && settings.archive !== undefined) {
+      const { claimTag } = await import("./claims.ts");
+      claimTag(name, placed.root.digest, settings);
+    }
     const beside = await this.#placeBeside(stands, besideOf(placed.root));
     // A failure before this leaves no tag behind, not even one of these.
     await listUnlisted(target, settings);
@@ -160,22 +153,6 @@ export class ImagePush {
     if (!other || !root) return false;
     await leaveTag(reference, other, root, this.#settings);
     return true;
-  }
-
-  /** Refuses a tag under which another archive of the set puts something else: which of the two stood would be chance. */
-  #claim(reference: Tagged, digest: Digest): void {
-    const { archive, claims, words } = this.#settings;
-    if (archive === undefined) return;
-    const name = formatReference(reference);
-    const claim = claims.get(name) ?? { digest, archive };
-    claims.set(name, claim);
-    if (claim.digest === digest) return;
-    throw new PushError(
-      `Cannot ${words.verb} ${name}: ${
-        quoteName(claim.archive)
-      } is pushed there as well and is ${claim.digest}, this is ${digest}`,
-      { step: "tag", origin: "archive", digest, hint: "push one of the two under another name" },
-    );
   }
 
   /** Puts what goes beside an image under its digests; returns what wants a tag. */

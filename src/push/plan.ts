@@ -14,6 +14,7 @@ import {
   type Target,
 } from "../reference.ts";
 import { ambiguous, choicesOf, listImages, MAX_LISTED } from "./choices.ts";
+import type { PushWords } from "./content.ts";
 import { parseRename, type Rename, renamed } from "./rename.ts";
 
 /** One reference that a push will write, and the image it will name. */
@@ -37,19 +38,23 @@ const MIN_DIGEST_DIGITS = 12;
  * Parses the targets of a push: references, or places for the archive's own names.
  *
  * @param target One or several.
+ * @param verb What is done, for messages.
  * @returns The parsed targets, each once.
  * @throws {SyntaxError} If one does not parse.
  * @throws {TypeError} If there is none, or references are mixed with places.
  */
-export function parseTargets(target: string | readonly string[]): Target[] {
+export function parseTargets(
+  target: string | readonly string[],
+  verb: PushWords["verb"] = "push",
+): Target[] {
   const texts = new Set(typeof target === "string" ? [target] : target);
   const targets = [...texts].map(parseTarget);
   if (targets.length === 0) {
-    throw new TypeError("Cannot push: no target given, expected HOST[:PORT]/REPOSITORY[:TAG]");
+    throw new TypeError(`Cannot ${verb}: no target given, expected HOST[:PORT]/REPOSITORY[:TAG]`);
   }
   if (new Set(targets.map(({ kind }) => kind)).size > 1) {
     throw new TypeError(
-      "Cannot push: references and places are mixed, expected references (HOST/REPOSITORY) or places (HOST, HOST/PREFIX/)",
+      `Cannot ${verb}: references and places are mixed, expected references (HOST/REPOSITORY) or places (HOST, HOST/PREFIX/)`,
     );
   }
   return targets;

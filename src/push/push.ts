@@ -4,11 +4,13 @@ import { type ImageArchive, openArchive } from "../image/archive.ts";
 import { parsePlatforms } from "../image/platform_text.ts";
 import { isNetworkFetch } from "../network_fetch.ts";
 import { type Reference, registryOrigin, type Target } from "../reference.ts";
+import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
 import type { BesideOf } from "./beside.ts";
 import { COPY_WORDS, PUSH_WORDS } from "./content.ts";
-import { type Claim, ImagePush, type ImageSettings, type PushedImage } from "./image_push.ts";
+import type { Claim } from "./claims.ts";
+import { ImagePush, type ImageSettings, type PushedImage } from "./image_push.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { parseTargets, planImages, type PlannedImage, totalsOf } from "./plan.ts";
 import { type RegistryState, type RepositoryState, repositoryState } from "./repository_state.ts";
@@ -118,6 +120,8 @@ export interface SharedPush {
   claims: Map<string, Claim>;
   /** Makes what keeps the archives apart at a registry. */
   share: () => Sharing;
+  /** What is known of registries, where they are read as well. */
+  seenOf?: (origin: string) => Http["seen"];
 }
 
 /** What a push is part of. */
@@ -195,7 +199,8 @@ export class Push {
     const name = `${origin}/${reference.repository}`;
     const known = this.#repositories.get(name);
     if (known) return known;
-    const state = repositoryState(this.#registry(origin), reference.repository);
+    const sources = this.#source?.origin === origin ? [this.#source.repository] : [];
+    const state = repositoryState(this.#registry(origin), reference.repository, sources);
     this.#repositories.set(name, state);
     return state;
   }
@@ -204,12 +209,11 @@ export class Push {
     const known = this.#registries.get(origin);
     if (known) return known;
     const registry = {
-      http: httpFor(origin, this.settings),
+      http: httpFor(origin, this.settings, this.#shared?.seenOf?.(origin)),
       repositories: new Map(),
       holders: new Map(),
       buffers: [],
       all: this.#registries,
-      sources: this.#source?.origin === origin ? [this.#source.repository] : [],
       sharing: this.#shared?.share(),
     };
     this.#registries.set(origin, registry);

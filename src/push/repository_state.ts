@@ -30,8 +30,6 @@ export interface RegistryState {
   readonly buffers: Bytes[];
   /** All registries of the call, this one included. */
   readonly all: ReadonlyMap<string, RegistryState>;
-  /** Repositories of it that the content comes from. */
-  readonly sources: readonly string[];
   /** Where several archives are pushed at once: what only one of them may do at a time. */
   readonly sharing?: Sharing | undefined;
   /** The kind of manifest that it takes, where it refused the other. */
@@ -50,6 +48,8 @@ export interface RepositoryMemory {
 /** A repository as the push of one archive sees it. */
 export interface RepositoryState extends RepositoryContext, RepositoryMemory {
   readonly registry: RegistryState;
+  /** Repositories of the registry that the content comes from. */
+  readonly sources: readonly string[];
   /** Blobs that this archive has found or put there, not another one of the call. */
   readonly own: Set<Digest>;
   /** Whether what it says of manifests is not to be trusted: it has just lacked what it had. */
@@ -60,8 +60,18 @@ export interface RepositoryState extends RepositoryContext, RepositoryMemory {
   take?: (file: ArchiveFile, digest: Digest, hooks: UploadHooks) => Promise<boolean>;
 }
 
-/** The state of a repository for the push of one archive. */
-export function repositoryState(registry: RegistryState, repository: string): RepositoryState {
+/**
+ * The state of a repository for the push of one archive.
+ *
+ * @param registry The registry.
+ * @param repository The repository.
+ * @param sources Repositories of the registry that the content comes from.
+ */
+export function repositoryState(
+  registry: RegistryState,
+  repository: string,
+  sources: readonly string[] = [],
+): RepositoryState {
   const memory = registry.repositories.get(repository) ??
     {
       repository,
@@ -71,7 +81,7 @@ export function repositoryState(registry: RegistryState, repository: string): Re
     };
   registry.repositories.set(repository, memory);
   const { http } = registry;
-  return { ...memory, http, registry, own: new Set(), isDoubted: false, unlisted: [] };
+  return { ...memory, http, registry, sources, own: new Set(), isDoubted: false, unlisted: [] };
 }
 
 /** How a blob came to be in a repository: what another archive brought was there when this one came to it. */

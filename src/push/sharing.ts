@@ -1,27 +1,17 @@
-import { createPromise, untilAborted } from "../concurrency.ts";
+import { createPromise, Places, untilAborted } from "../concurrency.ts";
 
 /**
  * Keeps archives that are pushed to one registry at the same time out of each other's way: what several of them hold is
  * sent by one, and all together have no more uploads in flight than one push may have.
  */
 export class Sharing {
-  #free: number;
-  readonly #waiting = new Set<() => void>();
+  /** Where uploads wait for their turn. */
+  readonly uploads: Places;
   readonly #busy = new Map<string, Promise<void>>();
 
   /** @param uploads Most uploads in flight. */
   constructor(uploads: number) {
-    this.#free = uploads;
-  }
-
-  /** Runs an upload when there is a place for it; places are given in the order in which they were asked for. */
-  async upload<T>(signal: AbortSignal | undefined, job: () => Promise<T>): Promise<T> {
-    await this.#takePlace(signal);
-    try {
-      return await job();
-    } finally {
-      this.#giveBack();
-    }
+    this.uploads = new Places(uploads);
   }
 
   /**
@@ -55,26 +45,5 @@ export class Sharing {
       this.#busy.delete(key);
       resolve();
     }
-  }
-
-  async #takePlace(signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
-    if (this.#free > 0) return void this.#free--;
-    const { promise, resolve } = createPromise();
-    this.#waiting.add(resolve);
-    try {
-      await untilAborted(promise, signal);
-    } catch (error) {
-      // A place that was given at the same moment goes to the next.
-      if (!this.#waiting.delete(resolve)) this.#giveBack();
-      throw error;
-    }
-  }
-
-  #giveBack(): void {
-    const [next] = this.#waiting;
-    if (!next) return void this.#free++;
-    this.#waiting.delete(next);
-    next();
   }
 }

@@ -109,7 +109,7 @@ export async function inTurn<T>(
   { signal }: UploadHooks,
   upload: () => Promise<T>,
 ): Promise<T> {
-  return await (sharing ? sharing.upload(signal, upload) : upload());
+  return await (sharing ? sharing.uploads.run(signal, upload) : upload());
 }
 
 /** Tries the repositories that may have a blob; where none has, the last upload opened on the way is of use. */
@@ -122,7 +122,7 @@ export async function mountBlob(
 ): Promise<"mounted" | UploadSession | undefined> {
   let session: UploadSession | undefined;
   // What others have may be damaged, too, but for what this call has put there.
-  const others = settings.force ? [] : [...target.registry.sources, ...settings.mountFrom];
+  const others = settings.force ? [] : [...target.sources, ...settings.mountFrom];
   for (const from of new Set([holder, ...others])) {
     if (from === undefined || from === target.repository) continue;
     try {

@@ -77,16 +77,22 @@ function resolveLimits(
   return { maxRequestsPerSecond, maxRate };
 }
 
-/** What requests to one registry share; `chunkSize` is what the caller wants of large bodies. */
+/**
+ * What requests to one registry share.
+ *
+ * @param origin Its scheme, host and port.
+ * @param options Settings; `chunkSize` is what the caller wants of large bodies.
+ * @param seen What is known of it, where others share that: with it they share the pace.
+ */
 export function httpFor(
   origin: string,
   options: ResolvedRequestOptions & { chunkSize?: number | undefined },
+  seen: Http["seen"] = { answered: false },
 ): Http {
   const { fetch, retry, timeouts, limits, chunkSize } = options;
   const headers = Object.fromEntries(
     Object.entries(options.headers).map(([name, value]) => [name.toLowerCase(), value]),
   );
-  const seen: Http["seen"] = { answered: false };
   if (chunkSize !== undefined) seen.chunkSize = chunkSize;
   const page = currentPage();
   return { origin, fetch, headers, retry, timeouts, alarms: new Alarms(), limits, page, seen };

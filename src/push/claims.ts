@@ -1,0 +1,50 @@
+import type { Digest } from "../digest.ts";
+import { PushError } from "../errors.ts";
+import { quoteName } from "../quote_name.ts";
+import type { PushWords } from "./content.ts";
+
+/** What stands under a reference, and the archive that it comes from. */
+export interface Claim {
+  digest: Digest;
+  archive: string;
+}
+
+/** Who claims what. */
+export interface ClaimSettings {
+  /** Of several archives: what the one is called that the images come from. */
+  archive: string | undefined;
+  /** What the archives of a call put under each reference. */
+  claims: Map<string, Claim>;
+  words: PushWords;
+}
+
+/**
+ * Notes what an archive puts under a tag, and refuses it where another of the set puts something else there: which of the
+ * two stood would be chance.
+ *
+ * @param name The reference.
+ * @param digest What is put there.
+ * @param settings By whom.
+ * @throws {PushError} If another archive puts something else there.
+ */
+export function claimTag(
+  name: string,
+  digest: Digest,
+  { archive, claims, words }: ClaimSettings,
+): void {
+  if (archive === undefined) return;
+  const claim = claims.get(name) ?? { digest, archive };
+  claims.set(name, claim);
+  if (claim.digest === digest) return;
+  throw new PushError(
+    `Cannot ${words.verb} ${name}: ${
+      quoteName(claim.archive)
+    } is ${words.done} there as well and is ${claim.digest}, this is ${digest}`,
+    {
+      step: "tag",
+      origin: "archive",
+      digest,
+      hint: `${words.verb} one of the two under another name`,
+    },
+  );
+}

@@ -1,0 +1,133 @@
+import { OciError } from "../errors.ts";
+import type { IndexNode, ManifestNode } from "../image/content.ts";
+import { readRemoteContent } from "../pull/remote_content.ts";
+import type { RemoteReadOptions } from "../pull/remote_file.ts";
+import { formatReference, type Reference, registryOrigin } from "../reference.ts";
+import type { RepositoryContext } from "../registry/blobs.ts";
+import type { Http } from "../registry/http/call.ts";
+import {
+  type CopiedBeside,
+  type CosignLeft,
+  countLeft,
+  LEFT_ALONE,
+  readBeside,
+} from "./copy_beside.ts";
+import type { ResolvedOptions } from "./options.ts";
+import type { PlannedImage } from "./plan.ts";
+import type { Push, PushResult } from "./push.ts";
+
+/** An image of a registry, and where it is copied to. */
+export interface Copy {
+  /** The repository that is read. */
+  context: RepositoryContext;
+  from: Reference;
+  references: readonly Reference[];
+  /** What becomes of what refers to the image: it is brought along, or asked for and told of, or told of as it is known. */
+  beside: "brought" | "told" | CosignLeft;
+}
+
+/**
+ * Copies an image as a part of a call.
+ *
+ * @param push What the copy is told and remembers; for this image alone.
+ * @param copy What is copied where.
+ * @param resolved Settings of the image.
+ * @returns What was copied.
+ */
+export async function copyInto(
+  push: Push,
+  copy: Copy,
+  resolved: ResolvedOptions,
+): Promise<PushResult> {
+  const start = performance.now();
+  const { signal, hasher, emit } = resolved;
+  let bytesRead = 0;
+  const reading: RemoteReadOptions = {
+    signal,
+    hasher,
+    onRead: (bytes) => bytesRead += bytes,
+    onRetry: (attempt, delay, error, digest) => {
+      const reason = error.message;
+      return emit({ type: "retry", ...digest && { digest }, attempt, delay, reason });
+    },
+  };
+  try {
+    const { context, from } = copy;
+    const node = await readRemoteContent(context, from.digest ?? from.tag ?? "latest", reading);
+    await using beside = openBeside(copy, node, reading, resolved);
+    await push.images(...planCopies(node, copy), beside.of);
+  } catch (error) {
+    if (error instanceof OciError) error.pushed = push.pushed;
+    throw error;
+  }
+  return {
+    images: push.pushed,
+    bytesUploaded: push.bytesUploaded,
+    bytesRead,
+    milliseconds: Math.round(performance.now() - start),
+  };
+}
+
+/**
+ * The repository that is read. Within one registry both sides share what is known of it, and headers unless the source has
+ * its own.
+ *
+ * @param push The copy.
+ * @param from The image.
+ * @param references Where it goes.
+ * @param hasOwnHeaders Whether the source has its own.
+ * @param http Makes the registry of the source, given what is known of it.
+ */
+export function openSource(
+  push: Push,
+  from: Reference,
+  references: readonly Reference[],
+  hasOwnHeaders: boolean,
+  http: (seen?: Http["seen"]) => Http,
+): RepositoryContext {
+  const { plainHttp } = push.settings;
+  const origin = registryOrigin(from, plainHttp);
+  const isShared = references.some((reference) => registryOrigin(reference, plainHttp) === origin);
+  if (!isShared) return { http: http(), repository: from.repository };
+  const shared = push.repository(from);
+  return hasOwnHeaders ? { ...shared, http: http(shared.http.seen) } : shared;
+}
+
+/** A reference with the tag that is meant where it has none. */
+export function withTag(reference: Reference): Reference {
+  if (reference.tag !== undefined || reference.digest) return reference;
+  return { ...reference, tag: "latest" };
+}
+
+function openBeside(
+  { context, references, beside }: Copy,
+  node: ManifestNode | IndexNode,
+  reading: RemoteReadOptions,
+  { plainHttp, emit }: ResolvedOptions,
+): CopiedBeside {
+  if (beside === "brought") return readBeside(context, reading, emit);
+  if (beside !== "told") return beside.beside(emit);
+  // What stays in the repository is not left behind.
+  const { http: { origin }, repository } = context;
+  const isElsewhere = references.some((reference) =>
+    reference.repository !== repository || registryOrigin(reference, plainHttp) !== origin
+  );
+  return isElsewhere ? countLeft(context, node, reading, emit) : LEFT_ALONE;
+}
+
+function planCopies(
+  node: ManifestNode | IndexNode,
+  { from, references }: Copy,
+): [planned: PlannedImage[], notices: string[]] {
+  const image = { id: "#1", names: [], tags: [], pinned: [], aliases: [], node, named: [] };
+  const notices: string[] = [];
+  const planned = references.map((reference) => {
+    const tagged = withTag(reference);
+    if (tagged.tag !== reference.tag && from.tag !== undefined && from.tag !== tagged.tag) {
+      const name = formatReference(reference);
+      notices.push(`${name} has no tag, so it becomes ${name}:latest; the source is ${from.tag}`);
+    }
+    return { image, reference: tagged };
+  });
+  return [planned, notices];
+}

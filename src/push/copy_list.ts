@@ -1,0 +1,188 @@
+import { parseCosignTag } from "../cosign_tags.ts";
+import { OciError, RegistryError } from "../errors.ts";
+import { listTexts } from "../image/platforms.ts";
+import type { NameFilter } from "../name_pattern.ts";
+import { formatReference, ownRepository, parseReference, type Reference } from "../reference.ts";
+import type { RepositoryContext } from "../registry/blobs.ts";
+import { listTags } from "../registry/listing.ts";
+import { CosignLeft, type LeftTag } from "./copy_beside.ts";
+import { withTag } from "./copy_into.ts";
+import { parseTargets } from "./plan.ts";
+
+/** An image, or with `allTags` a repository, that is copied in a call with others. */
+export interface CopyInput {
+  /** `[http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`; see `copyImage`. */
+  source: string;
+  /**
+   * Where it goes.
+   * @default the target of the call
+   */
+  target?: string | readonly string[];
+}
+
+/** One image of a call; `error` tells why there is none. */
+export type ListedCopy = FoundCopy | { name: string; error: unknown };
+
+/** An image that a call copies. */
+export interface FoundCopy {
+  /** What it is called. */
+  name: string;
+  from: Reference;
+  references: readonly Reference[];
+  /** Whether no target has such a tag. */
+  isNew: boolean;
+  /** Where it is known what cosign keeps in the repository: what is left of that. */
+  left: CosignLeft | undefined;
+  /** What a person should know. */
+  notices: readonly string[];
+}
+
+/** How images are found. */
+export interface ListSettings {
+  allTags: boolean;
+  /** The tags that are wanted. */
+  tagFilter: NameFilter;
+  /** Whether what belongs to an image has no place of its own among the tags. */
+  isBesideApart: boolean;
+  signal: AbortSignal;
+  /** The repository that a target names. */
+  targetOf: (reference: Reference) => RepositoryContext;
+  /** The repository that an image is read from, given where it goes. */
+  sourceOf: (from: Reference, references: readonly Reference[]) => RepositoryContext;
+}
+
+/** Most tags of a repository: their names are held, for a list that is read as slowly as images are copied breaks off. */
+const MAX_TAGS = 100_000;
+/** Tags that a message names. */
+const MAX_NAMED = 5;
+/** What belongs to an image by its tag, where a registry keeps no list of referrers. */
+const REFERRERS_TAG = /^sha(?:256|512)-[0-9a-f]{64}$/;
+
+/**
+ * Finds the images of a call, one after the other. What is wrong with one is given in its place.
+ *
+ * @param inputs What was asked for.
+ * @param target Where those go that name no target of their own.
+ * @param settings Settings.
+ */
+export async function* listCopies(
+  inputs: Iterable<string | CopyInput> | AsyncIterable<string | CopyInput>,
+  target: string | readonly string[] | undefined,
+  settings: ListSettings,
+): AsyncGenerator<ListedCopy, void, void> {
+  for await (const input of inputs) {
+    const { source, target: own = target ?? [] } = typeof input === "string"
+      ? { source: input }
+      : input;
+    try {
+      const from = parseReference(source);
+      if (settings.allTags) yield* listRepository(from, own, settings);
+      else {
+        const references = referencesFor(from, own).map(withTag);
+        yield { name: nameOf(from), from, references, isNew: false, left: undefined, notices: [] };
+      }
+    } catch (error) {
+      settings.signal.throwIfAborted();
+      yield { name: source, error };
+    }
+  }
+}
+
+/** Finds the tags of a repository that are wanted. */
+async function* listRepository(
+  from: Reference,
+  target: string | readonly string[],
+  settings: ListSettings,
+): AsyncGenerator<FoundCopy, void, void> {
+  const references = referencesFor(from, target);
+  [from, ...references].forEach(refuseOneImage);
+  const there = await Promise.all(references.map((reference) => tagsThere(reference, settings)));
+  const { tags, left, notices } = await tagsOf(from, references, settings);
+  for (const tag of tags) {
+    const image = { ...from, tag };
+    const targets = references.map((reference) => ({ ...reference, tag }));
+    const isNew = there.every((known) => known !== undefined && !known.has(tag));
+    yield {
+      name: nameOf(image),
+      from: image,
+      references: targets,
+      isNew,
+      left,
+      notices: notices.splice(0),
+    };
+  }
+}
+
+/** Where an image goes: to references as they are, or to a place under its own name. */
+function referencesFor(from: Reference, target: string | readonly string[]): Reference[] {
+  const references = parseTargets(target, "copy").map((parsed) => {
+    if (parsed.kind === "reference") return parsed.reference;
+    const { scheme, registry, prefix } = parsed.place;
+    const repository = `${prefix}${ownRepository(from)}`;
+    // Parsed again: prefix and name together may be too long.
+    const reference = parseReference(`${scheme ? `${scheme}://` : ""}${registry}/${repository}`);
+    if (from.tag !== undefined) reference.tag = from.tag;
+    else if (from.digest) reference.digest = from.digest;
+    return reference;
+  });
+  return [...new Map(references.map((each) => [`${each.scheme} ${nameOf(each)}`, each])).values()];
+}
+
+function nameOf(reference: Reference): string {
+  return formatReference(withTag(reference));
+}
+
+function refuseOneImage(reference: Reference): void {
+  if (reference.tag === undefined && !reference.digest) return;
+  throw new TypeError(
+    `Cannot copy all tags with ${
+      formatReference(reference)
+    }: it names one image, expected HOST/REPOSITORY alone`,
+  );
+}
+
+/** The tags that a target has; undefined where it does not tell, or has very many. */
+async function tagsThere(
+  reference: Reference,
+  { targetOf, signal }: ListSettings,
+): Promise<ReadonlySet<string> | undefined> {
+  const tags = new Set<string>();
+  try {
+    for await (const tag of listTags(targetOf(reference), { signal })) {
+      if (tags.add(tag).size > MAX_TAGS) return undefined;
+    }
+    return tags;
+  } catch (error) {
+    // Most registries know no repository without a tag; each tag tells as well.
+    if (!(error instanceof RegistryError)) throw error;
+    return error.status === 404 ? tags : undefined;
+  }
+}
+
+/** The tags of a repository that are wanted, and what cosign keeps under others. */
+async function tagsOf(
+  from: Reference,
+  references: readonly Reference[],
+  { sourceOf, tagFilter, isBesideApart, signal }: ListSettings,
+): Promise<{ tags: string[]; left: CosignLeft; notices: string[] }> {
+  const tags: string[] = [];
+  const others: string[] = [];
+  const left: LeftTag[] = [];
+  const notices: string[] = [];
+  const onWarning = (message: string) => void notices.push(message);
+  const name = formatReference(from);
+  for await (const tag of listTags(sourceOf(from, references), { signal, onWarning })) {
+    const cosign = parseCosignTag(tag);
+    const isApart = isBesideApart && (cosign !== undefined || REFERRERS_TAG.test(tag));
+    if (!isApart && tagFilter(tag)) tags.push(tag);
+    else if (cosign) left.push(cosign);
+    else if (!isApart && others.length < MAX_NAMED) others.push(tag);
+    if (tags.length + left.length <= MAX_TAGS) continue;
+    throw new OciError(`Cannot copy all tags of ${name}: it has more than ${MAX_TAGS}`, {
+      hint: "choose among them: --tag PATTERN",
+    });
+  }
+  if (tags.length > 0) return { tags: tags.sort(), left: new CosignLeft(left), notices };
+  const found = others.length > 0 ? `none fits, it has ${listTexts(others)}` : "it has none";
+  throw new OciError(`Cannot copy tags of ${name}: ${found}`);
+}
