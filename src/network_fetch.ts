@@ -11,6 +11,11 @@ export interface NetworkFetch {
    * @returns Its address without a login; undefined where there is none.
    */
   proxyFor(url: URL): string | undefined;
+  /**
+   * Where a file as a body goes from the system's memory to the connection, however large it is: what counts the bytes
+   * that this process had sent so. Undefined where such a body would be read into memory, or where nobody counts.
+   */
+  sentFromFiles?(url: URL): Promise<(() => Promise<number>) | undefined>;
 }
 
 /** The runtime's own, whatever takes its place later. */
@@ -29,6 +34,14 @@ export function takesInit(fetch: unknown): fetch is typeof globalThis.fetch {
 /** Which proxy is known to be on the way to a URL: nothing is of what the runtime's own `fetch` does. */
 export function proxyFor(fetch: unknown, url: URL): string | undefined {
   return isOfHost(fetch) ? fetch.proxyFor(url) : undefined;
+}
+
+/** What counts the bytes that go straight from files to a URL; undefined where a file is no body for it. */
+export async function sentFromFiles(
+  fetch: unknown,
+  url: URL,
+): Promise<(() => Promise<number>) | undefined> {
+  return isOfHost(fetch) ? await fetch.sentFromFiles?.(url) : undefined;
 }
 
 function isOfHost(fetch: unknown): fetch is NetworkFetch {

@@ -50,6 +50,7 @@ const RUNTIME_FILES = [
   "runtime/bun_directory.ts",
   "runtime/bun_fetch.ts",
   "runtime/bun_new_file.ts",
+  "runtime/bun_sent_bytes.ts",
   "runtime/bun_stdin.ts",
   "runtime/bun_tls_failure.ts",
   "runtime/storage/bun_files.ts",

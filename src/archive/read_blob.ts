@@ -54,6 +54,16 @@ export function blobOfFile(file: ArchiveFile): Blob | undefined {
   return bodyOf(file).slice(0, file.size).blob?.();
 }
 
+/** Whether the source of a file, which has at least a byte, still reaches to its end; one that cannot be asked may. */
+export async function isFileWhole(file: ArchiveFile): Promise<boolean> {
+  try {
+    const last = await readRange(bodyOf(file), file.size - 1, file.size);
+    return last.length > 0;
+  } catch {
+    return true;
+  }
+}
+
 function endedEarly({ path }: ArchiveFile, missing: number): ArchiveError {
   return new ArchiveError(
     `Cannot read ${quoteName(path)} of the archive: its source ended ${missing} bytes early`,

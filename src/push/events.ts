@@ -20,7 +20,10 @@ export type PushEvent =
   }
   | { type: "blob-start"; digest?: Digest; path?: string; size: number }
   | {
-    /** At most ten a second for a blob; `sent` may go back after a failed attempt. */
+    /**
+     * At most ten a second for a blob; `sent` may go back after a failed attempt. Where the system sends several blobs from
+     * a file by itself (Bun, plain http), their sum is known and each is an estimate.
+     */
     type: "blob-progress";
     digest?: Digest;
     path?: string;

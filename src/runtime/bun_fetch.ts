@@ -69,7 +69,16 @@ export function createBunFetch(
       throw await explain(error, url);
     }
   };
-  return Object.assign(send, { proxyFor: (url: URL) => proxies?.proxyFor(url) });
+  let counter: ReturnType<NonNullable<NetworkFetch["sentFromFiles"]>> | undefined;
+  return Object.assign(send, {
+    proxyFor: (url: URL) => proxies?.proxyFor(url),
+    // Over TLS or through a proxy Bun reads the file into memory, all of it.
+    async sentFromFiles(url: URL) {
+      if (url.protocol !== "http:" || !isRead || proxies?.proxyFor(url) !== undefined) return;
+      const { countSentBytes } = await import("./bun_sent_bytes.ts");
+      return await (counter ??= countSentBytes());
+    },
+  });
 }
 
 // Bun's `ca` stands in place of the certificates that it trusts otherwise, those of NODE_EXTRA_CA_CERTS included. Which of

@@ -5,7 +5,8 @@ import { DigestMismatchError, NetworkError, RegistryError } from "../../src/erro
 import { headBlob } from "../../src/registry/blobs.ts";
 import { commitUpload } from "../../src/registry/upload/close_upload.ts";
 import { sendBody, sendWhole } from "../../src/registry/upload/send_body.ts";
-import { type UploadBlob, uploadBlob } from "../../src/registry/upload/upload_blob.ts";
+import type { UploadBlob } from "../../src/registry/upload/choose_body.ts";
+import { uploadBlob } from "../../src/registry/upload/upload_blob.ts";
 import { cancelUpload, startUpload } from "../../src/registry/upload/upload_session.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { bytesSource } from "../../src/source/blob_source.ts";

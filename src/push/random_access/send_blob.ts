@@ -4,7 +4,8 @@ import { NetworkError, PushError, RegistryError } from "../../errors.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
 import { quoteName } from "../../quote_name.ts";
 import { headBlob, type RepositoryContext, type UploadHooks } from "../../registry/blobs.ts";
-import { SMALL_BODY_BYTES, uploadBlob } from "../../registry/upload/upload_blob.ts";
+import { SMALL_BODY_BYTES } from "../../registry/upload/choose_body.ts";
+import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
   cancelUpload,
   openMount,
@@ -16,6 +17,7 @@ import type { UploadSettings } from "../upload_settings.ts";
 import {
   blobOfFile,
   hashBlob,
+  isFileWhole,
   openFileBody,
   passedBy,
   readFileBody,
@@ -206,6 +208,7 @@ async function send(
     // Only runtimes with files of their own have this.
     mayStream: file.body?.slice(0, size).readInto !== undefined,
     blob: () => blobOfFile(file),
+    isWhole: () => isFileWhole(file),
     ...(file.failure ? { failure: () => file.failure?.() } : {}),
   };
   await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));

@@ -3,7 +3,7 @@ import type { Page } from "../../page.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Pace, PaceLimits } from "./pace.ts";
 import type { RetryOptions } from "./retry.ts";
-import type { Timeouts } from "./time_limits.ts";
+import type { Clock, Timeouts } from "./time_limits.ts";
 
 /** What answers requests: the runtime's `fetch`, or a registry in the same process. */
 export type FetchHandler = (request: Request) => Promise<Response>;
@@ -44,6 +44,14 @@ export interface Http {
   };
 }
 
+/** A file that `fetch` is given as a body. */
+export interface FileBody {
+  /** Whether it still has all that is to be sent: of one that does not, nothing more comes. */
+  isWhole(): Promise<boolean>;
+  /** Told that all of it may have been handed over. */
+  onEnd(): void;
+}
+
 /** One request. */
 export interface Call {
   /** What it does, for messages: `push blob sha256:... to host/repository`. */
@@ -55,6 +63,8 @@ export interface Call {
   body?: Bytes | Blob | (() => ReadableStream<Bytes>);
   /** Whether bytes go as a stream of one piece: `fetch` would copy them, but would tell their length on Deno. */
   asPiece?: boolean | undefined;
+  /** Of a Blob that is a part of a file, large enough to be watched on its way. */
+  file?: FileBody | undefined;
   /** Length of a streamed body, where it is known. */
   size?: number;
   /** Whether reading the body has time limits of its own: while it is waited for, none runs here. */
@@ -70,10 +80,21 @@ export interface Call {
    * @default {0}
    */
   grace?: number;
-  /** Told how much of a Blob has gone, where that is seen: in a web page. */
+  /** Told how much of a Blob has gone, where that is seen: in a web page, and of a file. */
   onSent?: ((bytes: number) => void | Promise<void>) | undefined;
   /** Told before each wait for another attempt. */
   onRetry?: ((attempt: number, delay: number, error: Error) => void | Promise<void>) | undefined;
+}
+
+/** A request on its way, in parts that are sent by others than `fetch` alone. */
+export interface SentCall {
+  call: Call;
+  url: URL;
+  /** As `fetch` takes it. */
+  init: RequestInit;
+  clock: Clock;
+  /** Told when the body fails, or who listens to it: the request ends with that. */
+  onError(error: unknown): void;
 }
 
 /** Method and URL of a request for an error; the query stays out, it may hold a secret. */

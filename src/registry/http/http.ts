@@ -1,11 +1,10 @@
 import type { Bytes } from "../../bytes.ts";
 import { NetworkError, OciError, RegistryError } from "../../errors.ts";
-import { isNetworkFetch, takesInit } from "../../network_fetch.ts";
+import { isNetworkFetch, sentFromFiles, takesInit } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
 import type { Page } from "../../page.ts";
-import { type Call, describe, discard, type Http, isWebPage } from "./call.ts";
+import { type Call, describe, discard, type Http, isWebPage, type SentCall } from "./call.ts";
 import type { Pace } from "./pace.ts";
-import type { FromPage } from "./page_request.ts";
 import { currentUrl, noteAnswer } from "./redirect.ts";
 import { retryDelay, sleep } from "./retry.ts";
 import { startClock } from "./time_limits.ts";
@@ -179,7 +178,8 @@ export function isRuntimeFetch({ fetch }: Http): boolean {
 async function send(http: Http, call: Call, url: URL): Promise<Response> {
   call.signal?.throwIfAborted();
   const pace = http.seen.pace?.countsBytes ? http.seen.pace : undefined;
-  const stream = openBody(http, call, pace);
+  const count = call.file && !pace ? await sentFromFiles(http.fetch, url) : undefined;
+  const stream = openBody(http, call, { pace, isCounted: count !== undefined });
   const body = stream || typeof call.body === "function" ? undefined : call.body;
   await pace?.pass(lengthOf(body), call.signal);
   const clock = startClock(http.alarms, http.timeouts, {
@@ -225,7 +225,9 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
     const response = http.page
       ? await sendInPage(http, http.page, { call, url, init, clock, onError })
       : takesInit(fetch)
-      ? await fetch(url.href, init)
+      ? await (count
+        ? sendCounted(count, { call, url, init, clock, onError }, fetch)
+        : fetch(url.href, init))
       : await unlessAborted(fetch(new Request(url, init)), signal);
     if (bodyError === undefined) return response;
     // A registry in this process answers although the body broke; over a socket there is no answer.
@@ -243,19 +245,30 @@ async function send(http: Http, call: Call, url: URL): Promise<Response> {
   }
 }
 
-/** The body of a call as a stream, where it is one, or has to become one: what `fetch` reads by itself has no pace. */
+/**
+ * The body of a call as a stream, where it is one, or has to become one: what `fetch` reads by itself has no pace, and a file
+ * may have been redirected to where files are no bodies.
+ */
 function openBody(
   { page, seen }: Http,
-  { body }: Call,
-  pace: Pace | undefined,
+  { body, file }: Call,
+  { pace, isCounted }: { pace: Pace | undefined; isCounted: boolean },
 ): ReadableStream<Bytes> | undefined {
   if (typeof body === "function") return body();
-  const isPaced = pace && body instanceof Blob && body.size > pace.pieceBytes;
-  return isPaced && !page && !seen.wantsLength ? body.stream() : undefined;
+  if (!(body instanceof Blob)) return undefined;
+  const isPaced = pace && body.size > pace.pieceBytes && !page && !seen.wantsLength;
+  return isPaced || (file && !isCounted) ? body.stream() : undefined;
 }
 
 function lengthOf(body: Bytes | Blob | undefined): number {
   return body instanceof Blob ? body.size : body?.length ?? 0;
+}
+
+async function sendCounted(
+  ...request: Parameters<typeof import("./watched_file.ts").sendFile>
+): Promise<Response> {
+  const { sendFile } = await import("./watched_file.ts");
+  return await sendFile(...request);
 }
 
 /** Whether it is seen how much of a body that is sent from a page has gone. */
@@ -266,7 +279,7 @@ function showsProgress(http: Http, body: Bytes | Blob | undefined): boolean {
 async function sendInPage(
   http: Http,
   page: Page,
-  request: Pick<FromPage, "call" | "url" | "init" | "clock" | "onError">,
+  request: SentCall,
 ): Promise<Response> {
   const { sendFromPage } = await import("./page_request.ts");
   const { url, clock } = request;

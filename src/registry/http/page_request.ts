@@ -1,9 +1,8 @@
 import { MAX_MANIFEST_BYTES } from "../../media_types.ts";
 import type { Page, PageRequest } from "../../page.ts";
-import type { Call, Http } from "./call.ts";
+import type { Http, SentCall } from "./call.ts";
 import { explainInPage, noteAllowed } from "./page_failure.ts";
 import { noteAnswer } from "./redirect.ts";
-import type { Clock } from "./time_limits.ts";
 
 /** What a browser sends by itself and lets no page set; the first is one that a registry would have to allow. */
 const OF_THE_BROWSER = new Set(["user-agent", "accept-encoding", "content-length"]);
@@ -11,16 +10,9 @@ const OF_THE_BROWSER = new Set(["user-agent", "accept-encoding", "content-length
 const EMPTY = new Set([204, 205, 304]);
 
 /** A request that a web page is to send. */
-export interface FromPage {
+export interface FromPage extends SentCall {
   page: Page;
   http: Http;
-  call: Call;
-  url: URL;
-  /** As `fetch` would take it elsewhere. */
-  init: RequestInit;
-  clock: Clock;
-  /** Told when who listens to `onSent` of the call fails: the request ends with that. */
-  onError(error: unknown): void;
   /** Sends it in place of the browser. */
   fetch?: ((init: RequestInit) => Promise<Response>) | undefined;
 }

@@ -56,6 +56,8 @@ export interface TimedRequest {
   grace: number;
 }
 
+const NO_BYTE = "no byte moved";
+
 /** Watches the time limits of one request. */
 export interface Clock {
   /** Aborted when time runs out, and with the request's own signal. */
@@ -64,6 +66,8 @@ export interface Clock {
   expired: { state: string; hint: string | undefined } | undefined;
   /** A byte of the body moved. */
   moved(): void;
+  /** The same of a body whose bytes were not known to be seen. */
+  movedInSight(): void;
   /** No limit runs until the next byte moves. */
   pause(): void;
   /** The body has been handed over whole. */
@@ -87,7 +91,7 @@ export function startClock(
   let limit = isStreamed || !isStored ? idle : response + slowly;
   const isConnect = isFirst && !isStored && connect < limit;
   if (isConnect) limit = connect;
-  let state = isStreamed ? "no byte moved" : "no answer";
+  let state = isStreamed ? NO_BYTE : "no answer";
   const controller = new AbortController();
   const alarm: Alarm = {
     deadline: performance.now() + limit,
@@ -111,6 +115,10 @@ export function startClock(
     signal: isRead && signal ? anySignal(signal, controller.signal) : controller.signal,
     expired: undefined,
     moved: () => alarms.putOff(alarm, performance.now() + limit),
+    movedInSight() {
+      [limit, state] = [idle, NO_BYTE];
+      alarms.putOff(alarm, performance.now() + limit);
+    },
     pause: () => void (alarm.deadline = Infinity),
     sent() {
       [limit, state] = [response, "no answer"];

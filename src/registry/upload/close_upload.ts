@@ -14,7 +14,7 @@ export async function closeUpload(
   digest: Digest,
   call: Pick<
     Call,
-    "action" | "body" | "asPiece" | "size" | "onSent" | "isPatient" | "signal" | "headers"
+    "action" | "body" | "file" | "asPiece" | "size" | "onSent" | "isPatient" | "signal" | "headers"
   >,
 ): Promise<void> {
   // What the registry wrote there is opaque: it is added to, never parsed and written anew.
@@ -22,9 +22,10 @@ export async function closeUpload(
   const url = new URL(
     `${href}${href.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`,
   );
-  // Of a stream, and of a Blob from a page, is told when its last byte went; of other bytes nobody can tell.
+  // Of a stream, a file, and a Blob from a page, is told when its last byte went; of other bytes nobody can tell.
   const { page, retry } = context.http;
-  const isWatched = typeof call.body === "function" || (page && call.body instanceof Blob);
+  const isWatched = typeof call.body === "function" || call.file ||
+    (page && call.body instanceof Blob);
   session.sentAt = call.body === undefined ? retry.now() : undefined;
   try {
     const response = await requestOnce(context.http, {

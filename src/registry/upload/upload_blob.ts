@@ -1,10 +1,8 @@
-import { type Bytes, concat } from "../../bytes.ts";
-import type { Digest } from "../../digest.ts";
 import { NetworkError, RegistryError } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import type { Http } from "../http/call.ts";
 import { wasPage } from "../http/stranger.ts";
-import { isRuntimeFetch, onSent, waitForRetry } from "../http/http.ts";
+import { waitForRetry } from "../http/http.ts";
 import { isBroken, isUnreadable } from "../http/network.ts";
 import {
   chunkSizeFor,
@@ -12,37 +10,11 @@ import {
   isBodyLimit,
   mayWantLength,
   shrinkBodies,
-  wantsLength,
 } from "./body_limits.ts";
+import { chooseBody, SMALL_BODY_BYTES, type UploadBlob, type Way } from "./choose_body.ts";
 import { closeUpload, commitUpload } from "./close_upload.ts";
 import { arrived, isGatewayTimeout, isLostSession } from "./lost_answers.ts";
-import { noteEnd, reportProgress } from "./send_body.ts";
 import { cancelUpload, openUpload, type UploadSession } from "./upload_session.ts";
-
-/** A blob to be uploaded whose digest is known and whose body can be opened again. */
-export interface UploadBlob {
-  digest: Digest;
-  /** Length in bytes. */
-  size: number;
-  /** Opens the body from its first byte; it must have `size` bytes or fail. */
-  open(): ReadableStream<Bytes>;
-  /** Reads the whole body at once, for small ones; the same as `open`, without a stream. */
-  read?(): Promise<Bytes>;
-  /** Whether what `read` gives may go as a stream: browsers, for one, have none over most connections. */
-  mayStream?: boolean;
-  /** The whole body for `fetch` to read by itself; undefined where it has to be opened or read. */
-  blob?(): Blob | undefined;
-  /**
-   * There where reading the body has attempts and time limits of its own: what it failed with last. That is final, and
-   * says nothing of the registry.
-   */
-  failure?(): unknown;
-}
-
-/** Bodies up to this size are sent from memory: one request with a length, where a stream is two writes and chunked. */
-export const SMALL_BODY_BYTES = 1024 * 1024;
-/** Fewer bytes are copied faster than streamed. */
-const LEAST_PIECE_BYTES = 128 * 1024;
 
 /**
  * Uploads a blob in one streamed PUT, the whole again after a failure that may pass: registry:2 cannot resume a broken
@@ -65,6 +37,7 @@ export async function uploadBlob(
   const way: Way = {
     sent: undefined,
     fromPage: undefined,
+    isCut: false,
     asBytes: blob.size <= SMALL_BODY_BYTES,
     isFirst: true,
     refusal: undefined,
@@ -112,25 +85,6 @@ function asRetryable({ origin }: Http, error: unknown, action: string): unknown 
   return new RegistryError(message, options);
 }
 
-/** How a body is sent. */
-interface Way {
-  /**
-   * How the last attempt sent it: as what is in a file, the same from a web page, as a stream of one piece, as a stream,
-   * from memory, or in chunks; undefined where it did not come to that.
-   */
-  sent: "file" | "blob" | "piece" | "stream" | "bytes" | "chunks" | undefined;
-  /** The whole of it for a web page to send. */
-  fromPage: Blob | undefined;
-  /** From memory, where it goes in one request. */
-  asBytes: boolean;
-  /** Nothing has gone wrong yet. */
-  isFirst: boolean;
-  /** What a body without a length was answered, if that may have been the reason; tried once. */
-  refusal: RegistryError | undefined;
-  /** From memory or in chunks, because of that. */
-  tellsLength: boolean;
-}
-
 async function uploadOnce(
   context: RepositoryContext,
   blob: UploadBlob,
@@ -173,11 +127,10 @@ async function sendAndClose(
     await sendChunks(context, session, blob.open(), chunkSize, hooks);
     return await commitUpload(context, session, blob, hooks);
   }
-  const body = await bodyOf(context, blob, way, session, hooks);
+  const body = await chooseBody(context, blob, way, session, hooks);
   await closeUpload(context, session, blob.digest, {
     action: `push blob ${blob.digest} to ${nameOf(context)}`,
-    body,
-    asPiece: way.sent === "piece",
+    ...body,
     size: blob.size,
     onSent(bytes) {
       if (bytes === blob.size) session.sentAt = http.retry.now();
@@ -186,47 +139,7 @@ async function sendAndClose(
     isPatient: blob.failure !== undefined,
     signal: hooks.signal,
   });
-  if (typeof body !== "function") await hooks.onProgress?.(blob.size);
-}
-
-async function bodyOf(
-  context: RepositoryContext,
-  blob: UploadBlob,
-  way: Way,
-  session: UploadSession,
-  { onProgress }: UploadHooks,
-): Promise<Bytes | Blob | (() => ReadableStream<Bytes>)> {
-  const { http } = context;
-  if (way.fromPage) {
-    way.sent = "blob";
-    return way.fromPage;
-  }
-  if (!way.asBytes && !wantsLength(http, session)) {
-    way.sent = "stream";
-    const listeners = { onProgress, onTaken: onSent(http), onEnd: noteEnd(context, session) };
-    return () => reportProgress(blob.open(), listeners);
-  }
-  const whole = way.isFirst && isRuntimeFetch(http) ? blob.blob?.() : undefined;
-  const bytes = whole ?? await bytesOf(blob);
-  way.sent = whole ? "file" : mayBePiece(http, blob, way, session) ? "piece" : "bytes";
-  return bytes;
-}
-
-async function bytesOf(blob: UploadBlob): Promise<Bytes> {
-  if (blob.read) return await blob.read();
-  const pieces: Bytes[] = [];
-  for await (const piece of blob.open()) pieces.push(piece);
-  return concat(pieces, blob.size);
-}
-
-function mayBePiece(
-  http: Http,
-  { size, mayStream }: UploadBlob,
-  { isFirst }: Way,
-  session: UploadSession,
-): boolean {
-  return isFirst && mayStream === true && size >= LEAST_PIECE_BYTES && isRuntimeFetch(http) &&
-    !http.seen.breaksStreams && !wantsLength(http, session);
+  if (typeof body.body !== "function") await hooks.onProgress?.(blob.size);
 }
 
 /**
@@ -243,7 +156,7 @@ function turn(
 ): boolean {
   if (way.sent === undefined || way.sent === "chunks") return false;
   // What is wrong with the file, reading it here will say.
-  if (way.sent === "file") return isOfFile(way, error);
+  if (isOfFile(way, error)) return true;
   const isWithoutLength = way.sent === "stream" || way.sent === "piece";
   if (isWithoutLength && !way.refusal && isForWantOfLength(error, way)) {
     [way.refusal, way.tellsLength] = [error, true];
@@ -264,8 +177,8 @@ function turn(
 }
 
 /** Whether the runtime failed at the file that it was to send. */
-function isOfFile({ sent }: Way, error: unknown): boolean {
-  return sent === "file" && error instanceof NetworkError && isUnreadable(error);
+function isOfFile({ sent, isCut }: Way, error: unknown): boolean {
+  return sent === "file" && (isCut || (error instanceof NetworkError && isUnreadable(error)));
 }
 
 /** A small body may be above a limit that is for streams alone. */

@@ -1,0 +1,172 @@
+import { anySignal } from "../../concurrency.ts";
+import type { SentCall } from "./call.ts";
+
+/** How often it is looked what has gone, in milliseconds. */
+const LOOK_MILLISECONDS = 100;
+/** So little between two looks is what looking costs, in bytes: a connection moves in larger steps. */
+const LEAST_STEP = 1024;
+/** Without a step for so long, in milliseconds, it may be the file that has no more. */
+const STILL_MILLISECONDS = 1_000;
+
+/** Counts what the system sent from files, for all of the process. */
+type Count = () => Promise<number>;
+
+const watches = new WeakMap<Count, FileWatch>();
+
+/**
+ * Has a file sent while its time limits are watched. Nobody tells what goes on one connection, but the system counts what
+ * goes on all of them: where several files are under way, one that stands still is noticed when the others are through.
+ *
+ * @param count Counts what goes.
+ * @param request The request; its body is the file.
+ * @param fetch Sends it.
+ * @returns The answer.
+ */
+export async function sendFile(
+  count: Count,
+  request: SentCall,
+  fetch: (href: string, init: RequestInit) => Promise<Response>,
+): Promise<Response> {
+  const watch = watches.get(count) ?? new FileWatch(count);
+  watches.set(count, watch);
+  const sending = await watch.add(request);
+  let isAnswered = false;
+  try {
+    const { url, init, clock } = request;
+    const signal = anySignal(clock.signal, sending.stop.signal);
+    const response = await fetch(url.href, { ...init, signal });
+    isAnswered = true;
+    return response;
+  } finally {
+    await watch.end(sending, isAnswered);
+  }
+}
+
+/** A file under way. */
+interface Sending extends SentCall {
+  /** Bytes to send. */
+  size: number;
+  /** Ends the request. */
+  stop: AbortController;
+  /** What the count was at its start. */
+  start: number;
+  /** How much of it has gone, by estimate. */
+  sent: number;
+  /** So much has gone since its start that all of it may have. */
+  mayBeSent: boolean;
+  isTelling: boolean;
+}
+
+/** All files under way that are counted together. */
+class FileWatch {
+  readonly #count: Count;
+  readonly #sendings = new Set<Sending>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #counted = 0;
+  /** When the last step was seen. */
+  #steppedAt = 0;
+  /** Bytes that went and belong to no estimate yet; below 0, those that estimates have too much. */
+  #unshared = 0;
+
+  constructor(count: Count) {
+    this.#count = count;
+  }
+
+  async add(request: SentCall): Promise<Sending> {
+    await this.#look();
+    const { body } = request.call;
+    const sending = {
+      ...request,
+      size: body instanceof Blob ? body.size : 0,
+      stop: new AbortController(),
+      start: this.#counted,
+      sent: 0,
+      mayBeSent: false,
+      isTelling: false,
+    };
+    if (this.#sendings.size === 0) [this.#unshared, this.#steppedAt] = [0, performance.now()];
+    this.#sendings.add(sending);
+    this.#timer ??= setTimeout(() => this.#onTime(), LOOK_MILLISECONDS);
+    return sending;
+  }
+
+  async end(sending: Sending, isAnswered: boolean): Promise<void> {
+    // Whether all was sent decides what is made of a failure.
+    if (!isAnswered) await this.#look();
+    this.#sendings.delete(sending);
+    if (isAnswered) this.#unshared -= sending.size - sending.sent;
+    if (this.#sendings.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  async #onTime(): Promise<void> {
+    const timer = this.#timer;
+    const hasStepped = await this.#look();
+    if (!hasStepped && performance.now() - this.#steppedAt > STILL_MILLISECONDS) {
+      this.#steppedAt = performance.now();
+      await Promise.all([...this.#sendings].map(checkWhole));
+    }
+    // The last may have ended meanwhile, and others begun.
+    if (this.#timer !== timer) return;
+    this.#timer = setTimeout(() => this.#onTime(), LOOK_MILLISECONDS);
+  }
+
+  /** Takes in what has gone since the last look; returns whether it was anything. */
+  async #look(): Promise<boolean> {
+    const counted = await this.#count();
+    const step = counted - this.#counted;
+    if (step < LEAST_STEP) return false;
+    this.#counted = counted;
+    this.#steppedAt = performance.now();
+    this.#share(step);
+    for (const sending of this.#sendings) this.#note(sending);
+    return true;
+  }
+
+  /** Nobody knows whose bytes they were: each file gets as many. */
+  #share(bytes: number): void {
+    this.#unshared += bytes;
+    const open = [...this.#sendings].filter(({ sent, size }) => sent < size);
+    const part = Math.max(0, Math.floor(this.#unshared / open.length));
+    for (const sending of open) {
+      const share = Math.min(part, sending.size - sending.sent);
+      sending.sent += share;
+      this.#unshared -= share;
+    }
+  }
+
+  #note(sending: Sending): void {
+    const { call, clock, size, start, mayBeSent } = sending;
+    if (mayBeSent) clock.moved();
+    else if (this.#counted - start < size) clock.movedInSight();
+    else {
+      sending.mayBeSent = true;
+      clock.sent();
+      call.file?.onEnd();
+    }
+    tell(sending);
+  }
+}
+
+async function tell(sending: Sending): Promise<void> {
+  if (sending.isTelling) return;
+  sending.isTelling = true;
+  try {
+    await sending.call.onSent?.(sending.sent);
+    sending.isTelling = false;
+  } catch (error) {
+    fail(sending, error);
+  }
+}
+
+async function checkWhole(sending: Sending): Promise<void> {
+  // Bun takes the end of a file for the end of the body, and waits for an answer.
+  if (await sending.call.file?.isWhole() !== false) return;
+  fail(sending, new Error("The file has lost its end while it was sent"));
+}
+
+function fail({ onError, stop }: Sending, error: unknown): void {
+  onError(error);
+  stop.abort(error);
+}

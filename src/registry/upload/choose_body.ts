@@ -1,0 +1,139 @@
+import { type Bytes, concat } from "../../bytes.ts";
+import type { Digest } from "../../digest.ts";
+import type { RegistryError } from "../../errors.ts";
+import { sentFromFiles } from "../../network_fetch.ts";
+import type { RepositoryContext, UploadHooks } from "../blobs.ts";
+import type { Call, FileBody, Http } from "../http/call.ts";
+import { isRuntimeFetch, onSent } from "../http/http.ts";
+import { wantsLength } from "./body_limits.ts";
+import { noteEnd, reportProgress } from "./send_body.ts";
+import type { UploadSession } from "./upload_session.ts";
+
+/** A blob to be uploaded whose digest is known and whose body can be opened again. */
+export interface UploadBlob {
+  digest: Digest;
+  /** Length in bytes. */
+  size: number;
+  /** Opens the body from its first byte; it must have `size` bytes or fail. */
+  open(): ReadableStream<Bytes>;
+  /** Reads the whole body at once, for small ones; the same as `open`, without a stream. */
+  read?(): Promise<Bytes>;
+  /** Whether what `read` gives may go as a stream: browsers, for one, have none over most connections. */
+  mayStream?: boolean;
+  /** The whole body for `fetch` to read by itself; undefined where it has to be opened or read. */
+  blob?(): Blob | undefined;
+  /** Whether what `blob` gives still has its end. */
+  isWhole?(): Promise<boolean>;
+  /**
+   * There where reading the body has attempts and time limits of its own: what it failed with last. That is final, and
+   * says nothing of the registry.
+   */
+  failure?(): unknown;
+}
+
+/** How a body is sent. */
+export interface Way {
+  /**
+   * How the last attempt sent it: as what is in a file, the same from a web page, as a stream of one piece, as a stream,
+   * from memory, or in chunks; undefined where it did not come to that.
+   */
+  sent: "file" | "blob" | "piece" | "stream" | "bytes" | "chunks" | undefined;
+  /** The whole of it for a web page to send. */
+  fromPage: Blob | undefined;
+  /** What is sent as a file no longer has its end. */
+  isCut: boolean;
+  /** From memory, where it goes in one request. */
+  asBytes: boolean;
+  /** Nothing has gone wrong yet. */
+  isFirst: boolean;
+  /** What a body without a length was answered, if that may have been the reason; tried once. */
+  refusal: RegistryError | undefined;
+  /** From memory or in chunks, because of that. */
+  tellsLength: boolean;
+}
+
+/** Bodies up to this size are sent from memory: one request with a length, where a stream is two writes and chunked. */
+export const SMALL_BODY_BYTES = 1024 * 1024;
+/** Fewer bytes are copied faster than streamed. */
+const LEAST_PIECE_BYTES = 128 * 1024;
+
+/**
+ * Chooses how a body goes in one request, and notes it.
+ *
+ * @param context The repository.
+ * @param blob What to send.
+ * @param way How it went so far.
+ * @param session The upload.
+ * @param hooks Listeners.
+ * @returns The body, for a request.
+ */
+export async function chooseBody(
+  context: RepositoryContext,
+  blob: UploadBlob,
+  way: Way,
+  session: UploadSession,
+  { onProgress }: UploadHooks,
+): Promise<Pick<Call, "body" | "file" | "asPiece">> {
+  const { http } = context;
+  if (way.fromPage) {
+    way.sent = "blob";
+    return { body: way.fromPage };
+  }
+  if (!way.asBytes && !wantsLength(http, session)) {
+    const body = way.isFirst ? await countedFile(http, session, blob) : undefined;
+    if (body) {
+      way.sent = "file";
+      return { body, file: watchedFile(context, session, blob, way) };
+    }
+    way.sent = "stream";
+    const listeners = { onProgress, onTaken: onSent(http), onEnd: noteEnd(context, session) };
+    return { body: () => reportProgress(blob.open(), listeners) };
+  }
+  const whole = way.isFirst && isRuntimeFetch(http) ? blob.blob?.() : undefined;
+  const body = whole ?? await bytesOf(blob);
+  way.sent = whole ? "file" : mayBePiece(http, blob, way, session) ? "piece" : "bytes";
+  return { body, asPiece: way.sent === "piece" };
+}
+
+/** A large body for the system to send; undefined where it would be read into memory, or nobody saw it go. */
+async function countedFile(
+  { fetch, seen }: Http,
+  { location }: UploadSession,
+  { blob, isWhole }: UploadBlob,
+): Promise<Blob | undefined> {
+  // The system has no pace but its own.
+  if (!blob || !isWhole || seen.pace?.countsBytes) return undefined;
+  return await sentFromFiles(fetch, location) ? blob() : undefined;
+}
+
+function watchedFile(
+  context: RepositoryContext,
+  session: UploadSession,
+  { isWhole }: UploadBlob,
+  way: Way,
+): FileBody {
+  return {
+    onEnd: noteEnd(context, session),
+    async isWhole() {
+      way.isCut = await isWhole?.() === false;
+      return !way.isCut;
+    },
+  };
+}
+
+async function bytesOf(blob: UploadBlob): Promise<Bytes> {
+  if (blob.read) return await blob.read();
+  const pieces: Bytes[] = [];
+  for await (const piece of blob.open()) pieces.push(piece);
+  return concat(pieces, blob.size);
+}
+
+function mayBePiece(
+  http: Http,
+  { size, mayStream }: UploadBlob,
+  { isFirst }: Way,
+  session: UploadSession,
+): boolean {
+  return isFirst && mayStream === true && size >= LEAST_PIECE_BYTES && isRuntimeFetch(http) &&
+    !http.seen.breaksStreams && !wantsLength(http, session);
+}

@@ -1,0 +1,68 @@
+import { assertEquals } from "@std/assert";
+import { digestBytes } from "../../../src/digest.ts";
+import type { NetworkFetch } from "../../../src/network_fetch.ts";
+import type { UploadBlob } from "../../../src/registry/upload/choose_body.ts";
+import { uploadBlob } from "../../../src/registry/upload/upload_blob.ts";
+import { test } from "../../helpers/test.ts";
+import { makeRepository } from "../make_http.ts";
+
+const CONTENT = new Uint8Array(2 * 1024 * 1024).fill(7);
+
+test("uploadBlob() gives fetch a large file where that is sent as it is, and reads it where not", async () => {
+  const sent: string[] = [];
+  const fetch = networkFetch("registry.test", (url, init) => {
+    const body = init.body instanceof Blob ? "file" : init.body ? "stream" : "nothing";
+    sent.push(`${init.method} ${url.host} ${body}`);
+    if (init.method === "POST") return redirect(202, "/u/1");
+    if (url.host === "registry.test") return redirect(307, `https://store.test/u/1${url.search}`);
+    return new Response(null, { status: 201 });
+  });
+  await uploadBlob(makeRepository(fetch), await blobOf(CONTENT));
+  assertEquals(sent, [
+    "POST registry.test nothing",
+    "PUT registry.test file",
+    "PUT store.test stream",
+  ]);
+});
+
+test("uploadBlob() reads a large file after a failure: what is wrong with it, that tells", async () => {
+  const sent: string[] = [];
+  const fetch = networkFetch("registry.test", (_url, init) => {
+    if (init.method !== "PUT") return redirect(init.method === "POST" ? 202 : 404, "/u/1");
+    const isFile = init.body instanceof Blob;
+    sent.push(isFile ? "file" : "stream");
+    return new Response(null, { status: isFile ? 503 : 201 });
+  });
+  await uploadBlob(makeRepository(fetch), await blobOf(CONTENT));
+  assertEquals(sent, ["file", "stream"]);
+});
+
+async function blobOf(content: Uint8Array<ArrayBuffer>): Promise<UploadBlob> {
+  return {
+    digest: await digestBytes(content),
+    size: content.length,
+    open: () => new Blob([content]).stream(),
+    blob: () => new Blob([content]),
+    isWhole: () => Promise.resolve(true),
+  };
+}
+
+/** A host's `fetch` that takes files for one server. */
+function networkFetch(
+  host: string,
+  answer: (url: URL, init: RequestInit) => Response,
+): NetworkFetch {
+  const count = () => Promise.resolve(0);
+  const fetch = async (input: string | URL | Request, init: RequestInit = {}) => {
+    if (init.body instanceof ReadableStream) await Array.fromAsync(init.body);
+    return answer(new URL(String(input)), init);
+  };
+  return Object.assign(fetch, {
+    proxyFor: () => undefined,
+    sentFromFiles: (url: URL) => Promise.resolve(url.host === host ? count : undefined),
+  });
+}
+
+function redirect(status: number, location: string): Response {
+  return new Response(null, { status, headers: { location } });
+}
