@@ -40,6 +40,7 @@ export type { ImageToPull } from "./src/pull/list_images.ts";
 export type { PullImagesOptions, PullOptions } from "./src/pull/options.ts";
 export type { PulledImage, PullEvent } from "./src/pull/events.ts";
 export type { ArchiveFormat } from "./src/image/write_archive.ts";
+export { checkImage, type CheckImageOptions, type ImageCheck } from "./src/pull/check_image.ts";
 export { RegistryClient, type RegistryClientOptions } from "./src/registry/client.ts";
 export type { CallOptions, ListNamesOptions } from "./src/registry/call_options.ts";
 export type { Repository } from "./src/registry/repository.ts";

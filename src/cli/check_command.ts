@@ -3,16 +3,22 @@ import type { Host } from "../runtime/host.ts";
 import { openArchiveWords, partsHint } from "./archive_words.ts";
 import { startByteProgress } from "./byte_progress.ts";
 import { findingLines, verdictLine } from "./check_table.ts";
-import type { CheckCommand } from "./command.ts";
-import { connectionOptions } from "./connection.ts";
+import { ARCHIVE_PATH, type CheckCommand } from "./command.ts";
+import { connectionOptions, isReference } from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
+import { urlOf } from "./input.ts";
+import { quote, UsageError } from "./options.ts";
 import { printable } from "./render.ts";
 import { withErrorDocument, writeDocument } from "./registry_client.ts";
 
 /** `tarpush check`: reads a whole archive and tells what is wrong with it. */
 export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal): Promise<number> {
   return withErrorDocument(command, host, async () => {
+    if (await meansImage(command, host)) {
+      const { runCheckImage } = await import("./check_image_command.ts");
+      return await runCheckImage(command, host, signal);
+    }
     const { source, json, quiet } = command;
     const { fetch } = await connectionOptions(command, [], host);
     const example = "docker save IMAGE | tarpush check -";
@@ -39,4 +45,23 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
     if (hint !== undefined) await host.stderr.write(`hint: ${printable(hint)}\n`);
     return exitCode;
   });
+}
+
+/**
+ * Whether what is to be checked is an image in a registry. What is a file or folder here is that; of the rest, what parses as a
+ * reference, is called like no archive, and, where it begins as a URL does, has a tag or a digest.
+ */
+async function meansImage({ source, parts, quick }: CheckCommand, host: Host): Promise<boolean> {
+  const isArchive = parts.length > 0 || source === "-" ||
+    await host.fileInfo(source) !== undefined;
+  if (isArchive && quick) {
+    throw new UsageError(
+      `--quick is for an image in a registry, and ${quote(source)} is an archive`,
+      "tarpush check --quick HOST/REPOSITORY:TAG",
+    );
+  }
+  const name = source.slice(source.lastIndexOf("/") + 1);
+  const isCalledArchive = ARCHIVE_PATH.test(source) || ARCHIVE_PATH.test(name);
+  if (isArchive || isCalledArchive || !isReference(source)) return false;
+  return quick || !urlOf(source) || /[:@][^/]*$/.test(new URL(source).pathname);
 }

@@ -46,17 +46,23 @@ export function findingLines(
  * @param paint How to colour.
  */
 export function verdictLine(name: string, check: ArchiveCheck, paint: Paint): string {
-  const { ok, dialect, files, bytes, findings } = check;
-  const counts = (["error", "warning", "note"] as const).map((severity) =>
-    countOf(findings, severity)
-  ).filter((text) => text !== "");
+  const { dialect, files, bytes } = check;
   const what = `${dialect ? `${dialect} archive, ` : ""}${counted(files, "file")}, ${
     formatSize(bytes)
   }`;
+  return `${printable(name)}: ${verdictText(check, paint)} (${what})`;
+}
+
+/** What became of a check in a word, and how many findings there are. */
+export function verdictText(
+  { ok, findings }: Pick<ArchiveCheck, "ok" | "findings">,
+  paint: Paint,
+): string {
+  const counts = (["error", "warning", "note"] as const).map((severity) =>
+    countOf(findings, severity)
+  ).filter((text) => text !== "");
   const verdict = ok ? paint("green", "ok") : paint("red", "broken");
-  return `${printable(name)}: ${verdict}${
-    counts.length > 0 ? `, ${counts.join(", ")}` : ""
-  } (${what})`;
+  return [verdict, ...counts].join(", ");
 }
 
 function countOf(findings: readonly Finding[], severity: Severity): string {

@@ -152,9 +152,12 @@ export const COMMANDS = {
   }),
   check: command({
     verb: "check",
-    usage: "TAR|-|URL",
-    summary: "Verify every digest in an archive",
-    options: () => ({ isParts }),
+    usage: "TAR|-|URL|REFERENCE",
+    summary: "Verify every digest in an archive, or of an image in a registry",
+    options: () => ({
+      isParts,
+      quick: flag("--quick", "Of an image in a registry: only ask whether its blobs are there"),
+    }),
     read: (words, { isParts }) =>
       readSource(words, isParts, `Nothing to check, expected ${ARCHIVE}`),
   }),
@@ -435,7 +438,7 @@ function readParts(words: Words, to: readonly string[], nothing: string) {
 export const FIRST_PART = /\.(?:0+[01]|a{2,5}|part0*1)$/;
 
 /** What no registry is called. */
-const ARCHIVE_PATH = /^(?:\.{0,2}\/.*|[^/]*\.(?:tar|tgz|tzst)(?:\.\w+)?)$/i;
+export const ARCHIVE_PATH = /^(?:\.{0,2}\/.*|[^/]*\.(?:tar|tgz|tzst)(?:\.\w+)?)$/i;
 
 function parseShell(word: string): Shell {
   const shell = SHELLS.find((known) => known === word);

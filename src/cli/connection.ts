@@ -49,12 +49,23 @@ export function registryOf(target: string): string {
   return (parsed.kind === "reference" ? parsed.reference : parsed.place).registry;
 }
 
+/** Whether a text can be a reference, with a repository. */
+export function isReference(text: string): boolean {
+  try {
+    return parseTarget(text).kind === "reference";
+  } catch {
+    return false;
+  }
+}
+
 function targetsOf(command: Command): string[] {
   switch (command.verb) {
     case "push":
       return command.targets;
     case "copy":
       return [command.source, ...command.targets];
+    case "check":
+      return isReference(command.source) ? [command.source] : [];
     case "ping":
       return [command.registry];
     case "ls":

@@ -38,6 +38,17 @@ export async function getManifest(
   reference: string,
   hooks: UploadHooks = {},
 ): Promise<PulledManifest & { call: ReadCall; response: Response }> {
+  const { call, response, bytes } = await requestManifest(context, reference, hooks);
+  const digest = await checkDigests(context, reference, response, bytes);
+  return { digest, bytes, ...describeManifest(call, response, bytes), call, response };
+}
+
+/** Asks for a manifest or index, and checks nothing of it. */
+export async function requestManifest(
+  context: RepositoryContext,
+  reference: string,
+  hooks: UploadHooks = {},
+): Promise<{ call: ReadCall; response: Response; bytes: Bytes }> {
   const call: Call = {
     action: `read manifest ${reference} of ${nameOf(context)}`,
     method: "GET",
@@ -50,11 +61,19 @@ export async function getManifest(
   };
   const { response, bytes } = await requestBytes(context.http, call, MAX_PULLED_MANIFEST_BYTES)
     .catch((error) => Promise.reject(explainAbsence(context, call, error)));
-  const digest = await checkDigests(context, reference, response, bytes);
+  return { call, response, bytes };
+}
+
+/** What the bytes of a manifest or index say, and its type; see {@linkcode getManifest}. */
+export function describeManifest(
+  call: ReadCall,
+  response: Response,
+  bytes: Bytes,
+): { json: JsonObject; mediaType: string } {
   const json = parseAnswer(call, response, bytes);
   const mediaType = chooseMediaType(call, response, json);
   checkShape(call, response, json, mediaType);
-  return { digest, mediaType, bytes, json, call, response };
+  return { json, mediaType };
 }
 
 /** Whether a failed read of a manifest, by tag or digest, means that the repository does not have it. */

@@ -32,6 +32,12 @@ export type FindingCode =
   | "limit"
   /** A manifest, config or layer is named and not in the archive. */
   | "missing-blob"
+  /** A manifest that is named is not in the registry. */
+  | "missing-manifest"
+  /** A registry says that content has another digest than it has, or than it was asked for. */
+  | "wrong-header"
+  /** A registry that has content, as it says, does not send it. */
+  | "unreadable"
   /** An index names a platform that is not in the archive, while others are. */
   | "absent-platform"
   /** A layer that may be absent by right, or an empty config that every tool knows. */

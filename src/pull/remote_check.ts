@@ -1,0 +1,386 @@
+import { runAll } from "../concurrency.ts";
+import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
+import { DigestMismatchError, NetworkError, OciError, RegistryError } from "../errors.ts";
+import { FindingList } from "../image/check/findings.ts";
+import type { ArchiveBlob, IndexNode, ManifestNode } from "../image/content.ts";
+import { EMPTY_JSON, MAX_DOCUMENT_BYTES, parseDocument } from "../image/documents.ts";
+import type { Hasher } from "../incremental_hash.ts";
+import { type Descriptor, formatPlatform, isForeignLayer } from "../media_types.ts";
+import { getBlob } from "../registry/blob_content.ts";
+import { headBlob, nameOf, type ReadHooks, type RepositoryContext } from "../registry/blobs.ts";
+import { describeManifest, isAbsence, requestManifest } from "../registry/get_manifest.ts";
+import { badAnswer } from "../registry/http/answer_body.ts";
+import { listReferrers } from "../registry/listing.ts";
+import { headManifest } from "../registry/manifests.ts";
+import { findCosignTags } from "./find_cosign_tags.ts";
+
+/** How a repository is checked. */
+export interface RemoteCheckOptions {
+  signal: AbortSignal | undefined;
+  /** Whether blobs are asked for and not read. */
+  quick: boolean;
+  concurrency: number;
+  hasher: Hasher;
+  onProgress: ((progress: { bytes: number; total?: number }) => void) | undefined;
+}
+
+/** A manifest that is to be read: what it is called, and what else is said of it. */
+interface Wanted {
+  /** Tag or digest. */
+  reference: string;
+  /** The digest that it should have, and its length, as what names it says. */
+  digest?: Digest | undefined;
+  size?: number | undefined;
+  /** What names it, for messages. */
+  role: string;
+}
+
+type Node = ManifestNode | IndexNode;
+
+/** Manifests below one reference, and what refers to them: the largest official images have some twenty. */
+const MAX_MANIFESTS = 2000;
+
+/** Answers that say nothing of the content. */
+const KEEPS_OUT: ReadonlySet<number> = new Set([401, 403, 407, 429]);
+
+/** A check of one reference: what was found, and what was read. */
+export class RemoteCheck {
+  readonly findings = new FindingList();
+  /** Manifests and indexes that were read. */
+  manifests = 0;
+  /** Lengths of different configs and layers together, in bytes. */
+  bytes = 0;
+  readonly #context: RepositoryContext;
+  readonly #options: RemoteCheckOptions;
+  /** What was read, or asked for in vain. */
+  readonly #seen = new Map<Digest, Node | undefined>();
+  readonly #blobs = new Map<Digest, ArchiveBlob & { digest: Digest; role: string }>();
+  #asked = 0;
+  #documentBytes = 0;
+  #read = 0;
+  /** Whether the registry has answered with content: what fails later is no reason to give up. */
+  #hasAnswered = false;
+
+  constructor(context: RepositoryContext, options: RemoteCheckOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  /** Different configs and layers. */
+  get blobs(): number {
+    return this.#blobs.size;
+  }
+
+  /**
+   * Checks all that is below a reference, and what refers to it.
+   *
+   * @param reference Tag or digest.
+   * @param expected The digest that it should have, where the caller knows.
+   * @returns The digest that it has, where that could be found.
+   */
+  async run(reference: string, expected: Digest | undefined): Promise<Digest | undefined> {
+    const root = await this.#readManifest({ reference, digest: expected, role: "" });
+    if (root) {
+      this.#hasAnswered = true;
+      await this.#readBelow([root]);
+      await this.#readReferrers();
+    }
+    await runAll(this.#blobs.values(), this.#options.concurrency, async (blob, signal) => {
+      await this.#checkBlob(blob, signal);
+    }, this.#options.signal);
+    return root?.digest ?? expected;
+  }
+
+  get #name(): string {
+    return nameOf(this.#context);
+  }
+
+  #hooks(signal: AbortSignal | undefined = this.#options.signal): ReadHooks {
+    return { signal };
+  }
+
+  /** Reads what stands below indexes, level by level. */
+  async #readBelow(roots: readonly Node[]): Promise<void> {
+    let level = [...roots];
+    while (level.length > 0) {
+      const wanted = level.flatMap((node) => node.kind === "index" ? entriesOf(node) : []);
+      level = await this.#readAll(wanted);
+    }
+  }
+
+  /** Reads manifests that have not been read; returns those that could be. */
+  async #readAll(wanted: readonly Wanted[]): Promise<Node[]> {
+    const nodes: Node[] = [];
+    await runAll(wanted, this.#options.concurrency, async (each, signal) => {
+      if (each.digest && this.#seen.has(each.digest)) return;
+      if (each.digest) this.#seen.set(each.digest, undefined);
+      const node = await this.#readManifest(each, signal);
+      if (node) nodes.push(node);
+    }, this.#options.signal);
+    return nodes;
+  }
+
+  /** Reads what refers to all that was read, then what refers to that. */
+  async #readReferrers(): Promise<void> {
+    const done = new Set<Digest>();
+    for (;;) {
+      const subjects = [...this.#seen].flatMap(([digest, node]) =>
+        node && !done.has(digest) ? [digest] : []
+      );
+      if (subjects.length === 0) return;
+      const wanted: Wanted[] = [];
+      await runAll(subjects, this.#options.concurrency, async (subject, signal) => {
+        done.add(subject);
+        wanted.push(...await this.#listReferrers(subject, signal));
+      }, this.#options.signal);
+      wanted.push(...await this.#listCosignTags(subjects));
+      await this.#readBelow(await this.#readAll(wanted));
+    }
+  }
+
+  async #listReferrers(subject: Digest, signal: AbortSignal): Promise<Wanted[]> {
+    const role = ` (the list of what refers to ${subject} names it)`;
+    const wanted: Wanted[] = [];
+    await this.#tolerate(`the list of what refers to ${subject}`, async () => {
+      for await (
+        const { digest, size } of listReferrers(this.#context, subject, undefined, { signal })
+      ) {
+        wanted.push({ reference: digest, digest, size, role });
+      }
+    });
+    return wanted;
+  }
+
+  async #listCosignTags(subjects: readonly Digest[]): Promise<Wanted[]> {
+    const wanted: Wanted[] = [];
+    await this.#tolerate("the tags of cosign", async () => {
+      for (const { tag, subject } of await findCosignTags(this.#context, subjects, this.#hooks())) {
+        wanted.push({ reference: tag, role: ` (what cosign keeps of ${subject})` });
+      }
+    });
+    return wanted;
+  }
+
+  /** Goes on without what a registry does not tell: it need not have such lists. */
+  async #tolerate(what: string, read: () => Promise<void>): Promise<void> {
+    try {
+      await read();
+    } catch (error) {
+      if (error instanceof DigestMismatchError) {
+        this.findings.error("wrong-digest", `${what}: ${error.message}`);
+      } else if (error instanceof RegistryError) {
+        this.findings.warning("unchecked", `${what} cannot be read: ${error.message}`);
+      } else throw error;
+    }
+  }
+
+  async #readManifest(
+    wanted: Wanted,
+    signal: AbortSignal | undefined = this.#options.signal,
+  ): Promise<Node | undefined> {
+    if (++this.#asked > MAX_MANIFESTS || this.#documentBytes > MAX_DOCUMENT_BYTES) {
+      this.findings.error("limit", `there is more below the reference than is checked`, {
+        expected: `at most ${MAX_MANIFESTS} manifests of ${MAX_DOCUMENT_BYTES} bytes together`,
+      });
+      return undefined;
+    }
+    const { reference, digest, role } = wanted;
+    try {
+      return await this.#parseManifest(wanted, signal);
+    } catch (error) {
+      if (!(error instanceof OciError)) throw error;
+      const details = digest ? { digest } : isDigest(reference) ? { digest: reference } : {};
+      if (isAbsence(error, reference) && (this.#hasAnswered || isTold(error))) {
+        this.findings.error(
+          "missing-manifest",
+          `manifest ${reference} is not in ${this.#name}${role}`,
+          details,
+        );
+        return undefined;
+      }
+      if (error instanceof RegistryError && error.status === 200) {
+        this.findings.error("malformed", `${error.message}${role}`, details);
+        return undefined;
+      }
+      await this.#requireTrouble(error);
+      this.findings.error("unreadable", `${error.message}${role}`, details);
+      return undefined;
+    }
+  }
+
+  async #parseManifest(
+    { reference, digest: expected, size, role }: Wanted,
+    signal: AbortSignal | undefined,
+  ): Promise<Node | undefined> {
+    const hooks = this.#hooks(signal);
+    const { call, response, bytes } = await requestManifest(this.#context, reference, hooks);
+    this.manifests++;
+    this.#count(bytes.length);
+    this.#documentBytes += bytes.length;
+    const header = response.headers.get("docker-content-digest")?.trim();
+    const named = expected ??
+      (isDigest(reference) ? reference : isDigest(header) ? header : undefined);
+    const digest = await digestBytes(bytes, named ? digestAlgorithm(named) : "sha256");
+    const what = `manifest ${reference} of ${this.#name}${role}`;
+    if (named && named !== digest) {
+      this.findings.error("wrong-digest", `${what} has digest ${digest}, expected ${named}`, {
+        digest: named,
+        expected: named,
+        actual: digest,
+      });
+      return undefined;
+    }
+    if (header && header !== digest && !isOtherAlgorithm(header, digest)) {
+      this.#reportHeader(what, digest, header);
+    }
+    if (size !== undefined && size !== bytes.length) {
+      this.#reportSize(what, digest, size, bytes.length);
+    }
+    const malformed = (problem: string, cause?: unknown) =>
+      badAnswer(call, response, `a manifest that cannot be used: ${problem}`, { cause });
+    const found = { digest, bytes, ...describeManifest(call, response, bytes), malformed };
+    const node = parseDocument(found, (descriptor) => this.#addBlob(descriptor, digest));
+    this.#seen.set(digest, node);
+    return node;
+  }
+
+  #addBlob(descriptor: Descriptor, manifest: Digest): ArchiveBlob {
+    const { digest, size, mediaType } = descriptor;
+    const blob = { digest, size, mediaType, origin: "named" as const };
+    const known = this.#blobs.get(digest);
+    if (!known) {
+      this.#blobs.set(digest, { ...blob, role: ` (${manifest} names it)` });
+      this.bytes += size;
+    } else if (known.size !== size) {
+      this.#reportSize(`blob ${digest} of ${this.#name}`, digest, size, known.size);
+    }
+    return blob;
+  }
+
+  async #checkBlob(
+    blob: ArchiveBlob & { digest: Digest; role: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { digest, role } = blob;
+    const what = `blob ${digest} of ${this.#name}${role}`;
+    try {
+      if (this.#options.quick) await this.#askForBlob(blob, what, signal);
+      else await this.#readBlob(blob, what, signal);
+    } catch (error) {
+      if (!(error instanceof OciError)) throw error;
+      if (error instanceof DigestMismatchError) {
+        // What is said of it in a header comes before its content, and is no word of that.
+        this.#reportHeader(what, digest, error.actual ?? "another");
+        return;
+      }
+      if (error instanceof RegistryError && error.status === 404) {
+        this.#reportAbsent(blob, what);
+        return;
+      }
+      await this.#requireTrouble(error);
+      this.findings.error("unreadable", `${what} cannot be read: ${error.message}`, { digest });
+    }
+  }
+
+  async #askForBlob(
+    blob: ArchiveBlob & { digest: Digest },
+    what: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const size = await headBlob(this.#context, blob.digest, { signal });
+    if (size === undefined) this.#reportAbsent(blob, what);
+    else if (size >= 0 && size !== blob.size) this.#reportSize(what, blob.digest, blob.size, size);
+  }
+
+  async #readBlob(
+    { digest, size }: ArchiveBlob & { digest: Digest },
+    what: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { hasher } = this.#options;
+    const content = await getBlob(this.#context, digest, { signal, size, hasher });
+    let length = 0;
+    try {
+      for await (const piece of content.body) {
+        length += piece.length;
+        this.#count(piece.length);
+      }
+    } catch (error) {
+      if (!(error instanceof DigestMismatchError)) throw error;
+      if (length !== size) return this.#reportSize(what, digest, size, length);
+      const { actual = "" } = error;
+      this.findings.error("wrong-digest", `${what} has digest ${actual}, expected ${digest}`, {
+        digest,
+        expected: digest,
+        actual,
+      });
+      return;
+    }
+    if (length !== size) this.#reportSize(what, digest, size, length);
+  }
+
+  #reportAbsent({ digest, mediaType }: ArchiveBlob, what: string): void {
+    const details = digest ? { digest } : {};
+    if (isForeignLayer(mediaType) || digest === EMPTY_JSON) {
+      this.findings.note("absent-blob", `${what} is not there, as it may be`, details);
+    } else this.findings.error("missing-blob", `${what} is not there`, details);
+  }
+
+  #reportSize(what: string, digest: Digest, expected: number, actual: number): void {
+    this.findings.error("wrong-size", `${what} has ${actual} bytes, expected ${expected}`, {
+      digest,
+      expected: `${expected}`,
+      actual: `${actual}`,
+    });
+  }
+
+  #reportHeader(what: string, expected: Digest, header: string): void {
+    const actual = header.slice(0, 80);
+    this.findings.error(
+      "wrong-header",
+      `${what}: the registry says that its digest is ${actual}, expected ${expected}`,
+      { digest: expected, expected, actual },
+    );
+  }
+
+  /**
+   * Tells content that cannot be read from a registry that cannot be reached, or does not let anybody read: that is no
+   * finding.
+   *
+   * @throws `error`, where it is the second.
+   */
+  async #requireTrouble(error: OciError): Promise<void> {
+    if (error instanceof RegistryError && error.status >= 500) return;
+    if (!this.#hasAnswered) throw error;
+    if (error instanceof RegistryError && !KEEPS_OUT.has(error.status)) return;
+    if (!(error instanceof NetworkError)) throw error;
+    const [known] = [...this.#seen].find(([, node]) => node) ?? [];
+    if (known === undefined) throw error;
+    await headManifest(this.#context, known, this.#hooks());
+  }
+
+  #count(bytes: number): void {
+    this.#read += bytes;
+    const total = this.#options.quick ? undefined : this.bytes + this.#documentBytes;
+    this.#options.onProgress?.({ bytes: this.#read, ...(total !== undefined && { total }) });
+  }
+}
+
+/** The manifests that an index names. */
+function entriesOf(index: IndexNode): Wanted[] {
+  return index.entries.filter(({ blob }) => !blob).map(({ descriptor }) => {
+    const { digest, size, platform } = descriptor;
+    const what = platform ? `, for ${formatPlatform(platform)}` : "";
+    return { reference: digest, digest, size, role: ` (${index.digest} names it${what})` };
+  });
+}
+
+/** Whether it is a registry that says that something is absent: any server has a 404. */
+function isTold(error: unknown): boolean {
+  return error instanceof RegistryError && error.errors.length > 0;
+}
+
+/** By tag a registry tells the digest of its own algorithm. */
+function isOtherAlgorithm(header: string, digest: Digest): boolean {
+  return isDigest(header) && digestAlgorithm(header) !== digestAlgorithm(digest);
+}
