@@ -21,14 +21,14 @@ export interface MissingBlob {
  * sent as well. What `bring` rejects with is to be passed on; whatever rejects fails the archive.
  *
  * @param blob The blob, and where it is wanted.
- * @param bring Brings it there; once that is done the repository has it.
+ * @param bring Brings it there; once that is done the repository has it. It tells how: what was mounted stays where it was.
  * @param signal Ends the waiting.
  */
 export type ShareBlob = (
   blob: MissingBlob,
-  bring: (holder?: string) => Promise<void>,
+  bring: (holder?: string) => Promise<BlobStatus>,
   signal: AbortSignal,
-) => Promise<void>;
+) => Promise<unknown>;
 
 interface Brought {
   digest: Digest;
@@ -57,9 +57,8 @@ export async function bringShared(
     if (brought) throw new TypeError(`Cannot bring blob ${digest} twice`);
     if (holder === repository && await headBlob(target, digest, { signal }) !== undefined) {
       brought = { digest, status: "exists" };
-      return;
-    }
-    brought = await bring(holder);
+    } else brought = await bring(holder);
+    return brought.status;
   }, signal);
   if (brought) return brought;
   throw new TypeError(`Cannot push blob ${digest}: shareBlob() ended before it was brought`);

@@ -116,6 +116,21 @@ test("shareBlob: a repository that lacks what it is said to have is no reason to
   assertEquals(sentDigests(layer.seen).length, 5);
 });
 
+test("shareBlob: it is told how a blob came", async () => {
+  const { fetch } = faultLayer(createRegistry());
+  const told: string[] = [];
+  for (const [name, holder] of [["a", undefined], ["b", "a"], ["b2", "b"]] as const) {
+    const [input] = await makeInputs([name], (archive) => archive);
+    assert(input);
+    const lines: string[] = [];
+    await pushAs([input], async (_, bring) => lines.push(await bring(holder)), fetch);
+    told.push(lines.sort().join(" "));
+  }
+  // Each has a layer and a config of its own.
+  const others = "mounted mounted mounted pushed pushed";
+  assertEquals(told, ["pushed pushed pushed pushed pushed", others, others]);
+});
+
 test("shareBlob: what is sent in place of what was lost is mounted by the next archive", async () => {
   const { fetch, seen } = faultLayer(createRegistry());
   const inputs = await makeInputs(["a", "b", "c"], (archive) => archive);

@@ -1,0 +1,92 @@
+// Pushes archives of the queue until all are done; run it on as many machines as you like, as often as you like.
+//   deno run -A worker.ts [--stay]
+// --stay waits for more. FLEET_ARCHIVES (4) are worked on at the same time, with FLEET_CONCURRENCY (3) uploads in all.
+import type { JsMsg } from "@nats-io/jetstream";
+import { type ArchiveInput, type ArchiveResult, pushAll } from "@tarpush/tarpush";
+import { currentHost, openFile } from "@tarpush/tarpush/runtime";
+import { numberOf, openFleet, patiently } from "./fleet.ts";
+import { readJob } from "./jobs.ts";
+import { shareBlobs } from "./share_blobs.ts";
+import { TakenJob } from "./taken_job.ts";
+
+/** An archive that fails so often, or whose workers die so often, is given up. */
+const MAX_TRIES = 5;
+
+const host = currentHost();
+const worker = `${host.env("HOSTNAME") ?? "worker"}-${crypto.randomUUID().slice(0, 8)}`;
+const fleet = await openFleet();
+const stop = new AbortController();
+const release = host.onInterrupt(() => stop.abort());
+const taken = new Map<number, TakenJob>();
+let asked: Promise<JsMsg | null> | undefined;
+try {
+  const results = pushAll(takeArchives(), undefined, {
+    archives: numberOf("FLEET_ARCHIVES", 4),
+    concurrency: numberOf("FLEET_CONCURRENCY", 3),
+    shareBlob: shareBlobs(fleet),
+    signal: stop.signal,
+  });
+  for await (const result of results) {
+    const one = taken.get(result.index);
+    if (one) await settle(one, result);
+    taken.delete(result.index);
+  }
+} catch (error) {
+  if (!stop.signal.aborted) throw error;
+  // Others begin at once with what is left, and not this worker, should it have asked for more.
+  await asked?.catch(() => {});
+} finally {
+  for (const one of taken.values()) one.leave();
+  release();
+  await fleet.nats.drain();
+}
+
+/** Archives of the queue, each as soon as there is a place for it. */
+async function* takeArchives(): AsyncGenerator<ArchiveInput> {
+  for (let index = 0; !stop.signal.aborted;) {
+    asked = patiently(() => fleet.queue.next({ expires: 1000 }), stop.signal);
+    const message = await asked;
+    if (stop.signal.aborted) return message?.nak();
+    if (!message) {
+      if (await isOver()) return;
+      continue;
+    }
+    const job = readJob(message.string());
+    if (!job) {
+      // Somebody else wrote it.
+      message.term();
+      continue;
+    }
+    const { source, target } = job;
+    const one = new TakenJob(fleet, message, worker, job);
+    const { name, tries } = one;
+    if (tries > MAX_TRIES) {
+      await one.giveUp(`${MAX_TRIES} workers ended while they pushed it`);
+      continue;
+    }
+    console.log(`${worker} takes ${name}, try ${tries}`);
+    taken.set(index++, one);
+    const open = async () => /^https?:/i.test(source) ? new URL(source) : await openFile(source);
+    yield { name, target, source: open };
+  }
+}
+
+/** Whether nothing is left, and no worker has anything that may come back. */
+async function isOver(): Promise<boolean> {
+  if (host.args.includes("--stay")) return false;
+  const info = await fleet.queue.info().catch(() => undefined);
+  return info !== undefined && info.num_pending + info.num_ack_pending === 0;
+}
+
+async function settle(one: TakenJob, result: ArchiveResult): Promise<void> {
+  const { name, tries } = one;
+  if (result.status !== "failed") {
+    const { bytesUploaded, milliseconds } = result;
+    const images = result.images.map(({ reference, digest }) => ({ reference, digest }));
+    console.log(`${worker} has ${result.status} ${name}, ${bytesUploaded} bytes sent`);
+    return await one.done({ images, bytesUploaded, milliseconds });
+  }
+  if (tries >= MAX_TRIES) return await one.giveUp(`${result.error}`);
+  console.error(`${name}, try ${tries}: ${result.error}`);
+  one.leave(fleet.patience * tries / 3);
+}
