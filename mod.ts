@@ -63,6 +63,14 @@ export {
   type OpenedArchive,
 } from "./src/archive/open_archive.ts";
 export {
+  type ArchiveToServe,
+  openArchives,
+  type OpenArchivesOptions,
+  type OpenedArchives,
+} from "./src/archive/served/open_archives.ts";
+export type { ServedImageName } from "./src/archive/served/shelf.ts";
+export type { BlobWriter, Storage, StoredManifest } from "./src/storage.ts";
+export {
   type ArchiveCheck,
   checkArchive,
   type CheckArchiveOptions,

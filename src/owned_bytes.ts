@@ -16,6 +16,19 @@ export function free(bytes: Bytes): void {
   if (bytes.length === buffer.byteLength && owned.delete(buffer)) detach(buffer);
 }
 
+const ownBodies = new WeakSet<Response>();
+
+/** Notes that the pieces of a response's body are nobody's but the server's that sends it. */
+export function ownBody(response: Response): Response {
+  ownBodies.add(response);
+  return response;
+}
+
+/** Whether {@linkcode ownBody} was said of a response. */
+export function hasOwnBody(response: Response): boolean {
+  return ownBodies.has(response);
+}
+
 /** Frees a buffer that nobody reads any more, at once where the runtime can; Node.js 20 cannot. */
 export function detach(buffer: ArrayBuffer): void {
   if (typeof buffer.transfer === "function") buffer.transfer(0);

@@ -53,6 +53,18 @@ export interface BlobWriter {
  * error, the registry answers them with 500.
  */
 export interface Storage {
+  /**
+   * Whether it refuses to be written to; a registry over it then refuses pushes.
+   * @default {false}
+   */
+  readonly readOnly?: boolean;
+  /**
+   * What it shows to who wants images of another registry, as mirrors are asked (`?ns=HOST`, containerd's registry
+   * hosts). Without it that is everything.
+   *
+   * @param host The other registry: `ghcr.io`, `docker.io`, with its port where it has one.
+   */
+  inNamespace?(host: string): Storage;
   /** Starts a blob of yet unknown digest. */
   createBlob(): Promise<BlobWriter>;
   /** The blob as a repository shows it, nothing of it read yet; undefined where it has none of this digest. */

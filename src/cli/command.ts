@@ -247,7 +247,7 @@ export const COMMANDS = {
   }),
   serve: command({
     verb: "serve",
-    usage: "",
+    usage: "[TAR...]",
     summary: "Run a registry",
     options: () => ({
       dir: text("--dir PATH", "Keep everything in this folder, an OCI layout for each repository"),
@@ -340,20 +340,28 @@ function command<V extends string, Table extends OptionTable, Named extends obje
   return { usage, summary, options, parse };
 }
 
-/** Words of a registry, of which there are none; what belongs together is given together. */
+/** Words of a registry, which are archives; what belongs together is given together. */
 function readServeWords(
-  _words: Words,
-  { cert, key, dir, scrub }: {
+  words: Words,
+  { cert, key, dir, scrub, allowDelete }: {
     cert: string | undefined;
     key: string | undefined;
     dir: string | undefined;
     scrub: boolean;
+    allowDelete: boolean;
   },
 ) {
   if (scrub && dir === undefined) throw new UsageError("Option --scrub needs --dir");
   if (cert !== undefined && key === undefined) throw new UsageError("Option --cert needs --key");
   if (key !== undefined && cert === undefined) throw new UsageError("Option --key needs --cert");
-  return {};
+  const archives = words.rest();
+  if (archives.length > 0 && dir !== undefined) {
+    throw new UsageError("Archives are served as they are, and --dir keeps what is pushed");
+  }
+  if (archives.length > 0 && allowDelete) {
+    throw new UsageError("Nothing can be deleted from archives", "leave out --allow-delete");
+  }
+  return { archives };
 }
 
 /** One archive: a word, or its parts. */

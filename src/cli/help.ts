@@ -240,10 +240,10 @@ Usage:
   },
   serve: {
     about:
-      `Run a registry, in memory or in a folder, until Ctrl-C: for tests, demos, a local network, a hop to
-an airgap. It asks for no login: whoever reaches its port may push, so that it listens for this
-machine alone unless --host says otherwise. At its address a browser finds a page that shows what
-it holds, and pushes to it; /metrics has counts for Prometheus, /healthz says ok.
+      `Run a registry, in memory, in a folder or out of archives, until Ctrl-C: for tests, demos, a local
+network, a hop to an airgap. It asks for no login: whoever reaches its port may push, so that it
+listens for this machine alone unless --host says otherwise. At its address a browser finds a page
+that shows what it holds, and pushes to it; /metrics has counts for Prometheus, /healthz says ok.
 
 The first Ctrl-C or SIGTERM lets uploads and downloads end, for 30 seconds at most; the second
 ends at once. --json writes a JSON line to stdout for each request.
@@ -254,13 +254,25 @@ a day, a blob that no image names after an hour. --scrub reads it all, for a fol
 code 1 where something is damaged or missing. What is damaged is moved away: the next push brings
 it again.
 
+Out of archives everything can be pulled and nothing pushed. Of two that have one name the last is
+served. One that changes meanwhile is served no more: what is asked of it fails, and is told here.
+
 What has to scale or to be shared by many is for distribution or zot on S3, or Harbor: tarpush copy
 brings there what is here.
 
 Usage:
   tarpush serve
+  tarpush serve [NAME[:TAG]=]TAR...
+
+  TAR     A plain tar of docker save, podman save, buildx and the like, or a folder as of tarpush
+          push. Its images can be pulled as they lie there, nothing is copied or unpacked
+  NAME=   Where its images go, with the tags that they have, or the only one with TAG. Without it
+          they have their own names: registry.lan/team/app:1 is HOST:PORT/team/app:1 here. What has
+          only a tag, or no name, goes into a repository called after the file: app of app.tar
 `,
     examples: `  tarpush serve
+  tarpush serve images/*.tar
+  tarpush serve team/app=oci.tar team/tool:2.1=layout/
   tarpush serve --dir /srv/images
   tarpush serve --dir /srv/images --scrub
   tarpush serve --host 0.0.0.0 --port 8080 --allow-delete

@@ -21,7 +21,7 @@ export async function runServe(
   if (command.scrub && command.dir !== undefined) {
     return await scrub(command.dir, command, host, signal);
   }
-  await using served = await openServedStorage(command, host, log);
+  await using served = await openServedStorage(command, host, log, signal);
   const observer = new RegistryObserver(log.request);
   const answer = createAnswer(command, served, observer, log, signal);
   const server = await host.serve(answer, await listenOptions(command, host));
@@ -39,7 +39,8 @@ function createAnswer(
   log: ServeLog,
   ending: AbortSignal,
 ): (request: Request, client: string) => Promise<Response> {
-  const { readOnly, allowDelete, cors, maxBlobBytes } = command;
+  const { allowDelete, cors, maxBlobBytes } = command;
+  const readOnly = command.readOnly || storage.readOnly === true;
   const onError = (error: unknown, { method, url }: Request) => {
     observer.countError();
     log.error(`Cannot answer ${method} ${url}: ${errorText(error)}`);
@@ -99,12 +100,13 @@ async function listenOptions(
 async function tellAddress(
   { hostname, cert }: ServeCommand,
   port: number,
-  { kept }: ServedStorage,
+  { kept, notes = [] }: ServedStorage,
   log: ServeLog,
 ): Promise<void> {
   const address = hostname.includes(":") ? `[${hostname}]` : hostname;
   const url = `${cert === undefined ? "http" : "https"}://${address}:${port}`;
   await log.listening(`Registry on ${url}, kept ${kept}; Ctrl-C ends it`, { url, kept });
+  for (const line of notes) log.note(line);
   if (!isBlockedPort(port)) return;
   log.note(
     `warning: browsers and Deno do not connect to port ${port}: choose another, such as --port 5000`,

@@ -14,16 +14,22 @@ export interface ServedStorage extends AsyncDisposable {
   storage: Storage;
   /** What is said of it beside the address: `in memory`. */
   kept: string;
+  /** What more a person should know of it, a line each. */
+  notes?: readonly string[];
 }
 
 /** Opens what the options ask for. */
-export function openServedStorage(
+export async function openServedStorage(
   command: ServeCommand,
   host: Host,
   log: ServeLog,
+  signal: AbortSignal,
 ): Promise<ServedStorage> {
-  const { dir } = command;
-  return dir === undefined ? openMemory() : openFolder(dir, command, host, log);
+  const { dir, archives } = command;
+  if (dir !== undefined) return await openFolder(dir, command, host, log);
+  if (archives.length === 0) return await openMemory();
+  const { serveArchives } = await import("./serve_archives.ts");
+  return await serveArchives(archives, host, signal);
 }
 
 async function openFolder(

@@ -1,3 +1,4 @@
+import { ownBody } from "../owned_bytes.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
 import type { RegistryContext } from "./context.ts";
 import { emptyResponse, Problem } from "./problem.ts";
@@ -11,7 +12,7 @@ const MAX_BYTES_BODY = 1024 * 1024;
 
 /** GET, HEAD and DELETE on a blob (distribution-spec, "Pulling blobs", "Deleting Blobs"). */
 export async function handleBlob(
-  { storage }: RegistryContext,
+  { storage, reportError }: RegistryContext,
   { repository, digest }: Route & { kind: "blob" },
   request: Request,
 ): Promise<Response> {
@@ -28,13 +29,15 @@ export async function handleBlob(
     "ETag": `"${digest}"`,
     "Accept-Ranges": "bytes",
   };
-  return await blobResponse(blob, request, headers);
+  const onFailure = (error: unknown) => reportError(error, request);
+  return await blobResponse(blob, request, headers, onFailure);
 }
 
 async function blobResponse(
   blob: BlobSource,
   request: Request,
   headers: Record<string, string> & { ETag: string },
+  onFailure: (error: unknown) => void,
 ): Promise<Response> {
   if (request.headers.get("If-None-Match") === headers.ETag) return emptyResponse(304, headers);
   const range = chooseRange(request, blob.size, headers.ETag);
@@ -46,16 +49,52 @@ async function blobResponse(
   }
   const { start, end } = range ?? { start: 0, end: blob.size };
   const length = { "Content-Length": `${end - start}` };
-  const body = request.method === "HEAD" ? null : await openBody(blob, start, end);
-  if (!range) return new Response(body, { headers: { ...headers, ...length } });
-  const contentRange = { "Content-Range": `bytes ${start}-${end - 1}/${blob.size}` };
-  return new Response(body, { status: 206, headers: { ...headers, ...length, ...contentRange } });
+  const part = range ? { "Content-Range": `bytes ${start}-${end - 1}/${blob.size}` } : {};
+  const init = { status: range ? 206 : 200, headers: { ...headers, ...length, ...part } };
+  if (request.method === "HEAD") return new Response(null, init);
+  return await sendPart(blob, start, end, init, onFailure);
 }
 
-async function openBody(blob: BlobSource, start: number, end: number): Promise<BodyInit> {
-  if (end - start <= MAX_BYTES_BODY) return await readRange(blob, start, end);
+/** Answers with a part of a blob, in the form that its server sends fastest. */
+async function sendPart(
+  blob: BlobSource,
+  start: number,
+  end: number,
+  init: ResponseInit & { headers: Record<string, string> },
+  onFailure: (error: unknown) => void,
+): Promise<Response> {
+  if (end - start <= MAX_BYTES_BODY) return new Response(await readRange(blob, start, end), init);
   const part = blob.slice(start, end);
-  return part instanceof Blob ? part : part.stream();
+  const file = part instanceof Blob ? part : part.blob?.();
+  if (file) {
+    // Without it, Bun tells what the file is called.
+    const headers = { ...init.headers, "Content-Disposition": "attachment" };
+    return new Response(file, { ...init, headers });
+  }
+  const own = part.ownStream?.();
+  const response = new Response(reportFailure(own ?? part.stream(), onFailure), init);
+  return own ? ownBody(response) : response;
+}
+
+/** The same stream; when it fails, and breaks off the answer, that is told. */
+function reportFailure(
+  stream: ReadableStream<Uint8Array>,
+  onFailure: (error: unknown) => void,
+): ReadableStream<Uint8Array> {
+  const reader = stream.getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        onFailure(error);
+        throw error;
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
 }
 
 function chooseRange(

@@ -11,4 +11,6 @@ export interface RegistryContext {
   readonly maxManifestBytes: number;
   readonly maxBlobBytes: number;
   readonly quirks: RegistryQuirks;
+  /** Tells of a failure that the answer to a request says nothing about. */
+  readonly reportError: (error: unknown, request: Request) => void;
 }

@@ -27,7 +27,7 @@ export interface RegistryOptions extends RegistryQuirks, RegistryTroubles {
   allowDelete?: boolean;
   /**
    * Whether pushing and deleting are refused, as by distribution 2.8 and 3 when they mirror another registry.
-   * @default {false}
+   * @default {storage.readOnly}
    */
   readOnly?: boolean;
   /**
@@ -55,7 +55,7 @@ export interface RegistryOptions extends RegistryQuirks, RegistryTroubles {
    * @default {3600}
    */
   uploadIdleSeconds?: number;
-  /** Told about every failure that is answered with 500; the answer itself says nothing about it. */
+  /** Told about every failure that is answered with 500, or breaks an answer off; the answer itself says nothing about it. */
   onError?: (error: unknown, request: Request) => void;
   /**
    * The clock, in milliseconds.
@@ -100,9 +100,9 @@ export function createRegistry(
   options: RegistryOptions = {},
 ): (request: Request) => Promise<Response> {
   const {
-    storage = new MemoryStorage(),
+    storage = keptInMemory(),
     allowDelete = false,
-    readOnly = false,
+    readOnly = storage.readOnly ?? false,
     cors = [],
     maxManifestBytes = MAX_MANIFEST_BYTES,
     maxBlobBytes = Infinity,
@@ -121,18 +121,24 @@ export function createRegistry(
   });
   const permissions = { allowDelete, readOnly };
   const sessions = new Sessions(storage, { maxUploads, uploadIdleSeconds }, now);
-  const context = { storage, sessions, permissions, maxManifestBytes, maxBlobBytes, quirks };
+  const reportError = (error: unknown, request: Request) => report(onError, error, request);
+  const limits = { maxManifestBytes, maxBlobBytes };
+  const context = { storage, sessions, permissions, ...limits, quirks, reportError };
   const troubles = createTroubles(options, now);
   const origins = typeof cors === "string" ? [cors] : cors;
 
   return async (request) => {
     const response = await answer(context, request, origins, troubles).catch((error: unknown) => {
-      if (!(error instanceof Problem)) report(onError, error, request);
+      if (!(error instanceof Problem)) reportError(error, request);
       releaseBody(request);
       return problemResponse(error);
     });
     return finish(response, request, origins);
   };
+}
+
+function keptInMemory(): Storage {
+  return new MemoryStorage();
 }
 
 async function answer(
@@ -147,10 +153,17 @@ async function answer(
     releaseBody(request);
     return failure;
   }
-  const route = parseRoute(new URL(request.url).pathname);
+  const { pathname, searchParams } = new URL(request.url);
+  const route = parseRoute(pathname);
   checkMethod(route, request.method, context.permissions);
   checkLength(request, context.quirks);
-  return await dispatch(context, route, request);
+  const namespace = searchParams.get("ns");
+  return await dispatch(namespace ? within(context, namespace) : context, route, request);
+}
+
+function within(context: RegistryContext, namespace: string): RegistryContext {
+  const { storage } = context;
+  return { ...context, storage: storage.inNamespace?.(namespace) ?? storage };
 }
 
 async function dispatch(

@@ -57,6 +57,7 @@ const COMMANDS: [args: string, expected: object][] = [
   ["serve --host ::1 --port 0 --read-only", { hostname: "::1", port: 0, readOnly: true }],
   ["serve --dir images --scrub", { dir: "images", scrub: true, keepUntagged: false }],
   ["serve --cert c --key k --max-blob 1GiB", { cert: "c", key: "k", maxBlobBytes: 2 ** 30 }],
+  ["serve a.tar x=b.tar", { archives: ["a.tar", "x=b.tar"] }],
   ["serve --allow-delete --cors *", { allowDelete: true, cors: ["*"] }],
   ["save a/x x.tar --platform p -q", { references: ["a/x"], tar: "x.tar", format: undefined }],
   ["save a/x b/y - --all-tags --tag v1.*", {
@@ -133,7 +134,9 @@ const MISTAKES: [args: string, message: string, hint?: string][] = [
   ["serve --scrub", "Option --scrub needs --dir"],
   ["serve --cert c", "Option --cert needs --key"],
   ["serve --key k", "Option --key needs --cert"],
-  ["serve now", 'Unexpected argument "now"'],
+  ["serve --dir d a.tar", "Archives are served as they are, and --dir keeps what is pushed"],
+  ["serve --allow-delete a.tar", "Nothing can be deleted from archives"],
+  ["completions bash now", 'Unexpected argument "now"'],
   ["push a.tar h --platfrom x", 'Unknown option "--platfrom"', "did you mean --platform?"],
   ["push a.tar h --port 1", 'Unknown option "--port"', "it belongs to tarpush serve"],
   ["push a.tar h -x", 'Unknown option "-x"', "tarpush push --help"],

@@ -35,6 +35,7 @@ const ELSEWHERE: readonly [RegExp, string][] = [
     "tests/build/compile_test.ts",
   ],
   [/^tarpush serve --port 5000$/, "tests/cli/main_test.ts"],
+  [/^tarpush serve images\/\*\.tar --port 5000$/, "tests/end_to_end/serve_archives_test.ts"],
 ];
 
 /** Hosts that the documents name; each is a registry of its own here, with and without its port. */

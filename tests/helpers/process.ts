@@ -105,7 +105,9 @@ export interface TemporaryFolder extends AsyncDisposable {
 export async function temporaryFolder(): Promise<TemporaryFolder> {
   if (isDeno) return denoFolder(await Deno.makeTempDir({ prefix: "tarpush-test-" }));
   const { Bun } = bunGlobals();
-  const path = `${Bun.env.TMPDIR ?? Bun.env.TEMP ?? "/tmp"}/tarpush-test-${crypto.randomUUID()}`;
+  // Not longer than that: podman takes no path above 50 characters for what it runs.
+  const name = `tarpush-test-${crypto.randomUUID().slice(0, 8)}`;
+  const path = `${Bun.env.TMPDIR ?? Bun.env.TEMP ?? "/tmp"}/${name}`;
   await Bun.$`mkdir -p ${path}`.quiet();
   return bunFolder(path);
 }

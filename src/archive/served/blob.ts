@@ -1,0 +1,69 @@
+import { ArchiveError } from "../../errors.ts";
+import type { ArchiveFile } from "../../image/files.ts";
+import { quoteName } from "../../quote_name.ts";
+import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
+
+/**
+ * A file of an archive that is handed out as a blob, long after the archive was opened. What is no more what it was is no
+ * answer: its stream fails before it is whole.
+ *
+ * @param file The file.
+ * @returns Its content.
+ * @throws {OciError} If the archive has changed since it was opened, or is gone.
+ */
+export async function openServedBlob(file: ArchiveFile): Promise<BlobSource> {
+  const { body } = file;
+  if (!body) throw new TypeError("unreachable: an archive that is served is read at any offset");
+  await body.slice(0, file.size).checkUnchanged?.();
+  return {
+    size: file.size,
+    slice: (start, end) => new WatchedSlice(file, body.slice(start, end), end - start),
+  };
+}
+
+class WatchedSlice implements SourceSlice {
+  readonly #file: ArchiveFile;
+  readonly #slice: SourceSlice;
+  readonly #length: number;
+  readonly ownStream?: () => ReadableStream<Uint8Array>;
+  /** For who has the kernel send it: what happens to the file meanwhile is seen by nobody but the client. */
+  readonly blob?: () => Blob;
+
+  constructor(file: ArchiveFile, slice: SourceSlice, length: number) {
+    this.#file = file;
+    this.#slice = slice;
+    this.#length = length;
+    const { ownStream, blob } = slice;
+    if (ownStream) this.ownStream = () => this.#watch(ownStream.call(slice));
+    if (blob) this.blob = () => blob.call(slice);
+  }
+
+  stream(): ReadableStream<Uint8Array> {
+    return this.#watch(this.#slice.stream());
+  }
+
+  #watch(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+    const reader = stream.getReader();
+    let left = this.#length;
+    return new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        const { done, value } = await reader.read();
+        left -= value?.length ?? 0;
+        // The last piece makes it whole.
+        if (done || left <= 0) await this.#slice.checkUnchanged?.();
+        if (done && left > 0) throw this.#endedEarly(left);
+        if (value) controller.enqueue(value);
+        if (left <= 0) controller.close();
+      },
+      cancel: (reason) => reader.cancel(reason),
+    }, { highWaterMark: 0 });
+  }
+
+  #endedEarly(left: number): ArchiveError {
+    const { path } = this.#file;
+    return new ArchiveError(
+      `Cannot read ${quoteName(path)} of the archive: its source ended ${left} bytes early`,
+      { path },
+    );
+  }
+}

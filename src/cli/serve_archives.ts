@@ -1,0 +1,82 @@
+import { type ArchiveToServe, openArchives } from "../archive/served/open_archives.ts";
+import { mapAll } from "../concurrency.ts";
+import { parseImageName } from "../reference.ts";
+import type { Host } from "../runtime/host.ts";
+import type { Storage } from "../storage.ts";
+import { quote, UsageError } from "./options.ts";
+
+/** Files that are opened at the same time. */
+const OPENED_AT_ONCE = 16;
+/** Names or notices that are told one by one. */
+const MAX_TOLD = 100;
+
+/** Archives that a command line names, open for a registry; disposing of it closes them. */
+export interface ServedArchives extends AsyncDisposable {
+  storage: Storage;
+  /** What is said of it beside the address: `in 3 archives`. */
+  kept: string;
+  /** What can be pulled, and what cannot, a line each. */
+  notes: string[];
+}
+
+/**
+ * Opens the archives that a command line names.
+ *
+ * @param words `[NAME[:TAG]=]ARCHIVE` each.
+ * @param host Where files come from.
+ * @param signal Aborts the opening.
+ * @throws {UsageError} If one comes from a pipe or a web server.
+ */
+export async function serveArchives(
+  words: readonly string[],
+  host: Host,
+  signal: AbortSignal,
+): Promise<ServedArchives> {
+  const opened: AsyncDisposable[] = [];
+  const close = async () => {
+    for (const file of opened.splice(0)) await file[Symbol.asyncDispose]();
+  };
+  try {
+    const archives = await mapAll(words.map(parseWord), OPENED_AT_ONCE, async (word) => {
+      return { ...word, source: await openArchive(word.name, host, opened) };
+    });
+    const { storage, images, notices } = await openArchives(archives, { signal });
+    const notes = [
+      ...cut(images.map(({ name, archive }) => `  ${name} of ${quote(archive)}`), "  "),
+      ...cut(notices.map((notice) => `warning: ${notice}`), "warning: "),
+    ];
+    const kept = archives.length === 1 ? "in an archive" : `in ${archives.length} archives`;
+    return { storage, kept, notes, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** What stands before the first `=` is a name, where it can be one: a file is `./a=b.tar` otherwise. */
+function parseWord(word: string): { name: string; as?: string } {
+  const at = word.indexOf("=");
+  const as = word.slice(0, Math.max(at, 0));
+  return parseImageName(as) ? { name: word.slice(at + 1), as } : { name: word };
+}
+
+async function openArchive(
+  path: string,
+  host: Host,
+  opened: AsyncDisposable[],
+): Promise<ArchiveToServe["source"]> {
+  const expected = "expected the path of a tar or a folder: it is read where a client asks for it";
+  if (path === "-") throw new UsageError(`Cannot serve what is piped in, ${expected}`);
+  if (/^https?:\/\//i.test(path)) throw new UsageError(`Cannot serve ${quote(path)}, ${expected}`);
+  const info = await host.fileInfo(path);
+  if (info?.kind === "directory") return await host.openDirectory(path);
+  const file = await host.openFile(path);
+  opened.push(file);
+  return file;
+}
+
+/** The first of many lines, and one that counts the others. */
+function cut(lines: readonly string[], start: string): string[] {
+  const more = lines.length - MAX_TOLD;
+  return more > 0 ? [...lines.slice(0, MAX_TOLD), `${start}and ${more} more`] : [...lines];
+}
