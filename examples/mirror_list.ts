@@ -1,6 +1,6 @@
 // Copies a list of images to a registry of one's own, signatures and the like included:
 //   deno run --allow-net mirror_list.ts registry.lan/mirror ghcr.io/org/app:1.0 quay.io/org/tool:2
-import { copyImage, parseReference, pushImage } from "@tarpush/tarpush";
+import { copyAll, pushImage } from "@tarpush/tarpush";
 import { createRegistry } from "@tarpush/tarpush/registry";
 import { currentHost, openFile } from "@tarpush/tarpush/runtime";
 
@@ -10,17 +10,13 @@ const options = given.length === 0 ? { fetch: createRegistry() } : {};
 const references = given.length === 0 ? [await pushSample()] : given;
 
 let failed = 0;
-for (const reference of references) {
-  const { repository, tag, digest } = parseReference(reference);
-  const name = digest && !tag ? `@${digest}` : `:${tag ?? "latest"}`;
-  try {
-    const target = `${place}/${repository}${name}`;
-    const result = await copyImage(reference, target, { ...options, referrers: true });
+for await (const result of copyAll(references, `${place}/`, { ...options, referrers: true })) {
+  if (result.status === "failed") {
+    failed++;
+    console.error(`${result.name}: ${result.error}`);
+  } else {
     const [image] = result.images;
     console.log(`${image?.reference} is ${image?.digest}, ${result.bytesUploaded} bytes`);
-  } catch (error) {
-    failed++;
-    console.error(`${error}`);
   }
 }
 if (failed > 0) host.exit(1);

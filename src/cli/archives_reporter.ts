@@ -16,10 +16,21 @@ import {
 } from "./render.ts";
 import { isResult, type ReporterOptions } from "./reporter.ts";
 
-/** Shows a push of many archives: names that stand on stdout, a line an archive, bars and a table at the end on stderr. */
+/** What is shown of a call for many. */
+export interface ManyOptions extends ReporterOptions {
+  verb: "push" | "copy";
+}
+
+/** What a call for many is called. */
+const WORDS = {
+  push: { noun: "archive", done: "pushed", toDo: "to push" },
+  copy: { noun: "image", done: "copied", toDo: "to copy" },
+};
+
+/** Shows a push of many archives, or a copy of many images: names that stand on stdout, a line an archive, bars and a table at the end on stderr. */
 export class ArchivesReporter {
   readonly #host: Host;
-  readonly #options: ReporterOptions;
+  readonly #options: ManyOptions;
   readonly #paint: Paint;
   readonly #state: ArchivesState;
   readonly #screen: LiveScreen | undefined;
@@ -28,7 +39,7 @@ export class ArchivesReporter {
 
   private constructor(
     host: Host,
-    options: ReporterOptions,
+    options: ManyOptions,
     paint: Paint,
     state: ArchivesState,
     isLive: boolean,
@@ -43,16 +54,17 @@ export class ArchivesReporter {
   /**
    * @param host Where to.
    * @param options What is shown.
-   * @param sizes Sizes of the archives, as far as they are known.
+   * @param sizes Sizes of the archives, as far as they are known; undefined where nobody knows how many there are.
    */
   static async create(
     host: Host,
-    options: ReporterOptions,
-    sizes: readonly (number | undefined)[],
+    options: ManyOptions,
+    sizes: readonly (number | undefined)[] | undefined,
   ): Promise<ArchivesReporter> {
     const isLive = !options.quiet && await canMoveCursor(host);
     const paint = await choosePaint(host, host.stderr);
-    return new ArchivesReporter(host, options, paint, new ArchivesState(sizes), isLive);
+    const state = new ArchivesState(WORDS[options.verb].noun, sizes);
+    return new ArchivesReporter(host, options, paint, state, isLive);
   }
 
   /** Takes an event in; to be awaited, so that a slow reader slows the push. */
@@ -77,7 +89,7 @@ export class ArchivesReporter {
     this.#state.end(result);
     this.#counts[result.status]++;
     if (result.status === "failed") this.#failures.push(result);
-    await this.note(archiveLine(result, this.#options.dryRun, this.#paint));
+    await this.note(archiveLine(result, this.#options, this.#paint));
   }
 
   /** Writes lines for people. */
@@ -96,21 +108,22 @@ export class ArchivesReporter {
    */
   async finish(milliseconds: number, skipped: number, left: number): Promise<void> {
     await this.#screen?.finish();
-    const { quiet, dryRun } = this.#options;
+    const { quiet, dryRun, verb } = this.#options;
+    const { noun, done, toDo } = WORDS[verb];
     const { pushed, exists, failed } = this.#counts;
     const { blobs, bytesUploaded } = this.#state;
     const sent = `${counted(blobs.pushed, "blob")} sent (${formatSize(bytesUploaded)}), ` +
       `${blobs.mounted} mounted`;
     const missing = `${counted(blobs.pushed, "blob")} missing`;
     const rows: [number, string, string][] = [
-      [pushed, dryRun ? "to push" : "pushed", dryRun ? missing : sent],
+      [pushed, dryRun ? toDo : done, dryRun ? missing : sent],
       [exists, "already there", ""],
       [skipped, "done before", ""],
       [failed, "failed", ""],
       [left, "not done", ""],
     ];
     const lines = quiet ? [] : [
-      `${counted(pushed + exists + skipped + failed + left, "archive")} in ${
+      `${counted(pushed + exists + skipped + failed + left, noun)} in ${
         formatDuration(milliseconds)
       }`,
       ...rows.filter(([count]) => count > 0).map(([count, what, more]) =>
@@ -131,7 +144,7 @@ export class ArchivesReporter {
 }
 
 /** The line for an archive that has ended. */
-function archiveLine(result: ArchiveResult, dryRun: boolean, paint: Paint): string {
+function archiveLine(result: ArchiveResult, { verb, dryRun }: ManyOptions, paint: Paint): string {
   const name = printable(result.name);
   if (result.status === "failed") {
     return `${paint("red", "failed")}   ${name}: ${printable(messageOf(result.error))}`;
@@ -143,6 +156,7 @@ function archiveLine(result: ArchiveResult, dryRun: boolean, paint: Paint): stri
   const parts = [`${counted(count("pushed"), "blob")} ${dryRun ? "missing" : "sent"}`];
   if (bytesUploaded > 0) parts[0] += ` (${formatSize(bytesUploaded)})`;
   if (count("mounted") > 0) parts.push(`${count("mounted")} mounted`);
-  const word = dryRun ? "to push" : "pushed ";
+  const { done, toDo } = WORDS[verb];
+  const word = dryRun ? toDo : `${done} `;
   return `${paint("green", word)}  ${name}  ${parts.join(", ")} in ${formatDuration(milliseconds)}`;
 }

@@ -15,17 +15,22 @@ export class ArchivesState implements LiveState {
   /** Blobs that were sent, or mounted, and bytes that were sent. */
   readonly blobs = { pushed: 0, mounted: 0 };
   bytesUploaded = 0;
-  readonly #sizes: readonly (number | undefined)[];
+  readonly #noun: string;
+  readonly #sizes: readonly (number | undefined)[] | undefined;
   readonly #running = new Map<number, ProgressState>();
   readonly #rate = new ByteRate();
   /** Bytes of archives that have ended, by their plans, and of those that have not, by their plans or sizes. */
   #endedBytes = 0;
   #openBytes = 0;
 
-  /** @param sizes Sizes of the archives, as far as they are known. */
-  constructor(sizes: readonly (number | undefined)[]) {
+  /**
+   * @param noun What each is called.
+   * @param sizes Sizes of the archives, as far as they are known; undefined where nobody knows how many there are.
+   */
+  constructor(noun: string, sizes: readonly (number | undefined)[] | undefined) {
+    this.#noun = noun;
     this.#sizes = sizes;
-    for (const size of sizes) this.#openBytes += size ?? 0;
+    for (const size of sizes ?? []) this.#openBytes += size ?? 0;
   }
 
   /** Takes an event of an archive in. */
@@ -66,7 +71,8 @@ export class ArchivesState implements LiveState {
   }
 
   get count(): string {
-    return `${this.ended}/${this.#sizes.length} archives`;
+    const of = this.#sizes ? `/${this.#sizes.length}` : "";
+    return `${this.ended}${of} ${this.#noun}s`;
   }
 
   bytesPerSecond(now: number): number | undefined {
@@ -89,6 +95,6 @@ export class ArchivesState implements LiveState {
 
   /** What an archive comes to: what its blobs are once that is known, before that its own size. */
   #bytesOf(index: number): number {
-    return this.#running.get(index)?.plan?.bytes ?? this.#sizes[index] ?? 0;
+    return this.#running.get(index)?.plan?.bytes ?? this.#sizes?.[index] ?? 0;
   }
 }

@@ -227,9 +227,24 @@ export const COMMANDS = {
   }),
   copy: command({
     verb: "copy",
-    usage: "REFERENCE REFERENCE",
-    summary: "Copy an image within a registry or to another one",
+    usage: "REFERENCE REFERENCE...",
+    summary: "Copy images within a registry or to another one",
     options: () => ({
+      allTags: flag(
+        "--all-tags",
+        "Copy every tag of the repository SOURCE to the repository TARGET",
+      ),
+      tags: list(
+        "--tag PATTERN",
+        "Copy the tags of the repository that fit, such as 'v1.*'; '!*-rc*' leaves out",
+      ),
+      from: text(
+        "--from FILE",
+        "Copy what FILE lists, - for stdin; one a line: SOURCE, SOURCE TARGET, or both as JSON",
+      ),
+      to: list("--to TARGET", "Copy every SOURCE to TARGET"),
+      images: value("--images N", "Images to copy at the same time (4)", parseCount(1, 1000)),
+      failFast: flag("--fail-fast", "Stop at the first image that fails"),
       referrers: flag(
         "--referrers",
         "Bring along what refers to the image: signatures, SBOMs, attestations",
@@ -240,10 +255,7 @@ export const COMMANDS = {
       onExisting,
       retries,
     }),
-    read: (words) => ({
-      source: words.next(`Nothing to copy, expected ${REFERENCE}`),
-      targets: [words.next(`Nowhere to copy to, expected ${REFERENCE}`), ...words.rest()],
-    }),
+    read: readCopyWords,
   }),
   serve: command({
     verb: "serve",
@@ -309,6 +321,8 @@ export type InfoCommand = Asked<"info">;
 export type RemoveCommand = Asked<"rm">;
 export type SaveCommand = Asked<"save">;
 export type CopyCommand = Asked<"copy">;
+export type CopyOneCommand = Extract<CopyCommand, { isMany: false }>;
+export type CopyManyCommand = Extract<CopyCommand, { isMany: true }>;
 export type ServeCommand = Asked<"serve">;
 
 type Asked<V extends Verb> = ReturnType<typeof COMMANDS[V]["parse"]>;
@@ -408,6 +422,32 @@ function readPushWords(
   }
   if (isMany) return { isMany, sources: [source], targets } as const;
   return { isMany, source, targets, parts: [] } as const;
+}
+
+/** Words of a copy: one image and its targets, unless an option says that there are many. */
+function readCopyWords(
+  words: Words,
+  options: {
+    allTags: boolean;
+    tags: string[];
+    from: string | undefined;
+    to: string[];
+    images: number | undefined;
+    failFast: boolean;
+  },
+) {
+  const { allTags, tags, from, to, images, failFast } = options;
+  const nothing = `Nothing to copy, expected ${REFERENCE}`;
+  if (to.length > 0 || from !== undefined) {
+    const sources = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
+    return { isMany: true, sources, targets: to } as const;
+  }
+  const source = words.next(nothing);
+  const targets = [words.next(`Nowhere to copy to, expected ${REFERENCE}`), ...words.rest()];
+  const isMany = allTags || tags.length > 0 || images !== undefined || failFast;
+  return isMany
+    ? { isMany, sources: [source], targets } as const
+    : { isMany, source, targets } as const;
 }
 
 /** Words of a save: references, unless a list has them, and what is written. */

@@ -63,7 +63,7 @@ function targetsOf(command: Command): string[] {
     case "push":
       return command.targets;
     case "copy":
-      return [command.source, ...command.targets];
+      return [...(command.isMany ? command.sources : [command.source]), ...command.targets];
     case "check":
       return isReference(command.source) ? [command.source] : [];
     case "ping":

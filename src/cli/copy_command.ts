@@ -1,28 +1,39 @@
 import { copyImage, type CopyOptions } from "../push/copy.ts";
 import type { Host } from "../runtime/host.ts";
-import type { CopyCommand } from "./command.ts";
+import type { CopyCommand, CopyOneCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { showTransfer } from "./transfer.ts";
 
 /** `tarpush copy`: copies an image, shows how it goes, and prints each name as soon as it stands. */
 export async function runCopy(
-  command: CopyCommand,
+  command: CopyOneCommand,
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
   await showTransfer(command, host, signal, async (hooks) => {
-    const options = await toCopyOptions(command, host);
+    const registries = [command.source, ...command.targets].map(registryOf);
+    const options = await toCopyOptions(command, registries, host);
     return await copyImage(command.source, command.targets, { ...options, ...hooks });
   });
   return EXIT.done;
 }
 
-async function toCopyOptions(command: CopyCommand, host: Host): Promise<CopyOptions> {
-  const { source, targets, platforms, referrers, concurrency, dryRun, onExisting, retries } =
-    command;
-  const options: CopyOptions = {
-    ...await connectionOptions(command, [source, ...targets].map(registryOf), host),
+/**
+ * The options of a copy, as they were typed.
+ *
+ * @param command The options.
+ * @param registries `HOST[:PORT]` of the registries that `--insecure` is about.
+ * @param host Where files and connections come from.
+ */
+export async function toCopyOptions(
+  command: CopyCommand,
+  registries: readonly string[],
+  host: Host,
+): Promise<Omit<CopyOptions, "onEvent">> {
+  const { platforms, referrers, concurrency, dryRun, onExisting, retries } = command;
+  const options: Omit<CopyOptions, "onEvent"> = {
+    ...await connectionOptions(command, registries, host),
     platforms,
     referrers,
     dryRun,

@@ -223,19 +223,31 @@ Patterns of tags are those of shells: *, ?, [0-9], {a,b}; one that starts with !
   },
   copy: {
     about:
-      `Copy an image from one registry to another, or within one, without a file between them. Everything
+      `Copy images from one registry to another, or within one, without a file between them. Everything
 keeps its bytes and its digest; what the target has is not sent again.
 
 Usage:
   tarpush copy SOURCE TARGET...
+  tarpush copy --all-tags REPOSITORY REPOSITORY...
+  tarpush copy SOURCE... --to TARGET [--to TARGET]...
+  tarpush copy --from LIST [--to TARGET]...
 
-  SOURCE   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], without a tag latest
-  TARGET   The same, several for several names; with a digest the image must have it
+  SOURCE      [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], without a tag latest
+  TARGET      The same, several for several names; with a digest the image must have it. After --to,
+              and in a list, also HOST[:PORT] or a prefix that ends in /: the image keeps its name
+  REPOSITORY  [http://|https://]HOST[:PORT]/REPOSITORY
+
+Of many images those are copied whose tag is not there, or names something else; what several have
+in common is sent once. One that fails does not stop the others; the exit code is 1 then. --json
+writes a line an image. Patterns of tags are those of shells: *, ?, [0-9], {a,b}; one that starts
+with ! leaves tags out.
 `,
     examples: `  tarpush copy localhost:5000/team/app:1.0 registry.lan/team/app:1.0
   tarpush copy registry.lan/app:1.0 registry.lan/app:stable registry.lan/app:latest
   tarpush copy http://registry.lan/app:1.0 https://mirror.lan/app:1.0 --referrers
   tarpush copy registry.lan/app:1.0 localhost:5000/app:1.0 --platform linux/arm64
+  tarpush copy --all-tags registry.lan/app mirror.lan/app --tag 'v1.*' --tag '!*-rc*'
+  tarpush copy --from images.txt --to mirror.lan/ --max-requests-per-second 20
 `,
   },
   serve: {

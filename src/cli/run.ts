@@ -36,7 +36,7 @@ async function runHere(command: Command, host: Host): Promise<number> {
     return await dispatch(command, host, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
-    const hint = command.verb === "push"
+    const hint = command.verb === "push" || command.verb === "copy"
       ? "run it again: what the registry has by now is not uploaded twice"
       : undefined;
     const isReason = error === signal.reason;
@@ -77,7 +77,9 @@ async function dispatch(command: Command, host: Host, signal: AbortSignal): Prom
     case "rm":
       return (await import("./rm_command.ts")).runRemove(command, host, signal);
     case "copy":
-      return (await import("./copy_command.ts")).runCopy(command, host, signal);
+      return command.isMany
+        ? (await import("./copy_many_command.ts")).runCopyMany(command, host, signal)
+        : (await import("./copy_command.ts")).runCopy(command, host, signal);
     case "save":
       return (await import("./save_command.ts")).runSave(command, host, signal);
     case "completions": {

@@ -65,11 +65,13 @@ export function parseSourceList(text: string, name: string): ListLine[] {
  *
  * @param lines The archives.
  * @param targets Where those go that say nothing themselves.
+ * @param verb What is done, for messages.
  * @throws {UsageError} If one has no target, or one that does not parse.
  */
 export function settleTargets(
   lines: readonly ListLine[],
   targets: readonly string[],
+  verb: "push" | "copy" = "push",
 ): ListedSource[] {
   const checked = new Set<string>();
   return lines.map(({ source, target, place }) => {
@@ -77,19 +79,23 @@ export function settleTargets(
     if (wanted.length === 0) {
       throw new UsageError(
         `No target for ${quote(source)} (${place}), expected one there or with --to`,
-        "tarpush push SOURCE... --to TARGET",
+        `tarpush ${verb} SOURCE... --to TARGET`,
       );
     }
     const key = wanted.join("\n");
-    if (!checked.has(key)) checkTargets(wanted, place);
+    if (!checked.has(key)) checkTargets(wanted, verb, place);
     checked.add(key);
     return { source, targets: wanted };
   });
 }
 
-function checkTargets(targets: readonly string[], place: string): void {
+function checkTargets(
+  targets: readonly string[],
+  verb: "push" | "copy",
+  place: string,
+): void {
   try {
-    parseTargets(targets);
+    parseTargets(targets, verb);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     throw new UsageError(`${error.message} (${place})`);
