@@ -1,3 +1,4 @@
+import { type BodyPieces, openPieces } from "./body_pieces.ts";
 import { Problem } from "./problem.ts";
 import type { ChunkLimits } from "./quirks.ts";
 import type { Session } from "./sessions.ts";
@@ -44,7 +45,7 @@ export async function writeBody(
   const expected = expectedLength(request, rangeLength);
   const tooLong = () => (max === maxChunk ? chunkTooLong(max) : blobTooLong(maxBlobBytes));
   if (expected !== undefined && expected > max) throw tooLong();
-  const body = request.body?.getReader();
+  const body = request.body ? openPieces(request.body) : undefined;
   const cancel = () => void body?.cancel().catch(ignore);
   signal.addEventListener("abort", cancel, { once: true });
   try {
@@ -78,7 +79,7 @@ function expectedLength(request: Request, rangeLength: number | undefined): numb
 }
 
 async function readPiece(
-  body: ReadableStreamDefaultReader<Uint8Array>,
+  body: BodyPieces,
   signal: AbortSignal,
 ): Promise<Uint8Array | undefined> {
   const result = await body.read().catch((cause: unknown) => {

@@ -18,6 +18,9 @@ export const bunStorageFiles: StorageFiles = {
     return new BunGrowingFile(path, Bun.file(path).writer());
   },
   sync: (paths) => syncSoon(paths),
+  writeBack: async (paths) => {
+    await runProgram(["sync", ...paths.map(dashless)]).catch(() => {});
+  },
   rename: async (from, to) => {
     const { exitCode, stderr } = await Bun.$`mv ${dashless(from)} ${dashless(to)}`
       .quiet().nothrow();
@@ -62,7 +65,8 @@ export const bunStorageFiles: StorageFiles = {
       };
     },
   }),
-  hasher: createHash,
+  hashGrowing: async (_path, algorithm) => await createHash(algorithm),
+  hashWhole: async (_path, algorithm) => await createHash(algorithm),
 };
 
 function failed(action: string, path: string): (error: unknown) => never {

@@ -4,7 +4,7 @@ import type { BlobSource } from "../../source/blob_source.ts";
 import { writeAll } from "../byte_output.ts";
 import { throwFileError } from "../deno_file_error.ts";
 import { fileError } from "../file_error.ts";
-import { hashByProgram } from "./deno_program_hash.ts";
+import { hashFile, hashGrowingFile } from "./deno_file_hash.ts";
 import type { FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
 
 /** Bytes of one read. */
@@ -24,6 +24,9 @@ export const denoStorageFiles: StorageFiles = {
   sync: async (paths) => {
     await Promise.all(paths.map(syncOne));
   },
+  writeBack: async (paths) => {
+    await Promise.allSettled(paths.map(syncOne));
+  },
   rename: (from, to) => Deno.rename(from, to).catch(failed("write", to)),
   link,
   copy: (from, to) => Deno.copyFile(from, to).catch(failed("write", to)),
@@ -41,7 +44,8 @@ export const denoStorageFiles: StorageFiles = {
     }
   },
   open: (path, size) => new DenoStoredFile(path, size),
-  hasher: hashByProgram,
+  hashGrowing: hashGrowingFile,
+  hashWhole: hashFile,
 };
 
 function failed(action: string, path: string): (error: unknown) => never {

@@ -63,7 +63,8 @@ export class FolderStorage implements Storage {
     const found = await files.stat(path);
     if (!found) return undefined;
     const source = files.open(path, found.size);
-    return new VerifiedBlob(source, digest, files.hasher, () => {
+    const startHash = () => files.hashWhole(path, digestAlgorithm(digest));
+    return new VerifiedBlob(source, digest, startHash, () => {
       const error = damaged(path);
       onDamage(error);
       return error;

@@ -108,7 +108,8 @@ class Scrub {
     if (size <= ONE_PIECE_BYTES) {
       return await digestBytes(await files.read(path) ?? new Uint8Array(0), algorithm);
     }
-    const hash = await files.hasher(algorithm);
+    const hash = await files.hashWhole(path, algorithm);
+    // What reads the file by itself has no use for these, and the system has them at hand.
     for await (const piece of files.open(path, size).slice(0, size).stream()) {
       this.#signal?.throwIfAborted();
       await hash.update(piece);

@@ -1,5 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
-import type { Hasher } from "../../incremental_hash.ts";
+import type { DigestAlgorithm } from "../../digest.ts";
+import type { IncrementalHash } from "../../incremental_hash.ts";
 import type { BlobSource } from "../../source/blob_source.ts";
 
 /** What is known of a file without opening it. */
@@ -38,6 +39,8 @@ export interface StorageFiles {
   create(path: string): Promise<GrowingFile>;
   /** Settled when what is in these files and folders outlives a loss of power. */
   sync(paths: readonly string[]): Promise<void>;
+  /** Settled when the disk has what was in growing files when this was called; a failure does not show. */
+  writeBack(paths: readonly string[]): Promise<void>;
   /** Gives a file another name, in the place of what had it, in one step. */
   rename(from: string, to: string): Promise<void>;
   /** Gives a file one more name; false where the file system cannot, or there is no such file. */
@@ -58,6 +61,8 @@ export interface StorageFiles {
   read(path: string): Promise<Bytes | undefined>;
   /** A file to be read at any offset, opened when it is. */
   open(path: string, size: number): BlobSource;
-  /** The fastest hash for blobs that come in pieces. */
-  hasher: Hasher;
+  /** A hash for a file that is being written; it may read the file when it is asked for the digest. */
+  hashGrowing(path: string, algorithm: DigestAlgorithm): Promise<IncrementalHash>;
+  /** A hash for a file that is being read; it may read the file by itself. */
+  hashWhole(path: string, algorithm: DigestAlgorithm): Promise<IncrementalHash>;
 }

@@ -1,12 +1,16 @@
-import type { Bytes } from "../../bytes.ts";
-import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
+import { type Bytes, toBytes } from "../../bytes.ts";
+import { type Digest, type DigestAlgorithm, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { DigestMismatchError, OciError } from "../../errors.ts";
-import { createHash, type IncrementalHash } from "../../incremental_hash.ts";
+import type { IncrementalHash } from "../../incremental_hash.ts";
+import { free } from "../../owned_bytes.ts";
 import type { BlobWriter } from "../../storage.ts";
 import type { GrowingFile, StorageFiles } from "./storage_files.ts";
 
 /** Bytes that are written and hashed in one go: with less, each of them costs more than its bytes. */
-const PIECE_BYTES = 1024 * 1024;
+const PIECE_BYTES = 128 * 1024;
+
+/** Bytes of all uploads that are left to the system before the disk is told to begin: at the end few are to wait for. */
+const WRITE_BACK_BYTES = 32 * 1024 * 1024;
 
 /** Most bytes of all small blobs together that wait in memory for their end; one more is written at once. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
@@ -20,6 +24,22 @@ export class WriterRoom {
   waiting = 0;
   /** Writers that have not ended. */
   readonly open = new Set<UploadWriter>();
+  /** Files that have grown since the disk was told to begin with them, by how much in all, and whether it is at that. */
+  readonly #grown = new Set<string>();
+  #left = 0;
+  #isWritingBack = false;
+
+  /** Has the disk begin with what the system was left, now and then. */
+  noteWritten(files: StorageFiles, path: string, bytes: number): void {
+    this.#grown.add(path);
+    this.#left += bytes;
+    if (this.#left < WRITE_BACK_BYTES || this.#isWritingBack) return;
+    this.#isWritingBack = true;
+    const paths = [...this.#grown];
+    this.#grown.clear();
+    this.#left = 0;
+    void files.writeBack(paths).then(() => this.#isWritingBack = false);
+  }
 }
 
 /**
@@ -69,6 +89,7 @@ export class UploadWriter implements BlobWriter {
         rest = rest.subarray(count);
         if (this.#waiting.isFull || !this.#mayWait()) await this.#flush();
       }
+      free(toBytes(bytes));
     } catch (error) {
       // How much of it is there nobody knows: who sends it begins again.
       await this.discard();
@@ -97,8 +118,6 @@ export class UploadWriter implements BlobWriter {
     // A write that fails because of this has told its caller.
     await this.#writing.catch(() => {});
     await begun?.file.close().catch(() => {});
-    // A program that hashes ends with its input; one that has ended fails.
-    await begun?.end().catch(() => {});
     await this.#files.remove(this.#path).catch(() => {});
   }
 
@@ -123,8 +142,7 @@ export class UploadWriter implements BlobWriter {
   async #begin(): Promise<Begun> {
     this.#count(0);
     const file = await this.#files.create(this.#path);
-    const hash = await this.#files.hasher("sha256");
-    return { file, hash, end: async () => await hash.digest() };
+    return { file, hash: await this.#files.hashGrowing(this.#path, "sha256") };
   }
 
   /** Writes and hashes what waits, while the next piece may come. */
@@ -133,6 +151,7 @@ export class UploadWriter implements BlobWriter {
     const { file, hash } = await (this.#file ??= this.#begin());
     if (this.#isEnded) throw this.#endedError("write");
     const bytes = this.#waiting.take();
+    this.#room.noteWritten(this.#files, this.#path, bytes.length);
     this.#writing = Promise.all([file.write(bytes), hash.update(bytes)]).then(() => {});
     // Who waits for it next hears of it; until then it is no failure that nobody handles.
     this.#writing.catch(() => {});
@@ -166,8 +185,8 @@ export class UploadWriter implements BlobWriter {
     await this.#files.sync([this.#path]);
   }
 
-  async #hashAgain(algorithm: "sha256" | "sha512"): Promise<Digest> {
-    const hash = await createHash(algorithm);
+  async #hashAgain(algorithm: DigestAlgorithm): Promise<Digest> {
+    const hash = await this.#files.hashWhole(this.#path, algorithm);
     const file = this.#files.open(this.#path, this.#size);
     for await (const piece of file.slice(0, this.#size).stream()) await hash.update(piece);
     return await hash.digest();
@@ -186,8 +205,6 @@ export class UploadWriter implements BlobWriter {
 interface Begun {
   file: GrowingFile;
   hash: IncrementalHash;
-  /** Ends the hash of a blob that nobody wants any more. */
-  end(): Promise<unknown>;
 }
 
 /** Gathers bytes until there is a piece of them, in two buffers by turns: one is filled while the other is written. */

@@ -1,6 +1,6 @@
 import { concat } from "../../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
-import type { Hasher, IncrementalHash } from "../../incremental_hash.ts";
+import type { IncrementalHash } from "../../incremental_hash.ts";
 import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
 
 /** Up to here a piece that is a whole blob is hashed in one go. */
@@ -14,20 +14,25 @@ export class VerifiedBlob implements BlobSource {
   readonly size: number;
   readonly #source: BlobSource;
   readonly #digest: Digest;
-  readonly #hasher: Hasher;
+  readonly #startHash: () => Promise<IncrementalHash>;
   readonly #onDamage: () => Error;
 
   /**
    * @param source The blob.
    * @param digest What it must have.
-   * @param hasher The hash to use.
+   * @param startHash Begins to hash it.
    * @param onDamage Makes the error for a blob that has another one.
    */
-  constructor(source: BlobSource, digest: Digest, hasher: Hasher, onDamage: () => Error) {
+  constructor(
+    source: BlobSource,
+    digest: Digest,
+    startHash: () => Promise<IncrementalHash>,
+    onDamage: () => Error,
+  ) {
     this.size = source.size;
     this.#source = source;
     this.#digest = digest;
-    this.#hasher = hasher;
+    this.#startHash = startHash;
     this.#onDamage = onDamage;
   }
 
@@ -37,26 +42,19 @@ export class VerifiedBlob implements BlobSource {
   }
 
   async *#pieces(): AsyncGenerator<Uint8Array> {
-    const hash = await this.#startHash();
-    let digest: Digest | undefined;
+    const hash = this.size > ONE_PIECE_BYTES ? await this.#startHash() : this.#holdPieces();
     let last: Uint8Array | undefined;
-    try {
-      for await (const piece of this.#source.slice(0, this.size).stream()) {
-        if (last) yield last;
-        last = piece;
-        await hash.update(piece);
-      }
-    } finally {
-      // Also where nobody reads on: a program that hashes ends with its input.
-      digest = await hash.digest();
+    for await (const piece of this.#source.slice(0, this.size).stream()) {
+      if (last) yield last;
+      last = piece;
+      await hash.update(piece);
     }
-    if (digest !== this.#digest) throw this.#onDamage();
+    if (await hash.digest() !== this.#digest) throw this.#onDamage();
     if (last) yield last;
   }
 
-  #startHash(): IncrementalHash | Promise<IncrementalHash> {
+  #holdPieces(): IncrementalHash {
     const algorithm = digestAlgorithm(this.#digest);
-    if (this.size > ONE_PIECE_BYTES) return this.#hasher(algorithm);
     const pieces: Uint8Array[] = [];
     return {
       update: (bytes) => void pieces.push(bytes),
