@@ -27,6 +27,7 @@ export {
   type PushAllOptions,
   type PushedArchive,
 } from "./src/push/push_all.ts";
+export { type ImageRepair, repairImage, type RepairImageOptions } from "./src/push/repair_image.ts";
 export { copyImage, type CopyOptions } from "./src/push/copy.ts";
 export { copyAll, type CopyAllOptions } from "./src/push/copy_all.ts";
 export type { CopyInput } from "./src/push/copy_list.ts";

@@ -51,17 +51,21 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
  * Whether what is to be checked is an image in a registry. What is a file or folder here is that; of the rest, what parses as a
  * reference, is called like no archive, and, where it begins as a URL does, has a tag or a digest.
  */
-async function meansImage({ source, parts, quick }: CheckCommand, host: Host): Promise<boolean> {
+async function meansImage(
+  { source, parts, quick, repair }: CheckCommand,
+  host: Host,
+): Promise<boolean> {
+  const option = repair !== undefined ? "--repair TAR" : quick ? "--quick" : undefined;
   const isArchive = parts.length > 0 || source === "-" ||
     await host.fileInfo(source) !== undefined;
-  if (isArchive && quick) {
+  if (isArchive && option !== undefined) {
     throw new UsageError(
-      `--quick is for an image in a registry, and ${quote(source)} is an archive`,
-      "tarpush check --quick HOST/REPOSITORY:TAG",
+      `${option} is for an image in a registry, and ${quote(source)} is an archive`,
+      `tarpush check ${option} HOST/REPOSITORY:TAG`,
     );
   }
   const name = source.slice(source.lastIndexOf("/") + 1);
   const isCalledArchive = ARCHIVE_PATH.test(source) || ARCHIVE_PATH.test(name);
   if (isArchive || isCalledArchive || !isReference(source)) return false;
-  return quick || !urlOf(source) || /[:@][^/]*$/.test(new URL(source).pathname);
+  return option !== undefined || !urlOf(source) || /[:@][^/]*$/.test(new URL(source).pathname);
 }

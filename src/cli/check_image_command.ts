@@ -1,4 +1,6 @@
-import { checkImage, type ImageCheck } from "../pull/check_image.ts";
+import { failureDocument } from "../failure_document.ts";
+import { checkImage, type CheckImageOptions, type ImageCheck } from "../pull/check_image.ts";
+import type { ImageRepair } from "../push/repair_image.ts";
 import type { Host } from "../runtime/host.ts";
 import { startByteProgress } from "./byte_progress.ts";
 import { findingLines, verdictText } from "./check_table.ts";
@@ -15,30 +17,70 @@ export async function runCheckImage(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  const { source, quick, json } = command;
+  const { source, quick, repair, json } = command;
   const connection = await connectionOptions(command, [registryOf(source)], host);
   const progress = await startByteProgress(host, "checking", command.quiet);
-  const check = await checkImage(source, {
-    ...connection,
-    signal,
-    quick,
-    onProgress: progress.report,
-  }).finally(() => progress.finish());
-  if (json) await writeDocument(host, check);
-  else await showCheck(check, command, host);
+  const options = { ...connection, signal, quick, onProgress: progress.report };
+  const done = repair === undefined ? undefined : await runRepair(source, repair, options, host)
+    .finally(() => progress.finish());
+  const check = done?.after ??
+    await checkImage(source, options).finally(() => progress.finish());
+  if (json) await writeDocument(host, done ? repairDocument(done) : check);
+  else await show(check, done, command, host);
   return check.ok ? EXIT.done : EXIT.failed;
 }
 
-async function showCheck(check: ImageCheck, command: CheckCommand, host: Host): Promise<void> {
-  const { quiet } = command;
+async function runRepair(
+  reference: string,
+  tar: string,
+  options: CheckImageOptions,
+  host: Host,
+): Promise<ImageRepair> {
+  const { repairImage } = await import("../push/repair_image.ts");
+  const { openInput } = await import("./input.ts");
+  await using input = await openInput(tar, host, "tarpush check REFERENCE --repair TAR");
+  return await repairImage(reference, input.source, options);
+}
+
+function repairDocument({ before, sent, absent, failed, after }: ImageRepair): unknown {
+  const failures = failed.map(({ digest, error }) => ({ digest, error: failureDocument(error) }));
+  return { ...after, repair: { findings: before.findings, sent, absent, failed: failures } };
+}
+
+async function show(
+  check: ImageCheck,
+  repair: ImageRepair | undefined,
+  command: CheckCommand,
+  host: Host,
+): Promise<void> {
   const paint = await choosePaint(host, host.stdout);
   const isTerminal = await host.stdout.isTerminal();
-  const shown = quiet
-    ? check.findings.filter(({ severity }) => severity === "error")
-    : check.findings;
   const columns = isTerminal ? host.stdout.size().columns : undefined;
-  const lines = [...findingLines(shown, paint, columns), verdictOf(check, command, paint)];
+  const { findings } = repair?.before ?? check;
+  const shown = command.quiet ? findings.filter(({ severity }) => severity === "error") : findings;
+  const lines = [
+    ...findingLines(shown, paint, columns),
+    ...repair && !repair.before.ok ? repairLines(repair, command, paint) : [],
+    verdictOf(check, command, paint),
+  ];
   await host.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+function repairLines(
+  { sent, absent, failed }: ImageRepair,
+  { repair = "" }: CheckCommand,
+  paint: Paint,
+): string[] {
+  return [
+    ...sent.map((digest) => `${paint("green", "sent")}     ${digest}`),
+    ...absent.map((digest) =>
+      `${paint("red", "absent")}   ${digest}, which ${printable(repair)} does not have`
+    ),
+    ...failed.flatMap(({ error: { message, hint } }) => [
+      `${paint("red", "failed")}   ${printable(message)}`,
+      ...hint === undefined ? [] : [`${paint("yellow", "hint:")}    ${printable(hint)}`],
+    ]),
+  ];
 }
 
 function verdictOf(check: ImageCheck, { source, quick }: CheckCommand, paint: Paint): string {

@@ -157,6 +157,10 @@ export const COMMANDS = {
     options: () => ({
       isParts,
       quick: flag("--quick", "Of an image in a registry: only ask whether its blobs are there"),
+      repair: text(
+        "--repair TAR",
+        "Of an image in a registry: send what is broken from TAR, and check again",
+      ),
     }),
     read: (words, { isParts }) =>
       readSource(words, isParts, `Nothing to check, expected ${ARCHIVE}`),

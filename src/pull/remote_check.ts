@@ -55,6 +55,8 @@ export class RemoteCheck {
   /** What was read, or asked for in vain. */
   readonly #seen = new Map<Digest, Node | undefined>();
   readonly #blobs = new Map<Digest, ArchiveBlob & { digest: Digest; role: string }>();
+  /** The digest that the reference leads to, as far as anybody says. */
+  #rootDigest: Digest | undefined;
   #asked = 0;
   #documentBytes = 0;
   #read = 0;
@@ -79,6 +81,7 @@ export class RemoteCheck {
    * @returns The digest that it has, where that could be found.
    */
   async run(reference: string, expected: Digest | undefined): Promise<Digest | undefined> {
+    this.#rootDigest = expected;
     const root = await this.#readManifest({ reference, digest: expected, role: "" });
     if (root) {
       this.#hasAnswered = true;
@@ -88,7 +91,7 @@ export class RemoteCheck {
     await runAll(this.#blobs.values(), this.#options.concurrency, async (blob, signal) => {
       await this.#checkBlob(blob, signal);
     }, this.#options.signal);
-    return root?.digest ?? expected;
+    return root?.digest ?? this.#rootDigest;
   }
 
   get #name(): string {
@@ -220,6 +223,7 @@ export class RemoteCheck {
     const header = response.headers.get("docker-content-digest")?.trim();
     const named = expected ??
       (isDigest(reference) ? reference : isDigest(header) ? header : undefined);
+    this.#rootDigest ??= named;
     const digest = await digestBytes(bytes, named ? digestAlgorithm(named) : "sha256");
     const what = `manifest ${reference} of ${this.#name}${role}`;
     if (named && named !== digest) {

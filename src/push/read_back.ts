@@ -29,7 +29,10 @@ export async function readBackBlob(
   });
 }
 
-/** The same for a manifest or index. */
+/**
+ * The same for a manifest or index. distribution 2.8 with a cache of descriptors does not write one that it remembers
+ * (registry/storage/blobstore.go, `Put`).
+ */
 export async function readBackManifest(
   context: RepositoryContext,
   digest: Digest,
@@ -63,8 +66,8 @@ async function readBack(
         digest,
         cause,
         hint:
-          `it may keep a damaged file; of distribution that is docker/registry/v2/blobs/${path}/data in its storage: ` +
-          "remove it, and push with --force",
+          "it may keep a damaged file, or remember one that is gone: with distribution remove " +
+          `docker/registry/v2/blobs/${path}/data in its storage, restart it, and push with --force`,
       },
     );
   }

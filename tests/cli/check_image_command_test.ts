@@ -3,6 +3,7 @@ import { run } from "../../src/cli/run.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { flipByte, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
 import { type BadDisk, badDisk } from "../helpers/bad_disk.ts";
+import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost } from "./fake_host.ts";
 
@@ -79,4 +80,41 @@ test("run() check says what the registry does not have, and when there is none",
   });
   assertEquals(await run(host), 1);
   assertEquals(Object.keys(JSON.parse(host.written.stdout)), ["error"]);
+});
+
+test("run() check --repair sends what is broken, says what became of it, and checks again", async () => {
+  await using folder = await temporaryFolder();
+  const tar = await folder.write("app.tar", await toBlob(layout.entries()).bytes());
+  const disk = await pushed();
+  const well = await runWith(disk, "check", "--repair", tar, TARGET);
+  assertMatch(well.stdout, /^localhost:5000\/app:1: ok \(/);
+  disk.lose(digest);
+  const { code, stdout, stderr } = await runWith(disk, "check", "--repair", tar, TARGET);
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(
+    stdout,
+    /^error {4}missing-blob {2}blob .*\nsent {5}sha256:\w+\nlocalhost:5000\/app:1: ok \(/,
+  );
+  disk.lose(digest);
+  const json = JSON.parse((await runWith(disk, "check", "--json", "--repair", tar, TARGET)).stdout);
+  assertEquals([json.ok, json.findings, json.repair.sent], [true, [], [digest]]);
+  assertEquals(json.repair.findings[0].code, "missing-blob");
+});
+
+test("run() check --repair says what the archive lacks and what the registry keeps", async () => {
+  await using folder = await temporaryFolder();
+  const tar = await folder.write("app.tar", await toBlob(layout.entries()).bytes());
+  const disk = await pushed();
+  disk.lose(digest);
+  const absent = await runWith(disk, "check", "--repair", TAR, TARGET);
+  assertEquals(absent.code, 1);
+  assertStringIncludes(absent.stdout, `absent   ${digest}, which ${TAR} does not have\n`);
+  const damaged = await pushed();
+  damaged.damage(digest, flipByte(layer?.bytes ?? new Uint8Array(), 600));
+  const { code, stdout } = await runWith(damaged, "check", "--repair", tar, TARGET);
+  assertEquals(code, 1);
+  assertMatch(
+    stdout,
+    /\nfailed {3}Cannot push blob sha256:.*\nhint: {4}it may keep .*\n.*: broken, 1 error/,
+  );
 });

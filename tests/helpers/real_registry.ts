@@ -43,6 +43,8 @@ export interface RealRegistryOptions {
   headers?: Record<string, string> | undefined;
   /** Whether it takes nothing, for maintenance. */
   isReadOnly?: boolean | undefined;
+  /** Whether distribution remembers lengths of blobs, as the images of it do. */
+  isCaching?: boolean | undefined;
 }
 
 /**
@@ -133,7 +135,7 @@ async function start(
 function distributionConfig(
   folder: string,
   port: string,
-  { tls, mirrorOf, headers = {}, isReadOnly = false }: RealRegistryOptions,
+  { tls, mirrorOf, headers = {}, isReadOnly = false, isCaching = false }: RealRegistryOptions,
 ): string {
   const files = tls && { certificate: tls.cert, key: tls.key };
   const lists = Object.entries(headers).map(([name, value]) => [name, [value]]);
@@ -150,6 +152,7 @@ storage:
   filesystem: { rootdirectory: ${JSON.stringify(`${folder}/data`)} }
   delete: { enabled: true }
   maintenance: { readonly: { enabled: ${isReadOnly} } }
+  ${isCaching ? "cache: { blobdescriptor: inmemory }" : ""}
 ${mirrorOf ? `proxy: { remoteurl: ${mirrorOf} }` : ""}
 http: ${JSON.stringify(http)}
 `;

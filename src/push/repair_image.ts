@@ -1,0 +1,228 @@
+import { runAll } from "../concurrency.ts";
+import type { Digest } from "../digest.ts";
+import { ArchiveError, OciError } from "../errors.ts";
+import { type ArchiveImage, type ImageArchive, openArchive } from "../image/archive.ts";
+import {
+  type ArchiveBlob,
+  blobsOf,
+  type ContentNode,
+  type IndexNode,
+  type ManifestNode,
+  walk,
+} from "../image/content.ts";
+import { knownManifest } from "../image/docker_manifest.ts";
+import { retype } from "../image/retype.ts";
+import { isNetworkFetch } from "../network_fetch.ts";
+import { checkImage, type CheckImageOptions, type ImageCheck } from "../pull/check_image.ts";
+import { parseImageName, parseReference, type Reference } from "../reference.ts";
+import { openSource, type PushSource } from "../source/open_source.ts";
+import type { PushEvent } from "./events.ts";
+import { type ResolvedOptions, resolveOptions } from "./options.ts";
+import { listUnlisted, writeManifest } from "./place_manifest.ts";
+import { Push } from "./push.ts";
+import { GUESS_ABSENT } from "./random_access/look_ahead.ts";
+import { pushBlob } from "./random_access/place_blob.ts";
+import { readBackManifest } from "./read_back.ts";
+import { settleDigests } from "./random_access/upload.ts";
+import type { RepositoryState } from "./repository_state.ts";
+import { hooksFor } from "./upload_settings.ts";
+
+/** Options for {@linkcode repairImage}. */
+export interface RepairImageOptions extends CheckImageOptions {
+  /** Told what is sent; a promise it returns is awaited before the repair goes on. */
+  onEvent?: (event: PushEvent) => void | Promise<void>;
+}
+
+/** What {@linkcode repairImage} did. */
+export interface ImageRepair {
+  /** What was found at first. */
+  before: ImageCheck;
+  /** What was sent from the archive, and could be read back. */
+  sent: Digest[];
+  /** What is broken, and not in the archive. */
+  absent: Digest[];
+  /** What the registry did not take, or took and does not send back. */
+  failed: { digest: Digest; error: OciError }[];
+  /** What was found at last. */
+  after: ImageCheck;
+}
+
+/**
+ * Checks an image in a registry, sends what is broken of it from an archive, and checks it again. Nothing else is sent; each blob
+ * and manifest is read back. A reference that leads nowhere gets the image of the archive that has its name, or the only one.
+ *
+ * @param reference `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`.
+ * @param source An archive with the same content, which can be read at any offset.
+ * @param options Settings; see {@linkcode RepairImageOptions}.
+ * @returns What was found and done.
+ * @throws {SyntaxError} If the reference does not parse.
+ * @throws {ArchiveError} If the archive cannot be used.
+ * @throws {NetworkError} If the registry does not answer.
+ */
+export async function repairImage(
+  reference: string,
+  source: PushSource,
+  options: RepairImageOptions = {},
+): Promise<ImageRepair> {
+  const before = await checkImage(reference, options);
+  if (before.ok) return { before, sent: [], absent: [], failed: [], after: before };
+  const resolved = resolveOptions({ ...options, force: true });
+  const fetch = isNetworkFetch(resolved.fetch) ? resolved.fetch : undefined;
+  await using input = await openSource(source, resolved.signal, fetch);
+  if (input.kind !== "random") throw comesOnce();
+  const archive = await openArchive(input.source, resolved);
+  const repair = new Repair(parseReference(reference), archive, resolved);
+  let after = before;
+  // What a damaged index names is found only once it is whole again.
+  while (!after.ok && await repair.send(after)) after = await checkImage(reference, options);
+  const { sent, failed } = repair;
+  return { before, sent, absent: repair.absentOf(after), failed, after };
+}
+
+function comesOnce(): ArchiveError {
+  return new ArchiveError(
+    "Cannot repair from the archive: it can be read only once, expected a file that is not compressed",
+    { hint: "write it to a file, and inflate that: gunzip, zstd -d or xz -d" },
+  );
+}
+
+class Repair {
+  readonly sent: Digest[] = [];
+  readonly failed: { digest: Digest; error: OciError }[] = [];
+  readonly #reference: Reference;
+  readonly #archive: ImageArchive;
+  readonly #options: ResolvedOptions;
+  readonly #push: Push;
+  readonly #target: RepositoryState;
+  readonly #tried = new Set<Digest>();
+  readonly #blobs = new Map<Digest, ArchiveBlob>();
+  /** Manifests and indexes of the archive, children before parents. */
+  readonly #manifests = new Map<Digest, ManifestNode | IndexNode>();
+  #isRead = false;
+
+  constructor(reference: Reference, archive: ImageArchive, options: ResolvedOptions) {
+    this.#reference = reference;
+    this.#archive = archive;
+    this.#options = options;
+    this.#push = new Push(options);
+    this.#target = this.#push.repository(reference);
+  }
+
+  /** What is broken and not in the archive. */
+  absentOf(check: ImageCheck): Digest[] {
+    return brokenOf(check).filter((digest) =>
+      !this.#blobs.has(digest) && !this.#manifests.has(digest)
+    );
+  }
+
+  /**
+   * Sends what is broken, as far as the archive has it and it was not sent before.
+   *
+   * @returns Whether there was anything to send.
+   */
+  async send(check: ImageCheck): Promise<boolean> {
+    if (!this.#isRead) await this.#readArchive();
+    this.#isRead = true;
+    if (check.manifests === 0) return await this.#pushRoot();
+    const broken = brokenOf(check);
+    const wanted = new Set(broken.filter((digest) => !this.#tried.has(digest)));
+    for (const digest of wanted) this.#tried.add(digest);
+    const blobs = [...this.#blobs].filter(([digest]) => wanted.has(digest));
+    const manifests = [...this.#manifests].filter(([digest]) => wanted.has(digest));
+    const { settings } = this.#push;
+    await runAll(blobs, settings.concurrency, async ([digest, blob], signal) => {
+      await this.#note(digest, () => this.#sendBlob(digest, blob, signal));
+    }, settings.signal);
+    for (const [digest, node] of manifests) {
+      await this.#note(digest, () => writeManifest(this.#target, node, digest, settings));
+    }
+    await listUnlisted(this.#target, settings);
+    return blobs.length + manifests.length > 0;
+  }
+
+  async #sendBlob(digest: Digest, blob: ArchiveBlob, signal: AbortSignal): Promise<void> {
+    const settings = { ...this.#push.settings, signal };
+    const placed = await pushBlob(this.#target, blob, settings, GUESS_ABSENT);
+    if (placed.digest === digest) return;
+    throw new ArchiveError(
+      `Cannot repair blob ${digest}: what the archive calls so has digest ${placed.digest}`,
+      { path: blob.file?.path },
+    );
+  }
+
+  /** Pushes the image that the reference must mean, where it leads nowhere: what is below it is asked for one by one. */
+  async #pushRoot(): Promise<boolean> {
+    const image = this.#findImage();
+    const root = image && (await manifestsIn(image.node)).at(-1)?.digest;
+    if (!root || this.#tried.has(root)) return false;
+    this.#tried.add(root);
+    const push = new Push({ ...this.#options, force: false });
+    await this.#note(root, async () => {
+      const { tag = this.#reference.digest ? undefined : "latest", ...rest } = this.#reference;
+      const reference = tag === undefined ? rest : { ...rest, tag };
+      await push.images([{ image, reference }], [], () => []);
+      await readBackManifest(this.#target, root, hooksFor(push.settings));
+      const blobs = push.pushed.flatMap((pushed) => pushed.blobs);
+      for (const { digest, status } of blobs) if (status === "pushed") this.sent.push(digest);
+    });
+    return true;
+  }
+
+  /** Goes on with the rest where one thing cannot be repaired. */
+  async #note(digest: Digest, send: () => Promise<void>): Promise<void> {
+    try {
+      await send();
+      this.sent.push(digest);
+    } catch (error) {
+      this.#push.settings.signal.throwIfAborted();
+      if (!(error instanceof OciError)) throw error;
+      this.failed.push({ digest, error });
+    }
+  }
+
+  async #readArchive(): Promise<void> {
+    const { images, beside } = this.#archive;
+    for (const { node } of [...images, ...beside]) {
+      // What no name tells of a docker archive, its content does.
+      await settleDigests(node, { ...this.#push.settings, verify: false });
+      for (const blob of blobsOf(node)) {
+        if (blob.digest && blob.file) this.#blobs.set(blob.digest, blob);
+      }
+      for (const each of await manifestsIn(node)) this.#manifests.set(each.digest, each);
+    }
+  }
+
+  /** The image of the archive that the reference must mean: by digest, by name, or the only one. */
+  #findImage(): ArchiveImage | undefined {
+    const { digest } = this.#reference;
+    const { images } = this.#archive;
+    const exact = images.find(({ node }) => node.kind !== "docker" && node.digest === digest);
+    if (exact) return exact;
+    const named = images.filter((image) => this.#hasName(image));
+    const [only, ...others] = named.length > 0 ? named : images;
+    return others.length === 0 ? only : undefined;
+  }
+
+  #hasName({ names, tags }: ArchiveImage): boolean {
+    const { repository, tag = "latest" } = this.#reference;
+    return tags.includes(tag) || names.some((text) => {
+      const name = parseImageName(text);
+      return name?.tag === tag && name.repository === repository;
+    });
+  }
+}
+
+/** What a check found to be broken. */
+function brokenOf({ findings }: ImageCheck): Digest[] {
+  const errors = findings.filter(({ severity }) => severity === "error");
+  return [...new Set(errors.flatMap(({ digest }) => digest ?? []))];
+}
+
+/** The manifests of a node, the root last; of a docker archive those that a push writes, the usual kind last. */
+async function manifestsIn(node: ContentNode): Promise<(ManifestNode | IndexNode)[]> {
+  if (node.kind !== "docker") return walk(node);
+  const usual = await knownManifest(node);
+  if (!usual) return [];
+  const kinds = [await retype(usual, "docker"), await retype(usual, "oci")];
+  return [...kinds.filter(({ digest }) => digest !== usual.digest), usual];
+}

@@ -1,0 +1,164 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ArchiveError, NetworkError } from "../../src/errors.ts";
+import { checkImage } from "../../src/pull/check_image.ts";
+import { pushImage } from "../../src/push/push.ts";
+import { repairImage, type RepairImageOptions } from "../../src/push/repair_image.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import type { PushSource } from "../../src/source/open_source.ts";
+import {
+  dockerSave,
+  encode,
+  flipByte,
+  gzip,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  toBlob,
+  withPlatform,
+} from "../helpers/archives.ts";
+import { type BadDisk, badDisk } from "../helpers/bad_disk.ts";
+import { readBack } from "../helpers/expected.ts";
+import { writeTar } from "../helpers/tar_writer.ts";
+import { test } from "../helpers/test.ts";
+
+const TARGET = "localhost:5000/app:1";
+const FAST = { retry: { attempts: 2, delay: 0 } };
+
+const layout = new OciLayout();
+const amd = await makeImage(["common", "amd"]);
+const arm = await makeImage(["common", "arm"], { platform: "linux/arm64" });
+const children = [
+  withPlatform(await layout.image(amd), "linux/amd64"),
+  withPlatform(await layout.image(arm), "linux/arm64"),
+];
+const index = await layout.indexOf(children);
+layout.add(index, { ref: "1" });
+const tar = toBlob(layout.entries());
+const [common, own] = amd.layers;
+const [, child] = children;
+assert(common && own && child);
+
+async function pushed(source: PushSource = tar): Promise<BadDisk> {
+  const disk = badDisk();
+  await pushImage(source, TARGET, { fetch: disk.fetch });
+  disk.requests.length = 0;
+  return disk;
+}
+
+async function repair(disk: BadDisk, source: PushSource = tar, options: RepairImageOptions = {}) {
+  return await repairImage(TARGET, source, { fetch: disk.fetch, ...FAST, ...options });
+}
+
+function writes({ requests }: BadDisk): string[] {
+  return requests.filter((request) => request.startsWith("PUT")).map((request) =>
+    request.replace(/uploads\/.*/, "uploads/")
+  );
+}
+
+test("repairImage() sends nothing where all is well", async () => {
+  const disk = await pushed();
+  const { before, after, sent } = await repair(disk, new Blob(["no archive"]));
+  assertEquals([before.ok, after === before, sent, writes(disk)], [true, true, [], []]);
+});
+
+test("repairImage() sends what is lost, and nothing else", async () => {
+  const disk = await pushed();
+  disk.lose(common.digest, { isRemembered: true });
+  disk.lose(child.digest);
+  const { before, after, sent, absent, failed } = await repair(disk);
+  assertEquals([before.ok, after.ok, absent, failed], [false, true, [], []]);
+  assertEquals(new Set<string>(sent), new Set([common.digest, child.digest]));
+  assertEquals(writes(disk), [
+    "PUT /v2/app/blobs/uploads/",
+    `PUT /v2/app/manifests/${child.digest}`,
+  ]);
+  assertEquals((await readBack(disk.fetch, "app", "1")).digest, index.digest);
+});
+
+test("repairImage() finds what is broken below what was", async () => {
+  const disk = await pushed();
+  disk.lose(child.digest);
+  const [, deep] = arm.layers;
+  disk.lose(deep?.digest ?? "");
+  const { before, after, sent } = await repair(disk);
+  assertEquals(before.findings.map(({ digest }) => digest), [child.digest]);
+  assertEquals([after.ok, sent], [true, [child.digest, deep?.digest ?? child.digest]]);
+});
+
+test("repairImage() gives a tag that leads nowhere its image again", async () => {
+  for (const source of [tar, toBlob(layout.entries())]) {
+    const disk = await pushed();
+    disk.lose(index.digest);
+    const { after, sent } = await repair(disk, source);
+    assertEquals([after.ok, sent], [true, [index.digest]]);
+    assertEquals((await readBack(disk.fetch, "app", "1")).digest, index.digest);
+  }
+  // Nothing at all is there: a repair is a push of all.
+  const { fetch } = badDisk();
+  const { after } = await repairImage("localhost:5000/new:1", tar, { fetch, ...FAST });
+  assertEquals([after.ok, (await readBack(fetch, "new", "1")).digest], [true, index.digest]);
+});
+
+test("repairImage() takes content from a docker save, named or not", async () => {
+  const layers = [
+    await makeLayer("plain"),
+    await makeLayer(writeTar([{ path: "packed", body: "packed" }]), "gzip"),
+  ];
+  const image = await makeImage(layers);
+  const archive = toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
+  const disk = await pushed(archive);
+  const { digest } = await checkImage(TARGET, { fetch: disk.fetch });
+  for (const layer of layers) disk.lose(layer.digest, { isRemembered: true });
+  disk.lose(image.configDigest);
+  disk.lose(digest ?? "");
+  const { after, sent } = await repair(disk, archive);
+  assertEquals([after.ok, after.digest, sent.length], [true, digest, 4]);
+});
+
+test("repairImage() lists what the archive does not have, and repairs the rest", async () => {
+  const disk = await pushed();
+  disk.lose(common.digest);
+  disk.lose(own.digest);
+  const other = new OciLayout();
+  other.add(await other.image(await makeImage([own])), { ref: "2" });
+  const { after, sent, absent } = await repair(disk, toBlob(other.entries()));
+  assertEquals([after.ok, sent, absent], [false, [own.digest], [common.digest]]);
+  assertEquals(after.findings.map(({ digest }) => digest), [common.digest]);
+});
+
+test("repairImage() tells what the registry keeps damaged, and repairs the rest", async () => {
+  const disk = await pushed();
+  disk.damage(common.digest, flipByte(common.bytes, 600));
+  disk.damage(child.digest, encode("{}"));
+  disk.lose(own.digest);
+  const { after, sent, failed } = await repair(disk);
+  assertEquals([after.ok, sent], [false, [own.digest]]);
+  assertEquals(failed.map(({ digest }) => digest as string), [common.digest, child.digest]);
+  for (const { error } of failed) {
+    assertStringIncludes(error.message, "the registry took it, and does not send it back");
+  }
+});
+
+test("repairImage() wants an archive that can be read at any offset, and a registry", async () => {
+  const disk = await pushed();
+  disk.lose(common.digest);
+  const packed = new Blob([await gzip(new Uint8Array(await tar.arrayBuffer()))]);
+  for (const source of [tar.stream(), packed]) {
+    await assertRejects(() => repair(disk, source), ArchiveError, "it can be read only once");
+  }
+  await assertRejects(() => repair(disk, new Blob(["no tar"])), Error, "is not a tar archive");
+  const fetch = () => Promise.reject(new TypeError("refused"));
+  await assertRejects(() => repair(disk, tar, { fetch }), NetworkError);
+  assertEquals(writes(disk), []);
+});
+
+test("repairImage() leaves a tag that names something else", async () => {
+  const registry = createRegistry();
+  await pushImage(tar, TARGET, { fetch: registry });
+  const other = new OciLayout();
+  const image = await other.image(await makeImage(["other"]));
+  other.add(image, { ref: "1" });
+  const result = await repairImage(TARGET, toBlob(other.entries()), { fetch: registry });
+  assertEquals([result.after.ok, result.sent], [true, []]);
+  assertEquals((await readBack(registry, "app", "1")).digest, index.digest);
+});
