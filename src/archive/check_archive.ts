@@ -1,4 +1,7 @@
 import { type CheckedArchive, checkPassing, checkRandom } from "../image/check/checked_archive.ts";
+import { readArchive } from "../image/archive.ts";
+import { LEFT_OUT_PATH } from "../image/entry_names.ts";
+import { listNeeded, type NeededBlob } from "../image/left_out.ts";
 import type { Finding } from "../image/check/findings.ts";
 import { dialectOf, validateArchive } from "../image/check/validate.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
@@ -49,6 +52,8 @@ export interface ArchiveCheck {
   bytes: number;
   /** Everything found: errors first, then warnings, then notes; at most 1000 of each and one that counts the rest. */
   findings: Finding[];
+  /** Blobs that it leaves out, and where they were; absent where it says nothing of that, or has errors. */
+  leftOut?: NeededBlob[];
 }
 
 /**
@@ -85,13 +90,22 @@ export async function checkArchive(
   const archive = await readChecked(input, { ...rest, signal });
   const findings = await validateArchive(archive);
   const dialect = dialectOf(archive.files);
+  const ok = findings.every(({ severity }) => severity !== "error");
+  const leftOut = ok ? await leftOutOf(archive.files) : undefined;
   return {
-    ok: findings.every(({ severity }) => severity !== "error"),
+    ok,
     ...(dialect ? { dialect } : {}),
     files: archive.checked.length,
     bytes: archive.checked.reduce((sum, { size }) => sum + size, 0),
     findings,
+    ...leftOut && { leftOut },
   };
+}
+
+async function leftOutOf(files: CheckedArchive["files"]): Promise<NeededBlob[] | undefined> {
+  if (!files.find(LEFT_OUT_PATH)) return undefined;
+  const { images, leftOut = new Map() } = await readArchive(files);
+  return listNeeded(images, leftOut);
 }
 
 /** Reads every file of an archive; see {@linkcode checkArchive}. */

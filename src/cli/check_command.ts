@@ -1,10 +1,16 @@
-import { checkArchive } from "../archive/check_archive.ts";
+import { type ArchiveCheck, checkArchive } from "../archive/check_archive.ts";
+import type { Finding } from "../image/check/findings.ts";
 import type { Host } from "../runtime/host.ts";
 import { openArchiveWords, partsHint } from "./archive_words.ts";
 import { startByteProgress } from "./byte_progress.ts";
 import { findingLines, verdictLine } from "./check_table.ts";
-import { ARCHIVE_PATH, type CheckCommand } from "./command.ts";
-import { connectionOptions, isReference } from "./connection.ts";
+import { type CheckCommand, isArchivePath } from "./command.ts";
+import {
+  type ConnectionOptions,
+  connectionOptions,
+  isReference,
+  registryOf,
+} from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { urlOf } from "./input.ts";
@@ -19,14 +25,17 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
       const { runCheckImage } = await import("./check_image_command.ts");
       return await runCheckImage(command, host, signal);
     }
-    const { source, json, quiet } = command;
-    const { fetch } = await connectionOptions(command, [], host);
+    const { source, json, quiet, against } = command;
+    const registries = against === undefined ? [] : [registryOf(against)];
+    const connection = await connectionOptions(command, registries, host);
+    const { fetch } = connection;
     const example = "docker save IMAGE | tarpush check -";
     const reading = { verify: "all", signal, fetch } as const;
     await using input = await openArchiveWords(command, host, example, reading);
     const progress = await startByteProgress(host, "checking", quiet);
-    const check = await checkArchive(input.source, { signal, fetch, onProgress: progress.report })
+    const checked = await checkArchive(input.source, { signal, fetch, onProgress: progress.report })
       .finally(() => progress.finish());
+    const check = await withAbsent(checked, against, { ...connection, signal });
     const exitCode = check.ok ? EXIT.done : EXIT.failed;
     if (json) {
       await writeDocument(host, check);
@@ -47,12 +56,36 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
   });
 }
 
+/** Adds what an archive leaves out and a registry does not have. */
+async function withAbsent(
+  check: ArchiveCheck,
+  against: string | undefined,
+  options: ConnectionOptions & { signal: AbortSignal },
+): Promise<ArchiveCheck> {
+  if (against === undefined) return check;
+  const { findAbsent } = await import("../archive/find_absent.ts");
+  const absent = await findAbsent(check, against, options);
+  const errors = absent.map(({ digest, repository, images }): Finding => ({
+    severity: "error",
+    code: "missing-blob",
+    message: `${digest} is left out of the archive, and ${repository} does not have it (needed by ${
+      images.map(quote).join(", ")
+    })`,
+    digest,
+  }));
+  return {
+    ...check,
+    ok: check.ok && absent.length === 0,
+    findings: [...errors, ...check.findings],
+  };
+}
+
 /**
  * Whether what is to be checked is an image in a registry. What is a file or folder here is that; of the rest, what parses as a
  * reference, is called like no archive, and, where it begins as a URL does, has a tag or a digest.
  */
 async function meansImage(
-  { source, parts, quick, repair }: CheckCommand,
+  { source, parts, quick, repair, against }: CheckCommand,
   host: Host,
 ): Promise<boolean> {
   const option = repair !== undefined ? "--repair TAR" : quick ? "--quick" : undefined;
@@ -64,8 +97,13 @@ async function meansImage(
       `tarpush check ${option} HOST/REPOSITORY:TAG`,
     );
   }
-  const name = source.slice(source.lastIndexOf("/") + 1);
-  const isCalledArchive = ARCHIVE_PATH.test(source) || ARCHIVE_PATH.test(name);
-  if (isArchive || isCalledArchive || !isReference(source)) return false;
-  return option !== undefined || !urlOf(source) || /[:@][^/]*$/.test(new URL(source).pathname);
+  if (isArchive || isArchivePath(source) || !isReference(source)) return false;
+  const isUrl = urlOf(source) !== undefined;
+  if (against !== undefined && isUrl) return false;
+  if (against !== undefined) {
+    throw new UsageError(
+      `--against is for an archive, and ${quote(source)} is an image in a registry`,
+    );
+  }
+  return option !== undefined || !isUrl || /[:@][^/]*$/.test(new URL(source).pathname);
 }

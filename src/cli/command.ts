@@ -161,6 +161,10 @@ export const COMMANDS = {
         "--repair TAR",
         "Of an image in a registry: send what is broken from TAR, and check again",
       ),
+      against: text(
+        "--against PLACE",
+        "Of an archive that leaves out layers: whether HOST or HOST/REPOSITORY has them",
+      ),
     }),
     read: (words, { isParts }) =>
       readSource(words, isParts, `Nothing to check, expected ${ARCHIVE}`),
@@ -214,6 +218,10 @@ export const COMMANDS = {
         "docker: as docker save, an OCI layout with manifest.json (the default of a tar); " +
           "oci: the layout alone (of a folder)",
         ["docker", "oci"],
+      ),
+      without: list(
+        "--without OTHER",
+        "Leave out layers that OTHER has: an archive, HOST/REPOSITORY, or HOST",
       ),
       split: value(
         "--split SIZE",
@@ -457,8 +465,15 @@ function readCopyWords(
 /** Words of a save: references, unless a list has them, and what is written. */
 function readSaveWords(
   words: Words,
-  { from, split }: { from: string | undefined; split: number | undefined },
+  { from, split, without }: {
+    from: string | undefined;
+    split: number | undefined;
+    without: string[];
+  },
 ) {
+  if (without.includes("-")) {
+    throw new UsageError("Cannot leave out what a pipe has, expected a file");
+  }
   const nothing = `Nothing to save, expected ${REFERENCE}`;
   const given = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
   const tar = given.pop();
@@ -489,8 +504,13 @@ function readParts(words: Words, to: readonly string[], nothing: string) {
 /** What the first of several parts is called: `A.tar.001`, `A.tar.gz.aa`. */
 export const FIRST_PART = /\.(?:0+[01]|a{2,5}|part0*1)$/;
 
+/** Whether a text is the path of an archive, as far as it tells itself: no registry and no repository is called so. */
+export function isArchivePath(text: string): boolean {
+  return ARCHIVE_PATH.test(text) || ARCHIVE_PATH.test(text.slice(text.lastIndexOf("/") + 1));
+}
+
 /** What no registry is called. */
-export const ARCHIVE_PATH = /^(?:\.{0,2}\/.*|[^/]*\.(?:tar|tgz|tzst)(?:\.\w+)?)$/i;
+const ARCHIVE_PATH = /^(?:\.{0,2}\/.*|[^/]*\.(?:tar|tgz|tzst)(?:\.\w+)?)$/i;
 
 function parseShell(word: string): Shell {
   const shell = SHELLS.find((known) => known === word);

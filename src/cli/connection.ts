@@ -2,7 +2,7 @@ import { parseTarget } from "../reference.ts";
 import type { FetchHandler } from "../registry/http/call.ts";
 import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
-import type { Command, CommonOptions } from "./command.ts";
+import { type Command, type CommonOptions, isArchivePath } from "./command.ts";
 import { UsageError } from "./options.ts";
 
 /** How a command reaches registries, as the options of a push and of a client have it. */
@@ -51,11 +51,21 @@ export function registryOf(target: string): string {
 
 /** Whether a text can be a reference, with a repository. */
 export function isReference(text: string): boolean {
+  return isTarget(text) && parseTarget(text).kind === "reference";
+}
+
+function isTarget(text: string): boolean {
   try {
-    return parseTarget(text).kind === "reference";
+    parseTarget(text);
+    return true;
   } catch {
     return false;
   }
+}
+
+/** Whether a text that may as well be the path of an archive can be a registry or a repository. */
+function mayBeRegistry(text: string): boolean {
+  return !isArchivePath(text) && isTarget(text);
 }
 
 function targetsOf(command: Command): string[] {
@@ -65,7 +75,10 @@ function targetsOf(command: Command): string[] {
     case "copy":
       return [...(command.isMany ? command.sources : [command.source]), ...command.targets];
     case "check":
-      return isReference(command.source) ? [command.source] : [];
+      return [
+        ...isReference(command.source) ? [command.source] : [],
+        ...command.against === undefined ? [] : [command.against],
+      ];
     case "ping":
       return [command.registry];
     case "ls":
@@ -74,7 +87,7 @@ function targetsOf(command: Command): string[] {
     case "rm":
       return [command.reference];
     case "save":
-      return command.references;
+      return [...command.references, ...command.without.filter(mayBeRegistry)];
     default:
       return [];
   }

@@ -122,6 +122,7 @@ Exit code 0 where there is no error, 1 where there is one, or the archive cannot
     examples: `  tarpush check image.tar
   docker save app | tarpush check -
   tarpush check image.tar && tarpush push image.tar registry.lan/app:1.0
+  tarpush check delta.tar --against registry.lan
   tarpush check image.tar --json | jq -r '.findings[] | select(.severity == "error").message'
 `,
   },
@@ -207,6 +208,9 @@ Usage:
 An image of several platforms is saved with all of them. A docker without containerd's image
 store loads one of those, linux/amd64 where there is one: choose another with --platform.
 
+With --without the archive lacks layers that another place has, and says which and where from. It
+is for a push, which finds them there; no other program loads it.
+
 Patterns of tags are those of shells: *, ?, [0-9], {a,b}; one that starts with ! leaves tags out.
 `,
     examples: `  tarpush save localhost:5000/team/app:1.0 app.tar
@@ -217,6 +221,7 @@ Patterns of tags are those of shells: *, ?, [0-9], {a,b}; one that starts with !
   tarpush save registry.lan/app:1.0 app.tar --format oci
   tarpush save registry.lan/app:1.0 layout/
   tarpush save --from images.txt bundle.tar --split 2GB
+  tarpush save registry.lan/app:1.1 delta.tar --without app-1.0.tar
   tarpush save registry.lan/app:1.0 - | ssh edge tarpush push - localhost:5000/app:1.0
   tarpush save registry.lan/app:1.0 - --names-first | ssh edge tarpush push - localhost:5000
 `,

@@ -5,6 +5,7 @@ import type {
   IndexEntrySummary,
   LayerSummary,
 } from "../image/inspect.ts";
+import type { NeededBlob } from "../image/left_out.ts";
 import { counted, formatSize, type Paint, printable } from "./render.ts";
 
 /**
@@ -15,9 +16,28 @@ import { counted, formatSize, type Paint, printable } from "./render.ts";
  * @returns Lines without line ends.
  */
 export function inspectLines(summary: ArchiveSummary, paint: Paint): string[] {
-  const { dialect, images } = summary;
+  const { dialect, images, leftOut = [] } = summary;
   const count = counted(images.length, "image");
-  return [`${dialect} archive, ${count}`, ...images.flatMap((image) => imageLines(image, paint))];
+  return [
+    `${dialect} archive, ${count}`,
+    ...images.flatMap((image) => imageLines(image, paint)),
+    ...leftOutLines(leftOut, paint),
+  ];
+}
+
+function leftOutLines(leftOut: readonly NeededBlob[], paint: Paint): string[] {
+  if (leftOut.length === 0) return [];
+  const bytes = leftOut.reduce((sum, { size }) => sum + size, 0);
+  const rows = leftOut.map(({ digest, size, repositories, archives }) => [
+    digest,
+    formatSize(size),
+    [...repositories, ...archives].join(", "),
+  ]);
+  return [
+    "",
+    `${paint("cyan", "left out")}  ${counted(leftOut.length, "blob")}, ${formatSize(bytes)}`,
+    ...columns(rows).map((row) => `  ${row}`),
+  ];
 }
 
 /** Wide enough for the longest label. */

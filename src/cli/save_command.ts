@@ -8,14 +8,14 @@ import type { PushEvent } from "../push/events.ts";
 import { parseReference } from "../reference.ts";
 import type { Host, TextOutput } from "../runtime/host.ts";
 import type { SaveCommand } from "./command.ts";
-import { connectionOptions } from "./connection.ts";
+import { connectionOptions, registryOf } from "./connection.ts";
 import { createReporter } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { UsageError } from "./options.ts";
-import { jsonText, resultLine } from "./render.ts";
+import { counted, formatSize, jsonText, resultLine } from "./render.ts";
 import { isFolderName, saveToFile, saveToFolder, saveToPipe } from "./save_output.ts";
 import type { SavedParts } from "./save_parts.ts";
-import { listName, readSourceList } from "./source_list.ts";
+import { listImages, openOthers, partOthers } from "./save_words.ts";
 
 type PlanEvent = Extract<PullEvent, { type: "plan" }>;
 
@@ -40,7 +40,7 @@ export async function runSave(
 
 async function save(command: SaveCommand, host: Host, signal: AbortSignal): Promise<number> {
   const start = performance.now();
-  const images = await listWanted(command, host);
+  const images = await listImages(command, host);
   const isFolder = await isFolderName(command.tar, host);
   const format = command.format ?? (isFolder ? "oci" : "docker");
   if (isFolder && format !== "oci") {
@@ -48,6 +48,9 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   }
   if (isFolder && command.split !== undefined) {
     throw new UsageError("Cannot split what goes into a folder, expected a file");
+  }
+  if (isFolder && command.without.length > 0) {
+    throw new UsageError("Cannot leave blobs out of a folder, expected a file or -");
   }
   const options = await toPullOptions(command, images, format, host);
   const reporter = await createReporter(host, { ...command, dryRun: false, word: "saved" });
@@ -69,6 +72,7 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
     await reporter.finish(written.isWhole ? milliseconds : undefined);
     // Whoever was to read it knows why it went away.
     if (!written.isWhole || !plan) return EXIT.failed;
+    if (plan.leftOut) await reporter.note(leftOutLine(plan.leftOut));
     const saved = { ...plan, format, milliseconds, ...written.parts };
     await resultsOf(command, host).write(resultText(command, saved));
     return EXIT.done;
@@ -101,32 +105,6 @@ async function write(
   return { isWhole: true };
 }
 
-/** What the command line names, then what the list does. */
-async function listWanted(
-  { references, from }: SaveCommand,
-  host: Host,
-): Promise<ImageToPull[]> {
-  const images: ImageToPull[] = references.map((reference) => ({ reference }));
-  if (from !== undefined) {
-    const lines = await readSourceList(from, host, "tarpush save --from images.txt images.tar");
-    for (const { source, target, place } of lines) {
-      checkLine(source, place);
-      images.push({ reference: source, ...target && { names: target } });
-    }
-  }
-  if (images.length > 0) return images;
-  throw new UsageError(`Nothing to save: ${listName(from ?? "")} names no image`);
-}
-
-function checkLine(reference: string, place: string): void {
-  try {
-    parseReference(reference);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    throw new UsageError(`${error.message} (${place})`);
-  }
-}
-
 function isPiped({ tar }: SaveCommand): boolean {
   return tar === "-";
 }
@@ -143,7 +121,7 @@ function resultsOf(command: SaveCommand, host: Host): TextOutput {
 
 function resultText(
   command: SaveCommand,
-  { images, format, size, milliseconds, parts, checksums }:
+  { images, format, size, leftOut, milliseconds, parts, checksums }:
     & PlanEvent
     & { format: ArchiveFormat; milliseconds: number }
     & Partial<SavedParts>,
@@ -153,7 +131,13 @@ function resultText(
     return images.map(({ reference, digest }) => `${resultLine(reference, digest)}\n`).join("");
   }
   const saved = isMany(command) ? { images } : images[0];
-  return `${jsonText({ ...saved, format, tar, size, parts, checksums, milliseconds })}\n`;
+  return `${jsonText({ ...saved, format, tar, size, leftOut, parts, checksums, milliseconds })}\n`;
+}
+
+function leftOutLine({ blobs, bytes }: NonNullable<PlanEvent["leftOut"]>): string {
+  if (blobs === 0) return "nothing is left out: none of the layers is there";
+  return `${counted(blobs, "layer")} of ${formatSize(bytes)} left out: ` +
+    "the archive can be pushed to where they are, and not be loaded";
 }
 
 async function toPullOptions(
@@ -164,13 +148,20 @@ async function toPullOptions(
 ): Promise<PullImagesOptions> {
   const { namesFirst, platforms, retries, tags, allTags } = command;
   const registries = images.map(({ reference }) => parseReference(reference).registry);
+  const without = await partOthers(command.without, host);
+  registries.push(...without.registries.map(registryOf));
+  const connection = await connectionOptions(command, registries, host);
   const options: PullImagesOptions = {
-    ...await connectionOptions(command, registries, host),
+    ...connection,
     format,
     namesFirst,
     platforms,
     allTags: allTags || tags.length > 0,
     tags,
+    without: [
+      ...without.registries,
+      ...await openOthers(without.archives, connection.fetch, host),
+    ],
     signatures: true,
   };
   if (retries !== undefined) options.retry = { attempts: retries + 1 };

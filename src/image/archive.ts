@@ -19,8 +19,16 @@ import {
   walk,
 } from "./content.ts";
 import { type DockerImage, readDockerImages } from "./docker_save.ts";
-import { besideRole, digestOfTag, keyOf, namesOf, writtenNames } from "./entry_names.ts";
+import {
+  besideRole,
+  digestOfTag,
+  keyOf,
+  LEFT_OUT_PATH,
+  namesOf,
+  writtenNames,
+} from "./entry_names.ts";
 import { type ArchiveFiles, missingFile, scanFiles } from "./files.ts";
+import type { LeftOut } from "./left_out.ts";
 import type { LayoutManifests, Placed } from "./layout_manifests.ts";
 import { linkNotices } from "./links.ts";
 import { readLayout } from "./oci_layout.ts";
@@ -55,6 +63,8 @@ export interface ImageArchive {
   /** What a person should know about parts that cannot be used. */
   readonly notices: readonly string[];
   readonly files: ArchiveFiles;
+  /** Blobs that it leaves out since another place has them; absent where it says nothing of that. */
+  readonly leftOut?: LeftOut;
 }
 
 /**
@@ -99,7 +109,9 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
   if (files.trailing !== undefined) notices.push(trailingText(files.trailing));
   notices.push(...linkNotices(files));
   await tellApart(images);
-  return { dialect, images, beside, notices, files };
+  const archive = { dialect, images, beside, notices, files } as const;
+  if (!files.find(LEFT_OUT_PATH)) return archive;
+  return { ...archive, leftOut: await (await import("./left_out.ts")).readLeftOut(files) };
 }
 
 /** Nearly all archives have nothing but images. */

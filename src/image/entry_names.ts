@@ -21,6 +21,8 @@ const KINDS: Readonly<Record<string, BesideRole["kind"]>> = {
   sboms: "sbom",
   referrers: "referrer",
 };
+/** The file of an archive that says what it leaves out. */
+export const LEFT_OUT_PATH = "tarpush.json";
 /** The tag that stands for a list of referrers (distribution-spec, "Referrers Tag Schema"). */
 const REFERRERS_TAG = /^(sha256|sha512)-([0-9a-f]+)$/;
 

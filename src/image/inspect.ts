@@ -17,6 +17,7 @@ import {
 } from "./content.ts";
 import { knownManifest, manifestType } from "./docker_manifest.ts";
 import { readConfig, readPlatform } from "./image_config.ts";
+import type { NeededBlob } from "./left_out.ts";
 import { childImages } from "./platforms.ts";
 
 /** A layer, or a blob of an artifact, as `inspect` shows it. */
@@ -102,6 +103,8 @@ export interface ArchiveSummary {
   images: ImageSummary[];
   /** What a person should know about parts that cannot be used. */
   notices: string[];
+  /** Blobs that the archive leaves out, and where they are; absent where it says nothing of that. */
+  leftOut?: NeededBlob[];
 }
 
 /**
@@ -117,7 +120,10 @@ export async function summarizeArchive(archive: ImageArchive): Promise<ArchiveSu
     const beside = summarizeBeside(archive, image);
     images.push(beside.length > 0 ? { ...summary, beside } : summary);
   }
-  return { dialect: archive.dialect, images, notices: [...archive.notices] };
+  const summary = { dialect: archive.dialect, images, notices: [...archive.notices] };
+  if (!archive.leftOut) return summary;
+  const { listNeeded } = await import("./left_out.ts");
+  return { ...summary, leftOut: listNeeded(archive.images, archive.leftOut) };
 }
 
 function pinnedNames(repositories: readonly string[], node: ContentNode): string[] {

@@ -14,7 +14,9 @@ import { type PackedEntry, packedSize, packTar } from "../tar/pack_tar.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 import { blobsOf, type IndexNode, type ManifestNode, walk } from "./content.ts";
 import { chooseDockerImage } from "./docker_image.ts";
+import { LEFT_OUT_PATH } from "./entry_names.ts";
 import type { ArchiveFile } from "./files.ts";
+import { formatLeftOut, type LeftOut } from "./left_out.ts";
 
 /** An image, index or artifact to be written, with its names. */
 export interface NamedContent {
@@ -43,6 +45,8 @@ export interface WriteArchiveOptions {
    * @default {false}
    */
   namesFirst?: boolean;
+  /** Layers that are left out, since another place has them; a file of the archive says which, and where they are. */
+  leftOut?: LeftOut;
   /**
    * Opens the content of a config or layer when its turn has come.
    * @default the blob's own `open`
@@ -95,6 +99,7 @@ export async function planArchive(
   {
     format = "docker",
     namesFirst = false,
+    leftOut = new Map(),
     open = (blob) => blob.open(),
   }: WriteArchiveOptions = {},
 ): Promise<ArchivePlan> {
@@ -102,13 +107,15 @@ export async function planArchive(
   const documents = walk(...contents.map(({ node }) => node));
   const present = presentBlobs(contents, new Set(documents.map(({ digest }) => digest)));
   const docker = format === "docker" ? await listDockerImages(images) : undefined;
-  const blobs = present.map((blob) => toContent(blob, docker?.configs.get(blob.digest)));
+  const blobs = present.filter(({ digest }) => !leftOut.has(digest))
+    .map((blob) => toContent(blob, docker?.configs.get(blob.digest)));
   const names: PackedEntry[] = [{ path: "index.json", body: encodeJson(indexOf(contents)) }];
   if (docker && docker.images.length > 0) {
     names.push({ path: "manifest.json", body: encodeJson(docker.images) });
   }
   const entries: PackedEntry[] = [
     { path: "oci-layout", body: encodeJson(LAYOUT) },
+    ...leftOut.size > 0 ? [{ path: LEFT_OUT_PATH, body: formatLeftOut(leftOut) }] : [],
     ...namesFirst ? names : [],
     { path: "blobs/" },
     ...algorithmsOf([...documents, ...blobs]).map((name) => ({ path: `blobs/${name}/` })),

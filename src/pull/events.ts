@@ -23,6 +23,8 @@ export type PullEvent =
     bytes: number;
     /** Length of the whole archive in bytes. */
     size: number;
+    /** What is left out since another place has it, where any was named. */
+    leftOut?: { blobs: number; bytes: number };
   }
   | { type: "blob-start"; digest: Digest; size: number }
   | {

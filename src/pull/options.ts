@@ -3,6 +3,7 @@ import type { ArchiveFormat } from "../image/write_archive.ts";
 import { nameFilter } from "../name_pattern.ts";
 import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
 import type { PullEvent } from "./events.ts";
+import { type OtherArchive, parsePlaces } from "./other_places.ts";
 
 /** Options for {@linkcode pullImage}. */
 export interface PullOptions extends RequestOptions {
@@ -49,6 +50,13 @@ export interface PullImagesOptions extends PullOptions {
    * @default {[]} all
    */
   tags?: readonly string[];
+  /**
+   * Places whose layers are left out: archives, `HOST[:PORT]/REPOSITORY`, or `HOST[:PORT]`, of which the repositories are
+   * asked that the images are named after. The archive says what it leaves out and where that is; a push takes it from there.
+   * Its names come first, then.
+   * @default {[]} the archive has all
+   */
+  without?: readonly (string | OtherArchive)[];
 }
 
 /** {@linkcode PullImagesOptions} with every value checked and filled in. */
@@ -58,7 +66,7 @@ export type ResolvedPullOptions = ReturnType<typeof resolvePullOptions>;
  * Checks options once, before anything is asked.
  *
  * @throws {TypeError} If the format or a platform is none, or tags are to be chosen of one image.
- * @throws {SyntaxError} If a pattern is none.
+ * @throws {SyntaxError} If a pattern or place is none.
  * @throws {RangeError} If a number is out of range.
  */
 export function resolvePullOptions(options: PullImagesOptions) {
@@ -69,6 +77,7 @@ export function resolvePullOptions(options: PullImagesOptions) {
     signatures = false,
     allTags = false,
     tags = [],
+    without = [],
     signal,
     onEvent,
   } = options;
@@ -85,6 +94,7 @@ export function resolvePullOptions(options: PullImagesOptions) {
     signatures,
     allTags,
     tagFilter: nameFilter(tags),
+    without: parsePlaces(without),
     signal,
     emit: async (event: PullEvent): Promise<void> => await onEvent?.(event),
     ...resolveRequestOptions(options),

@@ -10,6 +10,8 @@ import { type Reference, registryOrigin } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { ReadAhead } from "./read_ahead.ts";
+import type { LeftOut } from "../image/left_out.ts";
+import { findLeftOut } from "./leave_out.ts";
 import { listImages } from "./list_images.ts";
 import {
   type FoundImage,
@@ -31,7 +33,7 @@ export async function planImages(
 ): Promise<ArchivePlan> {
   const { emit, format, namesFirst } = options;
   const registries = new Map<string, Http>();
-  const httpOf = (reference: Reference): Http => {
+  const httpOf = (reference: Pick<Reference, "registry" | "scheme">): Http => {
     const origin = registryOrigin(reference, options.plainHttp);
     const http = registries.get(origin) ?? httpFor(origin, options);
     registries.set(origin, http);
@@ -39,10 +41,15 @@ export async function planImages(
   };
   const images = await readImages(await listImages(wanted, httpOf, options), httpOf, options);
   const contents = mergeContents(images.flatMap(({ contents }) => contents));
+  const leftOut: LeftOut = options.without.length > 0
+    ? await findLeftOut(images, options.without, httpOf, options)
+    : new Map();
   let ahead: ReadAhead | undefined;
   const plan = await planArchive(contents, {
     format,
-    namesFirst,
+    // Whoever pushes it from a pipe has to know all names before the first blob: what is left out may be nowhere.
+    namesFirst: namesFirst || leftOut.size > 0,
+    leftOut,
     open: (blob) => watchBlob(blob, ahead ? ahead.open(blob) : blob.open(), options),
   });
   const notices = new Set([...images.flatMap(({ notices }) => notices), ...plan.notices]);
@@ -57,6 +64,7 @@ export async function planImages(
     blobs: plan.blobs.length,
     bytes: plan.blobs.reduce((sum, { size }) => sum + size, 0),
     size: plan.size,
+    ...options.without.length > 0 && { leftOut: totalOf(leftOut) },
   });
   return {
     ...plan,
@@ -65,6 +73,11 @@ export async function planImages(
       return plan.stream();
     },
   };
+}
+
+function totalOf(leftOut: LeftOut): { blobs: number; bytes: number } {
+  const bytes = [...leftOut.values()].reduce((sum, { size }) => sum + size, 0);
+  return { blobs: leftOut.size, bytes };
 }
 
 /** Reads all images. What is not there is told for all of them: a list with three mistakes is not to fail three times. */

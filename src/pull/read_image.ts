@@ -30,6 +30,7 @@ export type OpenOptions = ResolvedPullOptions & { signal: AbortSignal };
 export interface FoundImage {
   /** `host[:port]/repository:tag`, or `...@digest` where there is no tag. */
   reference: string;
+  repository: string;
   node: ManifestNode | IndexNode;
   contents: NamedContent[];
   /** What a person should know. */
@@ -83,7 +84,7 @@ export async function readImage(
         `oci-archive:FILE:${tag ?? "TAG"}, and podman load the docker format`,
     );
   }
-  return { reference, node, contents, notices };
+  return { reference, repository, node, contents, notices };
 }
 
 function refuseOtherDigest(

@@ -61,7 +61,8 @@ export async function chooseContent(
   return await fallBack(name, image, choice.node, missing, words);
 }
 
-async function narrow(
+/** What is pushed of an image where platforms were asked for. */
+export async function narrow(
   image: ArchiveImage,
   platforms: readonly Platform[],
   words: PushWords,

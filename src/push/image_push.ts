@@ -26,7 +26,12 @@ import {
 import { listUnlisted, type PlaceSettings } from "./place_manifest.ts";
 import { placeRoot } from "./place_root.ts";
 import { settleDigests, uploadContent } from "./random_access/upload.ts";
-import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
+import {
+  knownBlob,
+  otherHolder,
+  type RepositoryState,
+  type UploadedBlob,
+} from "./repository_state.ts";
 import type { Tagged, TagSettings } from "./standing.ts";
 import { hooksFor } from "./upload_settings.ts";
 
@@ -230,6 +235,7 @@ export class ImagePush {
     const target = this.#target;
     const hooks = hooksFor(this.#settings);
     if (kind === "manifest") return await headManifest(target, digest, hooks) !== undefined;
+    if (knownBlob(target, digest) ?? otherHolder(target, digest)) return true;
     const places = [target.repository, ...this.#settings.mountFrom];
     for (const repository of places) {
       if (await headBlob({ ...target, repository }, digest, hooks) !== undefined) return true;

@@ -166,6 +166,10 @@ export class Push {
   async archive(archive: ImageArchive, targets: readonly Target[]): Promise<void> {
     const { planned, notices } = planImages(archive, targets, this.settings);
     const all = [...archive.notices, ...notices];
+    if (archive.leftOut) {
+      const { findLeftOut } = await import("./left_out.ts");
+      await findLeftOut(planned, archive.leftOut, targets, this);
+    }
     if (archive.beside.length === 0) return await this.images(planned, all, () => []);
     const { findBeside, noticeOfLeft } = await import("./beside.ts");
     const left = new Set(archive.beside);

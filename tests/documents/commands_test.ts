@@ -13,7 +13,13 @@ import { installSkip, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 const ROOT = toPath(new URL("../../", import.meta.url));
-const DOCUMENTS = ["README.md", "docs/library.md", "docs/troubleshooting.md", "docs/fleet.md"];
+const DOCUMENTS = [
+  "README.md",
+  "docs/library.md",
+  "docs/sparse_archives.md",
+  "docs/troubleshooting.md",
+  "docs/fleet.md",
+];
 const IMAGE = `${ROOT}tests/fixtures/docker29-multiplatform.tar`;
 const bun = requireProgram("bun");
 const skip = !("Deno" in globalThis)

@@ -42,6 +42,8 @@ export type FindingCode =
   | "absent-platform"
   /** A layer that may be absent by right, or an empty config that every tool knows. */
   | "absent-blob"
+  /** A blob that a sparse archive leaves out since another place has it. */
+  | "left-out-blob"
   /** Content does not have the digest that names it. */
   | "wrong-digest"
   /** A layer does not inflate to what the config says. */
@@ -169,6 +171,7 @@ export class FindingList {
 const OF_CONTENT: ReadonlySet<FindingCode> = new Set<FindingCode>([
   "missing-blob",
   "absent-blob",
+  "left-out-blob",
   "wrong-digest",
   "wrong-diff-id",
   "wrong-size",

@@ -1,9 +1,11 @@
-import { OciError, TarError } from "../../errors.ts";
+import { ArchiveError, OciError, TarError } from "../../errors.ts";
 import { isJsonObject } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { readArchive } from "../archive.ts";
 import { parseJson } from "../content.ts";
+import { LEFT_OUT_PATH } from "../entry_names.ts";
 import { type ArchiveFile, type ArchiveFiles, digestOfPath } from "../files.ts";
+import { readLeftOut } from "../left_out.ts";
 import { linkProblem } from "../links.ts";
 import { trailingText } from "../tar_end.ts";
 import type { CheckedArchive } from "./checked_archive.ts";
@@ -23,6 +25,7 @@ import { Validation } from "./validation.ts";
 export async function validateArchive(archive: CheckedArchive): Promise<Finding[]> {
   const validation = new Validation(archive);
   checkTar(validation);
+  await readRecord(validation);
   const configs = new Configs(validation);
   const docker = await validateDocker(validation, configs);
   const dockerLayers = new Map(
@@ -77,6 +80,18 @@ function checkTar({ archive: { failure, end }, findings }: Validation): void {
       trailingText(end.trailing),
       { offset: end.trailing },
     );
+  }
+}
+
+/** What a sparse archive leaves out is not missing. */
+async function readRecord(validation: Validation): Promise<void> {
+  const { archive: { files }, used, findings } = validation;
+  used.add(`${files.root}${LEFT_OUT_PATH}`);
+  try {
+    validation.leftOut = await readLeftOut(files);
+  } catch (error) {
+    if (!(error instanceof ArchiveError)) throw error;
+    findings.error("malformed", error.message, { path: LEFT_OUT_PATH });
   }
 }
 

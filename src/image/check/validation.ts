@@ -5,7 +5,8 @@ import { quoteName } from "../../quote_name.ts";
 import type { ArchiveImage } from "../archive.ts";
 import { parseJson } from "../content.ts";
 import { MAX_DOCUMENT_BYTES } from "../documents.ts";
-import { cleanPath } from "../files.ts";
+import { cleanPath, digestOfPath } from "../files.ts";
+import type { LeftOut, LeftOutBlob } from "../left_out.ts";
 import type { CheckedArchive } from "./checked_archive.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import { type FindingDetails, FindingList } from "./findings.ts";
@@ -29,6 +30,8 @@ export class Validation {
   isIncomplete = false;
   /** Clean paths of links that lead nowhere or in a circle and have been reported as such. */
   readonly reported = new Set<string>();
+  /** What the archive leaves out since another place has it. */
+  leftOut: LeftOut = new Map();
   #documentBytes = 0;
 
   constructor(archive: CheckedArchive) {
@@ -56,6 +59,8 @@ export class Validation {
   /** Reports a file that is not there, and what is there in its place. */
   reportMissing(path: string, role: Role, digest?: Digest): void {
     const { others, files } = this.archive;
+    const left = this.leftOut.get(digest ?? digestOfPath(path) ?? "sha256:");
+    if (left) return this.#reportLeftOut(left, path, role);
     const full = this.#fullPath(path);
     if (this.reported.has(full)) return;
     const isLink = files.isLink(path);
@@ -70,6 +75,17 @@ export class Validation {
       "missing-blob",
       `${quoteName(path)} ${state}${roleText(role)}`,
       detailsOf(role, digest ? { path, digest } : { path }),
+    );
+  }
+
+  #reportLeftOut({ digest, repositories, archives }: LeftOutBlob, path: string, role: Role): void {
+    const places = [...repositories, ...archives].map(quoteName).join(", ");
+    this.findings.note(
+      "left-out-blob",
+      `${quoteName(path)} is left out of the archive${places && `: it was in ${places}`}${
+        roleText(role)
+      }`,
+      detailsOf(role, { path, digest }),
     );
   }
 

@@ -125,7 +125,8 @@ function listedImage({ repoTags, config, layers }: ListedImage): LightImage {
   return { image, paths: layers };
 }
 
-function layoutImage({ node, descriptor }: IndexEntry): LightImage {
+/** An image of index.json. */
+export function layoutImage({ node, descriptor }: IndexEntry): LightImage {
   const image = lightImage(node ?? standIn());
   image.digest = descriptor.digest;
   for (const name of namesOf(descriptor)) addName(image, name);

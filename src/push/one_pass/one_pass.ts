@@ -4,20 +4,21 @@ import { PassingFile } from "../../archive/passing_file.ts";
 import { openEntries, readPassing } from "../../archive/read_passing.ts";
 import { type ImageArchive, readArchive } from "../../image/archive.ts";
 import { besideOf } from "../../image/beside.ts";
+import { LEFT_OUT_PATH } from "../../image/entry_names.ts";
 import { readManifestJson } from "../../image/docker_save.ts";
 import { blobsOf, type ContentNode } from "../../image/content.ts";
 import type { ArchiveFiles } from "../../image/files.ts";
 import type { Place, Reference, Target } from "../../reference.ts";
 import type { PassingInput } from "../../source/open_source.ts";
+import type { LeftOutPush } from "../left_out.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { planImages } from "../plan.ts";
 import type { RepositoryState } from "../repository_state.ts";
-import type { UploadSettings } from "../upload_settings.ts";
 import { type Destination, PassingUploads, type Route } from "./passing_uploads.ts";
 
 /** What a pipe is pushed with: the push that it is part of. */
 export interface PassingPush {
-  settings: UploadSettings;
+  settings: LeftOutPush["settings"];
   /** What is known of the repository that a reference names. */
   repository(reference: Reference): RepositoryState;
   /** Pushes what the archive turned out to hold, once all of it has passed. */
@@ -60,7 +61,12 @@ export async function pushPassing(
   const route = target
     ? checkedRoute(target, blobs.files)
     : await findRoute(input, blobs.files, targets, reach, options);
-  const uploads = new PassingUploads({ ...push.settings, budget, selective, route });
+  const early = new EarlyRoute(route, async () => {
+    if (!blobs.files.find(LEFT_OUT_PATH)) return;
+    const { findEarly } = await import("./early_left_out.ts");
+    await findEarly(blobs.files, targets, options, push);
+  });
+  const uploads = new PassingUploads({ ...push.settings, budget, selective, route: early });
   try {
     const { entries, trailing } = await openEntries(input);
     await entries.pipeThrough(blobs).pipeTo(uploads.writable, { signal: options.signal });
@@ -71,6 +77,24 @@ export async function pushPassing(
   } finally {
     await uploads.settled();
     await uploads.cancelRest();
+  }
+}
+
+/** A route that something is checked for before the first blob is sent. */
+class EarlyRoute implements Route {
+  readonly #route: Route;
+  readonly #check: () => Promise<void>;
+  #checked: Promise<void> | undefined;
+
+  constructor(route: Route, check: () => Promise<void>) {
+    this.#route = route;
+    this.#check = check;
+  }
+
+  async find(file: PassingFile): Promise<Destination | undefined> {
+    const destination = await this.#route.find(file);
+    await (this.#checked ??= this.#check());
+    return destination;
   }
 }
 

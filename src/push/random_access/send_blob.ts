@@ -52,7 +52,7 @@ export async function bringBlob(
     if (mount) await cancelUpload(target, mount);
     return { digest, status: "exists" };
   }
-  if (!file) {
+  if (!file && !holderOf(target, digest)) {
     if (mount) await cancelUpload(target, mount);
     throw nowhere(blob, digest);
   }
@@ -186,15 +186,15 @@ async function send(
   session?: UploadSession,
 ): Promise<void> {
   const { file, size } = blob;
-  if (!file) throw nowhere(blob, digest);
-  const holder = file.body ? undefined : holderOf(target, digest);
-  if (!file.body && !holder) throw passedBy(file.path);
+  const holder = file?.body ? undefined : holderOf(target, digest);
   if (holder) {
     const { openBlob } = await import("../../registry/blob_content.ts");
     const open = () => openBlob(holder, digest, hooks);
     const upload = { digest, size, open };
     return await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
   }
+  if (!file) throw nowhere(blob, digest);
+  if (!file.body) throw passedBy(file.path);
   const { buffers } = target.registry;
   let buffer: Bytes | undefined;
   const upload = {

@@ -1,0 +1,99 @@
+import { runAll } from "../concurrency.ts";
+import type { Digest } from "../digest.ts";
+import { manifestsOf } from "../image/content.ts";
+import { EMPTY_JSON } from "../image/documents.ts";
+import type { LeftOut } from "../image/left_out.ts";
+import { formatReference, type Place, type Reference } from "../reference.ts";
+import { headBlob } from "../registry/blobs.ts";
+import type { Http } from "../registry/http/call.ts";
+import { nameOf, type OtherPlace } from "./other_places.ts";
+import type { FoundImage, OpenOptions } from "./read_image.ts";
+
+/** Blobs asked for at the same time. */
+const CONCURRENCY = 6;
+/** Repositories of a registry that are asked for one blob: those of the images that need it. */
+const MAX_ASKED = 8;
+
+/** A layer, and the repositories whose images need it: under its registry's name, and under their own. */
+interface NeededLayer {
+  digest: Digest;
+  size: number;
+  paths: Set<string>;
+}
+
+/**
+ * Finds the layers that other places have.
+ *
+ * @param images What is saved; configs and manifests stay in any case.
+ * @param places Archives, repositories, and registries: of one the repositories are asked that the images are named after.
+ * @param httpOf The registry of a place.
+ * @param options Settings.
+ * @returns The layers to leave out, and where they are.
+ */
+export async function findLeftOut(
+  images: readonly FoundImage[],
+  places: readonly OtherPlace[],
+  httpOf: (registry: Pick<Reference, "registry" | "scheme">) => Http,
+  { signal, emit }: OpenOptions,
+): Promise<LeftOut> {
+  const layers = neededLayers(images);
+  const found = new Map<Digest, { repositories: string[]; archives: string[] }>();
+  await runAll(layers, CONCURRENCY, async ({ digest, size, paths }, signal) => {
+    const onRetry = (attempt: number, delay: number, { message }: Error) =>
+      emit({ type: "retry", attempt, delay, reason: message, digest });
+    const isIn = async (reference: Reference) => {
+      const context = { http: httpOf(reference), repository: reference.repository };
+      const length = await headBlob(context, digest, { signal, onRetry });
+      return length !== undefined && (length < 0 || length === size);
+    };
+    const where = { repositories: new Set<string>(), archives: [] as string[] };
+    for (const place of places) {
+      if (place.kind === "archive") {
+        const repositories = place.repositories.get(digest);
+        if (!repositories) continue;
+        where.archives.push(place.name);
+        for (const repository of repositories) where.repositories.add(repository);
+        continue;
+      }
+      const asked = place.kind === "repository" ? [place.reference] : below(place.place, paths);
+      for (const reference of asked) {
+        if (!await isIn(reference)) continue;
+        where.repositories.add(formatReference(reference));
+        break;
+      }
+    }
+    const { archives, repositories } = where;
+    if (archives.length + repositories.size === 0) return;
+    found.set(digest, { archives, repositories: [...repositories] });
+  }, signal);
+  return new Map(layers.flatMap(({ digest, size }) => {
+    const where = found.get(digest);
+    return where ? [[digest, { digest, size, ...where }]] : [];
+  }));
+}
+
+function neededLayers(images: readonly FoundImage[]): NeededLayer[] {
+  const layers = new Map<Digest, NeededLayer>();
+  const kept = new Set<Digest | undefined>([EMPTY_JSON]);
+  for (const { contents, repository } of images) {
+    for (const { node, names, beside } of contents) {
+      const own = names.flatMap((text) => nameOf(text)?.repository ?? []);
+      for (const manifest of manifestsOf(node)) {
+        kept.add(manifest.config?.digest);
+        for (const { digest, size, file } of beside ? [] : manifest.layers) {
+          if (!digest || !file) continue;
+          const layer = layers.get(digest) ?? { digest, size, paths: new Set() };
+          for (const path of own.length > 0 ? own : [repository]) layer.paths.add(path);
+          layers.set(digest, layer);
+        }
+      }
+    }
+  }
+  return [...layers.values()].filter(({ digest }) => !kept.has(digest));
+}
+
+function below({ registry, scheme, prefix }: Place, paths: Iterable<string>): Reference[] {
+  const forced = scheme ? { scheme } : {};
+  return [...paths].slice(0, MAX_ASKED)
+    .map((path) => ({ ...forced, registry, repository: `${prefix}${path}` }));
+}

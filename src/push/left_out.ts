@@ -1,0 +1,131 @@
+import { runAll } from "../concurrency.ts";
+import type { Digest } from "../digest.ts";
+import { PushError } from "../errors.ts";
+import { blobsOf } from "../image/content.ts";
+import { type LeftOut, type LeftOutBlob, mayHave } from "../image/left_out.ts";
+import type { Platform } from "../media_types.ts";
+import type { Reference, Target } from "../reference.ts";
+import { headBlob } from "../registry/blobs.ts";
+import { narrow } from "./choose_content.ts";
+import type { PushWords } from "./content.ts";
+import type { PlannedImage } from "./plan.ts";
+import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "./repository_state.ts";
+import { hooksFor, type UploadSettings } from "./upload_settings.ts";
+
+/** What the blobs of a sparse archive are looked for with. */
+export interface LeftOutPush {
+  settings: UploadSettings & { platforms: readonly Platform[]; words: PushWords };
+  /** What is known of the repository that a reference names. */
+  repository(reference: Reference): RepositoryState;
+}
+
+/** A blob that an archive leaves out, and a repository that needs it. */
+interface Needed {
+  target: RepositoryState;
+  blob: LeftOutBlob;
+}
+
+/** Blobs that a message names. */
+const MAX_NAMED = 10;
+
+/**
+ * Finds the blobs that an archive leaves out: each in the repository that needs it, or in another one of the same registry,
+ * from which it is mounted then. Registries that only the archive names are not asked.
+ *
+ * @param planned What is pushed where.
+ * @param leftOut What the archive leaves out.
+ * @param targets What the caller said; repositories are looked for below prefixes, too.
+ * @param push The push.
+ * @throws {PushError} If one is nowhere, with the list. Nothing has been sent then.
+ */
+export async function findLeftOut(
+  planned: readonly PlannedImage[],
+  leftOut: LeftOut,
+  targets: readonly Target[],
+  push: LeftOutPush,
+): Promise<void> {
+  const { settings } = push;
+  const prefixes = new Set(["", ...targets.flatMap(prefixOf)]);
+  const nowhere = new Set<Needed>();
+  const needed = await listNeeded(planned, leftOut, push);
+  await runAll(needed, settings.concurrency, async (each, signal) => {
+    if (!await isThere(each, prefixes, { ...settings, signal })) nowhere.add(each);
+  }, settings.signal);
+  const missing = needed.filter((each) => nowhere.has(each));
+  if (missing.length > 0) throw missingBlobs(missing);
+}
+
+function prefixOf(target: Target): string[] {
+  return target.kind === "place" ? [target.place.prefix] : [];
+}
+
+async function listNeeded(
+  planned: readonly PlannedImage[],
+  leftOut: LeftOut,
+  push: LeftOutPush,
+): Promise<Needed[]> {
+  const { settings } = push;
+  const needed = new Map<string, Needed>();
+  for (const { image, reference } of planned) {
+    const target = push.repository(reference);
+    const { node } = settings.platforms.length > 0
+      ? await narrow(image, settings.platforms, settings.words)
+      : image;
+    for (const { digest, file } of blobsOf(node)) {
+      const blob = digest && !file && leftOut.get(digest);
+      if (blob) {
+        needed.set(`${target.http.origin}/${target.repository} ${digest}`, { target, blob });
+      }
+    }
+  }
+  return [...needed.values()];
+}
+
+async function isThere(
+  { target, blob }: Needed,
+  prefixes: ReadonlySet<string>,
+  settings: UploadSettings,
+): Promise<boolean> {
+  const { digest, size } = blob;
+  const hooks = hooksFor(settings, { digest });
+  const isIn = async (repository: string) => {
+    const length = await headBlob({ ...target, repository }, digest, hooks);
+    return length !== undefined && (length < 0 || length === size);
+  };
+  if (knownBlob(target, digest)) return true;
+  if (await isIn(target.repository)) {
+    rememberBlob(target, digest, "exists");
+    return true;
+  }
+  if (otherHolder(target, digest) !== undefined) return true;
+  for (const repository of new Set([...settings.mountFrom, ...mayHave(blob, prefixes)])) {
+    if (repository === target.repository || !await isIn(repository)) continue;
+    target.registry.holders.set(digest, repository);
+    return true;
+  }
+  return false;
+}
+
+function missingBlobs(missing: readonly Needed[]): PushError {
+  const digests = [...new Set<Digest>(missing.map(({ blob }) => blob.digest))];
+  const places = new Set(
+    missing.map(({ target }) => `${new URL(target.http.origin).host}/${target.repository}`),
+  );
+  const named = digests.slice(0, MAX_NAMED).join(", ");
+  const more = digests.length > MAX_NAMED ? ` and ${digests.length - MAX_NAMED} more` : "";
+  const what = digests.length === 1 ? "a blob" : `${digests.length} blobs`;
+  const [first = ""] = places;
+  const where = places.size > 1 ? `${first} and ${places.size - 1} more` : first;
+  const archives = new Set(missing.flatMap(({ blob }) => blob.archives));
+  const repositories = new Set(missing.flatMap(({ blob }) => blob.repositories));
+  const from = [...archives.size > 0 ? archives : repositories].slice(0, MAX_NAMED).join(", ");
+  return new PushError(
+    `Cannot push to ${where}: the archive leaves out ${what} that the registry does not have: ${named}${more}`,
+    {
+      step: "plan",
+      origin: "archive",
+      digest: digests[0],
+      hint: archives.size > 0 ? `push first what has them: ${from}` : `they were in ${from}`,
+    },
+  );
+}

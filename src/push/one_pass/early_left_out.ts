@@ -1,0 +1,38 @@
+import type { ArchiveFiles } from "../../image/files.ts";
+import { besideRole } from "../../image/entry_names.ts";
+import { readLeftOut } from "../../image/left_out.ts";
+import { readLayout } from "../../image/oci_layout.ts";
+import type { Target } from "../../reference.ts";
+import { findLeftOut, type LeftOutPush } from "../left_out.ts";
+import type { PlanOptions } from "../plan.ts";
+import { planImages } from "../plan.ts";
+import { layoutImage } from "./names_first.ts";
+
+/**
+ * Looks for what a sparse archive leaves out when its first blob comes: its names and manifests have come before. Where they have
+ * not, or images are chosen by their place, the end tells.
+ *
+ * @param files What has passed so far.
+ * @param targets Where the archive goes.
+ * @param options Choice of images, all tags, renames.
+ * @param push The push.
+ * @throws {PushError} If a blob is nowhere.
+ */
+export async function findEarly(
+  files: ArchiveFiles,
+  targets: readonly Target[],
+  options: PlanOptions,
+  push: LeftOutPush,
+): Promise<void> {
+  if (options.images.some((text) => text.startsWith("#"))) return;
+  const entries = await readLayout(files);
+  if (!entries || entries.some(({ node, blob }) => !node && !blob)) return;
+  const images = entries.filter(({ descriptor }) => !besideRole(descriptor))
+    .map((entry, at) => ({ ...layoutImage(entry).image, id: `#${at + 1}` }));
+  const { planned } = planImages(
+    { dialect: "oci", images, beside: [], notices: [], files },
+    targets,
+    options,
+  );
+  await findLeftOut(planned, await readLeftOut(files), targets, push);
+}

@@ -1,0 +1,120 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { run } from "../../src/cli/run.ts";
+import { pushImage } from "../../src/push/push.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
+import type { Host } from "../../src/runtime/host.ts";
+import { createRegistry } from "../../src/server/mod.ts";
+import { dockerSave, gzip, makeImage, toBlob } from "../helpers/archives.ts";
+import { temporaryFolder } from "../helpers/process.ts";
+import { test } from "../helpers/test.ts";
+import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+
+const HOST = "localhost:5000";
+
+/** Two registries at two ports, the first with two images on one base. */
+async function makeRegistries(): Promise<{ fetch: FetchHandler; there: FetchHandler }> {
+  const [here, there] = [createRegistry(), createRegistry()];
+  for (const name of ["app:1", "app:2"]) {
+    const archive = toBlob(dockerSave([{ image: await makeImage(["base", name]) }]));
+    await pushImage(archive, `${HOST}/team/${name}`, { fetch: here });
+  }
+  const fetch: FetchHandler = (request) =>
+    new URL(request.url).port === "5000" ? here(request) : there(request);
+  return { fetch, there };
+}
+
+async function runWith(
+  fetch: FetchHandler,
+  args: readonly string[],
+  options: FakeHostOptions = {},
+) {
+  const overrides: Partial<Host> = { fetchWith: () => fetch, ...options.overrides };
+  const host = fakeHost([...args, "--insecure"], { ...options, overrides });
+  return { code: await run(host), ...host.written };
+}
+
+test("save --without an archive, inspect, check --against and push of what is left", async () => {
+  await using folder = await temporaryFolder();
+  const { fetch } = await makeRegistries();
+  const [base, delta] = [`${folder.path}/base.tar`, `${folder.path}/delta.tar`];
+  assertEquals((await runWith(fetch, ["save", `${HOST}/team/app:1`, base, "-q"])).code, 0);
+  const packed = `${folder.path}/base.tar.gz`;
+  await folder.write("base.tar.gz", await gzip(new Uint8Array(await folder.read("base.tar"))));
+  for (const other of [base, packed]) {
+    const args = ["save", `${HOST}/team/app:2`, delta, "--without", other];
+    const saved = await runWith(fetch, args);
+    assertEquals(saved.code, 0, saved.stderr);
+    assertMatch(saved.stderr, /\n1 layer of 2\.05 kB left out: the archive can be pushed to where/);
+    const json = await runWith(fetch, [...args, "--json", "-q"]);
+    assertEquals(JSON.parse(json.stdout).leftOut.blobs, 1);
+  }
+  const shown = await runWith(fetch, ["inspect", delta]);
+  assertMatch(
+    shown.stdout,
+    /\nleft out {2}1 blob, 2\.05 kB\n {2}sha256:\w{64} {2}2\.05 kB {2}localhost:5000\/team\/app, base\.tar\.gz\n$/,
+  );
+  const alone = await runWith(fetch, ["check", delta]);
+  assertEquals(alone.code, 0, alone.stdout);
+  const nowhere = await runWith(fetch, ["check", delta, "--against", "localhost:6000"]);
+  assertEquals(nowhere.code, 1);
+  assertMatch(
+    nowhere.stdout,
+    /^error +missing-blob +sha256:\w{64} is left out of the archive, and localhost:6000\/team\/app does not have it \(needed by "localhost:5000\/team\/app:2"\)\n/,
+  );
+  assertMatch(nowhere.stdout, /broken, 1 error, 1 note/);
+  const refused = await runWith(fetch, ["push", delta, "localhost:6000"]);
+  assertEquals([refused.code, refused.stdout], [1, ""]);
+  assertMatch(
+    refused.stderr,
+    /^tarpush: Cannot push to localhost:6000\/team\/app: the archive leaves/,
+  );
+  assertMatch(refused.stderr, /\nhint: push first what has them: base\.tar\.gz\n$/);
+  assertEquals((await runWith(fetch, ["push", base, "localhost:6000", "-q"])).code, 0);
+  const there = await runWith(fetch, ["check", delta, "--against", "localhost:6000"]);
+  assertEquals(there.code, 0, there.stdout);
+  const pushed = await runWith(fetch, ["push", delta, "localhost:6000", "-q"]);
+  assertMatch(pushed.stdout, /^localhost:6000\/team\/app:2@sha256:/);
+});
+
+test("save --without a registry leaves out what it has, also to a pipe", async () => {
+  const { fetch } = await makeRegistries();
+  const { bytes } = await runWith(fetch, ["save", `${HOST}/team/app:1`, "-", "-q"]);
+  const stdin = new Uint8Array(await new Blob(bytes as BlobPart[]).arrayBuffer());
+  const pushed = await runWith(fetch, ["push", "-", "localhost:6000/team/app:1", "-q"], { stdin });
+  assertEquals(pushed.code, 0, pushed.stderr);
+  for (const other of ["localhost:6000", "localhost:6000/team/app"]) {
+    const delta = await runWith(fetch, ["save", `${HOST}/team/app:2`, "-", "--without", other]);
+    assertMatch(delta.stderr, /\n[12] layers? of [\d.]+ kB left out/);
+    const stdin = new Uint8Array(await new Blob(delta.bytes as BlobPart[]).arrayBuffer());
+    const { code, stdout, stderr } = await runWith(fetch, ["push", "-", "localhost:6000"], {
+      stdin,
+    });
+    assertEquals(code, 0, stderr);
+    assert(stdout.startsWith("localhost:6000/team/app:2@sha256:"));
+  }
+  const none = await runWith(fetch, [
+    ...["save", `${HOST}/team/app:2`, "-", "--without", "localhost:7000/else"],
+  ]);
+  assertMatch(none.stderr, /\nnothing is left out: none of the layers is there\n/);
+});
+
+test("save --without refuses what it cannot leave out", async () => {
+  await using folder = await temporaryFolder();
+  const { fetch } = await makeRegistries();
+  const file = `${folder.path}/a.tar`;
+  const save = ["save", `${HOST}/team/app:2`];
+  const cases: [args: string[], code: number, message: RegExp][] = [
+    [[...save, file, "--without", "-"], 2, /Cannot leave out what a pipe has, expected a file/],
+    [[...save, `${file}/`, "--without", HOST], 2, /Cannot leave blobs out of a folder/],
+    [[...save, file, "--without", `${HOST}/a:1`], 2, /Cannot leave out what \S+ has: it names one/],
+    [[...save, file, "--without", "gone/base.tar"], 1, /gone\/base\.tar": no such file/],
+    [[...save, file, "--without", await folder.write("no.tar", "x")], 1, /no tar|Cannot read/],
+    [["check", await folder.write("b.tar", ""), "--against", `${HOST}/a:1`], 2, /names one image/],
+    [["check", `${HOST}/team/app:1`, "--against", HOST], 2, /--against is for an archive/],
+  ];
+  for (const [args, code, message] of cases) {
+    const result = await runWith(fetch, args);
+    assertEquals(result.code, code, `${args}: ${result.stderr}${result.stdout}`);
+    assertMatch(result.stderr, message);
+  }
+});
