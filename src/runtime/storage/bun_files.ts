@@ -87,8 +87,12 @@ function text(bytes: Uint8Array): string {
 /** A lock that a program holds, which ends with this process: then nobody is at the other end of its input any more. */
 async function lock(path: string): Promise<AsyncDisposable | undefined> {
   const holder = startHolder(path);
-  holder.stdin.write("x");
-  await holder.stdin.flush();
+  try {
+    await holder.stdin.write("x");
+    await holder.stdin.flush();
+  } catch {
+    // It has ended already; why, its exit code says.
+  }
   const reader = holder.stdout.getReader();
   const { done } = await reader.read();
   const release = async () => {

@@ -45,6 +45,10 @@ export interface FolderRegistryStorage extends Storage, AsyncDisposable {
   scrub(signal?: AbortSignal): AsyncIterable<StorageProblem>;
 }
 
+/** How often a lock is asked for, and the milliseconds in between. */
+const LOCK_ATTEMPTS = 10;
+const LOCK_WAIT = 100;
+
 /** Opens the folder; see `openStorage` in mod.ts. */
 export async function openFolder(
   path: string,
@@ -56,7 +60,7 @@ export async function openFolder(
   await refuseOthers(paths, files, readOnly);
   if (readOnly) return new OpenFolder(settings, undefined);
   await files.makeDirectory(paths.root);
-  const lock = await files.lock(paths.lock);
+  const lock = await takeLock(paths, files);
   if (!lock) {
     throw new OciError(
       `Cannot open ${
@@ -71,6 +75,19 @@ export async function openFolder(
     await lock[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** What held the lock for a process that was killed may need a moment to notice. */
+async function takeLock(
+  paths: FolderPaths,
+  files: StorageFiles,
+): Promise<AsyncDisposable | undefined> {
+  for (let attempt = 1; attempt < LOCK_ATTEMPTS; attempt++) {
+    const lock = await files.lock(paths.lock);
+    if (lock) return lock;
+    await new Promise((resolve) => setTimeout(resolve, LOCK_WAIT));
+  }
+  return await files.lock(paths.lock);
 }
 
 /** Leaves folders alone that are something else. */
