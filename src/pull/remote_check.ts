@@ -282,7 +282,9 @@ export class RemoteCheck {
         return;
       }
       await this.#requireTrouble(error);
-      this.findings.error("unreadable", `${what} cannot be read: ${error.message}`, { digest });
+      const reading = `Cannot read blob ${digest} of ${this.#name}: `;
+      const why = error.message.replace(reading, "");
+      this.findings.error("unreadable", `${what} cannot be read: ${why}`, { digest });
     }
   }
 

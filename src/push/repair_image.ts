@@ -1,3 +1,4 @@
+import { PassingFile } from "../archive/passing_file.ts";
 import { runAll } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import { ArchiveError, OciError } from "../errors.ts";
@@ -15,11 +16,11 @@ import { retype } from "../image/retype.ts";
 import { isNetworkFetch } from "../network_fetch.ts";
 import { checkImage, type CheckImageOptions, type ImageCheck } from "../pull/check_image.ts";
 import { parseImageName, parseReference, type Reference } from "../reference.ts";
-import { openSource, type PushSource } from "../source/open_source.ts";
+import { openSource, type PassingInput, type PushSource } from "../source/open_source.ts";
 import type { PushEvent } from "./events.ts";
 import { type ResolvedOptions, resolveOptions } from "./options.ts";
 import { listUnlisted, writeManifest } from "./place_manifest.ts";
-import { Push } from "./push.ts";
+import { Push, pushImage, type PushResult } from "./push.ts";
 import { GUESS_ABSENT } from "./random_access/look_ahead.ts";
 import { pushBlob } from "./random_access/place_blob.ts";
 import { readBackManifest } from "./read_back.ts";
@@ -52,7 +53,8 @@ export interface ImageRepair {
  * and manifest is read back. A reference that leads nowhere gets the image of the archive that has its name, or the only one.
  *
  * @param reference `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`.
- * @param source An archive with the same content, which can be read at any offset.
+ * @param source An archive with the same content: a file, which may be compressed, a folder, a URL. Of one that is compressed, each
+ * blob that is sent costs another reading from the beginning.
  * @param options Settings; see {@linkcode RepairImageOptions}.
  * @returns What was found and done.
  * @throws {SyntaxError} If the reference does not parse.
@@ -69,9 +71,12 @@ export async function repairImage(
   const resolved = resolveOptions({ ...options, force: true });
   const fetch = isNetworkFetch(resolved.fetch) ? resolved.fetch : undefined;
   await using input = await openSource(source, resolved.signal, fetch);
-  if (input.kind !== "random") throw comesOnce();
-  const archive = await openArchive(input.source, resolved);
-  const repair = new Repair(parseReference(reference), archive, resolved);
+  const archive = input.kind === "random"
+    ? await openArchive(input.source, resolved)
+    : await readCompressed(input, resolved);
+  const pushRoot = async (image: string) =>
+    await pushImage(source, reference, { ...options, images: [image] });
+  const repair = new Repair(parseReference(reference), archive, resolved, pushRoot);
   let after = before;
   // What a damaged index names is found only once it is whole again.
   while (!after.ok && await repair.send(after)) after = await checkImage(reference, options);
@@ -79,11 +84,24 @@ export async function repairImage(
   return { before, sent, absent: repair.absentOf(after), failed, after };
 }
 
-function comesOnce(): ArchiveError {
-  return new ArchiveError(
-    "Cannot repair from the archive: it can be read only once, expected a file that is not compressed",
-    { hint: "write it to a file, and inflate that: gunzip, zstd -d or xz -d" },
-  );
+/** Reads an archive that is compressed as a whole; what is sent of it is inflated once more. */
+async function readCompressed(
+  input: PassingInput,
+  options: ResolvedOptions,
+): Promise<ImageArchive> {
+  if (!input.again) {
+    throw new ArchiveError(
+      "Cannot repair from a stream: it comes only once, expected a file",
+      { hint: "write the archive to a file first" },
+    );
+  }
+  const { readPassing } = await import("../archive/read_passing.ts");
+  const { entrySource } = await import("../archive/entry_source.ts");
+  const archive = await readPassing(input, options);
+  for (const file of archive.files.files()) {
+    if (file instanceof PassingFile) file.body ??= entrySource(input, file.path, file.size);
+  }
+  return archive;
 }
 
 class Repair {
@@ -91,7 +109,7 @@ class Repair {
   readonly failed: { digest: Digest; error: OciError }[] = [];
   readonly #reference: Reference;
   readonly #archive: ImageArchive;
-  readonly #options: ResolvedOptions;
+  readonly #pushRoot: (image: string) => Promise<PushResult>;
   readonly #push: Push;
   readonly #target: RepositoryState;
   readonly #tried = new Set<Digest>();
@@ -100,10 +118,16 @@ class Repair {
   readonly #manifests = new Map<Digest, ManifestNode | IndexNode>();
   #isRead = false;
 
-  constructor(reference: Reference, archive: ImageArchive, options: ResolvedOptions) {
+  /** @param pushRoot Pushes an image of the archive to the reference. */
+  constructor(
+    reference: Reference,
+    archive: ImageArchive,
+    options: ResolvedOptions,
+    pushRoot: (image: string) => Promise<PushResult>,
+  ) {
     this.#reference = reference;
     this.#archive = archive;
-    this.#options = options;
+    this.#pushRoot = pushRoot;
     this.#push = new Push(options);
     this.#target = this.#push.repository(reference);
   }
@@ -123,7 +147,7 @@ class Repair {
   async send(check: ImageCheck): Promise<boolean> {
     if (!this.#isRead) await this.#readArchive();
     this.#isRead = true;
-    if (check.manifests === 0) return await this.#pushRoot();
+    if (check.manifests === 0) return await this.#sendRoot();
     const broken = brokenOf(check);
     const wanted = new Set(broken.filter((digest) => !this.#tried.has(digest)));
     for (const digest of wanted) this.#tried.add(digest);
@@ -151,19 +175,22 @@ class Repair {
   }
 
   /** Pushes the image that the reference must mean, where it leads nowhere: what is below it is asked for one by one. */
-  async #pushRoot(): Promise<boolean> {
+  async #sendRoot(): Promise<boolean> {
     const image = this.#findImage();
     const root = image && (await manifestsIn(image.node)).at(-1)?.digest;
     if (!root || this.#tried.has(root)) return false;
     this.#tried.add(root);
-    const push = new Push({ ...this.#options, force: false });
     await this.#note(root, async () => {
-      const { tag = this.#reference.digest ? undefined : "latest", ...rest } = this.#reference;
-      const reference = tag === undefined ? rest : { ...rest, tag };
-      await push.images([{ image, reference }], [], () => []);
-      await readBackManifest(this.#target, root, hooksFor(push.settings));
-      const blobs = push.pushed.flatMap((pushed) => pushed.blobs);
-      for (const { digest, status } of blobs) if (status === "pushed") this.sent.push(digest);
+      const { images } = await this.#pushRoot(image.id);
+      await readBackManifest(
+        this.#target,
+        images[0]?.digest ?? root,
+        hooksFor(this.#push.settings),
+      );
+      const pushed = images.flatMap(({ blobs }) => blobs).filter(({ status }) =>
+        status === "pushed"
+      );
+      this.sent.push(...pushed.map(({ digest }) => digest));
     });
     return true;
   }
