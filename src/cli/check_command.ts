@@ -85,10 +85,14 @@ async function withAbsent(
  * reference, is called like no archive, and, where it begins as a URL does, has a tag or a digest.
  */
 async function meansImage(
-  { source, parts, quick, repair, against }: CheckCommand,
+  { source, parts, quick, allTags, repair, against }: CheckCommand,
   host: Host,
 ): Promise<boolean> {
-  const option = repair !== undefined ? "--repair TAR" : quick ? "--quick" : undefined;
+  const [option] = [
+    ...repair !== undefined ? ["--repair TAR"] : [],
+    ...quick ? ["--quick"] : [],
+    ...allTags ? ["--all-tags"] : [],
+  ];
   const isArchive = parts.length > 0 || source === "-" ||
     await host.fileInfo(source) !== undefined;
   if (isArchive && option !== undefined) {

@@ -17,10 +17,10 @@ export async function runCheckImage(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  const { source, quick, repair, json } = command;
+  const { source, quick, allTags, repair, json } = command;
   const connection = await connectionOptions(command, [registryOf(source)], host);
   const progress = await startByteProgress(host, "checking", command.quiet);
-  const options = { ...connection, signal, quick, onProgress: progress.report };
+  const options = { ...connection, signal, quick, allTags, onProgress: progress.report };
   const done = repair === undefined ? undefined : await runRepair(source, repair, options, host)
     .finally(() => progress.finish());
   const check = done?.after ??

@@ -156,6 +156,7 @@ export const COMMANDS = {
     summary: "Verify every digest in an archive, or of an image in a registry",
     options: () => ({
       isParts,
+      allTags: flag("--all-tags", "Check every tag of a repository, HOST/REPOSITORY"),
       quick: flag("--quick", "Of an image in a registry: only ask whether its blobs are there"),
       repair: text(
         "--repair TAR",

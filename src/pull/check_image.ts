@@ -19,6 +19,11 @@ export interface CheckImageOptions extends RequestOptions {
    */
   quick?: boolean;
   /**
+   * Check every tag of the repository; the reference has neither tag nor digest then. What they share is read once.
+   * @default {false}
+   */
+  allTags?: boolean;
+  /**
    * Upper bound of requests in flight.
    * @default {4}
    */
@@ -31,9 +36,9 @@ export interface CheckImageOptions extends RequestOptions {
 export interface ImageCheck {
   /** Whether nothing is wrong: there is no finding of severity `error`. */
   ok: boolean;
-  /** `host[:port]/repository:tag`, or `...@digest` where there is no tag. */
+  /** `host[:port]/repository:tag`, or `...@digest` where there is no tag; neither of all tags. */
   reference: string;
-  /** Digest of the manifest or index that stands there, where that is known. */
+  /** Digest of the manifest or index that stands there, where that is known; absent for all tags. */
   digest?: Digest;
   /** Manifests and indexes that were read, those of what refers to the image included. */
   manifests: number;
@@ -77,18 +82,25 @@ export async function checkImage(
   reference: string,
   options: CheckImageOptions = {},
 ): Promise<ImageCheck> {
-  const { signal, quick = false, concurrency = 4, onProgress, retry } = options;
+  const { signal, quick = false, allTags = false, concurrency = 4, onProgress, retry } = options;
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new RangeError(`Cannot use concurrency ${concurrency}: expected a whole number above 0`);
   }
   const image = parseReference(reference);
+  if (allTags && (image.tag ?? image.digest) !== undefined) {
+    throw new TypeError(
+      `Cannot check all tags of ${reference}: it names one image, expected HOST[:PORT]/REPOSITORY`,
+    );
+  }
   const resolved = resolveRequestOptions({ ...options, retry: { attempts: ATTEMPTS, ...retry } });
   const origin = registryOrigin(image, resolved.plainHttp);
   const context = { http: httpFor(origin, resolved), repository: image.repository };
   const { hasher } = resolved;
   const check = new RemoteCheck(context, { signal, quick, concurrency, hasher, onProgress });
-  const tag = image.tag ?? (image.digest ? undefined : "latest");
-  const digest = await check.run(tag ?? image.digest ?? "latest", image.digest);
+  const tag = image.tag ?? (image.digest || allTags ? undefined : "latest");
+  const digest = allTags
+    ? await check.runAllTags()
+    : await check.run(tag ?? image.digest ?? "latest", image.digest);
   const { findings, manifests, blobs, bytes } = check;
   return {
     ok: !findings.failed,

@@ -10,7 +10,7 @@ import { getBlob } from "../registry/blob_content.ts";
 import { headBlob, nameOf, type ReadHooks, type RepositoryContext } from "../registry/blobs.ts";
 import { describeManifest, isAbsence, requestManifest } from "../registry/get_manifest.ts";
 import { badAnswer } from "../registry/http/answer_body.ts";
-import { listReferrers } from "../registry/listing.ts";
+import { listReferrers, listTags } from "../registry/listing.ts";
 import { headManifest } from "../registry/manifests.ts";
 import { findCosignTags } from "./find_cosign_tags.ts";
 
@@ -37,8 +37,8 @@ interface Wanted {
 
 type Node = ManifestNode | IndexNode;
 
-/** Manifests below one reference, and what refers to them: the largest official images have some twenty. */
-const MAX_MANIFESTS = 2000;
+/** Manifests of one check: the largest official images have some twenty, and a repository has thousands of tags. */
+const MAX_MANIFESTS = 20_000;
 
 /** Answers that say nothing of the content. */
 const KEEPS_OUT: ReadonlySet<number> = new Set([401, 403, 407, 429]);
@@ -83,15 +83,27 @@ export class RemoteCheck {
   async run(reference: string, expected: Digest | undefined): Promise<Digest | undefined> {
     this.#rootDigest = expected;
     const root = await this.#readManifest({ reference, digest: expected, role: "" });
-    if (root) {
-      this.#hasAnswered = true;
-      await this.#readBelow([root]);
-      await this.#readReferrers();
+    if (root) await this.#checkBelow([root]);
+    return root?.digest ?? this.#rootDigest;
+  }
+
+  /** Checks all that is below the tags of the repository, and what refers to it. */
+  async runAllTags(): Promise<undefined> {
+    const wanted: Wanted[] = [];
+    for await (const tag of listTags(this.#context, this.#hooks())) {
+      wanted.push({ reference: tag, role: ` (a tag of ${this.#name})` });
     }
+    this.#hasAnswered = true;
+    await this.#checkBelow(await this.#readAll(wanted));
+  }
+
+  async #checkBelow(roots: readonly Node[]): Promise<void> {
+    this.#hasAnswered = true;
+    await this.#readBelow(roots);
+    await this.#readReferrers();
     await runAll(this.#blobs.values(), this.#options.concurrency, async (blob, signal) => {
       await this.#checkBlob(blob, signal);
     }, this.#options.signal);
-    return root?.digest ?? this.#rootDigest;
   }
 
   get #name(): string {

@@ -36,6 +36,16 @@ test("run() check says of an image in a registry that it is whole", async () => 
   assertMatch(quick.stdout, /: ok \(1 manifest, 3 blobs, [\d.]+ k?B not read\)\n$/);
 });
 
+test("run() check --all-tags checks every tag of a repository", async () => {
+  const disk = await pushed();
+  const { code, stdout } = await runWith(disk, "check", "--all-tags", "localhost:5000/app");
+  assertEquals(code, 0);
+  assertMatch(stdout, /^localhost:5000\/app: ok \(1 manifest, 3 blobs, /);
+  const { code: wrong, stderr } = await runWith(disk, "check", "--all-tags", TARGET);
+  assertEquals(wrong, 2);
+  assertStringIncludes(stderr, "it names one image, expected HOST[:PORT]/REPOSITORY");
+});
+
 test("run() check prints what is wrong with an image, and exits with 1", async () => {
   const disk = await pushed();
   disk.damage(digest, flipByte(layer?.bytes ?? new Uint8Array(), 600));

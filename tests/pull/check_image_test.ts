@@ -183,6 +183,28 @@ test("checkImage() finds all that is wrong at once", async () => {
   assert(findings.every(({ message }) => message.length < 1000));
 });
 
+test("checkImage() with allTags checks every tag, and reads what they share once", async () => {
+  const disk = await pushed();
+  const other = new OciLayout();
+  const image = await other.image(await makeImage([large, "other"]));
+  other.add(image, { ref: "2" });
+  await pushImage(toBlob(other.entries()), "localhost:5000/app:2", { fetch: disk.fetch });
+  disk.requests.length = 0;
+  const all = (options: CheckImageOptions = {}) =>
+    checkImage("localhost:5000/app", { fetch: disk.fetch, ...FAST, allTags: true, ...options });
+  const { ok, reference, manifests, digest } = await all();
+  assertEquals([ok, reference, manifests, digest], [true, "localhost:5000/app", 6, undefined]);
+  const path = `GET /v2/app/blobs/${large.digest}`;
+  assertEquals(disk.requests.filter((request) => request === path).length, 1);
+  disk.lose(image.digest);
+  disk.lose(arm.digest);
+  const { findings } = await all();
+  assertEquals(findings.map(({ code }) => code), ["missing-manifest", "missing-manifest"]);
+  await assertRejects(() => check(disk, { allTags: true }), TypeError, "expected HOST[:PORT]/REPO");
+  const { fetch } = badDisk();
+  await assertRejects(() => all({ fetch }), RegistryError, "no such repository");
+});
+
 test("checkImage() finds a manifest that the reference does not lead to", async () => {
   const disk = await pushed();
   const other = await checkImage("localhost:5000/app:2", { fetch: disk.fetch });
