@@ -1,7 +1,7 @@
 import { type Descriptor, OCI_INDEX } from "../media_types.ts";
 import type { StoredManifest } from "../storage.ts";
 import type { RegistryContext } from "./context.ts";
-import { parseManifestDocument } from "./manifest_document.ts";
+import { type ManifestDocument, parseManifestDocument } from "./manifest_document.ts";
 import { jsonResponse, Problem } from "./problem.ts";
 import type { Route } from "./routes.ts";
 
@@ -49,6 +49,7 @@ export async function listReferrers(
     const manifest = await storage.getManifest(repository, referrer);
     if (!manifest) continue; // deleted since it was listed
     const descriptor = toReferrer(manifest);
+    if (!descriptor) continue;
     if (!wanted || descriptor.artifactType === wanted) referrers.set(referrer, descriptor);
   }
   const page = paginate([...referrers.keys()], request, MAX_REFERRERS_PAGE, MAX_REFERRERS_PAGE);
@@ -62,8 +63,11 @@ export async function listReferrers(
 
 type Referrer = Omit<Descriptor, "annotations"> & { annotations?: unknown };
 
-function toReferrer({ digest, mediaType, bytes }: StoredManifest): Referrer {
-  const { artifactType, annotations } = parseManifestDocument(bytes, mediaType);
+/** The descriptor of a referrer; undefined for what no push would have brought: a storage may have it from elsewhere. */
+function toReferrer({ digest, mediaType, bytes }: StoredManifest): Referrer | undefined {
+  const document = parseIfManifest(bytes, mediaType);
+  if (!document) return undefined;
+  const { artifactType, annotations } = document;
   return {
     mediaType,
     digest,
@@ -71,6 +75,15 @@ function toReferrer({ digest, mediaType, bytes }: StoredManifest): Referrer {
     ...(artifactType ? { artifactType } : {}),
     ...(annotations ? { annotations } : {}),
   };
+}
+
+function parseIfManifest(bytes: Uint8Array, mediaType: string): ManifestDocument | undefined {
+  try {
+    return parseManifestDocument(bytes, mediaType);
+  } catch (error) {
+    if (error instanceof Problem) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -86,6 +86,28 @@ test("the page of tarpush serve pushes, shows what the registry holds, and delet
   await output;
 }, { skip });
 
+test("the page of tarpush serve ARCHIVE shows what it holds, and pushes nothing", async () => {
+  await using folder = await temporaryFolder();
+  const { command, args } = cliCommand(
+    ...["serve", "--port", "0", await writeArchive(folder, ["one", "two"])],
+  );
+  await using child = spawnProcess(command, args);
+  const output = child.stdout.cancel();
+  const address = await findAddress(child.stderr);
+  await using browser = await startBrowser();
+  const page = await browser.open(`${address}#/team/app`);
+  await page.until(
+    '[...document.querySelectorAll(".list a span")].some((at) => at.innerText === "1.0")',
+  );
+  await page.evaluate('document.querySelector(".list a").click()');
+  await page.untilText(`docker pull ${new URL(address).host}/team/app:1.0`);
+  assertMatch(await page.text(), /2 layers/);
+  assertEquals(await page.evaluate("document.querySelector('input[type=file]') === null"), true);
+  assertEquals(page.errors, []);
+  child.kill("SIGTERM");
+  await output;
+}, { skip });
+
 const distribution = requireProgram("docker-registry");
 test(
   "the page pushes large layers to distribution 2 that lets it in, and names what is missing where not",

@@ -1,8 +1,10 @@
 import { assertEquals } from "@std/assert";
+import { digestBytes } from "../../src/digest.ts";
 import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
-import { createRegistry } from "../../src/server/mod.ts";
+import { createRegistry, MemoryStorage } from "../../src/server/mod.ts";
 import { test } from "../helpers/test.ts";
 import {
+  bytesOf,
   call,
   codes,
   makeManifest,
@@ -149,4 +151,15 @@ test("referrers: an empty index for what does not exist, and after deletion", as
   assertEquals(await codes(await call(registry, "GET", "/v2/app/referrers/latest"), 400), [
     "DIGEST_INVALID",
   ]);
+});
+
+test("referrers: what a storage has from elsewhere and no push would bring is left out", async () => {
+  const storage = new MemoryStorage();
+  const registry = createRegistry({ storage });
+  const subject = await digestBytes(bytesOf("subject"));
+  const bytes = bytesOf(`{"mediaType":"application/x-other","subject":{}}`);
+  const digest = await digestBytes(bytes);
+  await storage.putManifest("app", { digest, mediaType: "application/x-other", bytes, subject });
+  const listed = await json(registry, `/v2/app/referrers/${subject}`);
+  assertEquals(listed, { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] });
 });

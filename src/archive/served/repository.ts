@@ -1,9 +1,9 @@
+import { cosignTag } from "../../cosign_tags.ts";
 import type { Digest } from "../../digest.ts";
 import { blobsOf, type IndexNode, type ManifestNode, walk } from "../../image/content.ts";
 import type { ArchiveFile } from "../../image/files.ts";
 import type { StoredManifest } from "../../storage.ts";
 import type { ServedImage } from "./image.ts";
-import { cosignTag } from "../../cosign_tags.ts";
 
 /** An image that has a tag in a repository, and the host in the name that this comes from. */
 export interface Claim {
