@@ -17,6 +17,7 @@ import {
 
 /** A blob that a sparse archive leaves out and a registry does not have. */
 export interface AbsentBlob {
+  /** Digest of its content. */
   digest: Digest;
   /** Length in bytes. */
   size: number;

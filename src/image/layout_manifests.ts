@@ -4,7 +4,6 @@ import {
   type IndexEntry,
   type IndexNode,
   type ManifestNode,
-  walk,
   walkUnseen,
 } from "./content.ts";
 import { keyOf, namesOf } from "./entry_names.ts";
@@ -15,10 +14,15 @@ export interface Placed {
   manifest: ManifestNode;
 }
 
+/** Entries of one name that are looked through: an image, its signatures and the like have one name in some archives. */
+const MAX_NAMESAKES = 16;
+
 /** The manifests of index.json, to be found by what manifest.json says of an image. */
 export class LayoutManifests {
-  readonly #byConfig = new Map<Digest, Placed[]>();
-  readonly #byName = new Map<string, (ManifestNode | IndexNode)[]>();
+  readonly #placed = new Map<string, Placed>();
+  readonly #byName = new Map<string, Set<ManifestNode | IndexNode>>();
+  /** What the roots hold that have been looked into. */
+  readonly #held = new Map<ManifestNode | IndexNode, ReadonlyMap<string, ManifestNode>>();
 
   constructor(entries: readonly IndexEntry[]) {
     const seen = new Set<Digest>();
@@ -26,10 +30,11 @@ export class LayoutManifests {
     for (const kind of ["index", "manifest"]) {
       for (const { node, descriptor } of entries) {
         if (node?.kind !== kind) continue;
-        for (const name of namesOf(descriptor)) append(this.#byName, keyOf(name), node);
+        for (const name of namesOf(descriptor)) this.#addName(keyOf(name), node);
         for (const manifest of walkUnseen(node, seen)) {
-          const config = manifest.kind === "manifest" && manifest.config?.digest;
-          if (config) append(this.#byConfig, config, { root: node, manifest });
+          if (manifest.kind !== "manifest") continue;
+          const key = imageKey(manifest);
+          if (!this.#placed.has(key)) this.#placed.set(key, { root: node, manifest });
         }
       }
     }
@@ -37,29 +42,33 @@ export class LayoutManifests {
 
   /** The manifest of an image: where a name is given, in what index.json calls so, since several indexes may have it. */
   find(image: DockerNode, name?: string): Placed | undefined {
-    if (name === undefined) {
-      return this.#byConfig.get(image.config.digest)?.find(({ manifest }) =>
-        isSame(image, manifest)
-      );
-    }
+    const key = imageKey(image);
+    if (name === undefined) return this.#placed.get(key);
     for (const root of this.#byName.get(keyOf(name)) ?? []) {
-      const isImage = (node: ManifestNode | IndexNode): node is ManifestNode =>
-        node.kind === "manifest" && isSame(image, node);
-      const manifest = walk(root).find(isImage);
+      const manifest = this.#heldBy(root).get(key);
       if (manifest) return { root, manifest };
     }
     return undefined;
   }
+
+  #addName(key: string, node: ManifestNode | IndexNode): void {
+    const nodes = this.#byName.get(key) ?? new Set();
+    if (nodes.size < MAX_NAMESAKES) this.#byName.set(key, nodes.add(node));
+  }
+
+  /** A manifest itself, or those that an index lists. */
+  #heldBy(root: ManifestNode | IndexNode): ReadonlyMap<string, ManifestNode> {
+    const known = this.#held.get(root);
+    if (known) return known;
+    const nodes = root.kind === "index" ? root.entries.map(({ node }) => node) : [root];
+    const held = new Map<string, ManifestNode>();
+    for (const node of nodes) if (node?.kind === "manifest") held.set(imageKey(node), node);
+    this.#held.set(root, held);
+    return held;
+  }
 }
 
-function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
-  const list = lists.get(key);
-  if (list) list.push(item);
-  else lists.set(key, [item]);
-}
-
-function isSame(docker: DockerNode, manifest: ManifestNode): boolean {
-  return manifest.config?.digest === docker.config.digest &&
-    manifest.layers.length === docker.layers.length &&
-    manifest.layers.every(({ digest }, index) => digest === docker.layers[index]?.digest);
+/** What manifest.json says of an image: config and layers. */
+function imageKey({ config, layers }: ManifestNode | DockerNode): string {
+  return [config?.digest, ...layers.map(({ digest }) => digest)].join(" ");
 }

@@ -8,6 +8,7 @@ import type { ArchiveFiles } from "./files.ts";
 
 /** A blob that an archive leaves out since another place has it (docs/sparse_archives.md). */
 export interface LeftOutBlob {
+  /** Digest of its content. */
   digest: Digest;
   /** Length in bytes. */
   size: number;

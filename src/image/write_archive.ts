@@ -3,7 +3,7 @@ import { mapAll } from "../concurrency.ts";
 import type { CosignKind } from "../cosign_tags.ts";
 import { blobPath, type Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
-import { isForeignLayer, OCI_INDEX } from "../media_types.ts";
+import { isForeignLayer, MAX_MANIFEST_BYTES, OCI_INDEX } from "../media_types.ts";
 import {
   formatImageName,
   formatRepository,
@@ -13,6 +13,8 @@ import {
 import { type PackedEntry, packedSize, packTar } from "../tar/pack_tar.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 import { blobsOf, type IndexNode, type ManifestNode, walk } from "./content.ts";
+import { MAX_DOCUMENT_BYTES, MAX_ENTRIES } from "./documents.ts";
+import { MAX_DOCUMENTS } from "./oci_layout.ts";
 import { chooseDockerImage } from "./docker_image.ts";
 import { LEFT_OUT_PATH } from "./entry_names.ts";
 import type { ArchiveFile } from "./files.ts";
@@ -105,11 +107,14 @@ export async function planArchive(
 ): Promise<ArchivePlan> {
   const images = contents.filter(({ beside }) => !beside);
   const documents = walk(...contents.map(({ node }) => node));
+  const manifests = entriesOf(contents);
+  const index = encodeJson({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
+  refuseTooMuch(documents, manifests.length, index.length);
   const present = presentBlobs(contents, new Set(documents.map(({ digest }) => digest)));
   const docker = format === "docker" ? await listDockerImages(images) : undefined;
   const blobs = present.filter(({ digest }) => !leftOut.has(digest))
     .map((blob) => toContent(blob, docker?.configs.get(blob.digest)));
-  const names: PackedEntry[] = [{ path: "index.json", body: encodeJson(indexOf(contents)) }];
+  const names: PackedEntry[] = [{ path: "index.json", body: index }];
   if (docker && docker.images.length > 0) {
     names.push({ path: "manifest.json", body: encodeJson(docker.images) });
   }
@@ -133,6 +138,28 @@ export async function planArchive(
     notices: docker?.notices ?? [],
     stream: () => packTar(entries),
   };
+}
+
+/** Nobody would read what is past the limits of readers, this project's own included. */
+function refuseTooMuch(
+  documents: readonly { bytes: Bytes }[],
+  entries: number,
+  indexBytes: number,
+): void {
+  const bytes = documents.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const found = entries > MAX_ENTRIES
+    ? `it has ${entries} names, expected at most ${MAX_ENTRIES}`
+    : indexBytes > MAX_MANIFEST_BYTES
+    ? `its index.json has ${indexBytes} bytes, expected at most ${MAX_MANIFEST_BYTES}`
+    : documents.length > MAX_DOCUMENTS
+    ? `it has ${documents.length} manifests, expected at most ${MAX_DOCUMENTS}`
+    : bytes > MAX_DOCUMENT_BYTES
+    ? `its manifests have ${bytes} bytes, expected at most ${MAX_DOCUMENT_BYTES}`
+    : undefined;
+  if (found === undefined) return;
+  throw new OciError(`Cannot write so many images into one archive: ${found}`, {
+    hint: "write several archives",
+  });
 }
 
 /** A blob that can be read. */
@@ -180,13 +207,13 @@ function toContent({ digest, size, file }: PresentBlob, held: Bytes | undefined)
 }
 
 /**
- * index.json: an entry for each name, as dockerd writes it. Where signatures are among them, each also says what it is, as
+ * The entries of index.json, one for each name, as dockerd writes it. Where signatures are among them, each also says what it is, as
  * cosign writes it.
  */
-function indexOf(contents: readonly NamedContent[]): unknown {
+function entriesOf(contents: readonly NamedContent[]): unknown[] {
   const isSigned = contents.some(({ beside }) => beside);
   const shared = sharedTags(contents);
-  const manifests = contents.flatMap((content) => {
+  return contents.flatMap((content) => {
     const { node, names } = content;
     const descriptor = {
       mediaType: node.mediaType,
@@ -201,7 +228,6 @@ function indexOf(contents: readonly NamedContent[]): unknown {
       return Object.keys(annotations).length > 0 ? { ...descriptor, annotations } : descriptor;
     });
   });
-  return { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
 }
 
 /** Tags that several images have, of other repositories. */

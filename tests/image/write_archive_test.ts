@@ -385,3 +385,26 @@ test("planArchive() writes a layout that umoci lists and reads", async () => {
     node.layers.length,
   );
 }, { skip: umoci.skip });
+
+test("planArchive() refuses what no reader takes: too many names, or too long an index.json", async () => {
+  const layout = new OciLayout();
+  layout.add(await layout.image(await makeImage(["a"])), { ref: "1" });
+  const { node } = await firstImage(toBlob(layout.entries()));
+  assert(node.kind === "manifest");
+  const namesOf = (count: number, repository: string) =>
+    Array.from({ length: count }, (_, at) => `${repository}:${at}`);
+  const cases: [names: string[], state: string][] = [
+    [namesOf(10_001, "app"), "it has 10001 names, expected at most 10000"],
+    [namesOf(9_999, `registry.example.com/${"a".repeat(200)}`), "its index.json has"],
+  ];
+  for (const [names, state] of cases) {
+    const error = await assertRejects(
+      () => archiveOf(node, { names }),
+      OciError,
+      `Cannot write so many images into one archive: ${state}`,
+    );
+    assertEquals(error.hint, "write several archives");
+  }
+  const { tar } = await archiveOf(node, { names: namesOf(10_000, "app") });
+  assertEquals((await firstImage(tar)).names.length, 10_000);
+});

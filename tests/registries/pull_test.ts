@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { PullEvent } from "../../src/pull/events.ts";
 import { NetworkError } from "../../src/errors.ts";
-import { openArchive } from "../../src/image/archive.ts";
-import { pullImage } from "../../src/pull/pull.ts";
+import { openArchive } from "../../src/archive/open_archive.ts";
+import { openArchive as readImages } from "../../src/image/archive.ts";
+import { pullImage, pullImages } from "../../src/pull/pull.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
@@ -59,7 +60,7 @@ for (const { kind, title, skip } of realRegistries()) {
       retry: { delay: 1 },
       onEvent: (event) => void events.push(event),
     });
-    const [image] = (await openArchive(await new Response(stream).blob())).images;
+    const [image] = (await readImages(await new Response(stream).blob())).images;
     assert(image?.node.kind === "manifest");
     assertEquals(image.node.digest, images[0]?.digest);
     assertEquals(events.filter(({ type }) => type === "retry").length, 2);
@@ -73,6 +74,40 @@ for (const { kind, title, skip } of realRegistries()) {
     await assertRejects(() => new Response(never).blob(), NetworkError);
     assertEquals(always, 3);
   }, { skip });
+
+  test(
+    `pullImages() from ${title} leaves out what another registry has, and a push mounts it there`,
+    async () => {
+      await using from = await startRealRegistry(kind);
+      await using to = await startRealRegistry(kind);
+      const [base, one, two] = await Promise.all(
+        ["base", "one", "two"].map((name) => makeLayer(name, "gzip")),
+      );
+      assert(base && one && two);
+      for (const [name, own] of [["app:1", one], ["app:2", two], ["web:1", two]] as const) {
+        const layout = new OciLayout();
+        layout.add(await layout.image(await makeImage([base, own])), { ref: "1" });
+        await pushImage(toBlob(layout.entries()), `${from.host}/team/${name}`);
+      }
+      const whole = await new Response(pullImages(`${from.host}/team/app:1`)).blob();
+      await pushImage(whole, to.host);
+      const other = { name: "base.tar", archive: await openArchive(whole) };
+      for (const without of [to.host, `${to.host}/team/app`, other]) {
+        const images = [`${from.host}/team/app:2`, `${from.host}/team/web:1`];
+        const delta = await new Response(pullImages(images, { without: [without] })).blob();
+        const { leftOut = [] } = await openArchive(delta);
+        // The first round has brought the second layer, too.
+        assert(leftOut.some(({ digest }) => digest === base.digest));
+        const result = await pushImage(delta.stream(), to.host);
+        assertEquals(result.images.length, 2);
+        const again = await pushImage(delta, to.host);
+        assertEquals([again.bytesUploaded, again.images.length], [0, 2]);
+      }
+      const read = await readBack(handlerOf(to.host), "team/web", "1");
+      assertEquals(read.layers.map(({ digest }) => digest), [base.digest, two.digest]);
+    },
+    { skip },
+  );
 
   test(`skopeo reads what was pulled from ${title}`, async () => {
     await using server = await startRealRegistry(kind);
