@@ -17,7 +17,8 @@ interface Carrier {
   notices: string[];
 }
 
-const MIT = `Permission is hereby granted, free of charge, to any person obtaining a copy
+/** The MIT licence. */
+export const MIT = `Permission is hereby granted, free of charge, to any person obtaining a copy
 of this software and associated documentation files (the "Software"), to deal
 in the Software without restriction, including without limitation the rights
 to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
@@ -35,7 +36,8 @@ LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
 OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
 SOFTWARE.`;
 
-const BSD = `Redistribution and use in source and binary forms, with or without modification,
+/** The BSD licence that libzstd is under. */
+export const BSD = `Redistribution and use in source and binary forms, with or without modification,
 are permitted provided that the following conditions are met:
 
  * Redistributions of source code must retain the above copyright notice, this
@@ -95,12 +97,23 @@ async function makeModule({ package: name, file, what, notices }: Carrier): Prom
   // "\0asm" and version 1 as base64.
   const [, base64] = /["',](AGFzbQEAAAA[A-Za-z0-9+/]+=*)["']/.exec(code) ?? [];
   if (!base64) throw new Error(`Cannot find WebAssembly in ${name}/${file}: it holds none`);
-  const packed = await pack(Uint8Array.fromBase64(base64));
+  const title = `${what}, as the npm package ${name}@${version} carries it`;
+  return await moduleText(Uint8Array.fromBase64(base64), title, notices);
+}
+
+/** The text of a file that carries WebAssembly. */
+export async function moduleText(
+  bytes: Uint8Array<ArrayBuffer>,
+  title: string,
+  notices: readonly string[],
+  task = "wasm",
+): Promise<string> {
+  const packed = await pack(bytes);
   const notice = notices.join("\n\n").replaceAll(/^(?=.)/gm, " * ").replaceAll(/^$/gm, " *");
-  return `// Written by \`deno task wasm\`; do not edit.
+  return `// Written by \`deno task ${task}\`; do not edit.
 
 /*!
- * ${what}, as the npm package ${name}@${version} carries it.
+ * ${title}.
  *
 ${notice}
  */

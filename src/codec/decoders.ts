@@ -15,7 +15,12 @@ const modules = new Map<DecoderKind, Promise<WebAssembly.Module>>();
  */
 export async function readDecoder(kind: DecoderKind): Promise<Bytes> {
   const { WASM } = await (kind === "zstd" ? import("./zstd_wasm.ts") : import("./xz_wasm.ts"));
-  const packed = Uint8Array.from(atob(WASM), (character) => character.charCodeAt(0));
+  return await unpackWasm(WASM);
+}
+
+/** The WebAssembly that a file of this folder carries. */
+export async function unpackWasm(base64: string): Promise<Bytes> {
+  const packed = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   const content = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return toBytes(new Uint8Array(await new Response(content).arrayBuffer()));
 }

@@ -1,0 +1,34 @@
+import { OciError } from "../errors.ts";
+import { type EncodedKind, hasNativeEncoder } from "./block_encoder.ts";
+import { unpackWasm } from "./decoders.ts";
+
+const modules = new Map<EncodedKind, Promise<WebAssembly.Module | undefined>>();
+
+/**
+ * The WebAssembly that compresses; it is compiled once.
+ *
+ * @param kind How to compress.
+ * @returns Undefined where the runtime has an encoder of its own: a good one, or at least `CompressionStream`.
+ * @throws {OciError} If there is no way to make zstd.
+ */
+export function encoderModule(kind: EncodedKind): Promise<WebAssembly.Module | undefined> {
+  const known = modules.get(kind) ?? compile(kind);
+  modules.set(kind, known);
+  return known;
+}
+
+async function compile(kind: EncodedKind): Promise<WebAssembly.Module | undefined> {
+  if (hasNativeEncoder(kind)) return undefined;
+  const { WASM } =
+    await (kind === "gzip" ? import("./gzip_encoder_wasm.ts") : import("./zstd_encoder_wasm.ts"));
+  const bytes = await unpackWasm(WASM);
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    if (kind === "gzip") return undefined;
+    throw new OciError(
+      "Cannot compress with zstd: that takes WebAssembly, and this runtime compiles none",
+      { cause, hint: "compress with gzip" },
+    );
+  }
+}
