@@ -31,6 +31,7 @@ export { type ImageRepair, repairImage, type RepairImageOptions } from "./src/pu
 export { copyImage, type CopyOptions } from "./src/push/copy.ts";
 export { copyAll, type CopyAllOptions } from "./src/push/copy_all.ts";
 export type { CopyInput } from "./src/push/copy_list.ts";
+export type { CompressionChoice } from "./src/push/compression_options.ts";
 export type { OnExisting, PushOptions } from "./src/push/options.ts";
 export type { MissingBlob, ShareBlob } from "./src/push/share_blob.ts";
 export type { ManifestType } from "./src/push/manifest_kind.ts";

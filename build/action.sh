@@ -13,6 +13,7 @@ each() {
 }
 each --image "$IMAGE"
 each --platform "$PLATFORM"
+[[ -z $COMPRESS ]] || arguments+=(--compress "$COMPRESS")
 [[ $ALL_TAGS != true ]] || arguments+=(--all-tags)
 [[ $PLAIN_HTTP != true ]] || arguments+=(--plain-http)
 each "" "$FURTHER"

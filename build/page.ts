@@ -10,8 +10,8 @@ import { esbuild, ROOT, writeFile } from "./project.ts";
 /** Two years of browsers. */
 const TARGET = "--target=chrome123,firefox125,safari17.5";
 
-/** What is loaded on demand alone, and never by this page, whose source is a file. */
-const UNUSED = ["http_source", "folder"];
+/** What is loaded on demand alone, and never by this page: its source is a file, and it compresses nothing. */
+const UNUSED = ["http_source", "folder", "compress_content", "compressing", "compressed_uploads"];
 
 const PAGE = `${ROOT}dist/page/index.html`;
 const MODULE = `${ROOT}src/edge/page_html.ts`;

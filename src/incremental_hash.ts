@@ -22,6 +22,11 @@ export function createHash(algorithm: DigestAlgorithm): IncrementalHash | Promis
   return nativeHash(algorithm, globalThis as HashScope) ?? wasmHash(algorithm);
 }
 
+/** Whether the runtime has an incremental hasher of its own. */
+export function hasNativeHash(algorithm: DigestAlgorithm): boolean {
+  return nativeHash(algorithm, globalThis as HashScope) !== undefined;
+}
+
 /** The incremental hasher of a runtime that has one; `scope` is where its globals are. */
 export function nativeHash(
   algorithm: DigestAlgorithm,

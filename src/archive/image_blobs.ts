@@ -29,6 +29,8 @@ export interface PassingBlob {
   stream?: ReadableStream<Bytes>;
   /** Whether it looks like a layer: a tar, compressed, or named by digest. */
   likely: boolean;
+  /** Whether it looks like a layer that is not compressed. */
+  isPlain: boolean;
 }
 
 /** Share of the budget for small files that look like no layer and wait for the end. */
@@ -50,7 +52,15 @@ export interface ImageBlobsOptions {
   hasher: Hasher;
   /** Hash every large blob on the way, not only those that nothing else would tell the digest of. */
   verify: boolean;
+  /**
+   * Whether layers that are not compressed are held only where they are small: who compresses them needs the memory.
+   * @default {false}
+   */
+  streamsPlain?: boolean;
 }
+
+/** A layer of this size is compressed at once. */
+const SMALL_PLAIN_BYTES = 1024 * 1024;
 
 /**
  * Sorts the entries of a tar, for `pipeThrough`. JSON documents are kept in {@linkcode files} to the end, files that look
@@ -115,12 +125,14 @@ class EntrySorter {
   }
 
   async #pass(file: PassingFile, head: Bytes, body: EntryReader): Promise<PassingBlob | undefined> {
-    const { budget } = this.#options;
+    const { budget, streamsPlain = false } = this.#options;
     const compression = sniffCompression(head);
     const named = digestOfPath(file.path);
     const likely = named !== undefined || compression !== undefined || isTar(head) ||
       LAYER_NAME.test(file.path);
-    const blob: PassingBlob = { file, likely };
+    const isPlain = compression === undefined &&
+      (isTar(head) || (!named && LAYER_NAME.test(file.path)));
+    const blob: PassingBlob = { file, likely, isPlain };
     if (named) blob.named = named;
     else {
       const hint = digestOfName(file.path);
@@ -128,8 +140,11 @@ class EntrySorter {
     }
     const room = budget.size / WAITING_SHARE;
     if (!likely && this.#waiting + file.size <= room) return await this.#wait(blob, head, body);
+    const isStreamed = isPlain && streamsPlain && file.size > SMALL_PLAIN_BYTES;
     // What waits gives nothing back before the end.
-    if (file.size > budget.size - room) return await this.#stream(blob, head, body, compression);
+    if (file.size > budget.size - room || isStreamed) {
+      return await this.#stream(blob, head, body, compression);
+    }
     await budget.take(file.size);
     const bytes = await body.readAll(head);
     file.hold(bytes);

@@ -24,6 +24,7 @@ export class PassingFile implements ArchiveFile {
   digest?: Digest;
   inflatedDigest?: Digest;
   inflateError?: unknown;
+  compressed?: NonNullable<ArchiveFile["compressed"]>;
 
   constructor(path: string, size: number, head: Bytes) {
     this.path = path;

@@ -113,6 +113,20 @@ export const COMMANDS = {
         "Types of manifests that the archive does not have itself: docker, oci, or auto for what the registry takes",
         ["auto", "docker", "oci"],
       ),
+      compression: choice(
+        "--compress HOW",
+        "Layers that are not compressed: keep (the default), gzip, zstd, or auto for gzip where the link is slow",
+        ["keep", "gzip", "zstd", "auto"],
+      ),
+      compressionLevel: value(
+        "--level N",
+        "How well: 1 to 9 for gzip (1), 1 to 12 for zstd (2)",
+        parseCount(1, 12),
+      ),
+      forceCompress: flag(
+        "--force-compress",
+        "Compress images that have signatures too, which are left behind",
+      ),
       onExisting,
       digestfile: text(
         "--digestfile FILE",

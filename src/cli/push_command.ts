@@ -57,6 +57,7 @@ export async function writeDigests(
 /** The options of a push, as they were typed. */
 export async function toPushOptions(command: PushCommand, host: Host): Promise<PushOptions> {
   const { concurrency, retries, chunkSize, manifestType, onExisting } = command;
+  const { compression, compressionLevel, forceCompress } = command;
   const options: PushOptions = {
     ...await connectionOptions(command, command.targets.map(registryOf), host),
     images: command.images,
@@ -73,6 +74,9 @@ export async function toPushOptions(command: PushCommand, host: Host): Promise<P
   if (chunkSize !== undefined) options.chunkSize = chunkSize;
   if (manifestType !== undefined) options.manifestType = manifestType;
   if (onExisting !== undefined) options.onExisting = onExisting;
+  if (compression !== undefined) options.compression = compression;
+  if (compressionLevel !== undefined) options.compressionLevel = compressionLevel;
+  if (forceCompress) options.forceCompress = true;
   return options;
 }
 

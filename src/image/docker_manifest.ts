@@ -4,8 +4,8 @@ import type { ArchiveBlob, DockerNode, ManifestNode } from "./content.ts";
 import { encodeDocument, type ManifestKind, toKind } from "./retype.ts";
 
 /** Whether an image can only be said in OCI's types. */
-export function needsOci(node: DockerNode): boolean {
-  return node.layers.some(({ mediaType }) => mediaType.endsWith("+zstd"));
+export function needsOci({ layers }: DockerNode | ManifestNode): boolean {
+  return layers.some(({ mediaType }) => mediaType.endsWith("+zstd"));
 }
 
 /** The type of manifest that {@linkcode buildManifest} writes where no kind is asked for. */

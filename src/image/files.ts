@@ -1,4 +1,5 @@
 import type { Bytes } from "../bytes.ts";
+import type { EncodedKind } from "../codec/block_encoder.ts";
 import { blobPath, type Digest, toDigest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
@@ -22,6 +23,8 @@ export interface ArchiveFile {
   readonly inflatedDigest?: Digest;
   /** Why that could not be computed: of interest only where an image needs the file. */
   readonly inflateError?: unknown;
+  /** What was made of the file on its way: it cannot be read any more itself. */
+  readonly compressed?: { file: ArchiveFile; kind: EncodedKind };
   /** The first bytes, at most {@linkcode PEEK_BYTES}. */
   peek(): Promise<Bytes>;
   /**

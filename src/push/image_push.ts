@@ -89,8 +89,9 @@ export class ImagePush {
     const target = this.#target;
     const reference = this.#reference;
     const name = formatReference(reference);
-    const node = await this.#choose(image, name);
-    await settleDigests(node, settings);
+    const found = await this.#choose(image, name);
+    await settleDigests(found, settings);
+    const node = await this.#compress(found, besideOf);
     const choice = await chooseKinds(node, image.node, reference, target.registry, settings);
     const kept = noticeOfKept(choice, name, settings);
     if (kept !== undefined) await settings.emit({ type: "warning", message: kept });
@@ -131,6 +132,21 @@ export class ImagePush {
     }
     for (const message of notices) await emit({ type: "warning", message });
     return node;
+  }
+
+  /** The same with its layers compressed, where that is wanted; they are in the repository then. */
+  async #compress(node: ContentNode, besideOf: BesideOf): Promise<ContentNode> {
+    const { compressing } = this.#settings;
+    if (!compressing) return node;
+    const { compressContent } = await import("./compression/compress_content.ts");
+    let signatures = 0;
+    // What has no manifest yet has no digest that anything could be about.
+    if (node.kind !== "docker") { for await (const _ of await besideOf(node)) signatures++; }
+    return await compressContent(this.#target, node, await compressing(), {
+      reference: this.#reference,
+      signatures,
+      settings: this.#settings,
+    });
   }
 
   async #chooseContent(image: ArchiveImage, name: string): Promise<Choice> {

@@ -65,7 +65,7 @@ function kindsOf(
   { manifestKind }: RegistryState,
 ): ManifestKind[] {
   if (node.kind !== "docker" && isBelow(found, node)) return [];
-  const onlyOci = node.kind === "docker" && needsOci(node);
+  const onlyOci = node.kind !== "index" && needsOci(node);
   if (onlyOci && manifestType === "docker") {
     throw new PushError(
       "Cannot write a Docker manifest: a layer is compressed with zstd, which only OCI's types can say",

@@ -1,4 +1,5 @@
 import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
+import type { CompressionChoice, CompressionSettings } from "./compression_options.ts";
 import type { PushEvent } from "./events.ts";
 import type { ManifestType } from "./manifest_kind.ts";
 import type { ShareBlob } from "./share_blob.ts";
@@ -91,6 +92,29 @@ export interface PushOptions extends RequestOptions {
    */
   manifestType?: ManifestType;
   /**
+   * What becomes of layers that are not compressed: "keep" pushes them as they are, "gzip" and "zstd" compress them on all
+   * cores, and "auto" compresses them with gzip where that is faster than to send them, which it measures first. Layers
+   * that are compressed stay as they are, so do those that would become larger, and artifacts.
+   *
+   * Manifests and indexes that name such layers are written anew and have other digests; configs stay. With "zstd" they
+   * are OCI's. Attestations of images that change are left out, and what has signatures is not compressed. The same layer
+   * becomes the same bytes again with the same version of this package and of the runtime, and an image that stands under
+   * the tag tells what its layers became: those are not compressed again.
+   * @default {"keep"}
+   */
+  compression?: CompressionChoice;
+  /**
+   * How well to compress: 1 to 9 for gzip, 1 to 12 for zstd. A runtime that compiles no WebAssembly and has no encoder has
+   * one level of gzip.
+   * @default {undefined} 1 for gzip and 2 for zstd
+   */
+  compressionLevel?: number;
+  /**
+   * Compress images that have signatures or the like too, which are left behind then: they are about another digest.
+   * @default {false}
+   */
+  forceCompress?: boolean;
+  /**
    * What becomes of a tag that names something else: "overwrite" replaces it, "skip" leaves it and goes on with a notice,
    * "error" fails. From a file nothing is sent before that is known. A tag that names the same is not written again.
    * @default {"overwrite"}
@@ -102,7 +126,11 @@ export interface PushOptions extends RequestOptions {
 export type OnExisting = "overwrite" | "skip" | "error";
 
 const MANIFEST_TYPES: readonly ManifestType[] = ["auto", "docker", "oci"];
+const COMPRESSIONS: readonly CompressionChoice[] = ["keep", "gzip", "zstd", "auto"];
 const ON_EXISTING: readonly OnExisting[] = ["overwrite", "skip", "error"];
+
+/** Highest levels. zstd has further ones, which take ten times as long for some percent. */
+const MAX_LEVELS = { gzip: 9, zstd: 12, auto: 9 } as const;
 
 const DEFAULT_MEMORY_BUDGET = 64 * 1024 * 1024;
 /** Small layers and the files beside them must be held. */
@@ -135,7 +163,11 @@ export function resolveOptions(options: PushOptions) {
     shareBlob,
     manifestType = "auto",
     onExisting = "overwrite",
+    compression = "keep",
+    compressionLevel,
+    forceCompress = false,
   } = options;
+  requireOneOf("compression", compression, COMPRESSIONS);
   requireOneOf("manifestType", manifestType, MANIFEST_TYPES);
   requireOneOf("onExisting", onExisting, ON_EXISTING);
   if (!Number.isInteger(concurrency) || concurrency < 1) {
@@ -168,6 +200,7 @@ export function resolveOptions(options: PushOptions) {
     shareBlob,
     manifestType,
     onExisting,
+    compression: resolveCompression(compression, compressionLevel, forceCompress, manifestType),
     ...resolveRequestOptions(options),
   };
 }
@@ -176,4 +209,38 @@ function requireOneOf(name: string, value: string, words: readonly string[]): vo
   if (words.includes(value)) return;
   const list = words.map((word) => JSON.stringify(word)).join(", ");
   throw new TypeError(`Cannot use ${name} ${JSON.stringify(value)}: expected one of ${list}`);
+}
+
+/**
+ * Checks the options of compression.
+ *
+ * @returns Undefined where nothing is compressed.
+ * @throws {RangeError} If there is no such level.
+ * @throws {TypeError} If they contradict each other.
+ */
+function resolveCompression(
+  compression: CompressionChoice,
+  level: number | undefined,
+  force: boolean,
+  manifestType: string,
+): CompressionSettings | undefined {
+  if (compression === "keep") {
+    if (level === undefined && !force) return undefined;
+    const option = level === undefined ? "forceCompress" : "compressionLevel";
+    throw new TypeError(
+      `Cannot use ${option}: compression is "keep", expected another one with it`,
+    );
+  }
+  const most = MAX_LEVELS[compression];
+  if (level !== undefined && !(Number.isInteger(level) && level >= 1 && level <= most)) {
+    throw new RangeError(
+      `Cannot use compressionLevel ${level}: expected a whole number from 1 to ${most}`,
+    );
+  }
+  if (compression === "zstd" && manifestType === "docker") {
+    throw new TypeError(
+      'Cannot use compression "zstd" with manifestType "docker": only OCI\'s types can say zstd',
+    );
+  }
+  return { compression, level, force };
 }

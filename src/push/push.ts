@@ -8,6 +8,8 @@ import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
 import type { BesideOf } from "./beside.ts";
+import type { Compressing, LayerMemory } from "./compression/compressing.ts";
+import type { CompressionSettings } from "./compression_options.ts";
 import { COPY_WORDS, PUSH_WORDS } from "./content.ts";
 import type { Claim } from "./claims.ts";
 import { ImagePush, type ImageSettings, type PushedImage } from "./image_push.ts";
@@ -95,6 +97,8 @@ export async function pushSource(
   } catch (error) {
     if (error instanceof OciError) error.pushed = push.pushed;
     throw error;
+  } finally {
+    await push.end();
   }
   return {
     images: push.pushed,
@@ -118,6 +122,8 @@ export interface SharedPush {
   toldLayers: Set<Digest>;
   /** What archives of the set put under each reference. */
   claims: Map<string, Claim>;
+  /** What their layers became when they were compressed. */
+  compressed: LayerMemory;
   /** Makes what keeps the archives apart at a registry. */
   share: () => Sharing;
   /** What is known of registries, where they are read as well. */
@@ -144,11 +150,13 @@ export class Push {
   readonly #shared: SharedPush | undefined;
   readonly #registries: Map<string, RegistryState>;
   readonly #repositories = new Map<string, RepositoryState>();
+  #compressing: Promise<Compressing> | undefined;
 
   constructor(options: ResolvedOptions, { source, shared, archive }: PushContext = {}) {
     this.#source = source;
     this.#shared = shared;
     this.#registries = shared?.registries ?? new Map();
+    const { compression } = options;
     this.settings = {
       ...options,
       platforms: parsePlatforms(options.platforms),
@@ -157,6 +165,7 @@ export class Push {
       isStanding: false,
       archive,
       claims: shared?.claims ?? new Map(),
+      compressing: compression && (() => this.#compress(compression, options)),
       onUploaded: (bytes) => void (this.bytesUploaded += bytes),
       onWritten: () => void (this.hasWritten = true),
     };
@@ -195,6 +204,18 @@ export class Push {
       const { reference: name, digest } = pushed;
       await this.settings.emit({ type: "tag", reference: name, digest });
     }
+  }
+
+  /** Gives back what the push has used. */
+  async end(): Promise<void> {
+    await (await this.#compressing)?.[Symbol.asyncDispose]();
+  }
+
+  /** What compresses layers; started when the first has to be. */
+  #compress(settings: CompressionSettings, limits: ResolvedOptions): Promise<Compressing> {
+    return this.#compressing ??= import("./compression/compressing.ts").then(({ Compressing }) =>
+      new Compressing(settings, this.#shared?.compressed ?? new Map(), limits)
+    );
   }
 
   /** What is known of the repository that a reference names. */

@@ -1,6 +1,7 @@
 import type { ArchiveBlob } from "../image/content.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import type { UploadHooks } from "../registry/blobs.ts";
+import type { Compressing } from "./compression/compressing.ts";
 import type { PushEvent } from "./events.ts";
 import type { ShareBlob } from "./share_blob.ts";
 
@@ -19,6 +20,8 @@ export interface UploadSettings {
   mountFrom: readonly string[];
   /** Agrees with other processes on who sends a blob. */
   shareBlob?: ShareBlob | undefined;
+  /** Gives what compresses layers; absent where they stay as they are. */
+  compressing?: (() => Promise<Compressing>) | undefined;
   signal: AbortSignal;
   emit: (event: PushEvent) => Promise<void>;
   /** Told how many bytes of blobs went to a registry. */

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parse } from "@std/yaml/parse";
 import { closedPort, serveRegistry } from "../end_to_end/registry_server.ts";
+import { readBack } from "../helpers/expected.ts";
 import {
   environment,
   type ProcessResult,
@@ -33,6 +34,17 @@ test("the action pushes, and tells the job what stands", async () => {
   assertStringIncludes(outputs.digests ?? "", `${server.host}/team/app:latest@${outputs.digest}`);
   assertEquals(JSON.parse(outputs.json ?? "").images.length, 2);
   assertStringIncludes(summary, `| ${server.host}/team/app:1.0 | \`${outputs.digest}\` |`);
+}, { skip });
+
+test("the action compresses layers where it is told to", async () => {
+  await using server = await serveRegistry();
+  await using folder = await temporaryFolder();
+  const target = `${server.host}/team/app:1.0`;
+  const given = { archive: FIXTURE, target, compress: "gzip" };
+  const { code, stderr, outputs } = await runAction(folder, given);
+  assertEquals(code, 0, stderr);
+  const { layers } = await readBack(server.registry, "team/app", "1.0");
+  assert(layers.some(({ mediaType }) => mediaType.endsWith("gzip")), outputs.json);
 }, { skip });
 
 test("the action fails where the push does, and says why in the summary", async () => {

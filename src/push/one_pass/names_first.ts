@@ -11,7 +11,7 @@ import type { Place, Reference } from "../../reference.ts";
 import { planNames, selectImages } from "../plan.ts";
 import { parseRename } from "../rename.ts";
 import type { RepositoryState } from "../repository_state.ts";
-import type { Destination, Route } from "./passing_uploads.ts";
+import type { Destination, Route } from "./passing_settings.ts";
 
 /** What a {@linkcode NamesFirst} needs of the push. */
 export interface NamesFirstOptions {

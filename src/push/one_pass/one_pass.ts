@@ -14,7 +14,8 @@ import type { LeftOutPush } from "../left_out.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { planImages } from "../plan.ts";
 import type { RepositoryState } from "../repository_state.ts";
-import { type Destination, PassingUploads, type Route } from "./passing_uploads.ts";
+import type { Destination, Route } from "./passing_settings.ts";
+import { PassingUploads } from "./passing_uploads.ts";
 
 /** What a pipe is pushed with: the push that it is part of. */
 export interface PassingPush {
@@ -46,7 +47,8 @@ export async function pushPassing(
   options: ResolvedOptions,
 ): Promise<void> {
   const budget = new MemoryBudget(options.memoryBudget);
-  const blobs = new ImageBlobs({ budget, hasher: options.hasher, verify: options.verify });
+  const { hasher, verify, compression } = options;
+  const blobs = new ImageBlobs({ budget, hasher, verify, streamsPlain: compression !== undefined });
   // Of a reference with a digest only the end tells whether the archive has what it wants.
   const selective = options.images.length > 0 || options.platforms.length > 0 ||
     targets.some((target) => target.kind === "reference" && target.reference.digest);
@@ -66,7 +68,18 @@ export async function pushPassing(
     const { findEarly } = await import("./early_left_out.ts");
     await findEarly(blobs.files, targets, options, push);
   });
-  const uploads = new PassingUploads({ ...push.settings, budget, selective, route: early });
+  const standing = first?.kind === "reference" ? first.reference.tag : undefined;
+  const { compressing } = push.settings;
+  const { CompressedUploads } = compressing ? await import("./compressed_uploads.ts") : {};
+  const uploads = new PassingUploads({
+    ...push.settings,
+    budget,
+    selective,
+    route: early,
+    standing,
+    layerUploads: compressing && CompressedUploads &&
+      ((plain) => new CompressedUploads(compressing, plain)),
+  });
   try {
     const { entries, trailing } = await openEntries(input);
     await entries.pipeThrough(blobs).pipeTo(uploads.writable, { signal: options.signal });

@@ -1,9 +1,8 @@
 import type { PassingBlob } from "../../archive/image_blobs.ts";
-import type { MemoryBudget } from "../../archive/memory_budget.ts";
 import type { PassingFile } from "../../archive/passing_file.ts";
 import { checkHash, inPieces } from "../../archive/passing_streams.ts";
 import type { Bytes } from "../../bytes.ts";
-import { anySignal } from "../../concurrency.ts";
+import { anySignal, createPromise } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
 import { isRuntimeFetch, onSent } from "../../registry/http/http.ts";
@@ -17,33 +16,11 @@ import type { BlobStatus } from "../events.ts";
 import { openFileBody } from "../../archive/read_blob.ts";
 import { aloneWith, inTurn, isDigestRefusal, mountBlob } from "../random_access/send_blob.ts";
 import { knownBlob, rememberBlob, type RepositoryState } from "../repository_state.ts";
-import { hooksFor, type UploadSettings } from "../upload_settings.ts";
+import { hooksFor } from "../upload_settings.ts";
+import type { Destination, LayerUploads, PassingUploadSettings } from "./passing_settings.ts";
 import { ResumableBody } from "./resumable_body.ts";
 import { sendPassing } from "./send_passing.ts";
 import { asMismatch, type Staged, StagedUploads } from "./staged_uploads.ts";
-
-/** Settings of {@linkcode PassingUploads}. */
-export interface PassingUploadSettings extends UploadSettings {
-  budget: MemoryBudget;
-  /** Whether images of the archive may be left out: nothing is committed then before it is known to be needed. */
-  selective: boolean;
-  /** Tells where files go. */
-  route: Route;
-}
-
-/** Where files go. */
-export interface Route {
-  /** Where a file goes; undefined where nothing needs it. */
-  find(file: PassingFile): Promise<Destination | undefined>;
-}
-
-/** The repository that needs a file first, and the digest that the file should have. */
-export interface Destination {
-  target: RepositoryState;
-  digest?: Digest | undefined;
-  /** Whether only the end tells if the file is needed, and where. */
-  isUnsure?: boolean;
-}
 
 /** Pieces that streamed bodies are sent in: 64 KiB pieces, as pipes give them, cost Deno half its speed. */
 const PIECE_BYTES = 1024 * 1024;
@@ -67,10 +44,18 @@ export class PassingUploads {
   readonly #running = new Set<Promise<void>>();
   readonly #sending = new Map<Digest, Promise<void>>();
   readonly #failed = new AbortController();
+  readonly #layers: LayerUploads | undefined;
 
   constructor(settings: PassingUploadSettings) {
     const signal = anySignal(settings.signal, this.#failed.signal);
     this.#settings = { ...settings, signal };
+    this.#layers = settings.layerUploads?.({
+      settings: this.#settings,
+      place: (destination, blob, digest, hooks) => this.#place(destination, blob, digest, hooks),
+      isLater: ({ isUnsure = false }, { likely }) =>
+        !likely || ((settings.selective || isUnsure) && !this.#staged.isFull),
+      stage: (file, staged) => this.#staged.add(file, staged),
+    });
     this.writable = new WritableStream<PassingBlob>({
       start: (controller) => {
         signal.addEventListener("abort", () => controller.error(signal.reason), { once: true });
@@ -95,15 +80,16 @@ export class PassingUploads {
 
   async #write(blob: PassingBlob): Promise<void> {
     await this.#settle(this.#settings.concurrency - 1);
-    const running = this.#upload(blob).catch((error) => this.#failed.abort(error));
+    const read = createPromise();
+    const running = this.#upload(blob, read.resolve).catch((error) => this.#failed.abort(error));
     this.#running.add(running);
     running.finally(() => this.#running.delete(running));
     if (!blob.stream) return;
-    await running;
+    await Promise.race([running, read.promise]);
     this.#settings.signal.throwIfAborted();
   }
 
-  async #upload(blob: PassingBlob): Promise<void> {
+  async #upload(blob: PassingBlob, onRead: () => void): Promise<void> {
     const { file, stream, named } = blob;
     const destination = await this.#settings.route.find(file);
     if (!destination) {
@@ -118,7 +104,9 @@ export class PassingUploads {
       if (!stream && named && named !== digest) return;
       // Equal layers may follow each other: the second finds what the first has sent.
       if (digest) await this.#sending.get(digest);
-      const sending = this.#place(destination, blob, digest, hooks);
+      const sending = this.#layers && blob.isPlain
+        ? this.#layers.place(destination, blob, hooks, onRead)
+        : this.#place(destination, blob, digest, hooks);
       if (digest) this.#sending.set(digest, sending.catch(() => {}));
       await sending;
     } finally {

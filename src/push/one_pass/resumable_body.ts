@@ -5,7 +5,8 @@ import type { Bytes } from "../../bytes.ts";
  * sent again.
  */
 export class ResumableBody {
-  readonly #reader: ReadableStreamDefaultReader<Bytes>;
+  readonly #again: (() => ReadableStream<Bytes>) | undefined;
+  #reader: ReadableStreamDefaultReader<Bytes>;
   readonly #window: number;
   readonly #onPassed: ((piece: Bytes) => void) | undefined;
   #kept: Bytes[] = [];
@@ -24,15 +25,18 @@ export class ResumableBody {
    * @param window Bytes to keep; one piece of the stream comes on top.
    * @param onPassed Gets each piece that is kept no longer; a reader that is done with each piece before it asks for the
    * next does not have it either.
+   * @param again Opens the stream anew, with the same bytes, where that can be done.
    */
   constructor(
     stream: ReadableStream<Bytes>,
     window: number,
     onPassed?: (piece: Bytes) => void,
+    again?: () => ReadableStream<Bytes>,
   ) {
     this.#reader = stream.getReader();
     this.#window = window;
     this.#onPassed = onPassed;
+    this.#again = again;
   }
 
   /** Position of the first byte that is still there. */
@@ -43,6 +47,11 @@ export class ResumableBody {
   /** How many bytes were read of the stream. */
   get end(): number {
     return this.#end;
+  }
+
+  /** Whether the first byte is still there, or can be had again. */
+  get canRewind(): boolean {
+    return this.#start === 0 || this.#again !== undefined;
   }
 
   /** What the stream itself failed with, if it did. */
@@ -76,6 +85,22 @@ export class ResumableBody {
     }, { highWaterMark: 0 });
   }
 
+  /** Whether what is gone cannot be had again. */
+  get comesOnce(): boolean {
+    return this.#again === undefined;
+  }
+
+  /** Goes back to the first byte; to be called only where {@linkcode canRewind} says so. */
+  rewind(): void {
+    if (this.#start === 0 || !this.#again) return;
+    this.#opened++;
+    // Whatever comes of it, nobody reads it any more.
+    this.#reader.cancel().catch(() => {});
+    this.#reader = this.#again().getReader();
+    this.#kept = [];
+    [this.#start, this.#end, this.#ended] = [0, 0, false];
+  }
+
   /** Gives the rest of the stream up. */
   async cancel(reason: unknown): Promise<void> {
     this.#opened++;
@@ -94,16 +119,19 @@ export class ResumableBody {
 
   /** Reads one piece. A stream may die while this is under way; the piece is then there for the next. */
   #read(): Promise<void> {
-    return this.#reading ??= this.#readOn().finally(() => this.#reading = undefined);
+    return this.#reading ??= this.#readOn(this.#reader).finally(() => this.#reading = undefined);
   }
 
-  async #readOn(): Promise<void> {
+  async #readOn(reader: ReadableStreamDefaultReader<Bytes>): Promise<void> {
     try {
-      const { done, value } = await this.#reader.read();
+      const { done, value } = await reader.read();
+      // Of a stream that was opened anew, what the one before it gave is of no use.
+      if (reader !== this.#reader) return;
       if (done) return void (this.#ended = true);
       this.#kept.push(value);
       this.#end += value.length;
     } catch (error) {
+      if (reader !== this.#reader) return;
       this.#failure = { error };
       throw error;
     }

@@ -15,6 +15,7 @@ import {
   wantsLength,
 } from "../../registry/upload/body_limits.ts";
 import { commitUpload } from "../../registry/upload/close_upload.ts";
+import { sendChunks } from "../../registry/upload/chunks.ts";
 import { arrived, isGatewayTimeout } from "../../registry/upload/lost_answers.ts";
 import type { Outcome } from "../../registry/upload/outcome.ts";
 import { mayGoOn, sendOn } from "../../registry/upload/resume.ts";
@@ -32,6 +33,8 @@ export interface PassingBody {
   body: ResumableBody;
   /** Length in bytes. */
   size: number;
+  /** Whether its length is not known: it is less than `size`, then. */
+  isLess?: boolean;
   /** Where it is known the upload is closed, else it is left open. */
   digest: Digest | undefined;
 }
@@ -79,17 +82,20 @@ export async function sendPassing(
       if (body.failure) throw body.failure.error;
       if (isWhole && !isTurned && isRefusedAsItWas(context.http, blob, error)) {
         isTurned = true;
-        start = await beginAgain(context, session, hooks);
+        start = await beginAgain(context, session, body, hooks);
         tellsLength = session.wantsLength = mayWantLength(error);
         await hooks.onProgress?.(0);
         continue;
       }
-      if (!mayGoOn(error)) throw isWhole && mayWantLength(error) ? comesOnce(error, GONE) : error;
+      if (!mayGoOn(error)) {
+        const mayBeLength = isWhole && body.comesOnce && mayWantLength(error);
+        throw mayBeLength ? comesOnce(error, GONE) : error;
+      }
       const outcome = await outcomeOf(context, session, blob, error, hooks);
       if (outcome === "there") return await body.cancel(error);
       if (body.end - reached >= PROGRESS_BYTES) attempt = 2;
       reached = body.end;
-      attempt = await waitToGoOn(context, hooks, error, attempt);
+      attempt = await waitToGoOn(context, body, hooks, error, attempt);
       start = typeof outcome === "number" && outcome >= body.start && outcome <= body.end
         ? outcome
         : await findStart(context, session, body, error, hooks);
@@ -107,7 +113,7 @@ function goesInChunks({ http }: RepositoryContext, session: UploadSession, size:
 async function sendFrom(
   context: RepositoryContext,
   session: UploadSession,
-  { body, size, digest }: PassingBody,
+  { body, size, isLess, digest }: PassingBody,
   start: number,
   hooks: UploadHooks,
 ): Promise<void> {
@@ -117,7 +123,10 @@ async function sendFrom(
     return await sendWhole(context, session, { digest, size, body: whole }, hooks);
   }
   const rest = body.open(start);
-  if (start < size) {
+  if (isLess) {
+    const chunkSize = chunkSizeFor(context.http, session, size) ?? DEFAULT_CHUNK_BYTES;
+    await sendChunks(context, session, rest, chunkSize, hooks, start);
+  } else if (start < size) {
     await sendOn(context, session, { start, size, body: rest }, hooks);
   } else {
     // Only its end tells that the source was whole.
@@ -143,7 +152,10 @@ async function outcomeOf(
 
 /** Opens a body for a request; the one after a redirect may come too late. */
 function openWhole(body: ResumableBody): ReadableStream<Bytes> {
-  if (body.start === 0) return body.open(0);
+  if (body.canRewind) {
+    body.rewind();
+    return body.open(0);
+  }
   throw new ArchiveError("Cannot follow a redirect of an upload: the stream comes only once", {
     hint: WRITE_A_FILE,
   });
@@ -152,6 +164,7 @@ function openWhole(body: ResumableBody): ReadableStream<Bytes> {
 /** Waits before an attempt to go on; where none is due, says what that means for a stream. */
 async function waitToGoOn(
   { http }: RepositoryContext,
+  body: ResumableBody,
   hooks: UploadHooks,
   error: unknown,
   attempt: number,
@@ -160,7 +173,7 @@ async function waitToGoOn(
     return await waitForRetry(http, hooks, asRetryable(error), attempt);
   } catch (final) {
     hooks.signal?.throwIfAborted();
-    throw comesOnce(final, GONE);
+    throw body.comesOnce ? comesOnce(final, GONE) : final;
   }
 }
 
@@ -182,7 +195,7 @@ async function findStart(
   for (let attempt = 2;; attempt++) {
     const stands = await askStatus(context, session, hooks);
     if (stands !== "gone" && stands && stands >= body.start && stands <= body.end) return stands;
-    if (body.start === 0) return await beginAgain(context, session, hooks);
+    if (body.canRewind) return await beginAgain(context, session, body, hooks);
     const delay = stands === "gone" ? undefined : retryDelay(attempt, retry);
     if (delay === undefined) {
       throw comesOnce(failure, "the registry did not keep what had arrived");
@@ -210,8 +223,10 @@ async function askStatus(
 async function beginAgain(
   context: RepositoryContext,
   session: UploadSession,
+  body: ResumableBody,
   hooks: UploadHooks,
 ): Promise<0> {
+  body.rewind();
   await cancelUpload(context, session);
   Object.assign(session, { isStale: false, isClosing: false }, await openUpload(context, hooks));
   return 0;
@@ -222,7 +237,7 @@ async function beginAgain(
  * such as tell it, are due then.
  */
 function isRefusedAsItWas(http: Http, { body, size }: PassingBody, error: unknown): boolean {
-  if (body.start > 0) return false;
+  if (!body.canRewind) return false;
   return mayWantLength(error) || (isBodyLimit(error) && shrinkBodies(http, size) !== undefined);
 }
 

@@ -1,0 +1,252 @@
+import type { EncodedKind } from "../../codec/block_encoder.ts";
+import { sniffCompression } from "../../codec/magic.ts";
+import { runAll } from "../../concurrency.ts";
+import type { Digest } from "../../digest.ts";
+import { PushError } from "../../errors.ts";
+import {
+  type ArchiveBlob,
+  type ContentNode,
+  type DockerNode,
+  type ManifestNode,
+  manifestsOf,
+  mismatch,
+} from "../../image/content.ts";
+import { compressionOfType, isEncryptedType, isLayerType } from "../../image/layer_type.ts";
+import { type Descriptor, DOCKER_CONFIG, isForeignLayer, OCI_CONFIG } from "../../media_types.ts";
+import { formatReference, type Reference } from "../../reference.ts";
+import { headBlob } from "../../registry/blobs.ts";
+import { headManifest } from "../../registry/manifests.ts";
+import { type BlobSource, readRange } from "../../source/blob_source.ts";
+import { rememberBlob, type RepositoryState } from "../repository_state.ts";
+import type { TagSettings } from "../standing.ts";
+import { hooksFor, pathOf, type UploadSettings } from "../upload_settings.ts";
+import { type Compressing, type LayerResult, SAMPLE_BYTES } from "./compressing.ts";
+import { type KnownLayers, readKnownLayers } from "./known_layers.ts";
+import { placeCompressed, type PlainLayer } from "./place_layer.ts";
+import { RecompressedFile } from "./recompressed_file.ts";
+import { compressedType, rewriteContent, rewriteDocker } from "./rewrite_content.ts";
+
+/** What is pushed, and what is known of it. */
+export interface CompressContentOptions {
+  /** Where to. */
+  reference: Reference;
+  /** How many signatures and the like go beside it, which are about its digest. */
+  signatures: number;
+  settings: TagSettings;
+}
+
+/**
+ * Compresses the layers of an image, or of all below an index, that are not compressed, and brings them into a
+ * repository. Layers of artifacts, of foreign and of encrypted kinds stay as they are.
+ *
+ * @param target The repository.
+ * @param node What is pushed; its digests were settled.
+ * @param compressing What compresses.
+ * @param options More about the push.
+ * @returns What to push in its place; the same where nothing was compressed.
+ */
+export async function compressContent(
+  target: RepositoryState,
+  node: ContentNode,
+  compressing: Compressing,
+  { reference, signatures, settings }: CompressContentOptions,
+): Promise<ContentNode> {
+  const { emit } = settings;
+  const say = (message: string) => emit({ type: "warning", message });
+  const name = formatReference(reference);
+  const layers = await findPlain(node);
+  if (layers.size === 0) return node;
+  const passed = [...layers.values()].filter(({ file }) => file.compressed);
+  if (signatures > 0 && !compressing.force) {
+    if (passed.length > 0) throw comesTooLate(name, node);
+    await say(
+      `${name}: ${
+        count(signatures, "signature or the like is", "signatures or the like are")
+      } about ` +
+        "its digest, so its layers stay as they are; --force-compress compresses them all the same",
+    );
+    return node;
+  }
+  const replaced = new Map<Digest, ArchiveBlob>();
+  for (const layer of passed) replaced.set(layer.digest, passedLayer(layer));
+  const left = [...layers.values()].filter(({ file }) => file.body && !file.compressed);
+  const isWatched = await isToBeLeft(target, reference, settings);
+  // Nothing is sent before it is known whether the tag is left: what becomes of the layers is only computed.
+  const careful = isWatched ? { ...settings, dryRun: true } : settings;
+  await compressAll(target, left, replaced, compressing, reference, careful);
+  const replace = ({ digest }: ArchiveBlob) => digest && replaced.get(digest);
+  if (node.kind === "docker") return rewriteDocker(node, replace);
+  const { node: written, leftOut } = await rewriteContent(node, replace);
+  if (written === node) return node;
+  if (leftOut > 0) {
+    await say(
+      `${name}: ${count(leftOut, "attestation is", "attestations are")} left out: ` +
+        "compressed, what they are about has another digest",
+    );
+  }
+  if (signatures > 0) {
+    await say(
+      `${name}: ${
+        count(signatures, "signature or the like is", "signatures or the like are")
+      } not pushed: ` +
+        `compressed, the image is ${written.digest} and no longer ${node.digest}`,
+    );
+  }
+  return written;
+}
+
+/** Whether a tag stands that may have to be left as it is. */
+async function isToBeLeft(
+  target: RepositoryState,
+  { tag }: Reference,
+  settings: TagSettings,
+): Promise<boolean> {
+  if (settings.onExisting === "overwrite" || tag === undefined) return false;
+  return await headManifest(target, tag, hooksFor(settings)) !== undefined;
+}
+
+/** The error for an image of a pipe whose signatures came after its layers. */
+function comesTooLate(name: string, node: ContentNode): PushError {
+  return new PushError(
+    `Cannot push ${name}: signatures or the like are about its digest, and its layers were compressed when they passed`,
+    {
+      step: "plan",
+      origin: "archive",
+      digest: node.kind === "docker" ? undefined : node.digest,
+      hint: "push it from a file, or with --force-compress, or without --compress",
+    },
+  );
+}
+
+/** What a layer of a pipe was made while it passed. */
+function passedLayer(layer: PlainLayer): ArchiveBlob {
+  const { file, digest, mediaType } = layer;
+  if (file.digest && file.digest !== digest) throw mismatch(file.path, digest, file.digest);
+  const made = file.compressed;
+  if (!made?.file.digest) throw new TypeError("unreachable: what was made of it has a digest");
+  return {
+    digest: made.file.digest,
+    origin: "hashed",
+    size: made.file.size,
+    mediaType: compressedType(mediaType, made.kind),
+    file: made.file,
+    diffId: digest,
+  };
+}
+
+/** The layers that can be compressed, each once. */
+async function findPlain(node: ContentNode): Promise<Map<Digest, PlainLayer>> {
+  const found = new Map<Digest, PlainLayer>();
+  for (const manifest of manifestsOf(node).filter(isImage)) {
+    for (const layer of manifest.layers) {
+      if (isPlainType(layer.mediaType) && layer.digest && !found.has(layer.digest)) {
+        const { file, digest } = layer;
+        if (file && sniffCompression(await file.peek()) === undefined) {
+          found.set(digest, { ...layer, file, digest });
+        }
+      }
+    }
+  }
+  return found;
+}
+
+/** Whether something is an image, whose config tells what its layers are when they are not compressed. */
+function isImage(node: ManifestNode | DockerNode): boolean {
+  if (node.kind === "docker") return true;
+  const type = node.config?.mediaType;
+  return node.artifactType === undefined && (type === OCI_CONFIG || type === DOCKER_CONFIG);
+}
+
+function isPlainType(mediaType: string): boolean {
+  return isLayerType(mediaType) && compressionOfType(mediaType) === undefined &&
+    !isEncryptedType(mediaType) && !isForeignLayer(mediaType);
+}
+
+/** Compresses layers that can be read, and notes what stands in their places. */
+async function compressAll(
+  target: RepositoryState,
+  layers: readonly PlainLayer[],
+  replaced: Map<Digest, ArchiveBlob>,
+  compressing: Compressing,
+  reference: Reference,
+  settings: UploadSettings,
+): Promise<void> {
+  const [largest] = layers.toSorted((a, b) => b.size - a.size);
+  if (!largest) return;
+  const hooks = hooksFor(settings);
+  const say = (message: string) => settings.emit({ type: "warning", message });
+  const sample = () => readRange(bodyOf(largest), 0, SAMPLE_BYTES);
+  const kind = await compressing.kindFor(target, sample, hooks, say);
+  if (!kind) return;
+  const standing = reference.tag ?? reference.digest;
+  const known = standing && !settings.force && await readKnownLayers(target, standing, kind, hooks);
+  const left: PlainLayer[] = [];
+  const note = (layer: PlainLayer, result: LayerResult) => {
+    if (result === "kept") return;
+    replaced.set(layer.digest, replacement(layer, result, kind, compressing));
+  };
+  await runAll(layers, settings.concurrency, async (layer, signal) => {
+    const found = known && await findKnown(target, layer, known, { ...settings, signal });
+    if (found) note(layer, found);
+    else left.push(layer);
+  }, settings.signal);
+  if (known && left.length > 0) {
+    await say(
+      `${formatReference(reference)} does not tell what ${
+        count(left.length, "layer becomes", "layers become")
+      } ` +
+        `with ${kind}: compressed anew`,
+    );
+  }
+  await runAll(left, settings.concurrency, async (layer, signal) => {
+    const wanted = { kind, mediaType: compressedType(layer.mediaType, kind) };
+    const compress = () =>
+      placeCompressed(target, layer, wanted, compressing, { ...settings, signal });
+    note(layer, await compressing.once(layer.digest, compress));
+  }, settings.signal);
+}
+
+function bodyOf({ file: { body } }: PlainLayer): BlobSource {
+  if (body) return body;
+  throw new TypeError("unreachable: these can be read");
+}
+
+/** What a layer was compressed to by an earlier push, if the repository still has it. */
+async function findKnown(
+  target: RepositoryState,
+  layer: PlainLayer,
+  known: KnownLayers,
+  settings: UploadSettings,
+): Promise<Descriptor | undefined> {
+  const before = known.get(layer.digest);
+  if (!before) return undefined;
+  const { digest, size } = before;
+  if (!target.blobs.has(digest)) {
+    const found = await headBlob(target, digest, hooksFor(settings));
+    if (found === undefined || (found >= 0 && found !== size)) return undefined;
+    await settings.emit({ type: "blob-start", digest, size, ...pathOf(layer) });
+    rememberBlob(target, digest, "exists");
+    await settings.emit({ type: "blob-done", digest, size, status: "exists", ...pathOf(layer) });
+  }
+  return before;
+}
+
+function replacement(
+  { file, mediaType, diffId, digest: raw }: PlainLayer,
+  { digest, size }: { digest: Digest; size: number },
+  kind: EncodedKind,
+  compressing: Compressing,
+): ArchiveBlob {
+  const compressed = { digest, size };
+  return {
+    ...compressed,
+    origin: "hashed",
+    mediaType: compressedType(mediaType, kind),
+    diffId: diffId ?? raw,
+    file: new RecompressedFile(file, compressed, () => compressing.encoders(kind)),
+  };
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
+}

@@ -1,0 +1,176 @@
+import { type Bytes, concat } from "../../bytes.ts";
+import { compressBlocks, compressBound, type EncodedBlock } from "../../codec/compress.ts";
+import type { Encoders } from "../../codec/encoder_pool.ts";
+import { type Digest, digestBytes } from "../../digest.ts";
+import { free } from "../../owned_bytes.ts";
+import type { Hasher, IncrementalHash } from "../../incremental_hash.ts";
+import { RawLayer } from "./raw_layer.ts";
+
+/** A layer that is to be compressed. */
+export interface LayerContent {
+  /** Length in bytes. */
+  size: number;
+  /** Its bytes. */
+  stream: ReadableStream<Bytes>;
+  /** Whether they come only once. */
+  isOnce: boolean;
+  /** Gets them; there where what they should be has to be checked. */
+  hash: IncrementalHash | undefined;
+}
+
+/** What compresses, and how much of the result it may hold. */
+export interface LayerEncoding {
+  encoders: Omit<Encoders, keyof AsyncDisposable>;
+  /** Most bytes to hold before it is settled what becomes of a layer. */
+  holdBytes: number;
+  hasher: Hasher;
+  /** Told how much of the layer was read. */
+  onRead?: ((bytes: number) => void | Promise<void>) | undefined;
+}
+
+/** What becomes of a layer. */
+export type Compressed =
+  | {
+    /** It would not become smaller. `whole` has it from the first byte where it comes once. */
+    kind: "kept";
+    whole: ReadableStream<Bytes> | undefined;
+  }
+  | {
+    /** All of it is there. */
+    kind: "held";
+    bytes: Bytes;
+    digest: Digest;
+    /** Digest of the layer itself, where that was hashed. */
+    raw: Digest | undefined;
+  }
+  | {
+    /** It is longer than may be held. */
+    kind: "passing";
+    passing: PassingLayer;
+  };
+
+/** A compressed layer that passes by. */
+export interface PassingLayer {
+  stream: ReadableStream<Bytes>;
+  /** Tells what it was, once the stream has ended. */
+  ended(): CompressedEnd;
+}
+
+/** What a compressed layer turned out to be. */
+export interface CompressedEnd {
+  digest: Digest;
+  size: number;
+  /** Digest of the layer itself, where that was hashed. */
+  raw: Digest | undefined;
+}
+
+/**
+ * Compresses a layer. What becomes of it is settled as soon as it can be: it is kept where it would become larger, held
+ * where it is small, and passes otherwise, as soon as it is certain that all of it will be smaller whatever follows.
+ *
+ * @param layer The layer; its stream is read or cancelled.
+ * @param encoding What compresses.
+ * @returns What becomes of it.
+ */
+export async function compressLayer(
+  layer: LayerContent,
+  { encoders, holdBytes, hasher, onRead }: LayerEncoding,
+): Promise<Compressed> {
+  const { size, isOnce } = layer;
+  const { raw, blocks } = begin(layer, { encoders, onRead });
+  const held: Bytes[] = [];
+  let [done, made] = [0, 0];
+  try {
+    for (;;) {
+      const { done: isEnded, value } = await blocks.next();
+      if (isEnded) break;
+      held.push(value.bytes);
+      made += value.bytes.length;
+      done += value.size;
+      const isSmaller = made + compressBound(size - done) < size;
+      if (isSmaller) raw.forget();
+      if (made + raw.keptBytes <= holdBytes) continue;
+      if (!isSmaller) return await keep(raw, isOnce, blocks);
+      return { kind: "passing", passing: passing(held, blocks, raw, hasher) };
+    }
+    if (made >= size) return await keep(raw, isOnce, blocks);
+    const bytes = join(held, made);
+    return { kind: "held", bytes, digest: await digestBytes(bytes), raw: await raw.digest() };
+  } catch (error) {
+    await raw.cancel(error).catch(() => {});
+    throw error;
+  }
+}
+
+/** Compresses a layer that has to be sent again, from its first byte. */
+export function compressAgain(layer: LayerContent, encoding: LayerEncoding): PassingLayer {
+  const { raw, blocks } = begin(layer, encoding);
+  return passing([], blocks, raw, encoding.hasher);
+}
+
+function begin(
+  { stream, hash, isOnce }: LayerContent,
+  { encoders, onRead }: Pick<LayerEncoding, "encoders" | "onRead">,
+) {
+  const raw = new RawLayer(stream, hash, isOnce);
+  const blocks = compressBlocks(async () => {
+    const piece = await raw.read();
+    if (piece) await onRead?.(raw.bytesRead);
+    return piece;
+  }, encoders);
+  return { raw, blocks };
+}
+
+/** Joins blocks, and frees them. */
+function join(blocks: readonly Bytes[], size: number): Bytes {
+  const bytes = concat(blocks, size);
+  if (blocks.length > 1) { for (const block of blocks) free(block); }
+  return bytes;
+}
+
+async function keep(
+  raw: RawLayer,
+  isOnce: boolean,
+  blocks: AsyncGenerator<EncodedBlock, void, void>,
+): Promise<Compressed> {
+  await blocks.return();
+  if (isOnce) return { kind: "kept", whole: raw.whole() };
+  await raw.cancel(undefined);
+  return { kind: "kept", whole: undefined };
+}
+
+/** The held blocks and those that follow, hashed on the way. */
+function passing(
+  held: Bytes[],
+  blocks: AsyncGenerator<EncodedBlock, void, void>,
+  raw: RawLayer,
+  hasher: Hasher,
+): PassingLayer {
+  let hash: IncrementalHash | undefined;
+  let end: CompressedEnd | undefined;
+  let size = 0;
+  const stream = new ReadableStream<Bytes>({
+    async pull(controller) {
+      hash ??= await hasher("sha256");
+      const bytes = held.shift() ?? (await blocks.next()).value?.bytes;
+      if (!bytes) {
+        end = { digest: await hash.digest(), size, raw: await raw.digest() };
+        return controller.close();
+      }
+      await hash.update(bytes);
+      size += bytes.length;
+      controller.enqueue(bytes);
+    },
+    async cancel(reason) {
+      await raw.cancel(reason);
+      await blocks.return();
+    },
+  }, { highWaterMark: 0 });
+  return {
+    stream,
+    ended() {
+      if (end) return end;
+      throw new TypeError("Cannot tell what a compressed layer is before it has ended");
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import type { EncodedKind } from "../../codec/block_encoder.ts";
+import { type Digest, isDigest } from "../../digest.ts";
+import { OciError } from "../../errors.ts";
+import { goMember } from "../../go_json.ts";
+import { compressionOfType } from "../../image/layer_type.ts";
+import { type Descriptor, isJsonObject } from "../../media_types.ts";
+import type { RepositoryContext } from "../../registry/blobs.ts";
+import type { ReadHooks } from "../../registry/blobs.ts";
+import type { ImageInfo } from "../../registry/image.ts";
+
+/** What layers are compressed, by the digests that they have when they are not. */
+export type KnownLayers = ReadonlyMap<Digest, Descriptor>;
+
+/**
+ * Reads what the layers of an image that stands in a repository are when they are not compressed: its config names them
+ * in the same order. An earlier push of the same layers needs not be repeated then.
+ *
+ * @param context The repository.
+ * @param reference Tag or digest of the image, or of an index of some.
+ * @param kind How layers have to be compressed.
+ * @param hooks Signal and listeners.
+ * @returns Undefined where there is no image, or it cannot be read.
+ */
+export async function readKnownLayers(
+  context: RepositoryContext,
+  reference: string,
+  kind: EncodedKind,
+  hooks: ReadHooks,
+): Promise<KnownLayers | undefined> {
+  const { readImage } = await import("../../registry/image.ts");
+  try {
+    const known = new Map<Digest, Descriptor>();
+    collect(await readImage(context, reference, hooks), kind, known);
+    return known;
+  } catch (error) {
+    hooks.signal?.throwIfAborted();
+    // Most of the time it is not there. Whatever else is wrong, it is of no help.
+    if (error instanceof OciError) return undefined;
+    throw error;
+  }
+}
+
+function collect(info: ImageInfo, kind: EncodedKind, known: Map<Digest, Descriptor>): void {
+  for (const { image } of info.entries) if (image) collect(image, kind, known);
+  const rootfs = info.config && goMember(info.config, "rootfs");
+  const diffIds = isJsonObject(rootfs) ? goMember(rootfs, "diff_ids") : undefined;
+  if (!Array.isArray(diffIds) || diffIds.length !== info.layers.length) return;
+  for (const [at, layer] of info.layers.entries()) {
+    const diffId: unknown = diffIds[at];
+    if (isDigest(diffId) && compressionOfType(layer.mediaType) === kind) known.set(diffId, layer);
+  }
+}

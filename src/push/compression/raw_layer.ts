@@ -1,0 +1,78 @@
+import type { Bytes } from "../../bytes.ts";
+import type { Digest } from "../../digest.ts";
+import type { IncrementalHash } from "../../incremental_hash.ts";
+
+/** A layer as it is in the archive, while it is compressed. */
+export class RawLayer {
+  readonly #reader: ReadableStreamDefaultReader<Bytes>;
+  readonly #hash: IncrementalHash | undefined;
+  #kept: Bytes[] | undefined;
+  #keptBytes = 0;
+  #read = 0;
+
+  /**
+   * Takes a stream over.
+   *
+   * @param stream The content.
+   * @param hash Gets all of it.
+   * @param isOnce Whether it cannot be had again: it is kept then until {@linkcode forget} is called.
+   */
+  constructor(stream: ReadableStream<Bytes>, hash: IncrementalHash | undefined, isOnce: boolean) {
+    this.#reader = stream.getReader();
+    this.#hash = hash;
+    this.#kept = isOnce ? [] : undefined;
+  }
+
+  /** How many bytes were read. */
+  get bytesRead(): number {
+    return this.#read;
+  }
+
+  /** How many bytes are kept. */
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
+  /** The next piece; undefined at the end. */
+  async read(): Promise<Bytes | undefined> {
+    const { value } = await this.#reader.read();
+    if (!value) return undefined;
+    await this.#hash?.update(value);
+    this.#read += value.length;
+    if (this.#kept) {
+      // Whoever reads may free what it has read.
+      this.#kept.push(value.slice());
+      this.#keptBytes += value.length;
+    }
+    return value;
+  }
+
+  /** Lets go of what was kept: nobody wants the layer as it is. */
+  forget(): void {
+    this.#kept = undefined;
+    this.#keptBytes = 0;
+  }
+
+  /** All of the content from its first byte, where it was kept. */
+  whole(): ReadableStream<Bytes> {
+    const kept = this.#kept ?? [];
+    this.forget();
+    return new ReadableStream<Bytes>({
+      pull: async (controller) => {
+        const piece = kept.shift() ?? await this.read();
+        if (piece) controller.enqueue(piece);
+        else controller.close();
+      },
+      cancel: (reason) => this.cancel(reason),
+    }, { highWaterMark: 0 });
+  }
+
+  /** The digest of the content, once all of it was read. */
+  async digest(): Promise<Digest | undefined> {
+    return await this.#hash?.digest();
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    await this.#reader.cancel(reason);
+  }
+}

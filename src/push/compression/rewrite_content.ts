@@ -1,0 +1,133 @@
+import type { EncodedKind } from "../../codec/block_encoder.ts";
+import type { Digest } from "../../digest.ts";
+import {
+  type ArchiveBlob,
+  type ContentNode,
+  type DockerNode,
+  type IndexEntry,
+  type IndexNode,
+  isAttestation,
+  type ManifestNode,
+} from "../../image/content.ts";
+import { needsOci, useUsualTypes } from "../../image/docker_manifest.ts";
+import { encodeDocument, kindOfType, retype } from "../../image/retype.ts";
+import { DOCKER_LAYER, isJsonObject, OCI_LAYER } from "../../media_types.ts";
+
+/** Finds what stands in the place of a layer; undefined where that stays as it is. */
+export type Replace = (layer: ArchiveBlob) => ArchiveBlob | undefined;
+
+/** Content with other layers. */
+export interface Rewritten<Node extends ContentNode> {
+  node: Node | ManifestNode | IndexNode;
+  /** Manifests below an index that were left out, since they are about ones that have another digest now. */
+  leftOut: number;
+}
+
+/** The type of a layer when it is compressed. */
+export function compressedType(mediaType: string, kind: EncodedKind): string {
+  if (kind === "zstd") return `${OCI_LAYER}+zstd`;
+  return kindOfType(mediaType) === "docker" ? `${DOCKER_LAYER}.gzip` : `${OCI_LAYER}+gzip`;
+}
+
+/** Writes an image that has no manifest yet with other layers. */
+export function rewriteDocker(node: DockerNode, replace: Replace): DockerNode {
+  const copy = {
+    ...node,
+    config: { ...node.config },
+    layers: node.layers.map((layer) => ({ ...replace(layer) ?? layer })),
+  };
+  useUsualTypes(copy);
+  return copy;
+}
+
+/**
+ * Writes a manifest, or an index and all below it, with other layers: config and diff_ids, annotations and the order of
+ * everything stay. What is about a manifest that becomes another, such as an attestation, is left out of its index:
+ * what it says of a digest would not be true. A manifest with a layer in zstd is OCI's, and so is the index that names it.
+ *
+ * @param root What to write.
+ * @param replace Finds the layers.
+ * @returns The same node where nothing changes.
+ */
+export async function rewriteContent(
+  root: ManifestNode | IndexNode,
+  replace: Replace,
+): Promise<Rewritten<ManifestNode | IndexNode>> {
+  const done = new Map<Digest, ManifestNode | IndexNode>();
+  let leftOut = 0;
+  const rewrite = async (node: ManifestNode | IndexNode) => {
+    const known = done.get(node.digest);
+    if (known) return known;
+    const written = node.kind === "manifest"
+      ? await rewriteManifest(node, replace)
+      : await rewriteIndex(node);
+    done.set(node.digest, written);
+    return written;
+  };
+  const rewriteIndex = async (node: IndexNode): Promise<IndexNode> => {
+    for (const entry of node.entries) if (entry.node) await rewrite(entry.node);
+    const changed = (digest: string | undefined) =>
+      [...done].some(([old, { digest: now }]) => old === digest && old !== now);
+    const kept = node.entries.filter((entry) => !isAbout(entry, changed));
+    leftOut += node.entries.length - kept.length;
+    const entries = kept.map((entry) => entryOf(entry, done));
+    if (
+      entries.every((entry, at) => entry === node.entries[at]) && kept.length === entries.length
+    ) {
+      if (kept.length === node.entries.length) return node;
+    }
+    const json: unknown = JSON.parse(new TextDecoder().decode(node.bytes));
+    const manifests = entries.map(({ raw }) => raw);
+    const document = await encodeDocument({ ...json as object, manifests });
+    const written: IndexNode = { ...node, ...document, entries };
+    const isOci = entries.some((entry, at) => kept[at]?.node?.mediaType !== entry.node?.mediaType);
+    return isOci ? await retype(written, "oci") as IndexNode : written;
+  };
+  return { node: await rewrite(root), leftOut };
+}
+
+/** Whether an entry is about a manifest that has another digest now. */
+function isAbout(
+  entry: IndexEntry,
+  changed: (digest: string | undefined) => boolean,
+): boolean {
+  const { annotations } = entry.descriptor;
+  const about = isAttestation(entry) ? annotations?.["vnd.docker.reference.digest"] : undefined;
+  return changed(about) || changed(entry.node?.subject?.digest);
+}
+
+function entryOf(
+  entry: IndexEntry,
+  done: ReadonlyMap<Digest, ManifestNode | IndexNode>,
+): IndexEntry {
+  const node = entry.node && done.get(entry.node.digest);
+  if (!node || node === entry.node) return entry;
+  const now = { mediaType: node.mediaType, digest: node.digest, size: node.bytes.length };
+  return {
+    descriptor: { ...entry.descriptor, ...now },
+    raw: { ...entry.raw, ...now },
+    node,
+  };
+}
+
+async function rewriteManifest(
+  node: ManifestNode,
+  replace: Replace,
+): Promise<ManifestNode | IndexNode> {
+  const replaced = node.layers.map(replace);
+  if (replaced.every((layer) => layer === undefined)) return node;
+  const json: unknown = JSON.parse(new TextDecoder().decode(node.bytes));
+  const list = isJsonObject(json) && Array.isArray(json.layers) ? json.layers : [];
+  const layers = list.map((raw, at) => {
+    const layer = replaced[at];
+    if (!layer) return raw;
+    const { mediaType, digest, size } = layer;
+    return { ...raw, mediaType, digest, size };
+  });
+  const written: ManifestNode = {
+    ...node,
+    layers: node.layers.map((layer, at) => replaced[at] ?? layer),
+    ...await encodeDocument({ ...json as object, layers }),
+  };
+  return needsOci(written) ? await retype(written, "oci") : written;
+}

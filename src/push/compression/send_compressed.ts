@@ -1,0 +1,78 @@
+import type { Digest } from "../../digest.ts";
+import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
+import { onSent } from "../../registry/http/http.ts";
+import { commitUpload } from "../../registry/upload/close_upload.ts";
+import {
+  cancelUpload,
+  openUpload,
+  type UploadSession,
+} from "../../registry/upload/upload_session.ts";
+import { ResumableBody } from "../one_pass/resumable_body.ts";
+import { sendPassing } from "../one_pass/send_passing.ts";
+import type { CompressedEnd, PassingLayer } from "./compress_layer.ts";
+
+/** A compressed layer to be sent while it is made. */
+export interface CompressedBody {
+  passing: PassingLayer;
+  /** Length of the layer as it is, which it will not reach. */
+  mostBytes: number;
+  /** Most bytes that are kept for a connection that breaks. */
+  window: number;
+  /** Compresses it anew, where the layer can be read again. */
+  again?: (() => PassingLayer) | undefined;
+  /** Fails where the layer turns out not to have the digest that it should have. */
+  check: (raw: Digest | undefined) => void;
+}
+
+/**
+ * Sends a compressed layer whose digest is known at its end, and leaves the upload open.
+ *
+ * @param context The repository.
+ * @param body The layer.
+ * @param hooks Signal and listeners.
+ * @returns The upload, and what it has.
+ */
+export async function sendCompressed(
+  context: RepositoryContext,
+  body: CompressedBody,
+  hooks: UploadHooks,
+): Promise<{ session: UploadSession; end: CompressedEnd }> {
+  const { again, mostBytes, window, check } = body;
+  let { passing } = body;
+  const restart = again && (() => {
+    passing = again();
+    return passing.stream;
+  });
+  const session = await openUpload(context, hooks);
+  const resumable = new ResumableBody(passing.stream, window, onSent(context.http), restart);
+  try {
+    const blob = { body: resumable, size: mostBytes, isLess: true, digest: undefined };
+    await sendPassing(context, session, blob, hooks);
+    const end = passing.ended();
+    check(end.raw);
+    return { session, end };
+  } catch (error) {
+    // Not awaited: a source that hangs must not hold up the failure.
+    resumable.cancel(error).catch(() => {});
+    await cancelUpload(context, session);
+    throw error;
+  }
+}
+
+/** Closes the upload of a compressed layer under its digest, and reads it back where nothing is left to trust. */
+export async function commitCompressed(
+  context: RepositoryContext,
+  { session, end }: { session: UploadSession; end: CompressedEnd },
+  { force }: { force: boolean },
+  hooks: UploadHooks,
+): Promise<void> {
+  try {
+    await commitUpload(context, session, end, hooks);
+  } catch (error) {
+    await cancelUpload(context, session);
+    throw error;
+  }
+  if (!force) return;
+  const { readBackBlob } = await import("../read_back.ts");
+  await readBackBlob(context, end, hooks);
+}

@@ -1,0 +1,247 @@
+import type { PassingBlob } from "../../archive/image_blobs.ts";
+import { PassingFile } from "../../archive/passing_file.ts";
+import { openFileBody } from "../../archive/read_blob.ts";
+import { type Bytes, concat } from "../../bytes.ts";
+import type { EncodedKind } from "../../codec/block_encoder.ts";
+import { type Digest, digestAlgorithm } from "../../digest.ts";
+import { mismatch } from "../../image/content.ts";
+import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
+import { compressLayer, type PassingLayer } from "../compression/compress_layer.ts";
+import { type Compressing, SAMPLE_BYTES } from "../compression/compressing.ts";
+import { type KnownLayers, readKnownLayers } from "../compression/known_layers.ts";
+import { commitCompressed, sendCompressed } from "../compression/send_compressed.ts";
+import { inTurn } from "../random_access/send_blob.ts";
+import { rememberBlob } from "../repository_state.ts";
+import { hooksFor } from "../upload_settings.ts";
+import type { Destination, LayerUploads, PlainUploads } from "./passing_settings.ts";
+
+/** Layers of a pipe that are compressed while they pass. */
+export class CompressedUploads implements LayerUploads {
+  readonly #compressing: () => Promise<Compressing>;
+  readonly #plain: PlainUploads;
+  /** What was made of layers, by the digests that they had. */
+  readonly #made = new Map<Digest, NonNullable<PassingFile["compressed"]>>();
+  #known: Promise<KnownLayers | undefined> | undefined;
+
+  constructor(compressing: () => Promise<Compressing>, plain: PlainUploads) {
+    this.#compressing = compressing;
+    this.#plain = plain;
+  }
+
+  /**
+   * Compresses a layer and sends what it becomes; what would become larger is sent as it is. The layer is hashed, since
+   * the registry does not see it.
+   */
+  async place(
+    destination: Destination,
+    blob: PassingBlob,
+    hooks: UploadHooks,
+    onRead: () => void,
+  ): Promise<void> {
+    const { file, named, stream } = blob;
+    const digest = named ?? file.digest;
+    const compressing = await this.#compressing();
+    const source = new Peekable(stream ?? openFileBody(file));
+    const kind = await compressing.kindFor(
+      destination.target,
+      () => source.peek(SAMPLE_BYTES),
+      hooks,
+      (message) => this.#plain.settings.emit({ type: "warning", message }),
+    );
+    const whole = source.stream();
+    if (!kind) return await this.#placePlain(destination, blob, whole, hooks);
+    const made = digest &&
+      (this.#made.get(digest) ?? await this.#find(destination, blob, digest, kind));
+    if (made) {
+      file.digest = digest;
+      file.compressed = made;
+      return await whole.cancel();
+    }
+    await this.#compress(destination, blob, whole, kind, compressing, hooks, onRead);
+    if (file.digest && file.compressed) this.#made.set(file.digest, file.compressed);
+  }
+
+  async #compress(
+    destination: Destination,
+    blob: PassingBlob,
+    stream: ReadableStream<Bytes>,
+    kind: EncodedKind,
+    compressing: Compressing,
+    hooks: UploadHooks,
+    onRead: () => void,
+  ): Promise<void> {
+    const { file, named } = blob;
+    const algorithm = named ? digestAlgorithm(named) : "sha256";
+    // What is held was hashed when it was read.
+    const held = file.digest ? undefined : await compressing.hashes.start(algorithm, file.size);
+    const check = (raw: Digest | undefined) => {
+      if (raw) file.digest = raw;
+      if (named && file.digest !== named) throw mismatch(file.path, named, file.digest);
+    };
+    try {
+      const encoding = await compressing.encoding(kind, file.window || file.size);
+      const isOnce = blob.stream !== undefined;
+      const content = { size: file.size, stream, isOnce, hash: held?.hash };
+      const compressed = await compressLayer(content, encoding);
+      if (compressed.kind === "kept") {
+        return await this.#placePlain(destination, blob, compressed.whole, hooks);
+      }
+      if (compressed.kind === "passing") {
+        const sent = await this.#send(destination, blob, compressed.passing, check, hooks);
+        if (sent) file.compressed = { file: sent, kind };
+        return;
+      }
+      check(compressed.raw);
+      const made = this.#hold(file, compressed.bytes, compressed.digest);
+      onRead();
+      await this.#placeHeld(destination, made);
+      file.compressed = { file: made, kind };
+    } finally {
+      held?.release();
+    }
+  }
+
+  /** Sends a layer as it is, its stream begun or not. */
+  async #placePlain(
+    destination: Destination,
+    blob: PassingBlob,
+    stream: ReadableStream<Bytes> | undefined,
+    hooks: UploadHooks,
+  ): Promise<void> {
+    const { file, named } = blob;
+    if (blob.stream) {
+      return await this.#plain.place(
+        destination,
+        { ...blob, ...stream && { stream } },
+        named,
+        hooks,
+      );
+    }
+    await stream?.cancel();
+    await this.#plain.place(destination, blob, file.digest, hooks);
+  }
+
+  /** Puts what was made of a layer in its place in memory. */
+  #hold(file: PassingFile, bytes: Bytes, digest: Digest): PassingFile {
+    const { budget } = this.#plain.settings;
+    const made = new PassingFile(file.path, bytes.length, bytes);
+    made.hold(bytes);
+    made.digest = digest;
+    // It is no longer than what was reserved for the layer, or than the layer itself.
+    budget.giveBack(file.release() - bytes.length);
+    return made;
+  }
+
+  async #placeHeld(destination: Destination, made: PassingFile): Promise<void> {
+    const { settings } = this.#plain;
+    const hooks = hooksFor(settings, { file: made });
+    try {
+      const blob: PassingBlob = { file: made, likely: true, isPlain: false };
+      await this.#plain.place(destination, blob, made.digest, hooks);
+    } finally {
+      settings.budget.giveBack(made.release());
+    }
+  }
+
+  /** Sends a layer while it is compressed. */
+  async #send(
+    destination: Destination,
+    blob: PassingBlob,
+    passing: PassingLayer,
+    check: (raw: Digest | undefined) => void,
+    hooks: UploadHooks,
+  ): Promise<PassingFile | undefined> {
+    const { file } = blob;
+    const { target } = destination;
+    const { settings, isLater, stage } = this.#plain;
+    if (settings.dryRun) {
+      for await (const _ of passing.stream);
+      const { digest, size, raw } = passing.ended();
+      check(raw);
+      return toFile(file.path, digest, size);
+    }
+    const body = { passing, mostBytes: file.size, window: file.window, check };
+    return await inTurn(target, hooks, async () => {
+      const sent = await sendCompressed(target, body, hooks);
+      const { digest, size } = sent.end;
+      const made = toFile(file.path, digest, size);
+      if (isLater(destination, blob)) stage(made, { target, session: sent.session });
+      else {
+        await commitCompressed(target, sent, settings, hooks);
+        rememberBlob(target, digest, "pushed");
+        settings.onUploaded(size);
+        await settings.emit({ type: "blob-done", digest, path: file.path, size, status: "pushed" });
+      }
+      return made;
+    });
+  }
+
+  /** What an earlier push made of a layer whose digest is known before it is read, if that is still there. */
+  async #find(
+    { target }: Destination,
+    { file }: PassingBlob,
+    digest: Digest,
+    kind: EncodedKind,
+  ): Promise<PassingFile["compressed"]> {
+    const { settings } = this.#plain;
+    if (settings.standing === undefined || settings.force) return undefined;
+    const hooks = hooksFor(settings);
+    this.#known ??= readKnownLayers(target, settings.standing, kind, hooks);
+    const before = (await this.#known)?.get(digest);
+    if (!before) return undefined;
+    const found = target.blobs.has(before.digest)
+      ? before.size
+      : await headBlob(target, before.digest, hooks);
+    if (found === undefined || (found >= 0 && found !== before.size)) return undefined;
+    if (!target.blobs.has(before.digest)) rememberBlob(target, before.digest, "exists");
+    const { size } = before;
+    const done = { digest: before.digest, path: file.path, size, status: "exists" } as const;
+    await settings.emit({ type: "blob-done", ...done });
+    return { file: toFile(file.path, before.digest, size), kind };
+  }
+}
+
+/** A file whose content has gone. */
+function toFile(path: string, digest: Digest, size: number): PassingFile {
+  const file = new PassingFile(path, size, new Uint8Array(0));
+  file.digest = digest;
+  return file;
+}
+
+/** A stream of which the start can be looked at. */
+class Peekable {
+  readonly #stream: ReadableStream<Bytes>;
+  #reader: ReadableStreamDefaultReader<Bytes> | undefined;
+  readonly #pieces: Bytes[] = [];
+
+  constructor(stream: ReadableStream<Bytes>) {
+    this.#stream = stream;
+  }
+
+  /** The first bytes, about so many. */
+  async peek(size: number): Promise<Bytes> {
+    this.#reader ??= this.#stream.getReader();
+    let filled = 0;
+    while (filled < size) {
+      const { value } = await this.#reader.read();
+      if (!value) break;
+      this.#pieces.push(value);
+      filled += value.length;
+    }
+    return concat(this.#pieces, filled);
+  }
+
+  /** All of it. */
+  stream(): ReadableStream<Bytes> {
+    const reader = this.#reader;
+    if (!reader) return this.#stream;
+    return new ReadableStream<Bytes>({
+      pull: async (controller) => {
+        const piece = this.#pieces.shift() ?? (await reader.read()).value;
+        if (piece) controller.enqueue(piece);
+        else controller.close();
+      },
+      cancel: (reason) => reader.cancel(reason),
+    }, { highWaterMark: 0 });
+  }
+}
