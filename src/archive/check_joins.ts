@@ -249,10 +249,14 @@ class JoinCheck {
     });
   }
 
-  /** What lengths and ends tell of parts that do not fit: `split` makes all of one length, but the last. */
+  /**
+   * What lengths and ends tell of parts that do not fit: `split` makes all of one length, but the last, which is shorter or, of
+   * so many parts as were wanted, longer by fewer bytes than there are parts.
+   */
   async #known(cause: unknown): Promise<ArchiveError | undefined> {
-    const usual = Math.max(...this.#parts.map(({ source }) => source.size));
-    const short = this.#parts.slice(0, -1).find(({ source }) => source.size < usual);
+    const usual = this.#parts.reduce((most, { source }) => Math.max(most, source.size), 0);
+    const least = usual - this.#parts.length;
+    const short = this.#parts.slice(0, -1).find(({ source }) => source.size < least);
     if (short) {
       const state = `it was cut: it has ${short.source.size} bytes, others have ${usual}`;
       return unusablePart(short.name, state, { cause });

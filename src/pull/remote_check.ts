@@ -40,8 +40,10 @@ type Node = ManifestNode | IndexNode;
 /** Manifests of one check: the largest official images have some twenty, and a repository has thousands of tags. */
 const MAX_MANIFESTS = 20_000;
 
-/** Answers that say nothing of the content. */
+/** Answers that say nothing of the content, but keep everybody from it. */
 const KEEPS_OUT: ReadonlySet<number> = new Set([401, 403, 407, 429]);
+/** Answers of what stands before a registry, or of one that is busy. */
+const BUSY: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /** A check of one reference: what was found, and what was read. */
 export class RemoteCheck {
@@ -322,6 +324,8 @@ export class RemoteCheck {
       for await (const piece of content.body) {
         length += piece.length;
         this.#count(piece.length);
+        // Whatever follows, it is not what was pushed.
+        if (length > size) break;
       }
     } catch (error) {
       if (!(error instanceof DigestMismatchError)) throw error;
@@ -368,10 +372,12 @@ export class RemoteCheck {
    * @throws `error`, where it is the second.
    */
   async #requireTrouble(error: OciError): Promise<void> {
-    if (error instanceof RegistryError && error.status >= 500) return;
-    if (!this.#hasAnswered) throw error;
-    if (error instanceof RegistryError && !KEEPS_OUT.has(error.status)) return;
-    if (!(error instanceof NetworkError)) throw error;
+    const status = error instanceof RegistryError ? error.status : undefined;
+    if (status !== undefined && KEEPS_OUT.has(status)) throw error;
+    const isOnTheWay = error instanceof NetworkError || (status !== undefined && BUSY.has(status));
+    const isOwnWord = status !== undefined && !isOnTheWay;
+    if (isOwnWord && (status >= 500 || this.#hasAnswered)) return;
+    if (!isOnTheWay || !this.#hasAnswered) throw error;
     const [known] = [...this.#seen].find(([, node]) => node) ?? [];
     if (known === undefined) throw error;
     await headManifest(this.#context, known, this.#hooks());

@@ -74,8 +74,10 @@ export async function repairImage(
   const archive = input.kind === "random"
     ? await openArchive(input.source, resolved)
     : await readCompressed(input, resolved);
-  const pushRoot = async (image: string) =>
-    await pushImage(source, reference, { ...options, images: [image] });
+  // Of all tags none is to be made up.
+  const pushRoot = options.allTags
+    ? undefined
+    : async (image: string) => await pushImage(source, reference, { ...options, images: [image] });
   const repair = new Repair(parseReference(reference), archive, resolved, pushRoot);
   let after = before;
   // What a damaged index names is found only once it is whole again.
@@ -109,7 +111,7 @@ class Repair {
   readonly failed: { digest: Digest; error: OciError }[] = [];
   readonly #reference: Reference;
   readonly #archive: ImageArchive;
-  readonly #pushRoot: (image: string) => Promise<PushResult>;
+  readonly #pushRoot: ((image: string) => Promise<PushResult>) | undefined;
   readonly #push: Push;
   readonly #target: RepositoryState;
   readonly #tried = new Set<Digest>();
@@ -118,12 +120,12 @@ class Repair {
   readonly #manifests = new Map<Digest, ManifestNode | IndexNode>();
   #isRead = false;
 
-  /** @param pushRoot Pushes an image of the archive to the reference. */
+  /** @param pushRoot Pushes an image of the archive to the reference, where that names one. */
   constructor(
     reference: Reference,
     archive: ImageArchive,
     options: ResolvedOptions,
-    pushRoot: (image: string) => Promise<PushResult>,
+    pushRoot: ((image: string) => Promise<PushResult>) | undefined,
   ) {
     this.#reference = reference;
     this.#archive = archive;
@@ -147,7 +149,7 @@ class Repair {
   async send(check: ImageCheck): Promise<boolean> {
     if (!this.#isRead) await this.#readArchive();
     this.#isRead = true;
-    if (check.manifests === 0) return await this.#sendRoot();
+    if (check.manifests === 0) return leadsNowhere(check) && await this.#sendRoot();
     const broken = brokenOf(check);
     const wanted = new Set(broken.filter((digest) => !this.#tried.has(digest)));
     for (const digest of wanted) this.#tried.add(digest);
@@ -176,12 +178,13 @@ class Repair {
 
   /** Pushes the image that the reference must mean, where it leads nowhere: what is below it is asked for one by one. */
   async #sendRoot(): Promise<boolean> {
-    const image = this.#findImage();
+    const push = this.#pushRoot;
+    const image = push && this.#findImage();
     const root = image && (await manifestsIn(image.node)).at(-1)?.digest;
     if (!root || this.#tried.has(root)) return false;
     this.#tried.add(root);
     await this.#note(root, async () => {
-      const { images } = await this.#pushRoot(image.id);
+      const { images } = await push(image.id);
       await readBackManifest(
         this.#target,
         images[0]?.digest ?? root,
@@ -237,6 +240,11 @@ class Repair {
       return name?.tag === tag && name.repository === repository;
     });
   }
+}
+
+/** Whether what was checked is not there at all. What is there and cannot be read may be another image than the archive's. */
+function leadsNowhere({ findings }: ImageCheck): boolean {
+  return findings.some(({ code }) => code === "missing-manifest");
 }
 
 /** What a check found to be broken. */

@@ -34,6 +34,9 @@ export class JoinedSource implements BlobSource {
         for (const slice of slices) parts.push(await bytesOf(slice));
         return concat(parts, parts.reduce((sum, { length }) => sum + length, 0)).buffer;
       },
+      checkUnchanged: async () => {
+        for (const slice of slices) await slice.checkUnchanged?.();
+      },
     };
     if (slices.length > 0 && slices.every(({ ownStream }) => ownStream)) {
       joined.ownStream = () =>

@@ -251,6 +251,20 @@ test("joinParts() takes the parts of split whatever it calls them", async () => 
   }
 });
 
+test("joinParts() takes parts of several lengths, and blames none for its own", async () => {
+  // As split -n 5 makes them.
+  const size = Math.floor(layout.length / 5);
+  const parts = split(layout.slice(0, 5 * size), undefined, size);
+  const rest = layout.slice(4 * size);
+  const uneven = parts.with(4, { name: "app.tar.005", source: new Blob([rest]) });
+  assertEquals((await joinParts(uneven)).size, layout.length);
+  const [first, second, third, ...more] = uneven;
+  assert(first && second && third);
+  const turned = [first, { ...second, source: third.source }, { ...third, source: second.source }];
+  const error = await assertRejects(() => joinParts([...turned, ...more]), ArchiveError);
+  assertStringIncludes(error.message, 'Cannot use "app.tar.002" as a part: it does not go on');
+});
+
 test("joinParts() does not take a list of something else for that of the parts", async () => {
   const parts = split(layout);
   const whole = digestHex(await digestBytes(layout));

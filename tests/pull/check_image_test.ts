@@ -256,6 +256,24 @@ test("checkImage() goes on where a manifest makes the registry fail, as distribu
   assertEquals(findings.map(({ code, digest }) => [code, digest]), [["unreadable", arm.digest]]);
 });
 
+test("checkImage() reads no more of a blob than it should have", async () => {
+  const registry = createRegistry();
+  await pushImage(toBlob(layout.entries()), TARGET, { fetch: registry });
+  let sent = 0;
+  const endless = () =>
+    new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array(sent += 65_536).subarray(0, 65_536)),
+    });
+  const { findings } = await checkImage(TARGET, {
+    fetch: async (request) =>
+      request.method === "GET" && request.url.endsWith(large.digest)
+        ? new Response(endless())
+        : await registry(request),
+  });
+  assertEquals(findings.map(({ code, digest }) => [code, digest]), [["wrong-size", large.digest]]);
+  assert(sent < 2 * large.bytes.length, `${sent} bytes`);
+});
+
 test("checkImage() takes no trouble on the way for a finding", async () => {
   const refuse = () => Promise.reject(new TypeError("connection refused"));
   await assertRejects(() => checkImage(TARGET, { fetch: refuse, ...FAST }), NetworkError);
@@ -263,6 +281,8 @@ test("checkImage() takes no trouble on the way for a finding", async () => {
   await assertRejects(() => checkImage(TARGET, { fetch: login, ...FAST }), RegistryError);
   const page = () => Promise.resolve(new Response("<html>", { status: 404 }));
   await assertRejects(() => checkImage(TARGET, { fetch: page, ...FAST }), RegistryError);
+  const busy = () => Promise.resolve(new Response(null, { status: 503 }));
+  await assertRejects(() => checkImage(TARGET, { fetch: busy, ...FAST }), RegistryError);
   // It goes away in the middle.
   const disk = await pushed();
   let left = 8;
@@ -273,6 +293,16 @@ test("checkImage() takes no trouble on the way for a finding", async () => {
         fetch: (request) => left-- > 0 ? disk.fetch(request) : refuse(),
       }),
     NetworkError,
+  );
+  left = 8;
+  await assertRejects(
+    () =>
+      checkImage(TARGET, {
+        ...FAST,
+        fetch: (request) => left-- > 0 ? disk.fetch(request) : busy(),
+      }),
+    RegistryError,
+    "503",
   );
 });
 

@@ -166,6 +166,22 @@ test("repairImage() wants an archive that can be read again, and a registry", as
   assertEquals(writes(disk), []);
 });
 
+test("repairImage() does not push over what cannot be read, nor makes up a tag", async () => {
+  const registry = createRegistry();
+  await pushImage(tar, TARGET, { fetch: registry });
+  const writes: string[] = [];
+  const fetch = async (request: Request) => {
+    if (request.method !== "GET" && request.method !== "HEAD") writes.push(request.method);
+    if (!request.url.endsWith("/manifests/1")) return await registry(request);
+    return Response.json({ errors: [{ code: "UNKNOWN", message: "unknown" }] }, { status: 500 });
+  };
+  for (const [reference, allTags] of [[TARGET, false], ["localhost:5000/app", true]] as const) {
+    const { after, sent } = await repairImage(reference, tar, { fetch, allTags, ...FAST });
+    assertEquals([after.ok, sent, writes], [false, [], []]);
+    assertEquals(after.findings.map(({ code }) => code), ["unreadable"]);
+  }
+});
+
 test("repairImage() leaves a tag that names something else", async () => {
   const registry = createRegistry();
   await pushImage(tar, TARGET, { fetch: registry });
