@@ -25,9 +25,20 @@ interface RequestHead {
 export async function serveSink(onListen: (port: number) => void): Promise<void> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   onListen(listener.addr.port);
-  for await (const connection of listener) {
-    connection.setNoDelay(true);
-    serveConnection(connection).catch(() => {}); // The client went away: nothing to save.
+  for (;;) {
+    const connection = await accept(listener);
+    connection?.setNoDelay(true);
+    if (connection) serveConnection(connection).catch(() => {}); // The client went away: nothing to save.
+  }
+}
+
+/** The next connection; undefined when the client had gone before it was accepted. */
+async function accept(listener: Deno.TcpListener): Promise<Deno.TcpConn | undefined> {
+  try {
+    return await listener.accept();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotConnected) return undefined;
+    throw error;
   }
 }
 
