@@ -2,7 +2,8 @@
  * `deno task npm`: writes the npm package to `dist/npm/`, ready for `npm publish`.
  *
  * The JavaScript is one bundle with a file for each entry point, and further ones for what is loaded only when it is
- * needed; `@std/` is inside, the libraries that do the hashing and inflating are dependencies.
+ * needed; `@std/` is inside, the libraries that do the hashing and inflating are dependencies. The declarations are a file
+ * for each entry point and some for what these share, without what nobody outside can name.
  */
 import {
   type Config,
@@ -23,15 +24,19 @@ const REPOSITORY = "https://github.com/tarpush/tarpush";
 /** Makes declarations; run by its exact version and no dependency of the project, which needs it for nothing else. */
 const TYPESCRIPT = "npm:typescript@5.9.3";
 
+/** Makes few files of many, of JavaScript and of declarations; both are run like that. */
+const ROLLUP = "npm:rollup@4.68.8";
+const ROLLUP_TYPES = "npm:rollup-plugin-dts@6.5.1";
+
+/** What is loaded on demand in pieces smaller than this goes with other pieces: each file has its price in a package. */
+const MIN_CHUNK_BYTES = 5000;
+
 /** Where the package is written. */
 const NPM_FOLDER = `${ROOT}dist/npm`;
 
 /** Members of TypeScript's enums: `ScriptTarget.ESNext` and `ModuleKind.ESNext`, `ModuleResolutionKind.Bundler`. */
 const LATEST = 99;
 const BUNDLER = 100;
-
-/** How a declaration names another file, which is JavaScript in the package. */
-const SOURCE_IMPORT = /(["'])(\.[^"']+)\.ts\1/g;
 
 /** Node.js 22 and some edge runtimes know no `using`. */
 const OLDEST_SYNTAX = "--target=es2022";
@@ -47,6 +52,27 @@ interface Typescript {
     ): unknown;
   };
 }
+
+/** What is used of rollup. */
+interface Rollup {
+  rollup(options: {
+    input: Record<string, string>;
+    external?: readonly string[];
+    logLevel: "warn";
+    plugins?: unknown[];
+    treeshake?: { moduleSideEffects(path: string): boolean };
+    onwarn(warning: { code?: string; message: string }): void;
+  }): Promise<{ generate(options: object): Promise<{ output: Written[] }> }>;
+}
+
+/** A file that rollup made. */
+interface Written {
+  fileName: string;
+  code: string;
+}
+
+/** What it says of things that are meant: the program exports nothing, and classes keep their parts private. */
+const MEANT = ["EMPTY_BUNDLE", "PLUGIN_WARNING"];
 
 async function main(): Promise<void> {
   const config = await readConfig();
@@ -69,24 +95,48 @@ async function main(): Promise<void> {
 
 /** Bundles the entry points; tsconfig.json says where `@std/` is. */
 async function bundle(paths: readonly string[]): Promise<void> {
-  const external = Object.keys(await dependencies()).map((name) => `--external:${name}`);
+  const made = `${ROOT}dist/npm-chunks/`;
+  const external = Object.keys(await dependencies());
+  await emptyFolder(made);
   await esbuild([
     ...[...paths, "--bundle", "--splitting", "--format=esm", "--minify", OLDEST_SYNTAX],
-    ...[...external, `--outdir=${NPM_FOLDER}`, `--outbase=${ROOT}`],
+    ...external.map((name) => `--external:${name}`),
+    ...[`--outdir=${made}`, `--outbase=${ROOT}`],
   ]);
+  const { rollup }: Rollup = await import(ROLLUP);
+  const merged = await rollup({
+    input: entryFiles(paths, made, ".js"),
+    external,
+    treeshake: { moduleSideEffects: (path) => path.endsWith("/cli/main.js") },
+    logLevel: "warn",
+    onwarn: report,
+  });
+  const { output } = await merged.generate({
+    ...names(".js"),
+    // To load the program is to run it: the library finds none of its parts in there.
+    manualChunks: (path: string) => path.endsWith("/cli/main.js") ? "program" : undefined,
+    onlyExplicitManualChunks: true,
+    experimentalMinChunkSize: MIN_CHUNK_BYTES,
+    hoistTransitiveImports: false,
+    compact: true,
+  });
+  for (const { fileName, code } of output) await writeFile(`${NPM_FOLDER}/${fileName}`, code);
+  await Deno.remove(made, { recursive: true });
   const cli = `${NPM_FOLDER}/src/cli/main.js`;
   // Nothing here runs on Node.js but the library: bunx and an installed command start Bun.
   await Deno.writeTextFile(cli, `#!/usr/bin/env bun\n${await Deno.readTextFile(cli)}`);
   await Deno.chmod(cli, 0o755);
 }
 
-/** Writes the `.d.ts` files that those of the entry points lead to, in the folders of the sources. */
+/** Writes the `.d.ts` files of the entry points. */
 async function writeDeclarations(
   typescript: Typescript,
   { exports, compilerOptions }: Config,
   edit: (text: string) => string,
 ): Promise<void> {
+  const made = `${ROOT}dist/npm-types/`;
   const paths = Object.values(exports);
+  await emptyFolder(made);
   const program = typescript.createProgram(
     [...paths, ...compilerOptions.types].map((path) => ROOT + path),
     {
@@ -99,22 +149,40 @@ async function writeDeclarations(
       declaration: true,
       emitDeclarationOnly: true,
       rootDir: ROOT,
-      outDir: NPM_FOLDER,
+      outDir: made,
     },
   );
-  const made = new Map<string, string>();
-  program.emit(undefined, (path, text) => void made.set(path, text), undefined, true);
-  const wanted = new Set(
-    paths.map((path) => new URL(path, `file://${NPM_FOLDER}/`).pathname.replace(/ts$/, "d.ts")),
-  );
-  // A set goes on to what is added to it on the way.
-  for (const path of wanted) {
-    const text = made.get(path) ?? "";
-    for (const [, , name] of text.matchAll(SOURCE_IMPORT)) {
-      wanted.add(new URL(`${name}.d.ts`, `file://${path}`).pathname);
-    }
-    await writeFile(path, edit(text.replace(SOURCE_IMPORT, "$1$2.js$1")));
-  }
+  const files = new Map<string, string>();
+  program.emit(undefined, (path, text) => void files.set(path, text), undefined, true);
+  for (const [path, text] of files) await writeFile(path, text);
+  const { rollup }: Rollup = await import(ROLLUP);
+  const { dts } = await import(ROLLUP_TYPES);
+  const input = entryFiles(paths, made, ".d.ts");
+  const merged = await rollup({ input, plugins: [dts()], logLevel: "warn", onwarn: report });
+  const { output } = await merged.generate(names(".d.ts"));
+  for (const { fileName, code } of output) await writeFile(`${NPM_FOLDER}/${fileName}`, edit(code));
+  await Deno.remove(made, { recursive: true });
+}
+
+/** The files made of entry points, each by the path that it has in the package. */
+function entryFiles(
+  paths: readonly string[],
+  folder: string,
+  ending: string,
+): Record<string, string> {
+  const names = paths.map((path) => path.replace(/^\.\//, "").replace(/\.ts$/, ""));
+  return Object.fromEntries(names.map((name) => [name, `${folder}${name}${ending}`]));
+}
+
+/** How rollup names the files of the package. */
+function names(ending: ".js" | ".d.ts") {
+  // What is shared among declarations is called `NAME.d` already.
+  const chunkFileNames = `shared/[name]${ending.replace(".d", "")}`;
+  return { format: "es", entryFileNames: `[name]${ending}`, chunkFileNames };
+}
+
+function report({ code = "", message }: { code?: string; message: string }): void {
+  if (!MEANT.includes(code)) throw new Error(`Cannot make the package: ${message}`);
 }
 
 async function writeManifest(
