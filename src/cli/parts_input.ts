@@ -72,7 +72,9 @@ async function openPart(
   const source = await openUrl(url, signal, fetch);
   if (isBlobSource(source)) return { name, source };
   await source.cancel();
-  throw new UsageError(`${quote(path)} cannot be read in ranges: its server sends all or nothing`);
+  // What a URL has after its path may be secret.
+  const shown = quote(url.origin + url.pathname);
+  throw new UsageError(`${shown} cannot be read in ranges: its server sends all or nothing`);
 }
 
 /** The text of the checksum file beside a part, where there is one. */

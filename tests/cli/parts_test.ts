@@ -102,6 +102,44 @@ test("run() push takes the list among the parts, as A.tar.* gives it, and target
   await readBack(registry, "b", "2");
 });
 
+test("run() push reads parts behind URLs by ranges, and wants a server that knows those", async () => {
+  const bytes = await makeArchive();
+  const half = bytes.length >> 1;
+  const files = new Map([
+    ["/a/app.tar.001", bytes.subarray(0, half)],
+    ["/a/app.tar.002", bytes.subarray(half)],
+  ]);
+  const urls = [...files.keys()].map((path) => `http://files.lan${path}?token=1`);
+  const registry = createRegistry();
+  const push = async (knowsRanges: boolean) => {
+    const host = fakeHost(["push", "--parts", ...urls, TARGET], {
+      overrides: {
+        fetchWith: () => async (request) => {
+          const content = files.get(new URL(request.url).pathname);
+          if (!content) return await registry(request);
+          const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "") ?? [];
+          if (!knowsRanges || from === undefined) return new Response(content);
+          const end = Math.min(Number(to) + 1, content.length);
+          return new Response(content.slice(Number(from), end), {
+            status: 206,
+            headers: { "content-range": `bytes ${from}-${end - 1}/${content.length}` },
+          });
+        },
+      },
+    });
+    return { code: await run(host), ...host.written };
+  };
+  const { code, stderr } = await push(true);
+  assertEquals(code, 0, stderr);
+  await readBack(registry, "app", "1");
+  const refused = await push(false);
+  assertEquals(refused.code, 2);
+  assertMatch(
+    refused.stderr,
+    /^tarpush: "http:\/\/files\.lan\/a\/app\.tar\.001" cannot be read in ranges: its server sends all or/,
+  );
+});
+
 test("run() push --parts wants a target, files, and one archive", async () => {
   await using folder = await temporaryFolder();
   const paths = await writeParts(folder, await makeArchive());
