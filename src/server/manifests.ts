@@ -33,8 +33,9 @@ async function getManifest(
 ): Promise<Response> {
   const digest = await resolve(storage, repository, reference);
   const manifest = digest && await storage.getManifest(repository, digest);
-  const isGone = request.method === "HEAD" && digest &&
-    await storage.keep?.(repository, digest) === false;
+  // A tag may name something else at any moment: who has asked by digest counts on the answer.
+  const isGone = request.method === "HEAD" && reference.kind === "digest" &&
+    await storage.keep?.(repository, reference.digest) === false;
   if (!manifest || isGone) throw unknownManifest(reference);
   const headers = {
     "Content-Type": manifest.mediaType,

@@ -1,9 +1,10 @@
-import { concat, toBytes } from "../bytes.ts";
-import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
-import { DigestMismatchError } from "../errors.ts";
-import { createHash, type Hasher, type IncrementalHash } from "../incremental_hash.ts";
+import type { Digest } from "../digest.ts";
+import { createHash, type Hasher } from "../incremental_hash.ts";
+import { readNamedContent } from "../named_content.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 import type { BlobWriter, Storage, StoredManifest } from "../storage.ts";
+import { type MemoryBlob, MemoryWriter } from "./memory_blob.ts";
+import { MemoryRepository } from "./memory_repository.ts";
 
 /** Options for {@linkcode MemoryStorage}. */
 export interface MemoryStorageOptions {
@@ -12,23 +13,30 @@ export interface MemoryStorageOptions {
    * @default {createHash}
    */
   hasher?: Hasher;
+  /**
+   * Size of all content above which it removes what nobody needs: manifests to which no tag leads, by way of an index or
+   * of a referrer either way, and blobs that no manifest names. What a client was told is there stays for an hour; what it
+   * has sent until something names it, a manifest a blob, a tag or an index a manifest, and for an hour at most.
+   * @default {268435456}
+   */
+  collectAboveBytes?: number;
+  /**
+   * The clock, in milliseconds.
+   * @default {Date.now}
+   */
+  now?: () => number;
 }
 
-/** Largest blob that is hashed in one piece by Web Crypto, which is the fastest way but takes a copy meanwhile. */
-const MAX_ONE_PIECE_BYTES = 64 * 1024 * 1024;
-/** Size of the pieces in which a blob is read: large enough to cost little, small enough to copy. */
-const READ_BYTES = 1024 * 1024;
-
-interface Repository {
-  blobs: Set<Digest>;
-  manifests: Map<Digest, StoredManifest>;
-  tags: Map<string, Digest>;
-}
+/** Content of this size is no burden, whether it is needed or not. */
+const COLLECT_ABOVE_BYTES = 256 * 1024 * 1024;
+/** How much content may grow after a collection before the next one, which would find little to remove. */
+const GROWTH = 1.5;
 
 /**
  * Keeps everything in memory, for tests and short-lived registries; nothing but the memory limits how much.
  *
- * Bodies are kept in the pieces in which they arrive. A blob is dropped when the last repository loses it.
+ * Bodies are kept in the pieces in which they arrive. A blob is dropped when the last repository loses it, and what nobody
+ * needs when there is much: see `collectAboveBytes`.
  *
  * @example Looking into the storage of a registry
  * ```ts
@@ -41,24 +49,38 @@ interface Repository {
  */
 export class MemoryStorage implements Storage {
   readonly #hasher: Hasher;
+  readonly #now: () => number;
+  readonly #collectAbove: number;
   readonly #contents = new Map<Digest, MemoryBlob>();
-  readonly #repositories = new Map<string, Repository>();
+  readonly #repositories = new Map<string, MemoryRepository>();
+  /** Bytes of all blobs. */
+  #size = 0;
+  /** Size from which on it is worth to look for what nobody needs. */
+  #limit: number;
 
   /**
    * Makes an empty storage.
    *
-   * @param options The hash to use.
+   * @param options The hash to use, and when to remove what nobody needs.
    */
   constructor(options: MemoryStorageOptions = {}) {
-    this.#hasher = options.hasher ?? createHash;
+    const { hasher = createHash, collectAboveBytes = COLLECT_ABOVE_BYTES, now = Date.now } =
+      options;
+    this.#hasher = hasher;
+    this.#now = now;
+    this.#collectAbove = collectAboveBytes;
+    this.#limit = collectAboveBytes;
   }
 
   /** See {@linkcode Storage}. */
   createBlob(): Promise<BlobWriter> {
     return Promise.resolve(
-      new MemoryWriter(this.#hasher, (repository, digest, blob) => {
-        if (!this.#contents.has(digest)) this.#contents.set(digest, blob);
-        this.#open(repository).blobs.add(digest);
+      new MemoryWriter(this.#hasher, (name, digest, blob) => {
+        this.#add(digest, blob);
+        const repository = this.#open(name);
+        repository.blobs.add(digest);
+        repository.noteSent(digest, this.#now());
+        if (this.#size > this.#limit) this.#collect();
       }),
     );
   }
@@ -70,17 +92,25 @@ export class MemoryStorage implements Storage {
   }
 
   /** See {@linkcode Storage}. */
+  keep(name: string, digest: Digest): Promise<boolean> {
+    const repository = this.#repositories.get(name);
+    const shown = repository?.blobs.has(digest) || repository?.manifests.has(digest);
+    if (shown) repository?.noteTold(digest, this.#now());
+    return Promise.resolve(shown ?? false);
+  }
+
+  /** See {@linkcode Storage}. */
   mountBlob(from: string, to: string, digest: Digest): Promise<boolean> {
-    const shown = this.#repositories.get(from)?.blobs.has(digest) ?? false;
-    if (shown) this.#open(to).blobs.add(digest);
-    return Promise.resolve(shown);
+    if (!this.#repositories.get(from)?.blobs.has(digest)) return Promise.resolve(false);
+    this.#open(to).blobs.add(digest);
+    return this.keep(to, digest);
   }
 
   /** See {@linkcode Storage}. */
   deleteBlob(repository: string, digest: Digest): Promise<boolean> {
     const deleted = this.#repositories.get(repository)?.blobs.delete(digest) ?? false;
     const shown = [...this.#repositories.values()].some(({ blobs }) => blobs.has(digest));
-    if (!shown) this.#contents.delete(digest);
+    if (!shown) this.#drop(digest);
     return Promise.resolve(deleted);
   }
 
@@ -90,14 +120,18 @@ export class MemoryStorage implements Storage {
   }
 
   /** See {@linkcode Storage}. */
-  putManifest(repository: string, manifest: StoredManifest): Promise<void> {
-    this.#open(repository).manifests.set(manifest.digest, manifest);
+  putManifest(name: string, manifest: StoredManifest): Promise<void> {
+    const repository = this.#open(name);
+    repository.manifests.set(manifest.digest, manifest);
+    repository.noteSent(manifest.digest, this.#now());
+    const { blobs, children } = readNamedContent(manifest.bytes);
+    for (const digest of [...blobs, ...children]) repository.noteNamed(digest);
     return Promise.resolve();
   }
 
   /** See {@linkcode Storage}. */
   deleteManifest(repository: string, digest: Digest): Promise<boolean> {
-    const { manifests, tags } = this.#repositories.get(repository) ?? emptyRepository();
+    const { manifests, tags } = this.#repositories.get(repository) ?? new MemoryRepository();
     for (const [tag, target] of tags) {
       if (target === digest) tags.delete(tag);
     }
@@ -117,8 +151,10 @@ export class MemoryStorage implements Storage {
   }
 
   /** See {@linkcode Storage}. */
-  putTag(repository: string, tag: string, digest: Digest): Promise<void> {
-    this.#open(repository).tags.set(tag, digest);
+  putTag(name: string, tag: string, digest: Digest): Promise<void> {
+    const repository = this.#open(name);
+    repository.tags.set(tag, digest);
+    repository.noteNamed(digest);
     return Promise.resolve();
   }
 
@@ -138,122 +174,31 @@ export class MemoryStorage implements Storage {
     return Promise.resolve([...this.#repositories.keys()]);
   }
 
-  #open(name: string): Repository {
-    const repository = this.#repositories.get(name) ?? emptyRepository();
+  #add(digest: Digest, blob: MemoryBlob): void {
+    if (this.#contents.has(digest)) return;
+    this.#contents.set(digest, blob);
+    this.#size += blob.size;
+  }
+
+  #drop(digest: Digest): void {
+    this.#size -= this.#contents.get(digest)?.size ?? 0;
+    this.#contents.delete(digest);
+  }
+
+  /** Removes what nobody needs, in one step. */
+  #collect(): void {
+    const shown = new Set<Digest>();
+    for (const repository of this.#repositories.values()) {
+      repository.collect(this.#now());
+      for (const digest of repository.blobs) shown.add(digest);
+    }
+    for (const digest of [...this.#contents.keys()]) if (!shown.has(digest)) this.#drop(digest);
+    this.#limit = Math.max(this.#collectAbove, this.#size * GROWTH);
+  }
+
+  #open(name: string): MemoryRepository {
+    const repository = this.#repositories.get(name) ?? new MemoryRepository();
     this.#repositories.set(name, repository);
     return repository;
-  }
-}
-
-function emptyRepository(): Repository {
-  return { blobs: new Set(), manifests: new Map(), tags: new Map() };
-}
-
-type Publish = (repository: string, digest: Digest, blob: MemoryBlob) => void;
-
-class MemoryWriter implements BlobWriter {
-  readonly #hasher: Hasher;
-  readonly #publish: Publish;
-  #pieces: Uint8Array[] | undefined = [];
-  /** SHA-256 on the way, once the blob is too large for one piece; few blobs have another algorithm. */
-  #hash: IncrementalHash | undefined;
-  #size = 0;
-
-  constructor(hasher: Hasher, publish: Publish) {
-    this.#hasher = hasher;
-    this.#publish = publish;
-  }
-
-  get size(): number {
-    return this.#size;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    if (!this.#pieces) throw new Error("Cannot write blob: its writer has ended");
-    const piece = ownPiece(bytes);
-    this.#pieces.push(piece);
-    this.#size += piece.length;
-    if (this.#size <= MAX_ONE_PIECE_BYTES) return;
-    if (this.#hash) return await this.#hash.update(piece);
-    this.#hash = await hashPieces(this.#pieces, await this.#hasher("sha256"));
-  }
-
-  async commit(repository: string, digest: Digest): Promise<void> {
-    const pieces = this.#pieces;
-    if (!pieces) throw new Error("Cannot commit blob: its writer has ended");
-    this.#pieces = undefined;
-    const actual = await this.#digest(pieces, digest);
-    if (actual !== digest) {
-      throw new DigestMismatchError(
-        `Cannot commit blob of ${this.#size} bytes: its digest is ${actual}, expected ${digest}`,
-        { expected: digest, actual },
-      );
-    }
-    this.#publish(repository, digest, new MemoryBlob(pieces, this.#size));
-  }
-
-  discard(): Promise<void> {
-    this.#pieces = undefined;
-    return Promise.resolve();
-  }
-
-  async #digest(pieces: readonly Uint8Array[], expected: Digest): Promise<Digest> {
-    const algorithm = digestAlgorithm(expected);
-    if (this.#size <= MAX_ONE_PIECE_BYTES) {
-      return await digestBytes(concat(pieces, this.#size), algorithm);
-    }
-    if (this.#hash && algorithm === "sha256") return await this.#hash.digest();
-    return await (await hashPieces(pieces, await this.#hasher(algorithm))).digest();
-  }
-}
-
-/** The bytes in a buffer that they do not share with much else, so that keeping them keeps little more alive. */
-function ownPiece(bytes: Uint8Array): Uint8Array {
-  return bytes.buffer.byteLength > 2 * bytes.byteLength ? bytes.slice() : toBytes(bytes);
-}
-
-async function hashPieces(
-  pieces: readonly Uint8Array[],
-  hash: IncrementalHash,
-): Promise<IncrementalHash> {
-  for (const piece of pieces) await hash.update(piece);
-  return hash;
-}
-
-class MemoryBlob implements BlobSource {
-  readonly size: number;
-  readonly #pieces: readonly Uint8Array[];
-
-  constructor(pieces: readonly Uint8Array[], size: number) {
-    this.#pieces = pieces;
-    this.size = size;
-  }
-
-  slice(start: number, end: number): { stream(): ReadableStream<Uint8Array> } {
-    return {
-      stream: () => {
-        const pieces = this.#read(start, Math.min(end, this.size));
-        return new ReadableStream<Uint8Array>({
-          pull(controller) {
-            const { value } = pieces.next();
-            if (value) return controller.enqueue(value);
-            controller.close();
-          },
-        }, { highWaterMark: 0 });
-      },
-    };
-  }
-
-  // Copies, not views: a reader that changes or transfers what it got must not change what the next one gets.
-  *#read(start: number, end: number): Generator<Uint8Array, undefined> {
-    let offset = 0;
-    for (const piece of this.#pieces) {
-      const last = Math.min(piece.length, end - offset);
-      for (let from = Math.max(0, start - offset); from < last; from += READ_BYTES) {
-        yield piece.slice(from, Math.min(last, from + READ_BYTES));
-      }
-      offset += piece.length;
-      if (offset >= end) return;
-    }
   }
 }

@@ -137,19 +137,26 @@ export class FolderStorage implements Storage {
   }
 
   putTag(repository: string, tag: string, digest: Digest): Promise<void> {
-    return this.#use(repository, (found) =>
-      found.update(({ manifests, tags }) => {
+    return this.#use(repository, async (found) => {
+      let before: Digest | undefined;
+      await found.update(({ manifests, tags }) => {
         if (!manifests.has(digest)) {
           throw new OciError(`Cannot set tag ${tag}: ${digest} has been removed meanwhile`);
         }
-        if (tags.get(tag) === digest) return false;
+        before = tags.get(tag);
+        if (before === digest) return false;
         tags.set(tag, digest);
         return true;
-      }));
+      });
+      if (before && before !== digest) await this.keep(repository, before);
+    });
   }
 
-  deleteTag(repository: string, tag: string): Promise<boolean> {
-    return this.#change(repository, ({ tags }) => tags.delete(tag));
+  async deleteTag(repository: string, tag: string): Promise<boolean> {
+    const before = await this.getTag(repository, tag);
+    const isDeleted = await this.#change(repository, ({ tags }) => tags.delete(tag));
+    if (before) await this.keep(repository, before);
+    return isDeleted;
   }
 
   async listTags(repository: string): Promise<string[] | undefined> {
