@@ -239,6 +239,12 @@ function bunWrite(name: "stdout" | "stderr"): (bytes: Uint8Array) => Promise<voi
   };
 }
 
+/**
+ * After which an answer that gets no further is broken off: nobody reads it, or it comes from a file that has become
+ * shorter, for the rest of which Bun waits without end.
+ */
+const IDLE_SECONDS = 240;
+
 const serve: Host["serve"] = (handler, { hostname, port, tls }) => {
   try {
     const server = bunGlobals().Bun.serve({
@@ -246,9 +252,13 @@ const serve: Host["serve"] = (handler, { hostname, port, tls }) => {
       port,
       // Bun refuses bodies above 128 MiB and ends connections that are silent for 10 seconds unless told otherwise.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      idleTimeout: 0,
+      idleTimeout: IDLE_SECONDS,
       ...(tls && { tls }),
-      fetch: (request, server) => handler(request, server.requestIP(request)?.address ?? ""),
+      fetch: (request, server) => {
+        // Until its answer is being sent: an upload may pause, and a handler take its time.
+        server.timeout(request, 0);
+        return handler(request, server.requestIP(request)?.address ?? "");
+      },
     });
     return Promise.resolve<ListeningServer>({
       port: server.port,

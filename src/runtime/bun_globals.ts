@@ -64,6 +64,8 @@ export interface BunGlobals {
 export interface BunServer {
   port: number;
   requestIP(request: Request): { address: string } | null;
+  /** Silence after which the connection of a request is ended; until something of its answer is sent. 0 is for ever. */
+  timeout(request: Request, seconds: number): void;
   stop(closeConnections: boolean): Promise<void>;
 }
 
