@@ -24,6 +24,24 @@ export async function collect(
   return concat(pieces, size);
 }
 
+/**
+ * A stream of what a generator yields, piece by piece as it is read: `ReadableStream.from`, which browsers made of Chromium lack.
+ *
+ * @param pieces The generator; a reader that stops reading ends it.
+ */
+export function toStream(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await pieces.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await pieces.return(undefined);
+    },
+  }, { highWaterMark: 0 });
+}
+
 /** Joins pieces into one buffer of `size` bytes. */
 export function concat(pieces: readonly Uint8Array[], size: number): Bytes {
   const only = pieces[0];

@@ -1,5 +1,15 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { checkArchive, copyImage, pullImage, pushAll, pushImage, RegistryError } from "../mod.ts";
+import {
+  checkArchive,
+  checkImage,
+  copyImage,
+  joinParts,
+  pullImage,
+  pushAll,
+  pushImage,
+  RegistryError,
+  repairImage,
+} from "../mod.ts";
 import { createRegistry } from "../src/server/mod.ts";
 import { makeImage, OciLayout, toBlob, withPlatform } from "./helpers/archives.ts";
 import { withValue } from "./helpers/globals.ts";
@@ -46,6 +56,13 @@ test("the library does without what Node.js 20 lacks", async () => {
     const saved = await new Response(pullImage("localhost:5000/file:1", { fetch })).blob();
     assertEquals((await checkArchive(saved)).ok, true);
     await copyImage("localhost:5000/file:1", "localhost:5000/copied:1", { fetch });
+    const parts = [tar.slice(0, 3000), tar.slice(3000)].map((source, at) => ({
+      name: `app.tar.00${at + 1}`,
+      source,
+    }));
+    await pushImage(await joinParts(parts), "localhost:5000/joined:1", { fetch });
+    assertEquals((await checkImage("localhost:5000/joined:1", { fetch })).ok, true);
+    assertEquals((await repairImage("localhost:5000/new:1", tar, { fetch })).after.ok, true);
   });
 });
 

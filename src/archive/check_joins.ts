@@ -1,3 +1,4 @@
+import { toStream } from "../bytes.ts";
 import { type Compression, sniffCompression } from "../codec/magic.ts";
 import { decompress } from "../codec/decompress.ts";
 import { blobPath } from "../digest.ts";
@@ -154,7 +155,7 @@ class JoinCheck {
     };
     const untar = new UntarStream();
     try {
-      const tar = decompress(ReadableStream.from(counted()), compression, "the archive");
+      const tar = decompress(toStream(counted()), compression, "the archive");
       for await (const { readable } of tar.pipeThrough(untar)) {
         this.#reading.signal?.throwIfAborted();
         for await (const _ of readable ?? []);

@@ -1,3 +1,4 @@
+import { toStream } from "../bytes.ts";
 import { cleanPath } from "../image/files.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 import type { PassingInput } from "../source/open_source.ts";
@@ -16,7 +17,7 @@ export function entrySource(input: PassingInput, path: string, size: number): Bl
   return {
     size,
     slice: (start, end) => ({
-      stream: () => ReadableStream.from(readPart(input, path, start, end)),
+      stream: () => toStream(readPart(input, path, start, end)),
     }),
   };
 }

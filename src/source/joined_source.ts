@@ -1,4 +1,4 @@
-import { concat } from "../bytes.ts";
+import { concat, toStream } from "../bytes.ts";
 import type { BlobSource, SourceSlice } from "./blob_source.ts";
 
 /** A source among those that are joined, and where it begins. */
@@ -28,7 +28,7 @@ export class JoinedSource implements BlobSource {
     // A part of one source can do whatever that can.
     if (only && more.length === 0) return only;
     const joined: SourceSlice = {
-      stream: () => ReadableStream.from(concatenated(slices, (slice) => slice.stream())),
+      stream: () => toStream(concatenated(slices, (slice) => slice.stream())),
       arrayBuffer: async () => {
         const parts: Uint8Array[] = [];
         for (const slice of slices) parts.push(await bytesOf(slice));
@@ -40,7 +40,7 @@ export class JoinedSource implements BlobSource {
     };
     if (slices.length > 0 && slices.every(({ ownStream }) => ownStream)) {
       joined.ownStream = () =>
-        ReadableStream.from(
+        toStream(
           concatenated(slices, (slice) => slice.ownStream?.() ?? slice.stream()),
         );
     }

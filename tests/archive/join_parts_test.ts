@@ -19,6 +19,7 @@ import {
 } from "../helpers/archives.ts";
 import { zstdFrame } from "../helpers/compressed.ts";
 import { readBack } from "../helpers/expected.ts";
+import { withValue } from "../helpers/globals.ts";
 import { type TarWriterEntry, writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -282,6 +283,15 @@ test("joinParts() does not take a list of something else for that of the parts",
     'Cannot use "app.tar.001" as a part: the checksum file does not know it, expected one of its parts',
   );
   assert(first);
+});
+
+test("joinParts() does without ReadableStream.from, as browsers made of Chromium", async () => {
+  for (const bytes of [layout, await gzip(layout)]) {
+    await withValue(ReadableStream, "from", undefined, async () => {
+      const joined = await joinParts(split(bytes));
+      assertEquals(await bytesOf(joined), bytes);
+    });
+  }
 });
 
 test("joinParts() refuses no parts, and empty ones", async () => {
