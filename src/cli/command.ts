@@ -496,6 +496,12 @@ function readSaveWords(
   if (tar === "-" && split !== undefined) {
     throw new UsageError("Cannot split what goes to a pipe, expected a file");
   }
+  if (tar !== undefined && REFERENCE_START.test(tar) && !isArchivePath(tar)) {
+    throw new UsageError(
+      `Nothing to write to: ${quote(tar)} is a reference, expected a file, a folder or - after it`,
+      `tarpush save ${[...given, tar].join(" ")} images.tar`,
+    );
+  }
   if (tar !== undefined && (given.length > 0 || from !== undefined)) {
     return { references: given, tar };
   }
@@ -518,6 +524,9 @@ function readParts(words: Words, to: readonly string[], nothing: string) {
 
 /** What the first of several parts is called: `A.tar.001`, `A.tar.gz.aa`. */
 export const FIRST_PART = /\.(?:0+[01]|a{2,5}|part0*1)$/;
+
+/** How no path of a file begins that anybody writes to. */
+const REFERENCE_START = /^(?:https?:\/\/|[\w.-]+:\d+\/)/i;
 
 /** Whether a text is the path of an archive, as far as it tells itself: no registry and no repository is called so. */
 export function isArchivePath(text: string): boolean {

@@ -103,7 +103,7 @@ export function listNeeded(
  * @param prefixes What may stand before the names: that of the place that an archive goes to.
  */
 export function mayHave(
-  { repositories }: LeftOutBlob,
+  { repositories }: Pick<LeftOutBlob, "repositories">,
   prefixes: Iterable<string>,
 ): string[] {
   return repositories.flatMap((text) => {

@@ -2,7 +2,7 @@ import { runAll } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import { manifestsOf } from "../image/content.ts";
 import { EMPTY_JSON } from "../image/documents.ts";
-import type { LeftOut } from "../image/left_out.ts";
+import type { LeftOut, LeftOutBlob } from "../image/left_out.ts";
 import { formatReference, type Place, type Reference } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import type { Http } from "../registry/http/call.ts";
@@ -14,7 +14,7 @@ const CONCURRENCY = 6;
 /** Repositories of a registry that are asked for one blob: those of the images that need it. */
 const MAX_ASKED = 8;
 
-/** A layer, and the repositories whose images need it: under its registry's name, and under their own. */
+/** A layer, and the repositories that the images which need it are named after. */
 interface NeededLayer {
   digest: Digest;
   size: number;
@@ -37,39 +37,49 @@ export async function findLeftOut(
   { signal, emit }: OpenOptions,
 ): Promise<LeftOut> {
   const layers = neededLayers(images);
-  const found = new Map<Digest, { repositories: string[]; archives: string[] }>();
-  await runAll(layers, CONCURRENCY, async ({ digest, size, paths }, signal) => {
+  const found = new Map<Digest, Where>();
+  await runAll(layers, CONCURRENCY, async (layer, signal) => {
+    const { digest, size } = layer;
     const onRetry = (attempt: number, delay: number, { message }: Error) =>
       emit({ type: "retry", attempt, delay, reason: message, digest });
-    const isIn = async (reference: Reference) => {
+    const where = await findPlaces(layer, places, async (reference) => {
       const context = { http: httpOf(reference), repository: reference.repository };
       const length = await headBlob(context, digest, { signal, onRetry });
       return length !== undefined && (length < 0 || length === size);
-    };
-    const where = { repositories: new Set<string>(), archives: [] as string[] };
-    for (const place of places) {
-      if (place.kind === "archive") {
-        const repositories = place.repositories.get(digest);
-        if (!repositories) continue;
-        where.archives.push(place.name);
-        for (const repository of repositories) where.repositories.add(repository);
-        continue;
-      }
-      const asked = place.kind === "repository" ? [place.reference] : below(place.place, paths);
-      for (const reference of asked) {
-        if (!await isIn(reference)) continue;
-        where.repositories.add(formatReference(reference));
-        break;
-      }
-    }
-    const { archives, repositories } = where;
-    if (archives.length + repositories.size === 0) return;
-    found.set(digest, { archives, repositories: [...repositories] });
+    });
+    if (where.archives.length + where.repositories.length > 0) found.set(digest, where);
   }, signal);
   return new Map(layers.flatMap(({ digest, size }) => {
     const where = found.get(digest);
     return where ? [[digest, { digest, size, ...where }]] : [];
   }));
+}
+
+/** Places that have a layer. */
+type Where = Pick<LeftOutBlob, "repositories" | "archives">;
+
+async function findPlaces(
+  { digest, paths }: NeededLayer,
+  places: readonly OtherPlace[],
+  isIn: (reference: Reference) => Promise<boolean>,
+): Promise<Where> {
+  const repositories = new Set<string>();
+  const archives: string[] = [];
+  for (const place of places) {
+    if (place.kind === "archive") {
+      const known = place.repositories.get(digest);
+      if (known) archives.push(place.name);
+      for (const repository of known ?? []) repositories.add(repository);
+      continue;
+    }
+    const asked = place.kind === "repository" ? [place.reference] : below(place.place, paths);
+    for (const reference of asked) {
+      if (!await isIn(reference)) continue;
+      repositories.add(formatReference(reference));
+      break;
+    }
+  }
+  return { repositories: [...repositories], archives };
 }
 
 function neededLayers(images: readonly FoundImage[]): NeededLayer[] {

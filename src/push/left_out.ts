@@ -4,17 +4,22 @@ import { PushError } from "../errors.ts";
 import { blobsOf } from "../image/content.ts";
 import { type LeftOut, type LeftOutBlob, mayHave } from "../image/left_out.ts";
 import type { Platform } from "../media_types.ts";
-import type { Reference, Target } from "../reference.ts";
+import { formatRepository, type Reference, type Target } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { narrow } from "./choose_content.ts";
 import type { PushWords } from "./content.ts";
 import type { PlannedImage } from "./plan.ts";
+import { parseRename, renamed } from "./rename.ts";
 import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "./repository_state.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
 
 /** What the blobs of a sparse archive are looked for with. */
 export interface LeftOutPush {
-  settings: UploadSettings & { platforms: readonly Platform[]; words: PushWords };
+  settings: UploadSettings & {
+    platforms: readonly Platform[];
+    rename: readonly string[];
+    words: PushWords;
+  };
   /** What is known of the repository that a reference names. */
   repository(reference: Reference): RepositoryState;
 }
@@ -84,9 +89,10 @@ async function listNeeded(
 async function isThere(
   { target, blob }: Needed,
   prefixes: ReadonlySet<string>,
-  settings: UploadSettings,
+  settings: LeftOutPush["settings"],
 ): Promise<boolean> {
   const { digest, size } = blob;
+  const { mountFrom, rename } = settings;
   const hooks = hooksFor(settings, { digest });
   const isIn = async (repository: string) => {
     const length = await headBlob({ ...target, repository }, digest, hooks);
@@ -98,12 +104,27 @@ async function isThere(
     return true;
   }
   if (otherHolder(target, digest) !== undefined) return true;
-  for (const repository of new Set([...settings.mountFrom, ...mayHave(blob, prefixes)])) {
+  const recorded = mayHave({ repositories: withRenamed(blob.repositories, rename) }, prefixes);
+  for (const repository of new Set([...mountFrom, ...recorded])) {
     if (repository === target.repository || !await isIn(repository)) continue;
     target.registry.holders.set(digest, repository);
     return true;
   }
   return false;
+}
+
+/** What was pushed before under other names has those that it was renamed to. */
+function withRenamed(repositories: readonly string[], rename: readonly string[]): string[] {
+  const renames = rename.map(parseRename);
+  const others = repositories.flatMap((text) => {
+    try {
+      return formatRepository(renamed(text, renames));
+    } catch {
+      // It is no name that an image could be pushed under, so none was.
+      return [];
+    }
+  });
+  return [...others, ...repositories];
 }
 
 function missingBlobs(missing: readonly Needed[]): PushError {

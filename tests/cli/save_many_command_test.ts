@@ -125,4 +125,11 @@ test("save of many names what cannot be saved, and leaves what was there", async
   const { stderr, code } = await runWith(["save", "--from", "-", file]);
   assertEquals(code, 2);
   assertStringIncludes(stderr, "Nothing is piped in");
+  const forgotten = await runWith(["save", `${HOST}/app:v1.0`, `${HOST}/web:v1.0`]);
+  assertEquals(forgotten.code, 2);
+  assertStringIncludes(
+    forgotten.stderr,
+    `Nothing to write to: "${HOST}/web:v1.0" is a reference, expected a file, a folder or - after it\n` +
+      `hint: tarpush save ${HOST}/app:v1.0 ${HOST}/web:v1.0 images.tar`,
+  );
 });

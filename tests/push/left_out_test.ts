@@ -226,6 +226,15 @@ for (const [name, toSource] of SOURCES) {
   });
 }
 
+test("pushImage() finds what is left out under the names that archives were renamed to", async () => {
+  const { tar: base, other } = await saveBase();
+  const { tar } = await save(["team/web:1"], [other]);
+  const options = { fetch: createRegistry(), rename: ["team/=staging/"] };
+  await pushImage(base, TO, options);
+  const { images } = await pushImage(tar, TO, options);
+  assertEquals(images.map(({ reference }) => reference), [`${TO}/staging/web:1`]);
+});
+
 test("pushImage() copies what is left out within the registry where that does not mount", async () => {
   const { tar: base, other } = await saveBase();
   const { tar } = await save(["team/web:1"], [other]);
