@@ -13,6 +13,8 @@ export interface Contender {
   source?(image: PreparedImage): string;
   /** Its command line. */
   push(image: PushedArchive, host: string): string[];
+  /** The command line of a registry out of an archive, on a free port, in the repository of its shape; only of this project. */
+  serve?(image: PushedArchive): string[];
   /** The command line that tells what is in an archive; only of this project. */
   inspect?(path: string): string[];
 }
@@ -33,6 +35,7 @@ function ours(name: string, command: string[]): Contender {
     name,
     isOurs: true,
     push: (image, host) => [...command, "push", "--json", image.tar, reference(image, host)],
+    serve: ({ shape, tar }) => [...command, "serve", "--port", "0", `${shape.name}=${tar}`],
     inspect: (path) => [...command, "inspect", path],
   };
 }

@@ -10,6 +10,7 @@ import { benchInflate } from "./inflate_bench.ts";
 import { benchPipe } from "./pipe_bench.ts";
 import { benchPush } from "./push_bench.ts";
 import { benchRepush } from "./repush_bench.ts";
+import { benchServe } from "./serve_bench.ts";
 import { benchSlow } from "./slow_bench.ts";
 import { benchStd } from "./std_bench.ts";
 
@@ -42,6 +43,7 @@ await benchPeers(options);
 await benchSlow(options);
 await benchStd(options);
 await benchInflate(options);
+await benchServe(options);
 console.log(formatTable(rows));
 Deno.exit(rows.some(({ cells }) => cells.time?.startsWith("failed")) ? 1 : 0);
 

@@ -3,6 +3,7 @@ import { mapAll } from "../concurrency.ts";
 import { parseImageName } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { Storage } from "../storage.ts";
+import { urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** Files that are opened at the same time. */
@@ -65,11 +66,14 @@ async function openArchive(
   host: Host,
   opened: AsyncDisposable[],
 ): Promise<ArchiveToServe["source"]> {
-  const expected = "expected the path of a tar or a folder: it is read where a client asks for it";
-  if (path === "-") throw new UsageError(`Cannot serve what is piped in, ${expected}`);
-  if (/^https?:\/\//i.test(path)) throw new UsageError(`Cannot serve ${quote(path)}, ${expected}`);
-  const info = await host.fileInfo(path);
-  if (info?.kind === "directory") return await host.openDirectory(path);
+  const kind = path === "-" || urlOf(path) ? "other" : (await host.fileInfo(path))?.kind;
+  if (kind === "other") {
+    throw new UsageError(
+      `Cannot serve ${quote(path)}: it cannot be read wherever a client asks for it, ` +
+        "expected the path of a tar or a folder",
+    );
+  }
+  if (kind === "directory") return await host.openDirectory(path);
   const file = await host.openFile(path);
   opened.push(file);
   return file;
