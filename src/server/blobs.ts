@@ -49,7 +49,9 @@ async function blobResponse(
   }
   const { start, end } = range ?? { start: 0, end: blob.size };
   const length = { "Content-Length": `${end - start}` };
-  const part = range ? { "Content-Range": `bytes ${start}-${end - 1}/${blob.size}` } : {};
+  const part: Record<string, string> = range
+    ? { "Content-Range": `bytes ${start}-${end - 1}/${blob.size}` }
+    : {};
   const init = { status: range ? 206 : 200, headers: { ...headers, ...length, ...part } };
   if (request.method === "HEAD") return new Response(null, init);
   return await sendPart(blob, start, end, init, onFailure);
