@@ -36,7 +36,8 @@ export async function uploadContent(
       done.set(blob, await pushBlob(target, blob, { ...settings, signal }, ahead));
     }, settings.signal);
   };
-  const { own, held } = partHeld(target, blobs);
+  // The largest first: begun last, it would go on alone when the others are through.
+  const { own, held } = partHeld(target, blobs.toSorted((a, b) => b.size - a.size));
   // What is sent in any case needs no question.
   const asked = settings.force ? own.filter(({ file }) => !file) : own;
   await using ahead = lookAhead(target, asked, settings);

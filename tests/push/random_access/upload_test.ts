@@ -91,6 +91,25 @@ test("pushImage() looks, uploads what is missing, then writes the manifest", asy
   assertEquals(lines.at(-1), "PUT team/app/manifests/1");
 });
 
+test("pushImage() begins with the largest layer, and tells of the blobs in the order of the archive", async () => {
+  const layers = await Promise.all(
+    [3, 1, 9, 1, 5].map((size, at) => bigLayer(size * 1000, at + 1)),
+  );
+  const layer = faultLayer(createRegistry());
+  const { images } = await pushImage(await layoutOf(await makeImage(layers)), TARGET, {
+    fetch: layer.fetch,
+    concurrency: 1,
+  });
+  const digests = layers.map(({ digest }) => digest);
+  const sent = layer.seen.filter(isUpload).map(({ query }) =>
+    digests.findIndex((digest) => digest === query.get("digest"))
+  );
+  // The config, which is the smallest, is last.
+  assertEquals(sent, [2, 4, 0, 1, 3, -1]);
+  const told = images[0]?.blobs.map(({ digest }) => digest) ?? [];
+  assertEquals(told.filter((digest) => digests.includes(digest)), digests);
+});
+
 test("pushImage() tells what it did, and the second time that everything was there", async () => {
   const registry = createRegistry();
   const image = await makeImage(["a", "b"]);
