@@ -5,7 +5,7 @@ import type { StoredManifest } from "../storage.ts";
 /** How long a client may count on what it was told, in milliseconds. */
 const HOUR = 3600 * 1000;
 /** How long what was sent stays after it was named: a push may name it in several manifests, one after the other. */
-const MOMENT = 10 * 1000;
+const MOMENT = 1000;
 
 /** What clients count on: how many, and since when. */
 interface Promised {
