@@ -37,6 +37,13 @@ export interface CollectedContent {
   bytes: number;
 }
 
+/** A repository as it was looked at. */
+interface CollectedState {
+  repository: Repository;
+  /** How often it had been changed by others. */
+  changes: number;
+}
+
 /** Manifests removed at the same time, so that one index.json does for many. */
 const CONCURRENCY = 64;
 
@@ -70,6 +77,7 @@ class Collection {
   async collect(repository: Repository): Promise<void> {
     const index = await repository.index();
     if (!index) return;
+    const state = { repository, changes: repository.changes };
     const manifests = new Map<Digest, NamedContent>();
     const roots = new Set(index.tags.values());
     for (const digest of index.manifests.keys()) {
@@ -83,8 +91,8 @@ class Collection {
     }
     const needed = reachContent(roots, manifests);
     const unneeded = [...index.manifests.keys()].filter((digest) => !needed.manifests.has(digest));
-    await runAll(unneeded, CONCURRENCY, (digest) => this.#removeManifest(repository, digest));
-    await this.#collectBlobs(repository, needed.blobs);
+    await runAll(unneeded, CONCURRENCY, (digest) => this.#removeManifest(state, digest));
+    await this.#collectBlobs(state, needed.blobs);
   }
 
   /** Removes the shared names of what no repository has any more. */
@@ -108,14 +116,17 @@ class Collection {
   }
 
   /** What was put, asked for or tagged meanwhile stays. */
-  async #removeManifest(repository: Repository, digest: Digest): Promise<void> {
+  async #removeManifest(state: CollectedState, digest: Digest): Promise<void> {
+    const { repository } = state;
     const path = repository.blobPath(digest);
     await this.#storage.alone(path, async () => {
       if (await this.#isUsed(path, this.#options.untaggedSeconds)) return;
       let isRemoved = false;
       await repository.update(({ manifests, tags }) => {
         if ([...tags.values()].includes(digest)) return false;
-        return isRemoved = manifests.delete(digest);
+        isRemoved = manifests.delete(digest);
+        if (isRemoved) state.changes++;
+        return isRemoved;
       });
       if (!isRemoved) return;
       const found = await this.#storage.settings.files.stat(path);
@@ -124,12 +135,15 @@ class Collection {
     });
   }
 
-  async #collectBlobs(repository: Repository, needed: ReadonlySet<Digest>): Promise<void> {
+  async #collectBlobs(state: CollectedState, needed: ReadonlySet<Digest>): Promise<void> {
+    const { repository } = state;
     for await (const { digest, path } of this.#blobsIn(repository.path)) {
       if (needed.has(digest)) continue;
       await this.#storage.alone(path, async () => {
+        if (await this.#isUsed(path, this.#options.unusedSeconds)) return;
+        // A manifest that has come since may name it: the next collection knows.
         const isManifest = (await repository.index())?.manifests.has(digest);
-        if (isManifest || await this.#isUsed(path, this.#options.unusedSeconds)) return;
+        if (isManifest || repository.changes !== state.changes) return;
         const found = await this.#storage.settings.files.stat(path);
         await this.#storage.removeBlob(path, digest);
         // Its shared name is the other one.

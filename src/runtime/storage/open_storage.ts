@@ -127,11 +127,13 @@ async function makeReady(paths: FolderPaths, files: StorageFiles): Promise<boole
 
 class OpenFolder extends FolderStorage implements FolderRegistryStorage {
   readonly sharesFiles: boolean;
+  readonly readOnly: boolean;
   readonly #lock: AsyncDisposable | undefined;
 
   constructor(settings: FolderSettings, lock: AsyncDisposable | undefined) {
     super(settings);
     this.sharesFiles = settings.hasLinks;
+    this.readOnly = settings.readOnly;
     this.#lock = lock;
   }
 
