@@ -86,14 +86,12 @@ function reportFailure(
   const reader = stream.getReader();
   return new ReadableStream({
     async pull(controller) {
-      try {
-        const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      } catch (error) {
+      const { done, value } = await reader.read().catch((error: unknown) => {
         onFailure(error);
         throw error;
-      }
+      });
+      if (done) controller.close();
+      else controller.enqueue(value);
     },
     cancel: (reason) => reader.cancel(reason),
   }, { highWaterMark: 0 });

@@ -49,11 +49,16 @@ class WatchedSlice implements SourceSlice {
       pull: async (controller) => {
         const { done, value } = await reader.read();
         left -= value?.length ?? 0;
-        // The last piece makes it whole.
-        if (done || left <= 0) await this.#slice.checkUnchanged?.();
+        const isLast = done || left <= 0;
+        if (isLast) {
+          // The file is closed by that: nobody reads on.
+          await reader.cancel();
+          // The last piece makes it whole.
+          await this.#slice.checkUnchanged?.();
+        }
         if (done && left > 0) throw this.#endedEarly(left);
         if (value) controller.enqueue(value);
-        if (left <= 0) controller.close();
+        if (isLast) controller.close();
       },
       cancel: (reason) => reader.cancel(reason),
     }, { highWaterMark: 0 });

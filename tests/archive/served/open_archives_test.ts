@@ -401,3 +401,35 @@ test("openArchives(): a source that ends early, or has changed, breaks the answe
   assertEquals(errors.slice(0, 2), ["it has changed", "it has changed"]);
   assert(errors[2]?.includes("bytes early"), errors[2]);
 });
+
+test("openArchives() lets go of its source when a layer was read, and when nobody reads on", async () => {
+  const layer = await makeLayer(new Uint8Array(3_000_000).fill(7));
+  const tar = toBlob(dockerSave([{ image: await makeImage([layer]), repoTags: ["app:1"] }]));
+  let open = 0;
+  const source: BlobSource = {
+    size: tar.size,
+    slice: (start, end) => ({ stream: () => ReadableStream.from(pieces(start, end)) }),
+  };
+  async function* pieces(start: number, end: number) {
+    open++;
+    try {
+      for (let at = start; at < end; at += MIB) {
+        yield await tar.slice(at, Math.min(at + MIB, end)).bytes();
+      }
+    } finally {
+      open--;
+    }
+  }
+  const { storage } = await openArchives([{ source }]);
+  const errors: unknown[] = [];
+  const registry = createRegistry({ storage, onError: (error) => void errors.push(error) });
+  const get = () => call(registry, "GET", `/v2/app/blobs/${layer.digest}`);
+  assertEquals(await digestBytes(await (await get()).bytes()), layer.digest);
+  assertEquals(open, 0);
+  const reader = (await get()).body?.getReader();
+  await reader?.read();
+  const late = reader?.read();
+  await reader?.cancel();
+  await late;
+  assertEquals([open, errors], [0, []]);
+});
