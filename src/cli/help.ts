@@ -238,8 +238,8 @@ Usage:
   tarpush copy --from LIST [--to TARGET]...
 
   SOURCE      [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], without a tag latest
-  TARGET      The same, several for several names; with a digest the image must have it. After --to,
-              and in a list, also HOST[:PORT] or a prefix that ends in /: the image keeps its name
+  TARGET      The same, several for several names; with a digest the image must have it. Or
+              HOST[:PORT], or a prefix that ends in /, where an image keeps its name
   REPOSITORY  [http://|https://]HOST[:PORT]/REPOSITORY
 
 Of many images those are copied whose tag is not there, or names something else; what several have

@@ -1,9 +1,9 @@
-import { formatReference, parseReference, type Reference, registryOrigin } from "../reference.ts";
+import { parseReference, registryOrigin } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
-import { type Copy, copyInto, openSource, withTag } from "./copy_into.ts";
+import { type Copy, copyInto, openSource } from "./copy_into.ts";
+import { referencesFor } from "./copy_targets.ts";
 import { type PushOptions, resolveOptions } from "./options.ts";
-import { parseTargets } from "./plan.ts";
 import { Push, type PushResult } from "./push.ts";
 
 /** Options for {@linkcode copyImage}; those of a push mean the same here, on both sides. */
@@ -66,11 +66,12 @@ export interface CopyOptions extends
  *
  * @param source `[http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`; a digest goes before a tag, without both it is
  * `latest`.
- * @param target The same, or several; with a digest the image must have it.
+ * @param target The same, or several; with a digest the image must have it. Or a place, `HOST[:PORT]` or a prefix that ends in
+ * `/`, where the image keeps its name.
  * @param options Settings; see {@linkcode CopyOptions}.
  * @returns What was copied; `bytesRead` counts manifests as well.
  * @throws {SyntaxError} If a reference does not parse.
- * @throws {TypeError} If a target is no reference.
+ * @throws {TypeError} If there is no target, or references are mixed with places.
  * @throws {OciError} If a registry does not allow it; its `pushed` holds the images that were complete by then.
  */
 export async function copyImage(
@@ -80,7 +81,7 @@ export async function copyImage(
 ): Promise<PushResult> {
   const resolved = resolveOptions(options);
   const from = parseReference(source);
-  const references = parseReferences(target);
+  const references = referencesFor(from, target);
   const origin = registryOrigin(from, resolved.plainHttp);
   const push = new Push(resolved, { source: { origin, repository: from.repository } });
   const { referrers = false, sourceHeaders } = options;
@@ -93,19 +94,4 @@ export async function copyImage(
     beside: referrers ? "brought" : "told",
   };
   return await copyInto(push, copy, resolved);
-}
-
-function parseReferences(target: string | readonly string[]): Reference[] {
-  const references = new Map<string, Reference>();
-  for (const parsed of parseTargets(target, "copy")) {
-    if (parsed.kind === "place") {
-      const { registry, prefix } = parsed.place;
-      throw new TypeError(
-        `Cannot copy to ${registry}/${prefix}: it has no repository, expected HOST[:PORT]/REPOSITORY[:TAG]`,
-      );
-    }
-    const { reference } = parsed;
-    references.set(`${reference.scheme} ${formatReference(withTag(reference))}`, reference);
-  }
-  return [...references.values()];
 }

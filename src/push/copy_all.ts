@@ -11,6 +11,7 @@ import { claimTag } from "./claims.ts";
 import type { CopyOptions } from "./copy.ts";
 import { type Copy, copyInto, openSource } from "./copy_into.ts";
 import { type CopyInput, type FoundCopy, listCopies, type ListedCopy } from "./copy_list.ts";
+import { withTag } from "./copy_targets.ts";
 import type { PushEvent } from "./events.ts";
 import type { PushedImage } from "./image_push.ts";
 import { type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -246,7 +247,7 @@ async function findStanding(
   const hooks = hooksFor(push.settings);
   try {
     const standing: PushedImage[] = [];
-    for (const reference of references) {
+    for (const reference of references.map(withTag)) {
       const { tag, digest } = reference;
       const found = await headManifest(push.repository(reference), tag ?? digest ?? "", hooks);
       if (!isDigest(found?.digest) || (digest && digest !== found.digest)) return undefined;

@@ -12,6 +12,7 @@ import {
   LEFT_ALONE,
   readBeside,
 } from "./copy_beside.ts";
+import { withTag } from "./copy_targets.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { PlannedImage } from "./plan.ts";
 import type { Push, PushResult } from "./push.ts";
@@ -91,12 +92,6 @@ export function openSource(
   if (!isShared) return { http: http(), repository: from.repository };
   const shared = push.repository(from);
   return hasOwnHeaders ? { ...shared, http: http(shared.http.seen) } : shared;
-}
-
-/** A reference with the tag that is meant where it has none. */
-export function withTag(reference: Reference): Reference {
-  if (reference.tag !== undefined || reference.digest) return reference;
-  return { ...reference, tag: "latest" };
 }
 
 function openBeside(

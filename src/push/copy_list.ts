@@ -2,12 +2,11 @@ import { parseCosignTag } from "../cosign_tags.ts";
 import { OciError, RegistryError } from "../errors.ts";
 import { listTexts } from "../image/platforms.ts";
 import type { NameFilter } from "../name_pattern.ts";
-import { formatReference, ownRepository, parseReference, type Reference } from "../reference.ts";
+import { formatReference, parseReference, type Reference } from "../reference.ts";
 import type { RepositoryContext } from "../registry/blobs.ts";
 import { listTags } from "../registry/listing.ts";
 import { CosignLeft, type LeftTag } from "./copy_beside.ts";
-import { withTag } from "./copy_into.ts";
-import { parseTargets } from "./plan.ts";
+import { nameOf, referencesFor } from "./copy_targets.ts";
 
 /** An image, or with `allTags` a repository, that is copied in a call with others. */
 export interface CopyInput {
@@ -78,7 +77,7 @@ export async function* listCopies(
       const from = parseReference(source);
       if (settings.allTags) yield* listRepository(from, own, settings);
       else {
-        const references = referencesFor(from, own).map(withTag);
+        const references = referencesFor(from, own);
         yield { name: nameOf(from), from, references, isNew: false, left: undefined, notices: [] };
       }
     } catch (error) {
@@ -111,25 +110,6 @@ async function* listRepository(
       notices: notices.splice(0),
     };
   }
-}
-
-/** Where an image goes: to references as they are, or to a place under its own name. */
-function referencesFor(from: Reference, target: string | readonly string[]): Reference[] {
-  const references = parseTargets(target, "copy").map((parsed) => {
-    if (parsed.kind === "reference") return parsed.reference;
-    const { scheme, registry, prefix } = parsed.place;
-    const repository = `${prefix}${ownRepository(from)}`;
-    // Parsed again: prefix and name together may be too long.
-    const reference = parseReference(`${scheme ? `${scheme}://` : ""}${registry}/${repository}`);
-    if (from.tag !== undefined) reference.tag = from.tag;
-    else if (from.digest) reference.digest = from.digest;
-    return reference;
-  });
-  return [...new Map(references.map((each) => [`${each.scheme} ${nameOf(each)}`, each])).values()];
-}
-
-function nameOf(reference: Reference): string {
-  return formatReference(withTag(reference));
 }
 
 function refuseOneImage(reference: Reference): void {

@@ -219,7 +219,7 @@ function readOn(
   };
   return new ReadableStream<Bytes>({
     async pull(controller) {
-      for (let attempt = 2;;) {
+      for (let attempt = 2;; attempt++) {
         try {
           const piece = await readPiece();
           if (!piece) break;
@@ -229,7 +229,7 @@ function readOn(
         } catch (error) {
           close(error);
           if (position === end) break;
-          attempt = await waitForRetry(context.http, call, error, attempt);
+          await waitForRetry(context.http, call, error, attempt);
         }
       }
       await checkDigest(context, digest, hash, end === undefined);

@@ -31,7 +31,7 @@ export async function askWhetherThere(
 
 /** The answer; undefined where it says nothing of what was asked for. */
 async function ask(http: Http, call: Call): Promise<Response | undefined> {
-  for (let attempt = 2;;) {
+  for (let attempt = 2;; attempt++) {
     try {
       const response = await requestOnce(http, call);
       const at = answeredAt(call, response);
@@ -47,7 +47,7 @@ async function ask(http: Http, call: Call): Promise<Response | undefined> {
       return isDoubtful ? undefined : response;
     } catch (error) {
       if (await saysNothing(call, error)) return undefined;
-      attempt = await waitForRetry(http, call, error, attempt);
+      await waitForRetry(http, call, error, attempt);
     }
   }
 }

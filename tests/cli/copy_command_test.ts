@@ -58,6 +58,13 @@ test("run() copy prints each name when it stands, and what became of the blobs",
   assertEquals(new Set(seen), new Set(["http://localhost:5000", "https://registry.lan"]));
 });
 
+test("run() copy to a place keeps the name of the image", async () => {
+  const { to, fetch, digest } = await makeWorld();
+  const { code, stdout } = await runWith(`${COPY} registry.lan/mirror/`, fetch);
+  assertEquals([code, stdout], [0, `registry.lan/mirror/team/app:1@${digest}\n`]);
+  assertEquals(await allTags(to), ["mirror/team/app:1"]);
+});
+
 test("run() copy takes the scheme of each side from its reference", async () => {
   const { fetch, seen } = await makeWorld();
   const args = "copy https://localhost:5000/team/app:1 http://registry.lan/a:1 -q";
@@ -119,7 +126,7 @@ test("run() copy --retries makes so many further attempts", async () => {
 test("run() copy refuses what is no reference with exit code 2", async () => {
   const { fetch, seen } = await makeWorld();
   for (
-    const args of [`${COPY} registry.lan`, `${COPY} registry.lan/A:1`, "copy registry.lan a/b"]
+    const args of [`${COPY} registry.lan/A/`, `${COPY} registry.lan/A:1`, "copy registry.lan a/b"]
   ) {
     const { code, stdout } = await runWith(args, fetch);
     assertEquals([code, stdout], [2, ""], args);

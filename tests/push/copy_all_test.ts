@@ -166,6 +166,19 @@ test("copyAll() takes images of a list, each to its own target or to the one of 
   assertEquals(again.map(({ status }) => status), Array(3).fill("exists"));
 });
 
+test("copyAll() tells that an image becomes latest where its target has no tag", async () => {
+  const { to, fetch } = await world(["a:1"]);
+  const warnings: string[] = [];
+  const onEvent: CopyAllOptions["onEvent"] = (event) =>
+    void (event.type === "warning" && warnings.push(event.message));
+  for (const status of ["pushed", "exists"]) {
+    const [result] = await run([`${SOURCE}/a:1`], `${TARGET}/b`, { fetch, onEvent });
+    assertEquals(result?.status, status);
+  }
+  assertEquals(await allTags(to), ["b:latest"]);
+  assertEquals(warnings.length, 1);
+});
+
 test("copyAll() to a place leaves out what Docker Hub puts before the names of its own images", async () => {
   const { from, to } = await world(["library/nginx:1"]);
   const fetch: FetchHandler = (request) =>

@@ -209,9 +209,19 @@ test("copyImage() tells what is not there, and where", async () => {
     assertClear(error);
     assertEquals(error.status, 404);
   }
-  await assertRejects(() => copy({}, TARGET), TypeError, "expected HOST[:PORT]/REPOSITORY[:TAG]");
+  await assertRejects(() => copy({}, []), TypeError, "Cannot copy: no target given");
+  await assertRejects(() => copy({}, [TARGET, TO]), TypeError, "places are mixed");
   await assertRejects(() => copy({}, TO, SOURCE), SyntaxError);
   assertEquals(writes.seen, []);
+});
+
+test("copyImage() to a place keeps the name of the image", async () => {
+  const { from, to, copy } = await world();
+  const { digest } = await readBack(from, "team/app", "1");
+  await copy({}, TARGET);
+  await copy({}, `${TARGET}/pinned/`, `${SOURCE}/team/app@${digest}`);
+  assertEquals(await allTags(to), ["team/app:1"]);
+  assertEquals((await readBack(to, "pinned/team/app", digest)).digest, digest);
 });
 
 test("copyImage() copies one platform, several, and says which there are", async () => {

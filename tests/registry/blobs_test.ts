@@ -163,7 +163,7 @@ test("uploadBlob() sends the caller's headers to no other host that a Location n
   for (const body of [small(), large()]) {
     const script = scriptedFetch([
       [POST, { status: 202, headers: { location: "https://storage.test/u/1" } }],
-      [/^PUT \/u\/1/, { status: 429 }],
+      [/^PUT \/u\/1/, { status: 408 }],
       ["DELETE /u/1", { status: 204 }],
       [POST, { status: 202, headers: { location: "https://storage.test/u/2" } }],
       [/^PUT \/u\/2/, { status: 201 }],
@@ -341,7 +341,7 @@ test("uploadBlob() takes a 404 on the start of an upload as final", async () => 
   script.assertDone();
 });
 
-for (const status of [500, 429, 408]) {
+for (const status of [500, 408]) {
   test(`uploadBlob() starts again after a ${status} on the body`, async () => {
     const asked: ScriptStep[] = status === 500 ? [[HEAD, GONE]] : [];
     const script = scriptedFetch([
@@ -356,6 +356,34 @@ for (const status of [500, 429, 408]) {
     script.assertDone();
   });
 }
+
+test("uploadBlob() sends a body again that was refused for want of pace, to the same upload", async () => {
+  for (const blob of [small(), large()]) {
+    const script = scriptedFetch([
+      [POST, { status: 429 }],
+      [POST, OPENED],
+      [/^PUT/, { status: 429 }],
+      [/^PUT/, { status: 429 }],
+      [/^PUT/, { status: 201 }],
+    ]);
+    await uploadBlob(makeRepository(script.fetch), blob);
+    script.assertDone();
+    const bodies = script.requests.slice(2).map(({ body }) => body.length);
+    assertEquals(bodies, Array(3).fill(blob.size));
+  }
+});
+
+test("sendWhole() tells of a refusal where the body comes only once", async () => {
+  const script = scriptedFetch([[PUT, { status: 429 }]]);
+  const session = { location: new URL("http://registry.test/u/1") };
+  const blob = { digest: DIGEST, size: CONTENT.length, body: new Blob([CONTENT]).stream() };
+  await assertRejects(
+    () => sendWhole(makeRepository(script.fetch), session, blob),
+    RegistryError,
+    "answered 429",
+  );
+  script.assertDone();
+});
 
 for (const status of [400, 401, 403, 405, 413]) {
   test(`uploadBlob() does not try again after a ${status} on the body`, async () => {

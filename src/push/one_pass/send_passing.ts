@@ -71,7 +71,7 @@ export async function sendPassing(
   let reached = 0;
   let isTurned = false;
   let tellsLength = false;
-  for (let attempt = 2;;) {
+  for (let attempt = 2;; attempt++) {
     const isWhole = start === 0 && !goesInChunks(context, session, size);
     try {
       await sendFrom(context, session, blob, start, hooks);
@@ -95,7 +95,7 @@ export async function sendPassing(
       if (outcome === "there") return await body.cancel(error);
       if (body.end - reached >= PROGRESS_BYTES) attempt = 2;
       reached = body.end;
-      attempt = await waitToGoOn(context, body, hooks, error, attempt);
+      await waitToGoOn(context, body, hooks, error, attempt);
       start = typeof outcome === "number" && outcome >= body.start && outcome <= body.end
         ? outcome
         : await findStart(context, session, body, error, hooks);
@@ -168,9 +168,9 @@ async function waitToGoOn(
   hooks: UploadHooks,
   error: unknown,
   attempt: number,
-): Promise<number> {
+): Promise<void> {
   try {
-    return await waitForRetry(http, hooks, asRetryable(error), attempt);
+    await waitForRetry(http, hooks, asRetryable(error), attempt);
   } catch (final) {
     hooks.signal?.throwIfAborted();
     throw body.comesOnce ? comesOnce(final, GONE) : final;
@@ -209,13 +209,13 @@ async function askStatus(
   session: UploadSession,
   hooks: UploadHooks,
 ): Promise<number | undefined | "gone"> {
-  for (let attempt = 2;;) {
+  for (let attempt = 2;; attempt++) {
     try {
       return await readUploadStatus(context, session, hooks);
     } catch (error) {
       // An upload that is gone is no news; a registry that does not answer is.
       if (error instanceof RegistryError && !error.retryable) return "gone";
-      attempt = await waitForRetry(context.http, hooks, error, attempt);
+      await waitForRetry(context.http, hooks, error, attempt);
     }
   }
 }

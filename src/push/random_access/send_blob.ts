@@ -8,7 +8,7 @@ import { SMALL_BODY_BYTES } from "../../registry/upload/choose_body.ts";
 import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
   cancelUpload,
-  openMount,
+  startUpload,
   type UploadSession,
 } from "../../registry/upload/upload_session.ts";
 import type { BlobStatus } from "../events.ts";
@@ -129,7 +129,7 @@ export async function mountBlob(
     if (from === undefined || from === target.repository) continue;
     try {
       if (session) await cancelUpload(target, session);
-      session = await openMount(target, { digest, from }, hooks);
+      session = await startUpload(target, hooks, { digest, from });
       if (!session) return "mounted";
     } catch (error) {
       // Some registries refuse to mount where others just begin an upload: that is no reason to fail. Neither is a

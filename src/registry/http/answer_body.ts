@@ -74,7 +74,7 @@ export async function requestBytes(
   call: Call,
   limit: number,
 ): Promise<{ response: Response; bytes: Bytes }> {
-  for (let attempt = 2;;) {
+  for (let attempt = 2;; attempt++) {
     try {
       const response = await requestOnce(http, call);
       const bytes = await collect(
@@ -84,7 +84,7 @@ export async function requestBytes(
       );
       return { response, bytes };
     } catch (error) {
-      attempt = await waitForRetry(http, call, error, attempt);
+      await waitForRetry(http, call, error, attempt);
     }
   }
 }

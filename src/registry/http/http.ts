@@ -6,6 +6,7 @@ import type { Page } from "../../page.ts";
 import { type Call, describe, discard, type Http, isWebPage, type SentCall } from "./call.ts";
 import type { Pace } from "./pace.ts";
 import { currentUrl, noteAnswer } from "./redirect.ts";
+import type { Refusals } from "./refusals.ts";
 import { retryDelay, sleep } from "./retry.ts";
 import { startClock } from "./time_limits.ts";
 
@@ -26,11 +27,11 @@ const spent = new WeakSet<Error>();
  * @throws {NetworkError} If there was no answer.
  */
 export async function request(http: Http, call: Call): Promise<Response> {
-  for (let attempt = 2;;) {
+  for (let attempt = 2;; attempt++) {
     try {
       return await requestOnce(http, call);
     } catch (error) {
-      attempt = await waitForRetry(http, call, error, attempt);
+      await waitForRetry(http, call, error, attempt);
     }
   }
 }
@@ -38,20 +39,19 @@ export async function request(http: Http, call: Call): Promise<Response> {
 /**
  * Waits before another attempt, or throws `error` when none is due: it cannot pass, it has had its attempts, here or in
  * a request that this is made of, or nobody listens where nobody has answered yet. A registry's `Retry-After` pauses
- * every request to it, and so does a refusal because there are too many: the next request waits for that, whoever sends it.
+ * every request to it.
  *
  * @param http The registry.
  * @param call Signal and listener of the request or group of requests that failed.
  * @param error Why it failed.
  * @param attempt The attempt that would follow, counted from 2.
- * @returns The one that follows if that fails as well; a refusal for want of pace counts for a part of an attempt alone.
  */
 export async function waitForRetry(
   http: Http,
   call: Pick<Call, "signal" | "onRetry">,
   error: unknown,
   attempt: number,
-): Promise<number> {
+): Promise<void> {
   call.signal?.throwIfAborted();
   if (!(error instanceof NetworkError || error instanceof RegistryError) || !error.retryable) {
     throw error;
@@ -63,32 +63,17 @@ export async function waitForRetry(
     if (isRefused(error)) throw error;
   }
   const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
-  const due = isKnown || attempt <= FIRST_ATTEMPTS
+  const delay = isKnown || attempt <= FIRST_ATTEMPTS
     ? retryDelay(attempt, http.retry, retryAfter)
     : undefined;
-  if (due === undefined) {
+  if (delay === undefined) {
     const last = error instanceof NetworkError ? await explainLast(http, error, call) : error;
     spent.add(last);
     throw last;
   }
-  const isPaced = isRefusal(error) || retryAfter !== undefined;
-  const pace = isPaced ? await paceOf(http) : undefined;
-  if (retryAfter !== undefined) pace?.pause(retryAfter);
-  await call.onRetry?.(Math.floor(attempt), pace?.pauseLeft ?? due, error);
-  if (!pace) await sleep(due, call.signal);
-  return attempt + (pace && isRefusal(error) ? pace.refusalCost : 1);
-}
-
-/** Whether a registry answered that there are too many requests, and not that this one is wrong. */
-export function isRefusal(error: unknown): error is RegistryError {
-  return error instanceof RegistryError &&
-    (error.status === 429 || error.errors.some(({ code }) => code === "TOOMANYREQUESTS"));
-}
-
-/** The pace of requests to a registry; none has one that nobody asked for, until it refuses a request. */
-async function paceOf({ limits = {}, retry, seen }: Http): Promise<Pace> {
-  const { Pace } = await import("./pace.ts");
-  return seen.pace ??= new Pace(limits, retry);
+  if (retryAfter !== undefined) (await paceOf(http)).pause(retryAfter);
+  await call.onRetry?.(attempt, delay, error);
+  await sleep(delay, call.signal);
 }
 
 async function explainLast(
@@ -120,10 +105,49 @@ function isSpent(error: unknown): boolean {
   return false;
 }
 
-/** Sends a request once (redirects followed) and returns an expected answer; see {@linkcode request}. */
+/**
+ * Sends a request once (redirects followed) and returns an expected answer; see {@linkcode request}. One that is refused for
+ * want of pace was not dealt with: it is sent again before all others.
+ */
 export async function requestOnce(http: Http, call: Call): Promise<Response> {
-  const pace = http.seen.pace ?? (http.limits && await paceOf(http));
-  const sentAt = await pace?.enter(call.signal);
+  const { seen, limits, retry } = http;
+  let refusals: Refusals | undefined;
+  for (;;) {
+    const pace = seen.pace ?? (limits && await paceOf(http));
+    const sentAt = await pace?.enter(call.signal, refusals !== undefined);
+    const fresh = refusals?.reopened(call) ?? call;
+    try {
+      const response = await sendOn(http, fresh);
+      seen.pace?.accepted(response.headers);
+      return response;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      if (!refusals) {
+        const module = await import("./refusals.ts");
+        refusals = new module.Refusals(await paceOf(http), retry);
+      }
+      if (!await refusals.wait(call, error, sentAt)) {
+        if (retry.attempts > 1) spent.add(error);
+        throw error;
+      }
+    }
+  }
+}
+
+/** Whether a registry answered that there are too many requests, and not that this one is wrong. */
+function isRefusal(error: unknown): error is RegistryError {
+  return error instanceof RegistryError &&
+    (error.status === 429 || error.errors.some(({ code }) => code === "TOOMANYREQUESTS"));
+}
+
+/** The pace of requests to a registry; none has one that nobody asked for, until it refuses a request. */
+async function paceOf({ limits = {}, retry, seen }: Http): Promise<Pace> {
+  const { Pace } = await import("./pace.ts");
+  return seen.pace ??= new Pace(limits, retry);
+}
+
+/** Sends a request to where it is led. */
+async function sendOn(http: Http, call: Call): Promise<Response> {
   let url = currentUrl(http, call.url);
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const response = await send(http, call, url);
@@ -131,16 +155,12 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
     if (response.status !== 400) noteServer(http, url);
     if (call.expect.includes(response.status) && !isWebPage(call, response)) {
       if (url !== call.url) noteAnswer(response, url);
-      http.seen.pace?.accepted(response.headers);
       return response;
     }
     const next = await redirectOf(http, call, url, response);
     if (!next) {
       const { toRegistryError } = await import("./error_answer.ts");
-      const error = await toRegistryError(http, call, url, response);
-      if (isRefusal(error)) (await paceOf(http)).refused(sentAt, error.retryAfter);
-      else http.seen.pace?.accepted(response.headers);
-      throw error;
+      throw await toRegistryError(http, call, url, response);
     }
     await discard(response);
     url = next;

@@ -1,5 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
-import { anySignal, createPromise, untilAborted } from "../../concurrency.ts";
+import { anySignal } from "../../concurrency.ts";
 import { MAX_WAIT } from "./alarms.ts";
 import { readRateLimit } from "./rate_limit.ts";
 import { Restraint } from "./restraint.ts";
@@ -31,7 +31,10 @@ export class Pace {
   /** Milliseconds between two requests, and for a byte, that the caller wants. */
   readonly #interval: number;
   readonly #perByte: number;
-  #line: Promise<void> = Promise.resolve();
+  /** Who waits to send a request. */
+  readonly #line: (() => void)[] = [];
+  /** Wakes who lets them go, while there are some. */
+  #asleep: AbortController | undefined;
   #lastSent = -Infinity;
   /** When the bytes that have been let through will have gone. */
   #bytesUntil = -Infinity;
@@ -53,19 +56,46 @@ export class Pace {
     this.#perByte = maxRate === undefined ? 0 : 1000 / maxRate;
   }
 
-  /** Waits until a request may be sent; returns when that is. */
-  async enter(signal: AbortSignal | undefined): Promise<number> {
-    const before = this.#line;
-    const { promise, resolve } = createPromise();
-    this.#line = promise;
-    try {
-      await untilAborted(before, signal);
-      await this.#sleepUntil(() => this.#nextRequest(), signal);
-      return this.#lastSent = this.#retry.now();
-    } finally {
-      // Where this one gives up its place, who is behind it still waits for those before.
-      void before.then(resolve);
+  /**
+   * Waits until a request may be sent.
+   *
+   * @param signal Ends the waiting.
+   * @param isAgain Whether it goes before all that wait: it did so before, and was refused.
+   * @returns When that is.
+   */
+  enter(signal: AbortSignal | undefined, isAgain = false): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const leave = () => {
+        this.#line.splice(this.#line.indexOf(go), 1);
+        if (this.#line.length === 0) this.#asleep?.abort();
+        reject(signal?.reason);
+      };
+      const go = () => {
+        signal?.removeEventListener("abort", leave);
+        resolve(this.#lastSent);
+      };
+      if (isAgain) this.#line.unshift(go);
+      else this.#line.push(go);
+      signal?.addEventListener("abort", leave, { once: true });
+      if (!this.#asleep) void this.#serve();
+    });
+  }
+
+  /** Lets those in the line go, one after the other, until nobody is left. */
+  async #serve(): Promise<void> {
+    while (this.#line.length > 0) {
+      const asleep = this.#asleep = new AbortController();
+      try {
+        await this.#sleepUntil(() => this.#nextRequest(), asleep.signal);
+      } catch {
+        // All had left; somebody may have come since.
+        continue;
+      }
+      this.#lastSent = this.#retry.now();
+      this.#line.shift()?.();
     }
+    this.#asleep = undefined;
   }
 
   #nextRequest(): number {
@@ -93,9 +123,9 @@ export class Pace {
     this.#restraint.refused(this.#retry.now(), sentAt ?? -Infinity, wait);
   }
 
-  /** How much of an attempt the last refusal has cost. */
-  get refusalCost(): number {
-    return this.#restraint.cost;
+  /** Refusals since another answer; those of requests that were under way at the same time are one. */
+  get refusalsInARow(): number {
+    return this.#restraint.row;
   }
 
   /** Takes in that a request was not refused. */

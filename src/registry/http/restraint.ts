@@ -3,14 +3,10 @@ import type { RetryOptions } from "./retry.ts";
 /** A request that was answered with 429 and nothing else to go by: parts of the delay before a second attempt. */
 const PAUSE_PART = 6;
 const FIRST_INTERVAL_PART = 30;
-const LONGEST_INTERVAL_PART = 3;
+// What is slower than that is a matter of pauses: a registry that refuses at any pace is not spoken to for hours.
+const LONGEST_INTERVAL_PART = 7.5;
 /** After so long without a refusal requests follow each other twice as fast as right after it, in milliseconds. */
 const RECOVERY = 10_000;
-/** A registry that asks for so long a wait means it: a refusal after that counts for a whole attempt, in milliseconds. */
-const LONG_WAIT = 30_000;
-/** Other refusals are a matter of pace: so many count for one attempt. */
-const REFUSALS_AN_ATTEMPT = 8;
-
 /** What the refusals of a registry have taught: until when nothing is sent, and how far apart requests are after that. */
 export class Restraint {
   readonly #retry: Required<RetryOptions>;
@@ -20,8 +16,6 @@ export class Restraint {
   #refusedAt = -Infinity;
   /** Refusals in a row; those of requests that were under way at the same time are one. */
   #row = 0;
-  /** What the registry asked for last, in milliseconds. */
-  #asked = 0;
 
   /** @param retry Complete options: waits are made of their delays. */
   constructor(retry: Required<RetryOptions>) {
@@ -31,6 +25,11 @@ export class Restraint {
   /** Until when nothing is sent. */
   get pausedUntil(): number {
     return this.#pausedUntil;
+  }
+
+  /** Refusals since another answer. */
+  get row(): number {
+    return this.#row;
   }
 
   /** Milliseconds that two requests are apart: fewer the longer the last refusal is ago. */
@@ -59,7 +58,6 @@ export class Restraint {
     const interval = Math.max(delay / FIRST_INTERVAL_PART, 2 * this.interval(now));
     this.#interval = Math.min(delay / LONGEST_INTERVAL_PART, interval);
     this.#refusedAt = now;
-    this.#asked = wait ?? 0;
     if (wait === undefined) {
       const longest = Math.min(maxDelay, delay * 2 ** this.#row) / PAUSE_PART;
       this.pause(now, longest * (1 + random()) / 2);
@@ -70,11 +68,5 @@ export class Restraint {
   /** Takes in that a request was answered, well or badly. */
   accepted(): void {
     this.#row = 0;
-  }
-
-  /** How much of an attempt the last refusal has cost, from 0 to 1. */
-  get cost(): number {
-    const least = 1 / REFUSALS_AN_ATTEMPT;
-    return this.#row > 1 ? Math.min(1, Math.max(least, this.#asked / LONG_WAIT)) : least;
   }
 }

@@ -57,18 +57,18 @@ async function deliver(
   hooks: UploadHooks,
 ): Promise<void> {
   let sent = 0;
-  for (let attempt = 2; sent < chunk.length;) {
+  for (let attempt = 2; sent < chunk.length; attempt++) {
     const part = chunk.subarray(sent, sent + most.bytes);
     try {
       await sendChunk(context, session, part, start + sent, hooks);
       sent += part.length;
-      attempt = 2;
+      attempt = 1;
     } catch (error) {
       if (isBodyLimit(error)) {
         most.bytes = smaller(context, session, part, error);
         continue;
       }
-      attempt = await waitForRetry(context.http, hooks, asRetryable(error), attempt);
+      await waitForRetry(context.http, hooks, asRetryable(error), attempt);
       const arrived = await standsAt(context, session, start + sent, part, error, hooks);
       if (arrived < start || arrived > start + chunk.length) throw error;
       // The offset was right: what GHCR means by a 416 is the length.
@@ -76,7 +76,7 @@ async function deliver(
       if (isTooLarge) most.bytes = smaller(context, session, part, error);
       if (arrived === start + sent && mayBeHidden(context, error)) {
         const size = shrinkBodies(context.http, part.length, session.minChunk);
-        if (size !== undefined) [most.bytes, attempt] = [size, 2];
+        if (size !== undefined) [most.bytes, attempt] = [size, 1];
       }
       sent = arrived - start;
     }

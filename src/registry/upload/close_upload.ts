@@ -61,7 +61,7 @@ export async function commitUpload(
   hooks: UploadHooks = {},
 ): Promise<void> {
   const action = `commit blob ${blob.digest} to ${nameOf(context)}`;
-  for (let attempt = 2;;) {
+  for (let attempt = 2;; attempt++) {
     try {
       return await closeUpload(context, session, blob.digest, {
         action,
@@ -75,7 +75,7 @@ export async function commitUpload(
         if (outcome === "there") return;
         if (outcome === "lost") throw error;
       } else if (await arrived(context, blob, error, hooks)) return;
-      attempt = await waitForRetry(context.http, hooks, error, attempt);
+      await waitForRetry(context.http, hooks, error, attempt);
     }
   }
 }

@@ -126,7 +126,7 @@ async function askState(
   { digest }: { digest?: Digest | undefined },
   hooks: UploadHooks,
 ): Promise<State> {
-  for (let attempt = 2;;) {
+  for (let attempt = 2;; attempt++) {
     try {
       return await readUploadStatus(context, session, hooks) ?? 0;
     } catch (error) {
@@ -136,7 +136,7 @@ async function askState(
       if (!isSilence(error)) return "gone";
       // The registry is there: it has just told of the blob.
       if (digest) return "silent";
-      attempt = await waitForRetry(context.http, hooks, error, attempt);
+      await waitForRetry(context.http, hooks, error, attempt);
     }
   }
 }

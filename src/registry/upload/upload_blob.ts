@@ -44,7 +44,7 @@ export async function uploadBlob(
     tellsLength: false,
   };
   const inDoubt: UploadSession[] = [];
-  for (let attempt = 2;;) {
+  for (let attempt = 2;; attempt++) {
     const open: UploadSession = session ?? await openUpload(context, hooks);
     try {
       await uploadOnce(context, blob, hooks, way, open);
@@ -55,9 +55,10 @@ export async function uploadBlob(
       if (error === blob.failure?.()) throw error;
       if (await arrived(context, blob, error, hooks)) return await forget(context, inDoubt);
       await hooks.onProgress?.(0);
-      if (!turn(context.http, blob, way, open, error)) {
+      if (turn(context.http, blob, way, open, error)) attempt--;
+      else {
         const cause = asRetryable(context.http, withoutLength(way, error), action);
-        attempt = await waitForRetry(context.http, hooks, cause, attempt);
+        await waitForRetry(context.http, hooks, cause, attempt);
       }
     }
     session = undefined;

@@ -6,9 +6,10 @@ import {
   type RepositoryContext,
   repositoryUrl,
   type UploadHooks,
+  withoutRetry,
 } from "../blobs.ts";
 import { type Call, discard } from "../http/call.ts";
-import { isRefusal, requestOnce, waitForRetry } from "../http/http.ts";
+import { requestOnce, waitForRetry } from "../http/http.ts";
 import { resolveLocation } from "../http/location.ts";
 import { answeredAt } from "../http/redirect.ts";
 import { sleep } from "../http/retry.ts";
@@ -99,37 +100,13 @@ export async function openUpload(
   context: RepositoryContext,
   hooks: UploadHooks = {},
 ): Promise<UploadSession> {
-  for (let attempt = 2;;) {
+  for (let attempt = 2;; attempt++) {
     try {
       const session = await startUpload(context, hooks);
       if (session) return session;
       throw new TypeError("unreachable: only a mount ends without a session");
     } catch (error) {
-      attempt = await waitForRetry(context.http, hooks, error, attempt);
-    }
-  }
-}
-
-/**
- * Has a blob mounted, or an upload opened where it cannot be. It is tried once, for to send the blob does as well: a registry
- * that is just asked too much is asked again all the same.
- *
- * @param context The repository.
- * @param mount Blob, and the repository to take it from.
- * @param hooks Signal and listeners.
- * @returns The open upload, or undefined when the blob was mounted.
- */
-export async function openMount(
-  context: RepositoryContext,
-  mount: { digest: Digest; from: string },
-  hooks: UploadHooks = {},
-): Promise<UploadSession | undefined> {
-  for (let attempt = 2;;) {
-    try {
-      return await startUpload(context, hooks, mount);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      attempt = await waitForRetry(context.http, hooks, error, attempt);
+      await waitForRetry(context.http, hooks, error, attempt);
     }
   }
 }
@@ -216,7 +193,7 @@ export async function cancelUpload(
   if (session.isClosing) return;
   // A registry that wants to be left alone has less to do with this than without it.
   const { pace: _pace, ...seen } = context.http.seen;
-  const http = { ...context.http, limits: undefined, seen };
+  const http = { ...withoutRetry(context.http), limits: undefined, seen };
   const signal = AbortSignal.timeout(CANCEL_MILLISECONDS);
   const there = { ...context, http };
   const ask = () => readUploadStatus(there, session, { signal });

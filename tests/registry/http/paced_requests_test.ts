@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { runAll } from "../../../src/concurrency.ts";
 import { RegistryError } from "../../../src/errors.ts";
 import { withoutRetry } from "../../../src/registry/blobs.ts";
 import { openAnswer } from "../../../src/registry/http/answer_body.ts";
@@ -62,10 +63,37 @@ test("request() counts refusals for less than attempts, and gives up all the sam
     return Promise.resolve(new Response(null, { status: 429 }));
   });
   await assertRejects(() => request(http, callTo(http)), RegistryError, "429");
-  assertEquals(count, 26);
+  assertEquals(count, 33);
   await assertRejects(() => request(withoutRetry(http), callTo(http)), RegistryError, "429");
-  assertEquals(count, 27);
+  assertEquals(count, 34);
 });
+
+test("request() counts a refusal for more where the registry was left alone for long before", async () => {
+  const clock = new FakeClock();
+  let count = 0;
+  const http = makeHttp(() => {
+    count++;
+    return Promise.resolve(new Response(null, { status: 429, headers: { "retry-after": "60" } }));
+  }, { clock });
+  await assertRejects(() => request(http, callTo(http)), RegistryError, "429");
+  // The first is a matter of pace.
+  assertEquals([count, clock.now()], [5, 4 * 60_000]);
+});
+
+for (const concurrency of [1, 2, 3, 7]) {
+  test(`request() survives a registry that refuses every other one of ${concurrency} at a time`, async () => {
+    let count = 0;
+    const http = makeHttp(() => {
+      const status = ++count % 2 ? 429 : 200;
+      return Promise.resolve(new Response(null, { status }));
+    });
+    const work = Array.from({ length: 200 }, (_, at) => at);
+    await runAll(work, concurrency, async () => {
+      await request(http, callTo(http));
+    });
+    assertEquals(count, 400);
+  });
+}
 
 test("request() survives a registry that refuses half of all requests", async () => {
   let [count, seed] = [0, 1];
