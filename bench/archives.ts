@@ -51,6 +51,49 @@ export async function prepareImage(shape: ImageShape): Promise<PreparedImage> {
   return image;
 }
 
+/** The same image as an OCI archive with the same plain layers, made on first use. */
+export async function prepareLayout(
+  { tar, shape, blobs, manifest }: PreparedImage,
+): Promise<string> {
+  const path = tar.replace(/image\.tar$/, "plain_layout.tar");
+  if (await Deno.stat(path).catch(() => undefined)) return path;
+  await Deno.writeFile(
+    `${path}.partial`,
+    ReadableStream.from(layoutPieces(shape, blobs, manifest)),
+  );
+  await Deno.rename(`${path}.partial`, path);
+  return path;
+}
+
+async function* layoutPieces(
+  { name }: ImageShape,
+  blobs: readonly BlobFile[],
+  manifest: BlobFile,
+): AsyncGenerator<Uint8Array> {
+  const { digest, size } = manifest;
+  const root = {
+    mediaType: MANIFEST_TYPE,
+    digest,
+    size,
+    annotations: {
+      "io.containerd.image.name": `bench/${name}:1`,
+      "org.opencontainers.image.ref.name": "1",
+    },
+  };
+  yield* file("oci-layout", encode(JSON.stringify({ imageLayoutVersion: "1.0.0" })));
+  yield* file("index.json", encode(JSON.stringify({ schemaVersion: 2, manifests: [root] })));
+  for (const blob of [...blobs, manifest]) {
+    yield header(`blobs/${blob.digest.replace(":", "/")}`, blob.size);
+    using content = await Deno.open(blob.path);
+    const piece = new Uint8Array(MIB);
+    for (let count = await content.read(piece); count; count = await content.read(piece)) {
+      yield piece.slice(0, count);
+    }
+    yield new Uint8Array((BLOCK_BYTES - blob.size % BLOCK_BYTES) % BLOCK_BYTES);
+  }
+  yield new Uint8Array(2 * BLOCK_BYTES);
+}
+
 /** The archive alone, made while it is read; nothing is written. */
 export function streamArchive(shape: ImageShape): ReadableStream<Uint8Array> {
   return ReadableStream.from(archivePieces(shape, { startBlob() {}, write() {}, endBlob() {} }));

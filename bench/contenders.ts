@@ -81,16 +81,16 @@ export function oras(): Contender[] {
   return [{
     name: "oras",
     isOurs: false,
-    push: (image, host) => [
-      "oras",
-      "cp",
-      "--to-plain-http",
-      "--from-oci-layout",
-      `${image.tar === "/dev/stdin" ? image.tar : toLayout(image)}:1`,
-      reference(image, host),
-    ],
+    push: (image, host) =>
+      pushWithOras(image.tar === "/dev/stdin" ? image.tar : toLayout(image), image, host),
     source: toLayout,
   }];
+}
+
+/** How oras pushes the OCI archive that is made of an image. */
+export function pushWithOras(layout: string, image: PushedArchive, host: string): string[] {
+  const from = ["--from-oci-layout", `${layout}:1`];
+  return ["oras", "cp", "--to-plain-http", ...from, reference(image, host)];
 }
 
 /** The same image as an OCI archive. skopeo compresses its layers, which oras is not charged with. */

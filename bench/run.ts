@@ -5,6 +5,7 @@
 import { benchCeiling } from "./ceiling_bench.ts";
 import { type BenchOptions, formatTable, type Row } from "./measure.ts";
 import { benchMany } from "./many_bench.ts";
+import { benchOras } from "./oras_bench.ts";
 import { benchPeers } from "./peers_bench.ts";
 import { benchInflate } from "./inflate_bench.ts";
 import { benchPipe } from "./pipe_bench.ts";
@@ -35,6 +36,7 @@ console.error(
   `Deno ${Deno.version.deno}; ${runs} runs each; registries keep their data in ${storage}`,
 );
 await benchPush(options);
+await benchOras(options);
 await benchRepush(options);
 await benchCeiling(options);
 await benchPipe(options);
