@@ -43,7 +43,7 @@ export async function serveArchives(
     });
     const { storage, images, notices } = await openArchives(archives, { signal });
     const notes = [
-      ...cut(images.map(({ name, archive }) => `  ${name} of ${quote(archive)}`), "  "),
+      ...cut(images.map(({ name, archive }) => `${name} of ${quote(archive)}`), ""),
       ...cut(notices.map((notice) => `warning: ${notice}`), "warning: "),
     ];
     const kept = archives.length === 1 ? "in an archive" : `in ${archives.length} archives`;

@@ -1,12 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { openArchives } from "../../src/archive/served/open_archives.ts";
 import { inspectLines } from "../../src/cli/inspect_table.ts";
 import { paintNothing } from "../../src/cli/render.ts";
-import { digestAlgorithm, digestBytes } from "../../src/digest.ts";
+import { digestAlgorithm, digestBytes, isDigest } from "../../src/digest.ts";
 import { DigestMismatchError, OciError, PushError } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
 import { summarizeArchive } from "../../src/image/inspect.ts";
 import {
+  isDocumentType,
   isForeignLayer,
   OCI_CONFIG,
   OCI_INDEX,
@@ -112,10 +114,15 @@ async function readWhole(
   const bytes = await fetchBytes(registry, `${repository}/manifests/${reference}`);
   const digest = await digestBytes(bytes);
   const { config, layers, manifests } = JSON.parse(new TextDecoder().decode(bytes));
+  const isBlob = ({ mediaType }: { mediaType?: unknown }) =>
+    typeof mediaType === "string" && !isDocumentType(mediaType);
   for (const child of manifests ?? []) {
+    if (isBlob(child)) continue;
     assertEquals(await readWhole(registry, repository, child.digest), child.digest);
   }
-  for (const { digest, size, mediaType } of [config, ...layers ?? []].filter(Boolean)) {
+  // BuildKit's cache lists layers in an index.
+  const blobs = [config, ...layers ?? [], ...(manifests ?? []).filter(isBlob)].filter(Boolean);
+  for (const { digest, size, mediaType } of blobs) {
     if (typeof mediaType === "string" && isForeignLayer(mediaType)) continue;
     const blob = await fetchBytes(registry, `${repository}/blobs/${digest}`);
     assertEquals([await digestBytes(blob, digestAlgorithm(digest)), blob.length], [digest, size]);
@@ -184,6 +191,45 @@ async function inspect(tar: Bytes): Promise<void> {
     for (const line of lines) assert(!/\p{Cc}/u.test(line), JSON.stringify(line));
   } catch (error) {
     assert(error instanceof OciError, `${error}`);
+  }
+}
+
+/** A registry that shows the archive never fails, and has every document under its digest. */
+async function serve(tar: Bytes): Promise<void> {
+  const opened = await openArchives([{ source: bytesSource(tar), name: "x.tar" }])
+    .catch((error: unknown) => {
+      assert(error instanceof OciError || error instanceof TypeError, `${error}`);
+      assertClear(error);
+    });
+  if (!opened) return;
+  for (const notice of opened.notices) assert(!/\p{Cc}/u.test(notice), JSON.stringify(notice));
+  const faults: unknown[] = [];
+  const { storage } = opened;
+  const registry = createRegistry({ storage, onError: (error) => void faults.push(error) });
+  for (const name of await allTags(registry)) {
+    const [repository = "", tag = ""] = name.split(":");
+    await readShown(registry, repository, tag);
+  }
+  assertEquals(faults, [], "the registry has failed");
+}
+
+/** Reads what an archive shows of an image, which may be a part of it. */
+async function readShown(registry: Registry, repository: string, reference: string): Promise<void> {
+  const get = (path: string) =>
+    registry(new Request(`http://localhost:5000/v2/${repository}/${path}`));
+  const response = await get(`manifests/${reference}`);
+  const digest = response.headers.get("Docker-Content-Digest");
+  const bytes = await response.bytes();
+  if (reference.includes(":") && response.status === 404) return;
+  assert(isDigest(digest) && response.status === 200, `${reference}: ${response.status}`);
+  assertEquals(await digestBytes(bytes, digestAlgorithm(digest)), digest);
+  const referrers = await get(`referrers/${digest}`);
+  assertEquals(referrers.status, 200, await referrers.text());
+  const { config, layers, manifests } = JSON.parse(new TextDecoder().decode(bytes));
+  for (const child of manifests ?? []) await readShown(registry, repository, child.digest);
+  for (const blob of [config, ...layers ?? []].filter(Boolean)) {
+    const { status, headers } = await get(`blobs/${blob.digest}`);
+    assert(status === 404 || headers.get("Content-Length") === `${blob.size}`, `${status}`);
   }
 }
 
@@ -335,6 +381,7 @@ const documents = subject(
   async ({ recipe, sizes, allTags }, tally) => {
     const tar = await makeDocuments(recipe);
     await inspect(tar);
+    await serve(tar);
     await pushBoth(tar, sizes, allTags, tally);
   },
 );
@@ -366,6 +413,7 @@ const realArchives = subject(
       : whole;
     const tar = mutate(spliced, mutations);
     await inspect(tar);
+    await serve(tar);
     await pushBoth(tar, sizes, allTags, tally, isCompressed ? await gzip(tar) : tar);
   },
 );
