@@ -33,6 +33,8 @@ export interface ArchiveFile {
    * @throws {ArchiveError} If it is longer than `limit`.
    */
   bytes(limit: number): Promise<Bytes>;
+  /** The same into a room of the caller that is large enough; returns the part of it that is filled. */
+  bytesInto?(room: Bytes): Promise<Bytes>;
 }
 
 /** How much of a file {@linkcode ArchiveFile.peek} returns: enough to tell tar, gzip and zstd. */

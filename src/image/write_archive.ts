@@ -62,8 +62,8 @@ export interface ContentBlob {
   size: number;
   /** Opens its content, piece by piece. */
   open(): ReadableStream<Uint8Array>;
-  /** Reads its content at once. */
-  bytes(): Promise<Bytes>;
+  /** Reads its content at once, into a room that is large enough, or elsewhere; absent where it is at hand. */
+  read?(room: Bytes): Promise<Bytes>;
 }
 
 /** An archive that can be written. */
@@ -190,19 +190,12 @@ function hasBody(file: ArchiveFile | undefined): file is PresentBlob["file"] {
 }
 
 function toContent({ digest, size, file }: PresentBlob, held: Bytes | undefined): ContentBlob {
-  if (!held) {
-    return {
-      digest,
-      size,
-      open: () => file.body.slice(0, size).stream(),
-      bytes: () => file.bytes(size),
-    };
-  }
+  if (held) return { digest, size, open: () => new Blob([held]).stream() };
   return {
     digest,
     size,
-    open: () => new Blob([held]).stream(),
-    bytes: () => Promise.resolve(held),
+    open: () => file.body.slice(0, size).stream(),
+    read: (room) => file.bytesInto?.(room) ?? file.bytes(size),
   };
 }
 

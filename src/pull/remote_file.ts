@@ -57,6 +57,7 @@ export function remoteFile(
       }
       return await blob.read(0, size);
     },
+    bytesInto: (room) => blob.readWhole(room),
   };
 }
 
@@ -100,18 +101,18 @@ class RemoteBlob implements BlobSource {
   }
 
   async read(start: number, end: number): Promise<Bytes> {
-    const isWhole = start === 0 && end === this.size;
-    const content = this.#open(start, end, { verify: !isWhole });
-    if (!isWhole) {
-      return await collect(content, end - start, () => this.#wrongSize("more"));
-    }
-    // Filled as it comes: pieces that are joined at the end take twice the room.
-    const bytes = new Uint8Array(this.size);
+    if (start === 0 && end === this.size) return await this.readWhole(new Uint8Array(end));
+    return await collect(this.#open(start, end), end - start, () => this.#wrongSize("more"));
+  }
+
+  /** Reads all of it. Filled as it comes: pieces that are joined at the end take twice the room. */
+  async readWhole(room: Bytes): Promise<Bytes> {
     let filled = 0;
-    for await (const piece of content) {
-      bytes.set(piece, filled);
+    for await (const piece of this.#open(0, this.size, { verify: false })) {
+      room.set(piece, filled);
       filled += piece.length;
     }
+    const bytes = room.subarray(0, this.size);
     // Hashing all at once is several times as fast where the runtime has no hash that is fed piece by piece.
     const actual = await digestBytes(bytes, digestAlgorithm(this.#digest));
     if (actual === this.#digest) return bytes;
