@@ -23,7 +23,7 @@ push/plan push/push push/rename push/repository_state push/standing push/upload_
 push/random_access/look_ahead push/random_access/place_blob push/random_access/upload
 registry/blobs registry/existence registry/manifests
 registry/http/alarms registry/http/call registry/http/http registry/http/redirect registry/http/request_options
-registry/http/retry registry/http/time_limits
+registry/http/retry registry/http/send registry/http/time_limits
 runtime/runtime_name
 source/blob_source source/open_source
 tar/entry_parser tar/extensions tar/header tar/scan
