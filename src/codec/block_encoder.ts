@@ -3,10 +3,14 @@ import type { Bytes } from "../bytes.ts";
 /** Ways in which layers are compressed. */
 export type EncodedKind = "gzip" | "zstd";
 
-/** What an encoder is made of; it can be sent to a worker. */
-export interface EncoderSettings {
+/** How something is compressed, and how well: levels from 1 to 9 for gzip, to 12 for zstd. */
+export interface Encoding {
   kind: EncodedKind;
   level: number;
+}
+
+/** What an encoder is made of; it can be sent to a worker. */
+export interface EncoderSettings extends Encoding {
   /** Most bytes of a block. */
   blockBytes: number;
   /** The encoder as WebAssembly, where the runtime has none of its own. */

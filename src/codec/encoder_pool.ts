@@ -1,8 +1,8 @@
 import type { Bytes } from "../bytes.ts";
 import {
   type BlockEncoder,
-  type EncodedKind,
   type EncoderSettings,
+  type Encoding,
   startEncoder,
 } from "./block_encoder.ts";
 import { encoderModule } from "./encoders.ts";
@@ -37,14 +37,13 @@ const shared = new Map<string, Shared>();
  * Starts encoders, on workers where the runtime has them; those of one kind and level are shared by all who use them at
  * the same time.
  *
- * @param kind How to compress.
- * @param level How well: 1 to 9 for gzip, 1 to 12 for zstd.
+ * @param encoding How to compress.
  * @returns The encoders; whoever asked for them disposes of them.
  * @throws {OciError} If the runtime has no way to compress so.
  */
-export async function useEncoders(kind: EncodedKind, level: number): Promise<Encoders> {
-  const key = `${kind} ${level}`;
-  const entry = shared.get(key) ?? { encoders: start(kind, level), users: 0 };
+export async function useEncoders(encoding: Encoding): Promise<Encoders> {
+  const key = `${encoding.kind} ${encoding.level}`;
+  const entry = shared.get(key) ?? { encoders: start(encoding), users: 0 };
   shared.set(key, entry);
   entry.users++;
   const giveBack = async () => {
@@ -61,9 +60,9 @@ export async function useEncoders(kind: EncodedKind, level: number): Promise<Enc
   }
 }
 
-async function start(kind: EncodedKind, level: number): Promise<Encoders> {
-  const module = await encoderModule(kind);
-  const settings = { kind, level, blockBytes: BLOCK_BYTES, module };
+async function start(encoding: Encoding): Promise<Encoders> {
+  const module = await encoderModule(encoding.kind);
+  const settings = { ...encoding, blockBytes: BLOCK_BYTES, module };
   return await startWorkers(settings) ?? await startHere(settings);
 }
 

@@ -16,7 +16,7 @@ const CONTENT = makeContent(2 * BLOCK_BYTES + 4321);
 
 for (const kind of KINDS) {
   test(`compressBlocks() makes the same ${kind} of pieces of any size, and it inflates to them`, async () => {
-    await using encoders = await useEncoders(kind, 1);
+    await using encoders = await useEncoders({ kind, level: 1 });
     const whole = await compress(CONTENT, encoders);
     assertEquals(sniffCompression(whole), kind);
     assert(whole.length < CONTENT.length * 0.8);
@@ -27,7 +27,7 @@ for (const kind of KINDS) {
   });
 
   test(`compressBlocks() makes no more ${kind} of noise than it says, and of nothing nothing`, async () => {
-    await using encoders = await useEncoders(kind, 1);
+    await using encoders = await useEncoders({ kind, level: 1 });
     const noise = randomBytes(BLOCK_BYTES + 77);
     const made = await compress(noise, encoders);
     assert(made.length <= compressBound(noise.length), `${made.length}`);
@@ -93,7 +93,7 @@ test("compressBlocks() reads ahead by one block more than there are encoders", a
 });
 
 test("compressBlocks() passes on what reading and encoding fail with", async () => {
-  await using encoders = await useEncoders("gzip", 1);
+  await using encoders = await useEncoders({ kind: "gzip", level: 1 });
   const broken = () => Promise.reject(new Error("the disk is gone"));
   await assertRejects(async () => await drain(compressBlocks(broken, encoders)), Error, "the disk");
   const failing = { ...encoders, encode: () => Promise.reject(new Error("no memory")) };
@@ -106,7 +106,7 @@ test("compressBlocks() passes on what reading and encoding fail with", async () 
 });
 
 test("encoders that were given back leave nobody waiting", async () => {
-  const encoders = await useEncoders("gzip", 3);
+  const encoders = await useEncoders({ kind: "gzip", level: 3 });
   const waiting = encoders.encode(CONTENT.slice(0, BLOCK_BYTES));
   const settled = waiting.then(() => "done", () => "failed");
   await encoders[Symbol.asyncDispose]();
@@ -114,7 +114,7 @@ test("encoders that were given back leave nobody waiting", async () => {
 });
 
 async function compressAt(kind: EncodedKind, level: number): Promise<Bytes> {
-  await using encoders = await useEncoders(kind, level);
+  await using encoders = await useEncoders({ kind, level });
   return await compress(CONTENT, encoders);
 }
 

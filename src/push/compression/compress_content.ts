@@ -1,4 +1,4 @@
-import type { EncodedKind } from "../../codec/block_encoder.ts";
+import type { Encoding } from "../../codec/block_encoder.ts";
 import { sniffCompression } from "../../codec/magic.ts";
 import { runAll } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
@@ -171,38 +171,38 @@ async function compressAll(
   reference: Reference,
   settings: UploadSettings,
 ): Promise<void> {
-  const [largest] = layers.toSorted((a, b) => b.size - a.size);
-  if (!largest) return;
   const hooks = hooksFor(settings);
   const say = (message: string) => settings.emit({ type: "warning", message });
-  const sample = () => readRange(bodyOf(largest), 0, SAMPLE_BYTES);
-  const kind = await compressing.kindFor(target, sample, hooks, say);
-  if (!kind) return;
+  const { kind } = compressing.usual;
   const standing = reference.tag ?? reference.digest;
-  const known = standing && !settings.force && await readKnownLayers(target, standing, kind, hooks);
+  const isAsked = standing !== undefined && layers.length > 0 && !settings.force;
+  const known = isAsked ? await readKnownLayers(target, standing, kind, hooks) : undefined;
   const left: PlainLayer[] = [];
-  const note = (layer: PlainLayer, result: LayerResult) => {
+  const note = (layer: PlainLayer, result: LayerResult, encoding: Encoding) => {
     if (result === "kept") return;
-    replaced.set(layer.digest, replacement(layer, result, kind, compressing));
+    replaced.set(layer.digest, replacement(layer, result, encoding, compressing));
   };
   await runAll(layers, settings.concurrency, async (layer, signal) => {
     const found = known && await findKnown(target, layer, known, { ...settings, signal });
-    if (found) note(layer, found);
+    if (found) note(layer, found, compressing.usual);
     else left.push(layer);
   }, settings.signal);
-  if (known && left.length > 0) {
-    await say(
-      `${formatReference(reference)} does not tell what ${
-        count(left.length, "layer becomes", "layers become")
-      } ` +
-        `with ${kind}: compressed anew`,
-    );
+  const [largest] = left.toSorted((a, b) => b.size - a.size);
+  if (!largest) return;
+  const sample = () => readRange(bodyOf(largest), 0, SAMPLE_BYTES);
+  const encoding = await compressing.encodingFor(target, sample, hooks, say);
+  if (!encoding) return;
+  if (known) {
+    const become = count(left.length, "layer becomes", "layers become");
+    const name = formatReference(reference);
+    await say(`${name} does not tell what ${become} with ${kind}: compressed anew`);
   }
+  const mediaTypeOf = ({ mediaType }: PlainLayer) => compressedType(mediaType, encoding.kind);
   await runAll(left, settings.concurrency, async (layer, signal) => {
-    const wanted = { kind, mediaType: compressedType(layer.mediaType, kind) };
+    const wanted = { encoding, mediaType: mediaTypeOf(layer) };
     const compress = () =>
       placeCompressed(target, layer, wanted, compressing, { ...settings, signal });
-    note(layer, await compressing.once(layer.digest, compress));
+    note(layer, await compressing.once(layer.digest, compress), encoding);
   }, settings.signal);
 }
 
@@ -234,16 +234,16 @@ async function findKnown(
 function replacement(
   { file, mediaType, diffId, digest: raw }: PlainLayer,
   { digest, size }: { digest: Digest; size: number },
-  kind: EncodedKind,
+  encoding: Encoding,
   compressing: Compressing,
 ): ArchiveBlob {
   const compressed = { digest, size };
   return {
     ...compressed,
     origin: "hashed",
-    mediaType: compressedType(mediaType, kind),
+    mediaType: compressedType(mediaType, encoding.kind),
     diffId: diffId ?? raw,
-    file: new RecompressedFile(file, compressed, () => compressing.encoders(kind)),
+    file: new RecompressedFile(file, compressed, () => compressing.encoders(encoding)),
   };
 }
 

@@ -24,8 +24,7 @@ export interface LayerEncoding {
   /** Most bytes to hold before it is settled what becomes of a layer. */
   holdBytes: number;
   hasher: Hasher;
-  /** Told how much of the layer was read. */
-  onRead?: ((bytes: number) => void | Promise<void>) | undefined;
+  signal: AbortSignal;
 }
 
 /** What becomes of a layer. */
@@ -74,10 +73,10 @@ export interface CompressedEnd {
  */
 export async function compressLayer(
   layer: LayerContent,
-  { encoders, holdBytes, hasher, onRead }: LayerEncoding,
+  { encoders, holdBytes, hasher, signal }: LayerEncoding,
 ): Promise<Compressed> {
   const { size, isOnce } = layer;
-  const { raw, blocks } = begin(layer, { encoders, onRead });
+  const { raw, blocks } = begin(layer, { encoders, signal });
   const held: Bytes[] = [];
   let [done, made] = [0, 0];
   try {
@@ -110,13 +109,12 @@ export function compressAgain(layer: LayerContent, encoding: LayerEncoding): Pas
 
 function begin(
   { stream, hash, isOnce }: LayerContent,
-  { encoders, onRead }: Pick<LayerEncoding, "encoders" | "onRead">,
+  { encoders, signal }: Pick<LayerEncoding, "encoders" | "signal">,
 ) {
   const raw = new RawLayer(stream, hash, isOnce);
   const blocks = compressBlocks(async () => {
-    const piece = await raw.read();
-    if (piece) await onRead?.(raw.bytesRead);
-    return piece;
+    signal.throwIfAborted();
+    return await raw.read();
   }, encoders);
   return { raw, blocks };
 }

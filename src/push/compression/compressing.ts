@@ -1,6 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { compressBlocks } from "../../codec/compress.ts";
-import type { EncodedKind } from "../../codec/block_encoder.ts";
+import type { EncodedKind, Encoding } from "../../codec/block_encoder.ts";
 import { type Encoders, useEncoders } from "../../codec/encoder_pool.ts";
 import type { Digest } from "../../digest.ts";
 import type { Hasher } from "../../incremental_hash.ts";
@@ -22,54 +22,63 @@ export interface CompressionLimits {
   memoryBudget: number;
   concurrency: number;
   hasher: Hasher;
+  /** Whether nothing may be sent. */
+  dryRun: boolean;
 }
 
 /** Levels where the caller names none: of those that make images no larger than other programs do, the fastest. */
 const DEFAULT_LEVELS: Readonly<Record<EncodedKind, number>> = { gzip: 1, zstd: 2 };
+/** What "auto" chooses where the link leaves time for it. */
+const PATIENT_LEVEL = 6;
 
 /** So much of a layer tells how fast layers are compressed, and how well. */
-export const SAMPLE_BYTES = 4 * 1024 * 1024;
+export const SAMPLE_BYTES = 2 * 1024 * 1024;
 
 /** What compresses the layers of one push. */
 export class Compressing implements AsyncDisposable {
+  /** Whether images with signatures are compressed too. */
   readonly force: boolean;
-  readonly #settings: CompressionSettings;
-  readonly #layers: LayerMemory;
-  readonly #encoders = new Map<EncodedKind, Promise<Encoders>>();
-  readonly #chosen = new Map<RegistryState, Promise<EncodedKind | undefined>>();
-
+  /** How layers are compressed where nothing is chosen. */
+  readonly usual: Encoding;
   /** Hashes of what is compressed. */
   readonly hashes: WholeHashes;
+  readonly #settings: CompressionSettings;
+  readonly #layers: LayerMemory;
   readonly #limits: CompressionLimits;
+  readonly #encoders = new Map<string, Promise<Encoders>>();
+  readonly #chosen = new Map<RegistryState, Promise<Encoding | undefined>>();
 
   constructor(settings: CompressionSettings, layers: LayerMemory, limits: CompressionLimits) {
     this.#settings = settings;
     this.#layers = layers;
     this.#limits = limits;
     this.force = settings.force;
+    const kind = settings.compression === "auto" ? "gzip" : settings.compression;
+    this.usual = { kind, level: settings.level ?? DEFAULT_LEVELS[kind] };
     this.hashes = new WholeHashes(limits.memoryBudget, limits.hasher);
   }
 
-  /** What compresses a layer; of the result it may hold its share of the memory, or what the caller says. */
-  async encoding(kind: EncodedKind, holdBytes?: number): Promise<LayerEncoding> {
+  /** What compresses; started when it is first asked for. */
+  encoders(encoding: Encoding): Promise<Encoders> {
+    const key = `${encoding.kind} ${encoding.level}`;
+    const known = this.#encoders.get(key) ?? useEncoders(encoding);
+    this.#encoders.set(key, known);
+    return known;
+  }
+
+  /** What a layer is compressed with. Of the result its share of the memory may be held, or what the caller says. */
+  async layerEncoding(
+    encoding: Encoding,
+    signal: AbortSignal,
+    holdBytes?: number,
+  ): Promise<LayerEncoding> {
     const { memoryBudget, concurrency, hasher } = this.#limits;
     return {
-      encoders: await this.encoders(kind),
+      encoders: await this.encoders(encoding),
       holdBytes: holdBytes ?? Math.floor(memoryBudget / concurrency),
       hasher,
+      signal,
     };
-  }
-
-  /** The level that layers are compressed with. */
-  level(kind: EncodedKind): number {
-    return this.#settings.level ?? DEFAULT_LEVELS[kind];
-  }
-
-  /** What compresses; started when it is first asked for. */
-  encoders(kind: EncodedKind): Promise<Encoders> {
-    const known = this.#encoders.get(kind) ?? useEncoders(kind, this.level(kind));
-    this.#encoders.set(kind, known);
-    return known;
   }
 
   /**
@@ -81,14 +90,13 @@ export class Compressing implements AsyncDisposable {
    * @param say Is told what was chosen, where there was a choice.
    * @returns Undefined where they are not.
    */
-  async kindFor(
+  async encodingFor(
     target: RepositoryState,
     sample: () => Promise<Bytes>,
     hooks: UploadHooks,
     say: (message: string) => Promise<void>,
-  ): Promise<EncodedKind | undefined> {
-    const { compression } = this.#settings;
-    if (compression !== "auto") return compression;
+  ): Promise<Encoding | undefined> {
+    if (this.#settings.compression !== "auto") return this.usual;
     const { registry } = target;
     const chosen = this.#chosen.get(registry) ?? this.#choose(target, await sample(), hooks, say);
     this.#chosen.set(registry, chosen);
@@ -118,35 +126,44 @@ export class Compressing implements AsyncDisposable {
     this.#encoders.clear();
   }
 
-  /** Compresses where that takes less time than to send what it spares. */
+  /** Compresses where that takes less time than to send what it spares, as well as there is time for. */
   async #choose(
     target: RepositoryState,
     sample: Bytes,
     hooks: UploadHooks,
     say: (message: string) => Promise<void>,
-  ): Promise<EncodedKind | undefined> {
-    const kind = "gzip";
+  ): Promise<Encoding | undefined> {
+    if (this.#limits.dryRun) {
+      await say(
+        "layers are taken as they are: a dry run sends nothing, so the link is not measured",
+      );
+      return undefined;
+    }
     const link = await measureLink(target, hooks);
-    const { rate, ratio } = await this.#measure(kind, sample, target.http.retry.now);
-    const isFaster = link !== undefined && Math.max(1 / rate, ratio / link) < 1 / link;
+    if (link === undefined) {
+      await say("layers are pushed as they are: the speed of the link could not be measured");
+      return undefined;
+    }
+    // Hashing and sending want their share of the machine as well.
+    const secondsOf = ({ rate, ratio }: Measured) => Math.max(2 / rate, ratio / link);
+    let best = await this.#measure(this.usual, sample, target);
+    const isFaster = secondsOf(best) < 1 / link;
+    if (isFaster && this.#settings.level === undefined) {
+      const better = await this.#measure({ ...this.usual, level: PATIENT_LEVEL }, sample, target);
+      if (secondsOf(better) < secondsOf(best)) best = better;
+    }
+    const { encoding: { kind, level: chosen }, rate, ratio } = best;
+    const what = isFaster ? `compressed with ${kind}, level ${chosen}` : "pushed as they are";
     await say(
-      link === undefined
-        ? "layers are pushed as they are: the speed of the link could not be measured"
-        : `layers are ${
-          isFaster ? `compressed with ${kind}` : "pushed as they are"
-        }: the link takes ${formatRate(link)}, and this machine compresses ${formatRate(rate)} to ${
-          Math.round(ratio * 100)
-        }%`,
+      `layers are ${what}: the link takes ${formatRate(link)}, and this machine compresses ` +
+        `${formatRate(rate)} to ${Math.round(ratio * 100)}%`,
     );
-    return isFaster ? kind : undefined;
+    return isFaster ? best.encoding : undefined;
   }
 
-  async #measure(
-    kind: EncodedKind,
-    sample: Bytes,
-    now: () => number,
-  ): Promise<{ rate: number; ratio: number }> {
-    const encoders = await this.encoders(kind);
+  async #measure(encoding: Encoding, sample: Bytes, target: RepositoryState): Promise<Measured> {
+    const { now } = target.http.retry;
+    const encoders = await this.encoders(encoding);
     const run = async () => {
       let made = 0;
       const pieces = [sample.slice()];
@@ -160,8 +177,15 @@ export class Compressing implements AsyncDisposable {
     const start = now();
     await run();
     const seconds = Math.max(1, now() - start) / 1000;
-    return { rate: sample.length / seconds, ratio: made / Math.max(1, sample.length) };
+    return { encoding, rate: sample.length / seconds, ratio: made / Math.max(1, sample.length) };
   }
+}
+
+/** How fast something is compressed, in bytes a second, and what is left of a byte. */
+interface Measured {
+  encoding: Encoding;
+  rate: number;
+  ratio: number;
 }
 
 function formatRate(bytesPerSecond: number): string {

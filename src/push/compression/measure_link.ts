@@ -4,16 +4,18 @@ import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
 import { sendBody } from "../../registry/upload/send_body.ts";
 import { cancelUpload, openUpload } from "../../registry/upload/upload_session.ts";
 
-/** The first request of the measurement; each that follows has twice as much, and the time for opening its upload counts. */
-const FIRST_BYTES = 256 * 1024;
-/** A link that takes so much in less than the time below is faster than whatever compresses. */
-const MOST_BYTES = 8 * 1024 * 1024;
-/** A request that takes so long tells enough, in milliseconds. */
-const ENOUGH_MILLISECONDS = 200;
+/** What is sent, until it tells enough: a fast link takes all of it in less time than a question. */
+const SIZES = [256 * 1024, 1024 * 1024, 4 * 1024 * 1024, 8 * 1024 * 1024];
+/** A request takes half a dozen round trips to come up to speed: before this many bytes it tells little. */
+const ENOUGH_BYTES = 1024 * 1024;
+/** A request of so many bytes that takes so long tells enough, in milliseconds. */
+const ENOUGH_MILLISECONDS = 80;
+/** A request of any size that takes so long does, too. */
+const LONG_MILLISECONDS = 400;
 
 /**
- * Measures how fast a registry takes bytes, by uploads that are given up again. On a slow link it costs a fifth of a
- * second and some hundred KiB.
+ * Measures how fast a registry takes bytes, by uploads that are given up again. On a slow link it costs some tenths of a
+ * second and a MiB.
  *
  * @param target The repository.
  * @param hooks Signal and listeners.
@@ -23,41 +25,44 @@ export async function measureLink(
   target: RepositoryContext,
   hooks: UploadHooks,
 ): Promise<number | undefined> {
-  const { seen, retry } = target.http;
-  const most = Math.min(MOST_BYTES, seen.chunkSize ?? MOST_BYTES);
-  // What a proxy on the way could compress would tell of another link.
-  const noise = makeNoise(most);
+  const most = target.http.seen.chunkSize ?? Infinity;
+  const [least = most] = SIZES;
+  const sizes = least > most ? [most] : SIZES.filter((size) => size <= most);
   let rate: number | undefined;
-  for (let size = Math.min(FIRST_BYTES, most); size <= most; size *= 2) {
-    const start = retry.now();
-    if (!await sendNothing(target, noise.subarray(0, size), hooks)) return rate;
-    const milliseconds = Math.max(1, retry.now() - start);
-    rate = size * 1000 / milliseconds;
-    if (milliseconds >= ENOUGH_MILLISECONDS) return rate;
+  for (const size of sizes) {
+    const time = await timeOf(target, makeNoise(size), hooks);
+    if (time === undefined) return rate;
+    rate = size * 1000 / time;
+    if (time >= (size < ENOUGH_BYTES ? LONG_MILLISECONDS : ENOUGH_MILLISECONDS)) return rate;
   }
   return rate;
 }
 
-/** Sends bytes to an upload that is given up; returns whether they were taken. */
-async function sendNothing(
+/** How long bytes take to an upload that is given up, in milliseconds, but for the way there and back; undefined where it fails. */
+async function timeOf(
   target: RepositoryContext,
   bytes: Bytes,
   hooks: UploadHooks,
-): Promise<boolean> {
+): Promise<number | undefined> {
+  const { now } = target.http.retry;
+  const start = now();
   const session = await openUpload(target, hooks);
+  const opened = now();
   try {
     await sendBody(target, session, bytes, hooks);
-    return true;
+    const sent = now() - opened;
+    return Math.max(1, sent / 2, sent - (opened - start));
   } catch (error) {
     hooks.signal?.throwIfAborted();
     // A limit of a proxy, most likely: the push itself finds a way round it.
-    if (error instanceof OciError) return false;
+    if (error instanceof OciError) return undefined;
     throw error;
   } finally {
     await cancelUpload(target, session);
   }
 }
 
+/** Noise: what a proxy on the way could compress would tell of another link. */
 function makeNoise(size: number): Bytes {
   const words = new Uint32Array(Math.floor(size / 4));
   let state = 1;

@@ -1,5 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
-import type { EncodedKind } from "../../codec/block_encoder.ts";
+import type { Encoding } from "../../codec/block_encoder.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
 import type { ArchiveFile } from "../../image/files.ts";
@@ -31,7 +31,7 @@ export interface PlainLayer extends ArchiveBlob {
 
 /** What a layer is to become. */
 export interface Wanted {
-  kind: EncodedKind;
+  encoding: Encoding;
   /** Its type then. */
   mediaType: string;
 }
@@ -51,7 +51,7 @@ export interface Wanted {
 export async function placeCompressed(
   target: RepositoryState,
   layer: PlainLayer,
-  { kind, mediaType }: Wanted,
+  { encoding, mediaType }: Wanted,
   compressing: Compressing,
   settings: UploadSettings,
 ): Promise<LayerResult> {
@@ -61,12 +61,12 @@ export async function placeCompressed(
     ? undefined
     : await compressing.hashes.start(digestAlgorithm(digest), file.size);
   try {
-    const encoding = await compressing.encoding(kind);
+    const layerEncoding = await compressing.layerEncoding(encoding, settings.signal);
     const content = { size: file.size, stream: openFileBody(file), isOnce: false };
-    const compressed = await compressLayer({ ...content, hash: held?.hash }, encoding);
+    const compressed = await compressLayer({ ...content, hash: held?.hash }, layerEncoding);
     if (compressed.kind === "kept") return "kept";
     if (compressed.kind === "passing") {
-      return await sendLayer(target, layer, compressed.passing, encoding, settings);
+      return await sendLayer(target, layer, compressed.passing, layerEncoding, settings);
     }
     checkRaw(layer, compressed.raw);
     const { bytes, digest: made } = compressed;

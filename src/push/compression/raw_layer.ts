@@ -8,7 +8,6 @@ export class RawLayer {
   readonly #hash: IncrementalHash | undefined;
   #kept: Bytes[] | undefined;
   #keptBytes = 0;
-  #read = 0;
 
   /**
    * Takes a stream over.
@@ -23,11 +22,6 @@ export class RawLayer {
     this.#kept = isOnce ? [] : undefined;
   }
 
-  /** How many bytes were read. */
-  get bytesRead(): number {
-    return this.#read;
-  }
-
   /** How many bytes are kept. */
   get keptBytes(): number {
     return this.#keptBytes;
@@ -38,7 +32,6 @@ export class RawLayer {
     const { value } = await this.#reader.read();
     if (!value) return undefined;
     await this.#hash?.update(value);
-    this.#read += value.length;
     if (this.#kept) {
       // Whoever reads may free what it has read.
       this.#kept.push(value.slice());

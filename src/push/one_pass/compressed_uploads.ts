@@ -2,7 +2,7 @@ import type { PassingBlob } from "../../archive/image_blobs.ts";
 import { PassingFile } from "../../archive/passing_file.ts";
 import { openFileBody } from "../../archive/read_blob.ts";
 import { type Bytes, concat } from "../../bytes.ts";
-import type { EncodedKind } from "../../codec/block_encoder.ts";
+import type { EncodedKind, Encoding } from "../../codec/block_encoder.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { mismatch } from "../../image/content.ts";
 import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
@@ -41,23 +41,22 @@ export class CompressedUploads implements LayerUploads {
     const { file, named, stream } = blob;
     const digest = named ?? file.digest;
     const compressing = await this.#compressing();
+    const made = digest && await this.#find(destination, file, digest, compressing.usual.kind);
+    if (made) {
+      file.digest = digest;
+      file.compressed = made;
+      return await stream?.cancel();
+    }
     const source = new Peekable(stream ?? openFileBody(file));
-    const kind = await compressing.kindFor(
+    const encoding = await compressing.encodingFor(
       destination.target,
       () => source.peek(SAMPLE_BYTES),
       hooks,
       (message) => this.#plain.settings.emit({ type: "warning", message }),
     );
     const whole = source.stream();
-    if (!kind) return await this.#placePlain(destination, blob, whole, hooks);
-    const made = digest &&
-      (this.#made.get(digest) ?? await this.#find(destination, blob, digest, kind));
-    if (made) {
-      file.digest = digest;
-      file.compressed = made;
-      return await whole.cancel();
-    }
-    await this.#compress(destination, blob, whole, kind, compressing, hooks, onRead);
+    if (!encoding) return await this.#placePlain(destination, blob, whole, hooks);
+    await this.#compress(destination, blob, whole, encoding, compressing, hooks, onRead);
     if (file.digest && file.compressed) this.#made.set(file.digest, file.compressed);
   }
 
@@ -65,12 +64,13 @@ export class CompressedUploads implements LayerUploads {
     destination: Destination,
     blob: PassingBlob,
     stream: ReadableStream<Bytes>,
-    kind: EncodedKind,
+    encoding: Encoding,
     compressing: Compressing,
     hooks: UploadHooks,
     onRead: () => void,
   ): Promise<void> {
     const { file, named } = blob;
+    const { kind } = encoding;
     const algorithm = named ? digestAlgorithm(named) : "sha256";
     // What is held was hashed when it was read.
     const held = file.digest ? undefined : await compressing.hashes.start(algorithm, file.size);
@@ -79,10 +79,12 @@ export class CompressedUploads implements LayerUploads {
       if (named && file.digest !== named) throw mismatch(file.path, named, file.digest);
     };
     try {
-      const encoding = await compressing.encoding(kind, file.window || file.size);
+      const { signal } = this.#plain.settings;
+      const hold = file.window || file.size;
+      const layerEncoding = await compressing.layerEncoding(encoding, signal, hold);
       const isOnce = blob.stream !== undefined;
       const content = { size: file.size, stream, isOnce, hash: held?.hash };
-      const compressed = await compressLayer(content, encoding);
+      const compressed = await compressLayer(content, layerEncoding);
       if (compressed.kind === "kept") {
         return await this.#placePlain(destination, blob, compressed.whole, hooks);
       }
@@ -176,13 +178,15 @@ export class CompressedUploads implements LayerUploads {
     });
   }
 
-  /** What an earlier push made of a layer whose digest is known before it is read, if that is still there. */
+  /** What was made of a layer whose digest is known before it is read: by this push, or by an earlier one if it is still there. */
   async #find(
     { target }: Destination,
-    { file }: PassingBlob,
+    file: PassingFile,
     digest: Digest,
     kind: EncodedKind,
   ): Promise<PassingFile["compressed"]> {
+    const made = this.#made.get(digest);
+    if (made) return made;
     const { settings } = this.#plain;
     if (settings.standing === undefined || settings.force) return undefined;
     const hooks = hooksFor(settings);
