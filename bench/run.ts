@@ -3,6 +3,7 @@
  * several NAMEs those that hold all of them (`deno task bench push 1x1024 deno`).
  */
 import { benchCeiling } from "./ceiling_bench.ts";
+import { benchCompress } from "./compress_bench.ts";
 import { type BenchOptions, formatTable, type Row } from "./measure.ts";
 import { benchMany } from "./many_bench.ts";
 import { benchOras } from "./oras_bench.ts";
@@ -42,6 +43,7 @@ await benchCeiling(options);
 await benchPipe(options);
 await benchMany(options);
 await benchPeers(options);
+await benchCompress(options);
 await benchSlow(options);
 await benchStd(options);
 await benchInflate(options);

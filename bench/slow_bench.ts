@@ -67,7 +67,8 @@ async function pushOver({ contender, args }: Way, tar: string): Promise<Run> {
   return { ...measurement, storedBytes: await sizeOf(registry.folder) };
 }
 
-async function sizeOf(folder: string): Promise<number> {
+/** Bytes of all files below a folder. */
+export async function sizeOf(folder: string): Promise<number> {
   let total = 0;
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
     const path = `${folder}/${name}`;

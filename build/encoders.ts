@@ -26,7 +26,7 @@ interface Encoder {
 const HERE = `${ROOT}build/encoders`;
 
 const FLAGS = [
-  ...["--target=wasm32", "-nostdlib", "-msimd128", "-mbulk-memory", "-DNDEBUG"],
+  ...["--target=wasm32", "-nostdlib", "-mbulk-memory", "-DNDEBUG"],
   ...["-ffunction-sections", "-Wl,--gc-sections", "-Wl,--strip-all", "-Wl,--no-entry"],
   ...["start", "result", "encode"].map((name) => `-Wl,--export=${name}`),
 ];
@@ -37,7 +37,7 @@ const GZIP: Encoder = {
   notices: ["Copyright 2016 Eric Biggers\nCopyright 2024 Google LLC", MIT],
   wrapper: "gzip.c",
   files: ["deflate_compress", "gzip_compress", "crc32", "utils"].map((name) => `${name}.c`),
-  flags: ["-Os"],
+  flags: ["-Os", "-msimd128"],
   header: "libdeflate.h",
   version: /LIBDEFLATE_VERSION_STRING\s+"([\d.]+)"/,
 };
@@ -54,7 +54,7 @@ const ZSTD: Encoder = {
     ...["zstd_lazy", "zstd_ldm", "zstd_opt", "zstd_preSplit"],
   ].map((name) => `${name}.c`),
   flags: [
-    "-Oz",
+    "-Os",
     ...["BTLAZY2", "BTOPT", "BTULTRA"].map((name) => `-DZSTD_EXCLUDE_${name}_BLOCK_COMPRESSOR`),
     ...["-DZSTD_DISABLE_ASM", "-DZSTD_NO_TRACE", "-DZSTD_STRIP_ERROR_STRINGS"],
   ],
