@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { sniffCompression } from "../../src/codec/magic.ts";
 import { type DecoderKind, readDecoder } from "../../src/edge/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
@@ -10,6 +11,7 @@ import {
   OciLayout,
 } from "../helpers/archives.ts";
 import { xzStream, zstdFrame } from "../helpers/compressed.ts";
+import { readBack } from "../helpers/expected.ts";
 import { runProcess, spawnProcess, temporaryFolder, toPath } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
@@ -134,14 +136,45 @@ test("the gateway in workerd inflates zstd and xz with the decoders that it is g
   }
 }, { skip });
 
+test("pushImage() in workerd compresses with gzip, and says what zstd takes", async () => {
+  const registry = createRegistry();
+  await using server = await serve(registry);
+  const entry = `import { pushImage } from "${ROOT}mod.ts";
+export default {
+  async fetch(request: Request): Promise<Response> {
+    if (request.method !== "PUT" || !request.body) return new Response();
+    const compression = new URL(request.url).pathname.slice(1) as "gzip" | "zstd";
+    try {
+      await pushImage(request.body, "http://${server.host}/app:1", { compression });
+      return new Response("pushed");
+    } catch (error) {
+      return new Response((error as Error).message);
+    }
+  },
+};`;
+  await using worker = await startWorker(server.host, { entry });
+  const put = async (kind: string) => {
+    const body = ReadableStream.from(piecesOf(await legacyArchive(2, 3 * MIB)));
+    return await (await fetch(`${worker.origin}/${kind}`, { method: "PUT", body })).text();
+  };
+  assertEquals(await put("gzip"), "pushed");
+  const { layers } = await readBack(registry, "app", "1");
+  assertEquals(layers.map(({ bytes }) => sniffCompression(bytes)), ["gzip", "gzip"]);
+  assertStringIncludes(await put("zstd"), "Cannot compress with zstd: that takes WebAssembly");
+}, { skip });
+
 async function startWorker(
   allow: string,
-  { decoders = [] }: { decoders?: readonly DecoderKind[] } = {},
+  { decoders = [], entry = entryWith(decoders) }: {
+    decoders?: readonly DecoderKind[];
+    /** The worker's code. */
+    entry?: string;
+  } = {},
 ): Promise<Worker> {
   const folder = await temporaryFolder();
   const address = await closedPort();
   for (const kind of decoders) await folder.write(`${kind}.wasm`, await readDecoder(kind));
-  await folder.write("worker.ts", entryWith(decoders));
+  await folder.write("worker.ts", entry);
   await bundle(folder.path);
   await folder.write("config.capnp", configFor(allow, address, decoders));
   const child = spawnProcess(workerd.path, ["serve", "config.capnp"], { cwd: folder.path });
