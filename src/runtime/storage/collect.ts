@@ -37,13 +37,6 @@ export interface CollectedContent {
   bytes: number;
 }
 
-/** A repository as it was looked at. */
-interface CollectedState {
-  repository: Repository;
-  /** How often it had been changed by others. */
-  changes: number;
-}
-
 /** Manifests removed at the same time, so that one index.json does for many. */
 const CONCURRENCY = 64;
 
@@ -59,6 +52,19 @@ export async function collectFolder(
   await collection.collectShared();
   await collection.endUploads();
   return collection.collected;
+}
+
+/** Manifests that are not needed, and that none of the others like them names: an index goes before what it lists. */
+function nextUnneeded(
+  roots: ReadonlySet<Digest>,
+  manifests: ReadonlyMap<Digest, NamedContent>,
+): Digest[] {
+  const needed = reachContent(roots, manifests).manifests;
+  const unneeded = [...manifests].filter(([digest]) => !needed.has(digest));
+  const named = new Set(
+    unneeded.flatMap(([, { children, subject = [] }]) => children.concat(subject)),
+  );
+  return unneeded.map(([digest]) => digest).filter((digest) => !named.has(digest));
 }
 
 class Collection {
@@ -77,7 +83,6 @@ class Collection {
   async collect(repository: Repository): Promise<void> {
     const index = await repository.index();
     if (!index) return;
-    const state = { repository, changes: repository.changes };
     const manifests = new Map<Digest, NamedContent>();
     const roots = new Set(index.tags.values());
     for (const digest of index.manifests.keys()) {
@@ -89,10 +94,16 @@ class Collection {
       if (await this.#isUsed(path, this.#options.untaggedSeconds)) roots.add(digest);
       this.#signal?.throwIfAborted();
     }
-    const needed = reachContent(roots, manifests);
-    const unneeded = [...index.manifests.keys()].filter((digest) => !needed.manifests.has(digest));
-    await runAll(unneeded, CONCURRENCY, (digest) => this.#removeManifest(state, digest));
-    await this.#collectBlobs(state, needed.blobs);
+    const known = new Set(manifests.keys());
+    for (let next = nextUnneeded(roots, manifests); next.length > 0;) {
+      await runAll(next, CONCURRENCY, async (digest) => {
+        if (await this.#removeManifest(repository, digest)) manifests.delete(digest);
+        // What somebody has asked for since stays, and all that it needs.
+        else roots.add(digest);
+      });
+      next = nextUnneeded(roots, manifests);
+    }
+    await this.#collectBlobs(repository, known, reachContent(roots, manifests).blobs);
   }
 
   /** Removes the shared names of what no repository has any more. */
@@ -115,40 +126,57 @@ class Collection {
     }
   }
 
-  /** What was put, asked for or tagged meanwhile stays. */
-  async #removeManifest(state: CollectedState, digest: Digest): Promise<void> {
-    const { repository } = state;
+  /** Removes a manifest, unless it was put, asked for or tagged meanwhile; false where it stays. */
+  async #removeManifest(repository: Repository, digest: Digest): Promise<boolean> {
     const path = repository.blobPath(digest);
-    await this.#storage.alone(path, async () => {
-      if (await this.#isUsed(path, this.#options.untaggedSeconds)) return;
+    return await this.#storage.alone(path, async () => {
+      if (await this.#isUsed(path, this.#options.untaggedSeconds)) return false;
       let isRemoved = false;
       await repository.update(({ manifests, tags }) => {
         if ([...tags.values()].includes(digest)) return false;
-        isRemoved = manifests.delete(digest);
-        if (isRemoved) state.changes++;
-        return isRemoved;
+        return isRemoved = manifests.delete(digest);
       });
-      if (!isRemoved) return;
+      if (!isRemoved) return false;
       const found = await this.#storage.settings.files.stat(path);
       await this.#storage.settings.files.remove(path);
       this.#count("manifests", found?.size ?? 0);
+      return true;
     });
   }
 
-  async #collectBlobs(state: CollectedState, needed: ReadonlySet<Digest>): Promise<void> {
-    const { repository } = state;
+  async #collectBlobs(
+    repository: Repository,
+    known: Set<Digest>,
+    needed: Set<Digest>,
+  ): Promise<void> {
     for await (const { digest, path } of this.#blobsIn(repository.path)) {
       if (needed.has(digest)) continue;
       await this.#storage.alone(path, async () => {
         if (await this.#isUsed(path, this.#options.unusedSeconds)) return;
-        // A manifest that has come since may name it: the next collection knows.
-        const isManifest = (await repository.index())?.manifests.has(digest);
-        if (isManifest || repository.changes !== state.changes) return;
+        await this.#addNew(repository, known, needed);
+        if (needed.has(digest) || (await repository.index())?.manifests.has(digest)) return;
         const found = await this.#storage.settings.files.stat(path);
         await this.#storage.removeBlob(path, digest);
         // Its shared name is the other one.
         if (found && found.links <= 2) this.#count("blobs", found.size);
       });
+    }
+  }
+
+  /** Adds what manifests name that have come since the repository was looked at. */
+  async #addNew(
+    repository: Repository,
+    known: Set<Digest>,
+    needed: Set<Digest>,
+  ): Promise<void> {
+    for (const digest of (await repository.index())?.manifests.keys() ?? []) {
+      if (known.has(digest)) continue;
+      const bytes = await repository.readManifest(digest);
+      // One that is on its way is read by the next.
+      if (!bytes) continue;
+      known.add(digest);
+      const { blobs, foreign } = readNamedContent(bytes);
+      for (const blob of [...blobs, ...foreign]) needed.add(blob);
     }
   }
 

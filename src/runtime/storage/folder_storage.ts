@@ -138,25 +138,21 @@ export class FolderStorage implements Storage {
 
   putTag(repository: string, tag: string, digest: Digest): Promise<void> {
     return this.#use(repository, async (found) => {
-      let before: Digest | undefined;
+      await this.#keepTagged(found, tag);
       await found.update(({ manifests, tags }) => {
         if (!manifests.has(digest)) {
           throw new OciError(`Cannot set tag ${tag}: ${digest} has been removed meanwhile`);
         }
-        before = tags.get(tag);
-        if (before === digest) return false;
+        if (tags.get(tag) === digest) return false;
         tags.set(tag, digest);
         return true;
       });
-      if (before && before !== digest) await this.keep(repository, before);
     });
   }
 
   async deleteTag(repository: string, tag: string): Promise<boolean> {
-    const before = await this.getTag(repository, tag);
-    const isDeleted = await this.#change(repository, ({ tags }) => tags.delete(tag));
-    if (before) await this.keep(repository, before);
-    return isDeleted;
+    await this.#use(repository, (found) => this.#keepTagged(found, tag));
+    return await this.#change(repository, ({ tags }) => tags.delete(tag));
   }
 
   async listTags(repository: string): Promise<string[] | undefined> {
@@ -186,6 +182,12 @@ export class FolderStorage implements Storage {
     // Whoever gets the last name at this moment has the content all the same.
     if ((await files.stat(shared))?.links === 1) await files.remove(shared);
     return wasThere;
+  }
+
+  /** What a tag is about to leave stays for its time from now on. */
+  async #keepTagged(repository: Repository, tag: string): Promise<void> {
+    const digest = (await repository.index())?.tags.get(tag);
+    if (digest) await this.keep(repository.name, digest);
   }
 
   async #use<T>(name: string, work: (repository: Repository) => Promise<T>): Promise<T> {

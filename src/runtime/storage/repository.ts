@@ -16,8 +16,6 @@ export class Repository {
   readonly path: string;
   /** Work that holds on to it; one that is used is not forgotten. */
   users = 0;
-  /** How often its index was changed. */
-  changes = 0;
   readonly #files: StorageFiles;
   readonly #paths: FolderPaths;
   /** The index that changes are made to, once it is there. */
@@ -64,9 +62,7 @@ export class Repository {
     let index = await this.create();
     // One that could not be saved is not what the repository has.
     while (index !== this.#index) index = await this.create();
-    if (!change(index)) return;
-    this.changes++;
-    await this.#save(index);
+    if (change(index)) await this.#save(index);
   }
 
   /**
