@@ -8,9 +8,8 @@ import { planImages } from "./plan_images.ts";
  * Pulls an image from a registry as a tar that docker load, podman load, skopeo and {@linkcode pushImage} take.
  *
  * Manifests are kept byte for byte, so that the image keeps its digest wherever the archive is pushed. Every blob is
- * checked against its digest while it passes; blobs of up to 16 MiB are read ahead, 48 MiB of them at most, and
- * manifests and configs are held. A broken connection is opened
- * again where it broke. The same image gives the same bytes.
+ * checked against its digest while it passes; manifests and configs are held, and up to three blobs that are read ahead, of at
+ * most 16 MiB each. A broken connection is opened again where it broke. The same image gives the same bytes.
  *
  * @example Pulling from a registry in the same process
  * ```ts

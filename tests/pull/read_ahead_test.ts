@@ -36,7 +36,7 @@ async function readAll(ahead: ReadAhead, blob: ContentBlob | undefined): Promise
 
 test("ReadAhead asks for nothing before the first read, then for three, and gives them in their order", async () => {
   const { blobs, asked, arrive } = blobsOf(1, 1, 1, 1, 1);
-  const ahead = new ReadAhead(blobs);
+  const ahead = new ReadAhead(blobs, MAX_HELD_BYTES);
   const [first] = blobs;
   assert(first);
   const stream = ahead.open(first);
@@ -63,7 +63,7 @@ test("ReadAhead asks for nothing before the first read, then for three, and give
 
 test("ReadAhead gives pieces that stay as they are, though their room is used again", async () => {
   const { blobs, arrive } = blobsOf(1, 1, 1, 1, 1, 1, 1);
-  const ahead = new ReadAhead(blobs);
+  const ahead = new ReadAhead(blobs, MAX_HELD_BYTES);
   const pieces: Uint8Array[] = [];
   for (const [at, blob] of blobs.entries()) {
     const read = Array.fromAsync(ahead.open(blob));
@@ -79,7 +79,7 @@ test("ReadAhead gives pieces that stay as they are, though their room is used ag
 
 test("ReadAhead lets large blobs pass when their turn has come, and reads on behind them", async () => {
   const { blobs, asked, arrive } = blobsOf(1, MAX_HELD_BYTES + 1, 1);
-  const ahead = new ReadAhead(blobs);
+  const ahead = new ReadAhead(blobs, MAX_HELD_BYTES);
   const text = readAll(ahead, blobs[0]);
   await settle();
   assertEquals(asked, [0, 2]);
@@ -92,7 +92,7 @@ test("ReadAhead lets large blobs pass when their turn has come, and reads on beh
 
 test("ReadAhead fails where the blob is taken that could not be read", async () => {
   const { blobs, arrive } = blobsOf(1, 1);
-  const ahead = new ReadAhead(blobs);
+  const ahead = new ReadAhead(blobs, MAX_HELD_BYTES);
   const text = readAll(ahead, blobs[0]);
   await settle();
   arrive.get(1)?.(new Error("lost"));
@@ -111,7 +111,7 @@ test("ReadAhead hands content on in pieces of a mebibyte, an empty blob as none"
     read: () => Promise.resolve(bytes),
   });
   const blobs = [blob("sha256:1", content), blob("sha256:2", new Uint8Array(0))];
-  const ahead = new ReadAhead(blobs);
+  const ahead = new ReadAhead(blobs, MAX_HELD_BYTES);
   const sizes = async (blob: ContentBlob | undefined) => {
     assert(blob);
     return (await Array.fromAsync(ahead.open(blob))).map(({ length }) => length);
