@@ -39,6 +39,21 @@ test("plain lines wait together for a slow reader, and the push does not", async
   assertEquals(log, ["a\n", "b\nc\n"]);
 });
 
+test("plain lines that follow soon are written together, and so is all that is left at the end", async () => {
+  const log: string[] = [];
+  const { output, take } = slowOutput(log);
+  const reporter = await createReporter(fakeHost([], { overrides: { stderr: output } }), PLAIN);
+  await reporter.note("a");
+  take();
+  await new Promise((resolve) => setTimeout(resolve));
+  for (const line of ["b", "c"]) await reporter.note(line);
+  const finished = reporter.finish();
+  await new Promise((resolve) => setTimeout(resolve));
+  take();
+  await finished;
+  assertEquals(log, ["a\n", "b\nc\n"]);
+});
+
 test("a reader that is far behind slows the push", async () => {
   const log: string[] = [];
   const { output, take } = slowOutput(log);
