@@ -4,14 +4,15 @@ import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
-import { requireProgram } from "../helpers/programs.ts";
+import { findProgram, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 import { runSkopeo, skopeo } from "./skopeo.ts";
 
 // Programs that are handed an archive of many images, and take each by its name.
 
 const HOST = "localhost:5000";
-const podman = requireProgram("podman");
+// CI has no podman: where there is one, it is asked.
+const podman = findProgram("podman");
 const umoci = requireProgram("umoci");
 
 /** Images that share a layer; two have the same tag. */
@@ -81,21 +82,22 @@ test(
       "--storage-driver",
       "vfs",
     ];
-    const load = async (file: string) => await run(podman.path, ...store, "load", "-q", "-i", file);
+    const load = async (file: string) =>
+      await run(podman ?? "", ...store, "load", "-q", "-i", file);
     const lines = (await load(await save(folder, Object.keys(images)))).trim().split("\n");
     assertEquals(lines, Object.keys(images).map((name) => `Loaded image: ${name}`));
     for (const [name, { config }] of Object.entries(images)) {
-      const id = await run(podman.path, ...store, "image", "inspect", name, "--format", "{{.Id}}");
+      const id = await run(podman ?? "", ...store, "image", "inspect", name, "--format", "{{.Id}}");
       assertEquals(`sha256:${id.trim()}`, config);
     }
     const digest = images[`${HOST}/team/app:2`]?.digest;
     assert(digest);
     const byDigest = `${HOST}/team/app@${digest}`;
     assertEquals(await load(await save(folder, [byDigest])), `Loaded image: ${byDigest}\n`);
-    await run(podman.path, ...store, "rmi", "--all", "--force");
+    await run(podman ?? "", ...store, "rmi", "--all", "--force");
     await run("rm", "-rf", runRoot);
   },
-  { skip: podman.skip },
+  { skip: podman ? undefined : "no podman on PATH" },
 );
 
 test(
