@@ -130,6 +130,21 @@ test("pullToFolder() gives a name to what it means now, and leaves other entries
   assert(second?.digest !== old.digest);
 });
 
+test("pullToFolder() calls images of one tag by their full names, whichever came first", async () => {
+  const registry = await makeRegistry();
+  const folder = new MemoryFolder();
+  const refs = () =>
+    indexOf(folder).map(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"]);
+  await pullToFolder("localhost:5000/one:1", folder, { fetch: registry });
+  assertEquals(refs(), ["1"]);
+  await pullToFolder("localhost:5000/two:1", folder, { fetch: registry });
+  const names = ["localhost:5000/one:1", "localhost:5000/two:1"];
+  assertEquals(refs(), names);
+  const again = new MemoryFolder();
+  await pullToFolder(names, again, { fetch: registry });
+  assertEquals(indexOf(again), indexOf(folder));
+});
+
 test("pullToFolder() leaves the folder's images as they are where it fails", async () => {
   const registry = await makeRegistry();
   const folder = new MemoryFolder();
