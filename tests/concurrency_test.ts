@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { anySignal, mapAll, runAll } from "../src/concurrency.ts";
+import { anySignal, mapAll, Places, runAll } from "../src/concurrency.ts";
 import { withValue } from "./helpers/globals.ts";
 import { test } from "./helpers/test.ts";
 
@@ -112,6 +112,28 @@ test("mapAll() keeps the order of the items, whichever ends first", async () => 
   });
   assertEquals(results, [30, 10, 20, 0]);
   assertEquals(await mapAll([], 2, () => Promise.resolve(1)), []);
+});
+
+test("Places gives places in the order in which they were asked for, and loses none", async () => {
+  const { open, fail, started, job } = gates();
+  const places = new Places(2);
+  const abort = new AbortController();
+  const run = (item: number, signal?: AbortSignal) =>
+    places.run(signal, () => job(item)).catch((error) => error);
+  const all = [run(1), run(2), run(3, abort.signal), run(4), run(5)];
+  const turn = () => new Promise((resolve) => setTimeout(resolve));
+  abort.abort("enough");
+  assertEquals(await all[2], "enough");
+  fail.get(1)?.("broken");
+  await turn();
+  assertEquals(started, [1, 2, 4]);
+  open(2);
+  open(4);
+  await turn();
+  open(5);
+  assertEquals(await Promise.all(all), ["broken", undefined, "enough", undefined, undefined]);
+  assertEquals(await run(6, AbortSignal.abort("before")), "before");
+  assertEquals(started, [1, 2, 4, 5]);
 });
 
 test("anySignal() is aborted with the first of two, where the runtime cannot combine them, too", async () => {

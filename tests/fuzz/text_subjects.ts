@@ -13,6 +13,7 @@ import {
 import { parseRange as parseUploadRange } from "../../src/registry/upload/upload_session.ts";
 import { readJsonList } from "../../src/registry/json_list.ts";
 import { parseNextLink } from "../../src/registry/pages.ts";
+import { readRateLimit } from "../../src/registry/http/rate_limit.ts";
 import { parseRetryAfter } from "../../src/registry/http/retry.ts";
 import { parseRange as parseRequestRange } from "../../src/server/blobs.ts";
 import { Problem } from "../../src/server/problem.ts";
@@ -254,6 +255,43 @@ const retryAfter = subject(
   },
 );
 
+const rateLimit = subject(
+  "rate limit",
+  500,
+  fc.record({
+    name: fc.constantFrom(
+      "ratelimit",
+      "ratelimit-remaining",
+      "ratelimit-reset",
+      "x-ratelimit-reset",
+    ),
+    value: fc.oneof(
+      fc.nat().map(String),
+      fc.constantFrom(
+        "0;w=21600",
+        "limit=10, remaining=0, reset=5",
+        '"a";r=0;t=5',
+        "9".repeat(400),
+      ),
+      fc.string(),
+    ),
+    mutations,
+    now: fc.nat().map((seconds) => seconds * 1000),
+  }),
+  ({ name, value, mutations, now }, tally) => {
+    // What no header can hold does not come.
+    const text = mutateText(value, mutations).replace(/[^\x20-\x7e]/g, "");
+    const { remaining, reset } = readRateLimit(new Headers({ [name]: text }), now);
+    for (const read of [remaining, reset]) {
+      assert(
+        read === undefined || (Number.isSafeInteger(read) && read >= 0),
+        `${read} for ${text}`,
+      );
+    }
+    tally(remaining === undefined && reset === undefined ? "ignored" : "read");
+  },
+);
+
 const link = subject(
   "link",
   500,
@@ -367,6 +405,7 @@ export const textSubjects = [
   digests,
   ranges,
   retryAfter,
+  rateLimit,
   link,
   jsonList,
   routes,

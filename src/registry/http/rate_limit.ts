@@ -34,5 +34,5 @@ function readNumber(headers: Headers, name: string): number | undefined {
 function numberIn(text: string, pattern: RegExp): number | undefined {
   const digits = pattern.exec(text)?.[1];
   // More digits are no number of anything.
-  return digits === undefined || digits.length > 15 ? undefined : Number(digits);
+  return digits === undefined || digits.length > 12 ? undefined : Number(digits);
 }
