@@ -226,7 +226,9 @@ function resolveCompression(
 ): CompressionSettings | undefined {
   if (compression === "keep") {
     if (level === undefined && !force) return undefined;
-    const option = level === undefined ? "forceCompress" : "compressionLevel";
+    const option = level === undefined
+      ? "forceCompress (--force-compress)"
+      : "compressionLevel (--level)";
     throw new TypeError(
       `Cannot use ${option}: compression is "keep", expected another one with it`,
     );
@@ -234,7 +236,7 @@ function resolveCompression(
   const most = MAX_LEVELS[compression];
   if (level !== undefined && !(Number.isInteger(level) && level >= 1 && level <= most)) {
     throw new RangeError(
-      `Cannot use compressionLevel ${level}: expected a whole number from 1 to ${most}`,
+      `Cannot use compressionLevel ${level} (--level): expected a whole number from 1 to ${most}`,
     );
   }
   if (compression === "zstd" && manifestType === "docker") {

@@ -192,8 +192,9 @@ async function compressAll(
   const sample = () => readRange(bodyOf(largest), 0, SAMPLE_BYTES);
   const encoding = await compressing.encodingFor(target, sample, hooks, say);
   if (!encoding) return;
-  if (known) {
-    const become = count(left.length, "layer becomes", "layers become");
+  const anew = left.filter(({ digest }) => !compressing.isKnown(digest));
+  if (known && anew.length > 0) {
+    const become = count(anew.length, "layer becomes", "layers become");
     const name = formatReference(reference);
     await say(`${name} does not tell what ${become} with ${kind}: compressed anew`);
   }

@@ -103,6 +103,11 @@ export class Compressing implements AsyncDisposable {
     return await chosen;
   }
 
+  /** Whether this call has compressed a layer already, or is at it. */
+  isKnown(digest: Digest): boolean {
+    return this.#layers.has(digest);
+  }
+
   /** What became of a layer; whoever comes first compresses it, others wait for that. */
   async once(digest: Digest, compress: () => Promise<LayerResult>): Promise<LayerResult> {
     const known = this.#layers.get(digest);

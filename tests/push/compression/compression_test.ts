@@ -340,7 +340,12 @@ test("pushImage() sends nothing where a tag is left as it is, and knows its own"
 test("pushImage() compresses a layer once for several places", async () => {
   const registry = createRegistry();
   const targets = [TARGET, "localhost:5000/other:1", "localhost:5000/app:2"];
-  const { images } = await pushImage(DOCKER, targets, { compression: "gzip", fetch: registry });
+  for (const target of targets) await pushImage(DOCKER, target, { fetch: registry });
+  const { result: { images }, warnings } = await pushTo(DOCKER, targets, {
+    compression: "gzip",
+    fetch: registry,
+  });
+  assertEquals(warnings.length, 1, warnings.join("\n"));
   assertEquals(new Set(images.map(({ digest }) => digest)).size, 1);
   for (const name of ["app", "other"]) await readBack(registry, name, "1");
 });
