@@ -1,4 +1,3 @@
-import type { Encoding } from "../../codec/block_encoder.ts";
 import { sniffCompression } from "../../codec/magic.ts";
 import { runAll } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
@@ -12,7 +11,7 @@ import {
   mismatch,
 } from "../../image/content.ts";
 import { compressionOfType, isEncryptedType, isLayerType } from "../../image/layer_type.ts";
-import { type Descriptor, DOCKER_CONFIG, isForeignLayer, OCI_CONFIG } from "../../media_types.ts";
+import { DOCKER_CONFIG, isForeignLayer, OCI_CONFIG } from "../../media_types.ts";
 import { formatReference, type Reference } from "../../reference.ts";
 import { headBlob } from "../../registry/blobs.ts";
 import { headManifest } from "../../registry/manifests.ts";
@@ -51,48 +50,45 @@ export async function compressContent(
   compressing: Compressing,
   { reference, signatures, settings }: CompressContentOptions,
 ): Promise<ContentNode> {
-  const { emit } = settings;
-  const say = (message: string) => emit({ type: "warning", message });
+  const layers = [...(await findPlain(node)).values()];
+  if (layers.length === 0) return node;
+  const say = (message: string) => settings.emit({ type: "warning", message });
   const name = formatReference(reference);
-  const layers = await findPlain(node);
-  if (layers.size === 0) return node;
-  const passed = [...layers.values()].filter(({ file }) => file.compressed);
+  const passed = layers.filter(({ file }) => file.compressed);
   if (signatures > 0 && !compressing.force) {
     if (passed.length > 0) throw comesTooLate(name, node);
     await say(
-      `${name}: ${
-        count(signatures, "signature or the like is", "signatures or the like are")
-      } about ` +
-        "its digest, so its layers stay as they are; --force-compress compresses them all the same",
+      `${name}: ${countSignatures(signatures)} about its digest, so its layers stay as they are; ` +
+        "--force-compress compresses them all the same",
     );
     return node;
   }
-  const replaced = new Map<Digest, ArchiveBlob>();
-  for (const layer of passed) replaced.set(layer.digest, passedLayer(layer));
-  const left = [...layers.values()].filter(({ file }) => file.body && !file.compressed);
-  const isWatched = await isToBeLeft(target, reference, settings);
+  const replaced = new Map(passed.map((layer) => [layer.digest, passedLayer(layer)]));
+  const left = layers.filter(({ file }) => file.body && !file.compressed);
   // Nothing is sent before it is known whether the tag is left: what becomes of the layers is only computed.
+  const isWatched = await isToBeLeft(target, reference, settings);
   const careful = isWatched ? { ...settings, dryRun: true } : settings;
   await compressAll(target, left, replaced, compressing, reference, careful);
   const replace = ({ digest }: ArchiveBlob) => digest && replaced.get(digest);
   if (node.kind === "docker") return rewriteDocker(node, replace);
   const { node: written, leftOut } = await rewriteContent(node, replace);
-  if (written === node) return node;
   if (leftOut > 0) {
+    const attestations = count(leftOut, "attestation is", "attestations are");
     await say(
-      `${name}: ${count(leftOut, "attestation is", "attestations are")} left out: ` +
-        "compressed, what they are about has another digest",
+      `${name}: ${attestations} left out: compressed, what they are about has another digest`,
     );
   }
-  if (signatures > 0) {
+  if (signatures > 0 && written !== node) {
     await say(
-      `${name}: ${
-        count(signatures, "signature or the like is", "signatures or the like are")
-      } not pushed: ` +
+      `${name}: ${countSignatures(signatures)} not pushed: ` +
         `compressed, the image is ${written.digest} and no longer ${node.digest}`,
     );
   }
   return written;
+}
+
+function countSignatures(number: number): string {
+  return count(number, "signature or the like is", "signatures or the like are");
 }
 
 /** Whether a tag stands that may have to be left as it is. */
@@ -178,13 +174,12 @@ async function compressAll(
   const isAsked = standing !== undefined && layers.length > 0 && !settings.force;
   const known = isAsked ? await readKnownLayers(target, standing, kind, hooks) : undefined;
   const left: PlainLayer[] = [];
-  const note = (layer: PlainLayer, result: LayerResult, encoding: Encoding) => {
-    if (result === "kept") return;
-    replaced.set(layer.digest, replacement(layer, result, encoding, compressing));
+  const note = (layer: PlainLayer, result: LayerResult) => {
+    if (result !== "kept") replaced.set(layer.digest, replacement(layer, result, compressing));
   };
   await runAll(layers, settings.concurrency, async (layer, signal) => {
     const found = known && await findKnown(target, layer, known, { ...settings, signal });
-    if (found) note(layer, found, compressing.usual);
+    if (found) note(layer, { ...found, encoding: compressing.usual });
     else left.push(layer);
   }, settings.signal);
   const [largest] = left.toSorted((a, b) => b.size - a.size);
@@ -203,7 +198,7 @@ async function compressAll(
     const wanted = { encoding, mediaType: mediaTypeOf(layer) };
     const compress = () =>
       placeCompressed(target, layer, wanted, compressing, { ...settings, signal });
-    note(layer, await compressing.once(layer.digest, compress), encoding);
+    note(layer, await compressing.once(layer.digest, compress));
   }, settings.signal);
 }
 
@@ -218,7 +213,7 @@ async function findKnown(
   layer: PlainLayer,
   known: KnownLayers,
   settings: UploadSettings,
-): Promise<Descriptor | undefined> {
+): Promise<{ digest: Digest; size: number } | undefined> {
   const before = known.get(layer.digest);
   if (!before) return undefined;
   const { digest, size } = before;
@@ -229,22 +224,21 @@ async function findKnown(
     rememberBlob(target, digest, "exists");
     await settings.emit({ type: "blob-done", digest, size, status: "exists", ...pathOf(layer) });
   }
-  return before;
+  return { digest, size };
 }
 
 function replacement(
   { file, mediaType, diffId, digest: raw }: PlainLayer,
-  { digest, size }: { digest: Digest; size: number },
-  encoding: Encoding,
+  { digest, size, encoding }: Exclude<LayerResult, "kept">,
   compressing: Compressing,
 ): ArchiveBlob {
-  const compressed = { digest, size };
   return {
-    ...compressed,
+    digest,
     origin: "hashed",
+    size,
     mediaType: compressedType(mediaType, encoding.kind),
     diffId: diffId ?? raw,
-    file: new RecompressedFile(file, compressed, () => compressing.encoders(encoding)),
+    file: new RecompressedFile(file, { digest, size }, () => compressing.encoders(encoding)),
   };
 }
 

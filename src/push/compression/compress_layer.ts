@@ -4,7 +4,7 @@ import type { Encoders } from "../../codec/encoder_pool.ts";
 import { type Digest, digestBytes } from "../../digest.ts";
 import { free } from "../../owned_bytes.ts";
 import type { Hasher, IncrementalHash } from "../../incremental_hash.ts";
-import { RawLayer } from "./raw_layer.ts";
+import { type RawHash, RawLayer } from "./raw_layer.ts";
 
 /** A layer that is to be compressed. */
 export interface LayerContent {
@@ -15,7 +15,7 @@ export interface LayerContent {
   /** Whether they come only once. */
   isOnce: boolean;
   /** Gets them; there where what they should be has to be checked. */
-  hash: IncrementalHash | undefined;
+  hash: RawHash;
 }
 
 /** What compresses, and how much of the result it may hold. */

@@ -11,8 +11,8 @@ import type { LayerEncoding } from "./compress_layer.ts";
 import { measureLink } from "./measure_link.ts";
 import { WholeHashes } from "./whole_hash.ts";
 
-/** What a layer becomes when it is compressed; "kept" where it would not become smaller. */
-export type LayerResult = { digest: Digest; size: number } | "kept";
+/** What a layer becomes when it is compressed, and how it was; "kept" where it would not become smaller. */
+export type LayerResult = { digest: Digest; size: number; encoding: Encoding } | "kept";
 
 /** What is known of layers by their digests; the archives of a call share it. */
 export type LayerMemory = Map<Digest, Promise<LayerResult>>;

@@ -66,7 +66,8 @@ export async function placeCompressed(
     const compressed = await compressLayer({ ...content, hash: held?.hash }, layerEncoding);
     if (compressed.kind === "kept") return "kept";
     if (compressed.kind === "passing") {
-      return await sendLayer(target, layer, compressed.passing, layerEncoding, settings);
+      const end = await sendLayer(target, layer, compressed.passing, layerEncoding, settings);
+      return { ...end, encoding };
     }
     checkRaw(layer, compressed.raw);
     const { bytes, digest: made } = compressed;
@@ -75,7 +76,7 @@ export async function placeCompressed(
       const blob = { digest: made, size: bytes.length, mediaType, file: heldFile(file, bytes) };
       await pushBlob(target, { ...blob, origin: "hashed" }, settings, GUESS_ABSENT);
     }
-    const result = { digest: made, size: bytes.length };
+    const result = { digest: made, size: bytes.length, encoding };
     // A registry in this process may keep what it is given.
     if (isRuntimeFetch(target.http)) detach(bytes.buffer);
     return result;
@@ -91,8 +92,8 @@ async function sendLayer(
   passing: PassingLayer,
   encoding: LayerEncoding,
   settings: UploadSettings,
-): Promise<LayerResult> {
-  const { file } = layer;
+): Promise<{ digest: Digest; size: number }> {
+  const { file, origin } = layer;
   const check = (raw: Digest | undefined) => checkRaw(layer, raw);
   if (settings.dryRun) {
     for await (const _ of passing.stream);
@@ -103,7 +104,10 @@ async function sendLayer(
   await settings.emit({ type: "blob-start", size: file.size, ...pathOf(layer) });
   const hooks = hooksFor(settings, { file });
   const again = () => {
-    const content = { size: file.size, stream: openFileBody(file), isOnce: false, hash: undefined };
+    const hash = origin === "hashed"
+      ? undefined
+      : Promise.resolve(encoding.hasher(digestAlgorithm(layer.digest)));
+    const content = { size: file.size, stream: openFileBody(file), isOnce: false, hash };
     return compressAgain(content, encoding);
   };
   const { sendCompressed, commitCompressed } = await import("./send_compressed.ts");

@@ -2,10 +2,13 @@ import type { Bytes } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
 import type { IncrementalHash } from "../../incremental_hash.ts";
 
+/** What a layer is hashed with, if it is. */
+export type RawHash = IncrementalHash | Promise<IncrementalHash> | undefined;
+
 /** A layer as it is in the archive, while it is compressed. */
 export class RawLayer {
   readonly #reader: ReadableStreamDefaultReader<Bytes>;
-  readonly #hash: IncrementalHash | undefined;
+  readonly #hash: RawHash;
   #kept: Bytes[] | undefined;
   #keptBytes = 0;
 
@@ -16,7 +19,7 @@ export class RawLayer {
    * @param hash Gets all of it.
    * @param isOnce Whether it cannot be had again: it is kept then until {@linkcode forget} is called.
    */
-  constructor(stream: ReadableStream<Bytes>, hash: IncrementalHash | undefined, isOnce: boolean) {
+  constructor(stream: ReadableStream<Bytes>, hash: RawHash, isOnce: boolean) {
     this.#reader = stream.getReader();
     this.#hash = hash;
     this.#kept = isOnce ? [] : undefined;
@@ -31,7 +34,7 @@ export class RawLayer {
   async read(): Promise<Bytes | undefined> {
     const { value } = await this.#reader.read();
     if (!value) return undefined;
-    await this.#hash?.update(value);
+    await (await this.#hash)?.update(value);
     if (this.#kept) {
       // Whoever reads may free what it has read.
       this.#kept.push(value.slice());
@@ -62,7 +65,7 @@ export class RawLayer {
 
   /** The digest of the content, once all of it was read. */
   async digest(): Promise<Digest | undefined> {
-    return await this.#hash?.digest();
+    return await (await this.#hash)?.digest();
   }
 
   async cancel(reason: unknown): Promise<void> {

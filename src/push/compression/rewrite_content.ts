@@ -2,7 +2,6 @@ import type { EncodedKind } from "../../codec/block_encoder.ts";
 import type { Digest } from "../../digest.ts";
 import {
   type ArchiveBlob,
-  type ContentNode,
   type DockerNode,
   type IndexEntry,
   type IndexNode,
@@ -17,8 +16,8 @@ import { DOCKER_LAYER, isJsonObject, OCI_LAYER } from "../../media_types.ts";
 export type Replace = (layer: ArchiveBlob) => ArchiveBlob | undefined;
 
 /** Content with other layers. */
-export interface Rewritten<Node extends ContentNode> {
-  node: Node | ManifestNode | IndexNode;
+export interface Rewritten {
+  node: ManifestNode | IndexNode;
   /** Manifests below an index that were left out, since they are about ones that have another digest now. */
   leftOut: number;
 }
@@ -52,7 +51,7 @@ export function rewriteDocker(node: DockerNode, replace: Replace): DockerNode {
 export async function rewriteContent(
   root: ManifestNode | IndexNode,
   replace: Replace,
-): Promise<Rewritten<ManifestNode | IndexNode>> {
+): Promise<Rewritten> {
   const done = new Map<Digest, ManifestNode | IndexNode>();
   let leftOut = 0;
   const rewrite = async (node: ManifestNode | IndexNode) => {
@@ -66,15 +65,16 @@ export async function rewriteContent(
   };
   const rewriteIndex = async (node: IndexNode): Promise<IndexNode> => {
     for (const entry of node.entries) if (entry.node) await rewrite(entry.node);
-    const changed = (digest: string | undefined) =>
-      [...done].some(([old, { digest: now }]) => old === digest && old !== now);
+    const changed = new Set<string | undefined>(
+      [...done].flatMap(([before, { digest }]) => before === digest ? [] : [before]),
+    );
     const kept = node.entries.filter((entry) => !isAbout(entry, changed));
     leftOut += node.entries.length - kept.length;
     const entries = kept.map((entry) => entryOf(entry, done));
     if (
-      entries.every((entry, at) => entry === node.entries[at]) && kept.length === entries.length
+      entries.length === node.entries.length && entries.every((entry, at) => entry === kept[at])
     ) {
-      if (kept.length === node.entries.length) return node;
+      return node;
     }
     const json: unknown = JSON.parse(new TextDecoder().decode(node.bytes));
     const manifests = entries.map(({ raw }) => raw);
@@ -87,13 +87,10 @@ export async function rewriteContent(
 }
 
 /** Whether an entry is about a manifest that has another digest now. */
-function isAbout(
-  entry: IndexEntry,
-  changed: (digest: string | undefined) => boolean,
-): boolean {
+function isAbout(entry: IndexEntry, changed: ReadonlySet<string | undefined>): boolean {
   const { annotations } = entry.descriptor;
   const about = isAttestation(entry) ? annotations?.["vnd.docker.reference.digest"] : undefined;
-  return changed(about) || changed(entry.node?.subject?.digest);
+  return changed.has(about) || changed.has(entry.node?.subject?.digest);
 }
 
 function entryOf(

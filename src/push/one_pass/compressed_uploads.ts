@@ -94,6 +94,7 @@ export class CompressedUploads implements LayerUploads {
         return;
       }
       check(compressed.raw);
+      held?.release();
       const made = this.#hold(file, compressed.bytes, compressed.digest);
       onRead();
       await this.#placeHeld(destination, made);

@@ -260,7 +260,7 @@ test("pushImage() of a pipe says that signatures came after what they are about"
 });
 
 test("pushImage() compresses no layer that has another digest than its name or config says", async () => {
-  const path = `${"01"}${large.digest.slice("sha256:".length + 2)}/layer.tar`;
+  const path = `01${large.digest.slice("sha256:".length + 2)}/layer.tar`;
   const entries = dockerSave([{ image, repoTags: ["app:1"] }]);
   const broken = toBlob(replaceBody(entries, path, flipByte(large.tar, 3 * MIB)));
   const layout = new OciLayout();
@@ -299,6 +299,21 @@ for (const [what, open] of [["file", () => DOCKER], ["pipe", () => DOCKER.stream
     assert(failures < 1, "nothing was cut");
   });
 }
+
+test("pushImage() checks a layer that is compressed again, too", async () => {
+  const path = `01${large.digest.slice("sha256:".length + 2)}/layer.tar`;
+  const entries = dockerSave([{ image, repoTags: ["app:1"] }]);
+  const broken = toBlob(replaceBody(entries, path, flipByte(large.tar, 4 * MIB)));
+  let failures = 1;
+  const layer = faultLayer(
+    createRegistry(),
+    ({ method }) =>
+      method === "PATCH" && failures-- > 0 ? { kind: "cut-body", after: 2 * MIB } : undefined,
+  );
+  const options = { ...LITTLE, compression: "gzip", fetch: layer.fetch } as const;
+  await assertRejects(() => pushImage(broken, TARGET, options), DigestMismatchError);
+  assert(failures < 1, "nothing was cut");
+});
 
 test("pushImage() with chunks sends a layer while it is compressed", async () => {
   for (const source of [DOCKER, DOCKER.stream()]) {
