@@ -19,16 +19,16 @@ export function encoderModule(kind: EncodedKind): Promise<WebAssembly.Module | u
 
 async function compile(kind: EncodedKind): Promise<WebAssembly.Module | undefined> {
   if (hasNativeEncoder(kind)) return undefined;
-  const { WASM } =
-    await (kind === "gzip" ? import("./gzip_encoder_wasm.ts") : import("./zstd_encoder_wasm.ts"));
-  const bytes = await unpackWasm(WASM);
   try {
-    return await WebAssembly.compile(bytes);
+    const { WASM } =
+      await (kind === "gzip" ? import("./gzip_encoder_wasm.ts") : import("./zstd_encoder_wasm.ts"));
+    return await WebAssembly.compile(await unpackWasm(WASM));
   } catch (cause) {
     if (kind === "gzip") return undefined;
-    throw new OciError(
-      "Cannot compress with zstd: that takes WebAssembly, and this runtime compiles none",
-      { cause, hint: "compress with gzip" },
-    );
+    // A package may leave them out, and a runtime may compile nothing.
+    throw new OciError("Cannot compress with zstd: this runtime has no encoder for it here", {
+      cause,
+      hint: "use Bun, or the package on JSR where WebAssembly may be compiled, or gzip",
+    });
   }
 }
