@@ -3,7 +3,7 @@ import { OciError } from "../errors.ts";
 import { listTexts } from "../image/platforms.ts";
 import { formatReference, parseImageName, parseReference, type Reference } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
-import { listTags } from "../registry/listing.ts";
+import { listUsableTags } from "../registry/listing.ts";
 import type { OpenOptions, WantedImage } from "./read_image.ts";
 
 /** An image to save, and what the archive is to call it. */
@@ -95,7 +95,7 @@ async function tagsOf(
   const others: string[] = [];
   const warnings: string[] = [];
   const onWarning = (message: string) => void warnings.push(message);
-  for await (const tag of listTags({ http, repository }, { signal, onWarning })) {
+  for await (const tag of listUsableTags({ http, repository }, { signal, onWarning })) {
     if (parseCosignTag(tag)) continue;
     if (tagFilter(tag)) tags.push(tag);
     else if (others.length < MAX_NAMED) others.push(tag);

@@ -4,7 +4,7 @@ import { listTexts } from "../image/platforms.ts";
 import type { NameFilter } from "../name_pattern.ts";
 import { formatReference, parseReference, type Reference } from "../reference.ts";
 import type { RepositoryContext } from "../registry/blobs.ts";
-import { listTags } from "../registry/listing.ts";
+import { listUsableTags } from "../registry/listing.ts";
 import { CosignLeft, type LeftTag } from "./copy_beside.ts";
 import { nameOf, referencesFor } from "./copy_targets.ts";
 
@@ -52,6 +52,8 @@ export interface ListSettings {
 
 /** Most tags of a repository: their names are held, for a list that is read as slowly as images are copied breaks off. */
 const MAX_TAGS = 100_000;
+/** Names that are looked at for those that are wanted: a list that goes on for ever ends here. */
+const MAX_LISTED = 1_000_000;
 /** Tags that a message names. */
 const MAX_NAMED = 5;
 /** What belongs to an image by its tag, where a registry keeps no list of referrers. */
@@ -128,7 +130,7 @@ async function tagsThere(
 ): Promise<ReadonlySet<string> | undefined> {
   const tags = new Set<string>();
   try {
-    for await (const tag of listTags(targetOf(reference), { signal })) {
+    for await (const tag of listUsableTags(targetOf(reference), { signal })) {
       if (tags.add(tag).size > MAX_TAGS) return undefined;
     }
     return tags;
@@ -151,15 +153,17 @@ async function tagsOf(
   const notices: string[] = [];
   const onWarning = (message: string) => void notices.push(message);
   const name = formatReference(from);
-  for await (const tag of listTags(sourceOf(from, references), { signal, onWarning })) {
+  let listed = 0;
+  for await (const tag of listUsableTags(sourceOf(from, references), { signal, onWarning })) {
     const cosign = parseCosignTag(tag);
     const isApart = isBesideApart && (cosign !== undefined || REFERRERS_TAG.test(tag));
     if (!isApart && tagFilter(tag)) tags.push(tag);
     else if (cosign) left.push(cosign);
     else if (!isApart && others.length < MAX_NAMED) others.push(tag);
-    if (tags.length + left.length <= MAX_TAGS) continue;
-    throw new OciError(`Cannot copy all tags of ${name}: it has more than ${MAX_TAGS}`, {
-      hint: "choose among them: --tag PATTERN",
+    const most = tags.length + left.length > MAX_TAGS ? MAX_TAGS : MAX_LISTED;
+    if (++listed <= most) continue;
+    throw new OciError(`Cannot copy all tags of ${name}: it has more than ${most}`, {
+      hint: "choose among them, with --tag PATTERN or a list of references",
     });
   }
   if (tags.length > 0) return { tags: tags.sort(), left: new CosignLeft(left), notices };

@@ -7,6 +7,8 @@ import {
   OCI_INDEX,
   parseDescriptor,
 } from "../media_types.ts";
+import { quoteName } from "../quote_name.ts";
+import { isTag } from "../reference.ts";
 import { nameOf, type ReadHooks, type RepositoryContext, repositoryUrl } from "./blobs.ts";
 import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./get_manifest.ts";
 import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
@@ -83,6 +85,32 @@ export async function* listTags(
   } catch (error) {
     throw explainAbsence(context, { action: `list ${what}` }, error);
   }
+}
+
+/**
+ * Lists the tags of a repository that can be asked for. A registry may list anything, and a tag becomes part of a URL: what is
+ * none is left out, with a warning.
+ *
+ * @param context The repository.
+ * @param options Size of pages, signal and listeners.
+ * @yields Tags as they come, in the registry's order.
+ * @throws {RegistryError} 404 where there is no such repository.
+ */
+export async function* listUsableTags(
+  context: RepositoryContext,
+  options: ListOptions = {},
+): AsyncGenerator<string, void, void> {
+  let count = 0;
+  let first = "";
+  for await (const tag of listTags(context, options)) {
+    if (isTag(tag)) yield tag;
+    else if (count++ === 0) first = tag;
+  }
+  if (count === 0) return;
+  const more = count > 1 ? ` and ${count - 1} more` : "";
+  options.onWarning?.(
+    `the tags of ${nameOf(context)} have ${quoteName(first)}${more}, which no tag can be: left out`,
+  );
 }
 
 /**

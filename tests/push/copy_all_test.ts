@@ -400,6 +400,45 @@ test("copyAll() asks a target each tag where it has no list", async () => {
   assertEquals(told(again), NAMES.map((name) => `${name} exists`));
 });
 
+test("copyAll() leaves out what a registry lists that is no tag", async () => {
+  const names = ["1.0", "../../../v2/other/manifests/1", "a b", "\u001b[31m", ""];
+  const { to, reads, fetch } = await world(["team/app:1.0"], {
+    source: ({ path }) =>
+      path.endsWith("/tags/list")
+        ? { kind: "answer", answer: () => Response.json({ name: "team/app", tags: names }) }
+        : undefined,
+  });
+  const warnings: string[] = [];
+  const onEvent: CopyAllOptions["onEvent"] = (event) =>
+    void (event.type === "warning" && warnings.push(event.message));
+  const results = await run([APP], `${TARGET}/copied`, { fetch, allTags: true, onEvent });
+  assertEquals(told(results), ["team/app:1.0 pushed"]);
+  assertEquals(await allTags(to), ["copied:1.0"]);
+  assertEquals(warnings.length, 1);
+  assertMatch(warnings[0] ?? "", /"\.\.\/\.\.\/.* and 3 more, which no tag can be: left out$/);
+  assert(reads.seen.every(({ path }) => path.startsWith("/v2/team/app/")));
+});
+
+test("copyAll() takes no list of tags that goes on for ever", async () => {
+  for (const [tags, most] of [[[], 100_000], [["x"], 1_000_000]] as const) {
+    let sent = 0;
+    const pieces = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const names = Array.from({ length: 20_000 }, (_, at) => `"v${sent * 20_000 + at}",`);
+        controller.enqueue(
+          new TextEncoder().encode((sent++ === 0 ? '{"tags":[' : "") + names.join("")),
+        );
+      },
+    });
+    const { fetch } = await world([], {
+      source: () => ({ kind: "answer", answer: () => new Response(pieces) }),
+    });
+    const [result] = await run([APP], `${TARGET}/copied`, { fetch, allTags: true, tags });
+    assert(result?.status === "failed");
+    assertMatch(`${result.error}`, new RegExp(`it has more than ${most}$`));
+  }
+});
+
 test("copyAll() refuses wrong options and targets before it asks for anything", async () => {
   const fetch: FetchHandler = () => Promise.reject(new TypeError("unreachable"));
   await assertRejects(() => run([APP], TARGET, { fetch, images: 0 }), RangeError, "images 0");
