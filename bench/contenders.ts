@@ -25,9 +25,10 @@ const MAIN = decodeURIComponent(new URL("../src/cli/main.ts", import.meta.url).p
 export function contenders(): Contender[] {
   return [
     ours("deno", [Deno.execPath(), "run", "-A", MAIN]),
-    ours("bun", ["bun", MAIN]),
-    ...peers(),
-  ].filter(({ name }) => name === "deno" || findProgram(name) !== undefined);
+    ...findProgram("bun") ? [ours("bun", ["bun", MAIN])] : [],
+    ...skopeos(),
+    ...peers().filter(({ name }) => findProgram(name) !== undefined),
+  ];
 }
 
 function ours(name: string, command: string[]): Contender {
@@ -42,18 +43,6 @@ function ours(name: string, command: string[]): Contender {
 
 function peers(): Contender[] {
   return [
-    {
-      name: "skopeo",
-      isOurs: false,
-      push: (image, host) => [
-        "skopeo",
-        "--insecure-policy",
-        "copy",
-        "--dest-tls-verify=false",
-        `docker-archive:${image.tar}`,
-        `docker://${reference(image, host)}`,
-      ],
-    },
     {
       name: "crane",
       isOurs: false,
@@ -73,6 +62,29 @@ function peers(): Contender[] {
       ],
     },
   ];
+}
+
+/** Every skopeo on PATH: a system's own is years older than the newest. The first is plain `skopeo`, others have their version. */
+function skopeos(): Contender[] {
+  const paths = (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder}/skopeo`);
+  return [...new Set(paths)].filter(isThere).map((path, index) => ({
+    name: index === 0 ? "skopeo" : `skopeo-${versionOf(path)}`,
+    isOurs: false,
+    push: (image, host) => [
+      path,
+      "--insecure-policy",
+      "copy",
+      "--dest-tls-verify=false",
+      `docker-archive:${image.tar}`,
+      `docker://${reference(image, host)}`,
+    ],
+  }));
+}
+
+/** What a program says of its version. */
+function versionOf(path: string): string {
+  const { stdout } = new Deno.Command(path, { args: ["--version"] }).outputSync();
+  return /\d[\w.-]*/.exec(decode(stdout))?.[0] ?? path;
 }
 
 /** oras, which reads OCI layouts alone: the image has to be made one before. */
