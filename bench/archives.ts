@@ -31,6 +31,7 @@ export const MIB = 1024 * 1024;
 /** Where archives are kept between runs. */
 export const CACHE = new URL("../.bench/", import.meta.url);
 const BLOCK_BYTES = 512;
+const MAX_OCTAL_SIZE = 8 ** 11 - 1;
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG_TYPE = "application/vnd.docker.container.image.v1+json";
 const LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar";
@@ -250,7 +251,12 @@ function header(path: string, size: number, type = "0"): Uint8Array<ArrayBuffer>
   const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0");
   put(0, path);
   put(100, `${octal(type === "5" ? 0o755 : 0o644, 7)}\0${octal(0, 7)}\0${octal(0, 7)}\0`);
-  put(124, `${octal(size, 11)} ${octal(0, 11)} `);
+  put(124, `${octal(Math.min(size, MAX_OCTAL_SIZE), 11)} ${octal(0, 11)} `);
+  // GNU's base 256, for what is larger.
+  if (size > MAX_OCTAL_SIZE) {
+    block.fill(0, 124, 136)[124] = 0x80;
+    new DataView(block.buffer).setBigUint64(128, BigInt(size));
+  }
   put(148, " ".repeat(8));
   put(156, type);
   put(257, "ustar\0" + "00");
