@@ -138,9 +138,12 @@ export class ProgressState implements LiveState {
     );
   }
 
-  #remove(name: BlobName): void {
-    const blob = this.#find(name);
-    if (blob) this.inFlight.splice(this.inFlight.indexOf(blob), 1);
+  /** Takes out a blob; one that has become smaller since it was begun makes the whole smaller. */
+  #remove(event: BlobName & { size: number }): void {
+    const blob = this.#find(event);
+    if (!blob) return;
+    this.inFlight.splice(this.inFlight.indexOf(blob), 1);
+    if (this.plan) this.plan.bytes += event.size - blob.size;
   }
 }
 

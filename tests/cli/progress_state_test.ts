@@ -34,6 +34,24 @@ test("ProgressState follows blobs by path while the digest is unknown", () => {
   assertEquals(state.sentBytes, 170);
 });
 
+test("ProgressState takes a blob for what it becomes when it is compressed", () => {
+  const state = new ProgressState();
+  state.apply({ type: "plan", images: 1, blobs: 2, bytes: 1000 }, 0);
+  state.apply({ type: "blob-start", path: "a/layer.tar", size: 600 }, 0);
+  state.apply({ type: "blob-start", path: "b/layer.tar", size: 400 }, 0);
+  state.apply({ type: "blob-start", path: "a/layer.tar", digest: A, size: 200 }, 0);
+  assertEquals(state.totalBytes, 600);
+  state.apply(
+    { type: "blob-done", path: "a/layer.tar", digest: A, size: 200, status: "pushed" },
+    0,
+  );
+  state.apply(
+    { type: "blob-done", path: "b/layer.tar", digest: B, size: 100, status: "pushed" },
+    0,
+  );
+  assertEquals([state.totalBytes, state.settledBytes, state.inFlight.length], [300, 300, 0]);
+});
+
 test("ProgressState shows an attempt that is waited for until bytes flow again", () => {
   const state = new ProgressState();
   state.apply({ type: "blob-start", digest: A, size: 100 }, 0);

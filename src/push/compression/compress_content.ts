@@ -220,7 +220,7 @@ async function findKnown(
   if (!target.blobs.has(digest)) {
     const found = await headBlob(target, digest, hooksFor(settings));
     if (found === undefined || (found >= 0 && found !== size)) return undefined;
-    await settings.emit({ type: "blob-start", digest, size, ...pathOf(layer) });
+    await settings.emit({ type: "blob-start", digest, size: layer.size, ...pathOf(layer) });
     rememberBlob(target, digest, "exists");
     await settings.emit({ type: "blob-done", digest, size, status: "exists", ...pathOf(layer) });
   }

@@ -56,6 +56,9 @@ export async function placeCompressed(
   settings: UploadSettings,
 ): Promise<LayerResult> {
   const { file, digest, origin } = layer;
+  if (!settings.dryRun) {
+    await settings.emit({ type: "blob-start", size: file.size, ...pathOf(layer) });
+  }
   // What was hashed before needs no second look.
   const held = origin === "hashed"
     ? undefined
@@ -101,7 +104,6 @@ async function sendLayer(
     check(raw);
     return result;
   }
-  await settings.emit({ type: "blob-start", size: file.size, ...pathOf(layer) });
   const hooks = hooksFor(settings, { file });
   const again = () => {
     const hash = origin === "hashed"
