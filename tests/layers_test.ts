@@ -55,7 +55,6 @@ const RUNTIME_FILES = [
   "runtime/bun_tls_failure.ts",
   "runtime/storage/bun_files.ts",
   "runtime/storage/deno_files.ts",
-  "runtime/storage/deno_file_hash.ts",
 ];
 
 /** The files that may ask whether such a global is there. */

@@ -19,6 +19,7 @@ const DOCUMENTS = [
   "docs/sparse_archives.md",
   "docs/troubleshooting.md",
   "docs/fleet.md",
+  "docs/serve.md",
 ];
 const IMAGE = `${ROOT}tests/fixtures/docker29-multiplatform.tar`;
 const bun = requireProgram("bun");
@@ -41,6 +42,7 @@ const ELSEWHERE: readonly [RegExp, string][] = [
     "tests/build/compile_test.ts",
   ],
   [/^tarpush serve --port 5000$/, "tests/cli/main_test.ts"],
+  [/^tarpush serve --dir images .*$/, "tests/end_to_end/serve_folder_test.ts"],
   [/^tarpush serve images\/\*\.tar --port 5000$/, "tests/end_to_end/serve_archives_test.ts"],
 ];
 

@@ -1,3 +1,4 @@
+import type { Bytes } from "../../bytes.ts";
 import { OciError } from "../../errors.ts";
 import { createHash } from "../../incremental_hash.ts";
 import type { BunGlobals, BunWriter } from "../bun_globals.ts";
@@ -46,14 +47,7 @@ export const bunStorageFiles: StorageFiles = {
   },
   stat,
   list,
-  read: async (path) => {
-    try {
-      return await Bun.file(path).bytes();
-    } catch (error) {
-      if (errorCode(error) === "ENOENT") return undefined;
-      throw toFileError("read", path, error);
-    }
-  },
+  read,
   open: (path, size) => ({
     size,
     slice: (start, end) => {
@@ -68,6 +62,15 @@ export const bunStorageFiles: StorageFiles = {
   hashGrowing: async (_path, algorithm) => await createHash(algorithm),
   hashWhole: async (_path, algorithm) => await createHash(algorithm),
 };
+
+async function read(path: string): Promise<Bytes | undefined> {
+  try {
+    return await Bun.file(path).bytes();
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw toFileError("read", path, error);
+  }
+}
 
 function failed(action: string, path: string): (error: unknown) => never {
   return (error) => {

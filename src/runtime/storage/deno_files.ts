@@ -4,7 +4,7 @@ import type { BlobSource } from "../../source/blob_source.ts";
 import { writeAll } from "../byte_output.ts";
 import { throwFileError } from "../deno_file_error.ts";
 import { fileError } from "../file_error.ts";
-import { hashFile, hashGrowingFile } from "./deno_file_hash.ts";
+import { FileHashes } from "./file_hash.ts";
 import type { FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
 
 /** Bytes of one read. */
@@ -35,18 +35,41 @@ export const denoStorageFiles: StorageFiles = {
   makeDirectory: (path) => Deno.mkdir(path, { recursive: true }).catch(failed("make", path)),
   stat,
   list,
-  read: async (path) => {
-    try {
-      return await Deno.readFile(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw throwFileError("read", path, error);
-    }
-  },
+  read,
   open: (path, size) => new DenoStoredFile(path, size),
-  hashGrowing: hashGrowingFile,
-  hashWhole: hashFile,
+  hashGrowing: (path, algorithm) => hashes.growing(path, algorithm),
+  hashWhole: (path, algorithm) => hashes.whole(path, algorithm),
 };
+
+const hashes = new FileHashes({ run: runProgram, read });
+
+async function runProgram(program: string, args: readonly string[]): Promise<string | undefined> {
+  const { state } = await Deno.permissions.query({ name: "run", command: program });
+  if (state !== "granted") return undefined;
+  try {
+    const { success, stdout } = await new Deno.Command(program, {
+      args: [...args],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+      // Ctrl-C is for this process, which lets uploads come to their end.
+      detached: Deno.build.os !== "windows",
+    }).output();
+    return success ? new TextDecoder().decode(stdout) : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function read(path: string): Promise<Bytes | undefined> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw throwFileError("read", path, error);
+  }
+}
 
 function failed(action: string, path: string): (error: unknown) => never {
   return (error) => throwFileError(action, path, error);

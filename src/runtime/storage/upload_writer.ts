@@ -10,7 +10,7 @@ import type { GrowingFile, StorageFiles } from "./storage_files.ts";
 const PIECE_BYTES = 128 * 1024;
 
 /** Bytes of all uploads that are left to the system before the disk is told to begin: at the end few are to wait for. */
-const WRITE_BACK_BYTES = 32 * 1024 * 1024;
+const WRITE_BACK_BYTES = 16 * 1024 * 1024;
 
 /** Most bytes of all small blobs together that wait in memory for their end; one more is written at once. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
