@@ -116,12 +116,15 @@ class FileWatch {
   async #look(): Promise<boolean> {
     const counted = await this.#count();
     const step = counted - this.#counted;
-    if (step < LEAST_STEP) return false;
+    if (step < 0) return false;
     this.#counted = counted;
-    this.#steppedAt = performance.now();
-    this.#share(step);
-    for (const sending of this.#sendings) this.#note(sending);
-    return true;
+    const isStep = step >= LEAST_STEP;
+    if (isStep) {
+      this.#steppedAt = performance.now();
+      this.#share(step);
+    }
+    for (const sending of this.#sendings) this.#note(sending, isStep);
+    return isStep;
   }
 
   /** Nobody knows whose bytes they were: each file gets as many. */
@@ -136,16 +139,16 @@ class FileWatch {
     }
   }
 
-  #note(sending: Sending): void {
-    const { call, clock, size, start, mayBeSent } = sending;
-    if (mayBeSent) clock.moved();
-    else if (this.#counted - start < size) clock.movedInSight();
-    else {
+  #note(sending: Sending, isStep: boolean): void {
+    const { call, clock, size, start } = sending;
+    if (!sending.mayBeSent && this.#counted - start >= size) {
+      // The last piece may be no larger than what looking costs: that counts here, which errs on the patient side.
       sending.mayBeSent = true;
       clock.sent();
       call.file?.onEnd();
-    }
-    tell(sending);
+    } else if (isStep && sending.mayBeSent) clock.moved();
+    else if (isStep) clock.movedInSight();
+    if (isStep) tell(sending);
   }
 }
 

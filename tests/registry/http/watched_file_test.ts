@@ -15,7 +15,28 @@ test("sendFile() tells how much has gone, and when it may be all", async () => {
   });
   assertEquals(response.status, 200);
   // 100 bytes are what looking costs.
-  assertEquals(log, ["moved", 300 * KIB, "sent", "end", 1000 * KIB]);
+  assertEquals(log, ["moved", 300 * KIB, "sent", "end", 1000 * KIB - 100]);
+});
+
+test("sendFile() takes what looking costs for nothing, however long it goes on", async () => {
+  const costs = Array.from({ length: 12 }, (_, at) => 10 * KIB + at * 300);
+  const { count, counted } = counter([0, ...costs]);
+  const { request, log } = watched(1000 * KIB);
+  await sendFile(count, request, async () => {
+    await counted(13);
+    return new Response();
+  });
+  assertEquals(log, ["moved", 10 * KIB]);
+});
+
+test("sendFile() knows that all may be sent when a last small piece has gone", async () => {
+  const { count, counted } = counter([0, 999 * KIB, 1000 * KIB - 100, 1000 * KIB]);
+  const { request, log } = watched(1000 * KIB);
+  await sendFile(count, request, async () => {
+    await counted(4);
+    return new Response();
+  });
+  assertEquals(log, ["moved", 999 * KIB, "sent", "end"]);
 });
 
 test("sendFile() parts what goes between files, and never tells more than went or than there is", async () => {
