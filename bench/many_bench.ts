@@ -5,13 +5,17 @@ import { type ManyShape, writeArchives } from "./many_archives.ts";
 import { type BenchOptions, type Measurement, measureProcess, usualCells } from "./measure.ts";
 
 /** 2.5 GB in all, of which a registry keeps 114 MB. */
-const MANY: ManyShape = {
+export const MANY: ManyShape = {
   count: 200,
   shared: { layers: 6, bytes: 2 * MIB },
   own: { layers: 2, bytes: 0.25 * MIB },
 };
 const MAIN = decodeURIComponent(new URL("../src/cli/main.ts", import.meta.url).pathname);
-const OURS = new Map([["deno", `'${Deno.execPath()}' run -A '${MAIN}'`], ["bun", `bun '${MAIN}'`]]);
+/** What runs our program. */
+export const OURS = new Map([
+  ["deno", { program: `'${Deno.execPath()}' run -A`, main: MAIN }],
+  ["bun", { program: "bun", main: MAIN }],
+]);
 
 /** A way to push all archives of a folder. */
 interface Way {
@@ -46,7 +50,8 @@ export async function benchMany({ runs, isWanted, onRow }: BenchOptions): Promis
 }
 
 function ways(): Way[] {
-  const all = [...OURS].flatMap(([name, command]): Way[] => [
+  const commands = [...OURS].map(([name, { program, main }]) => [name, `${program} '${main}'`]);
+  const all = commands.flatMap(([name = "", command = ""]): Way[] => [
     { name, program: name, script: `${command} push -q "$1"/*.tar --to $2` },
     {
       name: `again ${name}`,

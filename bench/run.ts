@@ -4,6 +4,7 @@
  */
 import { benchCeiling } from "./ceiling_bench.ts";
 import { benchCompress } from "./compress_bench.ts";
+import { benchFleet } from "./fleet_bench.ts";
 import { type BenchOptions, formatTable, type Row } from "./measure.ts";
 import { benchMany } from "./many_bench.ts";
 import { benchOras } from "./oras_bench.ts";
@@ -42,6 +43,7 @@ await benchRepush(options);
 await benchCeiling(options);
 await benchPipe(options);
 await benchMany(options);
+await benchFleet(options);
 await benchPeers(options);
 await benchCompress(options);
 await benchSlow(options);

@@ -18,7 +18,7 @@ const { env, exit } = currentHost();
 export const WORK = "fleet-work";
 export const RESULTS = "fleet-results";
 export const SUBJECTS = { push: "fleet.push", done: "fleet.done", dead: "fleet.dead" } as const;
-const WORKERS = "workers";
+export const WORKERS = "workers";
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
@@ -27,10 +27,8 @@ export interface Fleet {
   stream: JetStreamClient;
   manager: JetStreamManager;
   queue: Consumer;
-  /** The repository that has a blob. */
+  /** Which repository has a blob, or who is sending it. */
   blobs: KV;
-  /** Who is sending a blob; forgotten soon after its worker was heard of last. */
-  claims: KV;
   /** How long nothing may be heard of a worker before its archives go to others. */
   patience: number;
 }
@@ -38,8 +36,10 @@ export interface Fleet {
 /** Connects, and makes what is not there yet. */
 export async function openFleet(): Promise<Fleet> {
   const patience = numberOf("FLEET_PATIENCE_SECONDS", 30) * 1000;
-  const nats = await connect(env("NATS_URL") ?? "ws://127.0.0.1:8080", env("NATS_TOKEN"));
-  return await patiently(() => setUp(nats, patience));
+  const server = env("NATS_URL") ?? "ws://127.0.0.1:8080";
+  const nats = await connect(server, env("NATS_TOKEN"));
+  return await patiently(() => setUp(nats, patience))
+    .catch(({ message }) => fail(`Cannot make a queue at ${server}: ${message}`));
 }
 
 async function connect(servers: string, token: string | undefined): Promise<NatsConnection> {
@@ -81,14 +81,12 @@ async function setUp(nats: NatsConnection, patience: number): Promise<Fleet> {
       max_deliver: -1,
     })
   );
-  const kvm = new Kvm(stream);
   return {
     nats,
     stream,
     manager,
     queue: await stream.consumers.get(WORK, WORKERS),
-    blobs: await kvm.create("fleet-blobs"),
-    claims: await kvm.create("fleet-claims", { ttl: patience }),
+    blobs: await new Kvm(stream).create("fleet-blobs"),
     patience: (config.ack_wait ?? nanos(patience)) / 1e6,
   };
 }

@@ -38,8 +38,13 @@ export async function idOf(job: Job): Promise<string> {
 export function readJob(json: string): Job | undefined {
   try {
     const { source, target } = JSON.parse(json);
-    return typeof source === "string" && target ? { source, target } : undefined;
+    const isJob = typeof source === "string" && [target].flat().every(isText);
+    return isJob ? { source, target } : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
 }

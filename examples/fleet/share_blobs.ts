@@ -1,44 +1,76 @@
-import type { ShareBlob } from "@tarpush/tarpush";
+import type { KvEntry } from "@nats-io/kv";
+import type { MissingBlob, ShareBlob } from "@tarpush/tarpush";
 import { type Fleet, patiently } from "./fleet.ts";
 
+/** What the table says of a blob: the repository that has it, or who is about to send it. */
+type Entry = { holder: string } | { sender: string };
+
 /**
- * Lets one worker at a time send a blob, and all others mount it from where that one has put it. The claim of a worker that
- * is heard of no more is forgotten, and the next one sends.
+ * Lets one worker at a time send a blob, and all others mount it from where that one has put it. A sender renews its claim;
+ * one whose claim does not change any more has died, and the next one sends.
  */
-export function shareBlobs({ blobs, claims, patience }: Fleet): ShareBlob {
-  return async ({ registry, repository, digest }, bring, signal) => {
-    const key = `${encodeURIComponent(registry).replaceAll("%", "=")}.${digest.replace(":", ".")}`;
-    const holderOf = async () => (await patiently(() => blobs.get(key), signal))?.string();
-    const bringFrom = async (holder: string | undefined) => {
-      const status = await bring(holder);
-      // Where it was sent all the same, the holder has lost it.
-      if (status !== "mounted") await patiently(() => blobs.put(key, repository), signal);
-    };
-    const own = crypto.randomUUID();
-    for (;;) {
-      const holder = await holderOf();
-      if (holder !== undefined) return await bringFrom(holder);
-      if (await claim(key, own)) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      signal.throwIfAborted();
+export function shareBlobs({ blobs, patience }: Fleet): ShareBlob {
+  return async (blob, bring, signal) => {
+    const key = keyOf(blob);
+    const holder = JSON.stringify({ holder: blob.repository });
+    const turn = await waitForTurn(key, crypto.randomUUID(), signal);
+    if ("holder" in turn) {
+      // Where it was sent all the same, who had it has lost it.
+      if (await bring(turn.holder) !== "mounted") await patiently(() => blobs.put(key, holder));
+      return;
     }
-    const renewal = setInterval(() => claims.put(key, own).catch(() => {}), patience / 3);
+    const stopRenewing = renew(key, turn);
     try {
-      // Another may have been faster between the question and the claim.
-      await bringFrom(await holderOf());
+      await bring();
+      await patiently(() => blobs.put(key, holder));
+    } catch (error) {
+      await blobs.delete(key).catch(() => {});
+      throw error;
     } finally {
-      clearInterval(renewal);
-      await claims.purge(key).catch(() => {});
+      stopRenewing();
     }
   };
 
-  async function claim(key: string, own: string): Promise<boolean> {
-    try {
-      await claims.create(key, own);
-      return true;
-    } catch {
-      // It is taken, be it by this worker, where the answer of a server that restarts was lost.
-      return (await claims.get(key).catch(() => null))?.string() === own;
+  /** Waits until a repository has a blob, or nobody is sending it. */
+  async function waitForTurn(
+    key: string,
+    sender: string,
+    signal: AbortSignal,
+  ): Promise<{ holder: string } | { claim: string; revision: number }> {
+    const claim = JSON.stringify({ sender });
+    let found: KvEntry | null = null;
+    let since = Date.now();
+    for (;;) {
+      signal.throwIfAborted();
+      if (found?.operation !== "PUT" || Date.now() - since > patience) {
+        const options = { previousSeq: found?.revision ?? 0 };
+        const revision = await blobs.put(key, claim, options).catch(() => undefined);
+        if (revision !== undefined) return { claim, revision };
+      } else await new Promise((resolve) => setTimeout(resolve, 100));
+      const before = found?.revision;
+      found = await patiently(() => blobs.get(key), signal);
+      if (found?.operation !== "PUT") continue;
+      const entry = found.json<Entry>();
+      if ("holder" in entry) return entry;
+      // The answer to the claim was lost.
+      if (entry.sender === sender) return { claim, revision: found.revision };
+      if (found.revision !== before) since = Date.now();
     }
   }
+
+  function renew(key: string, turn: { claim: string; revision: number }): () => void {
+    const timer = setInterval(async () => {
+      const { claim, revision } = turn;
+      turn.revision = await blobs.put(key, claim, { previousSeq: revision }).catch(async () => {
+        // The answer alone may have been lost.
+        const found = await blobs.get(key).catch(() => null);
+        return found?.string() === claim ? found.revision : revision;
+      });
+    }, patience / 3);
+    return () => clearInterval(timer);
+  }
+}
+
+function keyOf({ registry, digest }: MissingBlob): string {
+  return `${encodeURIComponent(registry).replaceAll("%", "=")}.${digest.replace(":", ".")}`;
 }

@@ -37,9 +37,9 @@ await nats.drain();
 /** Reads what has come since; the last that is told of an archive counts. */
 async function readResults(): Promise<void> {
   const { state } = await manager.streams.info(RESULTS);
-  while (lastRead < state.last_seq) {
-    const message = await results.next({ expires: 1000 });
-    if (!message) return;
+  if (lastRead >= state.last_seq) return;
+  const options = { max_messages: state.last_seq - lastRead, expires: 1000 };
+  for await (const message of await results.fetch(options)) {
     lastRead = message.seq;
     const receipt = message.json<Receipt>();
     const isDead = message.subject === SUBJECTS.dead;

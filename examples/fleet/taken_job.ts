@@ -1,4 +1,4 @@
-import type { JsMsg } from "@nats-io/jetstream";
+import { type Msg, nanos } from "@nats-io/nats-core";
 import { type Fleet, patiently, SUBJECTS } from "./fleet.ts";
 import { idOf, type Job, nameOf, type Receipt } from "./jobs.ts";
 
@@ -9,24 +9,29 @@ export class TakenJob {
   /** How often it was taken, this time included. */
   readonly tries: number;
   readonly #fleet: Fleet;
-  readonly #message: JsMsg;
+  readonly #message: Msg;
+  readonly #sequence: string;
   readonly #worker: string;
   readonly #heartbeat: ReturnType<typeof setInterval>;
 
-  constructor(fleet: Fleet, message: JsMsg, worker: string, job: Job) {
+  constructor(fleet: Fleet, message: Msg, worker: string, job: Job) {
     this.job = job;
     this.name = nameOf(job);
-    this.tries = message.info.deliveryCount;
+    // $JS.ACK.STREAM.CONSUMER.TRIES.SEQUENCE..., or the same with a domain and an account.
+    const words = (message.reply ?? "").split(".").slice(2);
+    const [, , tries, sequence] = words.length > 7 ? words.slice(2) : words;
+    this.tries = Number(tries);
+    this.#sequence = `${sequence}`;
     this.#fleet = fleet;
     this.#message = message;
     this.#worker = worker;
-    this.#heartbeat = setInterval(() => message.working(), fleet.patience / 3);
+    this.#heartbeat = setInterval(() => message.respond("+WPI"), fleet.patience / 3);
   }
 
   /** Lets others have it, at once or later. */
   leave(milliseconds = 0): void {
     clearInterval(this.#heartbeat);
-    this.#message.nak(milliseconds);
+    this.#message.respond(`-NAK ${JSON.stringify({ delay: nanos(milliseconds) })}`);
   }
 
   async done(what: Partial<Receipt>): Promise<void> {
@@ -44,11 +49,11 @@ export class TakenJob {
     const id = await idOf(job);
     const base = { id, source: name, target: job.target, worker: this.#worker, tries };
     const receipt: Receipt = { ...base, ...what };
-    const msgID = `${subject} ${this.#message.seq}`;
-    const { stream } = this.#fleet;
+    const msgID = `${subject} ${this.#sequence}`;
+    const { stream, nats } = this.#fleet;
     await patiently(() => stream.publish(subject, JSON.stringify(receipt), { msgID }));
     clearInterval(this.#heartbeat);
     // Where the server does not hear it, the archive comes once more, and stands already.
-    await this.#message.ackAck().catch(() => {});
+    await nats.request(`${this.#message.reply}`, "+ACK").catch(() => {});
   }
 }

@@ -1,13 +1,12 @@
 // Pushes archives of the queue until all are done; run it on as many machines as you like, as often as you like.
 //   deno run -A worker.ts [--stay]
 // --stay waits for more. FLEET_ARCHIVES (4) are worked on at the same time, with FLEET_CONCURRENCY (3) uploads in all.
-import type { JsMsg } from "@nats-io/jetstream";
 import { type ArchiveInput, type ArchiveResult, pushAll } from "@tarpush/tarpush";
 import { currentHost, openFile } from "@tarpush/tarpush/runtime";
-import { numberOf, openFleet, patiently } from "./fleet.ts";
-import { readJob } from "./jobs.ts";
+import { numberOf, openFleet } from "./fleet.ts";
 import { shareBlobs } from "./share_blobs.ts";
-import { TakenJob } from "./taken_job.ts";
+import type { TakenJob } from "./taken_job.ts";
+import { WorkQueue } from "./work_queue.ts";
 
 /** An archive that fails so often, or whose workers die so often, is given up. */
 const MAX_TRIES = 5;
@@ -17,8 +16,9 @@ const worker = `${host.env("HOSTNAME") ?? "worker"}-${crypto.randomUUID().slice(
 const fleet = await openFleet();
 const stop = new AbortController();
 const release = host.onInterrupt(() => stop.abort());
+const queue = new WorkQueue(fleet, worker);
 const taken = new Map<number, TakenJob>();
-let asked: Promise<JsMsg | null> | undefined;
+let asked: Promise<TakenJob | undefined> | undefined;
 try {
   const results = pushAll(takeArchives(), undefined, {
     archives: numberOf("FLEET_ARCHIVES", 4),
@@ -34,8 +34,9 @@ try {
 } catch (error) {
   if (!stop.signal.aborted) throw error;
   // Others begin at once with what is left, and not this worker, should it have asked for more.
-  await asked?.catch(() => {});
+  await asked;
 } finally {
+  queue.leave();
   for (const one of taken.values()) one.leave();
   release();
   await fleet.nats.drain();
@@ -44,22 +45,14 @@ try {
 /** Archives of the queue, each as soon as there is a place for it. */
 async function* takeArchives(): AsyncGenerator<ArchiveInput> {
   for (let index = 0; !stop.signal.aborted;) {
-    asked = patiently(() => fleet.queue.next({ expires: 1000 }), stop.signal);
-    const message = await asked;
-    if (stop.signal.aborted) return message?.nak();
-    if (!message) {
+    asked = queue.take();
+    const one = await asked;
+    if (stop.signal.aborted) return one?.leave();
+    if (!one) {
       if (await isOver()) return;
       continue;
     }
-    const job = readJob(message.string());
-    if (!job) {
-      // Somebody else wrote it.
-      message.term();
-      continue;
-    }
-    const { source, target } = job;
-    const one = new TakenJob(fleet, message, worker, job);
-    const { name, tries } = one;
+    const { name, tries, job: { source, target } } = one;
     if (tries > MAX_TRIES) {
       await one.giveUp(`${MAX_TRIES} workers ended while they pushed it`);
       continue;
