@@ -8,7 +8,7 @@ import { type Counts, formatCounts, runAllTests } from "./run_all.ts";
 const MIN_LINES_PERCENT = 90;
 
 /** Files that Deno cannot run: the Bun half of the test run covers them. */
-const COVERAGE_EXEMPT = /^runtime\/bun(?:_\w+)?\.ts$/;
+const COVERAGE_EXEMPT = /^runtime\/(?:storage\/)?bun(?:_\w+)?\.ts$/;
 
 /** Lines shown of what a failed step has printed. */
 const MAX_DETAIL_LINES = 60;

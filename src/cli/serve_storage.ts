@@ -54,11 +54,12 @@ async function openFolder(
   };
 }
 
-/** Removes now and then what nobody needs. */
-function startCollector(
-  storage: FolderRegistryStorage,
+/** Removes what nobody needs, every so many milliseconds. */
+export function startCollector(
+  storage: Pick<FolderRegistryStorage, "collect">,
   keepUntagged: boolean,
-  log: ServeLog,
+  log: Pick<ServeLog, "note" | "error">,
+  interval = COLLECT_MILLISECONDS,
 ): AsyncDisposable {
   const ending = new AbortController();
   let running = Promise.resolve();
@@ -70,7 +71,7 @@ function startCollector(
       if (!ending.signal.aborted) log.error(`Cannot collect: ${errorText(error)}`);
     }
   };
-  const timer = setInterval(() => running = running.then(collect), COLLECT_MILLISECONDS);
+  const timer = setInterval(() => running = running.then(collect), interval);
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);

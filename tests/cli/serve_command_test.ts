@@ -2,6 +2,8 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createPromise } from "../../src/concurrency.ts";
 import { run } from "../../src/cli/run.ts";
 import { digestBytes } from "../../src/digest.ts";
+import { startCollector } from "../../src/cli/serve_storage.ts";
+import type { CollectOptions } from "../../src/runtime/mod.ts";
 import type { ListenOptions } from "../../src/runtime/host.ts";
 import { bytesOf, location } from "../server/registry_calls.ts";
 import { test } from "../helpers/test.ts";
@@ -131,6 +133,29 @@ test("serve --cert --key listens for https", async () => {
   assertEquals(await ended, 0);
   assertEquals(options.tls, { cert: "CERT", key: "KEY" });
   assertStringIncludes(host.written.stderr, "Registry on https://127.0.0.1:5000, ");
+});
+
+test("serve --dir collects now and then, says what it removed, and goes on after a failure", async () => {
+  const lines: string[] = [];
+  const seen: unknown[] = [];
+  const { promise: done, resolve } = createPromise();
+  const collect = ({ untaggedSeconds }: CollectOptions = {}) => {
+    seen.push(untaggedSeconds);
+    if (seen.length === 3) resolve();
+    if (seen.length === 2) return Promise.reject(new Error("the disk is gone"));
+    return Promise.resolve({ manifests: 1, blobs: 2, uploads: 0, bytes: 3000 });
+  };
+  const log = {
+    note: (line: string) => lines.push(line),
+    error: (line: string) => lines.push(line),
+  };
+  await using _collector = startCollector({ collect }, true, log, 1);
+  await done;
+  assertEquals(seen.slice(0, 3), [Infinity, Infinity, Infinity]);
+  assertEquals(lines.slice(0, 2), [
+    "Removed 3 kB that nothing needs, 2 blobs",
+    "Cannot collect: the disk is gone",
+  ]);
 });
 
 test("serve --max-blob refuses a blob that is longer, whatever its pieces are", async () => {

@@ -1,0 +1,155 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Digest, digestBytes } from "../../../src/digest.ts";
+import { OciError } from "../../../src/errors.ts";
+import { openFolder } from "../../../src/runtime/storage/open_storage.ts";
+import type { StorageFiles } from "../../../src/runtime/storage/storage_files.ts";
+import { createRegistry } from "../../../src/server/mod.ts";
+import { readRange } from "../../../src/source/blob_source.ts";
+import type { Storage } from "../../../src/storage.ts";
+import { runProcess, type TemporaryFolder, temporaryFolder } from "../../helpers/process.ts";
+import { test } from "../../helpers/test.ts";
+import { pushBlob, pushImage } from "../../server/registry_calls.ts";
+
+const MIB = 1024 * 1024;
+
+/** The files of this runtime. */
+const files: StorageFiles = "Deno" in globalThis
+  ? (await import("../../../src/runtime/storage/deno_files.ts")).denoStorageFiles
+  : (await import("../../../src/runtime/storage/bun_files.ts")).bunStorageFiles;
+
+/** The same on a disk that is full whenever it is said to be. */
+function fillableDisk() {
+  const disk = { isFull: false };
+  const fail = () => Promise.reject(new OciError("Cannot write: the disk is full"));
+  const full: StorageFiles = {
+    ...files,
+    create: (path) => disk.isFull ? fail() : files.create(path),
+    sync: (paths) => disk.isFull ? fail() : files.sync(paths),
+  };
+  return { disk, full };
+}
+
+async function uploads({ path }: TemporaryFolder): Promise<string> {
+  return (await runProcess("ls", [`${path}/_uploads`])).stdout;
+}
+
+async function contentOf(storage: Storage, repository: string, digest: Digest): Promise<string> {
+  const blob = await storage.openBlob(repository, digest);
+  assert(blob);
+  return new TextDecoder().decode(await readRange(blob, 0, blob.size));
+}
+
+test("a folder storage copies where the file system has no hard links", async () => {
+  await using folder = await temporaryFolder();
+  const unlinked = { ...files, link: () => Promise.resolve(false) };
+  await using storage = await openFolder(folder.path, unlinked, {});
+  assertEquals(storage.sharesFiles, false);
+  const digest = await pushBlob(createRegistry({ storage }), "hello", "one");
+  assertEquals(await storage.mountBlob("one", "two", digest), true);
+  assertEquals(await storage.mountBlob("one", "two", digest), true);
+  assertEquals(await storage.mountBlob("none", "two", digest), false);
+  await storage.deleteBlob("one", digest);
+  assertEquals(await contentOf(storage, "two", digest), "hello");
+});
+
+test("a folder storage has not what it could not save", async () => {
+  await using folder = await temporaryFolder();
+  const { disk, full } = fillableDisk();
+  const digest = await (async () => {
+    await using storage = await openFolder(folder.path, full, {});
+    const registry = createRegistry({ storage });
+    const image = await pushImage(registry, "1");
+    disk.isFull = true;
+    const changes = [storage.putTag("app", "2", image), storage.putTag("app", "3", image)];
+    for (const change of changes) await assertRejects(() => change, OciError, "the disk is full");
+    assertEquals(await storage.listTags("app"), ["1"]);
+    await assertRejects(() => storage.deleteTag("app", "1"), OciError);
+    await assertRejects(() => pushBlob(registry, "new"));
+    await assertRejects(() => pushBlob(registry, "new", "new-repository"));
+    disk.isFull = false;
+    assertEquals(await storage.getTag("app", "1"), image);
+    await storage.putTag("app", "4", image);
+    return image;
+  })();
+  assertEquals(await uploads(folder), "");
+  await using storage = await openFolder(folder.path, full, {});
+  assertEquals((await storage.listTags("app"))?.sort(), ["1", "4"]);
+  assertEquals(await storage.getTag("app", "4"), digest);
+});
+
+test("a folder storage drops an upload that cannot be written, large or small", async () => {
+  await using folder = await temporaryFolder();
+  const { disk, full } = fillableDisk();
+  await using storage = await openFolder(folder.path, full, {});
+  for (const size of [10, 20 * MIB]) {
+    const content = new Uint8Array(size);
+    const digest = await digestBytes(content);
+    const writer = await storage.createBlob();
+    await writer.write(content.slice());
+    disk.isFull = true;
+    await assertRejects(() => writer.commit("app", digest), OciError, "the disk is full");
+    disk.isFull = false;
+    assertEquals(writer.isEnded, true);
+    assertEquals([await storage.openBlob("app", digest), await uploads(folder)], [undefined, ""]);
+    const again = await storage.createBlob();
+    await again.write(content.slice());
+    await again.commit("app", digest);
+    assertEquals((await storage.openBlob("app", digest))?.size, size);
+  }
+});
+
+test("a folder storage says which of its documents is damaged, and collects nothing there", async () => {
+  await using folder = await temporaryFolder();
+  let time = Date.now();
+  const image = await (async () => {
+    await using storage = await openFolder(folder.path, files, { now: () => time });
+    const digest = await pushImage(createRegistry({ storage }), "1");
+    const loose = await pushBlob(createRegistry({ storage }), "named by what is damaged, perhaps");
+    await folder.write(`app/blobs/sha256/${digest.slice(7)}`, "{}");
+    await assertRejects(() => storage.getManifest("app", digest), OciError, "it is damaged");
+    time += 48 * 3600 * 1000;
+    assertEquals((await storage.collect()).blobs, 0);
+    assert(await storage.openBlob("app", loose));
+    return digest;
+  })();
+  await folder.write("app/index.json", "not JSON");
+  await using storage = await openFolder(folder.path, files, {});
+  await assertRejects(
+    () => storage.getTag("app", "1"),
+    OciError,
+    `Cannot read "${folder.path}/app/index.json": `,
+  );
+  await folder.write("app/index.json", '{"manifests": 1}');
+  await assertRejects(() => storage.getManifest("app", image), OciError, "no list of manifests");
+});
+
+test("a folder storage sets no tag on what is not there, and deletes no manifest as a blob", async () => {
+  await using folder = await temporaryFolder();
+  await using storage = await openFolder(folder.path, files, {});
+  const image = await pushImage(createRegistry({ storage }), "1");
+  assertEquals(await storage.deleteBlob("app", image), false);
+  assertEquals(await storage.deleteBlob("none", image), false);
+  await storage.deleteManifest("app", image);
+  await assertRejects(() => storage.putTag("app", "2", image), OciError, "removed meanwhile");
+});
+
+test("a storage's files are told apart from what is not there", async () => {
+  await using folder = await temporaryFolder();
+  const path = await folder.write("file", "content");
+  assertEquals((await files.stat(path))?.size, 7);
+  for (const absent of [`${folder.path}/absent`, `${path}/below`]) {
+    assertEquals(await files.stat(absent), undefined);
+  }
+  assertEquals(await files.link(path, `${folder.path}/name`), true);
+  assertEquals(await files.link(path, `${folder.path}/name`), true);
+  assertEquals((await files.stat(path))?.links, 2);
+  assertEquals(await files.link(`${folder.path}/absent`, `${folder.path}/other`), false);
+  assertEquals(await files.remove(`${folder.path}/absent`), false);
+  assertEquals(await files.touch(`${folder.path}/absent`), false);
+  assertEquals(await files.list(`${folder.path}/absent`), []);
+  await assertRejects(() => files.read(folder.path), OciError);
+  await assertRejects(() => files.sync([`${folder.path}/absent`]), OciError);
+  await assertRejects(() => files.create(`${folder.path}/absent/file`), OciError);
+  await assertRejects(() => files.rename(`${folder.path}/absent`, path), OciError);
+  await files.writeBack([path, `${folder.path}/absent`]);
+});
