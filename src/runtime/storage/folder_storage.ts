@@ -2,9 +2,10 @@ import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { OciError } from "../../errors.ts";
 import type { BlobSource } from "../../source/blob_source.ts";
 import type { BlobWriter, Storage, StoredManifest } from "../../storage.ts";
-import { folderOf, type FolderPaths, toComponent } from "./folder_paths.ts";
+import { folderOf, type FolderPaths } from "./folder_paths.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { damaged, Repository, writeWhole } from "./repository.ts";
+import { RepositoryNames } from "./repository_names.ts";
 import type { StorageFiles } from "./storage_files.ts";
 import { UploadWriter, WriterRoom } from "./upload_writer.ts";
 import { VerifiedBlob } from "./verified_blob.ts";
@@ -36,13 +37,11 @@ export class FolderStorage implements Storage {
   /** What happens to a file of a repository that somebody may be about to remove. */
   readonly #blobs = new KeyedLock();
   readonly #repositories = new Map<string, Repository>();
-  #names: Promise<Set<string>>;
+  readonly #names: RepositoryNames;
 
   constructor(settings: FolderSettings) {
     this.settings = settings;
-    this.#names = this.#findNames();
-    // Whoever lists them hears of it.
-    this.#names.catch(() => {});
+    this.#names = new RepositoryNames(settings.files, settings.paths);
   }
 
   createBlob(): Promise<BlobWriter> {
@@ -87,14 +86,14 @@ export class FolderStorage implements Storage {
   }
 
   async deleteBlob(repository: string, digest: Digest): Promise<boolean> {
-    const index = await this.#use(repository, (found) => found.index());
+    const index = await this.use(repository, (found) => found.index());
     if (!index || index.manifests.has(digest)) return false;
     const path = this.settings.paths.blob(repository, digest);
     return await this.#blobs.run(path, () => this.removeBlob(path, digest));
   }
 
   getManifest(repository: string, digest: Digest): Promise<StoredManifest | undefined> {
-    return this.#use(repository, async (found) => {
+    return this.use(repository, async (found) => {
       const listed = (await found.index())?.manifests.get(digest);
       const bytes = listed && await found.readManifest(digest);
       if (!bytes) return undefined;
@@ -106,7 +105,7 @@ export class FolderStorage implements Storage {
     repository: string,
     { digest, mediaType, bytes, subject }: StoredManifest,
   ): Promise<void> {
-    return this.#use(repository, async (found) => {
+    return this.use(repository, async (found) => {
       const path = await this.#prepare(repository, digest);
       await this.#blobs.run(path, () => this.#writeManifest(path, digest, bytes));
       await found.update(({ manifests }) => {
@@ -126,18 +125,18 @@ export class FolderStorage implements Storage {
   }
 
   async listReferrers(repository: string, subject: Digest): Promise<Digest[]> {
-    const index = await this.#use(repository, (found) => found.index());
+    const index = await this.use(repository, (found) => found.index());
     const referrers = [...index?.manifests.values() ?? []];
     return referrers.filter((manifest) => manifest.subject === subject)
       .map(({ digest }) => digest);
   }
 
   async getTag(repository: string, tag: string): Promise<Digest | undefined> {
-    return (await this.#use(repository, (found) => found.index()))?.tags.get(tag);
+    return (await this.use(repository, (found) => found.index()))?.tags.get(tag);
   }
 
   putTag(repository: string, tag: string, digest: Digest): Promise<void> {
-    return this.#use(repository, async (found) => {
+    return this.use(repository, async (found) => {
       await this.#keepTagged(found, tag);
       await found.update(({ manifests, tags }) => {
         if (!manifests.has(digest)) {
@@ -151,22 +150,17 @@ export class FolderStorage implements Storage {
   }
 
   async deleteTag(repository: string, tag: string): Promise<boolean> {
-    await this.#use(repository, (found) => this.#keepTagged(found, tag));
+    await this.use(repository, (found) => this.#keepTagged(found, tag));
     return await this.#change(repository, ({ tags }) => tags.delete(tag));
   }
 
   async listTags(repository: string): Promise<string[] | undefined> {
-    const index = await this.#use(repository, (found) => found.index());
+    const index = await this.use(repository, (found) => found.index());
     return index && [...index.tags.keys()];
   }
 
-  async listRepositories(): Promise<string[]> {
-    return [...await this.#names];
-  }
-
-  /** Lets `work` have a repository, which exists or does not. */
-  async use<T>(name: string, work: (repository: Repository) => Promise<T>): Promise<T> {
-    return await this.#use(name, work);
+  listRepositories(): Promise<string[]> {
+    return this.#names.list();
   }
 
   /** Runs `work` while nobody adds, keeps or removes this file of a repository. */
@@ -190,7 +184,8 @@ export class FolderStorage implements Storage {
     if (digest) await this.keep(repository.name, digest);
   }
 
-  async #use<T>(name: string, work: (repository: Repository) => Promise<T>): Promise<T> {
+  /** Lets `work` have a repository, which exists or does not. */
+  async use<T>(name: string, work: (repository: Repository) => Promise<T>): Promise<T> {
     const { files, paths } = this.settings;
     const repository = this.#repositories.get(name) ?? new Repository(name, files, paths);
     // The last that was used is the last to be forgotten.
@@ -217,7 +212,7 @@ export class FolderStorage implements Storage {
     name: string,
     change: (index: NonNullable<Awaited<ReturnType<Repository["index"]>>>) => boolean,
   ): Promise<boolean> {
-    return await this.#use(name, async (found) => {
+    return await this.use(name, async (found) => {
       if (!await found.index()) return false;
       let isChanged = false;
       await found.update((index) => isChanged = change(index));
@@ -290,9 +285,8 @@ export class FolderStorage implements Storage {
   /** Makes a repository and what a blob of it needs; returns where that is to be. */
   async #prepare(repository: string, digest: Digest): Promise<string> {
     const { files, paths } = this.settings;
-    await this.#use(repository, (found) => found.create());
-    // Who lists them waits until all are found, and has it then.
-    void this.#names.then((names) => names.add(repository), () => {});
+    await this.use(repository, (found) => found.create());
+    this.#names.add(repository);
     const path = paths.blob(repository, digest);
     // Every repository has the folder of the usual algorithm.
     if (digestAlgorithm(digest) !== "sha256") await files.makeDirectory(folderOf(path));
@@ -304,23 +298,5 @@ export class FolderStorage implements Storage {
     const found = await files.stat(path);
     if (!found) return false;
     return readOnly || now() - found.modified < TOUCH_AGE || await files.touch(path);
-  }
-
-  async #findNames(): Promise<Set<string>> {
-    const names = new Set<string>();
-    await this.#walk("", names);
-    return names;
-  }
-
-  async #walk(name: string, names: Set<string>): Promise<void> {
-    const { files, paths } = this.settings;
-    const path = name === "" ? paths.root : paths.repository(name);
-    const entries = await files.list(path);
-    if (name !== "" && entries.some((entry) => entry.name === "index.json")) names.add(name);
-    for (const entry of entries) {
-      if (!entry.isDirectory || (name !== "" && entry.name === "blobs")) continue;
-      const component = toComponent(entry.name);
-      if (component) await this.#walk(name === "" ? component : `${name}/${component}`, names);
-    }
   }
 }

@@ -23,6 +23,8 @@ export class Repository {
   #loading: Promise<RepositoryIndex | undefined> | undefined;
   #creating: Promise<RepositoryIndex> | undefined;
   #saving: Promise<void> = Promise.resolve();
+  /** The same, of an index that is still the one that changes are made to: it fails where they could not be saved. */
+  #saved: Promise<void> = Promise.resolve();
   #nextSave: Promise<void> | undefined;
 
   constructor(name: string, files: StorageFiles, paths: FolderPaths) {
@@ -56,13 +58,13 @@ export class Repository {
   /**
    * Changes the index; settled when the change is on the disk.
    *
-   * @param change Makes the change, in one step; false where there is nothing to save.
+   * @param change Makes the change, in one step; false where all is as it should be, though perhaps not on the disk yet.
    */
   async update(change: (index: RepositoryIndex) => boolean): Promise<void> {
     let index = await this.create();
     // One that could not be saved is not what the repository has.
     while (index !== this.#index) index = await this.create();
-    if (change(index)) await this.#save(index);
+    await (change(index) ? this.#save(index) : this.#saved);
   }
 
   /**
@@ -152,11 +154,15 @@ export class Repository {
         await this.#files.sync([this.path]);
       } catch (error) {
         // What could not be saved is not so: the next reader finds what is on the disk.
-        if (index === this.#index) this.#index = undefined;
+        if (index === this.#index) {
+          this.#index = undefined;
+          this.#saved = Promise.resolve();
+        }
         throw error;
       }
     });
     const save = this.#nextSave;
+    this.#saved = save;
     this.#saving = save.catch(() => {});
     return save;
   }

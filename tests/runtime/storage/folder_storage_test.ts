@@ -77,6 +77,19 @@ test("a folder storage has not what it could not save", async () => {
   assertEquals(await storage.getTag("app", "4"), digest);
 });
 
+test("a folder storage waits for the disk also where another request has asked for the same", async () => {
+  await using folder = await temporaryFolder();
+  const { disk, full } = fillableDisk();
+  await using storage = await openFolder(folder.path, full, {});
+  const image = await pushImage(createRegistry({ storage }), "1");
+  disk.isFull = true;
+  const both = [storage.putTag("app", "2", image), storage.putTag("app", "2", image)];
+  const results = await Promise.allSettled(both);
+  assertEquals(results.map(({ status }) => status), ["rejected", "rejected"]);
+  disk.isFull = false;
+  assertEquals(await storage.getTag("app", "2"), undefined);
+});
+
 test("a folder storage drops an upload that cannot be written, large or small", async () => {
   await using folder = await temporaryFolder();
   const { disk, full } = fillableDisk();
@@ -144,6 +157,8 @@ test("a storage's files are told apart from what is not there", async () => {
   assertEquals(await files.link(path, `${folder.path}/name`), true);
   assertEquals((await files.stat(path))?.links, 2);
   assertEquals(await files.link(`${folder.path}/absent`, `${folder.path}/other`), false);
+  assertEquals(await files.link(folder.path, `${folder.path}/other`), false);
+  await assertRejects(() => files.remove(folder.path), OciError);
   assertEquals(await files.remove(`${folder.path}/absent`), false);
   assertEquals(await files.touch(`${folder.path}/absent`), false);
   assertEquals(await files.list(`${folder.path}/absent`), []);
