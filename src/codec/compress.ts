@@ -5,6 +5,9 @@ import { BLOCK_BYTES, type Encoders } from "./encoder_pool.ts";
 /** What a block may grow by where it cannot be compressed: the frame around it, and the headers of stored parts. */
 const MAX_BLOCK_GROWTH = 512;
 
+/** Blocks that wait for each encoder, the one that it is at included: a busy machine is slow to bring the next. */
+const BLOCKS_AHEAD = 3;
+
 /** A block that was compressed. */
 export interface EncodedBlock {
   bytes: Bytes;
@@ -16,7 +19,7 @@ export interface EncodedBlock {
  * Compresses content block by block, several at a time, and gives the blocks in order: gzip members or zstd frames, which
  * are valid data behind each other (RFC 1952, 2.2; RFC 8878, 3). The same content gives the same bytes with the same encoder.
  *
- * It reads ahead by no more blocks than there are encoders, and one.
+ * It reads ahead by no more than three blocks for each encoder.
  *
  * @param read Gives the next piece, undefined at the end.
  * @param encoders What compresses.
@@ -33,7 +36,7 @@ export async function* compressBlocks(
     encoding.catch(() => {});
     running.push(encoding);
     const [first] = running;
-    if (first && running.length > encoders.size) {
+    if (first && running.length > BLOCKS_AHEAD * encoders.size) {
       running.shift();
       yield await first;
     }
