@@ -72,7 +72,7 @@ export function createBunFetch(
   let counter: ReturnType<NonNullable<NetworkFetch["sentFromFiles"]>> | undefined;
   return Object.assign(send, {
     proxyFor: (url: URL) => proxies?.proxyFor(url),
-    // Over TLS or through a proxy Bun reads the file into memory, all of it.
+    // Over TLS, which may be what a proxy speaks, Bun reads the file into memory, all of it and twice.
     async sentFromFiles(url: URL) {
       if (url.protocol !== "http:" || !isRead || proxies?.proxyFor(url) !== undefined) return;
       const { countSentBytes } = await import("./bun_sent_bytes.ts");
