@@ -1,6 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { own } from "../../owned_bytes.ts";
-import type { BlobSource } from "../../source/blob_source.ts";
+import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
 import { writeAll } from "../byte_output.ts";
 import { throwFileError } from "../deno_file_error.ts";
 import { fileError } from "../file_error.ts";
@@ -182,12 +182,24 @@ class DenoStoredFile implements BlobSource {
     this.size = size;
   }
 
-  slice(start: number, end: number) {
+  slice(start: number, end: number): SourceSlice {
     const stop = Math.min(end, this.size);
-    return {
+    const slice: SourceSlice = {
       stream: () => ReadableStream.from(this.#pieces(start, stop, (piece) => piece)),
       ownStream: () => ReadableStream.from(this.#pieces(start, stop, own)),
     };
+    // Small ones are spared a stream.
+    if (stop - start <= PIECE_BYTES) slice.arrayBuffer = () => this.#readAtOnce(start, stop);
+    return slice;
+  }
+
+  async #readAtOnce(start: number, end: number): Promise<ArrayBuffer> {
+    const bytes = new Uint8Array(end - start);
+    let filled = 0;
+    for await (const piece of this.#pieces(start, end, () => bytes.subarray(filled))) {
+      filled += piece.length;
+    }
+    return bytes.buffer;
   }
 
   async *#pieces(

@@ -2,6 +2,7 @@ import type { Bytes } from "../../bytes.ts";
 import { type Digest, type DigestAlgorithm, digestBytes, toDigest } from "../../digest.ts";
 import { OciError } from "../../errors.ts";
 import { createHash, type IncrementalHash } from "../../incremental_hash.ts";
+import { detach } from "../../owned_bytes.ts";
 
 /** What file hashes are made with. */
 export interface FileHashTools {
@@ -87,6 +88,12 @@ export class FileHashes {
   }
 
   async #hashAtOnce(path: string, algorithm: DigestAlgorithm): Promise<Digest> {
-    return await digestBytes(await this.#tools.read(path) ?? new Uint8Array(0), algorithm);
+    const bytes = await this.#tools.read(path) ?? new Uint8Array(0);
+    try {
+      return await digestBytes(bytes, algorithm);
+    } finally {
+      // Left to a collector, the bytes of many uploads would gather.
+      detach(bytes.buffer);
+    }
   }
 }

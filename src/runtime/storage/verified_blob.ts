@@ -1,9 +1,8 @@
-import { concat } from "../../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import type { IncrementalHash } from "../../incremental_hash.ts";
-import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
+import { type BlobSource, readRange, type SourceSlice } from "../../source/blob_source.ts";
 
-/** Up to here a piece that is a whole blob is hashed in one go. */
+/** Up to here a blob is read and hashed in one go. */
 const ONE_PIECE_BYTES = 1024 * 1024;
 
 /**
@@ -38,11 +37,22 @@ export class VerifiedBlob implements BlobSource {
 
   slice(start: number, end: number): SourceSlice {
     if (start > 0 || end < this.size) return this.#source.slice(start, end);
-    return { stream: () => ReadableStream.from(this.#pieces()) };
+    const stream = () => ReadableStream.from(this.#pieces());
+    if (this.size > ONE_PIECE_BYTES) return { stream };
+    return { stream, arrayBuffer: () => this.#readAtOnce() };
+  }
+
+  async #readAtOnce(): Promise<ArrayBuffer> {
+    const bytes = await readRange(this.#source, 0, this.size);
+    if (await digestBytes(bytes, digestAlgorithm(this.#digest)) !== this.#digest) {
+      throw this.#onDamage();
+    }
+    return bytes.length === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
   }
 
   async *#pieces(): AsyncGenerator<Uint8Array> {
-    const hash = this.size > ONE_PIECE_BYTES ? await this.#startHash() : this.#holdPieces();
+    if (this.size <= ONE_PIECE_BYTES) return yield new Uint8Array(await this.#readAtOnce());
+    const hash = await this.#startHash();
     let last: Uint8Array | undefined;
     for await (const piece of this.#source.slice(0, this.size).stream()) {
       if (last) yield last;
@@ -52,17 +62,4 @@ export class VerifiedBlob implements BlobSource {
     if (await hash.digest() !== this.#digest) throw this.#onDamage();
     if (last) yield last;
   }
-
-  #holdPieces(): IncrementalHash {
-    const algorithm = digestAlgorithm(this.#digest);
-    const pieces: Uint8Array[] = [];
-    return {
-      update: (bytes) => void pieces.push(bytes),
-      digest: () => digestBytes(concat(pieces, sizeOf(pieces)), algorithm),
-    };
-  }
-}
-
-function sizeOf(pieces: readonly Uint8Array[]): number {
-  return pieces.reduce((size, { length }) => size + length, 0);
 }
