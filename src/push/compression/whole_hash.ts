@@ -1,4 +1,5 @@
 import { MemoryBudget } from "../../archive/memory_budget.ts";
+import type { Bytes } from "../../bytes.ts";
 import { type DigestAlgorithm, digestBytes } from "../../digest.ts";
 import {
   createHash,
@@ -22,6 +23,7 @@ export interface HeldHash {
 export class WholeHashes {
   readonly #budget: MemoryBudget;
   readonly #hasher: Hasher;
+  #spare: Bytes | undefined;
 
   /**
    * @param bytes Most to hold.
@@ -34,25 +36,41 @@ export class WholeHashes {
 
   /** Starts the hash of `size` bytes. */
   async start(algorithm: DigestAlgorithm, size: number): Promise<HeldHash> {
-    const isHeld = this.#hasher === createHash && !hasNativeHash(algorithm) &&
+    const fits = this.#hasher === createHash && !hasNativeHash(algorithm) &&
       size <= this.#budget.size;
-    if (!isHeld) return { hash: await this.#hasher(algorithm), release() {} };
+    if (!fits) return { hash: await this.#hasher(algorithm), release() {} };
     await this.#budget.take(size);
-    const bytes = new Uint8Array(size);
+    const memory = this.#takeMemory(size);
     let filled = 0;
+    let isHeld = true;
     return {
       hash: {
         update(piece) {
-          bytes.set(piece, filled);
+          memory.set(piece, filled);
           filled += piece.length;
         },
-        digest: () => digestBytes(bytes.subarray(0, filled), algorithm),
+        digest: () => digestBytes(memory.subarray(0, filled), algorithm),
       },
       release: () => {
-        if (bytes.length === 0) return;
-        detach(bytes.buffer);
+        if (!isHeld) return;
+        isHeld = false;
+        this.#keep(memory);
         this.#budget.giveBack(size);
       },
     };
+  }
+
+  /** Memory that was used before, where it is large enough: the system is slow to give tens of MiB. */
+  #takeMemory(size: number): Bytes {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    if (spare && spare.length >= size) return spare;
+    if (spare) detach(spare.buffer);
+    return new Uint8Array(size);
+  }
+
+  #keep(memory: Bytes): void {
+    if (this.#spare) detach(this.#spare.buffer);
+    this.#spare = memory;
   }
 }
