@@ -3,6 +3,7 @@ import { joinParts, type JoinPartsOptions } from "../archive/join_parts.ts";
 import type { FetchHandler } from "../registry/http/call.ts";
 import type { Host } from "../runtime/host.ts";
 import { isBlobSource } from "../source/blob_source.ts";
+import { parsePartList } from "../source/part_list.ts";
 import { checksumNames } from "../source/part_names.ts";
 import { type Input, urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
@@ -15,9 +16,14 @@ export interface PartsOptions {
   fetch: FetchHandler | undefined;
 }
 
+/** What checksum files are called: `A.tar.sha256`, `SHA256SUMS`, `sha256sum.txt` and the like. */
+const LIST_NAME = /sha256(?:sums?)?(?:\.txt)?$/i;
+/** The same with sums that are not read here. */
+const OTHER_NAME = /(?:(?:md5|sha1|sha224|sha384|sha512)(?:sums?)?|b[23]sums?)(?:\.txt)?$/i;
+
 /**
- * Opens the parts of an archive as one. Their checksum file is the one that is named among them, as `A.tar.*` does, else the
- * one beside the first.
+ * Opens the parts of an archive as one. Their checksum files are those that are named among them, as `A.tar.*` does, else
+ * those beside them: one for all, or one for each.
  *
  * @param words Paths and URLs, in order.
  * @param host Where files come from.
@@ -29,8 +35,13 @@ export async function openParts(
   host: Host,
   { verify, signal, fetch }: PartsOptions,
 ): Promise<Input> {
-  const isList = (word: string) => /\.sha256$/i.test(word);
-  const paths = words.filter((word) => !isList(word));
+  const paths = words.filter((word) => !LIST_NAME.test(word));
+  const other = paths.find((path) => OTHER_NAME.test(path));
+  if (other !== undefined) {
+    throw new UsageError(
+      `${quote(other)} is no part and has no SHA-256 sums, expected parts and what sha256sum wrote`,
+    );
+  }
   const [first] = paths;
   if (first === undefined) throw new UsageError(`${quote(words.join(" "))} names no parts`);
   const open: AsyncDisposable[] = [];
@@ -40,10 +51,11 @@ export async function openParts(
   try {
     const parts: ArchivePart[] = [];
     for (const path of paths) parts.push(await openPart(path, open, host, { signal, fetch }));
-    const list = words.findLast(isList);
-    const checksums = list === undefined
-      ? await findChecksums(first, host)
-      : await host.readTextFile(list);
+    const named = words.filter((word) => LIST_NAME.test(word));
+    const lists = named.length > 0 ? named : await findLists(paths, host);
+    const texts: string[] = [];
+    for (const list of lists) texts.push(await readList(list, host));
+    const checksums = texts.join("\n");
     const source = await joinParts(parts, { checksums, verify, signal });
     return { source, [Symbol.asyncDispose]: close };
   } catch (error) {
@@ -77,18 +89,32 @@ async function openPart(
   throw new UsageError(`${shown} cannot be read in ranges: its server sends all or nothing`);
 }
 
-/** The text of the checksum file beside a part, where there is one. */
-async function findChecksums(path: string, host: Host): Promise<string | undefined> {
-  if (urlOf(path)) return undefined;
-  const name = baseName(path);
-  const folder = path.slice(0, path.length - name.length);
-  for (const candidate of checksumNames(name)) {
-    const info = await host.fileInfo(folder + candidate);
-    if (info?.kind === "file" && info.size <= MAX_LIST_BYTES) {
-      return await host.readTextFile(folder + candidate);
-    }
+/** The checksum files beside parts, where there are some. */
+async function findLists(paths: readonly string[], host: Host): Promise<string[]> {
+  const files = paths.filter((path) => !urlOf(path));
+  const shared = files.slice(0, 1).flatMap((path) => {
+    const name = baseName(path);
+    const folder = path.slice(0, path.length - name.length);
+    return checksumNames(name).map((candidate) => folder + candidate);
+  });
+  const found: string[] = [];
+  for (const path of new Set([...shared, ...files.map((path) => `${path}.sha256`)])) {
+    const info = await host.fileInfo(path);
+    if (info?.kind === "file" && info.size <= MAX_LIST_BYTES) found.push(path);
   }
-  return undefined;
+  return found;
+}
+
+async function readList(path: string, host: Host): Promise<string> {
+  const text = await host.readTextFile(path);
+  // A sum alone is of the file that has the same name but for the end.
+  const list = /^\s*[0-9a-f]{64}\s*$/i.test(text)
+    ? `${text.trim()}  ${baseName(path).replace(/\.[^.]*$/, "")}`
+    : text;
+  if (parsePartList(list).length > 0) return list;
+  throw new UsageError(
+    `${quote(path)} has no sums as sha256sum writes them, expected a line for each part`,
+  );
 }
 
 /** A line or two for each of some thousand parts; what is longer is something else. */

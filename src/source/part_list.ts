@@ -32,8 +32,8 @@ export function formatPartList(parts: readonly Required<ListedPart>[]): string {
 }
 
 const SUM_LINE = /^\\?([0-9a-fA-F]{64}) [ *](.+)$/;
-/** As `sha256sum --tag`, BSD and OpenSSL write it. */
-const TAGGED_LINE = /^SHA256 ?\((.+)\) ?= ?([0-9a-fA-F]{64})$/;
+/** As `sha256sum --tag`, BSD and OpenSSL write it; OpenSSL 3 says SHA2-256. */
+const TAGGED_LINE = /^SHA2?-?256 ?\((.+)\) ?= ?([0-9a-fA-F]{64})$/;
 const SIZE_LINE = /^# (\d{1,15}) ([0-9a-f]{64}) {2}(.+)$/;
 
 /**
@@ -46,7 +46,7 @@ const SIZE_LINE = /^# (\d{1,15}) ([0-9a-f]{64}) {2}(.+)$/;
 export function parsePartList(text: string): ListedPart[] {
   const sizes = new Map<string, { size: number; edges: Digest }>();
   const parts = new Map<string, ListedPart>();
-  for (const line of text.replace(/^\ufeff/, "").split(/\r?\n/)) {
+  for (const line of text.replace(/^\ufeff/, "").split(/\r?\n|\0/)) {
     const [, digits = "", edgesHex = "", sized = ""] = SIZE_LINE.exec(line) ?? [];
     const edges = toDigest("sha256", edgesHex);
     if (edges) sizes.set(baseName(sized), { size: Number(digits), edges });

@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { run } from "../../src/cli/run.ts";
+import { toBytes } from "../../src/bytes.ts";
+import { digestBytes, digestHex } from "../../src/digest.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { formatPartList, PartSummary } from "../../src/source/part_list.ts";
@@ -100,6 +102,44 @@ test("run() push takes the list among the parts, as A.tar.* gives it, and target
   assertEquals(stdout.trim().split("\n").length, 2);
   await readBack(registry, "app", "1");
   await readBack(registry, "b", "2");
+});
+
+test("run() check takes a list for each part, beside them or among them", async () => {
+  for (const form of ["line", "sum"]) {
+    await using folder = await temporaryFolder();
+    const paths = await writeParts(folder, await makeArchive());
+    const lists: string[] = [];
+    for (let at = 1; at <= paths.length; at++) {
+      const name = `app.tar.00${at}`;
+      const sum = digestHex(await digestBytes(toBytes(await folder.read(name))));
+      lists.push(
+        await folder.write(`${name}.sha256`, form === "line" ? `${sum}  ${name}\n` : sum),
+      );
+    }
+    const read = async (...words: string[]) => (await runWith("check", "--parts", ...words)).stderr;
+    assertEquals([await read(...paths), await read(...paths, ...lists)], ["", ""]);
+    await folder.write("app.tar.002.sha256", `${"0".repeat(64)}  app.tar.002\n`);
+    for (const words of [paths, [...paths, ...lists]]) {
+      assertMatch(await read(...words), /"app\.tar\.002" as a part: it is damaged/);
+    }
+  }
+});
+
+test("run() inspect takes lists by their usual names, and no list of other sums for a part", async () => {
+  await using folder = await temporaryFolder();
+  const paths = await writeParts(folder, await makeArchive(), { list: true });
+  const list = await currentHost().readTextFile(`${folder.path}/app.tar.sha256`);
+  const read = async (name: string, text: string) =>
+    (await runWith("inspect", "--parts", ...paths, await folder.write(name, text))).stderr;
+  for (const name of ["app.tar.sha256sum", "SHA256SUMS", "sha256sum.txt"]) {
+    assertEquals(await read(name, list), "", name);
+  }
+  for (const name of ["app.tar.md5", "SHA512SUMS", "b2sum.txt"]) {
+    assertMatch(await read(name, list), /is no part and has no SHA-256 sums/, name);
+  }
+  for (const text of ["", "no sum\n"]) {
+    assertMatch(await read("app.tar.sha256", text), /has no sums as sha256sum writes them/);
+  }
 });
 
 test("run() push reads parts behind URLs by ranges, and wants a server that knows those", async () => {

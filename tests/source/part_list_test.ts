@@ -60,6 +60,8 @@ test("parsePartList() reads what formatPartList() and other programs write", () 
       `${HEX.toUpperCase()}  some/where/x.tar.001\r`,
       `SHA256 (x.tar.001) = ${HEX}`,
       `SHA256(x.tar.001)= ${HEX}`,
+      `SHA2-256(x.tar.001)= ${HEX}`,
+      `${HEX}  x.tar.001\0`,
     ]
   ) {
     assertEquals(parsePartList(`# a word\n\n${line}\nno sum\n`), [{ name: "x.tar.001", sha256 }]);
