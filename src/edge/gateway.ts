@@ -33,7 +33,7 @@ export interface GatewayOptions extends
 /** What an edge runtime gives its worker beside the request. */
 export interface GatewayContext {
   /** Keeps the worker alive until the promise is settled: uploads are cancelled after the client has gone. */
-  waitUntil(promise: Promise<unknown>): void;
+  waitUntil?(promise: Promise<unknown>): void;
 }
 
 /** Where pushes are sent. */
@@ -112,7 +112,8 @@ async function push(
   const options = { memoryBudget: MEMORY_BUDGET, ...settings, ...choice };
   const start = (hooks: Pick<PushOptions, "signal" | "onEvent">) => {
     const pushing = pushImage(source, target, { ...options, ...hooks });
-    context?.waitUntil(pushing.catch(() => {}));
+    // Servers hand over something of their own in its place.
+    context?.waitUntil?.(pushing.catch(() => {}));
     return pushing;
   };
   return wantsDocument(request)
