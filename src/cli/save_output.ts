@@ -1,3 +1,5 @@
+import { isNetworkFetch } from "../network_fetch.ts";
+import { detach } from "../owned_bytes.ts";
 import type { ImageToPull } from "../pull/list_images.ts";
 import type { PullImagesOptions } from "../pull/options.ts";
 import { pullImages } from "../pull/pull.ts";
@@ -42,9 +44,8 @@ export async function saveToFile(
   options: PullImagesOptions,
   host: Host,
 ): Promise<void> {
-  const tar = pullImages(images, options);
   await using file = await host.createFile(path);
-  for await (const bytes of gather(tar)) await file.write(bytes);
+  for await (const bytes of gatherImages(images, options)) await file.write(bytes);
   await file.commit();
 }
 
@@ -54,7 +55,7 @@ export async function saveToPipe(
   options: PullImagesOptions,
   host: Host,
 ): Promise<boolean> {
-  for await (const bytes of gather(pullImages(images, options))) {
+  for await (const bytes of gatherImages(images, options)) {
     if (!await host.byteStdout.write(bytes)) return false;
   }
   return true;
@@ -63,11 +64,18 @@ export async function saveToPipe(
 /** Bytes that are written at once: a network hands out a few KiB at a time, and each write costs. */
 const WRITE_BYTES = 512 * 1024;
 
-/** Small pieces put together; the bytes of one are only good until the next is asked for. */
-export async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+/**
+ * The archive of images in pieces that are worth a write. The bytes of one are only good until the next is asked for: what came
+ * from the network is freed then, where garbage of tens of megabytes would gather.
+ */
+export async function* gatherImages(
+  images: readonly ImageToPull[],
+  options: PullImagesOptions,
+): AsyncGenerator<Uint8Array> {
+  const isFromNetwork = isNetworkFetch(options.fetch);
   const buffer = new Uint8Array(WRITE_BYTES);
   let filled = 0;
-  for await (const piece of stream) {
+  for await (const piece of pullImages(images, options)) {
     if (filled + piece.length > WRITE_BYTES) {
       yield buffer.subarray(0, filled);
       filled = 0;
@@ -77,6 +85,7 @@ export async function* gather(stream: ReadableStream<Uint8Array>): AsyncGenerato
       buffer.set(piece, filled);
       filled += piece.length;
     }
+    if (isFromNetwork) detach(piece.buffer);
   }
   if (filled > 0) yield buffer.subarray(0, filled);
 }

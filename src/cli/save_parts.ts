@@ -1,10 +1,9 @@
 import { OciError } from "../errors.ts";
 import type { ImageToPull } from "../pull/list_images.ts";
 import type { PullImagesOptions } from "../pull/options.ts";
-import { pullImages } from "../pull/pull.ts";
 import type { Host, NewFile } from "../runtime/host.ts";
 import { formatPartList, type ListedPart, PartSummary } from "../source/part_list.ts";
-import { gather } from "./save_output.ts";
+import { gatherImages } from "./save_output.ts";
 
 /** Files that one archive is written to: more are a mistake in the size. */
 const MAX_PARTS = 9999;
@@ -35,7 +34,7 @@ export async function saveToParts(
   host: Host,
 ): Promise<SavedParts> {
   let names: string[] = [];
-  const tar = pullImages(images, {
+  const tar = gatherImages(images, {
     ...options,
     onEvent: async (event) => {
       if (event.type === "plan") names = await nameParts(path, event.size, partBytes, host);
@@ -43,7 +42,7 @@ export async function saveToParts(
     },
   });
   await using parts = new PartFiles((at) => host.createFile(names[at] ?? path), partBytes);
-  for await (const bytes of gather(tar)) await parts.write(bytes);
+  for await (const bytes of tar) await parts.write(bytes);
   const listed = await parts.end(names.map(baseName));
   const checksums = `${path}.sha256`;
   await using list = await host.createFile(checksums);

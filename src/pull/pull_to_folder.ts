@@ -2,6 +2,8 @@ import type { Bytes } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import { blobPath } from "../digest.ts";
 import { OciError } from "../errors.ts";
+import { isNetworkFetch } from "../network_fetch.ts";
+import { detach } from "../owned_bytes.ts";
 import type { PackedEntry } from "../tar/pack_tar.ts";
 import { type ImageToPull, parseImages } from "./list_images.ts";
 import { type PullImagesOptions, resolvePullOptions } from "./options.ts";
@@ -52,6 +54,7 @@ export async function pullToFolder(
   const resolved = resolvePullOptions({ ...options, format: "oci" });
   const wanted = parseImages(images);
   const signal = resolved.signal ?? new AbortController().signal;
+  const isFromNetwork = isNetworkFetch(resolved.fetch);
   const before = await readIndex(target);
   const plan = await planImages(wanted, { ...resolved, signal });
   const sizes = new Map(plan.blobs.map(({ digest, size }) => [blobPath(digest), { digest, size }]));
@@ -59,14 +62,14 @@ export async function pullToFolder(
   const files = plan.entries.filter(({ path, body }) => body !== undefined && path !== INDEX);
   await runAll(files, CONCURRENCY, async (entry, signal) => {
     const blob = sizes.get(entry.path);
-    if (!await isThere(target, entry)) await write(target, entry, signal);
+    if (!await isThere(target, entry)) await write(target, entry, signal, isFromNetwork);
     else if (blob) await resolved.emit({ type: "blob-done", ...blob, exists: true });
   }, signal);
   const index = plan.entries.find(({ path }) => path === INDEX);
   if (!(index?.body instanceof Uint8Array)) {
     throw new TypeError("unreachable: a layout has an index");
   }
-  await write(target, { path: INDEX, body: merged(before, index.body) }, signal);
+  await write(target, { path: INDEX, body: merged(before, index.body) }, signal, false);
 }
 
 /** Blobs have their place by what they hold, and get it when they are whole: the length tells enough. */
@@ -79,12 +82,18 @@ async function write(
   target: FolderTarget,
   { path, body }: PackedEntry,
   signal: AbortSignal,
+  isFromNetwork: boolean,
 ): Promise<void> {
   if (!body) return;
   await using file = await target.create(path);
   if (body instanceof Uint8Array) await file.write(body);
   else {
-    const sink = new WritableStream<Uint8Array>({ write: (piece) => file.write(piece) });
+    const sink = new WritableStream<Bytes>({
+      async write(piece) {
+        await file.write(piece);
+        if (isFromNetwork) detach(piece.buffer);
+      },
+    });
     // A read that waits for its registry is given up as well.
     await body.open().pipeTo(sink, { signal });
   }

@@ -6,7 +6,7 @@ import { hasNativeHash } from "../incremental_hash.ts";
 /** Blobs that are held or on their way at the same time: each has a room of its own. */
 const ROOMS = 3;
 /** A blob of up to so many bytes is read whole, larger ones pass through when their turn comes. */
-export const MAX_HELD_BYTES = 16 * 1024 * 1024;
+export const MAX_HELD_BYTES = 6 * 1024 * 1024;
 /** The same where the runtime has a hash that is fed piece by piece: only small blobs, whose requests take most of the time. */
 const MAX_HELD_BYTES_NATIVE = 2 * 1024 * 1024;
 /** Bytes that are handed on at once. */

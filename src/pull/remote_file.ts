@@ -5,8 +5,10 @@ import { DigestMismatchError, OciError } from "../errors.ts";
 import { type ArchiveFile, PEEK_BYTES } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import type { Descriptor } from "../media_types.ts";
+import { detach } from "../owned_bytes.ts";
 import { getBlob, INFLATED_HINT, wrongDigest } from "../registry/blob_content.ts";
 import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
+import { isRuntimeFetch } from "../registry/http/http.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
 
 /** What reads of a repository share. */
@@ -108,9 +110,11 @@ class RemoteBlob implements BlobSource {
   /** Reads all of it. Filled as it comes: pieces that are joined at the end take twice the room. */
   async readWhole(room: Bytes): Promise<Bytes> {
     let filled = 0;
+    const isFromNetwork = isRuntimeFetch(this.#context.http);
     for await (const piece of this.#open(0, this.size, { verify: false })) {
       room.set(piece, filled);
       filled += piece.length;
+      if (isFromNetwork) detach(piece.buffer);
     }
     const bytes = room.subarray(0, this.size);
     // Hashing all at once is several times as fast where the runtime has no hash that is fed piece by piece.

@@ -5,6 +5,7 @@ import {
   assertStrictEquals,
   assertStringIncludes,
 } from "@std/assert";
+import type { Bytes } from "../../src/bytes.ts";
 import { OciError, RegistryError } from "../../src/errors.ts";
 import type { PullEvent } from "../../src/pull/events.ts";
 import { type FolderTarget, pullToFolder } from "../../src/pull/pull_to_folder.ts";
@@ -12,6 +13,7 @@ import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, encode, makeImage, toBlob } from "../helpers/archives.ts";
+import { asNetwork } from "../helpers/as_network.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -90,6 +92,18 @@ test("pullToFolder() writes a layout, index.json last, that is pushed with the s
   };
   const { images } = await pushImage(source, "localhost:5000/again:1", { fetch: registry });
   assertEquals(images[0]?.digest, indexOf(folder)[0]?.digest);
+});
+
+test("pullToFolder() frees what came from the network once it is written", async () => {
+  const pieces: Bytes[] = [];
+  const registry = await makeRegistry();
+  const [folder, other] = [new MemoryFolder(), new MemoryFolder()];
+  await pullToFolder("localhost:5000/one:1", folder, { fetch: asNetwork(registry, pieces) });
+  assert(pieces.length > 0 && pieces.every(({ buffer }) => buffer.byteLength === 0));
+  // What a registry in this process keeps stays whole.
+  await pullToFolder("localhost:5000/one:1", other, { fetch: registry });
+  await pullToFolder("localhost:5000/one:1", other, { fetch: registry });
+  assertEquals(other.files, folder.files);
 });
 
 test("pullToFolder() adds an image, and fetches and writes no blob twice", async () => {

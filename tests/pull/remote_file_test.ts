@@ -6,6 +6,7 @@ import { remoteFile, type RemoteReadOptions } from "../../src/pull/remote_file.t
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { readRange } from "../../src/source/blob_source.ts";
 import { flipByte } from "../helpers/archives.ts";
+import { asNetwork } from "../helpers/as_network.ts";
 import { test } from "../helpers/test.ts";
 import { makeRepository } from "../registry/make_http.ts";
 
@@ -89,6 +90,15 @@ test("remoteFile() reads parts by range, and its first bytes once", async () => 
   assertEquals(await file.peek(), CONTENT.slice(0, 512));
   const expected = ["bytes=5-2104", "bytes=299999-299999", "bytes=3-4002", "bytes=0-511"];
   assertEquals(blobs.ranges, expected);
+});
+
+test("remoteFile() frees what came from the network when it is read at once", async () => {
+  const pieces: Bytes[] = [];
+  const fetch = asNetwork(serveBlob(CONTENT).fetch, pieces);
+  const file = remoteFile(makeRepository(fetch), { digest: DIGEST, size: CONTENT.length }, {});
+  assertEquals(await file.bytes(CONTENT.length), CONTENT);
+  assertEquals(pieces.length, CONTENT.length / PIECE);
+  assert(pieces.every(({ buffer }) => buffer.byteLength === 0));
 });
 
 test("remoteFile() reads an empty blob, and checks it", async () => {
