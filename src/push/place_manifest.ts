@@ -96,7 +96,7 @@ export async function writeManifest(
   const { digest, mediaType, subject } = node;
   const isKnown = target.manifests.has(digest);
   const answer = await putManifest(target, reference, node, hooksFor(settings));
-  if (settings.force && reference === digest) {
+  if (reference === digest && (settings.force || target.untold.has(digest))) {
     const { readBackManifest } = await import("./read_back.ts");
     await readBackManifest(target, digest, hooksFor(settings));
   }
@@ -138,9 +138,11 @@ async function hasManifest(
     const found = await headManifest(once, digest, hooksFor(settings));
     return found !== undefined && (found.digest ?? digest) === digest;
   } catch (error) {
-    // Whatever is wrong with the question, writing will tell.
-    if (error instanceof OciError) return false;
-    throw error;
+    if (!(error instanceof OciError)) throw error;
+    // Whatever is wrong with the question, writing will tell, or reading what was written: distribution takes a manifest
+    // whose file is damaged, and keeps that.
+    if (error instanceof RegistryError && error.status >= 500) target.untold.add(digest);
+    return false;
   }
 }
 

@@ -54,6 +54,8 @@ export interface RepositoryState extends RepositoryContext, RepositoryMemory {
   readonly own: Set<Digest>;
   /** Whether what it says of manifests is not to be trusted: it has just lacked what it had. */
   isDoubted: boolean;
+  /** Manifests that the registry failed to tell of: what it has under their digests may be damaged. */
+  readonly untold: Set<Digest>;
   /** Manifests with a subject that the registry does not list by itself. */
   readonly unlisted: Referrer[];
   /** Commits what was sent of a file before it was known to be needed; false where nothing was. */
@@ -81,7 +83,10 @@ export function repositoryState(
     };
   registry.repositories.set(repository, memory);
   const { http } = registry;
-  return { ...memory, http, registry, sources, own: new Set(), isDoubted: false, unlisted: [] };
+  return {
+    ...{ ...memory, http, registry, sources },
+    ...{ own: new Set(), isDoubted: false, untold: new Set(), unlisted: [] },
+  };
 }
 
 /** How a blob came to be in a repository: what another archive brought was there when this one came to it. */

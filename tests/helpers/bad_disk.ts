@@ -9,7 +9,9 @@ type Fault =
   /** Nothing; the registry remembers it, and sends no byte of it. */
   | { kind: "remembered" }
   /** Other bytes, which stay whatever is written. */
-  | { kind: "damaged"; bytes: Uint8Array<ArrayBuffer> };
+  | { kind: "damaged"; bytes: Uint8Array<ArrayBuffer> }
+  /** A manifest that is none any more, and stays so whatever is written. */
+  | { kind: "unreadable" };
 
 /** A registry whose disk loses and damages content, as distribution 2.8 and 3 behave then. */
 export interface BadDisk {
@@ -20,6 +22,8 @@ export interface BadDisk {
   lose(digest: string, options?: { isRemembered?: boolean }): void;
   /** Puts other content in the place of some; another upload is taken, and heals nothing. */
   damage(digest: string, bytes: Uint8Array<ArrayBuffer>): void;
+  /** Makes a manifest unreadable; writing it again is taken, and heals nothing. */
+  spoil(digest: string): void;
 }
 
 /** Makes a {@linkcode BadDisk} around an empty registry. */
@@ -32,13 +36,15 @@ export function badDisk(): BadDisk {
     lose: (digest, { isRemembered = false } = {}) =>
       set(digest, { kind: isRemembered ? "remembered" : "lost" }),
     damage: (digest, bytes) => set(digest, { kind: "damaged", bytes }),
+    spoil: (digest) => set(digest, { kind: "unreadable" }),
     async fetch(request) {
       const { pathname, searchParams } = new URL(request.url);
       requests.push(`${request.method} ${pathname}`);
       const response = await registry(request);
       const written = response.headers.get("docker-content-digest") ?? searchParams.get("digest");
       if (request.method === "PUT" && response.status === 201) {
-        if (isDigest(written) && faults.get(written)?.kind !== "damaged") faults.delete(written);
+        const kind = isDigest(written) ? faults.get(written)?.kind : undefined;
+        if (isDigest(written) && (kind === "lost" || kind === "remembered")) faults.delete(written);
       }
       const isContent = /\/(?:blobs|manifests)\/[^/]+$/.test(pathname);
       const isRead = request.method === "GET" || request.method === "HEAD";
@@ -63,6 +69,7 @@ function answer(request: Request, { headers, status }: Response, fault: Fault): 
       headers: { "content-type": "application/json" },
     });
   }
+  if (fault.kind === "unreadable") return new Response(null, { status: 500 });
   if (fault.kind === "damaged") {
     const changed = new Headers(headers);
     changed.set("content-length", `${fault.bytes.length}`);

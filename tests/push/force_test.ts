@@ -91,6 +91,26 @@ test("pushImage() with force tells that a registry keeps a damaged manifest, bef
   assertEquals(disk.requests.includes("PUT /v2/app/manifests/1"), false);
 });
 
+test("pushImage() reads back a manifest that the registry failed to tell of, force or not", async () => {
+  const disk = badDisk();
+  const { images: [first] } = await push(disk, tar, {});
+  assert(first);
+  disk.spoil(first.digest);
+  const error = await assertRejects(() => push(disk, tar, {}), PushError);
+  assertEquals([error.step, error.origin, error.digest], ["manifest", "registry", first.digest]);
+  assert(!disk.requests.includes("PUT /v2/app/manifests/1"), "before the tag");
+  let failures = 0;
+  const fetch: BadDisk["fetch"] = async (request) => {
+    const isAsked = request.method === "HEAD" && request.url.includes("/manifests/");
+    if (isAsked) failures++;
+    return isAsked ? new Response(null, { status: 500 }) : await fine.fetch(request);
+  };
+  const fine = badDisk();
+  await push(fine, tar, {});
+  await push(fine, tar, { fetch });
+  assert(failures > 0);
+});
+
 test("pushImage() with force mounts nothing from where it may be damaged", async () => {
   const disk = badDisk();
   await pushImage(tar, "localhost:5000/base:1", { fetch: disk.fetch });
