@@ -9,7 +9,7 @@ const SIZES = [256 * 1024, 1024 * 1024, 4 * 1024 * 1024, 8 * 1024 * 1024];
 /** A request takes half a dozen round trips to come up to speed: before this many bytes it tells little. */
 const ENOUGH_BYTES = 1024 * 1024;
 /** A request of so many bytes that takes so long tells enough, in milliseconds. */
-const ENOUGH_MILLISECONDS = 80;
+const ENOUGH_MILLISECONDS = 40;
 /** A request of any size that takes so long does, too. */
 const LONG_MILLISECONDS = 400;
 
