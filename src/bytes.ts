@@ -7,7 +7,7 @@ export type Bytes = Uint8Array<ArrayBuffer>;
  * @param stream Stream to read; it is cancelled when the limit is passed.
  * @param limit Most bytes to accept.
  * @param tooLarge Makes the error to throw past the limit.
- * @returns All its bytes.
+ * @returns All its bytes, in a buffer of their length.
  */
 export async function collect(
   stream: ReadableStream<Uint8Array>,
@@ -21,7 +21,9 @@ export async function collect(
     if (size > limit) throw tooLarge();
     pieces.push(piece);
   }
-  return concat(pieces, size);
+  // What is kept must not keep more than itself: a network's piece of a few bytes stands in a buffer of 64 KiB.
+  const bytes = concat(pieces, size);
+  return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice();
 }
 
 /**
