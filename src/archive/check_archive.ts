@@ -1,3 +1,4 @@
+import { OciError } from "../errors.ts";
 import { type CheckedArchive, checkPassing, checkRandom } from "../image/check/checked_archive.ts";
 import { readArchive } from "../image/archive.ts";
 import { LEFT_OUT_PATH } from "../image/entry_names.ts";
@@ -52,7 +53,7 @@ export interface ArchiveCheck {
   bytes: number;
   /** Everything found: errors first, then warnings, then notes; at most 1000 of each and one that counts the rest. */
   findings: Finding[];
-  /** Blobs that it leaves out, and where they were; absent where it says nothing of that, or has errors. */
+  /** Blobs that it leaves out, and where they were; absent where it says nothing of that, or cannot be read. */
   leftOut?: NeededBlob[];
 }
 
@@ -91,7 +92,7 @@ export async function checkArchive(
   const findings = await validateArchive(archive);
   const dialect = dialectOf(archive.files);
   const ok = findings.every(({ severity }) => severity !== "error");
-  const leftOut = ok ? await leftOutOf(archive.files) : undefined;
+  const leftOut = await leftOutOf(archive.files);
   return {
     ok,
     ...(dialect ? { dialect } : {}),
@@ -104,8 +105,14 @@ export async function checkArchive(
 
 async function leftOutOf(files: CheckedArchive["files"]): Promise<NeededBlob[] | undefined> {
   if (!files.find(LEFT_OUT_PATH)) return undefined;
-  const { images, leftOut = new Map() } = await readArchive(files);
-  return listNeeded(images, leftOut);
+  try {
+    const { images, leftOut = new Map() } = await readArchive(files);
+    return listNeeded(images, leftOut);
+  } catch (error) {
+    // What it fails for is among the findings.
+    if (error instanceof OciError) return undefined;
+    throw error;
+  }
 }
 
 /** Reads every file of an archive; see {@linkcode checkArchive}. */

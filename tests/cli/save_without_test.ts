@@ -4,7 +4,7 @@ import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import type { Host } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { dockerSave, gzip, makeImage, toBlob } from "../helpers/archives.ts";
+import { dockerSave, flipByte, gzip, makeImage, toBlob } from "../helpers/archives.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
@@ -74,6 +74,25 @@ test("save --without an archive, inspect, check --against and push of what is le
   assertEquals(there.code, 0, there.stdout);
   const pushed = await runWith(fetch, ["push", delta, "localhost:6000", "-q"]);
   assertMatch(pushed.stdout, /^localhost:6000\/team\/app:2@sha256:/);
+});
+
+test("check --against says what is missing of an archive with other faults as well", async () => {
+  await using folder = await temporaryFolder();
+  const { fetch } = await makeRegistries();
+  const [base, delta] = [`${folder.path}/base.tar`, `${folder.path}/delta.tar`];
+  await runWith(fetch, ["save", `${HOST}/team/app:1`, base, "-q"]);
+  await runWith(fetch, ["save", `${HOST}/team/app:2`, delta, "-q", "--without", base]);
+  const bytes = await folder.read("delta.tar");
+  const at = new TextDecoder("latin1").decode(bytes).indexOf("app:2.txt");
+  await folder.write("delta.tar", flipByte(bytes, at));
+  const { code, stdout } = await runWith(fetch, ["check", delta, "--against", "localhost:6000"]);
+  assertEquals(code, 1);
+  assertMatch(stdout, /^error +missing-blob +sha256:\w{64} is left out of the archive, and local/);
+  assertMatch(stdout, /\nerror +wrong-digest /);
+  // One whose documents cannot be read tells why, and is asked for nothing.
+  await folder.write("delta.tar", bytes.slice(0, 3000));
+  const cut = await runWith(fetch, ["check", delta, "--against", "localhost:6000"]);
+  assertEquals([cut.code, cut.stderr], [1, ""]);
 });
 
 test("save --without a registry leaves out what it has, also to a pipe", async () => {
