@@ -29,7 +29,8 @@ export async function runSave(
     if (isPiped(command) && await host.byteStdout.isTerminal()) throw refuseTerminal(command);
     return await save(command, host, signal);
   } catch (cause) {
-    const error = signal.aborted && cause === signal.reason ? interrupted(command, cause) : cause;
+    const isInterrupted = signal.aborted && cause === signal.reason;
+    const error = isInterrupted ? await interrupted(command, host, cause) : cause;
     if (command.json) {
       const document = { error: failureDocument(error) };
       await resultsOf(command, host).write(`${jsonText(document)}\n`);
@@ -196,7 +197,11 @@ function refuseTerminal(
   );
 }
 
-function interrupted({ tar }: SaveCommand, cause: unknown): OciError {
-  const hint = tar === "-" ? "what was written is not whole" : `${tar} is as it was before`;
+async function interrupted({ tar }: SaveCommand, host: Host, cause: unknown): Promise<OciError> {
+  const hint = tar === "-"
+    ? "what was written is not whole"
+    : await isFolderName(tar, host)
+    ? "run it again: blobs that are there by now are not fetched twice"
+    : `${tar} is as it was before`;
   return new OciError("Interrupted", { hint, cause });
 }

@@ -36,10 +36,12 @@ export interface NewFolderFile extends AsyncDisposable {
 /** Blobs read at the same time. */
 const CONCURRENCY = 3;
 const INDEX = "index.json";
+/** What comes first, as index.json comes last: where one is without the other, a pull was interrupted. */
+const MARKER = "oci-layout";
 
 /**
  * Pulls images from a registry into an OCI layout in a folder, beside the images that are there. Blobs that the folder has
- * are not fetched. Each file takes its place when it is whole, `index.json` last: until then the folder holds what it held.
+ * are not fetched. Each file takes its place when it is whole, `index.json` last: until then the folder has the images that it had.
  *
  * @param images See `pullImages`.
  * @param target The folder: an OCI layout, or empty.
@@ -60,16 +62,22 @@ export async function pullToFolder(
   const sizes = new Map(plan.blobs.map(({ digest, size }) => [blobPath(digest), { digest, size }]));
   for (const { path } of plan.entries) if (path.endsWith("/")) await target.makeFolder(path);
   const files = plan.entries.filter(({ path, body }) => body !== undefined && path !== INDEX);
-  await runAll(files, CONCURRENCY, async (entry, signal) => {
+  const save = async (entry: PackedEntry, signal: AbortSignal) => {
     const blob = sizes.get(entry.path);
     if (!await isThere(target, entry)) await write(target, entry, signal, isFromNetwork);
     else if (blob) await resolved.emit({ type: "blob-done", ...blob, exists: true });
-  }, signal);
+  };
+  for (const entry of files.filter(isMarker)) await save(entry, signal);
+  await runAll(files.filter((entry) => !isMarker(entry)), CONCURRENCY, save, signal);
   const index = plan.entries.find(({ path }) => path === INDEX);
   if (!(index?.body instanceof Uint8Array)) {
     throw new TypeError("unreachable: a layout has an index");
   }
   await write(target, { path: INDEX, body: merged(before, index.body) }, signal, false);
+}
+
+function isMarker({ path }: PackedEntry): boolean {
+  return path === MARKER;
 }
 
 /** Blobs have their place by what they hold, and get it when they are whole: the length tells enough. */
@@ -107,7 +115,7 @@ type Index = Record<string, unknown> & { manifests: unknown[] };
 /** The index that is there; undefined in a folder without anything. */
 async function readIndex(target: FolderTarget): Promise<Index | undefined> {
   if (await target.size(INDEX) === undefined) {
-    if (await target.isEmpty()) return undefined;
+    if (await target.size(MARKER) !== undefined || await target.isEmpty()) return undefined;
     throw unusable(target, "it has files and no index.json");
   }
   try {

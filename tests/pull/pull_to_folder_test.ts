@@ -222,6 +222,28 @@ for (const [index, says] of WRONG) {
   });
 }
 
+test("pullToFolder() goes on where it was interrupted, at whatever request", async () => {
+  const registry = await makeRegistry();
+  for (let requests = 1, isDone = false; !isDone; requests++) {
+    const folder = new MemoryFolder();
+    const over = new AbortController();
+    const { fetch, seen } = faultLayer(registry);
+    const pull = pullToFolder("localhost:5000/one:1", folder, {
+      fetch(request) {
+        if (seen.length === requests) over.abort();
+        return fetch(request);
+      },
+      signal: over.signal,
+    });
+    isDone = await pull.then(() => true, () => false);
+    await pullToFolder("localhost:5000/one:1", folder, { fetch: registry });
+    assertEquals([indexOf(folder).length, folder.open], [1, 0]);
+    assertEquals(folder.written[0], "oci-layout");
+    const blobs = folder.written.filter((path) => path.startsWith("blobs/"));
+    assertEquals(blobs.length, new Set(blobs).size);
+  }
+});
+
 test("pullToFolder() does not write into a folder with other things", async () => {
   const folder = new MemoryFolder();
   folder.files.set("diary.txt", encode("x"));
