@@ -15,6 +15,7 @@ import { test } from "../helpers/test.ts";
 const ROOT = toPath(new URL("../../", import.meta.url));
 const DOCUMENTS = [
   "README.md",
+  "docs/commands.md",
   "docs/library.md",
   "docs/sparse_archives.md",
   "docs/troubleshooting.md",
