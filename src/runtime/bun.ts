@@ -3,6 +3,7 @@ import { OciError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
 import { createBunFetch } from "./bun_fetch.ts";
+import type { shellFailure } from "./bun_shell_failure.ts";
 import type { BunFile, BunGlobals, BunWriter } from "./bun_globals.ts";
 import { createByteOutput } from "./byte_output.ts";
 import {
@@ -94,16 +95,18 @@ async function fileInfo(path: string): Promise<FileInfo | undefined> {
 
 async function makeDirectory(path: string): Promise<void> {
   const name = path.replace(/^-/, "./-");
-  const { exitCode, stderr } = await bunGlobals().Bun.$`mkdir -p ${name}`.quiet().nothrow();
-  if (exitCode === 0) return;
-  throw fileError("make", path, { text: new TextDecoder().decode(stderr).trim() });
+  const ended = await bunGlobals().Bun.$`mkdir -p ${name}`.quiet().nothrow();
+  if (ended.exitCode !== 0) await failShell("make", path, ended);
 }
 
 async function appendLine(path: string, line: string): Promise<void> {
   // Bun appends in its shell alone, which is built in.
-  const { exitCode, stderr } = await bunGlobals().Bun.$`echo ${line} >> ${path}`.quiet().nothrow();
-  if (exitCode === 0) return;
-  throw fileError("write", path, { text: new TextDecoder().decode(stderr).trim() });
+  const ended = await bunGlobals().Bun.$`echo ${line} >> ${path}`.quiet().nothrow();
+  if (ended.exitCode !== 0) await failShell("write", path, ended);
+}
+
+async function failShell(...failure: Parameters<typeof shellFailure>): Promise<never> {
+  throw (await import("./bun_shell_failure.ts")).shellFailure(...failure);
 }
 
 // Bun's own streams stop when their reader does and close their handle; they come in pieces of 512 KiB.

@@ -1,6 +1,7 @@
 import type { BunGlobals, BunWriter } from "./bun_globals.ts";
 import { errorCode, fileError, toFileError } from "./file_error.ts";
 import type { NewFile } from "./host.ts";
+import { shellFailure } from "./bun_shell_failure.ts";
 import { temporaryName } from "./temporary_name.ts";
 
 const { Bun } = globalThis as unknown as BunGlobals;
@@ -58,10 +59,8 @@ class BunNewFile implements NewFile {
     await this.end();
     // Bun has no rename of its own but that of its shell, which is built in; what starts with a dash is no option.
     const [from, to] = [this.#temporary, this.#path].map((name) => name.replace(/^-/, "./-"));
-    const { exitCode, stderr } = await Bun.$`mv ${from} ${to}`.quiet().nothrow();
-    if (exitCode !== 0) {
-      throw fileError("write", this.#path, { text: new TextDecoder().decode(stderr).trim() });
-    }
+    const ended = await Bun.$`mv ${from} ${to}`.quiet().nothrow();
+    if (ended.exitCode !== 0) throw shellFailure("write", this.#path, ended);
     this.#isThere = false;
   }
 

@@ -31,8 +31,14 @@ test("Host appends lines to a file, whatever is in them", async () => {
   for (const line of lines) await host.appendLine(path, line);
   assertEquals(await host.readTextFile(path), `${lines.join("\n")}\n`);
   const error = await assertRejects(() => host.appendLine(`${folder.path}/none/x`, "x"), OciError);
-  assertMatch(error.message, /^Cannot write ".*x": /);
+  assertMatch(error.message, /^Cannot write ".*x": no such file$/);
 });
+
+test("Host tells why a line cannot be appended", async () => {
+  const full = () => host.appendLine("/dev/full", "x");
+  const error = await assertRejects(full, OciError);
+  assertEquals(error.message, 'Cannot write "/dev/full": the disk is full');
+}, { skip: await host.fileInfo("/dev/full") ? undefined : "no /dev/full" });
 
 test("Host makes folders, those above them too, and again", async () => {
   await using folder = await temporaryFolder();
@@ -42,7 +48,7 @@ test("Host makes folders, those above them too, and again", async () => {
   assertEquals((await host.fileInfo(path))?.kind, "directory");
   const file = await folder.write("file", "");
   const error = await assertRejects(() => host.makeDirectory(`${file}/x`), OciError);
-  assertMatch(error.message, /^Cannot make ".*x": /);
+  assertMatch(error.message, /^Cannot make ".*x": no such file$/);
 });
 
 test("Host tells what is under a path", async () => {

@@ -2,6 +2,7 @@ import type { Bytes } from "../../bytes.ts";
 import { OciError } from "../../errors.ts";
 import { createHash } from "../../incremental_hash.ts";
 import type { BunGlobals, BunWriter } from "../bun_globals.ts";
+import { shellFailure } from "../bun_shell_failure.ts";
 import { errorCode, fileError, toFileError } from "../file_error.ts";
 import type { FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
 
@@ -23,9 +24,8 @@ export const bunStorageFiles: StorageFiles = {
     await runProgram(["sync", ...paths.map(dashless)]).catch(() => {});
   },
   rename: async (from, to) => {
-    const { exitCode, stderr } = await Bun.$`mv ${dashless(from)} ${dashless(to)}`
-      .quiet().nothrow();
-    if (exitCode !== 0) throw fileError("write", to, { text: text(stderr) });
+    const ended = await Bun.$`mv ${dashless(from)} ${dashless(to)}`.quiet().nothrow();
+    if (ended.exitCode !== 0) throw shellFailure("write", to, ended);
   },
   link: async (from, to) => {
     const { isDone } = await runProgram(["ln", dashless(from), dashless(to)]);
@@ -37,13 +37,13 @@ export const bunStorageFiles: StorageFiles = {
   remove: (path) => isThere(Bun.file(path).delete(), "remove", path),
   touch: async (path) => {
     if (!await stat(path)) return false;
-    const { exitCode, stderr } = await Bun.$`touch ${dashless(path)}`.quiet().nothrow();
-    if (exitCode !== 0) throw fileError("touch", path, { text: text(stderr) });
+    const ended = await Bun.$`touch ${dashless(path)}`.quiet().nothrow();
+    if (ended.exitCode !== 0) throw shellFailure("touch", path, ended);
     return true;
   },
   makeDirectory: async (path) => {
-    const { exitCode, stderr } = await Bun.$`mkdir -p ${dashless(path)}`.quiet().nothrow();
-    if (exitCode !== 0) throw fileError("make", path, { text: text(stderr) });
+    const ended = await Bun.$`mkdir -p ${dashless(path)}`.quiet().nothrow();
+    if (ended.exitCode !== 0) throw shellFailure("make", path, ended);
   },
   stat,
   list,
