@@ -66,8 +66,9 @@ function peers(): Contender[] {
 
 /** Every skopeo on PATH: a system's own is years older than the newest. The first is plain `skopeo`, others have their version. */
 function skopeos(): Contender[] {
-  const paths = (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder}/skopeo`);
-  return [...new Set(paths)].filter(isThere).map((path, index) => ({
+  const paths = (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder}/skopeo`)
+    .filter(isThere).map((path) => Deno.realPathSync(path));
+  return [...new Set(paths)].map((path, index) => ({
     name: index === 0 ? "skopeo" : `skopeo-${versionOf(path)}`,
     isOurs: false,
     push: (image, host) => [

@@ -108,7 +108,7 @@ for (const { from, to } of PAIRS) {
       await using targetProxy = await startTcpProxy(
         target.host,
         (request) =>
-          isUpload(request) && ++uploads === 3
+          isUpload(request) && ++uploads === 1
             ? { kind: "cut-request", after: 2_500_000 }
             : undefined,
       );
@@ -116,7 +116,7 @@ for (const { from, to } of PAIRS) {
         concurrency: 1,
         retry: { delay: 1 },
       });
-      // Config and small layer went up before; the large one is read again for its second upload.
+      // The largest goes first, and is read again for its second upload; config and small layer follow.
       assert(reads >= 4 && uploads === 4, `${reads} reads, ${uploads} uploads`);
       assertEquals(
         await readBack(handlerOf(target.host), "copied", "1"),
