@@ -38,7 +38,7 @@ export const COMMON_OPTIONS = {
   ),
   maxRequestsPerSecond: value(
     "--max-requests-per-second N",
-    "Send each registry no more requests",
+    "Send each registry at most N requests a second",
     parseFrequency,
   ),
   maxRate: value(
@@ -167,18 +167,18 @@ export const COMMANDS = {
   check: command({
     verb: "check",
     usage: "TAR|-|URL|REFERENCE",
-    summary: "Verify every digest in an archive, or of an image in a registry",
+    summary: "Verify all of an archive, or of an image in a registry",
     options: () => ({
       isParts,
-      allTags: flag("--all-tags", "Check every tag of a repository, HOST/REPOSITORY"),
+      against: text(
+        "--against PLACE",
+        "Of an archive that leaves out layers: tell whether HOST or HOST/REPOSITORY has them",
+      ),
       quick: flag("--quick", "Of an image in a registry: only ask whether its blobs are there"),
+      allTags: flag("--all-tags", "Of a repository, HOST/REPOSITORY: check every tag"),
       repair: text(
         "--repair TAR",
         "Of an image in a registry: send what is broken from TAR, and check again",
-      ),
-      against: text(
-        "--against PLACE",
-        "Of an archive that leaves out layers: whether HOST or HOST/REPOSITORY has them",
       ),
     }),
     read: (words, { isParts }) =>
@@ -219,14 +219,14 @@ export const COMMANDS = {
     usage: "REFERENCE... TAR|DIR/|-",
     summary: "Save images of registries as one archive",
     options: () => ({
-      from: text(
-        "--from FILE",
-        "Save what FILE lists, - for stdin; one a line: REFERENCE, REFERENCE NAME, or both as JSON",
-      ),
       allTags: flag("--all-tags", "Save every tag of the repositories that are named"),
       tags: list(
         "--tag PATTERN",
         "Save the tags of the repositories that fit, such as 'v1.*'; '!*-rc*' leaves out",
+      ),
+      from: text(
+        "--from FILE",
+        "Save what FILE lists, - for stdin; one a line: REFERENCE, REFERENCE NAME, or both as JSON",
       ),
       format: choice(
         "--format FORMAT",

@@ -22,7 +22,7 @@ export function helpText(topic: Verb | undefined): string {
 const COLUMNS = 100;
 /** Where the help of options begins, and the summaries of commands. */
 const OPTION_COLUMN = 24;
-const COMMAND_COLUMN = 37;
+const COMMAND_COLUMN = 40;
 
 function commandRows(): string {
   const rows = Object.entries(COMMANDS).map(([verb, { usage, summary }]) =>
@@ -68,8 +68,9 @@ const TOPICS: Readonly<Record<Verb, { about: string; examples: string }>> = {
 
 Usage:
   tarpush push TAR|-|URL TARGET...
+  tarpush push --parts PART... TARGET
   tarpush push SOURCE... --to TARGET [--to TARGET]...
-  tarpush push --from LIST [--to TARGET]...
+  tarpush push --from FILE [--to TARGET]...
 
   TAR      An archive of docker save, podman save, buildx, skopeo, crane, ko, jib and the like; or a
            folder: an OCI layout, what skopeo writes to dir:, an unpacked docker save
@@ -95,6 +96,7 @@ that fails does not stop the others; the exit code is 1 then. --json writes a li
 
 Usage:
   tarpush inspect TAR|-|URL
+  tarpush inspect --parts PART...
 
   TAR   An archive, or a folder, as tarpush push takes them
 
@@ -106,23 +108,34 @@ Nothing but the documents is read of a file. What is wrong with an archive, tarp
 `,
   },
   check: {
-    about: `Read a whole archive and tell everything that is wrong with it.
+    about:
+      `Read a whole archive, or all that a registry has of an image, and tell everything that is wrong
+with it.
 
 Usage:
   tarpush check TAR|-|URL
+  tarpush check --parts PART...
+  tarpush check REFERENCE
+  tarpush check HOST[:PORT]/REPOSITORY --all-tags
 
-  TAR   An archive, or a folder, as tarpush push takes them
+  TAR         An archive, or a folder, as tarpush push takes them
+  REFERENCE   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], without a tag latest; what is
+              a file or folder here is an archive
 
-Every file is hashed and compared with the digests, sizes and types that the archive states, every
-layer inflated and compared with its diff_id. Findings are errors (content is wrong or missing),
-warnings (it can be used, but tools may disagree on what it is) and notes (nothing is wrong).
+Of an archive every file is hashed and compared with the digests, sizes and types that it states,
+every layer inflated and compared with its diff_id. Of an image in a registry that holds for its
+platforms, its attestations, and what refers to it or cosign keeps of it. Findings are errors
+(content is wrong or missing), warnings (it can be used, but tools may disagree on what it is) and
+notes (nothing is wrong).
 
-Exit code 0 where there is no error, 1 where there is one, or the archive cannot be read.
+Exit code 0 where there is no error, 1 where there is one, or it cannot be read.
 `,
     examples: `  tarpush check image.tar
   docker save app | tarpush check -
   tarpush check image.tar && tarpush push image.tar registry.lan/app:1.0
   tarpush check delta.tar --against registry.lan
+  tarpush check registry.lan/app:1.0
+  tarpush check registry.lan/app:1.0 --repair image.tar
   tarpush check image.tar --json | jq -r '.findings[] | select(.severity == "error").message'
 `,
   },
@@ -194,7 +207,7 @@ several images have in common is there once.
 Usage:
   tarpush save REFERENCE... TAR|DIR/|-
   tarpush save REPOSITORY... TAR|DIR/|- --all-tags
-  tarpush save --from LIST TAR|DIR/|-
+  tarpush save --from FILE TAR|DIR/|-
 
   REFERENCE   [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]; the archive has the image
               under this name, or under the NAME that a list has for it
@@ -235,7 +248,7 @@ Usage:
   tarpush copy SOURCE TARGET...
   tarpush copy --all-tags REPOSITORY REPOSITORY...
   tarpush copy SOURCE... --to TARGET [--to TARGET]...
-  tarpush copy --from LIST [--to TARGET]...
+  tarpush copy --from FILE [--to TARGET]...
 
   SOURCE      [http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], without a tag latest
   TARGET      The same, several for several names; with a digest the image must have it. Or

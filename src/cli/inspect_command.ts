@@ -6,7 +6,6 @@ import type { InspectCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
-
 import { inspectLines } from "./inspect_table.ts";
 import { jsonText, printable } from "./render.ts";
 
