@@ -10,9 +10,9 @@ const MAX_PARTS = 9999;
 
 /** What an archive in parts is made of. */
 export interface SavedParts {
-  /** Names of the parts, `image.tar.001` and so on, without their folder. */
+  /** Paths of the parts, `image.tar.001` and so on. */
   parts: string[];
-  /** The file with their checksums, as `sha256sum -c` reads it. */
+  /** Path of the file with their checksums, as `sha256sum -c` reads it. */
   checksums: string;
 }
 

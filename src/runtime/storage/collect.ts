@@ -1,8 +1,9 @@
 import { runAll } from "../../concurrency.ts";
-import { type Digest, toDigest } from "../../digest.ts";
+import type { Digest } from "../../digest.ts";
 import { type NamedContent, reachContent, readNamedContent } from "../../named_content.ts";
 import { type FolderStorage, TOUCH_AGE } from "./folder_storage.ts";
 import type { Repository } from "./repository.ts";
+import { listBlobs } from "./stored_blobs.ts";
 
 /** What a collection leaves alone. */
 export interface CollectOptions {
@@ -109,7 +110,7 @@ class Collection {
   /** Removes the shared names of what no repository has any more. */
   async collectShared(): Promise<void> {
     const { files, paths } = this.#storage.settings;
-    for await (const { path } of this.#blobsIn(paths.shared)) {
+    for await (const { path } of listBlobs(files, paths.shared, this.#signal)) {
       const found = await files.stat(path);
       if (found?.links !== 1 || await this.#isUsed(path, this.#options.unusedSeconds)) continue;
       if (await files.remove(path)) this.#count("blobs", found.size);
@@ -149,13 +150,14 @@ class Collection {
     known: Set<Digest>,
     needed: Set<Digest>,
   ): Promise<void> {
-    for await (const { digest, path } of this.#blobsIn(repository.path)) {
+    const { files } = this.#storage.settings;
+    for await (const { digest, path } of listBlobs(files, repository.path, this.#signal)) {
       if (needed.has(digest)) continue;
       await this.#storage.alone(path, async () => {
         if (await this.#isUsed(path, this.#options.unusedSeconds)) return;
         await this.#addNew(repository, known, needed);
         if (needed.has(digest) || (await repository.index())?.manifests.has(digest)) return;
-        const found = await this.#storage.settings.files.stat(path);
+        const found = await files.stat(path);
         await this.#storage.removeBlob(path, digest);
         // Its shared name is the other one.
         if (found && found.links <= 2) this.#count("blobs", found.size);
@@ -177,17 +179,6 @@ class Collection {
       known.add(digest);
       const { blobs, foreign } = readNamedContent(bytes);
       for (const blob of [...blobs, ...foreign]) needed.add(blob);
-    }
-  }
-
-  async *#blobsIn(folder: string): AsyncGenerator<{ digest: Digest; path: string }> {
-    const { files } = this.#storage.settings;
-    for (const algorithm of ["sha256", "sha512"]) {
-      for (const { name } of await files.list(`${folder}/blobs/${algorithm}`)) {
-        this.#signal?.throwIfAborted();
-        const digest = toDigest(algorithm, name);
-        if (digest) yield { digest, path: `${folder}/blobs/${algorithm}/${name}` };
-      }
     }
   }
 

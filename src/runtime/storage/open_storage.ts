@@ -5,6 +5,7 @@ import { FolderPaths } from "./folder_paths.ts";
 import { type FolderSettings, FolderStorage } from "./folder_storage.ts";
 import { scrubFolder, type StorageProblem } from "./scrub.ts";
 import type { StorageFiles } from "./storage_files.ts";
+import { BLOB_ALGORITHMS } from "./stored_blobs.ts";
 
 /** Options for `openStorage`. */
 export interface StorageOptions {
@@ -112,7 +113,7 @@ async function refuseOthers(
 /** Makes the folders that there have to be, and removes what was not whole; tells whether there are hard links. */
 async function makeReady(paths: FolderPaths, files: StorageFiles): Promise<boolean> {
   await files.makeDirectory(paths.uploads);
-  for (const algorithm of ["sha256", "sha512"]) {
+  for (const algorithm of BLOB_ALGORITHMS) {
     await files.makeDirectory(`${paths.shared}/blobs/${algorithm}`);
   }
   for (const { name } of await files.list(paths.uploads)) {

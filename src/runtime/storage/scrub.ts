@@ -1,8 +1,9 @@
-import { type Digest, digestAlgorithm, digestBytes, toDigest } from "../../digest.ts";
+import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { readNamedContent } from "../../named_content.ts";
 import type { FolderStorage } from "./folder_storage.ts";
 import type { Repository } from "./repository.ts";
 import type { FoundFile } from "./storage_files.ts";
+import { hashFile, listBlobs } from "./stored_blobs.ts";
 
 /** Something that is wrong with the content of a storage. */
 export interface StorageProblem {
@@ -53,8 +54,9 @@ class Scrub {
 
   /** Hashes each shared blob; those that are damaged are taken away. */
   async *shared(): AsyncGenerator<Digest> {
-    for await (const { digest, path } of this.#blobsIn(this.#storage.settings.paths.shared)) {
-      const found = await this.#storage.settings.files.stat(path);
+    const { files, paths } = this.#storage.settings;
+    for await (const { digest, path } of listBlobs(files, paths.shared, this.#signal)) {
+      const found = await files.stat(path);
       if (!found || await this.#hash(path, found, digest) === digest) continue;
       this.#damaged.add(found.id);
       await this.#takeAway(path, digest);
@@ -63,10 +65,10 @@ class Scrub {
   }
 
   async *repository(name: string): AsyncGenerator<StorageProblem> {
-    const path = this.#storage.settings.paths.repository(name);
-    for await (const { digest, path: blob } of this.#blobsIn(path)) {
-      if (await this.#isWhole(blob, digest)) continue;
-      await this.#takeAway(blob, digest);
+    const { files, paths } = this.#storage.settings;
+    for await (const { digest, path } of listBlobs(files, paths.repository(name), this.#signal)) {
+      if (await this.#isWhole(path, digest)) continue;
+      await this.#takeAway(path, digest);
       this.told.add(digest);
       yield { kind: "damaged", repository: name, digest };
     }
@@ -108,13 +110,7 @@ class Scrub {
     if (size <= ONE_PIECE_BYTES) {
       return await digestBytes(await files.read(path) ?? new Uint8Array(0), algorithm);
     }
-    const hash = await files.hashWhole(path, algorithm);
-    // What reads the file by itself has no use for these, and the system has them at hand.
-    for await (const piece of files.open(path, size).slice(0, size).stream()) {
-      this.#signal?.throwIfAborted();
-      await hash.update(piece);
-    }
-    return await hash.digest();
+    return await hashFile(files, path, size, algorithm, this.#signal);
   }
 
   async #takeAway(path: string, digest: Digest): Promise<void> {
@@ -125,16 +121,5 @@ class Scrub {
     // To rename a file to a name that it has leaves it both.
     if (found?.id === before?.id) await files.remove(path);
     else await files.rename(path, away);
-  }
-
-  async *#blobsIn(folder: string): AsyncGenerator<{ digest: Digest; path: string }> {
-    const { files } = this.#storage.settings;
-    for (const algorithm of ["sha256", "sha512"]) {
-      for (const { name } of await files.list(`${folder}/blobs/${algorithm}`)) {
-        this.#signal?.throwIfAborted();
-        const digest = toDigest(algorithm, name);
-        if (digest) yield { digest, path: `${folder}/blobs/${algorithm}/${name}` };
-      }
-    }
   }
 }

@@ -1,10 +1,11 @@
 import { type Bytes, toBytes } from "../../bytes.ts";
-import { type Digest, type DigestAlgorithm, digestAlgorithm, digestBytes } from "../../digest.ts";
+import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { DigestMismatchError, OciError } from "../../errors.ts";
 import type { IncrementalHash } from "../../incremental_hash.ts";
 import { free } from "../../owned_bytes.ts";
 import type { BlobWriter } from "../../storage.ts";
 import type { GrowingFile, StorageFiles } from "./storage_files.ts";
+import { hashFile } from "./stored_blobs.ts";
 
 /** Bytes that are written and hashed in one go: with less, each of them costs more than its bytes. */
 const PIECE_BYTES = 128 * 1024;
@@ -172,7 +173,8 @@ export class UploadWriter implements BlobWriter {
     await file.close();
     const [actual] = await Promise.all([hash.digest(), this.#files.sync([this.#path])]);
     // Few blobs have another digest: those are read once more.
-    return algorithm === "sha256" ? actual : await this.#hashAgain(algorithm);
+    if (algorithm === "sha256") return actual;
+    return await hashFile(this.#files, this.#path, this.#size, algorithm);
   }
 
   async #writeSmall(bytes: Uint8Array): Promise<void> {
@@ -183,13 +185,6 @@ export class UploadWriter implements BlobWriter {
       await file.close();
     }
     await this.#files.sync([this.#path]);
-  }
-
-  async #hashAgain(algorithm: DigestAlgorithm): Promise<Digest> {
-    const hash = await this.#files.hashWhole(this.#path, algorithm);
-    const file = this.#files.open(this.#path, this.#size);
-    for await (const piece of file.slice(0, this.#size).stream()) await hash.update(piece);
-    return await hash.digest();
   }
 
   #requireOpen(action: string): void {

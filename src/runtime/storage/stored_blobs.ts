@@ -1,0 +1,51 @@
+import { type Digest, type DigestAlgorithm, toDigest } from "../../digest.ts";
+import type { StorageFiles } from "./storage_files.ts";
+
+/** Algorithms of the digests that content is kept under. */
+export const BLOB_ALGORITHMS: readonly DigestAlgorithm[] = ["sha256", "sha512"];
+
+/**
+ * Lists the blobs and manifests of a layout, which is a repository or what all share.
+ *
+ * @param files The file system.
+ * @param folder The layout.
+ * @param signal Ends it between two files.
+ */
+export async function* listBlobs(
+  files: StorageFiles,
+  folder: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ digest: Digest; path: string }> {
+  for (const algorithm of BLOB_ALGORITHMS) {
+    for (const { name } of await files.list(`${folder}/blobs/${algorithm}`)) {
+      signal?.throwIfAborted();
+      const digest = toDigest(algorithm, name);
+      if (digest) yield { digest, path: `${folder}/blobs/${algorithm}/${name}` };
+    }
+  }
+}
+
+/**
+ * Hashes a file that is whole.
+ *
+ * @param files The file system.
+ * @param path The file.
+ * @param size Its length.
+ * @param algorithm Of the digest.
+ * @param signal Ends it between two pieces.
+ */
+export async function hashFile(
+  files: StorageFiles,
+  path: string,
+  size: number,
+  algorithm: DigestAlgorithm,
+  signal?: AbortSignal,
+): Promise<Digest> {
+  const hash = await files.hashWhole(path, algorithm);
+  // What reads the file by itself has no use for these, and the system has them at hand.
+  for await (const piece of files.open(path, size).slice(0, size).stream()) {
+    signal?.throwIfAborted();
+    await hash.update(piece);
+  }
+  return await hash.digest();
+}
