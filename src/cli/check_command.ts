@@ -98,7 +98,7 @@ async function meansImage(
   if (isArchive && option !== undefined) {
     throw new UsageError(
       `${option} is for an image in a registry, and ${quote(source)} is an archive`,
-      `tarpush check ${option} HOST/REPOSITORY:TAG`,
+      `tarpush check ${option} ${allTags ? "HOST/REPOSITORY" : "HOST/REPOSITORY:TAG"}`,
     );
   }
   if (isArchive || isArchivePath(source) || !isReference(source)) return false;

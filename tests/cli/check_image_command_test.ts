@@ -75,9 +75,12 @@ test("run() check tells an image from an archive", async () => {
   await runWith(disk, "check", "http://localhost:5000/app.tar");
   await runWith(disk, "check", "http://localhost:5000/app");
   assertEquals(disk.requests.slice(asked), ["GET /app.tar", "GET /app"]);
-  const wrong = await runWith(disk, "check", "--quick", TAR);
-  assertEquals(wrong.code, 2);
-  assertStringIncludes(wrong.stderr, "--quick is for an image in a registry");
+  for (const [option, place] of [["--quick", "REPOSITORY:TAG"], ["--all-tags", "REPOSITORY"]]) {
+    const wrong = await runWith(disk, "check", `${option}`, TAR);
+    assertEquals(wrong.code, 2);
+    assertStringIncludes(wrong.stderr, `${option} is for an image in a registry`);
+    assertStringIncludes(wrong.stderr, `hint: tarpush check ${option} HOST/${place}\n`);
+  }
 });
 
 test("run() check says what the registry does not have, and when there is none", async () => {
