@@ -25,8 +25,13 @@ interface RequestHead {
   type: string;
 }
 
+interface Manifest {
+  type: string;
+  bytes: Uint8Array;
+}
+
 /** The last manifest of each repository. */
-const manifests = new Map<string, { type: string; bytes: Uint8Array }>();
+const manifests = new Map<string, Manifest>();
 
 /** Serves on a free port of 127.0.0.1 until the process ends. */
 export async function serveSink(onListen: (port: number) => void): Promise<void> {
@@ -63,11 +68,7 @@ async function serveConnection(connection: Deno.TcpConn): Promise<void> {
       manifests.set(repository, { type: head.type, bytes: await input.take(head.body) });
     } else await input.skip(head.body);
     const manifest = isManifest && head.method === "GET" ? manifests.get(repository) : undefined;
-    if (!manifest) await writeAll(connection, answer(head));
-    else {await writeAll(
-        connection,
-        respond("200 OK", [`Content-Type: ${manifest.type}`], manifest.bytes),
-      );}
+    await writeAll(connection, manifest ? answerManifest(manifest) : answer(head));
   }
 }
 
@@ -123,6 +124,10 @@ function answer({ method, target }: RequestHead): string {
     default:
       return respond(path === "/v2/" ? "200 OK" : "404 Not Found", []);
   }
+}
+
+function answerManifest({ type, bytes }: Manifest): string {
+  return respond("200 OK", [`Content-Type: ${type}`], bytes);
 }
 
 function respond(status: string, headers: string[], body: Uint8Array = new Uint8Array()): string {
