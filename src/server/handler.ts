@@ -7,7 +7,7 @@ import { listReferrers, listRepositories, listTags } from "./listing.ts";
 import { handleManifest } from "./manifests.ts";
 import { MemoryStorage } from "./memory.ts";
 import { emptyResponse, jsonResponse, Problem, problemResponse } from "./problem.ts";
-import { checkLength, type RegistryQuirks } from "./quirks.ts";
+import { checkLength, checkQuirks, type RegistryQuirks } from "./quirks.ts";
 import { allowedMethods, parseRoute, type Permissions, type Route } from "./routes.ts";
 import { Sessions } from "./sessions.ts";
 import { createTroubles, type RegistryTroubles, type Troubles } from "./troubles.ts";
@@ -94,7 +94,7 @@ const UPLOAD_IDLE_SECONDS = 3600;
  *
  * @param options Storage, permissions, limits and habits.
  * @returns The handler. Its `Location` and `Link` headers are paths, so any host name and any proxy will do.
- * @throws {RangeError} If a limit is not a positive number.
+ * @throws {RangeError} If a limit is not a positive number, or a habit is none that a registry can have.
  */
 export function createRegistry(
   options: RegistryOptions = {},
@@ -119,6 +119,7 @@ export function createRegistry(
     ...quirks.chunkLimits,
     ...options.rateLimit,
   });
+  checkQuirks(quirks);
   const permissions = { allowDelete, readOnly };
   const sessions = new Sessions(storage, { maxUploads, uploadIdleSeconds }, now);
   const reportError = (error: unknown, request: Request) => report(onError, error, request);

@@ -57,6 +57,20 @@ export interface RegistryQuirks {
 /** Status of a body without a length where no other is asked for (RFC 9110, 15.5.12). */
 const LENGTH_REQUIRED = 411;
 
+/** @throws {RangeError} If no registry could behave so. */
+export function checkQuirks({ requireLength, chunkLimits = {} }: RegistryQuirks): void {
+  const { min = 0, max = Infinity } = chunkLimits;
+  if (min > max) {
+    throw new RangeError(
+      `Cannot create registry: chunkLimits.min is ${min}, expected at most chunkLimits.max, ${max}`,
+    );
+  }
+  if (typeof requireLength !== "number" || (requireLength >= 400 && requireLength <= 599)) return;
+  throw new RangeError(
+    `Cannot create registry: requireLength is ${requireLength}, expected a status from 400 to 599`,
+  );
+}
+
 /** @throws {Problem} If the registry takes no manifests of this media type. */
 export function checkFamily(mediaType: string, { accept }: RegistryQuirks): void {
   if (!accept) return;

@@ -126,4 +126,6 @@ test("createRegistry() works behind any host name", async () => {
 test("createRegistry() refuses limits that allow nothing", () => {
   assertThrows(() => createRegistry({ maxUploads: 0 }), RangeError, "maxUploads is 0");
   assertThrows(() => createRegistry({ maxManifestBytes: NaN }), RangeError, "maxManifestBytes");
+  assertThrows(() => createRegistry({ chunkLimits: { min: 9, max: 5 } }), RangeError, "min is 9");
+  assertThrows(() => createRegistry({ requireLength: 200 }), RangeError, "requireLength is 200");
 });
