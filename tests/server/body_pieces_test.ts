@@ -48,13 +48,28 @@ test("openPieces() fills memory of its own from a stream that can, and reads any
   const whole = new ReadableStream({
     type: "bytes",
     pull(controller) {
-      controller.enqueue(new Uint8Array(256 * 1024));
+      controller.enqueue(new Uint8Array(64 * 1024));
       controller.close();
       controller.byobRequest?.respond(0);
     },
   });
-  assertEquals((await openPieces(whole).read()).value?.length, 256 * 1024);
+  assertEquals((await openPieces(whole).read()).value?.length, 64 * 1024);
   const other = openPieces(streamOf(bytesOf("x")));
   assertEquals((await other.read()).value, bytesOf("x"));
   assertEquals((await other.read()).value, undefined);
+});
+
+test("openPieces() gives a body no more room than Deno fills of one without a length", async () => {
+  const rooms: number[] = [];
+  const body = new ReadableStream({
+    type: "bytes",
+    pull({ byobRequest }) {
+      rooms.push(byobRequest?.view?.byteLength ?? 0);
+      byobRequest?.respond(1);
+    },
+  });
+  const pieces = openPieces(body);
+  assertEquals((await pieces.read()).value?.buffer.byteLength, 1);
+  await pieces.cancel();
+  assertEquals(rooms, [64 * 1024]);
 });
