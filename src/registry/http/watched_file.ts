@@ -30,17 +30,21 @@ export async function sendFile(
   const watch = watches.get(count) ?? new FileWatch(count);
   watches.set(count, watch);
   const sending = await watch.add(request);
-  let isAnswered = false;
+  let end: SendingEnd = "failed";
   try {
     const { url, init, clock } = request;
     const signal = anySignal(clock.signal, sending.stop.signal);
     const response = await fetch(url.href, { ...init, signal });
-    isAnswered = true;
+    // A refusal may come in the middle.
+    end = response.ok ? "taken" : "refused";
     return response;
   } finally {
-    await watch.end(sending, isAnswered);
+    await watch.end(sending, end);
   }
 }
+
+/** What became of a file: the registry has all of it, answered something else, or not at all. */
+type SendingEnd = "taken" | "refused" | "failed";
 
 /** A file under way. */
 interface Sending extends SentCall {
@@ -50,6 +54,8 @@ interface Sending extends SentCall {
   stop: AbortController;
   /** What the count was at its start. */
   start: number;
+  /** How much of what went since its start is known to be of others. */
+  ofOthers: number;
   /** How much of it has gone, by estimate. */
   sent: number;
   /** So much has gone since its start that all of it may have. */
@@ -80,6 +86,7 @@ class FileWatch {
       size: body instanceof Blob ? body.size : 0,
       stop: new AbortController(),
       start: this.#counted,
+      ofOthers: 0,
       sent: 0,
       mayBeSent: false,
       isTelling: false,
@@ -90,11 +97,14 @@ class FileWatch {
     return sending;
   }
 
-  async end(sending: Sending, isAnswered: boolean): Promise<void> {
+  async end(sending: Sending, end: SendingEnd): Promise<void> {
     // Whether all was sent decides what is made of a failure.
-    if (!isAnswered) await this.#look();
+    if (end === "failed") await this.#look();
     this.#sendings.delete(sending);
-    if (isAnswered) this.#unshared -= sending.size - sending.sent;
+    if (end === "taken") {
+      this.#unshared -= sending.size - sending.sent;
+      for (const other of this.#sendings) this.#noteTaken(other, sending);
+    }
     if (this.#sendings.size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -140,8 +150,8 @@ class FileWatch {
   }
 
   #note(sending: Sending, isStep: boolean): void {
-    const { call, clock, size, start } = sending;
-    if (!sending.mayBeSent && this.#counted - start >= size) {
+    const { call, clock } = sending;
+    if (!sending.mayBeSent && this.#mayBeSent(sending)) {
       // The last piece may be no larger than what looking costs: that counts here, which errs on the patient side.
       sending.mayBeSent = true;
       clock.sent();
@@ -149,6 +159,18 @@ class FileWatch {
     } else if (isStep && sending.mayBeSent) clock.moved();
     else if (isStep) clock.movedInSight();
     if (isStep) tell(sending);
+  }
+
+  /** Takes in that another file has gone whole: what seemed to be the end of this one may have been of that. */
+  #noteTaken(sending: Sending, { size, start }: Sending): void {
+    sending.ofOthers += Math.max(0, size - Math.max(0, sending.start - start));
+    if (!sending.mayBeSent || this.#mayBeSent(sending)) return;
+    sending.mayBeSent = false;
+    sending.clock.movedInSight();
+  }
+
+  #mayBeSent({ size, start, ofOthers }: Sending): boolean {
+    return this.#counted - start - ofOthers >= size;
   }
 }
 

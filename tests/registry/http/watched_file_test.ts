@@ -80,6 +80,36 @@ test("sendFile() holds back what another file turns out to have taken", async ()
   ]);
 });
 
+test("sendFile() takes the end of a file back when what went turns out to be of another", async () => {
+  const [one, other] = [watched(300 * KIB), watched(300 * KIB)];
+  const { count, counted } = counter([0, 0, 310 * KIB]);
+  const first = sendFile(count, one.request, async () => {
+    await counted(3);
+    return new Response();
+  });
+  const broken = Promise.withResolvers<Response>();
+  const second = sendFile(count, other.request, () => broken.promise);
+  await first;
+  assertEquals(other.log, ["sent", "end", 155 * KIB, "moved"]);
+  broken.reject(new TypeError("broken"));
+  await assertRejects(() => second, TypeError, "broken");
+});
+
+test("sendFile() takes nothing back because of another file that was refused on the way", async () => {
+  const [one, other] = [watched(300 * KIB), watched(300 * KIB)];
+  const { count, counted } = counter([0, 0, 310 * KIB]);
+  const first = sendFile(count, one.request, async () => {
+    await counted(3);
+    return new Response(null, { status: 413 });
+  });
+  const second = sendFile(count, other.request, async () => {
+    await first;
+    return new Response();
+  });
+  await second;
+  assertEquals(other.log, ["sent", "end", 155 * KIB]);
+});
+
 test("sendFile() looks once more after a failure: all may have been sent", async () => {
   const { count } = counter([0, 1000 * KIB]);
   const { request, log } = watched(1000 * KIB);
