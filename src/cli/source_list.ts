@@ -2,7 +2,7 @@ import { parseTargets } from "../push/plan.ts";
 import type { Host } from "../runtime/host.ts";
 import { quote, UsageError } from "./options.ts";
 
-/** An archive of a push of many, and where it goes. */
+/** An archive or image of many, and where it goes. */
 export interface ListedSource {
   source: string;
   targets: string[];
@@ -44,7 +44,7 @@ async function readStdin({ stdin }: Host, example: string): Promise<string> {
 }
 
 /**
- * Reads a list of archives, one a line: `SOURCE`, `SOURCE TARGET`, or a JSON object with `source` and `target`. Empty
+ * Reads a list of archives or images, one a line: `SOURCE`, `SOURCE TARGET`, or a JSON object with `source` and `target`. Empty
  * lines and those that start with `#` say nothing.
  *
  * @param text The list.
@@ -61,9 +61,9 @@ export function parseSourceList(text: string, name: string): ListLine[] {
 }
 
 /**
- * Settles where each archive goes.
+ * Settles where each goes.
  *
- * @param lines The archives.
+ * @param lines The list.
  * @param targets Where those go that say nothing themselves.
  * @param verb What is done, for messages.
  * @throws {UsageError} If one has no target, or one that does not parse.

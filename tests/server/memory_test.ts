@@ -88,16 +88,3 @@ test("MemoryStorage discards a writer more than once", async () => {
   await writer.discard();
   await assertRejects(() => writer.write(bytesOf("x")), Error, "its writer has ended");
 });
-
-test("MemoryStorage drops a blob with the last repository that shows it", async () => {
-  const storage = new MemoryStorage();
-  const digest = await store(storage, "x", "one");
-  assertEquals(await storage.mountBlob("one", "two", digest), true);
-  assertEquals(await storage.mountBlob("three", "four", digest), false);
-  assertEquals(await storage.deleteBlob("one", digest), true);
-  assertEquals((await storage.openBlob("two", digest))?.size, 1);
-  assertEquals(await storage.deleteBlob("one", digest), false);
-  assertEquals(await storage.deleteBlob("two", digest), true);
-  assertEquals(await storage.mountBlob("two", "one", digest), false);
-  assertEquals(await storage.deleteManifest("nothing", digest), false);
-});
