@@ -34,6 +34,8 @@ export interface UploadSession {
 
 /** Time for what ends an upload, in milliseconds: it is a courtesy, not worth waiting for. */
 export const CANCEL_MILLISECONDS = 3_000;
+/** A busy registry still writes what it had of a cut request. */
+const CANCEL_ATTEMPTS = 4;
 /** Until a registry has noticed that a request was cut, and written what it had of it, in milliseconds. */
 const SETTLE_MILLISECONDS = 100;
 
@@ -200,12 +202,15 @@ export async function cancelUpload(
   try {
     // Where it does not tell, what is known has to do.
     if (session.isStale) await ask().catch(() => {});
-    await deleteUpload(there, session, signal).catch(async (error) => {
-      if (session.isStale || !isOutOfDate(error)) return;
-      await sleep(Math.min(http.retry.delay, SETTLE_MILLISECONDS), signal);
-      await ask();
-      await deleteUpload(there, session, signal);
-    });
+    for (let left = CANCEL_ATTEMPTS - 1;; left--) {
+      try {
+        return await deleteUpload(there, session, signal);
+      } catch (error) {
+        if (left === 0 || session.isStale || !isOutOfDate(error)) throw error;
+        await sleep(Math.min(http.retry.delay, SETTLE_MILLISECONDS), signal);
+        await ask();
+      }
+    }
   } catch {
     // The registry purges what was left open.
   }

@@ -4,7 +4,7 @@ import { sendChunks } from "../../../src/registry/upload/chunks.ts";
 import { sendBody } from "../../../src/registry/upload/send_body.ts";
 import { cancelUpload, type UploadSession } from "../../../src/registry/upload/upload_session.ts";
 import { encodeJson } from "../../helpers/archives.ts";
-import { scriptedFetch, sentRequest } from "../../helpers/scripted_fetch.ts";
+import { scriptedFetch, type ScriptStep, sentRequest } from "../../helpers/scripted_fetch.ts";
 import { test } from "../../helpers/test.ts";
 import { makeRepository } from "../make_http.ts";
 
@@ -95,13 +95,16 @@ test("cancelUpload() tries the place that it knows where nobody tells of another
   script.assertDone();
 });
 
-test("cancelUpload() asks where an upload stands that it took for somewhere else, once", async () => {
+test("cancelUpload() asks where an upload stands that it took for somewhere else, until it has settled", async () => {
   for (const refusal of [OUT_OF_DATE, { status: 416 }]) {
-    for (const last of [{ status: 204 }, OUT_OF_DATE]) {
+    for (const asked of [1, 2, 3]) {
+      const last = asked === 3 ? refusal : { status: 204 };
       const script = scriptedFetch([
         ["DELETE /u/1?state=1", refusal],
-        ["GET /u/1?state=1", { status: 204, headers: MOVED.headers }],
-        ["DELETE /u/1?state=2", last],
+        ...Array.from({ length: asked }, (_, at): ScriptStep[] => [
+          [`GET /u/1?state=${at === 0 ? 1 : 2}`, { status: 204, headers: MOVED.headers }],
+          ["DELETE /u/1?state=2", at === asked - 1 ? last : refusal],
+        ]).flat(),
       ]);
       await cancelUpload(makeRepository(script.fetch), session());
       script.assertDone();
