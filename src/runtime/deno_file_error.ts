@@ -7,7 +7,10 @@ export function throwFileError(action: string, path: string | URL, cause: unknow
     const right = action === "write" ? "write" : "read";
     throw fileError(action, path, { text: `Deno was not given the right to ${right} it` }, {
       cause,
-      hint: `add --allow-${right}=${path} to deno run`,
+      // For what is in a folder of the system, such as /dev/shm, Deno wants all rights there are.
+      hint: cause.message.includes("--allow-all")
+        ? "for a file there, Deno wants --allow-all"
+        : `add --allow-${right}=${path} to deno run`,
     });
   }
   throw toFileError(action, path, cause, stateOfClass(cause));

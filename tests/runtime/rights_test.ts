@@ -199,6 +199,13 @@ test("push is told of the rights that it lacks", async () => {
   }
 }, { skip: onlyDeno });
 
+test("push is told that files of the system need all rights", async () => {
+  const { code, stderr } = await deno(["--allow-read", MAIN, "push", "/proc/version", "localhost"]);
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "Deno was not given the right to read it");
+  assertStringIncludes(stderr, "hint: for a file there, Deno wants --allow-all");
+}, { skip: onlyDeno ?? (Deno.build.os === "linux" ? undefined : "only Linux has this file") });
+
 test("save needs no more rights than the registry and the folder of the file", async () => {
   const registry = createRegistry();
   const server = await host.serve(registry, { hostname: "127.0.0.1", port: 0 });
