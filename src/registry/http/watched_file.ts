@@ -8,6 +8,9 @@ const LEAST_STEP = 1024;
 /** Without a step for so long, in milliseconds, it may be the file that has no more. */
 const STILL_MILLISECONDS = 1_000;
 
+/** How long files may go side by side, in milliseconds: one that stands still is not seen among others that move. */
+const TOGETHER_MILLISECONDS = 300_000;
+
 /** Counts what the system sent from files, for all of the process. */
 type Count = () => Promise<number>;
 
@@ -43,6 +46,18 @@ export async function sendFile(
   }
 }
 
+/**
+ * Whether one more file may be sent so. Where one has been under way for long, what begins beside it goes another way until
+ * it has ended: a process that always sends something would not notice a connection that stands still.
+ *
+ * @param count Counts what goes.
+ * @param now The time, as `performance.now()` has it.
+ */
+export function maySendFile(count: Count, now: number = performance.now()): boolean {
+  const oldest = watches.get(count)?.oldest ?? now;
+  return now - oldest < TOGETHER_MILLISECONDS;
+}
+
 /** What became of a file: the registry has all of it, answered something else, or not at all. */
 type SendingEnd = "taken" | "refused" | "failed";
 
@@ -52,6 +67,8 @@ interface Sending extends SentCall {
   size: number;
   /** Ends the request. */
   stop: AbortController;
+  /** When it began. */
+  begun: number;
   /** What the count was at its start. */
   start: number;
   /** How much of what went since its start is known to be of others. */
@@ -78,6 +95,13 @@ class FileWatch {
     this.#count = count;
   }
 
+  /** When that began which has been under way for longest. */
+  get oldest(): number | undefined {
+    // In the order in which they began.
+    const [first] = this.#sendings;
+    return first?.begun;
+  }
+
   async add(request: SentCall): Promise<Sending> {
     await this.#look();
     const { body } = request.call;
@@ -85,6 +109,7 @@ class FileWatch {
       ...request,
       size: body instanceof Blob ? body.size : 0,
       stop: new AbortController(),
+      begun: performance.now(),
       start: this.#counted,
       ofOthers: 0,
       sent: 0,

@@ -103,7 +103,10 @@ async function countedFile(
 ): Promise<Blob | undefined> {
   // The system has no pace but its own.
   if (!blob || !isWhole || seen.pace?.countsBytes) return undefined;
-  return await sentFromFiles(fetch, location) ? blob() : undefined;
+  const count = await sentFromFiles(fetch, location);
+  if (!count) return undefined;
+  const { maySendFile } = await import("../http/watched_file.ts");
+  return maySendFile(count) ? blob() : undefined;
 }
 
 function watchedFile(

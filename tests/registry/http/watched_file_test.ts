@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { FileBody, SentCall } from "../../../src/registry/http/call.ts";
 import type { Clock } from "../../../src/registry/http/time_limits.ts";
-import { sendFile } from "../../../src/registry/http/watched_file.ts";
+import { maySendFile, sendFile } from "../../../src/registry/http/watched_file.ts";
 import { test } from "../../helpers/test.ts";
 
 const KIB = 1024;
@@ -108,6 +108,21 @@ test("sendFile() takes nothing back because of another file that was refused on 
   });
   await second;
   assertEquals(other.log, ["sent", "end", 155 * KIB]);
+});
+
+test("maySendFile() lets nothing join a file that has been under way for minutes", async () => {
+  const { count, counted } = counter([0]);
+  const { request } = watched(1000 * KIB);
+  const later = performance.now() + 310_000;
+  assertEquals(maySendFile(count, later), true);
+  const sending = sendFile(count, request, async () => {
+    assertEquals(maySendFile(count), true);
+    assertEquals(maySendFile(count, later), false);
+    await counted(2);
+    return new Response();
+  });
+  await sending;
+  assertEquals(maySendFile(count, later), true);
 });
 
 test("sendFile() looks once more after a failure: all may have been sent", async () => {
