@@ -109,8 +109,12 @@ test("the npm package brings a command that bunx starts", async () => {
   assertEquals(wrong.code, 2, wrong.stderr);
 }, { skip: installed });
 
+let building: Promise<string> | undefined;
+
+/** Packs what is built once for all tests. */
 async function pack(folder: TemporaryFolder): Promise<string> {
-  const target = (await run(Deno.execPath(), ["task", "-q", "npm"], ROOT)).trim();
+  building ??= run(Deno.execPath(), ["task", "-q", "npm"], ROOT);
+  const target = (await building).trim();
   const name = await run(npm.path, ["pack", "--silent", target], folder.path);
   return `${folder.path}/${name.trim()}`;
 }
