@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Bytes, concat } from "../../src/bytes.ts";
 import { type EncodedKind, startEncoder } from "../../src/codec/block_encoder.ts";
 import { compressBlocks, compressBound } from "../../src/codec/compress.ts";
@@ -6,6 +6,7 @@ import { decompress } from "../../src/codec/decompress.ts";
 import { BLOCK_BYTES, type Encoders, useEncoders } from "../../src/codec/encoder_pool.ts";
 import { encoderModule } from "../../src/codec/encoders.ts";
 import { sniffCompression } from "../../src/codec/magic.ts";
+import { OciError } from "../../src/errors.ts";
 import { randomBytes } from "../helpers/archives.ts";
 import { withValue } from "../helpers/globals.ts";
 import { test } from "../helpers/test.ts";
@@ -63,6 +64,117 @@ test("an encoder without WebAssembly makes gzip by CompressionStream", async () 
   const made = await withValue(globalThis, "Bun", undefined, make).catch(make);
   assertEquals(await inflate(made, "gzip"), CONTENT.subarray(0, BLOCK_BYTES));
 });
+
+test("useEncoders() does without workers that fail when they are started, or say that they cannot", async () => {
+  for (const [name, says] of Object.entries(BROKEN_WORKERS)) {
+    class Broken {
+      onmessage?: (event: { data: { error: string } }) => void;
+      onerror?: (event: { message: string }) => void;
+      postMessage() {
+        queueMicrotask(() => says(this));
+      }
+      terminate() {}
+    }
+    const made = await withValue(globalThis, "Worker", Broken, () => compressAt("gzip", 1));
+    assertEquals(await inflate(made, "gzip"), CONTENT, name);
+  }
+});
+
+/** How a worker that is of no use tells so. */
+const BROKEN_WORKERS: Record<
+  string,
+  (worker: {
+    onmessage?: (event: { data: { error: string } }) => void;
+    onerror?: (event: { message: string }) => void;
+  }) => void
+> = {
+  fails: (worker) => worker.onerror?.({ message: "no threads left" }),
+  answers: (worker) => worker.onmessage?.({ data: { error: "no memory" } }),
+};
+
+const skip = "Deno" in globalThis ? undefined : "Bun has encoders of its own";
+
+test("useEncoders() fails where no encoder can be started", async () => {
+  await withValue(globalThis, "Worker", undefined, async () => {
+    await assertRejects(
+      () => useEncoders({ kind: "gzip", level: 99 }),
+      RangeError,
+      "There is no memory for the encoder",
+    );
+  });
+}, { skip });
+
+test("startEncoder() prefers the encoders of the runtime", async () => {
+  const asked: unknown[] = [];
+  const encode = (block: Bytes, options: unknown) => {
+    asked.push(options);
+    return block.slice(0, 1);
+  };
+  const runtime = { gzipSync: encode, zstdCompressSync: encode };
+  await withValue(globalThis, "Bun", runtime, async () => {
+    for (const kind of KINDS) {
+      const settings = { kind, level: 5, blockBytes: BLOCK_BYTES, module: undefined };
+      assertEquals((await (await startEncoder(settings))(CONTENT)).length, 1);
+    }
+  });
+  assertEquals(asked, [{ level: 5, library: "libdeflate" }, { level: 5 }]);
+}, { skip });
+
+test("startEncoder() says what is wrong with WebAssembly", async () => {
+  const start = async (bytes: readonly number[]) => {
+    const module = await WebAssembly.compile(new Uint8Array(bytes));
+    return await startEncoder({ kind: "gzip", level: 1, blockBytes: BLOCK_BYTES, module });
+  };
+  await assertRejects(() => start(wasmOf({})), TypeError, "The encoder exports no start");
+  await assertRejects(() => start(wasmOf({ start: 0 })), RangeError, "There is no memory");
+  const encode = await start(wasmOf({ start: 8, result: 8, encode: 0 }));
+  assertThrows(() => encode(CONTENT.subarray(0, 10)), RangeError, "The encoder failed");
+}, { skip });
+
+/** A module with two MiB of memory, whose functions return what is given. */
+function wasmOf(functions: { start?: number; result?: number; encode?: number }): number[] {
+  const parameters = { start: 2, result: 0, encode: 1 };
+  const names = (["start", "result", "encode"] as const).filter((name) => name in functions);
+  const section = (id: number, parts: number[][]) => {
+    const content = [parts.length, ...parts.flat()];
+    return [id, content.length, ...content];
+  };
+  const text = (name: string) => [name.length, ...new TextEncoder().encode(name)];
+  return [
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(
+      1,
+      names.map((name) => [0x60, parameters[name], ...Array(parameters[name]).fill(0x7f), 1, 0x7f]),
+    ),
+    ...section(3, names.map((_, at) => [at])),
+    ...section(5, [[0, 32]]),
+    ...section(7, [[...text("memory"), 2, 0], ...names.map((name, at) => [...text(name), 0, at])]),
+    ...section(10, names.map((name) => [4, 0, 0x41, functions[name] ?? 0, 0x0b])),
+  ];
+}
+
+test(
+  "encoderModule() says where zstd is to be had, and does without for gzip, where nothing is compiled",
+  async () => {
+    // The module as a program finds it that has compressed nothing yet.
+    const path = "../../src/codec/encoders.ts?anew";
+    const { encoderModule }: typeof import("../../src/codec/encoders.ts") = await import(path);
+    const refuse = () => Promise.reject(new TypeError("Wasm code generation disallowed"));
+    await withValue(WebAssembly, "compile", refuse, async () => {
+      assertEquals(await encoderModule("gzip"), undefined);
+      const error = await assertRejects(
+        () => encoderModule("zstd"),
+        OciError,
+        "Cannot compress with zstd: this runtime has no encoder for it here",
+      );
+      assertEquals(
+        error.hint,
+        "use Bun, or the package on JSR where WebAssembly may be compiled, or gzip",
+      );
+    });
+  },
+  { skip },
+);
 
 test("encoderModule() is needed where a runtime has no encoder of its own", async () => {
   assertEquals(await encoderModule("gzip") !== undefined, "Deno" in globalThis);
