@@ -5,7 +5,7 @@ import { DigestMismatchError, OciError } from "../errors.ts";
 import { type ArchiveFile, PEEK_BYTES } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import type { Descriptor } from "../media_types.ts";
-import { detach } from "../owned_bytes.ts";
+import { detach, own } from "../owned_bytes.ts";
 import { getBlob, INFLATED_HINT, wrongDigest } from "../registry/blob_content.ts";
 import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
 import { isRuntimeFetch } from "../registry/http/http.ts";
@@ -19,6 +19,8 @@ export interface RemoteReadOptions {
   onRetry?:
     | ((attempt: number, delay: number, error: Error, digest?: Digest) => void | Promise<void>)
     | undefined;
+  /** Whether who reads a blob piece by piece may free what came from the network; see `owned_bytes.ts`. */
+  isOwn?: boolean | undefined;
   /** Told how many bytes of content came, piece by piece. */
   onRead?: ((bytes: number) => void) | undefined;
   /**
@@ -124,6 +126,7 @@ class RemoteBlob implements BlobSource {
   }
 
   #open(start: number, end: number, { verify = true } = {}): ReadableStream<Bytes> {
+    const { http } = this.#context;
     const closed = new AbortController();
     let reader: ReadableStreamDefaultReader<Bytes> | undefined;
     let left = end - start;
@@ -147,7 +150,7 @@ class RemoteBlob implements BlobSource {
           const piece = await nextPiece();
           if (!piece) return controller.close();
           this.#options.onRead?.(piece.length);
-          controller.enqueue(piece);
+          controller.enqueue(this.#options.isOwn && isRuntimeFetch(http) ? own(piece) : piece);
         } catch (error) {
           this.failure = error;
           throw error;

@@ -46,6 +46,7 @@ export async function copyInto(
   const reading: RemoteReadOptions = {
     signal,
     hasher,
+    isOwn: true,
     onRead: (bytes) => bytesRead += bytes,
     onRetry: (attempt, delay, error, digest) => {
       const reason = error.message;

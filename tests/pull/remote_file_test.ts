@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "@std/assert";
-import type { Bytes } from "../../src/bytes.ts";
+import { type Bytes, toBytes } from "../../src/bytes.ts";
 import { digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, NetworkError, OciError } from "../../src/errors.ts";
+import { free } from "../../src/owned_bytes.ts";
 import { remoteFile, type RemoteReadOptions } from "../../src/pull/remote_file.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { readRange } from "../../src/source/blob_source.ts";
@@ -99,6 +100,19 @@ test("remoteFile() frees what came from the network when it is read at once", as
   assertEquals(await file.bytes(CONTENT.length), CONTENT);
   assertEquals(pieces.length, CONTENT.length / PIECE);
   assert(pieces.every(({ buffer }) => buffer.byteLength === 0));
+});
+
+test("remoteFile() gives pieces that may be freed where it is told so, and they came from the network", async () => {
+  const { fetch } = serveBlob(CONTENT);
+  const left = async (options: RemoteReadOptions, from: FetchHandler) => {
+    const file = remoteFile(makeRepository(from), { digest: DIGEST, size: PIECE }, options);
+    const pieces = await Array.fromAsync(streamOf(file, 0, PIECE / 2));
+    for (const piece of pieces) free(toBytes(piece));
+    return pieces.reduce((sum, { length }) => sum + length, 0);
+  };
+  assertEquals(await left({ isOwn: true }, asNetwork(fetch, [])), 0);
+  assertEquals(await left({}, asNetwork(fetch, [])), PIECE / 2);
+  assertEquals(await left({ isOwn: true }, fetch), PIECE / 2);
 });
 
 test("remoteFile() reads an empty blob, and checks it", async () => {
