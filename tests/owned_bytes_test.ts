@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { free, own } from "../src/owned_bytes.ts";
+import { free, hasOwnBody, own, ownBody } from "../src/owned_bytes.ts";
 import { test } from "./helpers/test.ts";
 
 test("free() gives back the memory of bytes that are owned", () => {
@@ -16,4 +16,11 @@ test("free() leaves alone what somebody else may have", () => {
   const part = own(new Uint8Array(1024)).subarray(1);
   free(part);
   assertEquals(part.length, 1023);
+});
+
+test("ownBody() is said of one response", () => {
+  const response = new Response("a");
+  assertEquals(hasOwnBody(response), false);
+  assertEquals(ownBody(response), response);
+  assertEquals([hasOwnBody(response), hasOwnBody(new Response("a"))], [true, false]);
 });

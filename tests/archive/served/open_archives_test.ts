@@ -433,3 +433,24 @@ test("openArchives() lets go of its source when a layer was read, and when nobod
   await late;
   assertEquals([open, errors], [0, []]);
 });
+
+test("openArchives() gives what nothing can be written to", async () => {
+  const image = await makeImage(["a"]);
+  const { storage } = await openArchives([
+    { source: toBlob(dockerSave([{ image, repoTags: ["app:1"] }])) },
+  ]);
+  const digest = image.configDigest;
+  const manifest = { digest, mediaType: OCI_MANIFEST, bytes: encode("{}") };
+  const writes = [
+    () => storage.createBlob(),
+    () => storage.mountBlob("other", "app", digest),
+    () => storage.deleteBlob("app", digest),
+    () => storage.putManifest("app", manifest),
+    () => storage.deleteManifest("app", digest),
+    () => storage.putTag("app", "2", digest),
+    () => storage.deleteTag("app", "1"),
+  ];
+  for (const write of writes) {
+    await assertRejects(write, TypeError, "they are read only");
+  }
+});
