@@ -3,7 +3,7 @@ import { checkArchive } from "../../src/archive/check_archive.ts";
 import type { ArchivePart } from "../../src/archive/check_joins.ts";
 import { joinParts, type JoinPartsOptions } from "../../src/archive/join_parts.ts";
 import { digestBytes, digestHex } from "../../src/digest.ts";
-import { ArchiveError } from "../../src/errors.ts";
+import { ArchiveError, TarError } from "../../src/errors.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import type { BlobSource } from "../../src/source/blob_source.ts";
@@ -310,4 +310,89 @@ test("joinParts() ends with the signal", async () => {
   await assertRejects(() => joinParts(parts, { signal }), Error, "stop");
   const checksums = await plainList(parts);
   await assertRejects(() => joinParts(parts, { signal, checksums }), Error, "stop");
+});
+
+/** Refuses parts with no list beside them, and gives the message. */
+async function refusal(parts: readonly ArchivePart[], verify?: "none"): Promise<string> {
+  return (await assertRejects(() => joinParts(parts, { verify }), ArchiveError)).message;
+}
+
+test("joinParts() tells of a tar that has no end", async () => {
+  const open = writeTar([{ path: "a", body: new Uint8Array(3 * 512) }], { end: 0 });
+  for (const verify of ["none", undefined] as const) {
+    assertEquals(
+      await refusal(split(distinct(open), undefined, 1024), verify),
+      'Cannot use the parts: what follows "app.tar.002" is missing, the tar has no end',
+    );
+  }
+  assertEquals(
+    await refusal(split(distinct(open), undefined, 1536)),
+    'Cannot use "app.tar.002" as a part: it is the last that was given, and the tar has no end: it was cut, or the parts behind it are missing',
+  );
+  const error = await refusal(split(await gzip(distinct(open)), undefined, 100));
+  assertStringIncludes(error, "the tar has no end");
+});
+
+/** A tar of one file with other bytes in each block, so that no two parts are the same. */
+function distinct(tar: Bytes): Bytes {
+  return tar.map((byte, at) => at < 512 ? byte : 1 + Math.floor(at / 512));
+}
+
+test("joinParts() tells of what follows the end of a tar", async () => {
+  const whole = distinct(writeTar([{ path: "a", body: new Uint8Array(1024) }], { end: 0 }));
+  const tar = new Uint8Array([...whole, ...new Uint8Array(1024)]);
+  const more = (bytes: number) => new Uint8Array([...tar, ...randomBytes(bytes)]);
+  assertStringIncludes(
+    await refusal(split(more(500), undefined, 1300)),
+    'Cannot use "app.tar.002" as a part: the tar ends in it, and something else follows',
+  );
+  assertStringIncludes(
+    await refusal(split(more(1280), undefined, 1280)),
+    'Cannot use "app.tar.003" as a part: the tar ends in "app.tar.002", before it',
+  );
+});
+
+test("joinParts() tells where a part does not begin an entry of the tar", async () => {
+  const tar = writeTar([{ path: "a", body: "a" }, { path: "b", body: "b" }]);
+  tar.fill(0xff, 1024, 1536);
+  assertStringIncludes(
+    await refusal(split(tar, undefined, 1000)),
+    'Cannot use "app.tar.002" as a part: it does not go on as the parts before it do, its byte 24 should begin an entry of the tar',
+  );
+});
+
+test("joinParts() leaves to the tar what is none at all", async () => {
+  const parts = split(randomBytes(3000), undefined, 1000);
+  await assertRejects(() => joinParts(parts), TarError, "input is not a tar archive");
+});
+
+test("joinParts() names the part in which a document goes wrong", async () => {
+  const tar = layout.slice();
+  // Parts end within the manifest, whose rest is not what its digest says.
+  const at = new TextDecoder("latin1").decode(tar).indexOf('"layers"');
+  assert(at > 0);
+  const sound = split(tar, undefined, at);
+  assertEquals((await joinParts(sound)).size, tar.length);
+  tar.set([0x21], at + 3);
+  const message = await refusal(split(tar, undefined, at));
+  assertStringIncludes(
+    message,
+    'Cannot use "app.tar.002" as a part: it does not go on as "app.tar.001" does: "blobs/sha256/',
+  );
+});
+
+test("joinParts() ends with the signal while it inflates", async () => {
+  const bytes = await gzip(layout);
+  const abort = new AbortController();
+  const parts = split(bytes).map(({ name, source }, part) => ({
+    name,
+    source: {
+      size: source.size,
+      slice: (start: number, end: number) => {
+        if (part === 2) abort.abort(new Error("stop"));
+        return source.slice(start, end);
+      },
+    },
+  }));
+  await assertRejects(() => joinParts(parts, { signal: abort.signal }), Error, "stop");
 });
