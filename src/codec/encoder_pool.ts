@@ -148,6 +148,8 @@ interface Waiting {
 class EncoderWorker {
   readonly #worker: Worker;
   readonly #waiting: Waiting[] = [];
+  /** There once it answers no more. */
+  #failure: { error: unknown } | undefined;
 
   /**
    * @param url What it runs.
@@ -190,6 +192,7 @@ class EncoderWorker {
 
   #ask(send: () => void): Promise<Bytes | undefined> {
     return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure.error);
       this.#waiting.push({ resolve, reject });
       send();
     });
@@ -202,6 +205,7 @@ class EncoderWorker {
   }
 
   #fail(error: unknown): void {
+    this.#failure ??= { error };
     for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 }

@@ -80,6 +80,30 @@ test("useEncoders() does without workers that fail when they are started, or say
   }
 });
 
+test("an encoder whose worker failed keeps nobody waiting who comes after that", async () => {
+  class Dying {
+    onmessage?: (event: { data: object }) => void;
+    onerror?: (event: { message: string }) => void;
+    #asked = 0;
+    postMessage() {
+      const asked = ++this.#asked;
+      queueMicrotask(() => {
+        if (asked === 1) this.onmessage?.({ data: {} });
+        if (asked === 2) this.onerror?.({ message: "it was killed" });
+      });
+    }
+    terminate() {}
+  }
+  await withValue(globalThis, "Worker", Dying, async () => {
+    await withValue(globalThis.navigator, "hardwareConcurrency", 1, async () => {
+      await using encoders = await useEncoders({ kind: "gzip", level: 2 });
+      for (let count = 0; count < 2; count++) {
+        await assertRejects(() => encoders.encode(CONTENT.slice(0, 10)), Error, "it was killed");
+      }
+    });
+  });
+});
+
 /** How a worker that is of no use tells so. */
 const BROKEN_WORKERS: Record<
   string,
