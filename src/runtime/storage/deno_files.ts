@@ -1,4 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
+import { untilAborted } from "../../concurrency.ts";
 import { own } from "../../owned_bytes.ts";
 import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
 import { writeAll } from "../byte_output.ts";
@@ -9,6 +10,9 @@ import type { FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
 
 /** Bytes of one read. */
 const PIECE_BYTES = 1024 * 1024;
+
+/** How long a program that hashes may take for nothing at all: one that takes longer hangs. */
+const TRIAL_MILLISECONDS = 5000;
 
 /** Codes of file systems that have no hard links, or no more of them for this file. */
 const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV"];
@@ -38,28 +42,52 @@ export const denoStorageFiles: StorageFiles = {
   read,
   open: (path, size) => new DenoStoredFile(path, size),
   hashGrowing: (path, algorithm) => hashes.growing(path, algorithm),
-  hashWhole: (path, algorithm) => hashes.whole(path, algorithm),
+  hashWhole: (path, algorithm, signal) => hashes.whole(path, algorithm, signal),
 };
 
-const hashes = new FileHashes({ run: runProgram, read });
+const hashes = new FileHashes({
+  run: runProgram,
+  read,
+  readPieces: readFilePieces,
+  trialMilliseconds: TRIAL_MILLISECONDS,
+  programs: navigator.hardwareConcurrency,
+});
 
-async function runProgram(program: string, args: readonly string[]): Promise<string | undefined> {
-  const { state } = await Deno.permissions.query({ name: "run", command: program });
-  if (state !== "granted") return undefined;
+async function runProgram(
+  program: string,
+  args: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   try {
-    const { success, stdout } = await new Deno.Command(program, {
+    const { state } = await Deno.permissions.query({ name: "run", command: program });
+    if (state !== "granted") return undefined;
+    const command = new Deno.Command(program, {
       args: [...args],
       stdin: "null",
       stdout: "piped",
       stderr: "null",
       // Ctrl-C is for this process, which lets uploads come to their end.
       detached: Deno.build.os !== "windows",
-    }).output();
-    return success ? new TextDecoder().decode(stdout) : undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+      ...(signal && { signal }),
+    });
+    let text: string | undefined;
+    // What a program has started may hold its output open after its end.
+    await untilAborted(
+      command.output().then(({ success, stdout }) => {
+        if (success) text = new TextDecoder().decode(stdout);
+      }),
+      signal,
+    );
+    return text;
+  } catch {
+    // There is no such program, too many run, or Deno lets none run in this environment: it is done without.
+    return undefined;
   }
+}
+
+async function* readFilePieces(path: string): AsyncGenerator<Bytes> {
+  const size = (await stat(path))?.size ?? 0;
+  yield* new DenoStoredFile(path, size).pieces(0, size);
 }
 
 async function read(path: string): Promise<Bytes | undefined> {
@@ -185,8 +213,8 @@ class DenoStoredFile implements BlobSource {
   slice(start: number, end: number): SourceSlice {
     const stop = Math.min(end, this.size);
     const slice: SourceSlice = {
-      stream: () => ReadableStream.from(this.#pieces(start, stop, (piece) => piece)),
-      ownStream: () => ReadableStream.from(this.#pieces(start, stop, own)),
+      stream: () => ReadableStream.from(this.pieces(start, stop)),
+      ownStream: () => ReadableStream.from(this.pieces(start, stop, own)),
     };
     // Small ones are spared a stream.
     if (stop - start <= PIECE_BYTES) slice.arrayBuffer = () => this.#readAtOnce(start, stop);
@@ -196,17 +224,18 @@ class DenoStoredFile implements BlobSource {
   async #readAtOnce(start: number, end: number): Promise<ArrayBuffer> {
     const bytes = new Uint8Array(end - start);
     let filled = 0;
-    for await (const piece of this.#pieces(start, end, () => bytes.subarray(filled))) {
+    for await (const piece of this.pieces(start, end, () => bytes.subarray(filled))) {
       filled += piece.length;
     }
     return bytes.buffer;
   }
 
-  async *#pieces(
+  /** Its bytes, in pieces that `use` may put elsewhere. */
+  async *pieces(
     start: number,
     end: number,
-    use: (piece: Bytes) => Bytes,
-  ): AsyncGenerator<Uint8Array> {
+    use: (piece: Bytes) => Bytes = (piece) => piece,
+  ): AsyncGenerator<Bytes> {
     using file = await Deno.open(this.#path, { read: true }).catch(failed("read", this.#path));
     await file.seek(start, Deno.SeekMode.Start);
     for (let position = start; position < end;) {

@@ -1,15 +1,28 @@
 import type { Bytes } from "../../bytes.ts";
+import { Places } from "../../concurrency.ts";
 import { type Digest, type DigestAlgorithm, digestBytes, toDigest } from "../../digest.ts";
-import { OciError } from "../../errors.ts";
 import { createHash, type IncrementalHash } from "../../incremental_hash.ts";
 import { detach } from "../../owned_bytes.ts";
 
 /** What file hashes are made with. */
 export interface FileHashTools {
-  /** What a program writes to stdout; undefined where there is none, it may not be run, or fails. */
-  run(program: string, args: readonly string[]): Promise<string | undefined>;
+  /**
+   * What a program writes to stdout, whose input is empty; undefined where there is none, it may not be run, or fails, for
+   * whatever reason. The signal ends it.
+   */
+  run(
+    program: string,
+    args: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined>;
   /** Reads a whole file. */
   read(path: string): Promise<Bytes | undefined>;
+  /** Reads a file piece by piece. */
+  readPieces(path: string): AsyncIterable<Bytes>;
+  /** How long a program that is tried may take, in milliseconds. */
+  trialMilliseconds: number;
+  /** Most programs at a time: one for each core. */
+  programs: number;
 }
 
 type Command = readonly [program: string, ...args: string[]];
@@ -26,14 +39,16 @@ const ONE_PIECE_BYTES = 4 * 1024 * 1024;
 /**
  * Hashes of files for a runtime without a fast one that takes a blob in pieces. That of WebAssembly takes 4 s for each GiB of
  * the thread that answers requests; openssl takes 0.6 s of another core, sha256sum 2. Where there is neither, the hash is
- * that of WebAssembly, made on the way.
+ * that of WebAssembly, made on the way; so is that of a file for which a program fails, made anew.
  */
 export class FileHashes {
   readonly #tools: FileHashTools;
+  readonly #places: Places;
   readonly #commands = new Map<DigestAlgorithm, Promise<Command | undefined>>();
 
   constructor(tools: FileHashTools) {
     this.#tools = tools;
+    this.#places = new Places(tools.programs);
   }
 
   /** A hash of a file that is written: made when it is whole, if it need not be made before. */
@@ -45,16 +60,20 @@ export class FileHashes {
       update: (bytes) => void (size += bytes.length),
       digest: () =>
         size > ONE_PIECE_BYTES
-          ? this.#hash(path, algorithm, command)
+          ? this.#hash(path, algorithm, command, undefined)
           : this.#hashAtOnce(path, algorithm),
     };
   }
 
-  /** A hash of a file that is read: it is begun at once. */
-  async whole(path: string, algorithm: DigestAlgorithm): Promise<IncrementalHash> {
+  /** A hash of a file that is read: it is begun at once, and ends with the signal. */
+  async whole(
+    path: string,
+    algorithm: DigestAlgorithm,
+    signal: AbortSignal | undefined,
+  ): Promise<IncrementalHash> {
     const command = await this.#command(algorithm);
     if (!command) return await createHash(algorithm);
-    const digest = this.#hash(path, algorithm, command);
+    const digest = this.#hash(path, algorithm, command, signal);
     // Who reads to the end hears of it; nobody has to.
     digest.catch(() => {});
     return { update: () => {}, digest: () => digest };
@@ -66,11 +85,12 @@ export class FileHashes {
     return known;
   }
 
+  /** The first program that hashes nothing at all right, and in time. */
   async #findCommand(algorithm: DigestAlgorithm): Promise<Command | undefined> {
+    const expected = await digestBytes(new Uint8Array(0), algorithm);
     for (const command of COMMANDS[algorithm]) {
-      const [program] = command;
-      const version = program === "openssl" ? "version" : "--version";
-      if (await this.#tools.run(program, [version]) !== undefined) return command;
+      const limit = AbortSignal.timeout(this.#tools.trialMilliseconds);
+      if (await this.#run(command, [], algorithm, limit) === expected) return command;
     }
     return undefined;
   }
@@ -78,13 +98,39 @@ export class FileHashes {
   async #hash(
     path: string,
     algorithm: DigestAlgorithm,
-    [program, ...args]: Command,
+    command: Command,
+    signal: AbortSignal | undefined,
   ): Promise<Digest> {
     // What starts with a dash would be taken for an option.
-    const text = await this.#tools.run(program, [...args, path.replace(/^-/, "./-")]) ?? "";
-    const digest = toDigest(algorithm, /^[0-9a-f]+/.exec(text)?.[0] ?? "");
-    if (digest) return digest;
-    throw new OciError(`Cannot hash ${JSON.stringify(path)}: ${program} has failed`);
+    const file = path.replace(/^-/, "./-");
+    const run = () => this.#run(command, [file], algorithm, signal);
+    const digest = await this.#places.run(signal, run);
+    signal?.throwIfAborted();
+    return digest ?? await this.#hashPieces(path, algorithm, signal);
+  }
+
+  async #run(
+    [program, ...args]: Command,
+    files: readonly string[],
+    algorithm: DigestAlgorithm,
+    signal: AbortSignal | undefined,
+  ): Promise<Digest | undefined> {
+    const text = await this.#tools.run(program, [...args, ...files], signal) ?? "";
+    // sha256sum has a backslash first where it escapes the name of the file.
+    return toDigest(algorithm, /^\\?([0-9a-f]+)/.exec(text)?.[1] ?? "");
+  }
+
+  async #hashPieces(
+    path: string,
+    algorithm: DigestAlgorithm,
+    signal: AbortSignal | undefined,
+  ): Promise<Digest> {
+    const hash = await createHash(algorithm);
+    for await (const piece of this.#tools.readPieces(path)) {
+      signal?.throwIfAborted();
+      await hash.update(piece);
+    }
+    return await hash.digest();
   }
 
   async #hashAtOnce(path: string, algorithm: DigestAlgorithm): Promise<Digest> {

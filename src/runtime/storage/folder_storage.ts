@@ -62,7 +62,8 @@ export class FolderStorage implements Storage {
     const found = await files.stat(path);
     if (!found) return undefined;
     const source = files.open(path, found.size);
-    const startHash = () => files.hashWhole(path, digestAlgorithm(digest));
+    const startHash = (signal: AbortSignal) =>
+      files.hashWhole(path, digestAlgorithm(digest), signal);
     return new VerifiedBlob(source, digest, startHash, () => {
       const error = damaged(path);
       onDamage(error);

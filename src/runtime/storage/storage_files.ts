@@ -63,6 +63,10 @@ export interface StorageFiles {
   open(path: string, size: number): BlobSource;
   /** A hash for a file that is being written; it may read the file when it is asked for the digest. */
   hashGrowing(path: string, algorithm: DigestAlgorithm): Promise<IncrementalHash>;
-  /** A hash for a file that is being read; it may read the file by itself. */
-  hashWhole(path: string, algorithm: DigestAlgorithm): Promise<IncrementalHash>;
+  /** A hash for a file that is being read; it may read the file by itself, until the signal. */
+  hashWhole(
+    path: string,
+    algorithm: DigestAlgorithm,
+    signal: AbortSignal | undefined,
+  ): Promise<IncrementalHash>;
 }

@@ -41,7 +41,7 @@ export async function hashFile(
   algorithm: DigestAlgorithm,
   signal?: AbortSignal,
 ): Promise<Digest> {
-  const hash = await files.hashWhole(path, algorithm);
+  const hash = await files.hashWhole(path, algorithm, signal);
   // What reads the file by itself has no use for these, and the system has them at hand.
   for await (const piece of files.open(path, size).slice(0, size).stream()) {
     signal?.throwIfAborted();

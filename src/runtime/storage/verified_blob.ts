@@ -13,19 +13,19 @@ export class VerifiedBlob implements BlobSource {
   readonly size: number;
   readonly #source: BlobSource;
   readonly #digest: Digest;
-  readonly #startHash: () => Promise<IncrementalHash>;
+  readonly #startHash: (signal: AbortSignal) => Promise<IncrementalHash>;
   readonly #onDamage: () => Error;
 
   /**
    * @param source The blob.
    * @param digest What it must have.
-   * @param startHash Begins to hash it.
+   * @param startHash Begins to hash it; the signal says that nobody reads any more.
    * @param onDamage Makes the error for a blob that has another one.
    */
   constructor(
     source: BlobSource,
     digest: Digest,
-    startHash: () => Promise<IncrementalHash>,
+    startHash: (signal: AbortSignal) => Promise<IncrementalHash>,
     onDamage: () => Error,
   ) {
     this.size = source.size;
@@ -52,14 +52,19 @@ export class VerifiedBlob implements BlobSource {
 
   async *#pieces(): AsyncGenerator<Uint8Array> {
     if (this.size <= ONE_PIECE_BYTES) return yield new Uint8Array(await this.#readAtOnce());
-    const hash = await this.#startHash();
-    let last: Uint8Array | undefined;
-    for await (const piece of this.#source.slice(0, this.size).stream()) {
+    const ending = new AbortController();
+    try {
+      const hash = await this.#startHash(ending.signal);
+      let last: Uint8Array | undefined;
+      for await (const piece of this.#source.slice(0, this.size).stream()) {
+        if (last) yield last;
+        last = piece;
+        await hash.update(piece);
+      }
+      if (await hash.digest() !== this.#digest) throw this.#onDamage();
       if (last) yield last;
-      last = piece;
-      await hash.update(piece);
+    } finally {
+      ending.abort();
     }
-    if (await hash.digest() !== this.#digest) throw this.#onDamage();
-    if (last) yield last;
   }
 }

@@ -146,6 +146,26 @@ test("a folder storage sets no tag on what is not there, and deletes no manifest
   await assertRejects(() => storage.putTag("app", "2", image), OciError, "removed meanwhile");
 });
 
+test("a folder storage ends the hash of a blob when its reader has gone", async () => {
+  await using folder = await temporaryFolder();
+  const signals: (AbortSignal | undefined)[] = [];
+  const watched: StorageFiles = {
+    ...files,
+    hashWhole: (path, algorithm, signal) => {
+      signals.push(signal);
+      return files.hashWhole(path, algorithm, signal);
+    },
+  };
+  await using storage = await openFolder(folder.path, watched, {});
+  const digest = await pushBlob(createRegistry({ storage }), "x".repeat(3 * MIB));
+  const blob = await storage.openBlob("app", digest);
+  const reader = blob?.slice(0, 3 * MIB).stream().getReader();
+  await reader?.read();
+  assertEquals(signals.map((signal) => signal?.aborted), [false]);
+  await reader?.cancel();
+  assertEquals(signals.map((signal) => signal?.aborted), [true]);
+});
+
 test("a storage's files are told apart from what is not there", async () => {
   await using folder = await temporaryFolder();
   const path = await folder.write("file", "content");
