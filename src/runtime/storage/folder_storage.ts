@@ -7,6 +7,7 @@ import { KeyedLock } from "./keyed_lock.ts";
 import { damaged, Repository, writeWhole } from "./repository.ts";
 import { RepositoryNames } from "./repository_names.ts";
 import type { StorageFiles } from "./storage_files.ts";
+import { hashFile } from "./stored_blobs.ts";
 import { UploadWriter, WriterRoom } from "./upload_writer.ts";
 import { VerifiedBlob } from "./verified_blob.ts";
 
@@ -226,16 +227,37 @@ export class FolderStorage implements Storage {
     const { files, paths } = this.settings;
     const path = await this.#prepare(repository, digest);
     await this.#blobs.run(path, async () => {
-      const size = (await files.stat(upload))?.size;
       const shared = paths.sharedBlob(digest);
-      const isKnown = this.settings.hasLinks && (await files.stat(shared))?.size === size;
-      if (isKnown && await files.link(shared, path) && await this.#touch(path)) {
+      const size = (await files.stat(upload))?.size;
+      if (await this.#takeShared(shared, size, digest, path)) {
         await Promise.all([files.remove(upload), files.sync([folderOf(path)])]);
         return;
       }
       await files.rename(upload, path);
       await Promise.all([files.sync([folderOf(path)]), this.#addShared(path, shared)]);
     });
+  }
+
+  /** Puts the shared file of a blob in the place of what has `path`; false where there is none, or it is damaged. */
+  async #takeShared(
+    shared: string,
+    size: number | undefined,
+    digest: Digest,
+    path: string,
+  ): Promise<boolean> {
+    const { files, paths, hasLinks } = this.settings;
+    if (!hasLinks || size === undefined || (await files.stat(shared))?.size !== size) return false;
+    // Whoever sends it has perhaps found it damaged.
+    if (await hashFile(files, shared, size, digestAlgorithm(digest)) !== digest) return false;
+    const link = paths.newUpload();
+    if (!await files.link(shared, link)) return false;
+    try {
+      await files.rename(link, path);
+    } finally {
+      // To rename a file to a name that it has leaves it both.
+      await files.remove(link);
+    }
+    return await this.#touch(path);
   }
 
   async #addShared(path: string, shared: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
+import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { readNamedContent } from "../../named_content.ts";
 import type { FolderStorage } from "./folder_storage.ts";
 import type { Repository } from "./repository.ts";
@@ -19,9 +19,6 @@ export interface StorageProblem {
   /** Of what is missing: the tag, or the digest of the manifest, that names it. */
   namedBy?: string;
 }
-
-/** Up to here a file is hashed in one go. */
-const ONE_PIECE_BYTES = 1024 * 1024;
 
 /** Reads everything and tells what is wrong; see `scrub` of `OpenedStorage`. */
 export async function* scrubFolder(
@@ -104,13 +101,9 @@ class Scrub {
     return problems;
   }
 
-  async #hash(path: string, { size }: FoundFile, digest: Digest): Promise<Digest> {
+  #hash(path: string, { size }: FoundFile, digest: Digest): Promise<Digest> {
     const { files } = this.#storage.settings;
-    const algorithm = digestAlgorithm(digest);
-    if (size <= ONE_PIECE_BYTES) {
-      return await digestBytes(await files.read(path) ?? new Uint8Array(0), algorithm);
-    }
-    return await hashFile(files, path, size, algorithm, this.#signal);
+    return hashFile(files, path, size, digestAlgorithm(digest), this.#signal);
   }
 
   async #takeAway(path: string, digest: Digest): Promise<void> {

@@ -1,8 +1,11 @@
-import { type Digest, type DigestAlgorithm, toDigest } from "../../digest.ts";
+import { type Digest, type DigestAlgorithm, digestBytes, toDigest } from "../../digest.ts";
 import type { StorageFiles } from "./storage_files.ts";
 
 /** Algorithms of the digests that content is kept under. */
 export const BLOB_ALGORITHMS: readonly DigestAlgorithm[] = ["sha256", "sha512"];
+
+/** Up to here a file is hashed in one go. */
+const ONE_PIECE_BYTES = 1024 * 1024;
 
 /**
  * Lists the blobs and manifests of a layout, which is a repository or what all share.
@@ -41,6 +44,9 @@ export async function hashFile(
   algorithm: DigestAlgorithm,
   signal?: AbortSignal,
 ): Promise<Digest> {
+  if (size <= ONE_PIECE_BYTES) {
+    return await digestBytes(await files.read(path) ?? new Uint8Array(0), algorithm);
+  }
   const hash = await files.hashWhole(path, algorithm, signal);
   // What reads the file by itself has no use for these, and the system has them at hand.
   for await (const piece of files.open(path, size).slice(0, size).stream()) {

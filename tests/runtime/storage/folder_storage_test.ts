@@ -166,6 +166,26 @@ test("a folder storage ends the hash of a blob when its reader has gone", async 
   assertEquals(signals.map((signal) => signal?.aborted), [true]);
 });
 
+test("a folder storage takes what is sent in the place of what is damaged, and shares that", async () => {
+  await using folder = await temporaryFolder();
+  await using storage = await openFolder(folder.path, files, {});
+  const registry = createRegistry({ storage });
+  for (const size of [100, 2 * MIB]) {
+    const content = "x".repeat(size);
+    const digest = await pushBlob(registry, content, "one");
+    await storage.mountBlob("one", "two", digest);
+    const pathIn = (name: string) => `${name}/blobs/sha256/${digest.slice(7)}`;
+    await folder.write(pathIn("one"), "y".repeat(size));
+    const names = ["three", "one", "two"];
+    for (const name of names) await pushBlob(registry, content, name);
+    for (const name of names) assertEquals(await contentOf(storage, name, digest), content);
+    const found = [...names, "_shared"].map((name) => files.stat(`${folder.path}/${pathIn(name)}`));
+    assertEquals(new Set((await Promise.all(found)).map((file) => file?.id)).size, 1);
+  }
+  assertEquals(await uploads(folder), "");
+  assertEquals(await Array.fromAsync(storage.scrub()), []);
+});
+
 test("a storage's files are told apart from what is not there", async () => {
   await using folder = await temporaryFolder();
   const path = await folder.write("file", "content");
