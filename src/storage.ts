@@ -23,7 +23,7 @@ export interface StoredManifest {
 export interface BlobWriter {
   /** Bytes written so far; right at any time, also after a `write` that failed. */
   readonly size: number;
-  /** Whether the storage has dropped what nobody had written to for very long. */
+  /** Whether it takes no more: it was ended, could not be written, or nobody had written to it for very long. */
   readonly isEnded?: boolean;
   /**
    * Appends bytes, which the writer may keep: the caller does not change them afterwards.

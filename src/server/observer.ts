@@ -30,7 +30,9 @@ const METRICS = {
  * uploads and their bytes.
  */
 export class RegistryObserver {
-  readonly #counts = { received: 0, sent: 0, blobs: 0, uploads: 0, errors: 0 };
+  readonly #counts = { received: 0, sent: 0, blobs: 0, errors: 0 };
+  /** Writers that are open, and what notes that one has ended. */
+  readonly #writers = new Map<BlobWriter, () => void>();
   readonly #requests = new Map<string, number>();
   readonly #onAnswer: (request: AnsweredRequest) => void;
   #onIdle: (() => void)[] = [];
@@ -42,12 +44,14 @@ export class RegistryObserver {
 
   /** Uploads that are open. */
   get uploads(): number {
-    return this.#counts.uploads;
+    // A storage may end by itself what nobody goes on with.
+    for (const [writer, end] of this.#writers) if (writer.isEnded) end();
+    return this.#writers.size;
   }
 
   /** Settled when no upload is open. */
   idle(): Promise<void> {
-    if (this.#counts.uploads === 0) return Promise.resolve();
+    if (this.uploads === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
@@ -96,8 +100,9 @@ export class RegistryObserver {
     const name = "tarpush_requests_total";
     const lines = [`# HELP ${name} Requests that were answered`, `# TYPE ${name} counter`];
     for (const [labels, count] of this.#requests) lines.push(`${name}{${labels}} ${count}`);
+    const counts = { ...this.#counts, uploads: this.uploads };
     for (const [key, [name, type, help]] of Object.entries(METRICS)) {
-      const count = this.#counts[key as keyof typeof METRICS];
+      const count = counts[key as keyof typeof METRICS];
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, `${name} ${count}`);
     }
     return `${lines.join("\n")}\n`;
@@ -105,14 +110,11 @@ export class RegistryObserver {
 
   #watchWriter(writer: BlobWriter): BlobWriter {
     const counts = this.#counts;
-    counts.uploads++;
-    let isOpen = true;
     const end = () => {
-      if (!isOpen) return;
-      isOpen = false;
-      if (--counts.uploads > 0) return;
+      if (!this.#writers.delete(writer) || this.#writers.size > 0) return;
       for (const resolve of this.#onIdle.splice(0)) resolve();
     };
+    this.#writers.set(writer, end);
     return {
       get size() {
         return writer.size;
@@ -126,6 +128,8 @@ export class RegistryObserver {
           await writer.write(bytes);
         } finally {
           counts.received += writer.size - before;
+          // One that could not be written is over.
+          if (writer.isEnded) end();
         }
       },
       async commit(repository, digest) {

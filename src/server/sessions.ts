@@ -117,6 +117,8 @@ export class Sessions {
       return await work(controller.signal);
     } finally {
       session.turn = undefined;
+      // What could not be written takes no place.
+      if (session.writer.isEnded) this.close(session);
       session.touched = this.#now();
       end();
     }
