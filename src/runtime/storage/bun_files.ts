@@ -1,15 +1,15 @@
 import type { Bytes } from "../../bytes.ts";
 import { OciError } from "../../errors.ts";
 import { createHash } from "../../incremental_hash.ts";
-import type { BunGlobals, BunWriter } from "../bun_globals.ts";
+import type { BunChild, BunGlobals, BunWriter } from "../bun_globals.ts";
 import { shellFailure } from "../bun_shell_failure.ts";
 import { errorCode, fileError, toFileError } from "../file_error.ts";
-import type { FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
+import type { FileLock, FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
 
 const { Bun } = globalThis as unknown as BunGlobals;
 
 // Bun has no rename, touch and mkdir of its own but those of its shell, which are built in. For what it has not at all
-// there are the programs of the system: flock, sync and ln.
+// there are the programs of the system: flock (with sh and cat), sync and ln.
 
 /** The files of Bun. */
 export const bunStorageFiles: StorageFiles = {
@@ -88,7 +88,7 @@ function text(bytes: Uint8Array): string {
 }
 
 /** A lock that a program holds, which ends with this process: then nobody is at the other end of its input any more. */
-async function lock(path: string): Promise<AsyncDisposable | undefined> {
+async function lock(path: string): Promise<FileLock | undefined> {
   const holder = startHolder(path);
   try {
     await holder.stdin.write("x");
@@ -98,32 +98,43 @@ async function lock(path: string): Promise<AsyncDisposable | undefined> {
   }
   const reader = holder.stdout.getReader();
   const { done } = await reader.read();
-  const release = async () => {
-    await holder.stdin.end();
-    await holder.exited;
-  };
-  if (!done) {
-    // The process ends without waiting for it.
-    holder.unref();
-    return { [Symbol.asyncDispose]: release };
-  }
-  // flock has one exit code for a lock that somebody has, and others for all else.
-  if (await holder.exited === 1) return undefined;
+  if (!done) return heldBy(holder);
+  const code = await holder.exited;
+  // flock has one exit code for a lock that somebody has, the shell one for a program that is not there.
+  if (code === 1) return undefined;
   const why = text(await new Response(holder.stderr).bytes());
+  if (code === 127) throw missingProgram("flock", new Error(why));
   throw fileError("lock", path, { text: why || "flock has failed" });
 }
 
-function startHolder(path: string) {
+function heldBy(holder: BunChild): FileLock {
+  let isHeld = true;
+  // Somebody may end it from outside: the lock is free then.
+  const ended = holder.exited.then(() => void (isHeld = false));
+  // The process ends without waiting for it.
+  holder.unref();
+  return {
+    isHeld: () => isHeld,
+    async [Symbol.asyncDispose]() {
+      if (isHeld) await holder.stdin.end();
+      await ended;
+    },
+  };
+}
+
+/** What ends a whole group of processes is for this one, which lets uploads come to their end, and not for the lock. */
+const HOLD = 'trap "" HUP INT TERM; exec flock -n "$0" cat';
+
+function startHolder(path: string): BunChild {
   try {
-    return Bun.spawn(["flock", "--nonblock", path, "cat"], {
+    return Bun.spawn(["sh", "-c", HOLD, dashless(path)], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",
-      // Ctrl-C is for this process, which lets uploads come to their end.
       detached: true,
     });
   } catch (cause) {
-    throw missingProgram("flock", cause);
+    throw missingProgram("sh", cause);
   }
 }
 
@@ -189,7 +200,8 @@ async function runProgram(
       detached: true,
     });
     const why = await new Response(child.stderr).text();
-    return { isDone: await child.exited === 0, why: why.trim() };
+    const code = await child.exited;
+    return { isDone: code === 0, why: why.trim() || `${command[0]} ended with code ${code}` };
   } catch (cause) {
     throw missingProgram(command[0], cause);
   }

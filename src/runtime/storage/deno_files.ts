@@ -6,7 +6,7 @@ import { writeAll } from "../byte_output.ts";
 import { throwFileError } from "../deno_file_error.ts";
 import { fileError } from "../file_error.ts";
 import { FileHashes } from "./file_hash.ts";
-import type { FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
+import type { FileLock, FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
 
 /** Bytes of one read. */
 const PIECE_BYTES = 1024 * 1024;
@@ -103,7 +103,7 @@ function failed(action: string, path: string): (error: unknown) => never {
   return (error) => throwFileError(action, path, error);
 }
 
-async function lock(path: string): Promise<AsyncDisposable | undefined> {
+async function lock(path: string): Promise<FileLock | undefined> {
   const file = await Deno.open(path, { write: true, create: true }).catch(failed("write", path));
   try {
     if (!await file.tryLock(true)) {
@@ -114,7 +114,7 @@ async function lock(path: string): Promise<AsyncDisposable | undefined> {
     file.close();
     throw throwFileError("lock", path, error);
   }
-  return { [Symbol.asyncDispose]: () => Promise.resolve(file.close()) };
+  return { isHeld: () => true, [Symbol.asyncDispose]: () => Promise.resolve(file.close()) };
 }
 
 class DenoGrowingFile implements GrowingFile {

@@ -4,7 +4,7 @@ import { type CollectedContent, collectFolder, type CollectOptions } from "./col
 import { FolderPaths } from "./folder_paths.ts";
 import { type FolderSettings, FolderStorage } from "./folder_storage.ts";
 import { scrubFolder, type StorageProblem } from "./scrub.ts";
-import type { StorageFiles } from "./storage_files.ts";
+import type { FileLock, StorageFiles } from "./storage_files.ts";
 import { BLOB_ALGORITHMS } from "./stored_blobs.ts";
 
 /** Options for `openStorage`. */
@@ -71,7 +71,8 @@ export async function openFolder(
     );
   }
   try {
-    return new OpenFolder({ ...settings, hasLinks: await makeReady(paths, files) }, lock);
+    const hasLinks = await makeReady(paths, files);
+    return new OpenFolder({ ...settings, files: whileHeld(lock, paths, files), hasLinks }, lock);
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw error;
@@ -82,13 +83,38 @@ export async function openFolder(
 async function takeLock(
   paths: FolderPaths,
   files: StorageFiles,
-): Promise<AsyncDisposable | undefined> {
+): Promise<FileLock | undefined> {
   for (let attempt = 1; attempt < LOCK_ATTEMPTS; attempt++) {
     const lock = await files.lock(paths.lock);
     if (lock) return lock;
     await new Promise((resolve) => setTimeout(resolve, LOCK_WAIT));
   }
   return await files.lock(paths.lock);
+}
+
+/** The same files, to which nothing is written when the lock is not held any more: somebody else may have it. */
+function whileHeld(lock: FileLock, { root }: FolderPaths, files: StorageFiles): StorageFiles {
+  const check = <Args extends unknown[], Result>(work: (...args: Args) => Promise<Result>) => {
+    return async (...args: Args) => {
+      if (lock.isHeld()) return await work(...args);
+      throw new OciError(
+        `Cannot write to ${
+          JSON.stringify(root)
+        }: the lock on it is lost, another process may have it`,
+        { hint: "end this one, and start it again" },
+      );
+    };
+  };
+  return {
+    ...files,
+    create: check(files.create),
+    rename: check(files.rename),
+    link: check(files.link),
+    copy: check(files.copy),
+    remove: check(files.remove),
+    touch: check(files.touch),
+    makeDirectory: check(files.makeDirectory),
+  };
 }
 
 /** Leaves folders alone that are something else. */
@@ -123,6 +149,8 @@ async function makeReady(paths: FolderPaths, files: StorageFiles): Promise<boole
   await (await files.create(probe)).close();
   const hasLinks = await files.link(probe, link);
   await Promise.all([files.remove(probe), files.remove(link)]);
+  // Where nothing can be brought to the disk it shows now, and not with the first upload.
+  await files.sync([paths.root]);
   return hasLinks;
 }
 

@@ -17,6 +17,12 @@ export interface FoundFile {
   id: string;
 }
 
+/** A lock; disposing of it sets it free. */
+export interface FileLock extends AsyncDisposable {
+  /** Whether it is still held: what holds it may have been ended from outside. */
+  isHeld(): boolean;
+}
+
 /** A file that is being written. */
 export interface GrowingFile {
   /** Hands bytes to the system, all of them. One call after the other; the bytes may be changed afterwards. */
@@ -34,7 +40,7 @@ export interface StorageFiles {
    * Takes a lock that is held by nobody else, and is free again when it is disposed of or the process ends, however that
    * comes; undefined where another process has it.
    */
-  lock(path: string): Promise<AsyncDisposable | undefined>;
+  lock(path: string): Promise<FileLock | undefined>;
   /** Begins a file that is not there yet. */
   create(path: string): Promise<GrowingFile>;
   /** Settled when what is in these files and folders outlives a loss of power. */

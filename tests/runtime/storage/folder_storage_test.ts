@@ -7,6 +7,7 @@ import { createRegistry } from "../../../src/server/mod.ts";
 import { readRange } from "../../../src/source/blob_source.ts";
 import type { Storage } from "../../../src/storage.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder } from "../../helpers/process.ts";
+import { requireProgram } from "../../helpers/programs.ts";
 import { test } from "../../helpers/test.ts";
 import { pushBlob, pushImage } from "../../server/registry_calls.ts";
 
@@ -185,6 +186,56 @@ test("a folder storage takes what is sent in the place of what is damaged, and s
   assertEquals(await uploads(folder), "");
   assertEquals(await Array.fromAsync(storage.scrub()), []);
 });
+
+test("a folder storage writes nothing any more when it has lost its lock", async () => {
+  await using folder = await temporaryFolder();
+  let isHeld = true;
+  const losing: StorageFiles = {
+    ...files,
+    lock: async (path) => {
+      const lock = await files.lock(path);
+      return lock &&
+        { isHeld: () => isHeld, [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose]() };
+    },
+  };
+  await using storage = await openFolder(folder.path, losing, {});
+  const registry = createRegistry({ storage });
+  const image = await pushImage(registry, "1");
+  const begun = await storage.createBlob();
+  await begun.write(new Uint8Array(2 * MIB));
+  isHeld = false;
+  const lost = "the lock on it is lost, another process may have it";
+  const digest = await digestBytes(new Uint8Array(2 * MIB));
+  await assertRejects(() => begun.commit("app", digest), OciError, lost);
+  await assertRejects(() => storage.putTag("app", "2", image), OciError, lost);
+  await assertRejects(() => storage.deleteTag("app", "1"), OciError, lost);
+  await assertRejects(() => pushBlob(registry, "new"));
+  assertEquals(await storage.listTags("app"), ["1"]);
+});
+
+test("a storage's files say at once where nothing can be brought to the disk", async () => {
+  await using folder = await temporaryFolder();
+  const broken = { ...files, sync: () => Promise.reject(new OciError("Cannot write to the disk")) };
+  await assertRejects(() => openFolder(folder.path, broken, {}), OciError, "write to the disk");
+  await using _storage = await openFolder(folder.path, files, {});
+});
+
+test(
+  "a storage's lock outlives a signal for all processes, and says when what held it was ended",
+  async () => {
+    await using folder = await temporaryFolder();
+    const path = `${folder.path}/lock`;
+    await using lock = await files.lock(path);
+    assert(lock);
+    const { stdout } = await runProcess("pgrep", ["-f", `flock -n ${path}`]);
+    const signal = (name: string) => runProcess("sh", ["-c", `kill -${name} ${stdout.trim()}`]);
+    await signal("TERM");
+    assertEquals([lock.isHeld(), await files.lock(path)], [true, undefined]);
+    await signal("KILL");
+    while (lock.isHeld()) await new Promise((resolve) => setTimeout(resolve, 5));
+  },
+  { skip: "Deno" in globalThis ? "no program holds it" : requireProgram("pgrep").skip },
+);
 
 test("a storage's files are told apart from what is not there", async () => {
   await using folder = await temporaryFolder();
