@@ -183,6 +183,10 @@ test("openStorage() leaves a folder alone that has something else in it", async 
   assertEquals(await filesIn(folder.path), ["letter.txt"]);
 });
 
+test("openStorage() takes an empty path for no folder, and not for the root of all", async () => {
+  await assertRejects(() => openStorage(""), OciError, 'Cannot open "": it is no path');
+});
+
 test("openStorage() serves an OCI layout that another program put into the folder", async () => {
   await using folder = await temporaryFolder();
   const child = JSON.stringify({ schemaVersion: 2, mediaType: "child/type", layers: [] });

@@ -56,6 +56,8 @@ export async function openFolder(
   files: StorageFiles,
   { readOnly = false, onDamage = () => {}, now = Date.now }: StorageOptions,
 ): Promise<FolderRegistryStorage> {
+  // Its folders would be those of the root.
+  if (path === "") throw new OciError('Cannot open "": it is no path, expected that of a folder');
   const paths = new FolderPaths(path.replace(/(?<=.)[/\\]+$/, ""));
   const settings = { files, paths, readOnly, hasLinks: true, onDamage, now };
   await refuseOthers(paths, files, readOnly);
