@@ -1,5 +1,5 @@
 import { toStream } from "../bytes.ts";
-import { type Compression, sniffCompression } from "../codec/magic.ts";
+import { type Compression, MAGIC_BYTES, sniffCompression } from "../codec/magic.ts";
 import { decompress } from "../codec/decompress.ts";
 import { blobPath } from "../digest.ts";
 import { ArchiveError, DigestMismatchError, TarError } from "../errors.ts";
@@ -38,9 +38,6 @@ export interface PartReading {
 interface PlacedPart extends ArchivePart {
   start: number;
 }
-
-/** Bytes that tell every compression known. */
-const MAGIC_BYTES = 6;
 
 /** A file of the archive that begins in one part and ends in another. */
 interface Span {

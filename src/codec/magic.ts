@@ -9,12 +9,15 @@ export const MAGIC: Readonly<Record<Compression, string>> = {
   xz: "\xfd7zXZ\0",
 };
 
+/** So many first bytes tell every compression. */
+export const MAGIC_BYTES = 6;
+
 const COMPRESSIONS = Object.keys(MAGIC) as Compression[];
 
 /**
  * Tells by the first bytes whether content is compressed; names are never trusted.
  *
- * @param head The first bytes; six are enough.
+ * @param head The first bytes; {@linkcode MAGIC_BYTES} are enough.
  * @returns The compression, or undefined for none that is known.
  */
 export function sniffCompression(head: Uint8Array): Compression | undefined {

@@ -1,5 +1,5 @@
 import { type Bytes, concat, toBytes } from "../bytes.ts";
-import { type Compression, sniffCompression } from "../codec/magic.ts";
+import { type Compression, MAGIC_BYTES, sniffCompression } from "../codec/magic.ts";
 import { currentPage } from "../page.ts";
 import {
   type BlobSource,
@@ -54,9 +54,6 @@ export interface PassingInput extends AsyncDisposable {
   /** Bytes read of the source so far, before they are inflated. */
   read(): number;
 }
-
-/** Bytes that tell every compression known. */
-const MAGIC_BYTES = 6;
 
 /**
  * Opens the source of a push and tells which of the two ways of reading it has.

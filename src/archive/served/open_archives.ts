@@ -1,4 +1,4 @@
-import { sniffCompression } from "../../codec/magic.ts";
+import { MAGIC_BYTES, sniffCompression } from "../../codec/magic.ts";
 import { mapAll } from "../../concurrency.ts";
 import { ArchiveError, OciError } from "../../errors.ts";
 import { type ImageArchive, openArchive } from "../../image/archive.ts";
@@ -56,8 +56,6 @@ export interface OpenedArchives {
 
 /** Archives that are opened at the same time. */
 const OPENED_AT_ONCE = 16;
-/** Bytes that tell every compression known. */
-const MAGIC_BYTES = 6;
 /** What makes a plain tar. */
 const UNPACK = { gzip: "gzip -dk", zstd: "zstd -d", xz: "xz -dk", bzip2: "bzip2 -dk" };
 
