@@ -64,7 +64,8 @@ export async function isFileWhole(file: ArchiveFile): Promise<boolean> {
   }
 }
 
-function endedEarly({ path }: ArchiveFile, missing: number): ArchiveError {
+/** The error for a file of an archive whose source ends before it does. */
+export function endedEarly({ path }: ArchiveFile, missing: number): ArchiveError {
   return new ArchiveError(
     `Cannot read ${quoteName(path)} of the archive: its source ended ${missing} bytes early`,
     { path },

@@ -1,7 +1,6 @@
-import { ArchiveError } from "../../errors.ts";
 import type { ArchiveFile } from "../../image/files.ts";
-import { quoteName } from "../../quote_name.ts";
 import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
+import { endedEarly } from "../read_blob.ts";
 
 /**
  * A file of an archive that is handed out as a blob, long after the archive was opened. What is no more what it was is no
@@ -56,19 +55,11 @@ class WatchedSlice implements SourceSlice {
           // The last piece makes it whole.
           await this.#slice.checkUnchanged?.();
         }
-        if (done && left > 0) throw this.#endedEarly(left);
+        if (done && left > 0) throw endedEarly(this.#file, left);
         if (value) controller.enqueue(value);
         if (isLast) controller.close();
       },
       cancel: (reason) => reader.cancel(reason),
     }, { highWaterMark: 0 });
-  }
-
-  #endedEarly(left: number): ArchiveError {
-    const { path } = this.#file;
-    return new ArchiveError(
-      `Cannot read ${quoteName(path)} of the archive: its source ended ${left} bytes early`,
-      { path },
-    );
   }
 }
