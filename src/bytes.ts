@@ -44,6 +44,21 @@ export function toStream(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uin
   }, { highWaterMark: 0 });
 }
 
+/** The bytes from `start` up to, not including, `end` of pieces that can only be read from their beginning. */
+export async function* cutPieces(
+  pieces: AsyncIterable<Uint8Array>,
+  start: number,
+  end: number,
+): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for await (const piece of pieces) {
+    const part = piece.subarray(Math.max(0, start - at), Math.max(0, end - at));
+    at += piece.length;
+    if (part.length > 0) yield part;
+    if (at >= end) return;
+  }
+}
+
 /** Joins pieces into one buffer of `size` bytes. */
 export function concat(pieces: readonly Uint8Array[], size: number): Bytes {
   const only = pieces[0];

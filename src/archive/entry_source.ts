@@ -1,4 +1,4 @@
-import { toStream } from "../bytes.ts";
+import { cutPieces, toStream } from "../bytes.ts";
 import { cleanPath } from "../image/files.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 import type { PassingInput } from "../source/open_source.ts";
@@ -35,13 +35,7 @@ async function* readPart(
       await readable.cancel();
       continue;
     }
-    let at = 0;
-    for await (const piece of readable) {
-      const wanted = piece.subarray(Math.max(0, start - at), Math.max(0, end - at));
-      at += piece.length;
-      if (wanted.length > 0) yield wanted;
-      if (at >= end) break;
-    }
+    yield* cutPieces(readable, start, end);
     return;
   }
 }

@@ -1,4 +1,4 @@
-import type { Bytes } from "../../bytes.ts";
+import { type Bytes, cutPieces, toStream } from "../../bytes.ts";
 import { compressBlocks } from "../../codec/compress.ts";
 import type { Encoders } from "../../codec/encoder_pool.ts";
 import type { Digest } from "../../digest.ts";
@@ -31,7 +31,9 @@ export class RecompressedFile implements ArchiveFile {
     this.digest = digest;
     this.body = {
       size,
-      slice: (start, end) => ({ stream: () => range(compress(file, encoders), start, end) }),
+      slice: (start, end) => ({
+        stream: () => toStream(cutPieces(compress(file, encoders), start, end)),
+      }),
     };
   }
 
@@ -56,29 +58,4 @@ async function* compress(
   } finally {
     await reader.cancel();
   }
-}
-
-/** The bytes from `start` up to, not including, `end`. */
-function range(
-  pieces: AsyncGenerator<Bytes>,
-  start: number,
-  end: number,
-): ReadableStream<Bytes> {
-  let at = 0;
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      while (at < end) {
-        const { done, value } = await pieces.next();
-        if (done) break;
-        const part = value.subarray(Math.max(0, start - at), end - at);
-        at += value.length;
-        if (part.length > 0) return controller.enqueue(part);
-      }
-      await pieces.return(undefined);
-      controller.close();
-    },
-    async cancel() {
-      await pieces.return(undefined);
-    },
-  }, { highWaterMark: 0 });
 }
