@@ -71,10 +71,11 @@ export async function findAbsent(
     const needed = neededIn(blob, parsed);
     const absent: [repository: string, images: string[]][] = [];
     for (const each of needed) if (!await isIn(each[0])) absent.push(each);
-    if (absent.length === 0) return;
+    // What one repository of the registry has is mounted into the others.
+    if (absent.length < needed.size || absent.length === 0) return;
     const prefixes = new Set(["", parsed.kind === "place" ? parsed.place.prefix : ""]);
-    for (const repository of new Set([...mayHave(blob, prefixes), ...needed.keys()])) {
-      if (await isIn(repository)) return;
+    for (const repository of new Set(mayHave(blob, prefixes))) {
+      if (!needed.has(repository) && await isIn(repository)) return;
     }
     const { digest, size } = blob;
     for (const [repository, images] of absent) {
