@@ -74,6 +74,7 @@ const ATTEMPTS = 3;
  * @param options Settings; see {@linkcode CheckImageOptions}.
  * @returns What was found.
  * @throws {SyntaxError} If the reference does not parse.
+ * @throws {TypeError} If all tags are to be checked of a reference that names one image.
  * @throws {RangeError} If a number is out of range.
  * @throws {NetworkError} If the registry does not answer.
  * @throws {RegistryError} If it refuses to be read.
