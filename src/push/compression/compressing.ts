@@ -98,7 +98,7 @@ export class Compressing implements AsyncDisposable {
   ): Promise<Encoding | undefined> {
     if (this.#settings.compression !== "auto") return this.usual;
     const { registry } = target;
-    const chosen = this.#chosen.get(registry) ?? this.#choose(target, await sample(), hooks, say);
+    const chosen = this.#chosen.get(registry) ?? this.#choose(target, sample, hooks, say);
     this.#chosen.set(registry, chosen);
     return await chosen;
   }
@@ -134,7 +134,7 @@ export class Compressing implements AsyncDisposable {
   /** Compresses where that takes less time than to send what it spares, as well as there is time for. */
   async #choose(
     target: RepositoryState,
-    sample: Bytes,
+    readSample: () => Promise<Bytes>,
     hooks: UploadHooks,
     say: (message: string) => Promise<void>,
   ): Promise<Encoding | undefined> {
@@ -144,6 +144,7 @@ export class Compressing implements AsyncDisposable {
       );
       return undefined;
     }
+    const sample = await readSample();
     const link = await measureLink(target, hooks);
     if (link === undefined) {
       await say("layers are pushed as they are: the speed of the link could not be measured");

@@ -1,0 +1,26 @@
+import { assertEquals } from "@std/assert";
+import { Compressing } from "../../../src/push/compression/compressing.ts";
+import { resolveOptions } from "../../../src/push/options.ts";
+import { Push } from "../../../src/push/push.ts";
+import { parseReference } from "../../../src/reference.ts";
+import { createRegistry } from "../../../src/server/mod.ts";
+import { test } from "../../helpers/test.ts";
+
+test("Compressing chooses once for a registry, also for layers that come together", async () => {
+  const options = resolveOptions({ fetch: createRegistry(), dryRun: true });
+  const settings = { compression: "auto", level: undefined, force: false } as const;
+  await using compressing = new Compressing(settings, new Map(), options);
+  const target = new Push(options).repository(parseReference("localhost:5000/app"));
+  const said: string[] = [];
+  const choose = () =>
+    compressing.encodingFor(
+      target,
+      () => Promise.resolve(new Uint8Array(1)),
+      {},
+      (message) => Promise.resolve(void said.push(message)),
+    );
+  assertEquals(await Promise.all([choose(), choose()]), [undefined, undefined]);
+  assertEquals(said, [
+    "layers are taken as they are: a dry run sends nothing, so the link is not measured",
+  ]);
+});
