@@ -2,7 +2,7 @@
  * `deno task ok`: the one gate. Runs every step, also after one has failed, and ends with the counts of the tests.
  */
 import { temporaryFolder, toPath } from "./helpers/process.ts";
-import { type Counts, formatCounts, runAllTests } from "./run_all.ts";
+import { type Counts, formatCounts, formatResult, runAllTests } from "./run_all.ts";
 
 /** Lowest share of a file's lines that the tests must reach on Deno. */
 const MIN_LINES_PERCENT = 90;
@@ -20,10 +20,10 @@ type Step = () => Promise<string>;
 
 async function main(): Promise<number> {
   const coverage = await Deno.makeTempDir({ prefix: "tarpush-coverage-" });
-  let counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  let counts: Counts = { passed: 0, failed: 0, skipped: 0, failures: [] };
   async function runTests(): Promise<string> {
     counts = await runAllTests({ coverage, check: false });
-    return counts.failed > 0 ? formatCounts(counts) : "";
+    return counts.failed > 0 ? formatResult(counts) : "";
   }
   const entryPoints = await readEntryPoints();
   const checked = await existing(["mod.ts", "src", "tests", "examples", "bench", "build"]);

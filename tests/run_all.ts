@@ -12,6 +12,8 @@ export interface Counts {
   passed: number;
   failed: number;
   skipped: number;
+  /** What failed: where, by which name, and why. */
+  failures: readonly string[];
 }
 
 /** Options for {@linkcode runAllTests}. */
@@ -32,6 +34,9 @@ const BUN_TEST_MILLISECONDS = 120_000;
 
 /** Longest time for all tests on one runtime: a test that hangs is a failure, not a job that never ends. */
 const RUN_MILLISECONDS = 20 * 60_000;
+
+/** Lines shown of why a test failed. */
+const MAX_REASON_LINES = 12;
 
 /** A test run of one runtime. */
 interface RuntimeRun {
@@ -80,8 +85,13 @@ export async function runAllTests(
   }
 }
 
+/** What failed, so that the end of a long output tells it, and the last line of a run. */
+export function formatResult({ failures, ...counts }: Counts): string {
+  return [...failures, formatCounts(counts)].join("\n");
+}
+
 /** The last line of a run. */
-export function formatCounts({ passed, failed, skipped }: Counts): string {
+export function formatCounts({ passed, failed, skipped }: Omit<Counts, "failures">): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
@@ -93,8 +103,9 @@ async function runRuntime(
   const counts = countReport(await Deno.readTextFile(report).catch(() => ""));
   // A file that does not load, a type error or a crash is in no report, but it is a failure.
   if (code !== 0 && counts.failed === 0) {
-    console.error(`Failed outside of any test: ${command[0]} ended with exit code ${code}`);
-    counts.failed = 1;
+    const failure = `Failed outside of any test: ${command[0]} ended with exit code ${code}`;
+    console.error(failure);
+    return { ...counts, failed: 1, failures: [failure] };
   }
   return counts;
 }
@@ -150,9 +161,25 @@ function bunCommand(): string[] {
 // Text in the report is escaped, so a tag is never part of a name or a message.
 function countReport(xml: string): Counts {
   const cases = xml.split("<testcase ").slice(1);
-  const failed = cases.filter((text) => /<(failure|error)\b/.test(text)).length;
+  const failures = cases.filter((text) => /<(failure|error)\b/.test(text)).map(formatFailure);
   const skipped = cases.filter((text) => /<skipped\b/.test(text)).length;
-  return { passed: cases.length - failed - skipped, failed, skipped };
+  const failed = failures.length;
+  return { passed: cases.length - failed - skipped, failed, skipped, failures };
+}
+
+// Deno gives the file as the class, Bun as the file.
+function formatFailure(text: string): string {
+  const [, name = ""] = /\bname="([^"]*)"/.exec(text) ?? [];
+  const [, file = ""] = /\b(?:file|classname)="([^"]+)"/.exec(text) ?? [];
+  const [, reason = ""] = /<(?:failure|error)\b[^>]*\bmessage="([^"]*)"/.exec(text) ?? [];
+  const lines = unescapeXml(reason).split("\n").slice(0, MAX_REASON_LINES);
+  return [`FAILED ${unescapeXml(file)}: ${unescapeXml(name)}`, ...lines].join("\n    ");
+}
+
+function unescapeXml(text: string): string {
+  return text.replaceAll("&#10;", "\n").replaceAll("&lt;", "<").replaceAll("&gt;", ">")
+    .replaceAll("&quot;", '"').replaceAll("&#39;", "'").replaceAll("&apos;", "'")
+    .replaceAll("&amp;", "&");
 }
 
 function sum(a: Counts, b: Counts): Counts {
@@ -160,6 +187,7 @@ function sum(a: Counts, b: Counts): Counts {
     passed: a.passed + b.passed,
     failed: a.failed + b.failed,
     skipped: a.skipped + b.skipped,
+    failures: [...a.failures, ...b.failures],
   };
 }
 
@@ -170,6 +198,6 @@ if (import.meta.main) {
     coverage: flags.find((flag) => flag.startsWith("--coverage="))?.slice("--coverage=".length),
     check: !flags.includes("--no-check"),
   });
-  console.log(`\n${formatCounts(counts)}`);
+  console.log(`\n${formatResult(counts)}`);
   Deno.exit(counts.failed > 0 ? 1 : 0);
 }
