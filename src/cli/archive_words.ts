@@ -1,6 +1,6 @@
 import { ArchiveError, TarError } from "../errors.ts";
 import type { Host } from "../runtime/host.ts";
-import { FIRST_PART } from "./command.ts";
+import { FIRST_PART } from "./command_words.ts";
 import { type Input, openInput } from "./input.ts";
 import type { PartsOptions } from "./parts_input.ts";
 

@@ -4,7 +4,8 @@ import type { Host } from "../runtime/host.ts";
 import { openArchiveWords, partsHint } from "./archive_words.ts";
 import { startByteProgress } from "./byte_progress.ts";
 import { findingLines, verdictLine } from "./check_table.ts";
-import { type CheckCommand, isArchivePath } from "./command.ts";
+import type { CheckCommand } from "./command.ts";
+import { isArchivePath } from "./command_words.ts";
 import {
   type ConnectionOptions,
   connectionOptions,

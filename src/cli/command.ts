@@ -1,10 +1,19 @@
 import {
+  ARCHIVE,
+  parseShell,
+  readCopyWords,
+  readPushWords,
+  readSaveWords,
+  readServeWords,
+  readSource,
+  REFERENCE,
+} from "./command_words.ts";
+import {
   parseCount,
   parseFrequency,
   parseSeconds,
   parseShard,
   parseSize,
-  type Shard,
 } from "./option_values.ts";
 import {
   choice,
@@ -12,9 +21,7 @@ import {
   type Given,
   list,
   type OptionTable,
-  quote,
   text,
-  UsageError,
   value,
   type ValuesOf,
   withDefault,
@@ -56,11 +63,6 @@ export const ASKING_OPTIONS = {
   help: flag("-h, --help", "This text"),
   version: flag("--version", "The version"),
 };
-
-// What is expected where an argument is missing.
-const ARCHIVE = "a tar file, a folder, - or a URL";
-const REFERENCE = "a reference such as localhost:5000/team/app:1.0";
-export const SHELLS = ["bash", "zsh", "fish"] as const;
 
 const concurrency = (what: string) =>
   value("--concurrency N", `Blobs to ${what} at the same time (3)`, parseCount(1));
@@ -329,7 +331,6 @@ export const COMMANDS = {
 
 export type Verb = keyof typeof COMMANDS;
 export type CommonOptions = ValuesOf<typeof COMMON_OPTIONS>;
-export type Shell = typeof SHELLS[number];
 
 /** What the arguments ask for. */
 export type Command =
@@ -379,165 +380,4 @@ function command<V extends string, Table extends OptionTable, Named extends obje
     return { verb, ...given.read(COMMON_OPTIONS), ...own, ...named };
   };
   return { usage, summary, options, parse };
-}
-
-/** Words of a registry, which are archives; what belongs together is given together. */
-function readServeWords(
-  words: Words,
-  { cert, key, dir, scrub, allowDelete }: {
-    cert: string | undefined;
-    key: string | undefined;
-    dir: string | undefined;
-    scrub: boolean;
-    allowDelete: boolean;
-  },
-) {
-  if (scrub && dir === undefined) throw new UsageError("Option --scrub needs --dir");
-  if (cert !== undefined && key === undefined) throw new UsageError("Option --cert needs --key");
-  if (key !== undefined && cert === undefined) throw new UsageError("Option --key needs --cert");
-  const archives = words.rest();
-  if (archives.length > 0 && dir !== undefined) {
-    throw new UsageError("Archives are served as they are, and --dir keeps what is pushed");
-  }
-  if (archives.length > 0 && allowDelete) {
-    throw new UsageError("Nothing can be deleted from archives", "leave out --allow-delete");
-  }
-  return { archives };
-}
-
-/** One archive: a word, or its parts. */
-function readSource(words: Words, isParts: boolean, nothing: string) {
-  const source = words.next(nothing);
-  return { source, parts: isParts ? [source, ...words.rest()] : [] };
-}
-
-/** Words of a push: one archive and its targets, unless an option says that there are many. */
-function readPushWords(
-  words: Words,
-  options: {
-    to: string[];
-    from: string | undefined;
-    archives: number | undefined;
-    receipts: string | undefined;
-    shard: Shard | undefined;
-    failFast: boolean;
-    isParts: boolean;
-  },
-) {
-  const { to, from, archives, receipts, shard, failFast, isParts } = options;
-  const nothing = `Nothing to push, expected ${ARCHIVE}`;
-  const isMany = [archives, receipts, shard].some((given) => given !== undefined) || failFast;
-  if (isParts) {
-    if (!isMany && from === undefined) return readParts(words, to, nothing);
-    throw new UsageError("--parts pushes one archive, without the options for many");
-  }
-  if (to.length > 0 || from !== undefined) {
-    const sources = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
-    return { isMany: true, sources, targets: to } as const;
-  }
-  const source = words.next(nothing);
-  const targets = words.rest();
-  const other = targets.find((word) => ARCHIVE_PATH.test(word));
-  if (other !== undefined) {
-    const [what, option, to] = FIRST_PART.test(source)
-      ? ["parts of one archive", "--parts ", "TARGET"]
-      : ["several archives", "", "--to TARGET"];
-    throw new UsageError(
-      `${quote(other)} is no target`,
-      `${what}: tarpush push ${option}${source} ${other} ... ${to}`,
-    );
-  }
-  if (isMany) return { isMany, sources: [source], targets } as const;
-  return { isMany, source, targets, parts: [] } as const;
-}
-
-/** Words of a copy: one image and its targets, unless an option says that there are many. */
-function readCopyWords(
-  words: Words,
-  options: {
-    allTags: boolean;
-    tags: string[];
-    from: string | undefined;
-    to: string[];
-    images: number | undefined;
-    failFast: boolean;
-  },
-) {
-  const { allTags, tags, from, to, images, failFast } = options;
-  const nothing = `Nothing to copy, expected ${REFERENCE}`;
-  if (to.length > 0 || from !== undefined) {
-    const sources = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
-    return { isMany: true, sources, targets: to } as const;
-  }
-  const source = words.next(nothing);
-  const targets = [words.next(`Nowhere to copy to, expected ${REFERENCE}`), ...words.rest()];
-  const isMany = allTags || tags.length > 0 || images !== undefined || failFast;
-  return isMany
-    ? { isMany, sources: [source], targets } as const
-    : { isMany, source, targets } as const;
-}
-
-/** Words of a save: references, unless a list has them, and what is written. */
-function readSaveWords(
-  words: Words,
-  { from, split, without }: {
-    from: string | undefined;
-    split: number | undefined;
-    without: string[];
-  },
-) {
-  if (without.includes("-")) {
-    throw new UsageError("Cannot leave out what a pipe has, expected a file");
-  }
-  const nothing = `Nothing to save, expected ${REFERENCE}`;
-  const given = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
-  const tar = given.pop();
-  const [first = "--from FILE"] = given;
-  if (tar === "-" && split !== undefined) {
-    throw new UsageError("Cannot split what goes to a pipe, expected a file");
-  }
-  if (tar !== undefined && REFERENCE_START.test(tar) && !isArchivePath(tar)) {
-    throw new UsageError(
-      `Nothing to write to: ${quote(tar)} is a reference, expected a file, a folder or - after it`,
-      `tarpush save ${[...given, tar].join(" ")} images.tar`,
-    );
-  }
-  if (tar !== undefined && (given.length > 0 || from !== undefined)) {
-    return { references: given, tar };
-  }
-  throw new UsageError(
-    "Nothing to write to, expected a file, a folder or -",
-    `tarpush save ${tar ?? first} image.tar`,
-  );
-}
-
-/** Parts of one archive, and its target: the last word, unless `--to` names some or it is a part as well. */
-function readParts(words: Words, to: readonly string[], nothing: string) {
-  const source = words.next(nothing);
-  const rest = words.rest();
-  const stem = source.replace(/[^.]*$/, "");
-  const isPart = stem !== "" && rest.at(-1)?.startsWith(stem);
-  const last = to.length > 0 || isPart ? undefined : rest.pop();
-  const targets = last === undefined ? [...to] : [last];
-  return { isMany: false, source, targets, parts: [source, ...rest] } as const;
-}
-
-/** What the first of several parts is called: `A.tar.001`, `A.tar.gz.aa`. */
-export const FIRST_PART = /\.(?:0+[01]|a{2,5}|part0*1)$/;
-
-/** How no path of a file begins that anybody writes to. */
-const REFERENCE_START = /^(?:https?:\/\/|[\w.-]+:\d+\/)/i;
-
-/** Whether a text is the path of an archive, as far as it tells itself: no registry and no repository is called so. */
-export function isArchivePath(text: string): boolean {
-  return ARCHIVE_PATH.test(text) || ARCHIVE_PATH.test(text.slice(text.lastIndexOf("/") + 1));
-}
-
-/** What no registry is called. */
-const ARCHIVE_PATH = /^(?:\.{0,2}\/.*|[^/]*\.(?:tar|tgz|tzst)(?:\.\w+)?)$/i;
-
-function parseShell(word: string): Shell {
-  const shell = SHELLS.find((known) => known === word);
-  if (shell) return shell;
-  throw new UsageError(`Unknown shell ${quote(word)}, expected one of ${SHELLS.join(", ")}`);
 }

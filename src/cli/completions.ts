@@ -1,5 +1,6 @@
 import { EVERYWHERE, optionsOfVerb, VERBS } from "./args.ts";
-import { COMMANDS, type Shell, SHELLS } from "./command.ts";
+import { COMMANDS } from "./command.ts";
+import { type Shell, SHELLS } from "./command_words.ts";
 import type { Option } from "./options.ts";
 
 /**

@@ -2,7 +2,8 @@ import { parseTarget } from "../reference.ts";
 import type { FetchHandler } from "../registry/http/call.ts";
 import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
-import { type Command, type CommonOptions, isArchivePath } from "./command.ts";
+import type { Command, CommonOptions } from "./command.ts";
+import { isArchivePath } from "./command_words.ts";
 import { UsageError } from "./options.ts";
 
 /** How a command reaches registries, as the options of a push and of a client have it. */
