@@ -4,7 +4,6 @@ import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
 import type { Command, CommonOptions } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
-import { UsageError } from "./options.ts";
 
 /** How a command reaches registries, as the options of a push and of a client have it. */
 export interface ConnectionOptions {
@@ -99,9 +98,6 @@ function hostnames(registries: readonly string[]): string[] {
 }
 
 async function readCertificates(path: string, host: Host): Promise<string> {
-  const text = await host.readTextFile(path);
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  throw new UsageError(
-    `Cannot use ${JSON.stringify(path)} as root certificates: it has no PEM certificate`,
-  );
+  const { requireCertificate } = await import("./pem.ts");
+  return requireCertificate(path, await host.readTextFile(path), "root certificates");
 }

@@ -5,6 +5,7 @@ import { RegistryObserver } from "../server/observer.ts";
 import { Problem, problemResponse } from "../server/problem.ts";
 import type { ServeCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
+import { requireCertificate, requireKey } from "./pem.ts";
 import { createServeLog, errorText, type ServeLog } from "./serve_log.ts";
 import { openServedStorage, scrub, type ServedStorage } from "./serve_storage.ts";
 
@@ -21,10 +22,11 @@ export async function runServe(
   if (command.scrub && command.dir !== undefined) {
     return await scrub(command.dir, command, host, signal);
   }
+  const options = await listenOptions(command, host);
   await using served = await openServedStorage(command, host, log, signal);
   const observer = new RegistryObserver(log.request);
   const answer = createAnswer(command, served, observer, log, signal);
-  const server = await host.serve(answer, await listenOptions(command, host));
+  const server = await host.serve(answer, options);
   await tellAddress(command, server.port, served, log);
   await aborted(signal);
   await end(server, observer, log);
@@ -93,7 +95,10 @@ async function listenOptions(
   host: Host,
 ): Promise<ListenOptions> {
   if (cert === undefined || key === undefined) return { hostname, port };
-  const tls = { cert: await host.readTextFile(cert), key: await host.readTextFile(key) };
+  const tls = {
+    cert: requireCertificate(cert, await host.readTextFile(cert), "a certificate"),
+    key: requireKey(key, await host.readTextFile(key)),
+  };
   return { hostname, port, tls };
 }
 

@@ -1,28 +1,12 @@
 import type { Bytes } from "../bytes.ts";
-import { OciError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
 import { createBunFetch } from "./bun_fetch.ts";
 import type { shellFailure } from "./bun_shell_failure.ts";
 import type { BunFile, BunGlobals, BunWriter } from "./bun_globals.ts";
 import { createByteOutput } from "./byte_output.ts";
-import {
-  errorCode,
-  fileError,
-  type FileIdentity,
-  reasonOf,
-  requireSame,
-  toFileError,
-} from "./file_error.ts";
-import type {
-  ByteInput,
-  ByteOutput,
-  FileInfo,
-  Host,
-  ListeningServer,
-  OpenFile,
-  TextOutput,
-} from "./host.ts";
+import { errorCode, fileError, type FileIdentity, requireSame, toFileError } from "./file_error.ts";
+import type { ByteInput, ByteOutput, FileInfo, Host, OpenFile, TextOutput } from "./host.ts";
 import { readLine } from "./read_line.ts";
 import { createTextOutput } from "./text_output.ts";
 
@@ -67,7 +51,9 @@ export function createBunHost(): Host {
     },
     fetchWith: (options) => createBunFetch(options, (name) => Bun.env[name]),
     restartTrusting: () => Promise.resolve(undefined),
-    serve,
+    // Loaded by what serves a registry.
+    serve: async (handler, options) =>
+      (await import("./bun_server.ts")).listenOnBun(handler, options),
     exit: (code) => process.exit(code),
   };
 }
@@ -241,40 +227,6 @@ function bunWrite(name: "stdout" | "stderr"): (bytes: Uint8Array) => Promise<voi
     await writer.flush();
   };
 }
-
-/**
- * After which an answer that gets no further is broken off: nobody reads it, or it comes from a file that has become
- * shorter, for the rest of which Bun waits without end.
- */
-const IDLE_SECONDS = 240;
-
-const serve: Host["serve"] = (handler, { hostname, port, tls }) => {
-  try {
-    const server = bunGlobals().Bun.serve({
-      hostname,
-      port,
-      // Bun refuses bodies above 128 MiB and ends connections that are silent for 10 seconds unless told otherwise.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      idleTimeout: IDLE_SECONDS,
-      ...(tls && { tls }),
-      fetch: (request, server) => {
-        // Until its answer is being sent: an upload may pause, and a handler take its time.
-        server.timeout(request, 0);
-        return handler(request, server.requestIP(request)?.address ?? "");
-      },
-    });
-    return Promise.resolve<ListeningServer>({
-      port: server.port,
-      finish: () => server.stop(false),
-      stop: () => server.stop(true),
-    });
-  } catch (cause) {
-    const state = errorCode(cause) === "EADDRINUSE" ? "the port is in use" : reasonOf(cause);
-    return Promise.reject(
-      new OciError(`Cannot listen on ${hostname}:${port}: ${state}`, { cause }),
-    );
-  }
-};
 
 function bunGlobals(): BunGlobals {
   return globalThis as unknown as BunGlobals;

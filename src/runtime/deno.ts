@@ -1,13 +1,12 @@
 import type { Bytes } from "../bytes.ts";
-import { OciError } from "../errors.ts";
-import { free, hasOwnBody, own } from "../owned_bytes.ts";
+import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
 import { createByteOutput, writeAll } from "./byte_output.ts";
 import { createDenoFetch } from "./deno_fetch.ts";
 import { throwFileError } from "./deno_file_error.ts";
 import { countInterrupts, restartTrusting } from "./deno_restart.ts";
-import { fileError, type FileIdentity, reasonOf, requireSame } from "./file_error.ts";
-import type { ByteInput, FileInfo, Host, ListeningServer, OpenFile, TextOutput } from "./host.ts";
+import { fileError, type FileIdentity, requireSame } from "./file_error.ts";
+import type { ByteInput, FileInfo, Host, OpenFile, TextOutput } from "./host.ts";
 import { readLine } from "./read_line.ts";
 import { createTextOutput } from "./text_output.ts";
 
@@ -62,7 +61,9 @@ export function createDenoHost(): Host {
     onInterrupt: countInterrupts,
     restartTrusting,
     fetchWith: (options) => createDenoFetch(options, readEnv),
-    serve,
+    // Loaded by what serves a registry.
+    serve: async (handler, options) =>
+      (await import("./deno_server.ts")).listenOnDeno(handler, options),
     exit: (code) => Deno.exit(code),
   };
 }
@@ -272,60 +273,4 @@ function readEnv(name: string): string | undefined {
   if (name === "NO_COLOR") return Deno.noColor ? "1" : undefined;
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) : undefined;
-}
-
-const serve: Host["serve"] = (handler, { hostname, port, tls }) => {
-  try {
-    const stopped = new AbortController();
-    const server = Deno.serve(
-      {
-        ...{ hostname, port, ...tls, signal: stopped.signal },
-        ...{ onListen: () => {}, onError: answerFailure },
-      },
-      async (request, { remoteAddr }) => {
-        const client = remoteAddr.transport === "tcp" ? remoteAddr.hostname : "";
-        return freeSent(await handler(request, client));
-      },
-    );
-    let isFinished = false;
-    void server.finished.then(() => isFinished = true);
-    const stop = () => {
-      // One that has come to its end cannot be ended any more.
-      if (!isFinished) stopped.abort();
-      return server.finished;
-    };
-    const finish = () => server.shutdown();
-    return Promise.resolve<ListeningServer>({ port: server.addr.port, finish, stop });
-  } catch (cause) {
-    const state = cause instanceof Deno.errors.AddrInUse ? "the port is in use" : reasonOf(cause);
-    return Promise.reject(
-      new OciError(`Cannot listen on ${hostname}:${port}: ${state}`, { cause }),
-    );
-  }
-};
-
-/** Handlers tell of what fails; Deno would print a stack trace, also for each answer that breaks off. */
-function answerFailure(): Response {
-  return new Response(null, { status: 500 });
-}
-
-/**
- * Frees what was sent of a response whose pieces nobody else has: a download takes a fifth less time and half the memory
- * where the same few of them are filled again and again. Deno has taken over a piece when it asks for the next.
- */
-function freeSent(response: Response): Response {
-  if (!hasOwnBody(response) || !response.body) return response;
-  const reader: ReadableStreamDefaultReader<Bytes> = response.body.getReader();
-  let sent: Bytes | undefined;
-  const body = new ReadableStream<Bytes>({
-    async pull(controller) {
-      if (sent) free(sent);
-      const { done, value } = await reader.read();
-      sent = value;
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
-  return new Response(body, response);
 }

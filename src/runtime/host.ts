@@ -85,6 +85,9 @@ export interface ListenOptions {
   tls?: { cert: string; key: string } | undefined;
 }
 
+/** Answers a request; it is told the address of the client. */
+export type ServeHandler = (request: Request, client: string) => Response | Promise<Response>;
+
 /** A server that listens. */
 export interface ListeningServer {
   /** The port it has. */
@@ -154,11 +157,8 @@ export interface Host {
    * where there is no need to, since {@linkcode Host.fetchWith} does it.
    */
   restartTrusting(hosts: readonly string[]): Promise<number | undefined>;
-  /** Listens for HTTP requests and answers them with `handler`, which is told the address of the client. */
-  serve(
-    handler: (request: Request, client: string) => Response | Promise<Response>,
-    options: ListenOptions,
-  ): Promise<ListeningServer>;
+  /** Listens for HTTP requests and answers them with `handler`. */
+  serve(handler: ServeHandler, options: ListenOptions): Promise<ListeningServer>;
   /** Ends the process at once. */
   exit(code: number): never;
 }

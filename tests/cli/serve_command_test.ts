@@ -124,14 +124,37 @@ test("serve lets an upload that has begun come to its end, and takes no new one"
   );
 });
 
+const CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
+const KEY = "-----BEGIN EC PRIVATE KEY-----\nMA==\n-----END EC PRIVATE KEY-----\n";
+
+test("serve tells a certificate and a key from what is none", async () => {
+  const PASSWORD = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMA==\n";
+  const PKCS8 = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n";
+  const takesOff = "\nhint: take it off: openssl pkey -in k.pem -out key.pem";
+  for (
+    const [cert, key, problem] of [
+      ["", KEY, 'Cannot use "c.pem" as a certificate: it has no PEM certificate'],
+      [KEY, KEY, 'Cannot use "c.pem" as a certificate: it has no PEM certificate'],
+      [CERTIFICATE, CERTIFICATE, 'Cannot use "k.pem" as a key: it has no PEM private key'],
+      [CERTIFICATE, PASSWORD, `Cannot use "k.pem" as a key: it has a password${takesOff}`],
+      [CERTIFICATE, PKCS8, `Cannot use "k.pem" as a key: it has a password${takesOff}`],
+    ] as const
+  ) {
+    const host = fakeHost("serve --cert c.pem --key k.pem".split(" "));
+    host.written.files.set("c.pem", cert).set("k.pem", key);
+    assertEquals(await run(host), 2);
+    assertStringIncludes(host.written.stderr, problem);
+  }
+});
+
 test("serve --cert --key listens for https", async () => {
   const { host, options, ended } = await serve("--cert c.pem --key k.pem", {
-    "c.pem": "CERT",
-    "k.pem": "KEY",
+    "c.pem": CERTIFICATE,
+    "k.pem": KEY,
   });
   host.interrupt();
   assertEquals(await ended, 0);
-  assertEquals(options.tls, { cert: "CERT", key: "KEY" });
+  assertEquals(options.tls, { cert: CERTIFICATE, key: KEY });
   assertStringIncludes(host.written.stderr, "Registry on https://127.0.0.1:5000, ");
 });
 

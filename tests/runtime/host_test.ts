@@ -3,6 +3,7 @@ import { OciError } from "../../src/errors.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
 import { createTextOutput, type OutputDevice } from "../../src/runtime/text_output.ts";
 import { temporaryFolder } from "../helpers/process.ts";
+import { createAuthority } from "../helpers/certificates.ts";
 import { test } from "../helpers/test.ts";
 
 const host = currentHost();
@@ -77,6 +78,19 @@ test("Host serves HTTP on a free port, and stops", async () => {
   assertEquals(taken.message, `Cannot listen on 127.0.0.1:${server.port}: the port is in use`);
   await server.stop();
   await assertRejects(() => fetch(url).then((response) => response.body?.cancel()));
+});
+
+test("Host says which key is not that of the certificate", async () => {
+  const authority = await createAuthority();
+  const [{ cert }, { key }] = [await authority.issue(), await authority.issue()];
+  const error = await assertRejects(
+    () => host.serve(() => new Response(), { hostname: "127.0.0.1", port: 0, tls: { cert, key } }),
+    OciError,
+  );
+  assertEquals(
+    error.message,
+    "Cannot listen on 127.0.0.1:0: the key is not that of the certificate",
+  );
 });
 
 test("Host.onInterrupt() can be taken back", () => {

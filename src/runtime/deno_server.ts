@@ -1,0 +1,59 @@
+import type { Bytes } from "../bytes.ts";
+import { free, hasOwnBody } from "../owned_bytes.ts";
+import type { ListeningServer, ListenOptions, ServeHandler } from "./host.ts";
+import { listenFailure } from "./listen_failure.ts";
+
+/** Listens; see `serve` in host.ts. */
+export function listenOnDeno(handler: ServeHandler, options: ListenOptions): ListeningServer {
+  const { hostname, port, tls } = options;
+  try {
+    const stopped = new AbortController();
+    const server = Deno.serve(
+      {
+        ...{ hostname, port, ...tls, signal: stopped.signal },
+        ...{ onListen: () => {}, onError: answerFailure },
+      },
+      async (request, { remoteAddr }) => {
+        const client = remoteAddr.transport === "tcp" ? remoteAddr.hostname : "";
+        return freeSent(await handler(request, client));
+      },
+    );
+    let isFinished = false;
+    void server.finished.then(() => isFinished = true);
+    const stop = () => {
+      // One that has come to its end cannot be ended any more.
+      if (!isFinished) stopped.abort();
+      return server.finished;
+    };
+    const finish = () => server.shutdown();
+    return { port: server.addr.port, finish, stop };
+  } catch (cause) {
+    throw listenFailure(options, cause, cause instanceof Deno.errors.AddrInUse);
+  }
+}
+
+/** Handlers tell of what fails; Deno would print a stack trace, also for each answer that breaks off. */
+function answerFailure(): Response {
+  return new Response(null, { status: 500 });
+}
+
+/**
+ * Frees what was sent of a response whose pieces nobody else has: a download takes a fifth less time and half the memory
+ * where the same few of them are filled again and again. Deno has taken over a piece when it asks for the next.
+ */
+function freeSent(response: Response): Response {
+  if (!hasOwnBody(response) || !response.body) return response;
+  const reader: ReadableStreamDefaultReader<Bytes> = response.body.getReader();
+  let sent: Bytes | undefined;
+  const body = new ReadableStream<Bytes>({
+    async pull(controller) {
+      if (sent) free(sent);
+      const { done, value } = await reader.read();
+      sent = value;
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+  return new Response(body, response);
+}

@@ -1,0 +1,27 @@
+import { OciError } from "../errors.ts";
+import { reasonOf } from "./file_error.ts";
+import type { ListenOptions } from "./host.ts";
+
+/** How the TLS libraries below the runtimes say it. */
+const OTHER_KEY = /KeyMismatch|KEY_VALUES_MISMATCH|KEY_TYPE_MISMATCH/;
+
+/**
+ * The error for a server that cannot listen.
+ *
+ * @param options Where it was to listen.
+ * @param cause What the runtime has thrown.
+ * @param isInUse Whether that says that the port is taken.
+ */
+export function listenFailure(
+  { hostname, port }: ListenOptions,
+  cause: unknown,
+  isInUse: boolean,
+): OciError {
+  const reason = reasonOf(cause);
+  const state = isInUse
+    ? "the port is in use"
+    : OTHER_KEY.test(reason)
+    ? "the key is not that of the certificate"
+    : reason;
+  return new OciError(`Cannot listen on ${hostname}:${port}: ${state}`, { cause });
+}
