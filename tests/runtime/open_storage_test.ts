@@ -183,6 +183,13 @@ test("openStorage() leaves a folder alone that has something else in it", async 
   assertEquals(await filesIn(folder.path), ["letter.txt"]);
 });
 
+test("openStorage() leaves it alone by whatever path, one that has to be made to lead there too", async () => {
+  await using folder = await temporaryFolder();
+  await folder.write("precious.txt", "mine");
+  const path = `${folder.path}/none/..`;
+  await assertRejects(() => openStorage(path), OciError, "other files");
+});
+
 test("openStorage() takes an empty path for no folder, and not for the root of all", async () => {
   await assertRejects(() => openStorage(""), OciError, 'Cannot open "": it is no path');
 });

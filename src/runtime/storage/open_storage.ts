@@ -60,9 +60,10 @@ export async function openFolder(
   if (path === "") throw new OciError('Cannot open "": it is no path, expected that of a folder');
   const paths = new FolderPaths(path.replace(/(?<=.)[/\\]+$/, ""));
   const settings = { files, paths, readOnly, hasLinks: true, onDamage, now };
+  // Made first: what stands above it may have to be there before the path leads anywhere.
+  if (!readOnly) await files.makeDirectory(paths.root);
   await refuseOthers(paths, files, readOnly);
   if (readOnly) return new OpenFolder(settings, undefined);
-  await files.makeDirectory(paths.root);
   const lock = await takeLock(paths, files);
   if (!lock) {
     throw new OciError(
