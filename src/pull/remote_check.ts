@@ -2,25 +2,19 @@ import { runAll } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
 import { DigestMismatchError, NetworkError, OciError, RegistryError } from "../errors.ts";
 import { FindingList } from "../image/check/findings.ts";
-import type { ArchiveBlob, IndexNode, ManifestNode } from "../image/content.ts";
-import { EMPTY_JSON, MAX_DOCUMENT_BYTES, parseDocument } from "../image/documents.ts";
-import type { Hasher } from "../incremental_hash.ts";
-import { type Descriptor, formatPlatform, isForeignLayer } from "../media_types.ts";
-import { getBlob } from "../registry/blob_content.ts";
-import { headBlob, nameOf, type ReadHooks, type RepositoryContext } from "../registry/blobs.ts";
+import type { IndexNode, ManifestNode } from "../image/content.ts";
+import { MAX_DOCUMENT_BYTES, parseDocument } from "../image/documents.ts";
+import { formatPlatform } from "../media_types.ts";
+import { nameOf, type ReadHooks, type RepositoryContext } from "../registry/blobs.ts";
 import { describeManifest, isAbsence, requestManifest } from "../registry/get_manifest.ts";
 import { badAnswer } from "../registry/http/answer_body.ts";
 import { listReferrers, listTags } from "../registry/listing.ts";
 import { headManifest } from "../registry/manifests.ts";
 import { findCosignTags } from "./find_cosign_tags.ts";
+import { type RemoteBlobOptions, RemoteBlobs, reportHeader, reportSize } from "./remote_blobs.ts";
 
 /** How a repository is checked. */
-export interface RemoteCheckOptions {
-  signal: AbortSignal | undefined;
-  /** Whether blobs are asked for and not read. */
-  quick: boolean;
-  concurrency: number;
-  hasher: Hasher;
+export interface RemoteCheckOptions extends RemoteBlobOptions {
   onProgress: ((progress: { bytes: number; total?: number }) => void) | undefined;
 }
 
@@ -50,13 +44,11 @@ export class RemoteCheck {
   readonly findings = new FindingList();
   /** Manifests and indexes that were read. */
   manifests = 0;
-  /** Lengths of different configs and layers together, in bytes. */
-  bytes = 0;
   readonly #context: RepositoryContext;
   readonly #options: RemoteCheckOptions;
   /** What was read, or asked for in vain. */
   readonly #seen = new Map<Digest, Node | undefined>();
-  readonly #blobs = new Map<Digest, ArchiveBlob & { digest: Digest; role: string }>();
+  readonly #blobs: RemoteBlobs;
   /** The digest that the reference leads to, as far as anybody says. */
   #rootDigest: Digest | undefined;
   #asked = 0;
@@ -68,11 +60,20 @@ export class RemoteCheck {
   constructor(context: RepositoryContext, options: RemoteCheckOptions) {
     this.#context = context;
     this.#options = options;
+    this.#blobs = new RemoteBlobs(context, options, this.findings, {
+      count: (bytes) => this.#count(bytes),
+      requireTrouble: (error) => this.#requireTrouble(error),
+    });
   }
 
   /** Different configs and layers. */
   get blobs(): number {
     return this.#blobs.size;
+  }
+
+  /** Their lengths together, in bytes. */
+  get bytes(): number {
+    return this.#blobs.bytes;
   }
 
   /**
@@ -103,9 +104,7 @@ export class RemoteCheck {
     this.#hasAnswered = true;
     await this.#readBelow(roots);
     await this.#readReferrers();
-    await runAll(this.#blobs.values(), this.#options.concurrency, async (blob, signal) => {
-      await this.#checkBlob(blob, signal);
-    }, this.#options.signal);
+    await this.#blobs.check();
   }
 
   get #name(): string {
@@ -249,120 +248,17 @@ export class RemoteCheck {
       return undefined;
     }
     if (header && header !== digest && !isOtherAlgorithm(header, digest)) {
-      this.#reportHeader(what, digest, header);
+      reportHeader(this.findings, what, digest, header);
     }
     if (size !== undefined && size !== bytes.length) {
-      this.#reportSize(what, digest, size, bytes.length);
+      reportSize(this.findings, what, digest, size, bytes.length);
     }
     const malformed = (problem: string, cause?: unknown) =>
       badAnswer(call, response, `a manifest that cannot be used: ${problem}`, { cause });
     const found = { digest, bytes, ...describeManifest(call, response, bytes), malformed };
-    const node = parseDocument(found, (descriptor) => this.#addBlob(descriptor, digest));
+    const node = parseDocument(found, (descriptor) => this.#blobs.add(descriptor, digest));
     this.#seen.set(digest, node);
     return node;
-  }
-
-  #addBlob(descriptor: Descriptor, manifest: Digest): ArchiveBlob {
-    const { digest, size, mediaType } = descriptor;
-    const blob = { digest, size, mediaType, origin: "named" as const };
-    const known = this.#blobs.get(digest);
-    if (!known) {
-      this.#blobs.set(digest, { ...blob, role: ` (${manifest} names it)` });
-      this.bytes += size;
-    } else if (known.size !== size) {
-      this.#reportSize(`blob ${digest} of ${this.#name}`, digest, size, known.size);
-    }
-    return blob;
-  }
-
-  async #checkBlob(
-    blob: ArchiveBlob & { digest: Digest; role: string },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { digest, role } = blob;
-    const what = `blob ${digest} of ${this.#name}${role}`;
-    try {
-      if (this.#options.quick) await this.#askForBlob(blob, what, signal);
-      else await this.#readBlob(blob, what, signal);
-    } catch (error) {
-      if (!(error instanceof OciError)) throw error;
-      if (error instanceof DigestMismatchError) {
-        // What is said of it in a header comes before its content, and is no word of that.
-        this.#reportHeader(what, digest, error.actual ?? "another");
-        return;
-      }
-      if (error instanceof RegistryError && error.status === 404) {
-        this.#reportAbsent(blob, what);
-        return;
-      }
-      await this.#requireTrouble(error);
-      const reading = `Cannot read blob ${digest} of ${this.#name}: `;
-      const why = error.message.replace(reading, "");
-      this.findings.error("unreadable", `${what} cannot be read: ${why}`, { digest });
-    }
-  }
-
-  async #askForBlob(
-    blob: ArchiveBlob & { digest: Digest },
-    what: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const size = await headBlob(this.#context, blob.digest, { signal });
-    if (size === undefined) this.#reportAbsent(blob, what);
-    else if (size >= 0 && size !== blob.size) this.#reportSize(what, blob.digest, blob.size, size);
-  }
-
-  async #readBlob(
-    { digest, size }: ArchiveBlob & { digest: Digest },
-    what: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { hasher } = this.#options;
-    const content = await getBlob(this.#context, digest, { signal, size, hasher });
-    let length = 0;
-    try {
-      for await (const piece of content.body) {
-        length += piece.length;
-        this.#count(piece.length);
-        // Whatever follows, it is not what was pushed.
-        if (length > size) break;
-      }
-    } catch (error) {
-      if (!(error instanceof DigestMismatchError)) throw error;
-      if (length !== size) return this.#reportSize(what, digest, size, length);
-      const { actual = "" } = error;
-      this.findings.error("wrong-digest", `${what} has digest ${actual}, expected ${digest}`, {
-        digest,
-        expected: digest,
-        actual,
-      });
-      return;
-    }
-    if (length !== size) this.#reportSize(what, digest, size, length);
-  }
-
-  #reportAbsent({ digest, mediaType }: ArchiveBlob, what: string): void {
-    const details = digest ? { digest } : {};
-    if (isForeignLayer(mediaType) || digest === EMPTY_JSON) {
-      this.findings.note("absent-blob", `${what} is not there, as it may be`, details);
-    } else this.findings.error("missing-blob", `${what} is not there`, details);
-  }
-
-  #reportSize(what: string, digest: Digest, expected: number, actual: number): void {
-    this.findings.error("wrong-size", `${what} has ${actual} bytes, expected ${expected}`, {
-      digest,
-      expected: `${expected}`,
-      actual: `${actual}`,
-    });
-  }
-
-  #reportHeader(what: string, expected: Digest, header: string): void {
-    const actual = header.slice(0, 80);
-    this.findings.error(
-      "wrong-header",
-      `${what}: the registry says that its digest is ${actual}, expected ${expected}`,
-      { digest: expected, expected, actual },
-    );
   }
 
   /**
