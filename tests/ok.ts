@@ -2,7 +2,8 @@
  * `deno task ok`: the one gate. Runs every step, also after one has failed, and ends with the counts of the tests.
  */
 import { temporaryFolder, toPath } from "./helpers/process.ts";
-import { type Counts, formatCounts, formatResult, runAllTests } from "./run_all.ts";
+import { formatCounts, formatResults, type TestResults } from "./helpers/test_results.ts";
+import { runAllTests } from "./run_all.ts";
 
 /** Lowest share of a file's lines that the tests must reach on Deno. */
 const MIN_LINES_PERCENT = 90;
@@ -20,10 +21,10 @@ type Step = () => Promise<string>;
 
 async function main(): Promise<number> {
   const coverage = await Deno.makeTempDir({ prefix: "tarpush-coverage-" });
-  let counts: Counts = { passed: 0, failed: 0, skipped: 0, failures: [] };
+  let results: TestResults = { passed: 0, failed: 0, skipped: 0, failures: [] };
   async function runTests(): Promise<string> {
-    counts = await runAllTests({ coverage, check: false });
-    return counts.failed > 0 ? formatResult(counts) : "";
+    results = await runAllTests({ coverage, check: false });
+    return results.failed > 0 ? formatResults(results) : "";
   }
   const entryPoints = await readEntryPoints();
   const checked = await existing(["mod.ts", "src", "tests", "examples", "bench", "build"]);
@@ -48,7 +49,7 @@ async function main(): Promise<number> {
       if (!await runStep(name, step)) failed.push(name);
     }
     console.log(failed.length > 0 ? `\nFailed: ${failed.join(", ")}` : "\nEvery step passed");
-    console.log(formatCounts(counts));
+    console.log(formatCounts(results));
     return failed.length > 0 ? 1 : 0;
   } finally {
     await Deno.remove(coverage, { recursive: true });

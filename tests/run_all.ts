@@ -6,15 +6,14 @@
  * Deno processes that its tests start; `--no-check` leaves types to `deno check`.
  */
 import { findProgram } from "./helpers/programs.ts";
-
-/** What became of the tests. */
-export interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-  /** What failed: where, by which name, and why. */
-  failures: readonly string[];
-}
+import {
+  formatCounts,
+  formatResults,
+  readReport,
+  sumOf,
+  type TestResults,
+  tryAgain,
+} from "./helpers/test_results.ts";
 
 /** Options for {@linkcode runAllTests}. */
 export interface RunAllOptions {
@@ -35,12 +34,10 @@ const BUN_TEST_MILLISECONDS = 120_000;
 /** Longest time for all tests on one runtime: a test that hangs is a failure, not a job that never ends. */
 const RUN_MILLISECONDS = 20 * 60_000;
 
-/** Lines shown of why a test failed. */
-const MAX_REASON_LINES = 12;
-
-/** A test run of one runtime. */
-interface RuntimeRun {
-  /** The command line, and the report that it writes. */
+/** How the tests are run on one runtime. */
+interface Runtime {
+  name: string;
+  /** The command line without the files, and the report that it writes. */
   command: string[];
   report: string;
   env?: Record<string, string>;
@@ -49,21 +46,23 @@ interface RuntimeRun {
 /** Runs the tests on both runtimes, their output going where that of this process goes. */
 export async function runAllTests(
   { paths = [], coverage, check = true }: RunAllOptions = {},
-): Promise<Counts> {
-  const places = paths.length > 0 ? paths.map((path) => `./${path}`) : ["./tests"];
+): Promise<TestResults> {
+  const places = paths.length > 0 ? paths : ["tests"];
   const reports = await Deno.makeTempDir({ prefix: "tarpush-reports-" });
-  const deno: RuntimeRun = {
+  const deno: Runtime = {
+    name: "Deno",
     command: [
       ...[Deno.execPath(), "test", "-A", "--permit-no-files", ...(check ? [] : ["--no-check"])],
-      ...[`--junit-path=${reports}/deno.xml`, ...places],
+      `--junit-path=${reports}/deno.xml`,
     ],
     report: `${reports}/deno.xml`,
     env: coverage === undefined ? {} : { DENO_COVERAGE_DIR: coverage },
   };
-  const bun: RuntimeRun = {
+  const bun: Runtime = {
+    name: "Bun",
     command: [
       ...[...bunCommand(), "test", "--pass-with-no-tests", `--timeout=${BUN_TEST_MILLISECONDS}`],
-      ...["--reporter=junit", `--reporter-outfile=${reports}/bun.xml`, ...places],
+      ...["--reporter=junit", `--reporter-outfile=${reports}/bun.xml`],
     ],
     report: `${reports}/bun.xml`,
   };
@@ -72,42 +71,39 @@ export async function runAllTests(
     await run([Deno.execPath(), "install", "--quiet"]);
     // Each keeps about one processor busy, and waits now and then: together they take little longer than one.
     const held = new HeldOutput();
-    const besides = runRuntime(bun, held);
+    const besides = runTests(bun, places, held);
     console.log("\n== Deno");
-    const denoCounts = await runRuntime(deno);
-    console.log(`Deno: ${formatCounts(denoCounts)}\n\n== Bun`);
-    const bunCounts = await besides;
+    const denoResults = await runTests(deno, places);
+    console.log("\n== Bun");
+    const bunResults = await besides;
     await held.show();
-    console.log(`Bun: ${formatCounts(bunCounts)}`);
-    return sum(denoCounts, bunCounts);
+    return sumOf(await lastResults(deno, denoResults), await lastResults(bun, bunResults));
   } finally {
     await Deno.remove(reports, { recursive: true });
   }
 }
 
-/** What failed, so that the end of a long output tells it, and the last line of a run. */
-export function formatResult({ failures, ...counts }: Counts): string {
-  return [...failures, formatCounts(counts)].join("\n");
-}
-
-/** The last line of a run. */
-export function formatCounts({ passed, failed, skipped }: Omit<Counts, "failures">): string {
-  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
-}
-
-async function runRuntime(
-  { command, report, env }: RuntimeRun,
-  output?: HeldOutput,
-): Promise<Counts> {
-  const code = await run(command, env, output);
-  const counts = countReport(await Deno.readTextFile(report).catch(() => ""));
-  // A file that does not load, a type error or a crash is in no report, but it is a failure.
-  if (code !== 0 && counts.failed === 0) {
-    const failure = `Failed outside of any test: ${command[0]} ended with exit code ${code}`;
-    console.error(failure);
-    return { ...counts, failed: 1, failures: [failure] };
+/** Results of a runtime when both are through, and it has the machine for itself. */
+async function lastResults(runtime: Runtime, first: TestResults): Promise<TestResults> {
+  const { results, passedAlone } = await tryAgain(first, (files) => runTests(runtime, files));
+  for (const { text } of passedAlone) {
+    console.log(`Failed beside all others, and passed alone: ${text}`);
   }
-  return counts;
+  console.log(`${runtime.name}: ${formatCounts(results)}`);
+  return results;
+}
+
+async function runTests(
+  { command, report, env }: Runtime,
+  places: readonly string[],
+  output?: HeldOutput,
+): Promise<TestResults> {
+  const code = await run([...command, ...places.map((path) => `./${path}`)], env, output);
+  const results = readReport(await Deno.readTextFile(report).catch(() => ""));
+  // A file that does not load, a type error or a crash is in no report, but it is a failure.
+  if (code === 0 || results.failed > 0) return results;
+  const text = `Failed outside of any test: ${command[0]} ended with exit code ${code}`;
+  return { ...results, failed: 1, failures: [{ file: "", text }] };
 }
 
 /** Runs a command to its end, its output going where that of this process goes or being held. */
@@ -158,46 +154,13 @@ function bunCommand(): string[] {
   return bun ? [bun] : [Deno.build.os === "windows" ? "npx.cmd" : "npx", "-y", "bun@1"];
 }
 
-// Text in the report is escaped, so a tag is never part of a name or a message.
-function countReport(xml: string): Counts {
-  const cases = xml.split("<testcase ").slice(1);
-  const failures = cases.filter((text) => /<(failure|error)\b/.test(text)).map(formatFailure);
-  const skipped = cases.filter((text) => /<skipped\b/.test(text)).length;
-  const failed = failures.length;
-  return { passed: cases.length - failed - skipped, failed, skipped, failures };
-}
-
-// Deno gives the file as the class, Bun as the file.
-function formatFailure(text: string): string {
-  const [, name = ""] = /\bname="([^"]*)"/.exec(text) ?? [];
-  const [, file = ""] = /\b(?:file|classname)="([^"]+)"/.exec(text) ?? [];
-  const [, reason = ""] = /<(?:failure|error)\b[^>]*\bmessage="([^"]*)"/.exec(text) ?? [];
-  const lines = unescapeXml(reason).split("\n").slice(0, MAX_REASON_LINES);
-  return [`FAILED ${unescapeXml(file)}: ${unescapeXml(name)}`, ...lines].join("\n    ");
-}
-
-function unescapeXml(text: string): string {
-  return text.replaceAll("&#10;", "\n").replaceAll("&lt;", "<").replaceAll("&gt;", ">")
-    .replaceAll("&quot;", '"').replaceAll("&#39;", "'").replaceAll("&apos;", "'")
-    .replaceAll("&amp;", "&");
-}
-
-function sum(a: Counts, b: Counts): Counts {
-  return {
-    passed: a.passed + b.passed,
-    failed: a.failed + b.failed,
-    skipped: a.skipped + b.skipped,
-    failures: [...a.failures, ...b.failures],
-  };
-}
-
 if (import.meta.main) {
   const flags = Deno.args.filter((argument) => argument.startsWith("--"));
-  const counts = await runAllTests({
+  const results = await runAllTests({
     paths: Deno.args.filter((argument) => !argument.startsWith("--")),
     coverage: flags.find((flag) => flag.startsWith("--coverage="))?.slice("--coverage=".length),
     check: !flags.includes("--no-check"),
   });
-  console.log(`\n${formatResult(counts)}`);
-  Deno.exit(counts.failed > 0 ? 1 : 0);
+  console.log(`\n${formatResults(results)}`);
+  Deno.exit(results.failed > 0 ? 1 : 0);
 }
