@@ -46,6 +46,8 @@ async function ask(http: Http, call: Call): Promise<Response | undefined> {
       const isDoubtful = isMute || (isAway && response.status === 404 && call.method === "HEAD");
       return isDoubtful ? undefined : response;
     } catch (error) {
+      // Its reason may be what became of another request.
+      call.signal?.throwIfAborted();
       if (await saysNothing(call, error)) return undefined;
       await waitForRetry(http, call, error, attempt);
     }

@@ -230,6 +230,30 @@ test("pushImage() with a dry run asks, and writes nothing", async () => {
   assertEquals(await allTags(registry), ["team/app:1"]);
 });
 
+test("pushImage() says nothing of blobs whose question was cut short by the failure of another", async () => {
+  const done: string[] = [];
+  let broken: string | undefined;
+  const fetch = (request: Request) => {
+    broken ??= request.url;
+    if (request.url === broken) return Promise.reject(new TypeError("connection refused"));
+    return new Promise<Response>((_, reject) => {
+      request.signal.addEventListener("abort", () => reject(request.signal.reason));
+    });
+  };
+  const options = { fetch, dryRun: true, concurrency: 3, retry: { attempts: 1 } };
+  const tar = await layoutOf(await makeImage(["a", "b", "c"]));
+  await assertRejects(
+    () =>
+      pushImage(tar, TARGET, {
+        ...options,
+        onEvent: (event) => void (event.type === "blob-done" && done.push(event.status)),
+      }),
+    NetworkError,
+    "connection refused",
+  );
+  assertEquals(done, []);
+});
+
 test("pushImage() sends the caller's headers with every request", async () => {
   const layer = faultLayer(createRegistry());
   await pushImage(await layoutOf(await makeImage(["a"])), TARGET, {
