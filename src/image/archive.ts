@@ -215,7 +215,10 @@ class ImageList {
       return;
     }
     if (!node) {
-      this.notices.push(`index.json names ${descriptor.digest}, which is not in the archive`);
+      const state = this.#files.isLink(blobPath(descriptor.digest))
+        ? "is a link that leads to no file"
+        : "is not in the archive";
+      this.notices.push(`index.json names ${descriptor.digest}, which ${state}`);
       return;
     }
     // What an index brings along is no image of its own.
@@ -287,7 +290,7 @@ function keyOfLayer({ digest, file }: { digest?: Digest; file?: { path: string }
 }
 
 async function notAnArchive(files: ArchiveFiles): Promise<ArchiveError> {
-  const { foreignTar } = await import("./not_an_archive.ts");
+  const { foreignTar, innerTarHint } = await import("./not_an_archive.ts");
   const foreign = foreignTar(files.paths());
   const paths: string[] = [];
   for (const { path } of files.files()) {
@@ -301,7 +304,7 @@ async function notAnArchive(files: ArchiveFiles): Promise<ArchiveError> {
   return new ArchiveError(
     `Cannot use the tar as an image archive: ${found}, expected manifest.json or index.json in it`,
     {
-      hint: foreign?.hint ??
+      hint: foreign?.hint ?? innerTarHint(files.paths()) ??
         "make one with docker save, podman save, or skopeo copy ... oci-archive:FILE",
     },
   );

@@ -41,6 +41,8 @@ export interface ArchiveFile {
 export const PEEK_BYTES = 512;
 /** Links followed for one path: real archives need one, docker at most a few. */
 const MAX_LINK_DEPTH = 32;
+/** What tells where an archive starts. */
+const ROOT_NAME = /(?:^|\/)(?:manifest\.json|index\.json|oci-layout)$/;
 const TYPE_FILE = new Set(["0", "", "\0", "7"]);
 const TYPE_LINK = "1";
 const TYPE_SYMLINK = "2";
@@ -63,6 +65,8 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
   ): void {
     const clean = cleanPath(path);
     if (clean === undefined || clean === "") return;
+    // A pipe is asked for its root before all of it has come.
+    if (ROOT_NAME.test(clean)) this.#root = undefined;
     const { typeflag, linkname } = header;
     if (isFileType(typeflag)) {
       if (!path.endsWith("/")) this.#entries.set(clean, makeFile(clean));
@@ -88,7 +92,10 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
   find(path: string): F | undefined {
     const clean = cleanPath(path);
     if (clean === undefined) return undefined;
-    return this.resolve(this.root + clean);
+    const found = this.resolve(this.root + clean);
+    // docker on Windows once wrote its own kind of path into manifest.json, and a tar's into the tar.
+    if (found || !clean.includes("\\")) return found;
+    return this.find(clean.replaceAll("\\", "/"));
   }
 
   /**

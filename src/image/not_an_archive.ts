@@ -70,6 +70,23 @@ export function foreignTar(paths: Iterable<string>): Foreign | undefined {
   return undefined;
 }
 
+/** What an archive is called, packed into another one as builds hand on their results; no shell takes it for more. */
+const INNER_TAR = /^\w[\w./-]{0,200}\.(?:tar(?:\.(?:gz|zst|xz))?|tgz)$/;
+
+/**
+ * Says how to push the archive inside of a tar that is none itself.
+ *
+ * @param paths Clean paths of its files and links.
+ * @returns The hint; undefined where nothing in it is called as an archive is.
+ */
+export function innerTarHint(paths: Iterable<string>): string | undefined {
+  for (const path of paths) {
+    if (!INNER_TAR.test(path)) continue;
+    return `if the image archive is inside, take it out: tar -xOf FILE ${path} | tarpush push - TARGET`;
+  }
+  return undefined;
+}
+
 /** What a tar is that has a path for each of these patterns; the first that is complete counts. */
 const TARS: readonly [patterns: readonly RegExp[], foreign: Foreign][] = [
   [[/^\.dockerenv$/], {

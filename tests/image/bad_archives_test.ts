@@ -537,6 +537,16 @@ test("a layer of a hybrid archive that is nowhere is refused", async () => {
   await pushFails(entries, ArchiveError, "which is not in the archive");
 });
 
+test("a manifest of a layout that is a link to elsewhere is told as such", async () => {
+  const layout = new OciLayout();
+  const descriptor = await layout.image(image);
+  layout.add(descriptor, { ref: "1" });
+  const path = pathOf(descriptor);
+  const entries = layout.entries().filter((entry) => entry.path !== path);
+  const link = { path, linkname: `/nix/store/${path}` };
+  await pushFails([...entries, link], ArchiveError, "which is a link that leads to no file");
+});
+
 // Bombs
 
 test("indexes nested deeper than any tool nests them are refused, whatever their order", async () => {

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ArchiveError, TarError } from "../../src/errors.ts";
-import { cleanPath, digestOfPath, scanFiles } from "../../src/image/files.ts";
+import { emptyFile } from "../../src/archive/passing_file.ts";
+import { ArchiveFiles, cleanPath, digestOfPath, scanFiles } from "../../src/image/files.ts";
 import { toBlob } from "../helpers/archives.ts";
 import { assertClear } from "../helpers/expected.ts";
 import type { TarWriterEntry } from "../helpers/tar_writer.ts";
@@ -166,6 +167,28 @@ test("ArchiveFiles.root is the one folder that holds the archive", async () => {
     { path: "a/y/oci-layout", body: "{}" },
   ]);
   assertEquals(two.root, "");
+});
+
+test("ArchiveFiles.root is found anew while entries come, whenever it was asked for", () => {
+  const files = new ArchiveFiles();
+  const add = (path: string) =>
+    files.add(path, { typeflag: "0", linkname: "" }, (path) => emptyFile(path));
+  add("out/layer.tar");
+  assertEquals(files.root, "");
+  add("out/manifest.json");
+  assertEquals([files.root, files.find("layer.tar")?.path], ["out/", "out/layer.tar"]);
+  add("manifest.json");
+  assertEquals(files.root, "");
+});
+
+test("ArchiveFiles.find() takes a path of Windows for that of a tar, and for its own where there is one", async () => {
+  const entries = [{ path: "a/layer.tar", body: "slash" }, { path: "manifest.json", body: "[]" }];
+  assertEquals(await textOf(entries, "a\\layer.tar"), "slash");
+  assertEquals(
+    await textOf([...entries, { path: "a\\layer.tar", body: "own" }], "a\\layer.tar"),
+    "own",
+  );
+  assertEquals(await textOf(entries, "..\\a\\layer.tar"), undefined);
 });
 
 test("ArchiveFile.bytes() refuses more than its limit without reading", async () => {

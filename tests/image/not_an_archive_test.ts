@@ -93,6 +93,19 @@ for (const [name, [paths, message, hint]] of Object.entries(TARS)) {
   });
 }
 
+test("a tar around an archive tells how to take that out", async () => {
+  const hintFor = async (path: string) => {
+    const entries = [{ path: "README", body: "x" }, { path, body: "x" }];
+    return `${(await pushFails(entries, ArchiveError, "it starts with")).hint}`;
+  };
+  for (const path of ["image.tar", "out/app-1.0.tar.gz", "app.tgz", "a.tar.zst"]) {
+    assertStringIncludes(await hintFor(path), `tar -xOf FILE ${path} | tarpush push - TARGET`);
+  }
+  for (const path of ["a.target", "$(id).tar", "-rf.tar"]) {
+    assertStringIncludes(await hintFor(path), "docker save");
+  }
+});
+
 test("openArchive() names a tar of another program as well", async () => {
   const blob = toBlob([{ path: "app/Chart.yaml", body: "x" }]);
   for (const source of [blob, inPieces(blob, 700)]) {

@@ -262,6 +262,16 @@ test("pushImage() of a pipe takes entries in every order", async () => {
   }
 });
 
+test("pushImage() of a pipe takes an archive that was packed with its folder", async () => {
+  const layout = (await layoutWith(named, "b")).entries();
+  const docker = dockerSave([{ image: await makeImage([zipped, "b"]), repoTags: ["app:1"] }]);
+  for (const entries of [layout, docker]) {
+    const below = entries.map((entry) => ({ ...entry, path: `out/${entry.path}` }));
+    await assertSame(toBlob(below), TARGET, SMALL);
+    await assertSame(toBlob(below.reverse()), TARGET, SMALL);
+  }
+});
+
 test("pushImage() of a pipe pushes several images with all their tags", async () => {
   const common = await makeLayer("common");
   const tar = toBlob(dockerSave([
