@@ -1,7 +1,7 @@
 import { sniffCompression } from "../codec/magic.ts";
 import { mapAll } from "../concurrency.ts";
 import { configPlatform, MAX_CONFIG_BYTES } from "../config_json.ts";
-import { type Digest, digestBytes, isDigest } from "../digest.ts";
+import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { goMember, goStrings } from "../go_json.ts";
 import {
@@ -187,9 +187,9 @@ async function readConfig(
   name: string,
 ): Promise<Config> {
   const bytes = await file.bytes(MAX_CONFIG_BYTES);
-  const digest = await digestBytes(bytes);
-  const named = digestOfName(file.path) ?? digestOfName(name);
-  if (named?.startsWith("sha256:") && named !== digest) throw mismatch(file.path, named, digest);
+  const named = digestOfPath(file.path) ?? digestOfName(file.path) ?? digestOfName(name);
+  const digest = await digestBytes(bytes, named && digestAlgorithm(named));
+  if (named && named !== digest) throw mismatch(file.path, named, digest);
   const config = parseJsonObject(file, bytes);
   return { digest, diffIds: diffIdsOf(config, file.path), platform: configPlatform(config) };
 }

@@ -334,11 +334,14 @@ test("planArchive() writes sha512 blobs, whose names are too long for a header",
   const image = await makeImage(["a"]);
   layout.add(await layout.image(image, {}, "sha512"), { ref: "1" });
   const { node } = await firstImage(toBlob(layout.entries()));
-  const { files } = await archiveOf(await written(node));
+  const { tar, files } = await archiveOf(await written(node));
   const digest = await digestBytes(image.config, "sha512");
   assertEquals(files.get(`blobs/${digest.replace(":", "/")}`), image.config);
   assertEquals(files.has("blobs/sha256/"), false);
   assertEquals(files.has("blobs/sha512/"), true);
+  // manifest.json and index.json name the same image.
+  const { images } = await openArchive(tar);
+  assertEquals(images.map(({ names, node }) => [names, node.kind]), [[[NAME], "manifest"]]);
 });
 
 // Other readers
