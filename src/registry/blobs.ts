@@ -1,4 +1,4 @@
-import { type Digest, isDigest } from "../digest.ts";
+import { type Digest, digestAlgorithm, isDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
 import { askWhetherThere } from "./existence.ts";
 import type { Call, Http } from "./http/call.ts";
@@ -60,13 +60,15 @@ export function nameOf({ http, repository }: RepositoryContext): string {
 }
 
 /**
- * Checks the header `Docker-Content-Digest`, where there is one, against the digest that is meant.
+ * Checks the header `Docker-Content-Digest`, where there is one, against the digest that is meant. One of another algorithm may be
+ * right: a registry names what it stores in its own (distribution-spec, "Pulling blobs").
  *
  * @throws {DigestMismatchError} If the registry names another digest.
  */
 export function checkDigestHeader(response: Response, expected: Digest, what: string): void {
   const actual = response.headers.get("docker-content-digest")?.trim();
   if (!actual || actual === expected) return;
+  if (isDigest(actual) && digestAlgorithm(actual) !== digestAlgorithm(expected)) return;
   const shown = isDigest(actual) ? actual : JSON.stringify(actual.slice(0, 80));
   throw new DigestMismatchError(
     `Cannot trust ${what}: the registry says its digest is ${shown}, expected ${expected}`,

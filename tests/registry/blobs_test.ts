@@ -80,6 +80,12 @@ test("headBlob() does not believe a registry that names another digest", async (
   assertEquals([error.expected, error.actual], [DIGEST, OTHER]);
 });
 
+test("headBlob() takes a digest of another algorithm for what it is, the registry's own", async () => {
+  const headers = { "docker-content-digest": "sha512:" + "0".repeat(128), "content-length": "12" };
+  const script = scriptedFetch([[HEAD, { headers }]]);
+  assertEquals(await headBlob(makeRepository(script.fetch), DIGEST), 12);
+});
+
 test("headBlob() shows garbage in place of a digest as what it is", async () => {
   const headers = { "docker-content-digest": "sha256:" + "x".repeat(300) };
   const script = scriptedFetch([[HEAD, { headers }]]);

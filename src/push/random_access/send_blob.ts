@@ -1,5 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
-import type { Digest } from "../../digest.ts";
+import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { NetworkError, PushError, RegistryError } from "../../errors.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
 import { quoteName } from "../../quote_name.ts";
@@ -122,6 +122,8 @@ export async function mountBlob(
   hooks: UploadHooks,
   holder: string | undefined = otherHolder(target, digest),
 ): Promise<"mounted" | UploadSession | undefined> {
+  // Distribution 2.8.2 and 3.1.2 answer 201 to the mount of a sha512 digest, and do not have the blob then.
+  if (digestAlgorithm(digest) !== "sha256") return undefined;
   let session: UploadSession | undefined;
   // What others have may be damaged, too, but for what this call has put there.
   const others = settings.force ? [] : [...target.sources, ...settings.mountFrom];
