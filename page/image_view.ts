@@ -27,16 +27,25 @@ export function imageView(info: ImageInfo, names: PullNames): HTMLElement {
       ["Type", info.mediaType],
     ]),
     element("h3", {}, "Pull"),
-    ...pullLines(names),
+    ...pullLines(info.kind, names),
     body,
   );
 }
 
-function pullLines({ name, plainHttp }: PullNames): HTMLElement[] {
+function pullLines(kind: ImageInfo["kind"], { name, plainHttp }: PullNames): HTMLElement[] {
   const file = `${name.replace(/^.*\//, "").replace(/[:@].*$/, "")}.tar`;
+  // Docker and podman pull nothing but images.
+  const pulls = kind === "artifact"
+    ? [copyLine(`oras pull ${plainHttp ? "--plain-http " : ""}${name}`, "command for oras")]
+    : [
+      copyLine(`docker pull ${name}`, "command for docker"),
+      copyLine(
+        `podman pull ${plainHttp ? "--tls-verify=false " : ""}${name}`,
+        "command for podman",
+      ),
+    ];
   return [
-    copyLine(`docker pull ${name}`, "command for docker"),
-    copyLine(`podman pull ${plainHttp ? "--tls-verify=false " : ""}${name}`, "command for podman"),
+    ...pulls,
     copyLine(`tarpush save ${plainHttp ? `http://${name}` : name} ${file}`, "command for tarpush"),
   ];
 }

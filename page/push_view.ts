@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import { openArchive } from "../src/archive/open_archive.ts";
+import { OciError } from "../src/errors.ts";
 import type { PushEvent } from "../src/push/events.ts";
 import { pushImage } from "../src/push/push.ts";
 import { ArchiveView, type Chosen } from "./archive_view.ts";
@@ -8,7 +9,7 @@ import { type GatewayPush, pushByGateway } from "./gateway_push.ts";
 import { ProgressView } from "./progress_view.ts";
 import { registryField } from "./registry_field.ts";
 import { rememberRegistry, type Settings } from "./settings.ts";
-import { failureBox, sizeText, timeText } from "./words.ts";
+import { count, failureBox, sizeText, timeText } from "./words.ts";
 
 /** Told which registry something was pushed to. */
 type OnPushed = (registry: string) => void;
@@ -48,7 +49,9 @@ export function pushView(settings: Settings, registry: string, onPushed: OnPushe
       "From docker save, podman save, buildx, crane, skopeo ... plain, .gz, .xz or .zst, of any size",
     ),
   );
-  listenForDrops(drop, take);
+  listenForDrops(drop, take, (name) => {
+    if (!push?.isRunning) fill(body, failureBox(folderError(name)));
+  });
   return element(
     "section",
     { class: "card", "aria-labelledby": "push-title" },
@@ -59,7 +62,11 @@ export function pushView(settings: Settings, registry: string, onPushed: OnPushe
 }
 
 /** The whole page takes what is dropped: who misses the field would leave the page for the file. */
-function listenForDrops(field: Element, take: (file: File | undefined) => void): void {
+function listenForDrops(
+  field: Element,
+  take: (file: File | undefined) => void,
+  refuseFolder: (name: string) => void,
+): void {
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
     field.classList.add("over");
@@ -70,7 +77,16 @@ function listenForDrops(field: Element, take: (file: File | undefined) => void):
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     field.classList.remove("over");
-    take(event.dataTransfer?.files[0]);
+    const folder = event.dataTransfer?.items[0]?.webkitGetAsEntry();
+    if (folder?.isDirectory) refuseFolder(folder.name);
+    else take(event.dataTransfer?.files[0]);
+  });
+}
+
+function folderError(name: string): OciError {
+  const path = /^[\w.-]+$/.test(name) ? name : "FOLDER";
+  return new OciError(`Cannot read ${JSON.stringify(name)}: it is a folder, expected a file`, {
+    hint: `pack it with tar -cf image.tar -C ${path} . or use tarpush push ${path}/ HOST`,
   });
 }
 
@@ -136,7 +152,7 @@ class Push {
         element("button", { class: "primary", type: "submit" }, "Push"),
       );
       fill(this.#opened, form);
-      say(`${this.#file.name}: ${archive.images.length} images`);
+      say(`${this.#file.name}: ${count(archive.images.length, "image")}`);
     } catch (error) {
       fill(this.#opened, failureBox(error));
     }

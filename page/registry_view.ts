@@ -7,7 +7,7 @@ import { imageView } from "./image_view.ts";
 import { removeView } from "./remove_view.ts";
 import { registryField } from "./registry_field.ts";
 import { rememberRegistry, type Settings } from "./settings.ts";
-import { dateText, failureBox, sizeText } from "./words.ts";
+import { count, dateText, failureBox, sizeText } from "./words.ts";
 
 /** More than anybody looks through; the filter finds the others. */
 const MAX_SHOWN = 500;
@@ -25,14 +25,14 @@ interface Route {
 /** Looks at a registry: its repositories, their tags, an image. */
 export interface RegistryView {
   root: HTMLElement;
-  /** Looks at a registry, again if it was that one. */
-  show(registry: string): void;
+  /** Looks at the registry of a place to push to, again if it was that one. */
+  show(place: string): void;
 }
 
 /** Makes one. */
 export function registryView(registry: string, settings: Settings): RegistryView {
   const view = new View(registry, settings);
-  return { root: view.root, show: (registry) => view.show(registry) };
+  return { root: view.root, show: (place) => view.show(place) };
 }
 
 class View {
@@ -47,7 +47,7 @@ class View {
 
   constructor(registry: string, settings: Settings) {
     this.#settings = settings;
-    this.#registry = registry;
+    this.#registry = registryOf(registry);
     this.root = element(
       "section",
       { class: "card", "aria-labelledby": "registry-title" },
@@ -60,7 +60,8 @@ class View {
     this.draw(false);
   }
 
-  show(registry: string): void {
+  show(place: string): void {
+    const registry = registryOf(place);
     const isOther = this.#registry !== registry;
     this.#field.value = this.#registry = registry;
     if (isOther && location.hash.length > 1) location.hash = "";
@@ -215,12 +216,17 @@ function filtered(
 function noteOf({ kind, size, created, platform, entries }: ImageInfo): string {
   const images = entries.filter(({ isAttestation }) => !isAttestation);
   const what = kind === "index"
-    ? `${images.length} platforms`
+    ? count(images.length, "platform")
     : platform
     ? formatPlatform(platform)
     : kind;
   const date = created ?? images.find(({ image }) => image?.created)?.image?.created;
   return [what, sizeText(size), date && dateText(date)].filter(Boolean).join(" · ");
+}
+
+/** The registry, where what was typed is a prefix below it. */
+function registryOf(place: string): string {
+  return /^(?:https?:\/\/)?[^/]*/i.exec(place)?.[0] ?? "";
 }
 
 function routeOf(hash: string): Route {

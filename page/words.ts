@@ -35,9 +35,10 @@ export function shortText(digest: string): string {
   return digest.replace(/^sha\d+:([0-9a-f]{12}).*$/, "$1");
 }
 
-/** A day and time, from RFC 3339. */
+/** A day and time, from RFC 3339; nothing where it is what Go writes for none, in the year 1. */
 export function dateText(text: string): string {
   const date = new Date(text);
+  if (date.getUTCFullYear() === 1) return "";
   // Builds that can be repeated have the year 1970 or 1980.
   return Number.isNaN(date.getTime())
     ? text

@@ -98,6 +98,7 @@ export class ProgressState implements LiveState {
         break;
       }
     }
+    this.#extendPlan();
     this.#rate.sample(now, this.sentBytes);
   }
 
@@ -130,6 +131,18 @@ export class ProgressState implements LiveState {
 
   millisecondsLeft(now: number): number | undefined {
     return timeLeft(this, now);
+  }
+
+  /** What goes beside an image, such as its signature, is in no plan. */
+  #extendPlan(): void {
+    if (!this.plan) return;
+    const { exists, mounted, pushed } = this.done;
+    const bytes = this.inFlight.reduce(
+      (sum, { size }) => sum + size,
+      exists.bytes + mounted.bytes + pushed.bytes,
+    );
+    this.plan.blobs = Math.max(this.plan.blobs, this.doneBlobs + this.inFlight.length);
+    this.plan.bytes = Math.max(this.plan.bytes, bytes);
   }
 
   #find({ digest, path }: BlobName): BlobInFlight | undefined {

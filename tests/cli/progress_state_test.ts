@@ -52,6 +52,17 @@ test("ProgressState takes a blob for what it becomes when it is compressed", () 
   assertEquals([state.totalBytes, state.settledBytes, state.inFlight.length], [300, 300, 0]);
 });
 
+test("ProgressState counts what goes beside an image and is in no plan", () => {
+  const state = new ProgressState();
+  state.apply({ type: "plan", images: 1, blobs: 1, bytes: 100 }, 0);
+  state.apply({ type: "blob-done", digest: A, size: 100, status: "pushed" }, 0);
+  assertEquals([state.count, state.totalBytes], ["1/1 blobs", 100]);
+  state.apply({ type: "blob-start", digest: B, size: 20 }, 0);
+  assertEquals([state.count, state.totalBytes], ["1/2 blobs", 120]);
+  state.apply({ type: "blob-done", digest: B, size: 20, status: "pushed" }, 0);
+  assertEquals([state.count, state.totalBytes, state.settledBytes], ["2/2 blobs", 120, 120]);
+});
+
 test("ProgressState shows an attempt that is waited for until bytes flow again", () => {
   const state = new ProgressState();
   state.apply({ type: "blob-start", digest: A, size: 100 }, 0);

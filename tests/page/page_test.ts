@@ -211,6 +211,8 @@ test("the page says what is wrong with an archive", async () => {
   assertMatch(await page.text(), /Cannot read/);
   await page.dropFile(await folder.write("page.tar", new TextEncoder().encode("<html></html>")));
   await page.untilText("HTML");
+  await page.dropFile(folder.path);
+  await page.untilText("it is a folder, expected a file");
   const flipped = flipByte(archive, new TextDecoder("latin1").decode(archive).indexOf("flip me"));
   await page.chooseFile(await folder.write("flipped.tar", flipped));
   await page.until('document.querySelector(".findings .error")');
@@ -239,6 +241,32 @@ test("the page cancels a push: no tag, no upload left open", async () => {
   assertEquals((await registry(new Request("http://r/v2/team/app/manifests/1.0"))).status, 404);
   assert(opened.includes("DELETE"), opened.join(" "));
 }, { skip });
+
+test(
+  "the page pushes below a prefix, and shows the registry, what is no image, and no date",
+  async () => {
+    await using server = await serveRegistry();
+    await using folder = await temporaryFolder();
+    const layout = new OciLayout();
+    const created = "0001-01-01T00:00:00Z";
+    const child = await layout.image(await makeImage(["a"], { config: { created } }));
+    layout.add(await layout.indexOf([withPlatform(child, "linux/amd64")]), { ref: "one" });
+    layout.add(await layout.artifact("b", "application/vnd.example"), { ref: "artifact" });
+    const tar = await folder.write("app.tar", writeTar(layout.entries()));
+    await using browser = await startBrowser();
+    const page = await browser.open(`http://${server.host}/`);
+    await push(page, tar, { registry: `http://${server.host}/team` });
+    await page.untilText("Pushed in");
+    await page.untilText("team/app", 5000);
+    await page.evaluate('location.hash = "#/team/app"');
+    await page.untilText("1 platform ");
+    assert(!(await page.text()).includes("Jan 1"), await page.text());
+    await page.evaluate('location.hash = "#/team/app:artifact"');
+    await page.untilText(`oras pull --plain-http ${server.host}/team/app:artifact`);
+    assertEquals(page.errors, []);
+  },
+  { skip },
+);
 
 test("the page of a gateway pushes through it", async () => {
   const registry = createRegistry();
