@@ -242,7 +242,9 @@ export class ImagePush {
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
       const { explainRefusedType } = await import("./refused_type.ts");
-      throw explainRefusedType(error, choice, target.registry, name, settings);
+      const { explainRefusedLayers } = await import("./refused_layers.ts");
+      const typed = explainRefusedType(error, choice, target.registry, name, settings);
+      throw explainRefusedLayers(typed, node);
     }
   }
 

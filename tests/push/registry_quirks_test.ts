@@ -1,11 +1,13 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ArchiveError, RegistryError } from "../../src/errors.ts";
+import { OCI_CONFIG, OCI_MANIFEST } from "../../src/media_types.ts";
 import type { PushOptions } from "../../src/push/options.ts";
 import { pushImage, type PushResult } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   dockerSave,
+  encode,
   encodeJson,
   makeImage,
   makeLayer,
@@ -524,4 +526,43 @@ test("pushImage() of a pipe says what the registry said where it lacks a layer t
     "MANIFEST_BLOB_UNKNOWN",
   );
   assertEquals(await allTags(registry), []);
+});
+
+/** Answers a manifest with an absent foreign layer as distribution 2.8 and 3 do, unless their URLs are let pass. */
+const refusesForeign = ({ method, path }: SeenRequest) =>
+  method === "PUT" && path.includes("/manifests/")
+    ? answer(
+      500,
+      encodeJson({
+        errors: [
+          { code: "UNKNOWN", message: "unknown error" },
+          { code: "MANIFEST_BLOB_UNKNOWN", message: "blob unknown to registry" },
+        ],
+      }),
+      { "content-type": "application/json" },
+    )
+    : undefined;
+
+test("pushImage() tells why a manifest with a foreign layer is refused, and soon", async () => {
+  const refusalOf = async (mediaType: string) => {
+    const layout = new OciLayout();
+    const config = await layout.blob((await makeImage(["one"])).config, OCI_CONFIG);
+    const { digest, size } = await layout.blob(encode("a layer"), mediaType);
+    const layer = { mediaType, digest, size, urls: ["https://elsewhere.example/blob"] };
+    const manifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [layer] };
+    layout.add(await layout.document(manifest, OCI_MANIFEST));
+    if (mediaType.includes("foreign")) layout.remove(layer);
+    const { fetch, lines } = faultLayer(createRegistry(), refusesForeign);
+    const { hint } = await assertRejects(
+      () => pushImage(toBlob(layout.entries()), TARGET, { fetch, retry: { delay: 0 } }),
+      RegistryError,
+      "MANIFEST_BLOB_UNKNOWN",
+    );
+    // Once more, in case the registry shows late what it has.
+    assertEquals(lines().filter((line) => line.startsWith("PUT app/manifests")).length, 2);
+    return hint;
+  };
+  const hint = await refusalOf("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+  assertMatch(`${hint}`, /sha256:[0-9a-f]{64} .*validation\.manifests\.urls\.allow/);
+  assertEquals(await refusalOf("application/vnd.oci.image.layer.v1.tar"), undefined);
 });

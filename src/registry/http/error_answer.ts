@@ -16,6 +16,8 @@ const ERROR_MILLISECONDS = 5_000;
 // 520 to 524: Cloudflare did not reach the registry, or lost it.
 const RETRYABLE_STATUS = new Set([408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
 const RETRYABLE_CODES = new Set(["TOOMANYREQUESTS", "UNAVAILABLE"]);
+/** What stays as it is: distribution answers 500 where it finds several things in a manifest, this one among them. */
+const FINAL_CODES = new Set(["MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID", "NAME_INVALID"]);
 
 /**
  * Reads an answer with a status that was not expected, and says what it means.
@@ -48,13 +50,18 @@ export async function toRegistryError(
       status,
       errors,
       hint: hint ?? placeHint(http, call, url),
-      retryable: RETRYABLE_STATUS.has(status) ||
-        errors.some(({ code }) => RETRYABLE_CODES.has(code)),
+      retryable: isRetryable(status, errors),
       retryAfter: waitOf(http, response),
     },
   );
   if (isPage(response) && errors.length === 0) notePage(error);
   return error;
+}
+
+function isRetryable(status: number, errors: readonly RegistryErrorEntry[]): boolean {
+  const has = (codes: ReadonlySet<string>) => errors.some(({ code }) => codes.has(code));
+  return has(RETRYABLE_CODES) ||
+    (RETRYABLE_STATUS.has(status) && !(status === 500 && has(FINAL_CODES)));
 }
 
 /** Milliseconds that a registry wants to be left alone; undefined where it does not say. */
