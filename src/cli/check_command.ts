@@ -17,7 +17,7 @@ import { EXIT } from "./exit.ts";
 import { urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 import { printable } from "./render.ts";
-import { withErrorDocument, writeDocument } from "./registry_client.ts";
+import { withErrorDocument, writeDocument } from "./json_document.ts";
 
 /** `tarpush check`: reads a whole archive and tells what is wrong with it. */
 export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal): Promise<number> {

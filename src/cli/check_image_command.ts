@@ -9,7 +9,7 @@ import { connectionOptions, registryOf } from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { counted, formatSize, type Paint, printable } from "./render.ts";
-import { writeDocument } from "./registry_client.ts";
+import { writeDocument } from "./json_document.ts";
 
 /** `tarpush check REFERENCE`: reads all that a registry has of an image and tells what is wrong with it. */
 export async function runCheckImage(

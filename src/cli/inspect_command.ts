@@ -7,7 +7,8 @@ import { connectionOptions } from "./connection.ts";
 import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { inspectLines } from "./inspect_table.ts";
-import { jsonText, printable } from "./render.ts";
+import { withErrorDocument, writeDocument } from "./json_document.ts";
+import { printable } from "./render.ts";
 
 /** `tarpush inspect`: what an archive holds, for people or as JSON. */
 export async function runInspect(
@@ -15,6 +16,10 @@ export async function runInspect(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
+  return await withErrorDocument(command, host, () => inspect(command, host, signal));
+}
+
+async function inspect(command: InspectCommand, host: Host, signal: AbortSignal): Promise<number> {
   const { fetch } = await connectionOptions(command, [], host);
   try {
     const example = "docker save IMAGE | tarpush inspect -";
@@ -29,8 +34,8 @@ export async function runInspect(
 
 async function show(command: InspectCommand, host: Host, archive: ArchiveSummary): Promise<number> {
   const paint = await choosePaint(host, host.stdout);
-  const text = command.json ? jsonText(archive) : inspectLines(archive, paint).join("\n");
-  await host.stdout.write(`${text}\n`);
+  if (command.json) await writeDocument(host, archive);
+  else await host.stdout.write(`${inspectLines(archive, paint).join("\n")}\n`);
   if (!command.quiet) {
     const lines = archive.notices.map((notice) => `warning: ${printable(notice)}\n`);
     await host.stderr.write(lines.join(""));

@@ -3,7 +3,8 @@ import type { Host } from "../runtime/host.ts";
 import type { ListCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { quote, UsageError } from "./options.ts";
-import { openRegistry, withErrorDocument, writeDocument } from "./registry_client.ts";
+import { withErrorDocument, writeDocument } from "./json_document.ts";
+import { openRegistry } from "./registry_client.ts";
 import { printable } from "./render.ts";
 
 /** Characters of names that are written at once: a system call for each of 100,000 lines takes seconds. */

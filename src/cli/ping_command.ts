@@ -4,7 +4,8 @@ import type { Host } from "../runtime/host.ts";
 import type { PingCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { quote, UsageError } from "./options.ts";
-import { openRegistry, writeDocument } from "./registry_client.ts";
+import { writeDocument } from "./json_document.ts";
+import { openRegistry } from "./registry_client.ts";
 import { formatDuration, printable } from "./render.ts";
 
 /** `tarpush ping`: one line where a registry answers, else why not. */

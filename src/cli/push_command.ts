@@ -18,7 +18,10 @@ export async function runPush(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  if (command.targets.length === 0) return await refuseWithoutTarget(command, host);
+  if (command.targets.length === 0) {
+    const { withErrorDocument } = await import("./json_document.ts");
+    return await withErrorDocument(command, host, () => refuseWithoutTarget(command, host));
+  }
   const result = await showTransfer(command, host, signal, async (hooks) => {
     const options = await toPushOptions(command, host);
     try {

@@ -7,7 +7,8 @@ import type { Host } from "../runtime/host.ts";
 import type { RemoveCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { quote, UsageError } from "./options.ts";
-import { openRegistry, parseImage, withErrorDocument, writeDocument } from "./registry_client.ts";
+import { withErrorDocument, writeDocument } from "./json_document.ts";
+import { openRegistry, parseImage } from "./registry_client.ts";
 import { counted, printable, resultLine } from "./render.ts";
 
 /**

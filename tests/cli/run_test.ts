@@ -278,6 +278,21 @@ test("run() inspect refuses what is no archive", async () => {
   assertEquals([code, stdout], [1, ""]);
 });
 
+for (
+  const [line, code, message] of [
+    ["inspect no-such.tar", 1, "no such file"],
+    ["inspect deno.json", 1, "input is not a tar archive"],
+    ["push no-such.tar", 1, "no such file"],
+    [`push ${SINGLE}`, 2, "No target given"],
+  ] as const
+) {
+  test(`run() ${line} --json writes its failure as a document`, async () => {
+    const result = await runWith(`${line} --json`);
+    assertEquals(result.code, code, result.stderr);
+    assertStringIncludes(JSON.parse(result.stdout).error.message, message);
+  });
+}
+
 test("run() serve says where it listens, and ends with 0 when it is interrupted", async () => {
   const calls: unknown[] = [];
   const host = fakeHost(["serve", "--host", "::1", "--port", "0", "--read-only"], {
