@@ -17,7 +17,7 @@ each --platform "$PLATFORM"
 [[ $ALL_TAGS != true ]] || arguments+=(--all-tags)
 [[ $PLAIN_HTTP != true ]] || arguments+=(--plain-http)
 each "" "$FURTHER"
-arguments+=("$ARCHIVE")
+arguments+=(-- "$ARCHIVE")
 each "" "$TARGET"
 
 # A runner of GitHub has Node.js, and no Deno.

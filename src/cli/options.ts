@@ -78,7 +78,8 @@ export function choice<const Word extends string>(
   const read = (given: string, option: string) => {
     const word = words.find((known) => known === given);
     if (word !== undefined) return word;
-    throw new UsageError(`Option ${option} is ${quote(given)}, expected ${words.join(" or ")}`);
+    const expected = words.join(", ").replace(/, (?=[^,]*$)/, " or ");
+    throw new UsageError(`Option ${option} is ${quote(given)}, expected ${expected}`);
   };
   return { ...value(usage, help, read), words };
 }

@@ -47,6 +47,15 @@ test("the action compresses layers where it is told to", async () => {
   assert(layers.some(({ mediaType }) => mediaType.endsWith("gzip")), outputs.json);
 }, { skip });
 
+test("the action takes an archive whose name looks like an option", async () => {
+  await using server = await serveRegistry();
+  await using folder = await temporaryFolder();
+  await folder.write("--image.tar", await Deno.readFile(FIXTURE));
+  const target = `${server.host}/team/app:1.0`;
+  const { code, stderr } = await runAction(folder, { archive: "--image.tar", target });
+  assertEquals(code, 0, stderr);
+}, { skip });
+
 test("the action fails where the push does, and says why in the summary", async () => {
   await using folder = await temporaryFolder();
   const target = `${await closedPort()}/team/app:1.0`;

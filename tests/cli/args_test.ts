@@ -159,11 +159,11 @@ const MISTAKES: [args: string, message: string, hint?: string][] = [
   ["push a.tar h --chunk-size 8X", 'Option --chunk-size is "8X", expected a size such as 8MiB'],
   [
     "push a.tar h --manifest-type zip",
-    'Option --manifest-type is "zip", expected auto or docker or oci',
+    'Option --manifest-type is "zip", expected auto, docker or oci',
   ],
   [
     "push a.tar h --on-existing keep",
-    'Option --on-existing is "keep", expected overwrite or skip or error',
+    'Option --on-existing is "keep", expected overwrite, skip or error',
   ],
   ["push a.tar h --chunk-size 0", 'Option --chunk-size is "0"'],
   ["push a.tar h --chunk-size 999999999999T", 'Option --chunk-size is "999999999999T"'],
