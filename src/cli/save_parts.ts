@@ -54,7 +54,7 @@ export async function saveToParts(
   return { parts: names, checksums };
 }
 
-/** The names of an archive's parts; one behind them would be taken for a part, too. */
+/** The names of an archive's parts; others that a shell finds with them would be taken for parts, too. */
 async function nameParts(
   path: string,
   size: number,
@@ -70,13 +70,15 @@ async function nameParts(
       { hint: "choose a larger size: --split 1GB" },
     );
   }
-  const nameOf = (at: number) => `${path}.${String(at).padStart(3, "0")}`;
-  const further = nameOf(count + 1);
-  if (await host.fileInfo(further)) {
+  // Of equal length, so that a shell's A.tar.* has them in order.
+  const [digits, otherDigits] = count > 999 ? [4, 3] : [3, 4];
+  const nameOf = (at: number, length = digits) => `${path}.${String(at).padStart(length, "0")}`;
+  for (const further of [nameOf(count + 1), nameOf(1, otherDigits)]) {
+    if (!await host.fileInfo(further)) continue;
     throw new OciError(
       `Cannot split ${JSON.stringify(path)}: ${
         JSON.stringify(further)
-      } is there and would be taken for a part, expected no part after ${count}`,
+      } is there and would be taken for a part, expected none but its own`,
       { hint: "remove the parts of the archive that was there before" },
     );
   }

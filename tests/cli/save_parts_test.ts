@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { concat } from "../../src/bytes.ts";
 import { run } from "../../src/cli/run.ts";
 import { pushImage } from "../../src/push/push.ts";
@@ -124,18 +124,30 @@ test("save --split leaves what was there where it fails, or is interrupted", asy
   for (const name of PARTS) assertEquals((await folder.read(name)).length, "before".length);
 });
 
-test("save --split refuses what would leave parts of another archive behind its own", async () => {
+test("save --split numbers a thousand parts so that a shell has them in order", async () => {
   await using folder = await temporaryFolder();
-  await folder.write("app.tar.004", "before");
-  const { code, stderr } = await runWith(split(folder, "256KiB"));
-  assertEquals(code, 1);
-  assertMatch(
-    stderr,
-    /^tarpush: Cannot split ".*app\.tar": ".*app\.tar\.004" is there and would be/,
-  );
-  assertMatch(stderr, /\nhint: remove the parts of the archive/);
-  assertEquals(await list(folder.path), ["app.tar.004"]);
+  const document = JSON.parse((await runWith(split(folder, "512", "--json"))).stdout);
+  assert(document.parts.length > 999);
+  const names = (await list(folder.path)).map((name) => `${folder.path}/${name}`);
+  assertEquals(names, [...document.parts, document.checksums]);
+  const pushed = await runWith(["push", "--parts", ...names, "localhost:6000/app:1"]);
+  assertEquals(pushed.code, 0, pushed.stderr);
 });
+
+for (const name of ["app.tar.004", "app.tar.0001"]) {
+  test(`save --split refuses to leave ${name} of another archive among its own parts`, async () => {
+    await using folder = await temporaryFolder();
+    await folder.write(name, "before");
+    const { code, stderr } = await runWith(split(folder, "256KiB"));
+    assertEquals(code, 1);
+    assertMatch(
+      stderr,
+      /^tarpush: Cannot split ".*app\.tar": ".*app\.tar\.\d+" is there and would be/,
+    );
+    assertMatch(stderr, /\nhint: remove the parts of the archive/);
+    assertEquals(await list(folder.path), [name]);
+  });
+}
 
 test("save --split refuses sizes and places that make no parts", async () => {
   await using folder = await temporaryFolder();
