@@ -2,7 +2,7 @@ import { failureDocument } from "../failure_document.ts";
 import { nameFilter } from "../name_pattern.ts";
 import { copyAll } from "../push/copy_all.ts";
 import type { ArchiveResult } from "../push/push_all.ts";
-import { parseReference } from "../reference.ts";
+import { parseReference, parseTarget } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import { ArchivesReporter } from "./archives_reporter.ts";
 import type { CopyManyCommand } from "./command.ts";
@@ -32,6 +32,7 @@ export async function runCopyMany(
   // What is wrong with a pattern is wrong usage, and no end of a copy.
   nameFilter(command.tags);
   const listed = settleTargets(lines, command.targets, "copy");
+  if (allTags) new Set(listed.flatMap(({ targets }) => targets)).forEach(refuseOneImage);
   const registries = listed.flatMap(({ source, targets }) => [source, ...targets]).map(registryOf);
   const options = await toCopyOptions(command, registries, host);
   const sizes = allTags ? undefined : listed.map(() => undefined);
@@ -80,16 +81,22 @@ async function listSources(
 
 function checkSource({ source, place }: ListLine, allTags: boolean): void {
   try {
-    const { tag, digest } = parseReference(source);
-    if (!allTags || (tag === undefined && !digest)) return;
+    parseReference(source);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new UsageError(`${error.message} (${place})`);
   }
+  if (allTags) refuseOneImage(source);
+}
+
+/** All tags go from repository to repository, or to a place. */
+function refuseOneImage(text: string): void {
+  const target = parseTarget(text);
+  if (target.kind === "place") return;
+  const { tag, digest } = target.reference;
+  if (tag === undefined && !digest) return;
   throw new UsageError(
-    `Cannot copy all tags of ${
-      quote(source)
-    } (${place}): it names one image, expected HOST/REPOSITORY alone`,
+    `Cannot copy all tags with ${quote(text)}: it names one image, expected HOST/REPOSITORY alone`,
   );
 }
 

@@ -133,6 +133,10 @@ test("copy of many refuses wrong usage with exit code 2, before it asks for anyt
         `copy --all-tags ${APP}:1 mirror.lan/a`,
         "it names one image, expected HOST/REPOSITORY alone",
       ],
+      [
+        `copy --all-tags ${APP} mirror.lan/a:1`,
+        'Cannot copy all tags with "mirror.lan/a:1": it names one image',
+      ],
       [`copy --all-tags ${APP}`, "Nowhere to copy to"],
       ["copy --from list --to mirror.lan", "(line 2 of list)"],
       ["copy --from empty --to mirror.lan", "Nothing to copy: empty names no image"],
