@@ -4,8 +4,8 @@ import { fileError, leadsOut, requireSame, toFileError } from "./file_error.ts";
 
 const { Bun, process } = globalThis as unknown as BunGlobals;
 
-/** Where an image has its files; folders that are links are not looked into. */
-const PATTERNS = ["*", "*/*", "blobs/*/*"];
+/** Where an image has its files; folders that are links are not looked into, unless a pattern names them outright. */
+const PATTERNS = ["*", "*/*", "[b]lobs/*/*"];
 
 /** Opens a folder; see `openDirectory` in mod.ts. */
 export async function openBunDirectory(path: string): Promise<FolderSource> {

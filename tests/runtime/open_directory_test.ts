@@ -69,6 +69,15 @@ test("openDirectory() follows links to files of the folder, and no others", asyn
   }
 }, NEEDS_SHELL);
 
+test("openDirectory() looks into no folder that is a link", async () => {
+  await using folder = await makeFolder(
+    "mkdir -p outside/sha256 root/a twin/blobs && printf x > outside/sha256/x && printf 1 > root/a/one && " +
+      "ln -s ../outside root/blobs && ln -s ../outside root/b && ln -s ../../outside/sha256 twin/blobs/sha256",
+  );
+  assertEquals(await contents(await openDirectory(`${folder.path}/root`)), { "a/one": "1" });
+  assertEquals(await contents(await openDirectory(`${folder.path}/twin`)), {});
+}, NEEDS_SHELL);
+
 test("openDirectory() refuses what is no folder", async () => {
   await using folder = await temporaryFolder();
   const path = await folder.write("file", "");
