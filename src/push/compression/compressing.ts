@@ -108,19 +108,21 @@ export class Compressing implements AsyncDisposable {
     return this.#layers.has(digest);
   }
 
-  /** What became of a layer; whoever comes first compresses it, others wait for that. */
+  /**
+   * What became of a layer; whoever comes first compresses it, others wait for that. Where it fails, that is the failure of
+   * one archive: the next has its own of the layer, which may be whole.
+   */
   async once(digest: Digest, compress: () => Promise<LayerResult>): Promise<LayerResult> {
-    const known = this.#layers.get(digest);
-    if (known) return await known;
-    const compressing = compress();
-    this.#layers.set(digest, compressing);
-    try {
-      return await compressing;
-    } catch (error) {
-      // Another archive may have it whole.
+    for (let known = this.#layers.get(digest); known; known = this.#layers.get(digest)) {
+      const result = await known.catch(() => undefined);
+      if (result) return result;
+    }
+    const compressing = compress().catch((error) => {
       this.#layers.delete(digest);
       throw error;
-    }
+    });
+    this.#layers.set(digest, compressing);
+    return await compressing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -382,6 +382,24 @@ test("pushAll() compresses a layer once that several archives hold", async () =>
   assert(sent < large.tar.length, `${sent} bytes were sent`);
 });
 
+test("pushAll() compresses a layer from another archive where the first has it damaged", async () => {
+  const registry = createRegistry();
+  const tarOf = async (name: string) =>
+    dockerSave([{ image: await makeImage([large, name]), repoTags: [`${name}:1`] }]);
+  const path = (await tarOf("bad")).find(({ body }) => body === large.tar)?.path ?? "";
+  const bad = replaceBody(await tarOf("bad"), path, flipByte(large.tar, 3 * MIB));
+  const good = await Promise.all(["a", "b"].map(async (name) => toBlob(await tarOf(name))));
+  const statuses: string[] = [];
+  for await (
+    const { status } of pushAll([toBlob(bad), ...good], "localhost:5000", {
+      compression: "gzip",
+      fetch: registry,
+    })
+  ) statuses.push(status);
+  assertEquals(statuses.toSorted(), ["failed", "pushed", "pushed"]);
+  for (const name of ["a", "b"]) await readBack(registry, name, "1");
+});
+
 test("pushImage() with auto pushes layers as they are where the link is fast, and says so", async () => {
   // A clock on which nothing takes any time.
   const options = { compression: "auto", retry: { now: () => 0 } } as const;
