@@ -122,13 +122,18 @@ export async function hashBlob(
 }
 
 /** The error for content that is needed after it went by. */
-export function passedBy(path: string): ArchiveError {
-  return new ArchiveError(
-    `Cannot use ${
-      quoteName(path)
-    } of the archive: it was passed over in the stream, which comes only once`,
-    { path, hint: "write the archive to a file first and push that" },
-  );
+export function passedBy({ path, compressed }: ArchiveFile): ArchiveError {
+  const name = `Cannot use ${quoteName(path)} of the archive`;
+  if (compressed) {
+    return new ArchiveError(
+      `${name}: it was compressed when it passed in the stream, expected no layer that has to stay as it is`,
+      { path, hint: "write the archive to a file first and push that, or without --compress" },
+    );
+  }
+  return new ArchiveError(`${name}: it was passed over in the stream, which comes only once`, {
+    path,
+    hint: "write the archive to a file first and push that",
+  });
 }
 
 function checkPlain({ diffId }: ArchiveBlob, file: ArchiveFile, digest: Digest): Digest {
@@ -143,5 +148,5 @@ function fileOf(blob: ArchiveBlob): ArchiveFile {
 
 function bodyOf(file: ArchiveFile): NonNullable<ArchiveFile["body"]> {
   if (file.body) return file.body;
-  throw passedBy(file.path);
+  throw passedBy(file);
 }

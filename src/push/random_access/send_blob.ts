@@ -196,7 +196,7 @@ async function send(
     return await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
   }
   if (!file) throw nowhere(blob, digest);
-  if (!file.body) throw passedBy(file.path);
+  if (!file.body) throw passedBy(file);
   const { buffers } = target.registry;
   let buffer: Bytes | undefined;
   const upload = {

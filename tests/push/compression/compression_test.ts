@@ -9,7 +9,7 @@ import {
 } from "@std/assert";
 import type { Bytes } from "../../../src/bytes.ts";
 import { sniffCompression } from "../../../src/codec/magic.ts";
-import { DigestMismatchError, PushError } from "../../../src/errors.ts";
+import { ArchiveError, DigestMismatchError, PushError } from "../../../src/errors.ts";
 import {
   DOCKER_INDEX,
   DOCKER_LAYER,
@@ -221,6 +221,17 @@ test("pushImage() leaves artifacts and layers of other kinds as they are", async
   layout.add(made, { ref: "1" });
   const { registry } = await pushTo(layout.entries(), TARGET, { compression: "gzip" });
   assertEquals((await readBack(registry, "app", "1")).digest, made.digest);
+  const error = await assertRejects(
+    () =>
+      pushImage(toBlob(layout.entries()).stream(), TARGET, {
+        compression: "gzip",
+        fetch: createRegistry(),
+      }),
+    ArchiveError,
+    "it was compressed when it passed in the stream",
+  );
+  assertClear(error);
+  assertMatch(error.hint ?? "", /without --compress/);
 });
 
 test("pushImage() compresses a signed image only where it is forced to", async () => {
