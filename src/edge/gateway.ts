@@ -30,10 +30,10 @@ export interface GatewayOptions extends
   page?: string;
 }
 
-/** What an edge runtime gives its worker beside the request. */
+/** What an edge runtime gives its worker beside the request; servers give something of their own. */
 export interface GatewayContext {
   /** Keeps the worker alive until the promise is settled: uploads are cancelled after the client has gone. */
-  waitUntil?(promise: Promise<unknown>): void;
+  waitUntil(promise: Promise<unknown>): void;
 }
 
 /** Where pushes are sent. */
@@ -55,13 +55,14 @@ const PARAMETERS = ["image", "platform", "all-tags"];
  * archive, 502 and 504 for the registry. A client that goes away ends its push; uploads that it had opened are cancelled.
  *
  * @param options Where pushes may go, and settings of the pushes.
- * @returns The handler, which keeps nothing between requests. On an edge runtime it wants that one's context, too.
+ * @returns The handler, which keeps nothing between requests. On an edge runtime it wants that one's {@linkcode GatewayContext},
+ * too; what else servers hand over is left alone.
  * @throws {SyntaxError} If an entry of `allow` does not parse.
  * @throws {TypeError} If nothing is allowed, or an entry names an image.
  */
 export function createGateway(
   options: GatewayOptions,
-): (request: Request, context?: GatewayContext) => Promise<Response> {
+): (request: Request, context?: unknown) => Promise<Response> {
   const { allow, page, ...settings } = options;
   const places = parsePlaces(allow);
   return async (request, context) => {
@@ -96,7 +97,7 @@ async function push(
   request: Request,
   places: readonly Place[],
   settings: Omit<GatewayOptions, "allow" | "page">,
-  context: GatewayContext | undefined,
+  context: unknown,
 ): Promise<Response> {
   const isForm = /^multipart\/form-data/i.test(request.headers.get("content-type") ?? "");
   if (request.method !== "PUT" && !(isForm && request.method === "POST")) {
@@ -112,13 +113,17 @@ async function push(
   const options = { memoryBudget: MEMORY_BUDGET, ...settings, ...choice };
   const start = (hooks: Pick<PushOptions, "signal" | "onEvent">) => {
     const pushing = pushImage(source, target, { ...options, ...hooks });
-    // Servers hand over something of their own in its place.
-    context?.waitUntil?.(pushing.catch(() => {}));
+    if (isGatewayContext(context)) context.waitUntil(pushing.catch(() => {}));
     return pushing;
   };
   return wantsDocument(request)
     ? await answerAtEnd(request, start)
     : await answerInLines(request, start);
+}
+
+function isGatewayContext(context: unknown): context is GatewayContext {
+  return typeof context === "object" && context !== null && "waitUntil" in context &&
+    typeof context.waitUntil === "function";
 }
 
 /** The target of a request, with the scheme that is allowed for it. */

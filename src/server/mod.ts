@@ -19,7 +19,8 @@
  * if (await pulled.text() !== "hello") throw new Error("unreachable");
  * ```
  *
- * With a socket it is `Deno.serve(createRegistry())` or `Bun.serve({ fetch: createRegistry() })`.
+ * With a socket it is `Deno.serve(createRegistry())`, or `Bun.serve({ fetch: createRegistry(), ...limits })` with
+ * `maxRequestBodySize` and `idleTimeout` far above what Bun has by itself (128 MiB, 10 seconds).
  *
  * @module
  */

@@ -301,6 +301,23 @@ test("createGateway() answers with its page", async () => {
   assertEquals((await setting().send({ method: "GET", path: "/" })).status, 404);
 });
 
+test("createGateway() keeps a worker until its push has ended, and takes what servers hand over", async () => {
+  const gateway = createGateway({ allow: [HOST], fetch: createRegistry() });
+  // It is a handler of Deno.serve as it is.
+  const handler: Deno.ServeHandler<Deno.NetAddr> = gateway;
+  assertEquals(handler.name, gateway.name);
+  const request = () =>
+    new Request(`https://gateway.test/v2push/${TARGET}`, { method: "PUT", body: TAR });
+  const kept: Promise<unknown>[] = [];
+  const context = { kept, waitUntil: (promise: Promise<unknown>) => void kept.push(promise) };
+  await (await gateway(request(), context)).text();
+  assertEquals(await Promise.all(kept).then(({ length }) => length), 1);
+  for (const foreign of [{ remoteAddr: {} }, { waitUntil: 1 }, "127.0.0.1", null]) {
+    const lines = await linesOf(await gateway(request(), foreign));
+    assertEquals(lines.at(-1)?.type, "result");
+  }
+});
+
 test("createGateway() serves over a socket", async () => {
   const registry = createRegistry();
   await using server = await serve(createGateway({ allow: [HOST], fetch: registry }));
