@@ -47,6 +47,7 @@ export interface BunGlobals {
       idleTimeout: number;
       tls?: { cert: string; key: string };
       fetch(request: Request, server: BunServer): Response | Promise<Response>;
+      error(): Response;
     }): BunServer;
   };
   process: {

@@ -2,6 +2,7 @@ import type { BunGlobals } from "./bun_globals.ts";
 import { errorCode } from "./file_error.ts";
 import type { ListeningServer, ListenOptions, ServeHandler } from "./host.ts";
 import { listenFailure } from "./listen_failure.ts";
+import { answerFailure, badHost, withWholeUrl } from "./served_request.ts";
 
 /**
  * After which an answer that gets no further is broken off: nobody reads it, or it comes from a file that has become
@@ -24,8 +25,11 @@ export function listenOnBun(handler: ServeHandler, options: ListenOptions): List
       fetch: (request, server) => {
         // Until its answer is being sent: an upload may pause, and a handler take its time.
         server.timeout(request, 0);
-        return handler(request, server.requestIP(request)?.address ?? "");
+        const whole = withWholeUrl(request);
+        return whole ? handler(whole, server.requestIP(request)?.address ?? "") : badHost();
       },
+      // By itself, Bun would show the client a page with the code that has failed.
+      error: answerFailure,
     });
     return {
       port: server.port,

@@ -2,6 +2,7 @@ import type { Bytes } from "../bytes.ts";
 import { free, hasOwnBody } from "../owned_bytes.ts";
 import type { ListeningServer, ListenOptions, ServeHandler } from "./host.ts";
 import { listenFailure } from "./listen_failure.ts";
+import { answerFailure, badHost, withWholeUrl } from "./served_request.ts";
 
 /** Listens; see `serve` in host.ts. */
 export function listenOnDeno(handler: ServeHandler, options: ListenOptions): ListeningServer {
@@ -11,11 +12,13 @@ export function listenOnDeno(handler: ServeHandler, options: ListenOptions): Lis
     const server = Deno.serve(
       {
         ...{ hostname, port, ...tls, signal: stopped.signal },
+        // By itself, Deno would print a stack trace, also for each answer that breaks off.
         ...{ onListen: () => {}, onError: answerFailure },
       },
       async (request, { remoteAddr }) => {
         const client = remoteAddr.transport === "tcp" ? remoteAddr.hostname : "";
-        return freeSent(await handler(request, client));
+        const whole = withWholeUrl(request);
+        return whole ? freeSent(await handler(whole, client)) : badHost();
       },
     );
     let isFinished = false;
@@ -30,11 +33,6 @@ export function listenOnDeno(handler: ServeHandler, options: ListenOptions): Lis
   } catch (cause) {
     throw listenFailure(options, cause, cause instanceof Deno.errors.AddrInUse);
   }
-}
-
-/** Handlers tell of what fails; Deno would print a stack trace, also for each answer that breaks off. */
-function answerFailure(): Response {
-  return new Response(null, { status: 500 });
 }
 
 /**

@@ -2,11 +2,13 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { OciError } from "../../src/errors.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
 import { createTextOutput, type OutputDevice } from "../../src/runtime/text_output.ts";
-import { temporaryFolder } from "../helpers/process.ts";
+import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { createAuthority } from "../helpers/certificates.ts";
+import { requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 const host = currentHost();
+const curl = requireProgram("curl");
 
 test("currentHost() is the one of the runtime", () => {
   assertEquals(host.name, "Deno" in globalThis ? "deno" : "bun");
@@ -78,6 +80,33 @@ test("Host serves HTTP on a free port, and stops", async () => {
   assertEquals(taken.message, `Cannot listen on 127.0.0.1:${server.port}: the port is in use`);
   await server.stop();
   await assertRejects(() => fetch(url).then((response) => response.body?.cancel()));
+});
+
+test("Host serves who names no host, and refuses a name that is none", async () => {
+  const server = await host.serve(
+    ({ method, url }) => new Response(`${method} ${new URL(url).pathname}`),
+    { hostname: "127.0.0.1", port: 0 },
+  );
+  const get = async (...options: string[]) => {
+    const url = `http://127.0.0.1:${server.port}/healthz`;
+    const { stdout } = await runProcess(curl.path, ["-s", "-w", " %{http_code}", ...options, url]);
+    return stdout;
+  };
+  // As HAProxy 2.6 checks with `option httpchk`.
+  assertEquals(await get("--http1.0", "-H", "Host:"), "GET /healthz 200");
+  for (const name of ["a b", "x/y", "[::1", "x:99999999"]) {
+    assertEquals(await get("-H", `Host: ${name}`), " 400", name);
+  }
+  await server.stop();
+}, { skip: curl.skip });
+
+test("Host says nothing of a handler that fails but that it has", async () => {
+  const server = await host.serve(() => {
+    throw new Error("a secret");
+  }, { hostname: "127.0.0.1", port: 0 });
+  const answer = await fetch(`http://127.0.0.1:${server.port}/`);
+  assertEquals([answer.status, await answer.text()], [500, ""]);
+  await server.stop();
 });
 
 test("Host says which key is not that of the certificate", async () => {

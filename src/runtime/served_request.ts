@@ -1,0 +1,25 @@
+/**
+ * The request as handlers count on it: with a URL that can be parsed. One without a Host, as the checks of load balancers
+ * are (HTTP/1.0), has a path alone on Bun, and the address of the server on Deno.
+ *
+ * @param request The request as the server of a runtime gives it.
+ * @returns The request; undefined where its Host is none.
+ */
+export function withWholeUrl(request: Request): Request | undefined {
+  const host = request.headers.get("host");
+  // Deno would take what follows for the beginning of the path.
+  if (host && /[/?#@\\]/.test(host)) return undefined;
+  if (URL.canParse(request.url)) return request;
+  if (host) return undefined;
+  return new Request(`http://localhost${request.url}`, request);
+}
+
+/** The answer to a request whose Host is none (RFC 9112, 3.2). */
+export function badHost(): Response {
+  return new Response(null, { status: 400 });
+}
+
+/** The answer where a handler has failed: it tells of that itself, and what it says is for nobody else. */
+export function answerFailure(): Response {
+  return new Response(null, { status: 500 });
+}
