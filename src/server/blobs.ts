@@ -1,5 +1,6 @@
 import { ownBody } from "../owned_bytes.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
+import { isNotModified } from "./conditions.ts";
 import type { RegistryContext } from "./context.ts";
 import { emptyResponse, Problem } from "./problem.ts";
 import type { Route } from "./routes.ts";
@@ -39,7 +40,7 @@ async function blobResponse(
   headers: Record<string, string> & { ETag: string },
   onFailure: (error: unknown) => void,
 ): Promise<Response> {
-  if (request.headers.get("If-None-Match") === headers.ETag) return emptyResponse(304, headers);
+  if (isNotModified(request, headers.ETag)) return emptyResponse(304, headers);
   const range = chooseRange(request, blob.size, headers.ETag);
   if (range === "unsatisfiable") {
     const message = `the blob has ${blob.size} bytes`;

@@ -4,6 +4,7 @@ import type { RegistryErrorEntry } from "../errors.ts";
 import { type Descriptor, isForeignLayer, isIndexType, isManifestType } from "../media_types.ts";
 import { isTag } from "../reference.ts";
 import type { StoredManifest } from "../storage.ts";
+import { isNotModified } from "./conditions.ts";
 import type { RegistryContext } from "./context.ts";
 import { type ManifestDocument, parseManifestDocument } from "./manifest_document.ts";
 import { emptyResponse, Problem } from "./problem.ts";
@@ -42,7 +43,7 @@ async function getManifest(
     "Docker-Content-Digest": manifest.digest,
     "ETag": `"${manifest.digest}"`,
   };
-  if (request.headers.get("If-None-Match") === headers.ETag) return emptyResponse(304, headers);
+  if (isNotModified(request, headers.ETag)) return emptyResponse(304, headers);
   const length = { "Content-Length": `${manifest.bytes.length}` };
   return new Response(manifest.bytes, { headers: { ...headers, ...length } });
 }

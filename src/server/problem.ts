@@ -56,7 +56,8 @@ export function jsonResponse(
 
 /** An answer without a body. */
 export function emptyResponse(status: number, headers: Record<string, string> = {}): Response {
-  // A 204 has no Content-Length (RFC 9110, 8.6).
-  const length: Record<string, string> = status === 204 ? {} : { "Content-Length": "0" };
+  // A 204 has no Content-Length, and that of a 304 would be the content's (RFC 9110, 8.6).
+  const hasLength = status !== 204 && status !== 304;
+  const length: Record<string, string> = hasLength ? { "Content-Length": "0" } : {};
   return new Response(null, { status, headers: { ...length, ...headers } });
 }

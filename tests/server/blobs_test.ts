@@ -49,7 +49,18 @@ test("blob: Range is ignored on HEAD, with another validator, and in forms that 
   assertEquals(await status("GET", { Range: "bytes=0-1", "If-Range": '"other"' }), 200);
   assertEquals(await status("GET", { Range: "bytes=0-1", "If-Range": `"${digest}"` }), 206);
   assertEquals(await status("GET", { Range: "bytes=0-1,3-4" }), 200);
-  assertEquals(await status("GET", { "If-None-Match": `"${digest}"` }), 304);
+});
+
+test("blob: If-None-Match finds its ETag in a list, weak too, and says nothing of a length", async () => {
+  const registry = createRegistry();
+  const digest = await pushBlob(registry, "hello world");
+  const get = (known: string) =>
+    call(registry, "GET", `/v2/app/blobs/${digest}`, null, { "If-None-Match": known });
+  for (const known of [`"${digest}"`, `W/"${digest}"`, `"other", "${digest}"`, "*"]) {
+    const { status, headers } = await get(known);
+    assertEquals([status, headers.get("Content-Length")], [304, null], known);
+  }
+  assertEquals((await get('"other"')).status, 200);
 });
 
 test("parseRange() follows RFC 9110", () => {
