@@ -1,3 +1,5 @@
+import { anySignal, untilAborted } from "../concurrency.ts";
+
 /**
  * Runs a job for every item, some at a time, and gives the results in the order in which the jobs end. The next item is
  * taken as soon as there is a place for it. When the run ends early, for nobody asks for more or a job threw, the signal
@@ -6,51 +8,63 @@
  * @param items What to work on, in this order.
  * @param limit Most jobs at once, a whole number above 0.
  * @param job The work; it must heed the signal.
+ * @param signal Aborts the signal of the jobs, and takes no more items, be one awaited: the run ends with the last job.
+ * @throws {TypeError} If there are no items to take one after the other.
  */
 export async function* asTheyEnd<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   limit: number,
   job: (item: T, index: number, signal: AbortSignal) => Promise<R>,
+  signal: AbortSignal,
 ): AsyncGenerator<R, void, void> {
-  const iterator: Iterator<T> | AsyncIterator<T> = Symbol.asyncIterator in items
-    ? items[Symbol.asyncIterator]()
-    : items[Symbol.iterator]();
+  const iterator = iteratorOf(items);
   const over = new AbortController();
+  const inner = anySignal(signal, over.signal);
   const running = new Set<Promise<Ended<R>>>();
   let coming: Promise<Come<T>> | undefined;
   let count = 0;
-  let isOver = false;
+  let isRead = false;
   try {
     for (;;) {
+      const takesMore = !isRead && !signal.aborted;
       // The list may come from somewhere, too: what ends meanwhile does not wait for it.
-      if (!isOver && running.size < limit) {
-        coming ??= Promise.resolve(iterator.next()).then((next) => ({ next }));
-      }
-      const first = await Promise.race<Come<T> | Ended<R>>(
-        coming ? [coming, ...running] : [...running],
-      );
-      if ("next" in first) {
+      if (takesMore && running.size < limit) coming ??= come();
+      const awaited = [...(takesMore && coming ? [coming] : []), ...running];
+      if (awaited.length === 0) return;
+      const first = await Promise.race<Come<T> | Ended<R>>(awaited);
+      if ("run" in first) {
+        running.delete(first.run);
+        yield first.result;
+      } else if (first.next) {
         coming = undefined;
-        if (first.next.done) isOver = true;
+        if (first.next.done) isRead = true;
         else start(first.next.value);
-        if (isOver && running.size === 0) return;
-        continue;
       }
-      running.delete(first.run);
-      yield first.result;
-      if (isOver && running.size === 0) return;
     }
   } finally {
     over.abort();
     await Promise.allSettled(running);
-    const returned = isOver ? undefined : Promise.resolve(iterator.return?.());
+    const returned = isRead ? undefined : Promise.resolve(iterator.return?.());
     // What is waited for may never come, or fail with nobody left to be told.
     if (coming) { for (const late of [coming, returned]) late?.catch(() => {}); }
     else await returned;
   }
 
+  /** The next item; none where the signal is aborted before it is there. */
+  async function come(): Promise<Come<T>> {
+    let next: IteratorResult<T, unknown> | undefined;
+    const taken = (async () => {
+      next = await iterator.next();
+    })();
+    taken.catch(() => {});
+    await untilAborted(taken, signal).catch((error) => {
+      if (!signal.aborted) throw error;
+    });
+    return { next };
+  }
+
   function start(item: T): void {
-    const run: Promise<Ended<R>> = job(item, count++, over.signal).then((result) => ({
+    const run: Promise<Ended<R>> = job(item, count++, inner).then((result) => ({
       run,
       result,
     }));
@@ -64,5 +78,13 @@ interface Ended<R> {
 }
 
 interface Come<T> {
-  next: IteratorResult<T, unknown>;
+  next: IteratorResult<T, unknown> | undefined;
+}
+
+function iteratorOf<T>(items: Iterable<T> | AsyncIterable<T>): Iterator<T> | AsyncIterator<T> {
+  if (typeof items === "object" && items !== null) {
+    if (Symbol.asyncIterator in items) return items[Symbol.asyncIterator]();
+    if (Symbol.iterator in items) return items[Symbol.iterator]();
+  }
+  throw new TypeError("Cannot take sources one after the other: expected an array or an iterable");
 }

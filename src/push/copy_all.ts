@@ -114,7 +114,8 @@ export async function* copyAll(
     const copied = asTheyEnd(
       listed,
       LOOKED_AT * images,
-      (item, index, signal) => copyOne(item, index, call, anySignal(resolved.signal, signal)),
+      (item, index, signal) => copyOne(item, index, call, signal),
+      resolved.signal,
     );
     for await (const result of copied) {
       // What was cut short has no reason of its own.

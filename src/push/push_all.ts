@@ -1,4 +1,3 @@
-import { anySignal } from "../concurrency.ts";
 import type { PushSource } from "../source/open_source.ts";
 import type { Digest } from "../digest.ts";
 import { asTheyEnd } from "./as_they_end.ts";
@@ -114,6 +113,7 @@ export interface FailedArchive extends ArchiveName {
  * @returns What became of each archive, as they end.
  * @throws {SyntaxError} If the target does not parse.
  * @throws {RangeError} If a number among the options is out of range.
+ * @throws {TypeError} If the sources are no list.
  */
 export async function* pushAll(
   sources: Iterable<PushSource | ArchiveInput> | AsyncIterable<PushSource | ArchiveInput>,
@@ -144,7 +144,8 @@ export async function* pushAll(
   const pushed = asTheyEnd(
     sources,
     archives,
-    (input, index, signal) => pushOne(input, index, call, anySignal(resolved.signal, signal)),
+    (input, index, signal) => pushOne(input, index, call, signal),
+    resolved.signal,
   );
   for await (const result of pushed) {
     // What was cut short has no reason of its own.
@@ -205,7 +206,8 @@ async function withSource<T>(
 }
 
 function isArchiveInput(input: PushSource | ArchiveInput): input is ArchiveInput {
-  return "source" in input;
+  // What is neither is a failure of its own, told by whoever opens it.
+  return typeof input === "object" && input !== null && "source" in input;
 }
 
 function nameOf(source: ArchiveInput["source"], index: number): string {

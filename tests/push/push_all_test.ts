@@ -102,6 +102,20 @@ test("pushAll() sends a blob to each repository where the registry does not moun
   assertEquals(sentDigests(seen).length, 4 * 5);
 });
 
+test("pushAll() sends a blob that the registry says it has mounted, and has not", async () => {
+  const registry = createRegistry();
+  const { fetch } = faultLayer(
+    registry,
+    ({ query }) =>
+      query.has("mount")
+        ? { kind: "answer", answer: () => new Response(null, { status: 201 }) }
+        : undefined,
+  );
+  const results = await run(await makeArchives(4), { fetch, retry: { attempts: 2, delay: 1 } });
+  assertEquals(results.map(({ status }) => status), Array(4).fill("pushed"));
+  for (let at = 0; at < 4; at++) await readBack(registry, `app${at}`, "1");
+});
+
 for (const concurrency of [1, 3]) {
   test(`pushAll() has at most ${concurrency} uploads in flight at a registry`, async () => {
     const registry = createRegistry();
@@ -269,6 +283,36 @@ test("pushAll() takes archives as they come, and gives results meanwhile", async
     more.resolve();
   }
   assertEquals(names, ["localhost:5000/one:1", "localhost:5000/two:1"]);
+});
+
+test("pushAll() is aborted while it waits for an archive that never comes", async () => {
+  const abort = new AbortController();
+  let isLeft = false;
+  const inputs: AsyncIterable<ArchiveInput> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => {
+        queueMicrotask(() => abort.abort(new Error("enough")));
+        return new Promise(() => {});
+      },
+      return: () => {
+        isLeft = true;
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    }),
+  };
+  await assertRejects(() => run(inputs, { signal: abort.signal }), Error, "enough");
+  assert(isLeft);
+});
+
+test("pushAll() fails what is no source, and takes the others", async () => {
+  // As a caller without types may give them.
+  const inputs = JSON.parse('[null, "image.tar", 1, {}]') as Blob[];
+  const archive = await makeArchive("app", ["one"]);
+  const results = await run([...inputs, archive], { fetch: createRegistry() });
+  assertEquals(results.map(({ status }) => status), [...Array(4).fill("failed"), "pushed"]);
+  for (const list of [null, "image.tar", {}] as unknown[] as Blob[][]) {
+    await assertRejects(() => run(list, {}), TypeError, "expected an array or an iterable");
+  }
 });
 
 test("pushAll() tells of each event which archive it is about", async () => {
