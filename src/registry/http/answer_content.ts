@@ -8,7 +8,8 @@ const MAX_SHOWN_BYTES = 64 * 1024;
 /** How registries say that they would do it for somebody else. */
 const LOGIN_CODES = new Set(["UNAUTHORIZED", "DENIED", "FORBIDDEN"]);
 /** What those codes are used for besides. */
-const OTHER_REASONS = /immutable|overwrit|read.?only|quota|polic|vulnerab/i;
+const OTHER_REASONS =
+  /immutable|overwrit|read.?only|quota|polic|vulnerab|proxy (?:project|cache)|to groups?\b|firewall|client with ip/i;
 
 /**
  * Reads what an answer says that is shown and not used. A body that breaks off or never ends counts as far as it came.

@@ -2,6 +2,7 @@ import { RegistryError, type RegistryErrorEntry } from "../../errors.ts";
 import { parseErrors, readShown, wantsLogin } from "./answer_content.ts";
 import { type Call, describe, type Http, isPage, isWebPage } from "./call.ts";
 import { describeStranger } from "./describe_stranger.ts";
+import { entryWords, isDiskFailure } from "./error_details.ts";
 import { isRegistry, placeHint, placeOf } from "./place.ts";
 import { proxyAnswerHint, proxyOfAnswer } from "./proxy_answer.ts";
 import { moveBetween } from "./redirect.ts";
@@ -61,7 +62,8 @@ export async function toRegistryError(
 function isRetryable(status: number, errors: readonly RegistryErrorEntry[]): boolean {
   const has = (codes: ReadonlySet<string>) => errors.some(({ code }) => codes.has(code));
   return has(RETRYABLE_CODES) ||
-    (RETRYABLE_STATUS.has(status) && !(status === 500 && has(FINAL_CODES)));
+    (RETRYABLE_STATUS.has(status) && !(status === 500 && has(FINAL_CODES)) &&
+      !isDiskFailure(status, errors));
 }
 
 /** Milliseconds that a registry wants to be left alone; undefined where it does not say. */
@@ -148,8 +150,14 @@ async function explain(refusal: Refusal): Promise<Explanation> {
     const said = state.replace(/^ with (.*) that is no registry error$/, ", with $1");
     return { state: refused.state + said, hint: refused.hint };
   }
+  if (isDiskFailure(status, errors)) return { state, hint: DISK_HINT };
+  // That is no limit on a request, whatever the status says.
+  if (/quota/i.test(text)) return { state };
   if (status === 413) {
     return { state, hint: "a limit on the size of a request: try a smaller --chunk-size" };
+  }
+  if (status === 404 && call.method === "POST" && errors.length > 0) {
+    return { state, hint: ABSENT_HINT };
   }
   // What a registry says in its own words needs no guess.
   if (errors.length > 0 || !isRegistry(http, url)) return { state };
@@ -162,6 +170,9 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   return { state, hint: isPage(response) ? PAGE_HINTS[status] ?? PAGE_HINT : undefined };
 }
 
+const DISK_HINT = "the registry cannot write to its disk: look for room and rights there";
+const ABSENT_HINT =
+  "the registry makes no repository by itself: make it there first, or the project that it belongs to";
 const PAGE_HINT =
   "a page comes from a firewall, proxy or web server before the registry, or in its place";
 const GATEWAY_HINT = "the proxy that answers does not reach the registry: check that it is running";
@@ -214,8 +225,7 @@ function explainRedirect({ url, response }: Refusal): Explanation | undefined {
 /** What the answer says: a registry's own words, or what else it is. */
 function stateOf({ call, response, text, errors }: Refusal): string {
   if (errors.length > 0) {
-    const said = errors.map(({ code, message }) => [code, message].filter(Boolean).join(": "));
-    return `: ${said.join("; ")}`;
+    return `: ${errors.map(entryWords).join("; ")}`;
   }
   const found = describeStranger(response, text);
   if (isWebPage(call, response)) return ` with ${found}, expected the answer of a registry`;

@@ -28,7 +28,10 @@ const PATCH = { method: "PATCH", path: "/v2/app/blobs/uploads/1" } as const;
 const MANIFEST = { method: "PUT", path: "/v2/app/manifests/1" } as const;
 const HTML = { "content-type": "text/html; charset=utf-8" };
 const JSON_TYPE = { "content-type": "application/json" };
-const errors = (code: string, message = "") => JSON.stringify({ errors: [{ code, message }] });
+const errors = (code: string, message = "", detail?: unknown) =>
+  JSON.stringify({ errors: [{ code, message, detail }] });
+/** What distribution 2 says of its disk; 28 is ENOSPC. */
+const NO_SPACE = { DriverName: "filesystem", Enclosed: { Op: "write", Path: "/var/x", Err: 28 } };
 
 const ANSWERS: [
   title: string,
@@ -89,6 +92,93 @@ const ANSWERS: [
     { status: 403, headers: JSON_TYPE, body: errors("DENIED", "the tag is immutable") },
     "403 Forbidden: DENIED: the tag is immutable",
     /^$/,
+  ],
+  [
+    "a proxy project of Harbor",
+    START,
+    { status: 403, body: errors("DENIED", "can not push artifact to a proxy project: hub") },
+    "403 Forbidden: DENIED: can not push artifact to a proxy project: hub",
+    /^$/,
+  ],
+  [
+    "a firewall of Azure",
+    READ,
+    { status: 403, body: errors("DENIED", "client with IP '192.0.2.1' is not allowed access.") },
+    "403 Forbidden: DENIED: client with IP '192.0.2.1' is not allowed access.",
+    /^$/,
+  ],
+  [
+    "a repository of Nexus that is written once",
+    MANIFEST,
+    {
+      status: 400,
+      body: errors("BLOB_UPLOAD_INVALID", "blob upload invalid", "does not allow updating assets"),
+    },
+    "400 Bad Request: BLOB_UPLOAD_INVALID: blob upload invalid (does not allow updating assets)",
+    /^$/,
+  ],
+  [
+    "what Quay says in a detail, and what it says twice",
+    MANIFEST,
+    {
+      status: 400,
+      body: JSON.stringify({
+        errors: [
+          {
+            code: "MANIFEST_INVALID",
+            message: "manifest invalid",
+            detail: { message: "no schema" },
+          },
+          { code: "X", message: "said twice", detail: "twice" },
+          { code: "Y", detail: { other: 1 } },
+          { code: "Z", detail: ["list"] },
+        ],
+      }),
+    },
+    "400 Bad Request: MANIFEST_INVALID: manifest invalid (no schema); X: said twice; Y; Z",
+    /^$/,
+  ],
+  [
+    "the full disk of distribution 2",
+    START,
+    { status: 500, body: errors("UNKNOWN", "unknown error", NO_SPACE) },
+    "500 Internal Server Error: UNKNOWN: unknown error (no space left on device)",
+    /cannot write to its disk/,
+  ],
+  [
+    "the disk of distribution 3, without rights",
+    START,
+    {
+      status: 500,
+      body: errors(
+        "UNKNOWN",
+        "unknown error",
+        `filesystem: mkdir ${"/a".repeat(200)}: permission denied`,
+      ),
+    },
+    "500 Internal Server Error: UNKNOWN: unknown error (permission denied)",
+    /cannot write to its disk/,
+  ],
+  [
+    "a store without room",
+    PATCH,
+    { status: 507, headers: { "content-type": "text/plain" }, body: "Insufficient Storage" },
+    '507 with text/plain ("Insufficient Storage") that is no registry error',
+    /cannot write to its disk/,
+  ],
+  [
+    "a quota that is told as a length",
+    PATCH,
+    { status: 413, headers: { "content-type": "text/plain" }, body: "quota exceeded" },
+    '413 Payload Too Large with text/plain ("quota exceeded") that is no registry error',
+    /^$/,
+  ],
+  [
+    "a repository that has to be made",
+    START,
+    { status: 404, body: errors("NAME_UNKNOWN", "The repository 'app' does not exist") },
+    "404 Not Found: NAME_UNKNOWN: The repository 'app' does not exist",
+    /make it there first/,
   ],
   [
     "JSON of something else",
@@ -294,4 +384,14 @@ test("request() names both addresses where an upload is led elsewhere", async ()
     );
     assert("hint" in error && String(error.hint).includes("$http_host"), error.message);
   }
+});
+
+test("a registry whose disk is full is not asked again", async () => {
+  const body = errors("UNKNOWN", "unknown error", NO_SPACE);
+  const script = scriptedFetch([["POST /v2/app/blobs/uploads/", { status: 500, body }]]);
+  const http = makeHttp(script.fetch, { retry: { attempts: 3, delay: 0 } });
+  const url = new URL(START.path, http.origin);
+  const call: Call = { action: "do it", method: "POST", url, expect: [202] };
+  const error = await assertRejects(() => request(http, call), RegistryError);
+  assertEquals([error.retryable, script.requests.length], [false, 1]);
 });
