@@ -78,12 +78,12 @@ interface Written {
   code: string;
 }
 
-/** As new a syntax as {@linkcode OLDEST_SYNTAX}, and names that classes are told apart by. */
+/** As new a syntax as {@linkcode OLDEST_SYNTAX}, and lines that a runtime can show where an error was thrown. */
 const MINIFYING = {
   module: true,
   ecma: 2022,
   compress: { passes: 3 },
-  format: { comments: "some" },
+  format: { comments: "some", max_line_len: 500 },
 };
 
 /** What it says of things that are meant: the program exports nothing, and classes keep their parts private. */

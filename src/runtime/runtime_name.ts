@@ -7,5 +7,8 @@
 export function runtimeName(scope: object): "deno" | "bun" {
   if ("Bun" in scope) return "bun";
   if ("Deno" in scope) return "deno";
-  throw new TypeError("Cannot use files and processes here: expected Deno or Bun");
+  throw new TypeError(
+    "Cannot use files and processes here: expected Deno or Bun " +
+      "(elsewhere bunx runs the command, and a Blob takes the place of openFile())",
+  );
 }
