@@ -1,5 +1,6 @@
 import { RegistryError } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
 import { isJsonObject } from "../media_types.ts";
 import { KIND_NAMES, type KindSettings, type RootChoice } from "./manifest_kind.ts";
@@ -13,6 +14,10 @@ const CONVERT: Readonly<Record<ManifestKind, string>> = {
   oci: "convert it, which changes its digest (skopeo copy --format v2s2), " +
     "or use a registry that takes OCI manifests",
 };
+
+/** Docker's types cannot say it. */
+const ZSTD_HINT =
+  "a layer is compressed with zstd, which wants OCI's types: compress with gzip, or use a registry that takes OCI manifests";
 
 /** What to tell of a registry that refused one kind and gets the other. */
 export function fallbackNotice(
@@ -45,22 +50,36 @@ export function explainRefusedType(
   { manifestType, words }: KindSettings,
 ): RegistryError {
   const how = refusesType(error);
-  // Where both kinds were refused, it is for something else.
-  if (!how || kinds.length > 1) return error;
   const below = node.kind === "docker" ? [] : walk(node);
   // What was refused under a tag stands above all others.
   const own = below.find(({ digest }) => error.url.endsWith(`/${digest}`)) ?? below.at(-1);
-  const kind = kinds[0] ?? (own && kindOfType(own.mediaType));
-  if (!kind) return error;
+  const ownKind = own && kindOfType(own.mediaType);
+  // What an index names has the kind that the archive gave it, whatever the index is written in.
+  const isBelow = own !== undefined && own !== node;
+  const isKept = kinds.length === 0 ||
+    (isBelow && (kinds.length > 1 || !kinds.some((kind) => kind === ownKind)));
+  const kind = isKept ? ownKind : kinds[0];
+  // Where both kinds were refused, it is for something else.
+  if (!how || !kind || (!isKept && kinds.length > 1)) return error;
   const isSure = how === "surely" || (manifestKind !== undefined && manifestKind !== kind);
   const why = kinds.length === 0
     ? `the ${words.place}'s own manifest is ${KIND_NAMES[kind]}'s and keeps its bytes`
+    : isKept
+    ? `a manifest below the index is ${KIND_NAMES[kind]}'s and stays so`
     : manifestType !== "auto"
     ? `${KIND_NAMES[kind]}'s types were asked for`
     : `its content or its digest wants ${KIND_NAMES[kind]}'s types`;
   const only = `${KIND_NAMES[kind === "docker" ? "oci" : "docker"]} manifests only, and ${why}`;
   const { method, url, status, errors, message } = error;
-  const hint = kinds.length === 0 ? CONVERT[kind] : "try it without --manifest-type";
+  const isZstd = kinds.length > 0 &&
+    (node.kind === "docker" ? needsOci(node) : own?.kind === "manifest" && needsOci(own));
+  const hint = isZstd
+    ? ZSTD_HINT
+    : isKept
+    ? CONVERT[kind]
+    : manifestType !== "auto"
+    ? "try it without --manifest-type"
+    : "try it without the digest";
   const answer = { method, url, status, errors, cause: error };
   if (isSure) {
     const text = `Cannot ${words.verb} ${name}: the registry takes ${only}: ${answerOf(error)}`;

@@ -219,14 +219,21 @@ test("pushImage() refuses Docker's types for zstd before anything is sent", asyn
 
 test("pushImage() of zstd layers to a registry that takes Docker's types alone says what they want", async () => {
   const zstd = await makeImage([await makeLayer("packed", "zstd")]);
-  await assertRejects(
-    () =>
-      pushTo(toBlob(dockerSave([{ image: zstd }])), TARGET, {
-        fetch: refusing(/oci/, () => new Response(null, { status: 415 })).fetch,
-      }),
-    RegistryError,
-    "takes Docker manifests only, and its content or its digest wants OCI's types",
-  );
+  for (
+    const [tar, options, why] of [
+      [toBlob(dockerSave([{ image: zstd }])), {}, "its content or its digest wants OCI's types"],
+      [DOCKER, { compression: "zstd" }, "its content or its digest wants OCI's types"],
+      [DOCKER, { compression: "zstd", manifestType: "oci" }, "OCI's types were asked for"],
+      [await ownDocker(true), { compression: "zstd" }, "a manifest below the index is OCI's"],
+    ] as const
+  ) {
+    const error = await assertRejects(
+      () => pushTo(tar, TARGET, { ...options, fetch: createRegistry({ accept: "docker" }) }),
+      RegistryError,
+      `takes Docker manifests only, and ${why}`,
+    );
+    assertMatch(error.hint ?? "", /compress with gzip/);
+  }
 });
 
 test("pushImage() takes a digest of either kind, and writes that kind", async () => {
@@ -245,7 +252,7 @@ test("pushImage() takes a digest of either kind, and writes that kind", async ()
     () => pushTo(DOCKER, `${TARGET}@${digests[0]}`, { fetch: layer.fetch }),
     RegistryError,
     "its content or its digest wants Docker's types",
-  );
+  ).then(({ hint }) => assertEquals(hint, "try it without the digest"));
   await assertRejects(
     () => pushTo(DOCKER, `${TARGET}@sha256:${"0".repeat(64)}`),
     DigestMismatchError,
@@ -286,6 +293,23 @@ for (const isIndex of [false, true]) {
     }
   });
 }
+
+test("pushImage() says that a manifest below an index that it writes is of the kind that is refused", async () => {
+  const tar = await ownDocker(true);
+  for (const manifestType of ["auto", "oci"] as const) {
+    const error = await assertRejects(
+      () =>
+        pushTo(tar, TARGET, {
+          fetch: createRegistry({ accept: "oci" }),
+          manifestType,
+          compression: "gzip",
+        }),
+      RegistryError,
+      "takes OCI manifests only, and a manifest below the index is Docker's and stays so",
+    );
+    assertMatch(error.hint ?? "", /skopeo copy --format oci/);
+  }
+});
 
 test("pushImage() tells that a manifest of the archive's own is not what was asked for", async () => {
   const tar = await ownDocker(false);
