@@ -10,7 +10,7 @@ import {
   repositoryUrl,
 } from "./blobs.ts";
 import { badAnswer, openAnswer } from "./http/answer_body.ts";
-import { type Call, discard } from "./http/call.ts";
+import { type Call, discard, isPage } from "./http/call.ts";
 import { codingOf } from "./http/content_encoding.ts";
 import { request, requestOnce, waitForRetry } from "./http/http.ts";
 
@@ -136,9 +136,14 @@ async function openPart(
   const isPart = start > 0 || end !== undefined;
   const range = `bytes=${start}-${end === undefined ? "" : end - 1}`;
   const response = await send(context.http, isPart ? { ...call, headers: { range } } : call);
+  if (isPageInstead(response, size)) {
+    const { toRegistryError } = await import("./http/error_answer.ts");
+    const url = URL.parse(response.url) ?? call.url;
+    throw await toRegistryError(context.http, { ...call, isDocument: true }, url, response);
+  }
   try {
     checkDigestHeader(response, digest, `blob of ${nameOf(context)}`);
-    const sent = describePart(call, response, isPart ? start : undefined);
+    const sent = describePart(call, response, start);
     if (isPart && sent.total !== undefined && sent.total <= start) {
       throw badAnswer(call, response, `${sent.total} bytes, expected more than ${start}`);
     }
@@ -152,6 +157,13 @@ async function openPart(
   }
 }
 
+/** Whether a page for people came in the place of a blob, as where one has to sign in: its length is another. */
+function isPageInstead(response: Response, size: number | undefined): boolean {
+  const length = response.headers.get("content-length");
+  return size !== undefined && response.status === 200 && Number(length ?? -1) !== size &&
+    isPage(response);
+}
+
 /** Whether a blob was compressed on the way: its length is another then. What a label alone says is nothing. */
 function isPacked(response: Response, size: number | undefined): boolean {
   const length = response.headers.get("content-length");
@@ -163,7 +175,7 @@ function isPacked(response: Response, size: number | undefined): boolean {
 function describePart(
   call: Call,
   response: Response,
-  asked: number | undefined,
+  asked: number,
 ): { start: number; total: number | undefined } {
   const { headers, status } = response;
   if (status === 200) {
@@ -176,7 +188,7 @@ function describePart(
     throw badAnswer(
       call,
       response,
-      `the range ${JSON.stringify(range.slice(0, 80))}, expected one from ${asked ?? 0}`,
+      `the range ${JSON.stringify(range.slice(0, 80))}, expected one from ${asked}`,
     );
   }
   return { start: asked, total: total === "*" ? undefined : Number(total) };

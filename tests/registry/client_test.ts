@@ -8,6 +8,7 @@ import {
   TimeoutError,
 } from "../../src/errors.ts";
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
+import { getBlob } from "../../src/registry/blob_content.ts";
 import { RegistryClient, type RegistryClientOptions } from "../../src/registry/client.ts";
 import { isRefusedDeletion } from "../../src/registry/deletion.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
@@ -15,6 +16,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { type Bytes, encode, encodeJson } from "../helpers/archives.ts";
 import { scriptedFetch, type ScriptStep, sentRequest } from "../helpers/scripted_fetch.ts";
 import { test } from "../helpers/test.ts";
+import { makeHttp } from "./make_http.ts";
 
 const BLOB = encode("0123456789");
 const DIGEST = await digestBytes(BLOB);
@@ -298,6 +300,37 @@ test("blobs.get() refuses another part than it asked for", async () => {
     const get = () => repository.blobs.get(DIGEST, { start: 3, end: 6 });
     await assertRejects(get, RegistryError, "expected one from 3");
     assertEquals(sentRequest(script, 0).headers.get("range"), "bytes=3-5");
+  }
+});
+
+test("blobs.get() takes all of a blob that comes as a part nobody asked for", async () => {
+  const { repository } = scripted([
+    [GET, { status: 206, headers: { "content-range": "bytes 0-9/10" }, body: "0123456789" }],
+  ]);
+  assertEquals(await readAll((await repository.blobs.get(DIGEST)).body), "0123456789");
+  const other = scripted([
+    [GET, { status: 206, headers: { "content-range": "bytes 1-9/10" }, body: "123456789" }],
+  ]);
+  await assertRejects(
+    () => other.repository.blobs.get(DIGEST),
+    RegistryError,
+    "expected one from 0",
+  );
+});
+
+test("getBlob() says what page came in the place of a blob", async () => {
+  const page = "<title>Sign in</title>";
+  const headers = { "content-type": "text/html; charset=utf-8" };
+  for (const length of [undefined, "22"]) {
+    const script = scriptedFetch([
+      [GET, { headers: length ? { ...headers, "content-length": length } : headers, body: page }],
+      [GET, { headers: { ...headers, "content-length": "10" }, body: "0123456789" }],
+    ]);
+    const context = { http: makeHttp(script.fetch), repository: "team/app" };
+    const get = () => getBlob(context, DIGEST, { size: 10 });
+    await assertRejects(get, RegistryError, '200 with text/html ("Sign in")');
+    // Whatever a blob is called, it may be one.
+    assertEquals(await readAll((await get()).body), "0123456789");
   }
 });
 
