@@ -37,7 +37,7 @@ export async function runPushMany(
   const options = await toPushOptions(command, host);
   const receipts = command.receipts === undefined
     ? undefined
-    : await Receipts.open(host, command.receipts);
+    : await Receipts.open(host, command.receipts, !command.dryRun);
   const all = await identify(listed, command, options, signal, host);
   const done = all.map(({ identity }) => identity && receipts?.find(identity));
   const sources = all.filter((_, at) => done[at] === undefined);
@@ -65,9 +65,9 @@ export async function runPushMany(
       ended.all++;
       if (result.status === "failed") ended.failed++;
       for (const { digest } of result.images) digests.add(digest);
+      await reporter.end(result);
       const source = sources[result.index];
       if (source) await record(source, result, receipts, command, reporter);
-      await reporter.end(result);
       if (command.dryRun) await tellPlanned(result, reporter);
     }
   } finally {
@@ -122,9 +122,12 @@ async function identify(
   const given = Object.entries(chosen).filter(([, values]) => values.length > 0);
   const choice = given.length > 0 ? { options: Object.fromEntries(given) } : {};
   const asking = { isAsked: receipts !== undefined, signal };
+  const ambiguous = namesOfSeveral(listed);
   return await mapAll(listed, IDENTIFY_CONCURRENCY, async ({ source, targets }) => {
-    const version = await findVersion(source, options, asking, host);
     const name = nameOf(source);
+    const version = ambiguous.has(name)
+      ? undefined
+      : await findVersion(source, options, asking, host);
     const identity = version && { source: name, ...version, target: targets, ...choice };
     return { source, targets, identity };
   });
@@ -162,6 +165,18 @@ function nameOf(source: string): string {
   const url = urlOf(source);
   if (url) return url.origin + url.pathname;
   return source === "-" ? "stdin" : source;
+}
+
+/** Names that several sources have: what a URL has after its path may be what tells them apart. */
+function namesOfSeveral(listed: readonly ListedSource[]): Set<string> {
+  const sources = new Map<string, string>();
+  const several = new Set<string>();
+  for (const { source } of listed) {
+    const name = nameOf(source);
+    if ((sources.get(name) ?? source) !== source) several.add(name);
+    sources.set(name, source);
+  }
+  return several;
 }
 
 function toInput({ source, targets }: Source, host: Host): ArchiveInput {

@@ -1,8 +1,9 @@
-import { parseDigest } from "../digest.ts";
+import { type Digest, parseDigest } from "../digest.ts";
 import { failureDocument } from "../failure_document.ts";
 import { isJsonObject } from "../media_types.ts";
 import type { ArchiveResult, GivenTag } from "../push/push_all.ts";
 import type { Host } from "../runtime/host.ts";
+import { quote, UsageError } from "./options.ts";
 import { jsonLine } from "./render.ts";
 
 /** What tells whether an archive is the one that a receipt is about. */
@@ -22,6 +23,8 @@ export class Receipts {
   readonly #host: Host;
   readonly #path: string;
   readonly #done = new Map<string, readonly GivenTag[]>();
+  /** What was put under each reference last. */
+  readonly #standing = new Map<string, Digest>();
   /** Whether the last line was cut off: the next begins on a line of its own. */
   #isCut: boolean;
 
@@ -30,20 +33,38 @@ export class Receipts {
     this.#path = path;
     this.#isCut = text !== "" && !text.endsWith("\n");
     for (const line of text.split("\n")) {
-      const done = readDone(line);
-      if (done) this.#done.set(done.key, done.tags);
+      const receipt = readReceipt(line);
+      for (const { reference, digest } of receipt?.tags ?? []) {
+        this.#standing.set(reference, digest);
+      }
+      if (receipt?.isDone) this.#done.set(receipt.key, receipt.tags);
     }
   }
 
-  /** Reads what a file says is done; there may be none yet. */
-  static async open(host: Host, path: string): Promise<Receipts> {
-    const isThere = await host.fileInfo(path) !== undefined;
-    return new Receipts(host, path, isThere ? await host.readTextFile(path) : "");
+  /**
+   * Reads what a file says is done; there may be none yet.
+   *
+   * @param host Where it is.
+   * @param path The file.
+   * @param isWritten Whether receipts will be added: that they can be is found out now, and not when an archive is pushed.
+   * @throws {UsageError} If the file has something else in it.
+   */
+  static async open(host: Host, path: string, isWritten: boolean): Promise<Receipts> {
+    const isFile = (await host.fileInfo(path))?.kind === "file";
+    const text = isFile ? await host.readTextFile(path) : "";
+    requireReceipts(path, text);
+    if (isWritten) await host.appendText(path, "");
+    return new Receipts(host, path, text);
   }
 
-  /** What stands of an archive that was pushed, as it is now, to where it shall go now; undefined where it was not. */
+  /**
+   * What stands of an archive that was pushed, as it is now, to where it shall go now; undefined where it was not, or where
+   * something else was put under one of its tags since.
+   */
   find(identity: SourceIdentity): readonly GivenTag[] | undefined {
-    return this.#done.get(keyOf(identity));
+    const tags = this.#done.get(keyOf(identity));
+    const stands = tags?.every(({ reference, digest }) => this.#standing.get(reference) === digest);
+    return stands ? tags : undefined;
   }
 
   /** Adds what became of an archive. */
@@ -56,21 +77,38 @@ export class Receipts {
     const error = result.status === "failed" ? { error: failureDocument(result.error) } : {};
     const time = new Date().toISOString();
     const line = jsonLine({ ...identity, status, images, bytesUploaded, time, ...error });
-    await this.#host.appendLine(this.#path, this.#isCut ? `\n${line}` : line);
+    await this.#host.appendText(this.#path, `${this.#isCut ? "\n" : ""}${line}\n`);
     this.#isCut = false;
   }
 }
 
-/** The identity in a receipt, and what was pushed; undefined where it tells of a failure, or is no receipt. */
-function readDone(line: string): { key: string; tags: GivenTag[] } | undefined {
+/** An archive in the place of the receipts would not be one any more once a line has been added. */
+function requireReceipts(path: string, text: string): void {
+  const [first = "{"] = text.trimStart();
+  if (first === "{") return;
+  throw new UsageError(
+    `Cannot keep receipts in ${
+      quote(path)
+    }: it has something else in it, expected a file of receipts or none`,
+    "tarpush push SOURCE... --to TARGET --receipts done.jsonl",
+  );
+}
+
+interface Receipt {
+  key: string;
+  isDone: boolean;
+  tags: GivenTag[];
+}
+
+/** The identity in a receipt, and what stood in the end; undefined for what is no receipt. */
+function readReceipt(line: string): Receipt | undefined {
   if (line === "") return undefined;
   try {
     const receipt: unknown = JSON.parse(line);
     if (!isJsonObject(receipt)) return undefined;
     const { source, status, images } = receipt;
-    if (status !== "pushed" && status !== "exists") return undefined;
     const tags = Array.isArray(images) ? images.flatMap((image) => toTag(image, source)) : [];
-    return { key: keyOf(receipt), tags };
+    return { key: keyOf(receipt), isDone: status === "pushed" || status === "exists", tags };
   } catch {
     // A line that was cut off, or that somebody else wrote.
     return undefined;

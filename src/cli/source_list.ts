@@ -52,6 +52,9 @@ async function readStdin({ stdin }: Host, example: string): Promise<string> {
  * @throws {UsageError} If a line is none of these.
  */
 export function parseSourceList(text: string, name: string): ListLine[] {
+  if (text.includes("\0")) {
+    throw new UsageError(`Cannot use ${name}: it is no text, expected a line for each source`);
+  }
   return text.replace(/^\ufeff/, "").split("\n").flatMap((line, at) => {
     const trimmed = line.trim();
     if (trimmed === "" || trimmed.startsWith("#")) return [];

@@ -34,13 +34,12 @@ export function createBunHost(): Host {
       return await openFolder(path, bunStorageFiles, options);
     },
     openPipe,
-    readTextFile: (path) =>
-      Bun.file(path).text().catch((error) => throwFileError("read", path, error)),
+    readTextFile,
     writeTextFile: async (path, text) => {
       await Bun.write(path, text).catch((error) => throwFileError("write", path, error));
     },
     fileInfo,
-    appendLine,
+    appendText,
     makeDirectory,
     // Loaded by what saves an image; a push does without.
     createFile: async (path) => await (await import("./bun_new_file.ts")).createBunFile(path),
@@ -72,8 +71,19 @@ export async function openBunFile(path: string | URL): Promise<OpenFile> {
   }
 }
 
+async function readTextFile(path: string): Promise<string> {
+  try {
+    const { decodeText, requireTextSize } = await import("./text_file.ts");
+    const file = bunGlobals().Bun.file(path);
+    requireTextSize(path, (await file.stat()).size);
+    return decodeText(await file.bytes());
+  } catch (error) {
+    return throwFileError("read", path, error);
+  }
+}
+
 async function fileInfo(path: string): Promise<FileInfo | undefined> {
-  const info = await bunGlobals().Bun.file(path).stat().catch(() => undefined);
+  const info = await statOf(path).catch(() => undefined);
   if (!info) return undefined;
   const kind = info.isFile() ? "file" : info.isDirectory() ? "directory" : "other";
   return { kind, size: info.size, modified: info.mtime.getTime() };
@@ -85,9 +95,14 @@ async function makeDirectory(path: string): Promise<void> {
   if (ended.exitCode !== 0) await failShell("make", path, ended);
 }
 
-async function appendLine(path: string, line: string): Promise<void> {
+// What is no path, such as one with a zero byte, makes Bun throw before there is a promise.
+async function statOf(path: string) {
+  return await bunGlobals().Bun.file(path).stat();
+}
+
+async function appendText(path: string, text: string): Promise<void> {
   // Bun appends in its shell alone, which is built in.
-  const ended = await bunGlobals().Bun.$`echo ${line} >> ${path}`.quiet().nothrow();
+  const ended = await bunGlobals().Bun.$`echo -n ${text} >> ${path}`.quiet().nothrow();
   if (ended.exitCode !== 0) await failShell("write", path, ended);
 }
 

@@ -46,13 +46,12 @@ export function createDenoHost(): Host {
       return await openFolder(path, denoStorageFiles, options);
     },
     openPipe,
-    readTextFile: (path) =>
-      Deno.readTextFile(path).catch((error) => throwFileError("read", path, error)),
+    readTextFile,
     writeTextFile: (path, text) =>
       Deno.writeTextFile(path, text).catch((error) => throwFileError("write", path, error)),
     fileInfo,
-    appendLine: (path, line) =>
-      Deno.writeTextFile(path, `${line}\n`, { append: true })
+    appendText: (path, text) =>
+      Deno.writeTextFile(path, text, { append: true })
         .catch((error) => throwFileError("write", path, error)),
     makeDirectory: (path) =>
       Deno.mkdir(path, { recursive: true }).catch((error) => throwFileError("make", path, error)),
@@ -82,6 +81,16 @@ export async function openDenoFile(path: string | URL): Promise<OpenFile> {
     throw throwFileError("open", path, error);
   }
   return new DenoFile(path, opened, file);
+}
+
+async function readTextFile(path: string): Promise<string> {
+  try {
+    const { decodeText, requireTextSize } = await import("./text_file.ts");
+    requireTextSize(path, (await Deno.stat(path)).size);
+    return decodeText(await Deno.readFile(path));
+  } catch (error) {
+    throw throwFileError("read", path, error);
+  }
 }
 
 async function fileInfo(path: string): Promise<FileInfo | undefined> {

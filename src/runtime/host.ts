@@ -127,12 +127,12 @@ export interface Host {
    * @returns The bytes in pieces that nobody else has; undefined where the path leads to anything else.
    */
   openPipe(path: string): Promise<ReadableStream<Uint8Array> | undefined>;
-  /** Reads a small file. */
+  /** Reads a small file, in UTF-8 or in UTF-16 with a mark that says so. */
   readTextFile(path: string): Promise<string>;
   /** What there is under a path; undefined for nothing. */
   fileInfo(path: string): Promise<FileInfo | undefined>;
-  /** Appends a line to a file, which is created where there is none. The line comes whole or not at all. */
-  appendLine(path: string, line: string): Promise<void>;
+  /** Appends a text to a file, which is created where there is none, for no text too. It comes whole or not at all. */
+  appendText(path: string, text: string): Promise<void>;
   /** Creates or replaces a file. */
   writeTextFile(path: string, text: string): Promise<void>;
   /** Makes a folder, and those above it, where they are not there. */

@@ -80,8 +80,8 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
         ? fileInfo(path)
         : Promise.resolve({ kind: "file", size: text.length, modified: 0 });
     },
-    appendLine: (path, line) => {
-      written.files.set(path, `${written.files.get(path) ?? ""}${line}\n`);
+    appendText: (path, text) => {
+      written.files.set(path, `${written.files.get(path) ?? ""}${text}`);
       return Promise.resolve();
     },
     makeDirectory,

@@ -1,8 +1,10 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { run } from "../../src/cli/run.ts";
+import { OciError } from "../../src/errors.ts";
 import type { Host } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { allTags, readFixtureTar } from "../helpers/expected.ts";
+import { asNetwork } from "../helpers/as_network.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
@@ -129,6 +131,57 @@ test("push --receipts lets nothing else take the name of what is done", async ()
   assertEquals(headers.get("docker-content-digest"), DIGEST);
 });
 
+test("push --receipts pushes again what another archive has taken the tag of since", async () => {
+  const registry = createRegistry();
+  const push = async (source: string, files: Files = new Map()) =>
+    await runWith(`push ${source} --to localhost:5000/app:1 --receipts done`, { registry, files });
+  const first = (await push(SINGLE)).files;
+  const second = (await push(OTHER, first)).files;
+  assertEquals(linesOf(second.get("done")).length, 2);
+  const { stderr, stdout } = await push(SINGLE, second);
+  assertStringIncludes(stderr, "1  pushed: ");
+  assertEquals(stdout, `localhost:5000/app:1@${DIGEST}\n`);
+});
+
+test("push --receipts tells before it pushes that it cannot write them", async () => {
+  const { fetch, seen } = faultLayer(createRegistry());
+  const appendText = () => Promise.reject(new OciError("the disk is gone"));
+  const args = `push ${SINGLE} ${OTHER} --to localhost:5000 --receipts done`;
+  const early = await runWith(args, { registry: fetch, overrides: { appendText } });
+  assertEquals([early.code, seen.length], [1, 0]);
+  let calls = 0;
+  const late = () => ++calls > 1 ? appendText() : Promise.resolve();
+  const { code, stderr } = await runWith(`${args} --archives 1`, {
+    overrides: { appendText: late },
+  });
+  assertEquals(code, 1);
+  assertMatch(stderr, /\n2 archives in .*\n {7}1 {2}pushed: .*\n {7}1 {2}not done\n/);
+});
+
+test("push --receipts skips a URL, but none that only its query tells from others", async () => {
+  const registry = createRegistry();
+  const tar = await readFixtureTar("docker28-single.tar");
+  const headers = { "last-modified": "Sat, 28 Nov 2026 17:00:00 GMT" };
+  const fetch = asNetwork((request: Request) =>
+    new URL(request.url).host === "files.test"
+      ? Promise.resolve(
+        new Response(tar, { headers: { ...headers, "content-length": `${tar.length}` } }),
+      )
+      : registry(request)
+  );
+  const push = async (source: string, files: Files = new Map()) =>
+    await runWith(`push ${source} --to localhost:5000/app:1 --receipts done`, {
+      registry: fetch,
+      files,
+    });
+  const first = await push("http://files.test/get?name=a");
+  assertEquals(first.code, 0);
+  const signedAnew = await push("http://files.test/get?name=a&signature=2", first.files);
+  assertStringIncludes(signedAnew.stderr, "1  done before");
+  const both = await push("http://files.test/get?name=a http://files.test/get?name=b", first.files);
+  assertStringIncludes(both.stderr, "2  already there");
+});
+
 test("push --receipts does not skip a file that has changed", async () => {
   await using folder = await temporaryFolder();
   const registry = createRegistry();
@@ -198,11 +251,14 @@ const WRONG: [args: string, says: string][] = [
   [`push ${SINGLE} --to localhost:5000/UPPER`, "(on the command line)"],
   [`push a.tar b.tar localhost:5000`, '"b.tar" is no target'],
   [`push a.tar ./b.tar.gz localhost:5000`, '"./b.tar.gz" is no target'],
+  ["push in/a.tar in/b.tar in/c.tar", "tarpush push in/a.tar in/b.tar ... --to TARGET"],
+  [`push ${SINGLE} --to localhost:5000 --receipts a.tar`, "it has something else in it"],
+  ["push --from a.tar --to localhost:5000", "Cannot use a.tar: it is no text"],
 ];
 
 for (const [args, says] of WRONG) {
   test(`${args} is wrong usage`, async () => {
-    const files = new Map([["list", "a.tar\n"], ["empty", "# nothing\n"]]);
+    const files = new Map([["list", "a.tar\n"], ["empty", "# nothing\n"], ["a.tar", "a\0b"]]);
     const { code, stderr, stdout } = await runWith(args, { files });
     assertEquals([code, stdout], [2, ""]);
     assertStringIncludes(stderr, says);
@@ -226,6 +282,8 @@ test("push of many on a terminal shows archives and bytes in total", async () =>
     columns: 100,
   });
   assertMatch(stderr, /total .* \d\/2 archives/);
+  const narrow = { registry: slowRegistry(), isTerminal: true, columns: 60 };
+  assertMatch((await runWith(args, narrow)).stderr, /^total [01]\/2 {3}/m);
 });
 
 test("push --json of many on a terminal takes the bars away for each line", async () => {

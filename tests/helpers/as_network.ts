@@ -4,7 +4,7 @@ import type { NetworkFetch } from "../../src/network_fetch.ts";
 /** A registry that passes for one behind a network: the pieces of its blobs are copies, which are kept in a list. */
 export function asNetwork(
   registry: (request: Request) => Promise<Response>,
-  pieces: Bytes[],
+  pieces: Bytes[] = [],
 ): NetworkFetch {
   const fetch = async (input: string | URL | Request, init?: RequestInit) => {
     const request = new Request(input, init);

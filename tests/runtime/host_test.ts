@@ -27,18 +27,38 @@ test("Host reads and writes small files", async () => {
   assertMatch(error.message, /^Cannot write ".*": it is a directory, expected a file$/);
 });
 
+test("Host reads text in UTF-8 and, as Windows writes it, in UTF-16", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/text`;
+  const text = "é\n€\n";
+  const units = [0xfeff, ...text].map((unit) =>
+    typeof unit === "number" ? unit : unit.charCodeAt(0)
+  );
+  const little = units.flatMap((unit) => [unit & 255, unit >> 8]);
+  const big = units.flatMap((unit) => [unit >> 8, unit & 255]);
+  const marked = [...new TextEncoder().encode(`\ufeff${text}`)];
+  for (const bytes of [marked, marked.slice(3), little, big]) {
+    const file = await host.createFile(path);
+    await file.write(new Uint8Array(bytes));
+    await file.commit();
+    assertEquals(await host.readTextFile(path), text);
+  }
+});
+
 test("Host appends lines to a file, whatever is in them", async () => {
   await using folder = await temporaryFolder();
   const path = `${folder.path}/some lines`;
   const lines = [`{"a":"it's \\"$HOME\\" \\n é"}`, "`ls` > x; -n", "\n* ~"];
-  for (const line of lines) await host.appendLine(path, line);
+  await host.appendText(path, "");
+  assertEquals(await host.readTextFile(path), "");
+  for (const line of lines) await host.appendText(path, `${line}\n`);
   assertEquals(await host.readTextFile(path), `${lines.join("\n")}\n`);
-  const error = await assertRejects(() => host.appendLine(`${folder.path}/none/x`, "x"), OciError);
+  const error = await assertRejects(() => host.appendText(`${folder.path}/none/x`, ""), OciError);
   assertMatch(error.message, /^Cannot write ".*x": no such file$/);
 });
 
-test("Host tells why a line cannot be appended", async () => {
-  const full = () => host.appendLine("/dev/full", "x");
+test("Host tells why a text cannot be appended", async () => {
+  const full = () => host.appendText("/dev/full", "x");
   const error = await assertRejects(full, OciError);
   assertEquals(error.message, 'Cannot write "/dev/full": the disk is full');
 }, { skip: await host.fileInfo("/dev/full") ? undefined : "no /dev/full" });
@@ -55,6 +75,7 @@ test("Host makes folders, those above them too, and again", async () => {
 });
 
 test("Host tells what is under a path", async () => {
+  assertEquals(await host.fileInfo("no\0path"), undefined);
   await using folder = await temporaryFolder();
   const before = Date.now();
   const info = await host.fileInfo(await folder.write("text", "12345"));

@@ -1,0 +1,27 @@
+import { fileError } from "./file_error.ts";
+
+/** The most that is read as text, in bytes: receipts of some 400,000 archives. An archive named by mistake is larger, or no text. */
+const MAX_TEXT_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Checks that a file is small enough to be held.
+ *
+ * @param path The file.
+ * @param size Its length in bytes.
+ * @throws {OciError} If it is not.
+ */
+export function requireTextSize(path: string, size: number): void {
+  if (size <= MAX_TEXT_BYTES) return;
+  throw fileError("read", path, {
+    text: `it has ${size} bytes, expected a text of at most ${MAX_TEXT_BYTES}`,
+  });
+}
+
+/** The text of a file, in UTF-8, or in UTF-16 where it begins so: as the `>` of Windows PowerShell writes it. */
+export function decodeText(bytes: Uint8Array): string {
+  const [first, second] = bytes;
+  const [low, high] = [0xff, 0xfe];
+  if (first === low && second === high) return new TextDecoder("utf-16le").decode(bytes);
+  if (first === high && second === low) return new TextDecoder("utf-16be").decode(bytes);
+  return new TextDecoder().decode(bytes);
+}
