@@ -8,6 +8,9 @@ import {
   timeLeft,
 } from "./progress_state.ts";
 
+/** Longer ones have no room in the column of the labels. */
+const LABEL_LENGTH = 12;
+
 /** What is known of a running push of many archives. */
 export class ArchivesState implements LiveState {
   /** Archives that have ended. */
@@ -70,9 +73,17 @@ export class ArchivesState implements LiveState {
     return Math.max(0, ...[...this.#running.values()].map(({ resumesAt }) => resumesAt));
   }
 
+  /** With the number of those that have ended: there may be no room for it in words. */
+  get label(): string {
+    return `total ${this.#ended}`.length > LABEL_LENGTH ? this.#ended : `total ${this.#ended}`;
+  }
+
   get count(): string {
-    const of = this.#sizes ? `/${this.#sizes.length}` : "";
-    return `${this.ended}${of} ${this.#noun}s`;
+    return `${this.#ended} ${this.#noun}s`;
+  }
+
+  get #ended(): string {
+    return this.#sizes ? `${this.ended}/${this.#sizes.length}` : `${this.ended}`;
   }
 
   bytesPerSecond(now: number): number | undefined {

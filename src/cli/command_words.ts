@@ -69,7 +69,7 @@ export function readPushWords(
   }
   const source = words.next(nothing);
   const targets = words.rest();
-  const other = targets.find((word) => ARCHIVE_PATH.test(word));
+  const other = targets.find((word) => ARCHIVE_PATH.test(word) || PATH_IN_FOLDER.test(word));
   if (other !== undefined) {
     const [what, option, to] = FIRST_PART.test(source)
       ? ["parts of one archive", "--parts ", "TARGET"]
@@ -167,6 +167,9 @@ export function isArchivePath(text: string): boolean {
 
 /** What no registry is called. */
 const ARCHIVE_PATH = /^(?:\.{0,2}\/.*|[^/]*\.(?:tar|tgz|tzst)(?:\.\w+)?)$/i;
+
+/** The same in a folder, where that could be a host at most of a network of one's own: `images/b.tar`. */
+const PATH_IN_FOLDER = /^(?!localhost\/)[^/.:]+\/.*\.(?:tar|tgz|tzst)(?:\.\w+)?$/i;
 
 export function parseShell(word: string): Shell {
   const shell = SHELLS.find((known) => known === word);

@@ -33,6 +33,8 @@ export interface LiveState {
   readonly settledBytes: number;
   /** Until when something that belongs to no blob waits for another attempt. */
   readonly resumesAt: number;
+  /** What the line for the whole is called, of 12 characters at most. */
+  readonly label: string;
   /** How much of what is done, in words. */
   readonly count: string;
   /** Upload rate over the last seconds; undefined while there is too little to tell. */
@@ -51,6 +53,7 @@ export class ProgressState implements LiveState {
     exists: { blobs: 0, bytes: 0 },
     mounted: { blobs: 0, bytes: 0 },
   };
+  readonly label = "total";
   resumesAt = 0;
   readonly #rate = new ByteRate();
 

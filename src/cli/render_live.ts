@@ -76,8 +76,8 @@ function totalFields(
   paint: Paint,
 ): Field[] {
   const fields = state.totalBytes !== undefined
-    ? measureFields("total", state.settledBytes, state.totalBytes, layout, paint)
-    : [plain("total".padEnd(LABEL_WIDTH)), plain(formatSize(state.settledBytes).padStart(8))];
+    ? measureFields(state.label, state.settledBytes, state.totalBytes, layout, paint)
+    : [plain(state.label.padEnd(LABEL_WIDTH)), plain(formatSize(state.settledBytes).padStart(8))];
   const wait = state.resumesAt - now;
   const rate = state.bytesPerSecond(now);
   const left = state.millisecondsLeft(now);
