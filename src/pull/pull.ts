@@ -9,7 +9,7 @@ import { planImages } from "./plan_images.ts";
  *
  * Manifests are kept byte for byte, so that the image keeps its digest wherever the archive is pushed. Every blob is
  * checked against its digest while it passes; manifests and configs are held, and up to three blobs that are read ahead, of at
- * most 6 MiB each. A broken connection is opened again where it broke. The same image gives the same bytes.
+ * most 32 MiB together. A broken connection is opened again where it broke. The same image gives the same bytes.
  *
  * @example Pulling from a registry in the same process
  * ```ts

@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Digest } from "../../src/digest.ts";
 import type { ContentBlob } from "../../src/image/write_archive.ts";
-import { MAX_HELD_BYTES, ReadAhead } from "../../src/pull/read_ahead.ts";
+import { ReadAhead } from "../../src/pull/read_ahead.ts";
 import { test } from "../helpers/test.ts";
+
+const ROOM_BYTES = 100;
+const LIMITS = { roomBytes: ROOM_BYTES, blobBytes: ROOM_BYTES };
 
 /** Blobs of sizes whose content arrives when the test says so, and what has been asked of them. */
 function blobsOf(...sizes: number[]) {
@@ -20,8 +23,8 @@ function blobsOf(...sizes: number[]) {
       await new Promise<void>((resolve, reject) => {
         arrive.set(at, (error) => error ? reject(error) : resolve());
       });
-      const { written } = new TextEncoder().encodeInto(`held ${at}`, room);
-      return room.subarray(0, written);
+      assertEquals(room.length, size);
+      return new TextEncoder().encode(`held ${at}`);
     },
   }));
   return { blobs, asked, arrive };
@@ -36,7 +39,7 @@ async function readAll(ahead: ReadAhead, blob: ContentBlob | undefined): Promise
 
 test("ReadAhead asks for nothing before the first read, then for three, and gives them in their order", async () => {
   const { blobs, asked, arrive } = blobsOf(1, 1, 1, 1, 1);
-  const ahead = new ReadAhead(blobs, MAX_HELD_BYTES);
+  const ahead = new ReadAhead(blobs, LIMITS);
   const [first] = blobs;
   assert(first);
   const stream = ahead.open(first);
@@ -61,25 +64,39 @@ test("ReadAhead asks for nothing before the first read, then for three, and give
   assertEquals(asked, [0, 1, 2, 3, 4]);
 });
 
-test("ReadAhead gives pieces that stay as they are, though their room is used again", async () => {
-  const { blobs, arrive } = blobsOf(1, 1, 1, 1, 1, 1, 1);
-  const ahead = new ReadAhead(blobs, MAX_HELD_BYTES);
-  const pieces: Uint8Array[] = [];
-  for (const [at, blob] of blobs.entries()) {
-    const read = Array.fromAsync(ahead.open(blob));
-    await settle();
-    arrive.get(at)?.();
-    pieces.push(...await read);
-  }
+test("ReadAhead gives each blob a room of its own, in which others follow only when it was taken", async () => {
+  const sizes = [60, 30, 10, 100, 0, 1, 99, 50, 50, 50, 0, 0, 70, 20, 40, 40, 40, 100, 33, 34, 33];
+  for (let at = 0; at < 200; at++) sizes.push((at * 7919) % (ROOM_BYTES + 1));
+  const blobs = sizes.map((size, at): ContentBlob => ({
+    digest: `sha256:${at}` as Digest,
+    size,
+    open: () => new Blob(["passed"]).stream(),
+    read: (room) => Promise.resolve(room.fill(at)),
+  }));
+  const ahead = new ReadAhead(blobs, LIMITS);
+  // Pieces stay as they are, though their room is used again.
+  const pieces = [];
+  for (const blob of blobs) pieces.push(...await Array.fromAsync(ahead.open(blob)));
   assertEquals(
-    pieces.map((piece) => new TextDecoder().decode(piece)),
-    blobs.map((_, at) => `held ${at}`),
+    pieces,
+    sizes.map((size, at) => new Uint8Array(size).fill(at)).filter(({ length }) => length > 0),
   );
 });
 
+test("ReadAhead begins no blob for which there is no room yet", async () => {
+  const { blobs, asked, arrive } = blobsOf(60, 40, 50, 1);
+  const ahead = new ReadAhead(blobs, LIMITS);
+  const first = readAll(ahead, blobs[0]);
+  await settle();
+  assertEquals(asked, [0, 1]);
+  arrive.forEach((resolve) => resolve());
+  assertEquals(await first, "held 0");
+  assertEquals(asked, [0, 1, 2, 3]);
+});
+
 test("ReadAhead lets large blobs pass when their turn has come, and reads on behind them", async () => {
-  const { blobs, asked, arrive } = blobsOf(1, MAX_HELD_BYTES + 1, 1);
-  const ahead = new ReadAhead(blobs, MAX_HELD_BYTES);
+  const { blobs, asked, arrive } = blobsOf(1, ROOM_BYTES + 1, 1);
+  const ahead = new ReadAhead(blobs, LIMITS);
   const text = readAll(ahead, blobs[0]);
   await settle();
   assertEquals(asked, [0, 2]);
@@ -92,7 +109,7 @@ test("ReadAhead lets large blobs pass when their turn has come, and reads on beh
 
 test("ReadAhead fails where the blob is taken that could not be read", async () => {
   const { blobs, arrive } = blobsOf(1, 1);
-  const ahead = new ReadAhead(blobs, MAX_HELD_BYTES);
+  const ahead = new ReadAhead(blobs, LIMITS);
   const text = readAll(ahead, blobs[0]);
   await settle();
   arrive.get(1)?.(new Error("lost"));
@@ -111,7 +128,7 @@ test("ReadAhead hands content on in pieces of a mebibyte, an empty blob as none"
     read: () => Promise.resolve(bytes),
   });
   const blobs = [blob("sha256:1", content), blob("sha256:2", new Uint8Array(0))];
-  const ahead = new ReadAhead(blobs, MAX_HELD_BYTES);
+  const ahead = new ReadAhead(blobs, { roomBytes: content.length, blobBytes: content.length });
   const sizes = async (blob: ContentBlob | undefined) => {
     assert(blob);
     return (await Array.fromAsync(ahead.open(blob))).map(({ length }) => length);
