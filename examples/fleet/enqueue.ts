@@ -10,7 +10,7 @@ const [path = "-"] = host.args.filter((arg) => arg !== "--again");
 const run = host.args.includes("--again") ? crypto.randomUUID() : "";
 const text = path === "-"
   ? await new Response(host.stdin.stream()).text()
-  : await host.readTextFile(path);
+  : await host.readTextFile(path).catch(({ message }) => fail(message));
 const jobs = text.split("\n").map((line) => line.trim())
   .filter((line) => line !== "" && !line.startsWith("#")).map(parseJob);
 

@@ -22,16 +22,31 @@ export interface Receipt {
   job?: Job;
 }
 
-/** What an archive is called: what a URL has after its path may be secret, and new each time. */
+/** What an archive is called, without what a URL has that may be secret. */
 export function nameOf({ source }: Job): string {
-  return source.replace(/^(https?:\/\/[^?#]*).*/i, "$1");
+  const url = urlOf(source);
+  return url ? url.origin + url.pathname : source;
 }
 
-/** The same for the same archive and target. */
-export async function idOf(job: Job): Promise<string> {
+/** The same for the same archive and target, also where its URL is signed anew. */
+export async function idOf({ source, target }: Job): Promise<string> {
+  const url = urlOf(source);
+  for (const name of [...url?.searchParams.keys() ?? []]) {
+    if (SIGNATURE.test(name)) url?.searchParams.delete(name);
+  }
+  const archive = url ? url.origin + url.pathname + url.search : source;
   const hash = await createHash("sha256");
-  await hash.update(new TextEncoder().encode(JSON.stringify([nameOf(job), job.target])));
+  await hash.update(new TextEncoder().encode(JSON.stringify([archive, target])));
   return await hash.digest();
+}
+
+/** What AWS, CloudFront, Google, Azure, Alibaba and Tencent sign URLs with. Anything else may tell an archive from another. */
+const SIGNATURE =
+  /^(?:(?:x|q)-.*|signature|expires|policy|awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id|si[gp]|s[eprtv]|spr|sk(?:oid|tid|[tesv]))$/i;
+
+/** The URL that a source is; undefined for a path. */
+export function urlOf(source: string): URL | undefined {
+  return /^https?:/i.test(source) && URL.canParse(source) ? new URL(source) : undefined;
 }
 
 /** Reads an archive of the queue, or of a list where it is JSON; undefined for what is none. */

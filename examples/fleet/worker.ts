@@ -4,6 +4,7 @@
 import { type ArchiveInput, type ArchiveResult, pushAll } from "@tarpush/tarpush";
 import { currentHost, openFile } from "@tarpush/tarpush/runtime";
 import { numberOf, openFleet } from "./fleet.ts";
+import { urlOf } from "./jobs.ts";
 import { shareBlobs } from "./share_blobs.ts";
 import type { TakenJob } from "./taken_job.ts";
 import { WorkQueue } from "./work_queue.ts";
@@ -59,7 +60,7 @@ async function* takeArchives(): AsyncGenerator<ArchiveInput> {
     }
     console.log(`${worker} takes ${name}, try ${tries}`);
     taken.set(index++, one);
-    const open = async () => /^https?:/i.test(source) ? new URL(source) : await openFile(source);
+    const open = async () => urlOf(source) ?? await openFile(source);
     yield { name, target, source: open };
   }
 }
@@ -76,7 +77,8 @@ async function settle(one: TakenJob, result: ArchiveResult): Promise<void> {
   if (result.status !== "failed") {
     const { bytesUploaded, milliseconds } = result;
     const images = result.images.map(({ reference, digest }) => ({ reference, digest }));
-    console.log(`${worker} has ${result.status} ${name}, ${bytesUploaded} bytes sent`);
+    const found = result.status === "exists" ? "found" : "pushed";
+    console.log(`${worker} has ${found} ${name}, ${bytesUploaded} bytes sent`);
     return await one.done({ images, bytesUploaded, milliseconds });
   }
   if (tries >= MAX_TRIES) return await one.giveUp(`${result.error}`);

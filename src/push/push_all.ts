@@ -24,7 +24,7 @@ export interface ArchiveInput {
   target?: string | readonly string[];
   /**
    * What it is called in events, results and messages.
-   * @default the name of a `File`, a URL, else `#N`
+   * @default the name of a `File`, a URL without what may be secret in it, else `#N`
    */
   name?: string;
 }
@@ -211,7 +211,7 @@ function isArchiveInput(input: PushSource | ArchiveInput): input is ArchiveInput
 }
 
 function nameOf(source: ArchiveInput["source"], index: number): string {
-  if (source instanceof URL) return source.href;
+  if (source instanceof URL) return source.origin + source.pathname;
   if (source instanceof File) return source.name;
   return `#${index + 1}`;
 }

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { idOf, nameOf } from "../../examples/fleet/jobs.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { ownLayer, SHARED, startFleet } from "../helpers/fleet.ts";
 import { natsSkip } from "../helpers/nats_server.ts";
@@ -51,6 +52,23 @@ test("a fleet gives up what fails five times, and takes it again when it is told
   assertEquals(await allTags(fleet.registry.handler), ["bad:1", "good:1"]);
   assertMatch(await fleet.run("status.ts", "--follow"), /^2 done .* 0 given up/);
 }, { skip: natsSkip });
+
+test("a URL that is signed anew is the same archive of a fleet, one with another query is not", async () => {
+  const id = (source: string) => idOf({ source, target: "localhost:5000" });
+  const first = await id("https://store/a.tar?part=1&X-Amz-Date=1&X-Amz-Signature=1");
+  assertEquals(await id("https://store/a.tar?part=1&X-Amz-Date=2&X-Amz-Signature=2"), first);
+  const azure = "https://store/a.tar?sv=1&st=1&se=1&sr=b&sp=r&sig=";
+  assertEquals(await id(`${azure}x`), await id(`${azure}y`));
+  const others = [
+    "https://store/get?name=a",
+    "https://store/get?name=b",
+    "get?name=a",
+    "get?name=b",
+  ];
+  assertEquals(new Set(await Promise.all(others.map(id))).size, 4);
+  const job = { source: "https://me:secret@store/a.tar?sig=secret#secret", target: "" };
+  assertEquals(nameOf(job), "https://store/a.tar");
+});
 
 test("a worker of a fleet that is told to end leaves its archive to another one", async () => {
   await using fleet = await startFleet({ FLEET_PATIENCE_SECONDS: "600" });
