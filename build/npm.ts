@@ -58,6 +58,8 @@ interface Typescript {
       declarationsOnly: true,
     ): unknown;
   };
+  getPreEmitDiagnostics(program: object): readonly unknown[];
+  formatDiagnostics(found: readonly unknown[], host: object): string;
 }
 
 /** What is used of rollup. */
@@ -188,6 +190,29 @@ async function writeDeclarations(
   const { output } = await merged.generate(names(".d.ts"));
   for (const { fileName, code } of output) await writeFile(`${NPM_FOLDER}/${fileName}`, edit(code));
   await Deno.remove(made, { recursive: true });
+  checkDeclarations(typescript, output.map(({ fileName }) => `${NPM_FOLDER}/${fileName}`));
+}
+
+/** Checks the declarations as a program does that leaves no library out: to join files renames what is in them. */
+function checkDeclarations(typescript: Typescript, paths: readonly string[]): void {
+  const program = typescript.createProgram(paths, {
+    strict: true,
+    types: [],
+    target: LATEST,
+    module: LATEST,
+    moduleResolution: BUNDLER,
+    noEmit: true,
+  });
+  const found = typescript.getPreEmitDiagnostics(program);
+  if (found.length === 0) return;
+  const host = {
+    getCurrentDirectory: () => NPM_FOLDER,
+    getCanonicalFileName: (path: string) => path,
+    getNewLine: () => "\n",
+  };
+  throw new Error(
+    `Cannot make the package: its types do not hold\n${typescript.formatDiagnostics(found, host)}`,
+  );
 }
 
 /** The files made of entry points, each by the path that it has in the package. */

@@ -3,7 +3,7 @@ import { anySignal } from "../../concurrency.ts";
 import { MAX_WAIT } from "./alarms.ts";
 import { readRateLimit } from "./rate_limit.ts";
 import { Restraint } from "./restraint.ts";
-import { type RetryOptions, sleep as sleepOn } from "./retry.ts";
+import { type RetryOptions, sleep } from "./retry.ts";
 
 /** How fast the caller wants a registry to be spoken to. */
 export interface PaceLimits {
@@ -26,7 +26,7 @@ const LEAST_PIECE_BYTES = 1024;
  */
 export class Pace {
   readonly #retry: Required<RetryOptions>;
-  readonly #sleep: typeof sleepOn;
+  readonly #sleep: typeof sleep;
   readonly #restraint: Restraint;
   /** Milliseconds between two requests, and for a byte, that the caller wants. */
   readonly #interval: number;
@@ -42,15 +42,15 @@ export class Pace {
   /**
    * @param limits What the caller wants.
    * @param retry Complete options, with the clock.
-   * @param sleep Waits on that clock.
+   * @param wait Waits on that clock.
    */
   constructor(
     { maxRequestsPerSecond, maxRate }: PaceLimits,
     retry: Required<RetryOptions>,
-    sleep: typeof sleepOn = sleepOn,
+    wait: typeof sleep = sleep,
   ) {
     this.#retry = retry;
-    this.#sleep = sleep;
+    this.#sleep = wait;
     this.#restraint = new Restraint(retry);
     this.#interval = maxRequestsPerSecond === undefined ? 0 : 1000 / maxRequestsPerSecond;
     this.#perByte = maxRate === undefined ? 0 : 1000 / maxRate;
