@@ -92,6 +92,36 @@ export class Places {
   }
 }
 
+/** What several want at the same time and later, each thing made once. */
+export class OnceEach<Key, Value> {
+  readonly #made = new Map<Key, Promise<Value>>();
+
+  /** Whether it was made, or is being made. */
+  has(key: Key): boolean {
+    return this.#made.has(key);
+  }
+
+  /**
+   * Gives what was made, or makes it; who comes meanwhile waits. A failure is that of the one who made it: others make it
+   * with what they have themselves.
+   */
+  async get(key: Key, make: () => Promise<Value>): Promise<Value> {
+    for (let known = this.#made.get(key); known; known = this.#made.get(key)) {
+      try {
+        return await known;
+      } catch {
+        // It is told where it belongs.
+      }
+    }
+    const making = make().catch((error) => {
+      this.#made.delete(key);
+      throw error;
+    });
+    this.#made.set(key, making);
+    return await making;
+  }
+}
+
 /** A promise and what fulfils it: `Promise.withResolvers`, which Node.js 20 lacks. */
 export function createPromise(): { promise: Promise<void>; resolve: () => void } {
   let resolve = () => {};

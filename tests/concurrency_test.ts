@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { anySignal, mapAll, Places, runAll } from "../src/concurrency.ts";
+import { anySignal, mapAll, OnceEach, Places, runAll } from "../src/concurrency.ts";
 import { withValue } from "./helpers/globals.ts";
 import { test } from "./helpers/test.ts";
 
@@ -151,4 +151,22 @@ test("anySignal() is aborted with the first of two, where the runtime cannot com
       assertEquals([late.aborted, late.reason], [true, "before"]);
     });
   }
+});
+
+test("OnceEach makes a thing once, also for those who come meanwhile", async () => {
+  const things = new OnceEach<string, number>();
+  let made = 0;
+  const get = (key: string) => things.get(key, () => Promise.resolve(++made));
+  assertEquals(await Promise.all([get("a"), get("a"), get("b")]), [1, 1, 2]);
+  assertEquals([await get("a"), things.has("a"), things.has("c")], [1, true, false]);
+});
+
+test("OnceEach has a thing made by the next where the first fails", async () => {
+  const things = new OnceEach<string, number>();
+  const failing = things.get("a", () => Promise.reject(new Error("broken")));
+  const others = [1, 2].map((value) => things.get("a", () => Promise.resolve(value)));
+  await assertRejects(() => failing, Error, "broken");
+  assertEquals(await Promise.all(others), [1, 1]);
+  await assertRejects(() => things.get("b", () => Promise.reject(new Error("again"))));
+  assertEquals(things.has("b"), false);
 });

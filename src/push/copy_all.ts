@@ -155,7 +155,6 @@ function startCall(
       registries: new Map(),
       toldLayers: new Set(),
       claims: new Map(),
-      compressed: new Map(),
       share: () => new Sharing(settings.concurrency),
       seenOf(origin) {
         const known = seen.get(origin) ?? { answered: false };

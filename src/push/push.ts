@@ -8,7 +8,7 @@ import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
 import type { BesideOf } from "./beside.ts";
-import type { Compressing, LayerMemory } from "./compression/compressing.ts";
+import type { Compressing, CompressionMemory } from "./compression/compressing.ts";
 import type { CompressionSettings } from "./compression_options.ts";
 import { COPY_WORDS, PUSH_WORDS } from "./content.ts";
 import type { Claim } from "./claims.ts";
@@ -122,8 +122,8 @@ export interface SharedPush {
   toldLayers: Set<Digest>;
   /** What archives of the set put under each reference. */
   claims: Map<string, Claim>;
-  /** What their layers became when they were compressed. */
-  compressed: LayerMemory;
+  /** What is known of compressing their layers, once one has to be. */
+  compressed?: CompressionMemory;
   /** Makes what keeps the archives apart at a registry. */
   share: () => Sharing;
   /** What is known of registries, where they are read as well. */
@@ -213,9 +213,11 @@ export class Push {
 
   /** What compresses layers; started when the first has to be. */
   #compress(settings: CompressionSettings, limits: ResolvedOptions): Promise<Compressing> {
-    return this.#compressing ??= import("./compression/compressing.ts").then(({ Compressing }) =>
-      new Compressing(settings, this.#shared?.compressed ?? new Map(), limits)
-    );
+    const shared: Pick<SharedPush, "compressed"> = this.#shared ?? {};
+    return this.#compressing ??= import("./compression/compressing.ts").then((module) => {
+      shared.compressed ??= new module.CompressionMemory();
+      return new module.Compressing(settings, shared.compressed, limits);
+    });
   }
 
   /** What is known of the repository that a reference names. */

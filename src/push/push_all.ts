@@ -137,7 +137,6 @@ export async function* pushAll(
       registries: new Map(),
       toldLayers: new Set(),
       claims: new Map([...given].map((tag) => [tag.reference, tag])),
-      compressed: new Map(),
       share: () => new Sharing(resolved.concurrency),
     },
   };

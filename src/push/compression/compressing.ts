@@ -2,6 +2,7 @@ import type { Bytes } from "../../bytes.ts";
 import { compressBlocks } from "../../codec/compress.ts";
 import type { EncodedKind, Encoding } from "../../codec/block_encoder.ts";
 import { type Encoders, useEncoders } from "../../codec/encoder_pool.ts";
+import { OnceEach } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import type { Hasher } from "../../incremental_hash.ts";
 import type { UploadHooks } from "../../registry/blobs.ts";
@@ -14,8 +15,13 @@ import { WholeHashes } from "./whole_hash.ts";
 /** What a layer becomes when it is compressed, and how it was; "kept" where it would not become smaller. */
 export type LayerResult = { digest: Digest; size: number; encoding: Encoding } | "kept";
 
-/** What is known of layers by their digests; the archives of a call share it. */
-export type LayerMemory = Map<Digest, Promise<LayerResult>>;
+/** What the archives of a call share. */
+export class CompressionMemory {
+  /** What became of layers, by their digests. */
+  readonly layers = new OnceEach<Digest, LayerResult>();
+  /** Bytes a second that registries take; undefined where that cannot be measured. */
+  readonly links = new OnceEach<RegistryState, number | undefined>();
+}
 
 /** What a push has for compressing. */
 export interface CompressionLimits {
@@ -43,14 +49,14 @@ export class Compressing implements AsyncDisposable {
   /** Hashes of what is compressed. */
   readonly hashes: WholeHashes;
   readonly #settings: CompressionSettings;
-  readonly #layers: LayerMemory;
+  readonly #memory: CompressionMemory;
   readonly #limits: CompressionLimits;
   readonly #encoders = new Map<string, Promise<Encoders>>();
   readonly #chosen = new Map<RegistryState, Promise<Encoding | undefined>>();
 
-  constructor(settings: CompressionSettings, layers: LayerMemory, limits: CompressionLimits) {
+  constructor(settings: CompressionSettings, memory: CompressionMemory, limits: CompressionLimits) {
     this.#settings = settings;
-    this.#layers = layers;
+    this.#memory = memory;
     this.#limits = limits;
     this.force = settings.force;
     const kind = settings.compression === "auto" ? "gzip" : settings.compression;
@@ -105,24 +111,12 @@ export class Compressing implements AsyncDisposable {
 
   /** Whether this call has compressed a layer already, or is at it. */
   isKnown(digest: Digest): boolean {
-    return this.#layers.has(digest);
+    return this.#memory.layers.has(digest);
   }
 
-  /**
-   * What became of a layer; whoever comes first compresses it, others wait for that. Where it fails, that is the failure of
-   * one archive: the next has its own of the layer, which may be whole.
-   */
+  /** What became of a layer; whoever comes first compresses it, others wait for that. */
   async once(digest: Digest, compress: () => Promise<LayerResult>): Promise<LayerResult> {
-    for (let known = this.#layers.get(digest); known; known = this.#layers.get(digest)) {
-      const result = await known.catch(() => undefined);
-      if (result) return result;
-    }
-    const compressing = compress().catch((error) => {
-      this.#layers.delete(digest);
-      throw error;
-    });
-    this.#layers.set(digest, compressing);
-    return await compressing;
+    return await this.#memory.layers.get(digest, compress);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -147,7 +141,10 @@ export class Compressing implements AsyncDisposable {
       return undefined;
     }
     const sample = await readSample();
-    const link = await measureLink(target, hooks);
+    const link = await this.#memory.links.get(
+      target.registry,
+      () => measureLink(target, hooks),
+    );
     if (link === undefined) {
       await say("layers are pushed as they are: the speed of the link could not be measured");
       return undefined;

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Compressing } from "../../../src/push/compression/compressing.ts";
+import { Compressing, CompressionMemory } from "../../../src/push/compression/compressing.ts";
 import { resolveOptions } from "../../../src/push/options.ts";
 import { Push } from "../../../src/push/push.ts";
 import { parseReference } from "../../../src/reference.ts";
@@ -9,7 +9,7 @@ import { test } from "../../helpers/test.ts";
 test("Compressing chooses once for a registry, also for layers that come together", async () => {
   const options = resolveOptions({ fetch: createRegistry(), dryRun: true });
   const settings = { compression: "auto", level: undefined, force: false } as const;
-  await using compressing = new Compressing(settings, new Map(), options);
+  await using compressing = new Compressing(settings, new CompressionMemory(), options);
   const target = new Push(options).repository(parseReference("localhost:5000/app"));
   const said: string[] = [];
   const choose = () =>

@@ -442,6 +442,37 @@ test("pushImage() with auto compresses where the link is slow, from a file and f
   }
 });
 
+test("pushAll() with auto measures the link once for all archives", async () => {
+  const registry = createRegistry();
+  let time = 0;
+  let measured = 0;
+  const layer = faultLayer(registry, ({ method }) => {
+    if (method === "PATCH") {
+      time += 60_000;
+      measured++;
+    }
+    return undefined;
+  });
+  const tars = await Promise.all(["a", "b", "c"].map(async (name) => {
+    const tar = writeTar([{ path: name, body: new Uint8Array(100_000).fill(name.charCodeAt(0)) }]);
+    const made = await makeImage([await makeLayer(tar)]);
+    return toBlob(dockerSave([{ image: made, repoTags: [`${name}:1`] }]));
+  }));
+  const options = {
+    compression: "auto",
+    retry: { now: () => time++ },
+    fetch: layer.fetch,
+  } as const;
+  for await (const { status } of pushAll(tars, "localhost:5000", options)) {
+    assertEquals(status, "pushed");
+  }
+  assertEquals(measured, 1);
+  for (const name of ["a", "b", "c"]) {
+    const { layers: [made] } = await readBack(registry, name, "1");
+    assertEquals(sniffCompression(made?.bytes ?? new Uint8Array(0)), "gzip");
+  }
+});
+
 test("pushImage() pushes on where the link cannot be measured", async () => {
   const registry = createRegistry();
   let isFirst = true;
