@@ -37,7 +37,9 @@ interface Browser {
     userAgent?: string;
     permissions?: { query(descriptor: { name: string }): Promise<{ state: string }> };
   };
-  location?: { origin: string; protocol: string };
+  /** As in the header `Origin`; of a file `location` has another one in some browsers. */
+  origin?: string;
+  location?: { protocol: string };
   fetch: Page["fetch"];
   XMLHttpRequest?: new () => PageRequest;
 }
@@ -52,7 +54,7 @@ export function currentPage(browser: Browser = globalThis as unknown as Browser)
   if (!navigator?.userAgent?.startsWith("Mozilla/")) return undefined;
   const { location, XMLHttpRequest } = browser;
   return {
-    origin: location?.origin ?? "null",
+    origin: browser.origin ?? "null",
     isSecure: location?.protocol === "https:",
     fetch: (url, init) => browser.fetch(url, init),
     XMLHttpRequest,

@@ -219,6 +219,16 @@ test("the page says what is wrong with an archive", async () => {
   assertMatch(await page.text(), /sha256:/);
 }, { skip });
 
+test("the page tells what it takes to push from a file", async () => {
+  await using folder = await temporaryFolder();
+  const path = await folder.write("index.html", new TextEncoder().encode(await readPage()));
+  await using closed = await serve(createRegistry());
+  await using browser = await startBrowser();
+  const page = await browser.open(`file://${path}`);
+  await push(page, await writeArchive(folder, ["one"]), { registry: closed.host });
+  await page.untilText("Access-Control-Allow-Origin: *");
+}, { skip });
+
 test("the page cancels a push: no tag, no upload left open", async () => {
   const registry = createRegistry();
   const opened: string[] = [];

@@ -182,9 +182,10 @@ async function whyNotThere(
 ): Promise<[state: string, hint: string]> {
   for (const name of LOCAL_PERMISSIONS) {
     if (await page.permission(name) === "denied") {
+      const what = page.origin === "null" ? "this page" : page.origin;
       return [
         "no connection: this page may not reach the local network",
-        `allow it in the browser's settings for ${page.origin}, and reload the page`,
+        `allow it in the browser's settings for ${what}, and reload the page`,
       ];
     }
   }

@@ -47,7 +47,8 @@ test("currentPage() tells a page by the name of its browser, and no server", asy
     name === "known" ? Promise.resolve({ state: "denied" }) : Promise.reject(new TypeError(name));
   const page = currentPage({
     navigator: { userAgent: "Mozilla/5.0 (X11)", permissions: { query } },
-    location: { origin: "https://a.test", protocol: "https:" },
+    origin: "https://a.test",
+    location: { protocol: "https:" },
     fetch,
   });
   assert(page);
