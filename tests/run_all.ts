@@ -28,9 +28,6 @@ export interface RunAllOptions {
   check?: boolean;
 }
 
-/** Longest time for one test on Bun, whose own limit of 5 s is too short for pushes to real registries. */
-const BUN_TEST_MILLISECONDS = 120_000;
-
 /** Longest time for all tests on one runtime: a test that hangs is a failure, not a job that never ends. */
 const RUN_MILLISECONDS = 20 * 60_000;
 
@@ -61,7 +58,7 @@ export async function runAllTests(
   const bun: Runtime = {
     name: "Bun",
     command: [
-      ...[...bunCommand(), "test", "--pass-with-no-tests", `--timeout=${BUN_TEST_MILLISECONDS}`],
+      ...[...bunCommand(), "test", "--pass-with-no-tests"],
       ...["--reporter=junit", `--reporter-outfile=${reports}/bun.xml`],
     ],
     report: `${reports}/bun.xml`,

@@ -145,7 +145,7 @@ async function modernNode(): Promise<string | undefined> {
 }
 
 async function run(command: string, args: readonly string[], cwd: string): Promise<string> {
-  const { code, stdout, stderr } = await runProcess(command, args, { cwd, timeout: 120_000 });
+  const { code, stdout, stderr } = await runProcess(command, args, { cwd });
   assertEquals(code, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`);
   return stdout;
 }

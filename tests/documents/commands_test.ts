@@ -118,7 +118,6 @@ async function run(
       DENO_INSTALL_ROOT: `${folder.path}/installed`,
       NO_COLOR: "1",
     },
-    timeout: 120_000,
   });
   assertEquals(code, 0, `${line}\n${stdout}${stderr}`);
 }

@@ -68,7 +68,7 @@ async function pushIn(
 }
 
 async function run(command: string, args: readonly string[], cwd = ROOT): Promise<string> {
-  const { code, stdout, stderr } = await runProcess(command, args, { cwd, timeout: 120_000 });
+  const { code, stdout, stderr } = await runProcess(command, args, { cwd });
   assertEquals(code, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`);
   return stdout;
 }

@@ -11,8 +11,9 @@ export interface SpawnOptions {
 /** How a process is run to its end. */
 export interface RunOptions extends SpawnOptions {
   /**
-   * Milliseconds after which it is killed and the promise rejects.
-   * @default {60_000}
+   * Milliseconds after which it is killed and the promise rejects. So many that only what hangs takes them: where all is
+   * busy, what builds or installs packages takes minutes.
+   * @default {300_000}
    */
   timeout?: number | undefined;
 }
@@ -40,7 +41,7 @@ export interface SpawnedProcess extends AsyncDisposable {
 export async function runProcess(
   command: string,
   args: readonly string[],
-  { timeout = 60_000, ...options }: RunOptions = {},
+  { timeout = 300_000, ...options }: RunOptions = {},
 ): Promise<ProcessResult> {
   const child = spawnProcess(command, args, options);
   let isLate = false;

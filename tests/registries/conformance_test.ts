@@ -22,7 +22,6 @@ async function runConformance(version: string, ...options: string[]): Promise<vo
       OCI_TLS: "disabled",
       OCI_RESULTS_DIR: results.path,
     },
-    timeout: 120_000,
   });
   const report = new TextDecoder().decode(await results.read("junit.xml"));
   const count = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(report)?.[1]);
