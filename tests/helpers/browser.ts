@@ -16,8 +16,8 @@ const FLAGS = [
   ...["--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-port=0"],
 ];
 
-/** How long a page may take until something is so. */
-const WAIT_MILLISECONDS = 30_000;
+/** How long a page may take until something is so: more than any takes where all is busy. */
+const WAIT_MILLISECONDS = 120_000;
 const POLL_MILLISECONDS = 25;
 
 /** How a page is shown. */
@@ -140,7 +140,7 @@ export class Tab {
   /** Waits until an expression is true. */
   async until(expression: string, milliseconds = WAIT_MILLISECONDS): Promise<void> {
     const end = performance.now() + milliseconds;
-    while (!await this.evaluate(`Boolean(${expression})`)) {
+    while (!await this.evaluate(`Boolean(${expression})`).catch(ignoreBetweenPages)) {
       if (performance.now() > end) {
         const text = await this.evaluate("document.body.innerText");
         throw new Error(`Waited in vain for ${expression}; the page says:\n${text}`);
@@ -164,29 +164,30 @@ export class Tab {
     const find = `[...document.querySelectorAll("button, a, summary, [role=button]")].find((at) =>
       at.checkVisibility() && !at.disabled &&
       (at.getAttribute("aria-label") ?? at.innerText).trim() === ${JSON.stringify(name)})`;
-    await this.until(find);
-    await this.evaluate(`${find}.click()`);
+    // At once: what is found may be drawn anew before another question.
+    await this.until(`((found) => found && (found.click(), true))(${find})`);
   }
 
   /** Types into the field with a label. */
   async fill(label: string, text: string): Promise<void> {
     const find = `[...document.querySelectorAll("label")].find((at) =>
       at.checkVisibility() && at.innerText.trim().startsWith(${JSON.stringify(label)}))?.control`;
-    await this.until(find);
-    await this.evaluate(`{
-      const field = ${find};
+    await this.until(`((field) => {
+      if (!field) return false;
       field.value = ${JSON.stringify(text)};
       field.dispatchEvent(new Event("input", { bubbles: true }));
       field.dispatchEvent(new Event("change", { bubbles: true }));
-    }`);
+      return true;
+    })(${find})`);
   }
 
   /** Chooses a file of this machine. */
   async chooseFile(path: string): Promise<void> {
-    const { root } = await this.send("DOM.getDocument");
-    const nodeId = isJsonObject(root) ? root.nodeId : undefined;
-    const field = await this.send("DOM.querySelector", { nodeId, selector: "input[type=file]" });
-    await this.send("DOM.setFileInputFiles", { files: [path], nodeId: field.nodeId });
+    const find = 'document.querySelector("input[type=file]")';
+    await this.until(find);
+    const { result } = await this.send("Runtime.evaluate", { expression: find });
+    const objectId = isJsonObject(result) ? result.objectId : undefined;
+    await this.send("DOM.setFileInputFiles", { files: [path], objectId });
   }
 
   /** Drops a file of this machine somewhere on the page. */
@@ -279,6 +280,11 @@ class Connection {
     if (isJsonObject(result)) waiting?.resolve(result);
     else waiting?.reject(new Error(JSON.stringify(error)));
   }
+}
+
+/** A page that is about to be replaced, and one that is not there yet, evaluate nothing. */
+function ignoreBetweenPages(error: Error): void {
+  if (!/execution context|navigated or closed/i.test(error.message)) throw error;
 }
 
 /** The address that the browser says it listens at. */
