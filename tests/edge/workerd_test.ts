@@ -12,11 +12,12 @@ import {
 } from "../helpers/archives.ts";
 import { xzStream, zstdFrame } from "../helpers/compressed.ts";
 import { readBack } from "../helpers/expected.ts";
-import { runProcess, spawnProcess, temporaryFolder, toPath } from "../helpers/process.ts";
+import { runProcess, temporaryFolder, toPath } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
+import { startServer } from "../helpers/server_process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
-import { closedPort, serve } from "../end_to_end/registry_server.ts";
+import { serve } from "../end_to_end/registry_server.ts";
 
 const ROOT = toPath(new URL("../../", import.meta.url));
 const MIB = 1024 * 1024;
@@ -24,7 +25,6 @@ const MIB = 1024 * 1024;
 const MAX_SUBREQUESTS = 50;
 const MAX_CONNECTIONS = 6;
 const MAX_GROWTH_KIB = 128 * 1024;
-const START_MILLISECONDS = 20_000;
 const DECODERS: readonly DecoderKind[] = ["zstd", "xz"];
 
 const workerd = requireProgram("workerd");
@@ -142,7 +142,7 @@ test("pushImage() in workerd compresses with gzip, and says what zstd takes", as
   const entry = `import { pushImage } from "${ROOT}mod.ts";
 export default {
   async fetch(request: Request): Promise<Response> {
-    if (request.method !== "PUT" || !request.body) return new Response();
+    if (request.method !== "PUT" || !request.body) return new Response(null, { status: 404 });
     const compression = new URL(request.url).pathname.slice(1) as "gzip" | "zstd";
     try {
       await pushImage(request.body, "http://${server.host}/app:1", { compression });
@@ -171,26 +171,29 @@ async function startWorker(
     entry?: string;
   } = {},
 ): Promise<Worker> {
-  const folder = await temporaryFolder();
-  const address = await closedPort();
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await temporaryFolder());
   for (const kind of decoders) await folder.write(`${kind}.wasm`, await readDecoder(kind));
   await folder.write("worker.ts", entry);
   await bundle(folder.path);
-  await folder.write("config.capnp", configFor(allow, address, decoders));
-  const child = spawnProcess(workerd.path, ["serve", "config.capnp"], { cwd: folder.path });
-  const output = Promise.all([child.stdout.cancel(), new Response(child.stderr).text()]);
-  await untilListening(address);
+  const config = await folder.write("config.capnp", configFor(allow, decoders));
+  const server = stack.use(
+    await startServer(workerd.path, ["serve", "--control-fd=1", config], {
+      listening: /"event":"listen","socket":"http","port":(\d+)/,
+      status: 404,
+    }),
+  );
+  const all = stack.move();
   return {
-    origin: `http://${address}`,
+    origin: `http://127.0.0.1:${server.port}`,
     async peak() {
-      const status = await Deno.readTextFile(`/proc/${child.pid}/status`);
+      const status = await Deno.readTextFile(`/proc/${server.pid}/status`);
       return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]);
     },
     async [Symbol.asyncDispose]() {
-      await child[Symbol.asyncDispose]();
-      const [, errors] = await output;
-      await folder[Symbol.asyncDispose]();
-      assertEquals(errors.split("\n").filter((line) => /hung|Uncaught/.test(line)), []);
+      await all.disposeAsync();
+      const errors = server.log().split("\n").filter((line) => /hung|Uncaught/.test(line));
+      assertEquals(errors, []);
     },
   };
 }
@@ -212,7 +215,7 @@ async function bundle(folder: string): Promise<void> {
   assertEquals(code, 0, stderr);
 }
 
-function configFor(allow: string, address: string, decoders: readonly DecoderKind[]): string {
+function configFor(allow: string, decoders: readonly DecoderKind[]): string {
   const modules = [
     `(name = "worker", esModule = embed "worker.js")`,
     ...decoders.map((kind) => `(name = "${kind}.wasm", wasm = embed "${kind}.wasm")`),
@@ -223,7 +226,7 @@ const config :Workerd.Config = (
     (name = "main", worker = .gateway),
     (name = "internet", network = (allow = ["private"])),
   ],
-  sockets = [(name = "http", address = "${address}", http = (), service = "main")]
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")]
 );
 const gateway :Workerd.Worker = (
   modules = [${modules.join(", ")}],
@@ -232,19 +235,6 @@ const gateway :Workerd.Worker = (
   bindings = [(name = "ALLOW", text = "other.test, ${allow}")],
 );
 `;
-}
-
-async function untilListening(address: string): Promise<void> {
-  const end = performance.now() + START_MILLISECONDS;
-  for (;;) {
-    try {
-      await (await fetch(`http://${address}/`)).body?.cancel();
-      return;
-    } catch (error) {
-      if (performance.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }
 
 async function push(

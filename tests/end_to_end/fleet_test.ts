@@ -15,7 +15,7 @@ test("a fleet pushes every archive though a worker is killed and the queue resta
   const gate = fleet.registry.holdUpload(await ownLayer("app4"));
   const workers = [fleet.startWorker(), fleet.startWorker(), fleet.startWorker()];
   await gate.reached;
-  const victim = await Promise.race(workers.map((worker) => worker.took("app4")));
+  const victim = await Promise.any(workers.map((worker) => worker.took("app4")));
   victim.kill("SIGKILL");
   await fleet.nats.restart();
   gate.open();

@@ -32,14 +32,29 @@ export async function serveRegistry(
   return { host: server.host, registry, layer, [Symbol.asyncDispose]: server[Symbol.asyncDispose] };
 }
 
-/** Serves any handler on a free port. */
-export async function serve(handler: FetchHandler): Promise<AsyncDisposable & { host: string }> {
-  const server = await currentHost().serve(handler, { hostname: "127.0.0.1", port: 0 });
+/** Serves any handler, on a free port where none is given. */
+export async function serve(
+  handler: FetchHandler,
+  port = 0,
+): Promise<AsyncDisposable & { host: string }> {
+  const server = await currentHost().serve(handler, { hostname: "127.0.0.1", port });
   return { host: `127.0.0.1:${server.port}`, [Symbol.asyncDispose]: () => server.stop() };
 }
 
+/** Ports that systems give to nobody who asks for any; what has none of its own does not take one of them by chance. */
+const FIRST_PORT = 20_000;
+const PORTS = 10_000;
+const PORT_ATTEMPTS = 100;
+
 /** A port of this machine on which nobody listens. */
 export async function closedPort(): Promise<string> {
-  await using server = await serve(() => Promise.resolve(new Response()));
-  return server.host;
+  for (let attempt = 1;; attempt++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    try {
+      await using server = await serve(() => Promise.resolve(new Response()), port);
+      return server.host;
+    } catch (error) {
+      if (attempt === PORT_ATTEMPTS) throw error;
+    }
+  }
 }

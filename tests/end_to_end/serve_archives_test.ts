@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { cliCommand, runProcess, temporaryFolder } from "../helpers/process.ts";
@@ -19,14 +19,6 @@ function serve(...words: string[]): Promise<ServerProcess> {
   return startServer(command, args, { listening: /Registry on http:\/\/127\.0\.0\.1:(\d+)/ });
 }
 
-/** Whether a server says something, which arrives when it may: waits for it a while. */
-async function logs(server: ServerProcess, text: string): Promise<boolean> {
-  for (let left = 200; left > 0 && !server.log().includes(text); left--) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  return server.log().includes(text);
-}
-
 test("tarpush serve ARCHIVE... sends layers whole, in parts, and several at once", async () => {
   await using folder = await temporaryFolder();
   await using server = await serve(await folder.write("large.tar", TAR));
@@ -45,7 +37,7 @@ test("tarpush serve ARCHIVE... sends layers whole, in parts, and several at once
   assertEquals(head.headers.get("Content-Length"), `${LARGE.bytes.length}`);
   const page = await fetch(`http://127.0.0.1:${server.port}/`);
   assertMatch(await page.text(), /"registry":\{"readOnly":true,"allowDelete":false\}/);
-  assert(await logs(server, "large:1 of "), server.log());
+  await server.logged('large.tar"\n');
   assertMatch(
     server.log(),
     /, kept in an archive; Ctrl-C ends it\nlarge:1 of ".*large\.tar"\n/,
@@ -62,7 +54,7 @@ test("tarpush serve ARCHIVE... answers with 500 what has changed meanwhile, and 
   assertEquals((await response.json()).errors[0].message, "internal error");
   assertEquals(response.status, 500);
   const line = `Cannot read ${JSON.stringify(path)}: it has changed since it was opened`;
-  assert(await logs(server, line), server.log());
+  await server.logged(line);
 });
 
 test("tarpush serve takes folders, and names for what it serves", async () => {

@@ -21,14 +21,6 @@ async function tarpush(...words: string[]) {
   return await runProcess(command, args);
 }
 
-/** Waits until a server has logged something: while it answers it writes, too. */
-async function untilLogged({ port, log }: ServerProcess, text: string): Promise<void> {
-  for (let attempt = 0; attempt < 1000 && !log().includes(text); attempt++) {
-    await (await fetch(`http://127.0.0.1:${port}/healthz`)).text();
-  }
-  assertStringIncludes(log(), text);
-}
-
 async function upload(port: string, bytes: Uint8Array<ArrayBuffer>): Promise<Response> {
   const digest = await digestBytes(bytes);
   const url = `http://127.0.0.1:${port}/v2/app/blobs/uploads/?digest=${digest}`;
@@ -76,7 +68,7 @@ test("tarpush serve --dir breaks the answer off where a blob is damaged, and say
   await folder.write(`app/blobs/sha256/${digest.slice(7)}`, bytes);
   const url = `http://127.0.0.1:${server.port}/v2/app/blobs/${digest}`;
   await assertRejects(async () => await (await fetch(url)).bytes());
-  await untilLogged(server, `${digest.slice(7)}": it is damaged, expected content`);
+  await server.logged(`${digest.slice(7)}": it is damaged, expected content`);
   assertEquals((await fetch(`http://127.0.0.1:${server.port}/v2/`)).status, 200);
 }, { skip });
 
@@ -106,7 +98,7 @@ test("tarpush serve --dir on a full disk refuses what it cannot keep, and goes o
     ...["-c", `trap '' XFSZ; ulimit -f 4096; exec "$@"`, "sh", command, ...args],
   ], { listening: LISTENING });
   assertEquals((await upload(server.port, new Uint8Array(5 * MIB))).status, 500);
-  await untilLogged(server, `: Cannot write "${folder.path}/_uploads/`);
+  await server.logged(`: Cannot write "${folder.path}/_uploads/`);
   const { stdout } = await runProcess("ls", [`${folder.path}/_uploads`]);
   assertEquals(stdout, "");
   assertEquals((await upload(server.port, new Uint8Array(MIB))).status, 201);

@@ -4,6 +4,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { serve } from "../end_to_end/registry_server.ts";
 import { makeImage, makeLayer, OciLayout, toBlob } from "./archives.ts";
 import { type NatsServer, startNats } from "./nats_server.ts";
+import { Output } from "./output.ts";
 import {
   cliCommand,
   runProcess,
@@ -77,36 +78,27 @@ function programLine(program: string, given: string[]): { command: string; args:
 export class Worker implements AsyncDisposable {
   readonly ended: Promise<number>;
   readonly #process: SpawnedProcess;
-  #output = "";
-  #heard = createPromise();
+  readonly #output: Output;
 
   constructor(process: SpawnedProcess) {
     this.#process = process;
-    const read = [process.stdout, process.stderr].map((stream) => this.#follow(stream));
-    this.ended = Promise.all(read).then(() => process.exited);
+    this.#output = new Output(process.stdout, process.stderr);
+    this.ended = this.#output.ended.then(() => process.exited);
   }
 
   /** What it has written. */
   output(): string {
-    return this.#output;
+    return this.#output.text;
   }
 
-  /** Waits until it says that it has taken an archive. */
+  /** Waits until it says that it has taken an archive; rejects if it ends and never does. */
   async took(name: string): Promise<Worker> {
-    while (!this.#output.includes(`/${name}.tar, try`)) await this.#heard.promise;
+    await this.#output.has(`/${name}.tar, try`);
     return this;
   }
 
   kill(signal: "SIGTERM" | "SIGKILL"): void {
     this.#process.kill(signal);
-  }
-
-  async #follow(stream: ReadableStream<Uint8Array>): Promise<void> {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      this.#output += text;
-      this.#heard.resolve();
-      this.#heard = createPromise();
-    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

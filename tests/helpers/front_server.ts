@@ -46,12 +46,17 @@ export async function startFront(kind: FrontKind, options: FrontOptions): Promis
 
 async function start(kind: FrontKind, options: FrontOptions): Promise<FrontServer> {
   const [plain, secure] = [await freePort(), await freePort()];
+  const ready = `/ready-${crypto.randomUUID()}`;
   const folder = await temporaryFolder();
   let server: ServerProcess;
   try {
-    const args = await ARGUMENTS[kind](folder, plain, secure, options);
-    const env = { HOME: folder.path, XDG_DATA_HOME: folder.path, XDG_CONFIG_HOME: folder.path };
-    server = await startServer(requireProgram(kind).path, args, { port: plain, env });
+    const args = await ARGUMENTS[kind](folder, { plain, secure, ready }, options);
+    server = await startServer(requireProgram(kind).path, args, {
+      port: plain,
+      path: ready,
+      status: 204,
+      env: { HOME: folder.path, XDG_DATA_HOME: folder.path, XDG_CONFIG_HOME: folder.path },
+    });
   } catch (error) {
     await folder[Symbol.asyncDispose]();
     throw error;
@@ -70,16 +75,22 @@ async function freePort(): Promise<string> {
   return (await closedPort()).split(":")[1] ?? "";
 }
 
+/** The ports that a front listens on, and the path at which it answers 204 by itself. */
+interface Listening {
+  plain: string;
+  secure: string;
+  ready: string;
+}
+
 type Arguments = (
   folder: TemporaryFolder,
-  plain: string,
-  secure: string,
+  listening: Listening,
   options: FrontOptions,
 ) => Promise<string[]>;
 
 /** Writes the configuration of each, and returns how it is started with it. */
 const ARGUMENTS: Record<FrontKind, Arguments> = {
-  async nginx(folder, plain, _secure, { upstream, host = "$http_host", requestsPerSecond }) {
+  async nginx(folder, { plain, ready }, { upstream, host = "$http_host", requestsPerSecond }) {
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
       .map((name) => `${name}_temp_path ${folder.path}/${name};`);
     const limit = requestsPerSecond === undefined
@@ -93,6 +104,7 @@ http {
   access_log off; ${temporary.join(" ")} ${limit}
   server {
     listen 127.0.0.1:${plain};
+    location = ${ready} { return 204; }
     location / { proxy_pass http://${upstream}; proxy_set_header Host ${host}; }
   }
 }
@@ -100,7 +112,7 @@ http {
     );
     return ["-c", config, "-e", "stderr"];
   },
-  async haproxy(folder, plain, secure, { upstream, tls }) {
+  async haproxy(folder, { plain, secure, ready }, { upstream, tls }) {
     if (tls) await folder.write("site.pem", `${tls.cert}\n${tls.key}`);
     const bindTls = `bind 127.0.0.1:${secure} ssl crt ${folder.path}/site.pem alpn h2,http/1.1`;
     const config = await folder.write(
@@ -113,6 +125,7 @@ http {
 frontend front
   bind 127.0.0.1:${plain}
   ${tls ? bindTls : ""}
+  http-request return status 204 if { path ${ready} }
   default_backend back
 backend back
   server registry ${upstream}
@@ -120,9 +133,9 @@ backend back
     );
     return ["-f", config];
   },
-  async caddy(folder, plain, secure, { upstream, tls }) {
+  async caddy(folder, { plain, secure, ready }, { upstream, tls }) {
     const site = (address: string, tls = "") =>
-      `${address} {\n  bind 127.0.0.1\n  ${tls}\n  reverse_proxy ${upstream}\n}\n`;
+      `${address} {\n  bind 127.0.0.1\n  ${tls}\n  respond ${ready} 204\n  reverse_proxy ${upstream}\n}\n`;
     const files = tls && [
       await folder.write("cert.pem", tls.cert),
       await folder.write("key.pem", tls.key),

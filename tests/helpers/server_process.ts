@@ -1,4 +1,4 @@
-import { TextLineStream } from "@std/streams/text-line-stream";
+import { Output } from "./output.ts";
 import { spawnProcess } from "./process.ts";
 
 /** A server that runs in a process of its own; disposing of it ends it. */
@@ -6,8 +6,10 @@ export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
   /** What the line that told that it listens has in the first group of `listening`. */
   readonly port: string;
-  /** The end of what it has logged. */
+  /** What it has logged. */
   log(): string;
+  /** Waits until it has logged a text: what it does may show elsewhere before. */
+  logged(text: string): Promise<void>;
 }
 
 /** How one learns that a server listens. */
@@ -17,7 +19,13 @@ export interface ServerOptions {
   /** The port where there is no such line. */
   port?: string;
   /**
-   * Status of its answer to `GET /v2/` in plain http when it is ready.
+   * Path that it is asked for, in plain http, until it is ready. Where its port is known before, another server may have
+   * taken that: a path, then, that no other answers so.
+   * @default {"/v2/"}
+   */
+  path?: string;
+  /**
+   * Status of its answer when it is ready.
    * @default {200}
    */
   status?: number;
@@ -25,10 +33,8 @@ export interface ServerOptions {
   env?: Record<string, string>;
 }
 
-/** How long a server may take until it answers. */
-const START_MILLISECONDS = 20_000;
-
-const LOG_CHARACTERS = 64 * 1024;
+/** How long a server may take until it answers, or logs what is waited for: more than any takes where all is busy. */
+const LIMIT_MILLISECONDS = 120_000;
 
 /**
  * Starts a server and waits until it answers.
@@ -41,74 +47,61 @@ const LOG_CHARACTERS = 64 * 1024;
 export async function startServer(
   program: string,
   args: readonly string[],
-  { listening = /$^/, port: known, status = 200, env = {} }: ServerOptions,
+  { listening = /$^/, port: known, path = "/v2/", status = 200, env = {} }: ServerOptions,
 ): Promise<ServerProcess> {
   const child = spawnProcess(program, args, { env });
-  const log = new Log(listening);
-  const ended = Promise.all([log.follow(child.stdout), log.follow(child.stderr)]);
+  const output = new Output(child.stdout, child.stderr);
   async function stop(): Promise<void> {
     child.kill("SIGKILL");
-    await ended;
+    await output.ended;
     await child.exited;
   }
   try {
-    const end = ended.then(() => {
-      throw new Error("it has ended");
-    });
-    end.catch(() => {}); // It ends after all, when nobody waits for it any more.
-    const port = known ?? await withinLimit(Promise.race([log.port, end]));
-    await Promise.race([untilAnswering(`http://127.0.0.1:${port}/v2/`, status), end]);
-    return { pid: child.pid, port, log: () => log.text, [Symbol.asyncDispose]: stop };
+    const port = known ?? await portOf(output, listening);
+    await untilAnswering(output, `http://127.0.0.1:${port}${path}`, status);
+    return {
+      pid: child.pid,
+      port,
+      log: () => output.text,
+      logged: async (text) => void await withinLimit(output.has(text), `log ${text}`),
+      [Symbol.asyncDispose]: stop,
+    };
   } catch (cause) {
     await stop();
-    throw new Error(`Cannot start ${program}: ${cause}\n${log.text}`, { cause });
+    throw new Error(`Cannot start ${program}: ${cause}\n${output.text}`, { cause });
   }
 }
 
-/** What a process has written, and the port that it named. */
-class Log {
-  text = "";
-  readonly port: Promise<string>;
-  readonly #pattern: RegExp;
-  readonly #found: (port: string) => void;
-
-  constructor(pattern: RegExp) {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    this.port = promise;
-    this.#found = resolve;
-    this.#pattern = pattern;
-  }
-
-  async follow(stream: ReadableStream<Uint8Array>): Promise<void> {
-    const lines = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-    for await (const line of lines) {
-      this.text = `${this.text}${line}\n`.slice(-LOG_CHARACTERS);
-      const [, port] = this.#pattern.exec(line) ?? [];
-      if (port !== undefined) this.#found(port);
-    }
-  }
+/** The port that a server names in a line, which is there to its end. */
+async function portOf(output: Output, { source }: RegExp): Promise<string> {
+  const line = new RegExp(`${source}.*\n`, "m");
+  const [, port = ""] = line.exec(await withinLimit(output.has(line), "listen")) ?? [];
+  return port;
 }
 
-async function untilAnswering(url: string, status: number): Promise<void> {
-  const end = performance.now() + START_MILLISECONDS;
-  while (true) {
+async function untilAnswering(output: Output, url: string, status: number): Promise<void> {
+  const signal = AbortSignal.timeout(LIMIT_MILLISECONDS);
+  let answer: unknown;
+  while (!signal.aborted) {
+    if (output.isEnded) throw new Error("it has ended");
     try {
-      const response = await fetch(url);
+      const response = await fetch(url, { signal });
       await response.body?.cancel();
       if (response.status === status) return;
+      answer = response.status;
     } catch (error) {
-      if (performance.now() > end) throw error;
+      answer = error;
     }
-    if (performance.now() > end) throw new Error(`${url} does not answer with ${status}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  throw new Error(`${url} does not answer with ${status}, but ${answer}`);
 }
 
-async function withinLimit<T>(promise: Promise<T>): Promise<T> {
+async function withinLimit<T>(promise: Promise<T>, what: string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const limit = new Promise<never>((_, reject) => {
-    const error = new Error(`it does not listen after ${START_MILLISECONDS} ms`);
-    timer = setTimeout(reject, START_MILLISECONDS, error);
+    const error = new Error(`it does not ${what} within ${LIMIT_MILLISECONDS} ms`);
+    timer = setTimeout(reject, LIMIT_MILLISECONDS, error);
   });
   try {
     return await Promise.race([promise, limit]);
