@@ -61,13 +61,18 @@ async function interrupt(
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 
-/** Waits until a process has its own answer to Ctrl-C, as Linux tells it. */
+/** The number of the signal that the program listens for last: SIGUSR1 on Deno, SIGTERM on Bun. */
+const LAST_SIGNAL = "Deno" in globalThis ? 10n : 15n;
+
+/**
+ * Waits until a process has its own answer to Ctrl-C, as Linux tells it. Deno catches SIGINT, SIGTERM and SIGHUP together
+ * before anything listens for the first of them, and ends at once at one that comes then.
+ */
 async function untilListening(pid: number): Promise<void> {
-  const SIGINT = 1n << 1n;
   while (true) {
     const status = await host.readTextFile(`/proc/${pid}/status`);
     const [, caught = "0"] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(status) ?? [];
-    if ((BigInt(`0x${caught}`) & SIGINT) !== 0n) return;
+    if ((BigInt(`0x${caught}`) >> (LAST_SIGNAL - 1n)) & 1n) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
