@@ -371,12 +371,12 @@ test("blobs.get() fails at the end of wrong, short or silent content", async () 
     [
       [{ body: "0123456780" }, DigestMismatchError, `expected ${DIGEST}`],
       [{ body: "01234", headers: { "content-length": "10" } }, NetworkError, "5 bytes early"],
-      [{ body: new ReadableStream() }, TimeoutError, "no byte moved for 0.02 s"],
+      [{ body: new ReadableStream() }, TimeoutError, "no byte moved for 0.2 s"],
     ];
   for (const [{ body, ...init }, kind, text] of cases) {
     const { blobs } = makeClient(() => Promise.resolve(new Response(body, init)), {
       retry: { attempts: 1 },
-      timeouts: { idle: 20 },
+      timeouts: { idle: 200 },
     }).repository("team/app");
     const { body: read } = await blobs.get(DIGEST);
     await assertRejects(() => readAll(read), kind, text);

