@@ -26,14 +26,16 @@ const STATES: Record<FileState, string> = {
   "read-only": "the disk is read-only",
 };
 
-const HINTS: Partial<Record<FileState, string>> = {
-  directory: "pack it first: tar -cf image.tar -C DIRECTORY .",
-  special: 'read a pipe as "-": COMMAND | tarpush push - REFERENCE',
-};
-
-const WRITE_HINTS: Partial<Record<FileState, string>> = {
-  directory: "name a file in it",
-  special: 'write "-" to a pipe or device: tarpush save REFERENCE - | COMMAND',
+/** What to do instead, by what was being done: archives are opened, texts are read. */
+const HINTS: Record<string, Partial<Record<FileState, string>>> = {
+  open: {
+    directory: "pack it first: tar -cf image.tar -C DIRECTORY .",
+    special: 'read a pipe as "-": COMMAND | tarpush push - REFERENCE',
+  },
+  write: {
+    directory: "name a file in it",
+    special: 'write "-" to a pipe or device: tarpush save REFERENCE - | COMMAND',
+  },
 };
 
 /**
@@ -51,8 +53,7 @@ export function fileError(
   options: { cause?: unknown; hint?: string } = {},
 ): OciError {
   const text = typeof state === "string" ? STATES[state] : state.text;
-  const hints = action === "write" ? WRITE_HINTS : HINTS;
-  const hint = options.hint ?? (typeof state === "string" ? hints[state] : undefined);
+  const hint = options.hint ?? (typeof state === "string" ? HINTS[action]?.[state] : undefined);
   return new OciError(`Cannot ${action} ${JSON.stringify(String(path))}: ${text}`, {
     cause: options.cause,
     hint,

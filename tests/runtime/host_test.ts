@@ -23,6 +23,10 @@ test("Host reads and writes small files", async () => {
   assertEquals(await host.readTextFile(path), "after\n");
   const missing = await assertRejects(() => host.readTextFile(`${folder.path}/none`), OciError);
   assertMatch(missing.message, /^Cannot read ".*none": no such file$/);
+  const folderAsText = await assertRejects(() => host.readTextFile(folder.path), OciError);
+  assertMatch(folderAsText.message, /^Cannot read ".*": it is a directory, expected a file$/);
+  // Only an archive is worth packing.
+  assertEquals(folderAsText.hint, undefined);
   const error = await assertRejects(() => host.writeTextFile(folder.path, "x"), OciError);
   assertMatch(error.message, /^Cannot write ".*": it is a directory, expected a file$/);
 });
