@@ -26,7 +26,10 @@ export function createBunHost(): Host {
     stderr: bunOutput("stderr"),
     env: (name) => Bun.env[name],
     openFile: openBunFile,
-    openDirectory: async (path) => (await import("./bun_directory.ts")).openBunDirectory(path),
+    openDirectory: async (path) => {
+      const { openBunDirectory } = await import("./bun_directory.ts");
+      return await openBunDirectory(path, (...file) => new BunOpenFile(...file));
+    },
     // Loaded by what serves a registry from a folder.
     openStorage: async (path, options = {}) => {
       const { openFolder } = await import("./storage/open_storage.ts");

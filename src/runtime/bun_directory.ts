@@ -1,18 +1,21 @@
 import type { BlobSource, FolderFile, FolderSource } from "../source/blob_source.ts";
 import type { BunFile, BunGlobals } from "./bun_globals.ts";
-import { fileError, leadsOut, requireSame, toFileError } from "./file_error.ts";
+import { fileError, type FileIdentity, leadsOut, toFileError } from "./file_error.ts";
 
 const { Bun, process } = globalThis as unknown as BunGlobals;
 
 /** Where an image has its files; folders that are links are not looked into, unless a pattern names them outright. */
 const PATTERNS = ["*", "*/*", "[b]lobs/*/*"];
 
+/** Makes a source of a file and what it was when it was opened. */
+type FileReader = (path: string, opened: FileIdentity, file: BunFile) => BlobSource;
+
 /** Opens a folder; see `openDirectory` in mod.ts. */
-export async function openBunDirectory(path: string): Promise<FolderSource> {
+export async function openBunDirectory(path: string, toSource: FileReader): Promise<FolderSource> {
   try {
     const info = await Bun.file(path).stat();
     if (!info.isDirectory()) throw fileError("open", path, { text: "it is no folder" });
-    return new BunDirectory(path);
+    return new BunDirectory(path, toSource);
   } catch (error) {
     throw toFileError("open", path, error);
   }
@@ -20,9 +23,11 @@ export async function openBunDirectory(path: string): Promise<FolderSource> {
 
 class BunDirectory implements FolderSource {
   readonly #path: string;
+  readonly #toSource: FileReader;
 
-  constructor(path: string) {
+  constructor(path: string, toSource: FileReader) {
     this.#path = path;
+    this.#toSource = toSource;
   }
 
   async *files(): AsyncGenerator<FolderFile> {
@@ -37,7 +42,7 @@ class BunDirectory implements FolderSource {
     const files = new Set<string>();
     for await (const path of this.#scan(pattern, true)) {
       files.add(path);
-      yield { path, open: () => openFile(`${this.#path}/${path}`) };
+      yield { path, open: () => this.#open(path) };
     }
     for await (const path of this.#scan(pattern, false)) {
       if (!files.has(path)) yield { path, open: () => this.#follow(path) };
@@ -49,7 +54,16 @@ class BunDirectory implements FolderSource {
     const info = await Bun.file(`${this.#path}/${path}`).stat().catch(() => undefined);
     if (!info?.isFile()) return undefined;
     if (!await this.#leadsInside(path)) throw leadsOut(this.#path, path);
-    return await openFile(`${this.#path}/${path}`);
+    return await this.#open(path);
+  }
+
+  async #open(path: string): Promise<BlobSource> {
+    const name = `${this.#path}/${path}`;
+    const file = Bun.file(name);
+    const opened = await file.stat().catch((error) => {
+      throw toFileError("open", name, error);
+    });
+    return this.#toSource(name, opened, file);
   }
 
   async *#scan(pattern: string, onlyFiles: boolean): AsyncGenerator<string> {
@@ -85,26 +99,4 @@ class BunDirectory implements FolderSource {
     }
     return undefined;
   }
-}
-
-async function openFile(path: string): Promise<BlobSource> {
-  const file: BunFile = Bun.file(path);
-  const opened = await file.stat();
-  const { size } = opened;
-  const fail = (error: unknown): never => {
-    throw toFileError("read", path, error);
-  };
-  return {
-    size,
-    slice(start, end) {
-      const slice = file.slice(start, Math.min(end, size));
-      return {
-        stream: () => slice.stream(),
-        arrayBuffer: async () => await slice.arrayBuffer().catch(fail),
-        blob: () => slice,
-        checkUnchanged: async () =>
-          requireSame(path, opened, await Bun.file(path).stat().catch(fail)),
-      };
-    },
-  };
 }

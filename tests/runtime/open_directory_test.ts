@@ -99,3 +99,16 @@ test("openDirectory() gives files that tell of a change", async () => {
     "it has changed since it was opened",
   );
 }, NEEDS_SHELL);
+
+test("openDirectory() says which file is gone", async () => {
+  await using folder = await makeFolder("mkdir root && printf 1 > root/index.json");
+  const [file] = await Array.fromAsync((await openDirectory(`${folder.path}/root`)).files());
+  const slice = (await file?.open())?.slice(0, 1);
+  await runProcess("rm", [`${folder.path}/root/index.json`]);
+  for (
+    const read of [
+      () => new Response(slice?.stream()).text(),
+      async () => await slice?.arrayBuffer?.(),
+    ]
+  ) await assertRejects(read, OciError, 'root/index.json": no such file');
+}, NEEDS_SHELL);
