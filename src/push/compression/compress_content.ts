@@ -23,7 +23,7 @@ import { type Compressing, type LayerResult, SAMPLE_BYTES } from "./compressing.
 import { type KnownLayers, readKnownLayers } from "./known_layers.ts";
 import { placeCompressed, type PlainLayer } from "./place_layer.ts";
 import { RecompressedFile } from "./recompressed_file.ts";
-import { compressedType, rewriteContent, rewriteDocker } from "./rewrite_content.ts";
+import { compressedType, type Replace, rewriteContent, rewriteDocker } from "./rewrite_content.ts";
 
 /** What is pushed, and what is known of it. */
 export interface CompressContentOptions {
@@ -69,7 +69,13 @@ export async function compressContent(
   const isWatched = await isToBeLeft(target, reference, settings);
   const careful = isWatched ? { ...settings, dryRun: true } : settings;
   await compressAll(target, left, replaced, compressing, reference, careful);
-  const replace = ({ digest }: ArchiveBlob) => digest && replaced.get(digest);
+  const replace: Replace = (layer, manifest) => {
+    const made = layer.digest && isToCompress(layer, manifest) && replaced.get(layer.digest);
+    if (!made) return undefined;
+    // Of one content there may be layers of several types.
+    const kind = compressionOfType(made.mediaType) === "zstd" ? "zstd" : "gzip";
+    return { ...made, mediaType: compressedType(layer.mediaType, kind) };
+  };
   if (node.kind === "docker") return rewriteDocker(node, replace);
   const { node: written, leftOut } = await rewriteContent(node, replace);
   if (leftOut > 0) {
@@ -133,9 +139,9 @@ function passedLayer(layer: PlainLayer): ArchiveBlob {
 /** The layers that can be compressed, each once. */
 async function findPlain(node: ContentNode): Promise<Map<Digest, PlainLayer>> {
   const found = new Map<Digest, PlainLayer>();
-  for (const manifest of manifestsOf(node).filter(isImage)) {
+  for (const manifest of manifestsOf(node)) {
     for (const layer of manifest.layers) {
-      if (isPlainType(layer.mediaType) && layer.digest && !found.has(layer.digest)) {
+      if (isToCompress(layer, manifest) && layer.digest && !found.has(layer.digest)) {
         const { file, digest } = layer;
         if (file && sniffCompression(await file.peek()) === undefined) {
           found.set(digest, { ...layer, file, digest });
@@ -151,6 +157,11 @@ function isImage(node: ManifestNode | DockerNode): boolean {
   if (node.kind === "docker") return true;
   const type = node.config?.mediaType;
   return node.artifactType === undefined && (type === OCI_CONFIG || type === DOCKER_CONFIG);
+}
+
+/** Whether a layer is one to compress if its content is a plain tar. */
+function isToCompress({ mediaType }: ArchiveBlob, manifest: ManifestNode | DockerNode): boolean {
+  return isImage(manifest) && isPlainType(mediaType);
 }
 
 function isPlainType(mediaType: string): boolean {

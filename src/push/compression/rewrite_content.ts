@@ -12,8 +12,11 @@ import { needsOci, useUsualTypes } from "../../image/docker_manifest.ts";
 import { encodeDocument, kindOfType, retype } from "../../image/retype.ts";
 import { DOCKER_LAYER, isJsonObject, OCI_LAYER } from "../../media_types.ts";
 
-/** Finds what stands in the place of a layer; undefined where that stays as it is. */
-export type Replace = (layer: ArchiveBlob) => ArchiveBlob | undefined;
+/** Finds what stands in the place of a layer of a manifest; undefined where that stays as it is. */
+export type Replace = (
+  layer: ArchiveBlob,
+  manifest: ManifestNode | DockerNode,
+) => ArchiveBlob | undefined;
 
 /** Content with other layers. */
 export interface Rewritten {
@@ -33,7 +36,7 @@ export function rewriteDocker(node: DockerNode, replace: Replace): DockerNode {
   const copy = {
     ...node,
     config: { ...node.config },
-    layers: node.layers.map((layer) => ({ ...replace(layer) ?? layer })),
+    layers: node.layers.map((layer) => ({ ...replace(layer, node) ?? layer })),
   };
   useUsualTypes(copy);
   return copy;
@@ -111,7 +114,7 @@ async function rewriteManifest(
   node: ManifestNode,
   replace: Replace,
 ): Promise<ManifestNode | IndexNode> {
-  const replaced = node.layers.map(replace);
+  const replaced = node.layers.map((layer) => replace(layer, node));
   if (replaced.every((layer) => layer === undefined)) return node;
   const json: unknown = JSON.parse(new TextDecoder().decode(node.bytes));
   const list = isJsonObject(json) && Array.isArray(json.layers) ? json.layers : [];

@@ -14,6 +14,7 @@ import {
   DOCKER_INDEX,
   DOCKER_LAYER,
   DOCKER_MANIFEST,
+  OCI_CONFIG,
   OCI_INDEX,
   OCI_LAYER,
   OCI_MANIFEST,
@@ -190,6 +191,32 @@ test("pushImage() rewrites an index as a whole and leaves attestations out of wh
   for (const { json } of read.children.slice(0, 1)) {
     for (const { mediaType } of json.layers) assertEquals(mediaType, `${OCI_LAYER}+gzip`);
   }
+});
+
+test("pushImage() compresses one content as each manifest that has it wants it", async () => {
+  const layout = new OciLayout();
+  const config = await layout.blob(image.config, OCI_CONFIG);
+  const manifestOf = async (mediaType: string, layerTypes: string[], members = {}) => {
+    const layers = [];
+    for (const type of layerTypes) layers.push(await layout.blob(small.bytes, type));
+    const json = { schemaVersion: 2, mediaType, config, layers, ...members };
+    return await layout.document(json, mediaType);
+  };
+  const kept = OCI_LAYER.replace("layer", "layer.nondistributable");
+  const artifactType = "application/vnd.example";
+  const manifests = [
+    await manifestOf(OCI_MANIFEST, [OCI_LAYER, kept]),
+    await manifestOf(DOCKER_MANIFEST, [DOCKER_LAYER]),
+    await manifestOf(OCI_MANIFEST, [OCI_LAYER], { artifactType }),
+  ];
+  layout.add(await layout.indexOf(manifests), { ref: "1" });
+  const { registry } = await pushTo(layout.entries(), TARGET, { compression: "gzip" });
+  const { children: [oci, docker, artifact] } = await readBack(registry, "app", "1");
+  const typesOf = (read = oci) => read?.layers.map(({ mediaType }) => mediaType);
+  assertEquals(typesOf(), [`${OCI_LAYER}+gzip`, kept]);
+  assertEquals(oci?.layers[1]?.digest, small.digest);
+  assertEquals(typesOf(docker), [`${DOCKER_LAYER}.gzip`]);
+  assertEquals(artifact?.digest, manifests[2]?.digest);
 });
 
 test("pushImage() makes an OCI index of a manifest list whose layers become zstd", async () => {
