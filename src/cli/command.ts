@@ -184,7 +184,7 @@ export const COMMANDS = {
       ),
     }),
     read: (words, { isParts }) =>
-      readSource(words, isParts, `Nothing to check, expected ${ARCHIVE}`),
+      readSource(words, isParts, `Nothing to check, expected ${ARCHIVE}, or ${REFERENCE}`),
   }),
   ping: command({
     verb: "ping",
