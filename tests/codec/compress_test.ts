@@ -7,13 +7,13 @@ import { BLOCK_BYTES, type Encoders, useEncoders } from "../../src/codec/encoder
 import { encoderModule } from "../../src/codec/encoders.ts";
 import { sniffCompression } from "../../src/codec/magic.ts";
 import { OciError } from "../../src/errors.ts";
-import { randomBytes } from "../helpers/archives.ts";
+import { halfNoise, randomBytes } from "../helpers/archives.ts";
 import { withValue } from "../helpers/globals.ts";
 import { test } from "../helpers/test.ts";
 
 const KINDS: readonly EncodedKind[] = ["gzip", "zstd"];
 /** Two blocks and a part of one, half of it noise. */
-const CONTENT = makeContent(2 * BLOCK_BYTES + 4321);
+const CONTENT = halfNoise(2 * BLOCK_BYTES + 4321);
 /** Always the same, and the smaller the longer one looks for what it repeats. */
 const TEXT = new TextEncoder().encode(
   Array.from({ length: 200_000 }, (_, at) => `${(at * at * 31) % 10_007} ${at % 97}`).join(" "),
@@ -279,10 +279,4 @@ async function inflate(bytes: Bytes, kind: EncodedKind): Promise<Bytes> {
 
 async function drain(blocks: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of blocks);
-}
-
-function makeContent(size: number): Bytes {
-  const bytes = randomBytes(size);
-  for (let at = 0; at < size; at += 64) bytes.fill(at >> 16, at, at + 32);
-  return bytes;
 }

@@ -325,6 +325,13 @@ export function randomBytes(size: number): Bytes {
   return bytes;
 }
 
+/** Content that becomes about half as long when it is compressed. */
+export function halfNoise(size: number): Bytes {
+  const bytes = randomBytes(size);
+  for (let at = 0; at < size; at += 64) bytes.fill(at >> 16, at, at + 32);
+  return bytes;
+}
+
 export function encode(text: string): Bytes {
   return new TextEncoder().encode(text);
 }

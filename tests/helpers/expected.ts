@@ -226,13 +226,14 @@ export interface Pushed {
 
 /** Pushes an archive to an embedded registry: a new one, unless the options have a `fetch`. */
 export async function pushTo(
-  archive: Blob | readonly TarWriterEntry[],
+  archive: Blob | ReadableStream<Uint8Array> | readonly TarWriterEntry[],
   target: string | readonly string[],
   options: PushOptions = {},
 ): Promise<Pushed> {
   const registry = options.fetch ?? createRegistry();
   const warnings: string[] = [];
-  const result = await pushImage(archive instanceof Blob ? archive : toBlob(archive), target, {
+  const isMade = archive instanceof Blob || archive instanceof ReadableStream;
+  const result = await pushImage(isMade ? archive : toBlob(archive), target, {
     ...options,
     fetch: registry,
     onEvent: (event) => void (event.type === "warning" && warnings.push(event.message)),

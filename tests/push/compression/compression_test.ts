@@ -7,7 +7,6 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import type { Bytes } from "../../../src/bytes.ts";
 import { sniffCompression } from "../../../src/codec/magic.ts";
 import { ArchiveError, DigestMismatchError, PushError } from "../../../src/errors.ts";
 import {
@@ -26,6 +25,7 @@ import { createRegistry } from "../../../src/server/mod.ts";
 import {
   dockerSave,
   flipByte,
+  halfNoise,
   type MadeImage,
   makeImage,
   makeLayer,
@@ -455,7 +455,7 @@ test("pushImage() with auto compresses where the link is slow, from a file and f
       if (method === "PATCH") time += 60_000;
       return undefined;
     });
-    const { warnings } = await pushWith(source, {
+    const { warnings } = await pushTo(source, TARGET, {
       compression: "auto",
       retry: { now: () => time++ },
       fetch: layer.fetch,
@@ -508,7 +508,7 @@ test("pushImage() pushes on where the link cannot be measured", async () => {
     isFirst = false;
     return { kind: "answer", answer: () => new Response(null, { status: 413 }) };
   });
-  const { warnings } = await pushWith(DOCKER, { compression: "auto", fetch: layer.fetch });
+  const { warnings } = await pushTo(DOCKER, TARGET, { compression: "auto", fetch: layer.fetch });
   assertMatch(warnings.join(), /could not be measured/);
   await readBack(registry, "app", "1");
 });
@@ -526,17 +526,6 @@ test("resolveOptions() refuses options of compression that make no sense", () =>
     assertThrows(() => resolveOptions(options), error, message);
   }
 });
-
-async function pushWith(source: Blob | ReadableStream<Uint8Array>, options: PushOptions) {
-  const warnings: string[] = [];
-  await pushImage(source, TARGET, {
-    ...options,
-    onEvent: (event) => {
-      if (event.type === "warning") warnings.push(event.message);
-    },
-  });
-  return { warnings };
-}
 
 async function layoutOf(made: MadeImage): Promise<Blob> {
   const layout = new OciLayout();
@@ -573,11 +562,4 @@ async function makeSigned() {
     }),
   );
   return { layout, signed };
-}
-
-/** Content that becomes about half as long. */
-function halfNoise(size: number): Bytes {
-  const bytes = randomBytes(size);
-  for (let at = 0; at < size; at += 64) bytes.fill(at >> 16, at, at + 32);
-  return bytes;
 }

@@ -9,7 +9,7 @@ import { RecompressedFile } from "../../../src/push/compression/recompressed_fil
 import type { PushOptions } from "../../../src/push/options.ts";
 import { pushImage } from "../../../src/push/push.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
-import { dockerSave, makeImage, makeLayer, randomBytes, toBlob } from "../../helpers/archives.ts";
+import { dockerSave, halfNoise, makeImage, makeLayer, toBlob } from "../../helpers/archives.ts";
 import { diffIdsOf, pushTo, readBack } from "../../helpers/expected.ts";
 import { faultLayer } from "../../helpers/fault_layer.ts";
 import { writeTar } from "../../helpers/tar_writer.ts";
@@ -170,11 +170,4 @@ function forgotten(): Response {
 
 function denied(): Response {
   return Response.json({ errors: [{ code: "DENIED", message: "not for you" }] }, { status: 403 });
-}
-
-/** Content that becomes about half as long. */
-function halfNoise(size: number): Bytes {
-  const bytes = randomBytes(size);
-  for (let at = 0; at < size; at += 64) bytes.fill(at >> 16, at, at + 32);
-  return bytes;
 }
