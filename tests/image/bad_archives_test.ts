@@ -1,4 +1,3 @@
-import { openArchive } from "../../src/image/archive.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { MAX_CONFIG_BYTES } from "../../src/config_json.ts";
 import { digestBytes, digestHex } from "../../src/digest.ts";
@@ -9,6 +8,7 @@ import {
   PushError,
   TarError,
 } from "../../src/errors.ts";
+import { openArchive } from "../../src/image/archive.ts";
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
 import {
   dockerSave,

@@ -373,18 +373,21 @@ test("copyAll() is aborted by its signal once everything has ended", async () =>
 });
 
 test("copyAll() gives results as images come, and ends when nobody asks for more", async () => {
-  const { fetch } = await world(["a:1", "b:1"]);
+  const { to, fetch } = await world(["a:1", "b:1"]);
   const more = Promise.withResolvers<void>();
   async function* list() {
     yield `${SOURCE}/a:1`;
     await more.promise;
     yield `${SOURCE}/b:1`;
   }
+  const copied: string[] = [];
   for await (const { name } of copyAll(list(), TARGET, { fetch })) {
-    assertEquals(name, `${SOURCE}/a:1`);
+    copied.push(name);
+    more.resolve();
     break;
   }
-  more.resolve();
+  assertEquals(copied, [`${SOURCE}/a:1`]);
+  assertEquals(await allTags(to), ["a:1"]);
 });
 
 test("copyAll() asks a target each tag where it has no list", async () => {
