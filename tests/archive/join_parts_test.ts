@@ -183,6 +183,32 @@ for (const [what, bytes] of ARCHIVES) {
   }
 }
 
+test("joinParts() says of parts that do not fit what length, ends and list tell", async () => {
+  const parts = split(layout);
+  const lists = await Promise.all(LISTS.map(([, makeList]) => makeList(parts)));
+  const [none, plain, own] = lists;
+  const exchanged = replace(parts, 1, () => part(parts, 2));
+  const content = 'it has the content of "app.tar.003", by the checksum file';
+  const shorter = replace(parts, 2, cut);
+  const cases: [parts: ArchivePart[], checksums: string | undefined, state: string][] = [
+    [exchanged, plain, `"app.tar.002" as a part: ${content}`],
+    [exchanged, own, `"app.tar.002" as a part: ${content}`],
+    [exchanged, none, '"app.tar.003" as a part: it is the same as "app.tar.002"'],
+    [
+      shorter,
+      own,
+      '"app.tar.003" as a part: it was cut: it has 100000 bytes, expected 200000 by the checksum file',
+    ],
+    [shorter, none, '"app.tar.003" as a part: it was cut: it has 100000 bytes, others have 200000'],
+  ];
+  for (const [given, checksums, state] of cases) {
+    await assertRejects(() => joinParts(given, { checksums }), ArchiveError, `Cannot use ${state}`);
+  }
+  // Nothing is to be read, and so the tar has to tell.
+  const options = { checksums: plain, verify: "none" } as const;
+  await assertRejects(() => joinParts(shorter, options), ArchiveError, "it was cut");
+});
+
 async function countRead(parts: readonly ArchivePart[], options: JoinPartsOptions) {
   let read = 0;
   const counted = parts.map(({ name, source }) => ({
@@ -208,6 +234,8 @@ test("joinParts() reads little more than the ends of parts whose list tells of t
   assert(await countRead(parts, { checksums }) >= layout.length);
   assert(await countRead(parts, { checksums, verify: "none" }) < 200_000);
   assert(await countRead(parts, { verify: "none" }) < 200_000);
+  const packed = split(await gzip(layout), undefined, 800_000);
+  assert(await countRead(packed, { verify: "none" }) < 200_000);
 });
 
 test("joinParts() reads all with verify: all, and finds what the ends do not tell", async () => {
@@ -250,14 +278,24 @@ test("joinParts() takes the parts of split whatever it calls them", async () => 
     const turned = keep(parts[0], parts[2], parts[1], ...parts.slice(3));
     await assertRejects(() => joinParts(turned), ArchiveError, "as a part", what);
   }
+  // Of names that tell no order, a list does.
+  const words = all.map(({ source }, at) => ({ name: series.at(-1)?.[1](at) ?? "", source }));
+  const checksums = await plainList(words);
+  const turned = keep(words[1], words[0], ...words.slice(2));
+  await assertRejects(
+    () => joinParts(turned, { checksums }),
+    ArchiveError,
+    'Cannot use "one" as a part: it comes after "two", expected the order of the checksum file',
+  );
 });
 
 test("joinParts() takes parts of several lengths, and blames none for its own", async () => {
-  // As split -n 5 makes them.
-  const size = Math.floor(layout.length / 5);
-  const parts = split(layout.slice(0, 5 * size), undefined, size);
-  const rest = layout.slice(4 * size);
-  const uneven = parts.with(4, { name: "app.tar.005", source: new Blob([rest]) });
+  // As split -n 7 makes them: the last is longer.
+  const size = Math.floor(layout.length / 7);
+  assert(size * 7 < layout.length);
+  const parts = split(layout.slice(0, 7 * size), undefined, size);
+  const rest = layout.slice(6 * size);
+  const uneven = parts.with(6, { name: "app.tar.007", source: new Blob([rest]) });
   assertEquals((await joinParts(uneven)).size, layout.length);
   const [first, second, third, ...more] = uneven;
   assert(first && second && third);
@@ -334,6 +372,11 @@ test("joinParts() tells of a tar that has no end", async () => {
   );
   const error = await refusal(split(await gzip(distinct(open)), undefined, 100));
   assertStringIncludes(error, "the tar has no end");
+  const packed = split(await gzip(layout));
+  assertEquals(
+    await refusal(packed.slice(0, -1)),
+    `Cannot use the parts: what follows "${packed.at(-2)?.name}" is missing, its gzip data goes on`,
+  );
 });
 
 /** A tar of one file with other bytes in each block, so that no two parts are the same. */
@@ -367,6 +410,14 @@ test("joinParts() tells where a part does not begin an entry of the tar", async 
 test("joinParts() leaves to the tar what is none at all", async () => {
   const parts = split(randomBytes(3000), undefined, 1000);
   await assertRejects(() => joinParts(parts), TarError, "input is not a tar archive");
+});
+
+test("joinParts() takes a layer that is merely called after another digest", async () => {
+  const body = randomBytes(4 * PART_BYTES);
+  const image = await makeImage([await makeLayer(writeTar([{ path: "large", body }]), "gzip")]);
+  const layerPath = () => `${"0".repeat(64)}.tar.gz`;
+  const tar = writeTar(dockerSave([{ image, repoTags: ["app:1"] }], { layerPath }));
+  assertEquals((await joinParts(split(tar))).size, tar.length);
 });
 
 test("joinParts() names the part in which a document goes wrong", async () => {

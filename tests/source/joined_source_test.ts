@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { bytesSource, readRange } from "../../src/source/blob_source.ts";
 import { JoinedSource } from "../../src/source/joined_source.ts";
 import { randomBytes } from "../helpers/archives.ts";
@@ -27,6 +27,26 @@ test("JoinedSource has the bytes of all in order, at any offset", async () => {
       assertEquals(await readRange(source, start ?? 0, end ?? 0), wanted);
     }
   }
+});
+
+test("JoinedSource can what its sources can: all of it within one, what all can across them", async () => {
+  const checked: string[] = [];
+  const part = (name: string, isOwn: boolean) => ({
+    size: 10,
+    slice: (start: number, end: number) => {
+      const stream = () => new Blob([`${name}${start}-${end} `]).stream();
+      const checkUnchanged = () => Promise.resolve(void checked.push(name));
+      return { stream, checkUnchanged, ...isOwn ? { ownStream: stream } : {} };
+    },
+  });
+  const source = new JoinedSource([part("a", true), part("b", true), part("c", false)]);
+  const across = source.slice(5, 15);
+  await across.checkUnchanged?.();
+  assertEquals(checked, ["a", "b"]);
+  assertEquals(await new Response(across.ownStream?.()).text(), "a5-10 b0-5 ");
+  assertEquals(source.slice(15, 25).ownStream, undefined);
+  const within = new JoinedSource([new Blob(["one"]), new Blob(["two"])]).slice(3, 6);
+  assert(within instanceof Blob);
 });
 
 test("JoinedSource opens a source only when it is read, and cancels what is not wanted", async () => {

@@ -62,10 +62,14 @@ test("parsePartList() reads what formatPartList() and other programs write", () 
       `SHA256(x.tar.001)= ${HEX}`,
       `SHA2-256(x.tar.001)= ${HEX}`,
       `${HEX}  x.tar.001\0`,
+      `${HEX}  C:\\some\\where\\x.tar.001`,
+      // As sha256sum writes it where the path has a backslash.
+      `\\${HEX}  some\\\\where\\\\x.tar.001`,
     ]
   ) {
     assertEquals(parsePartList(`# a word\n\n${line}\nno sum\n`), [{ name: "x.tar.001", sha256 }]);
   }
+  assertEquals(parsePartList(`\ufeff${HEX}  x\n`), [{ name: "x", sha256 }]);
   assertEquals(parsePartList(`# ${"9".repeat(15)} ${HEX}  other\n${HEX}  x\n`), [
     { name: "x", sha256 },
   ]);
