@@ -25,6 +25,7 @@ import {
   readFixtureTar,
   type Registry,
   signaturesOf,
+  tagsOf,
 } from "../../helpers/expected.ts";
 import { pushOwnNames, repositoryOf } from "../../helpers/own_names.ts";
 import { test } from "../../helpers/test.ts";
@@ -68,6 +69,7 @@ for (const [name, fixture] of FIXTURES) {
           (await readBack(registry, repository, signature.tag)).digest,
           signature.digest,
         );
+        assert((await tagsOf(registry, repository)).includes(signature.tag));
       }
     }
   });
@@ -99,14 +101,37 @@ test("openArchives() puts bare tags, and what has no name, into a repository cal
   assert(unnamed);
   assertEquals((await readBack(registry, "nightly-build_1.0", unnamed)).digest, unnamed);
   for (
-    const [name = "", repository] of [["x/.tar", "image"], ["../layout/", "layout"], [
-      "äö.tar",
-      "image",
-    ]]
+    const [name = "", repository] of [
+      ["x/.tar", "image"],
+      ["../layout/", "layout"],
+      ["äö.tar", "image"],
+      ["a__b--1..0.tar", "a-b-1-0"],
+    ]
   ) {
     const only = await serveOne(toBlob(dockerSave([{ image: await makeImage(["a"]) }])), { name });
     assertEquals(await allTags(only.registry), [`${repository}:latest`]);
   }
+});
+
+test("openArchives() has an image that is called after its digest in its repository, without a tag", async () => {
+  const layout = new OciLayout();
+  const made = await layout.image(await makeImage(["one"]));
+  layout.add(made, { name: `registry.lan/team/app@${made.digest}` });
+  const { registry, images } = await serveOne(toBlob(layout.entries()));
+  assertEquals(images.map(({ name }) => name), ["team/app"]);
+  assertEquals((await readBack(registry, "team/app", made.digest)).digest, made.digest);
+});
+
+test("openArchives() leaves out caches of builds, unless there is nothing else", async () => {
+  const layout = new OciLayout();
+  const config = await layout.document({}, "application/vnd.buildkit.cacheconfig.v0");
+  const manifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [] };
+  layout.add(await layout.document(manifest, OCI_MANIFEST), { ref: "cache" });
+  const alone = await serveOne(toBlob(layout.entries()));
+  assertEquals(await allTags(alone.registry), ["image:cache"]);
+  layout.add(await layout.image(await makeImage(["one"])), { ref: "1" });
+  const { registry } = await serveOne(toBlob(layout.entries()));
+  assertEquals(await allTags(registry), ["image:1"]);
 });
 
 test("openArchives({ as }) puts the images of an archive where the caller wants them", async () => {
@@ -145,6 +170,10 @@ test("openArchives(): of several archives with one name the last is served, and 
   const hidden = await storage.inNamespace?.("ghcr.io").getTag("app", "1");
   assert(hidden && hidden !== read.digest);
   assertEquals((await readBack(registry, "app", hidden)).config?.digest, old.configDigest);
+  const both = [young, old].map((image) => ({ image, repoTags: ["app:1"] }));
+  const one = await serveOne(toBlob(dockerSave(both)), { name: "both.tar" });
+  assertEquals(one.notices, ['app:1 is in two images of "both.tar": the first is served']);
+  assertEquals((await readBack(one.registry, "app", "1")).config?.digest, young.configDigest);
 });
 
 test("openArchives(): a mirror (?ns=HOST) gets the images of that host, and no other's", async () => {
@@ -173,19 +202,29 @@ test("openArchives(): a mirror (?ns=HOST) gets the images of that host, and no o
 test("openArchives() computes digests that no name tells when they are needed, once", async () => {
   const layer = await makeLayer("packed", "gzip");
   const image = await makeImage(["plain", layer]);
-  const tar = toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
+  const told = await makeImage(["told"]);
+  const tar = toBlob(dockerSave([
+    { image, repoTags: ["app:1"] },
+    { image: await makeImage([layer, "other"]), repoTags: ["other:1"] },
+    { image: told, repoTags: ["app:2"] },
+  ]));
   const counting = countReads(tar);
   const { registry } = await serveOne(counting.source);
   const opening = counting.reads();
-  assertEquals(await allTags(registry), ["app:1"]);
+  assertEquals(await allTags(registry), ["app:1", "app:2", "other:1"]);
+  const config = `/v2/app/blobs/${told.configDigest}`;
+  assertEquals((await call(registry, "HEAD", config)).status, 200);
   assertEquals(counting.reads(), opening);
+  const manifests = ["app", "app", "other"].map((name) => `/v2/${name}/manifests/1`);
+  await Promise.all(manifests.map((path) => call(registry, "HEAD", path)));
+  assertEquals(counting.reads(), opening + 1);
   const asked = await Promise.all([1, 2].map(() => readBack(registry, "app", "1")));
   assertEquals(asked.map(({ layers }) => layers.map(({ digest }) => digest)), [
     image.layers.map(({ digest }) => digest),
     image.layers.map(({ digest }) => digest),
   ]);
   assertEquals(asked[0]?.mediaType, DOCKER_MANIFEST);
-  const { result } = await pushTo(tar, "localhost:5000/app:1");
+  const { result } = await pushTo(tar, "localhost:5000/app:1", { images: ["app:1"] });
   assertEquals(asked[0]?.digest, result.images[0]?.digest);
   const settled = counting.reads();
   assertEquals((await call(registry, "HEAD", "/v2/app/manifests/1")).status, 200);
@@ -201,6 +240,32 @@ test("openArchives() finds by digest alone what was not computed yet, as after a
   assertEquals((await call(registry, "HEAD", `/v2/app/blobs/${layer.digest}`)).status, 200);
   const none = `sha256:${"0".repeat(64)}`;
   assertEquals((await call(registry, "HEAD", `/v2/app/blobs/${none}`)).status, 404);
+});
+
+test("openArchives() says that a layer cannot be read, or has changed, and computes its digest later", async () => {
+  const layer = await makeLayer("packed", "gzip");
+  const tar = toBlob(dockerSave([{ image: await makeImage([layer]), repoTags: ["app:1"] }]));
+  let state: "sound" | "gone" | "changed" = "sound";
+  const source: BlobSource = {
+    size: tar.size,
+    slice: (start, end) => ({
+      stream() {
+        if (state === "gone") throw new ArchiveError("it is gone");
+        return tar.slice(start, end).stream();
+      },
+      checkUnchanged: () =>
+        state === "changed"
+          ? Promise.reject(new ArchiveError("it has changed"))
+          : Promise.resolve(),
+    }),
+  };
+  const { registry } = await serveOne(source);
+  const ask = async (path: string) => (await call(registry, "GET", `/v2/app/${path}`)).status;
+  for (state of ["gone", "changed"] as const) {
+    assertEquals([await ask("manifests/1"), await ask(`blobs/${layer.digest}`)], [500, 500]);
+  }
+  state = "sound";
+  assertEquals((await readBack(registry, "app", "1")).layers[0]?.digest, layer.digest);
 });
 
 test("openArchives() does not believe what a layer's file is merely called", async () => {
@@ -292,8 +357,9 @@ test("openArchives(): ranges and validators of blobs and manifests", async () =>
   assertEquals((await call(registry, "GET", path, null, same)).status, 304);
 });
 
-test("openArchives() gives a registry that refuses to be written to", async () => {
-  const tar = toBlob(dockerSave([{ image: await makeImage(["a"]), repoTags: ["app:1"] }]));
+test("openArchives() gives what refuses to be written to, and so does its registry", async () => {
+  const image = await makeImage(["a"]);
+  const tar = toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
   const { registry, storage } = await serveOne(tar);
   for (
     const [method, path] of [["POST", "blobs/uploads/"], ["PUT", "manifests/1"], [
@@ -305,7 +371,20 @@ test("openArchives() gives a registry that refuses to be written to", async () =
       "UNSUPPORTED",
     ]);
   }
-  await assertRejects(() => storage.createBlob(), TypeError, "read only");
+  const digest = image.configDigest;
+  const manifest = { digest, mediaType: OCI_MANIFEST, bytes: encode("{}") };
+  const writes = [
+    () => storage.createBlob(),
+    () => storage.mountBlob("other", "app", digest),
+    () => storage.deleteBlob("app", digest),
+    () => storage.putManifest("app", manifest),
+    () => storage.deleteManifest("app", digest),
+    () => storage.putTag("app", "2", digest),
+    () => storage.deleteTag("app", "1"),
+  ];
+  for (const write of writes) {
+    await assertRejects(write, TypeError, "they are read only");
+  }
 });
 
 test("openArchives() refuses a compressed archive in one line that says what to do", async () => {
@@ -431,25 +510,4 @@ test("openArchives() lets go of its source when a layer was read, and when nobod
   await reader?.cancel();
   await late;
   assertEquals([open, errors], [0, []]);
-});
-
-test("openArchives() gives what nothing can be written to", async () => {
-  const image = await makeImage(["a"]);
-  const { storage } = await openArchives([
-    { source: toBlob(dockerSave([{ image, repoTags: ["app:1"] }])) },
-  ]);
-  const digest = image.configDigest;
-  const manifest = { digest, mediaType: OCI_MANIFEST, bytes: encode("{}") };
-  const writes = [
-    () => storage.createBlob(),
-    () => storage.mountBlob("other", "app", digest),
-    () => storage.deleteBlob("app", digest),
-    () => storage.putManifest("app", manifest),
-    () => storage.deleteManifest("app", digest),
-    () => storage.putTag("app", "2", digest),
-    () => storage.deleteTag("app", "1"),
-  ];
-  for (const write of writes) {
-    await assertRejects(write, TypeError, "they are read only");
-  }
 });
