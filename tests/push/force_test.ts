@@ -23,6 +23,7 @@ const SOURCES: [what: string, open: () => Blob | ReadableStream<Uint8Array>][] =
   ["a file", () => tar],
   ["a pipe", () => tar.stream()],
   ["a docker save", () => docker],
+  ["a docker save that comes once", () => docker.stream()],
 ];
 
 async function push(

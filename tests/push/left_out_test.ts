@@ -12,7 +12,15 @@ import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { scanTar } from "../../src/tar/scan.ts";
-import { makeImage, makeLayer, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";
+import {
+  encode,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  toBlob,
+  withPlatform,
+} from "../helpers/archives.ts";
+import { badDisk } from "../helpers/bad_disk.ts";
 import { assertClear, readBack } from "../helpers/expected.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
@@ -127,7 +135,39 @@ test("pullImages() leaves out what a repository or a registry has, asked under t
     const { leftOut: found = [] } = await openArchive(tar);
     assertEquals(found.map(({ repositories }) => repositories), left ? [[repository]] : []);
     assertEquals((await pathsOf(tar)).includes(LEFT_OUT_PATH), left > 0);
+    if (left === 0) continue;
+    const error = await assertRejects(
+      () => pushImage(tar, TO, { fetch: createRegistry() }),
+      PushError,
+    );
+    assertEquals(error.hint, `they were in ${repository}`);
   }
+});
+
+test("pullImages() leaves out nothing that another sparse archive leaves out as well", async () => {
+  const { other } = await saveBase();
+  const { tar } = await save(["team/web:1"], [other]);
+  const sparse = { name: "sparse.tar", archive: await openArchive(tar) };
+  const { leftOut } = await save(["team/app:2", "team/web:1"], [sparse]);
+  assertEquals(leftOut, { blobs: 1, bytes: WEB?.bytes.length ?? 0 });
+});
+
+test("a blob that has another length somewhere is not there", async () => {
+  const there = badDisk();
+  const { tar: base, other } = await saveBase();
+  await pushImage(base, `${TO}/mirror/`, { fetch: there.fetch });
+  there.damage(digestOf(BASE), encode("cut"));
+  const fetch: FetchHandler = (request) =>
+    new URL(request.url).port === "6000" ? there.fetch(request) : SOURCE(request);
+  assertEquals((await save(["team/app:2"], [`${TO}/mirror/`], { fetch })).leftOut?.blobs, 0);
+  const { tar } = await save(["team/app:2"], [other]);
+  const absent = await findAbsent(await openArchive(tar), `${TO}/mirror/`, { fetch });
+  assertEquals(absent.map(({ digest }) => digest), [digestOf(BASE)]);
+  await assertRejects(
+    () => pushImage(tar, `${TO}/mirror/`, { fetch }),
+    PushError,
+    "leaves out a blob that the registry does not have",
+  );
 });
 
 test("pullImages() keeps configs and manifests, and gives the same bytes each time", async () => {
@@ -233,6 +273,16 @@ test("pushImage() finds what is left out under the names that archives were rena
   await pushImage(base, TO, options);
   const { images } = await pushImage(tar, TO, options);
   assertEquals(images.map(({ reference }) => reference), [`${TO}/staging/web:1`]);
+});
+
+test("pushImage() finds what is left out in a repository that the caller names", async () => {
+  const { tar: base, other } = await saveBase();
+  const { tar } = await save(["team/web:1"], [other]);
+  const fetch = createRegistry();
+  await pushImage(base, `${TO}/elsewhere:1`, { fetch });
+  await assertRejects(() => pushImage(tar, TO, { fetch }), PushError, "leaves out");
+  const { images } = await pushImage(tar, TO, { fetch, mountFrom: ["elsewhere"] });
+  assertEquals(images[0]?.digest, DIGESTS[1]);
 });
 
 test("pushImage() copies what is left out within the registry where that does not mount", async () => {

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { ArchiveError, NetworkError } from "../../src/errors.ts";
 import { checkImage } from "../../src/pull/check_image.ts";
 import { pushImage } from "../../src/push/push.ts";
@@ -99,6 +105,68 @@ test("repairImage() gives a tag that leads nowhere its image again", async () =>
   assertEquals([after.ok, (await readBack(fetch, "new", "1")).digest], [true, index.digest]);
 });
 
+test("repairImage() ends where a registry takes an image and has none", async () => {
+  const registry = createRegistry();
+  const fetch = async (request: Request) => {
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    if (!isRead || !request.url.includes("/manifests/")) return await registry(request);
+    const text = JSON.stringify({ errors: [{ code: "MANIFEST_UNKNOWN", message: "unknown" }] });
+    return new Response(request.method === "HEAD" ? null : text, { status: 404 });
+  };
+  const { after, failed } = await repairImage(TARGET, tar, { fetch, ...FAST });
+  assertEquals([after.ok, failed.map(({ digest }) => digest)], [false, [index.digest]]);
+});
+
+test("repairImage() makes up no image of a repository whose tag leads nowhere", async () => {
+  const disk = await pushed();
+  disk.lose(index.digest);
+  const options = { fetch: disk.fetch, allTags: true, ...FAST };
+  const { after, sent } = await repairImage("localhost:5000/app", tar, options);
+  assertEquals([after.ok, sent, writes(disk)], [false, [], []]);
+});
+
+test("repairImage() of an archive of several images sends the one that is meant, or none", async () => {
+  const bare = new OciLayout();
+  const [first, second] = [
+    await bare.image(await makeImage(["first"])),
+    await bare.image(await makeImage(["second"])),
+  ];
+  bare.add(first, { ref: "1" });
+  bare.add(second, { ref: "2" });
+  const named = new OciLayout();
+  for (const content of ["first", "second"]) await named.image(await makeImage([content]));
+  named.add(first, { name: "docker.io/library/other:2" });
+  named.add(second, { name: "docker.io/library/app:2" });
+  const cases: [archive: OciLayout, reference: string, sent: string | undefined][] = [
+    [bare, "app:2", second.digest],
+    [bare, `app@${first.digest}`, first.digest],
+    [bare, "app:3", undefined],
+    [named, "app:2", second.digest],
+    [named, "third:2", undefined],
+  ];
+  for (const [archive, reference, digest] of cases) {
+    const { fetch } = badDisk();
+    const target = `localhost:5000/${reference}`;
+    const { after } = await repairImage(target, toBlob(archive.entries()), { fetch, ...FAST });
+    assertEquals([after.ok, after.digest], [digest !== undefined, digest], reference);
+  }
+});
+
+test("repairImage() takes signatures from an archive", async () => {
+  const signed = new OciLayout();
+  const root = await signed.image(await makeImage(["signed"]));
+  signed.add(root, { ref: "1" });
+  const { digest, size, mediaType } = root;
+  const subject = { digest, size, mediaType };
+  const signature = await signed.artifact("signed", "application/x-signature", { subject });
+  signed.add(signature);
+  const archive = toBlob(signed.entries());
+  const disk = await pushed(archive);
+  disk.lose(signature.digest);
+  const { after, sent } = await repair(disk, archive);
+  assertEquals([after.ok, sent], [true, [signature.digest]]);
+});
+
 test("repairImage() takes content from a docker save, named or not", async () => {
   const layers = [
     await makeLayer("plain"),
@@ -113,6 +181,14 @@ test("repairImage() takes content from a docker save, named or not", async () =>
   disk.lose(digest ?? "");
   const { after, sent } = await repair(disk, archive);
   assertEquals([after.ok, after.digest, sent.length], [true, digest, 4]);
+  // A manifest of the other kind is known as well.
+  const oci = badDisk();
+  const { images } = await pushImage(archive, TARGET, { fetch: oci.fetch, manifestType: "oci" });
+  const written = images[0]?.digest ?? "";
+  assertNotEquals(written, digest);
+  oci.damage(written, encode("{}"));
+  const { absent, failed } = await repair(oci, archive);
+  assertEquals([absent, failed.map((each) => each.digest as string)], [[], [written]]);
 });
 
 test("repairImage() lists what the archive does not have, and repairs the rest", async () => {
@@ -131,8 +207,8 @@ test("repairImage() tells what the registry keeps damaged, and repairs the rest"
   disk.damage(common.digest, flipByte(common.bytes, 600));
   disk.damage(child.digest, encode("{}"));
   disk.lose(own.digest);
-  const { after, sent, failed } = await repair(disk);
-  assertEquals([after.ok, sent], [false, [own.digest]]);
+  const { after, sent, absent, failed } = await repair(disk);
+  assertEquals([after.ok, sent, absent], [false, [own.digest], []]);
   assertEquals(failed.map(({ digest }) => digest as string), [common.digest, child.digest]);
   for (const { error } of failed) {
     assertStringIncludes(error.message, "the registry took it, and does not send it back");

@@ -106,14 +106,15 @@ test("shareBlob: two processes that push one image to one repository send each b
 test("shareBlob: a repository that lacks what it is said to have is no reason to fail", async () => {
   const registry = createRegistry();
   const layer = faultLayer(registry);
-  for (const holder of ["gone", "a"]) {
-    const [input] = await makeInputs(["a"], (archive) => archive);
+  const cases = [["a", "gone", "pushed"], ["b", "b", "pushed"], ["b", "b", "exists"]] as const;
+  for (const [name, holder, status] of cases) {
+    const [input] = await makeInputs([name], (archive) => archive);
     assert(input);
     const [result] = await pushAs([input], (_, bring) => bring(holder), layer.fetch);
-    assertEquals(result?.status, holder === "gone" ? "pushed" : "exists");
-    await readBack(registry, "a", "1");
+    assertEquals(result?.status, status);
+    await readBack(registry, name, "1");
   }
-  assertEquals(sentDigests(layer.seen).length, 5);
+  assertEquals(sentDigests(layer.seen).length, 2 * 5);
 });
 
 test("shareBlob: it is told how a blob came", async () => {
@@ -157,6 +158,14 @@ test("shareBlob: an upload that fails rejects what it was brought by", async () 
   }, fetch);
   assertEquals(result?.status, "failed");
   assertStringIncludes(told.join("\n"), "507");
+});
+
+test("shareBlob: with force everything is sent, whoever has it", async () => {
+  const { fetch, seen } = faultLayer(createRegistry());
+  const archive = await makeArchive("a");
+  const shareBlob = () => Promise.reject(new TypeError("unreachable"));
+  await pushImage(archive, "localhost:5000/a:1", { fetch, shareBlob, force: true });
+  assertEquals(sentDigests(seen).length, 5);
 });
 
 const WRONG: [string, ShareBlob, string][] = [
