@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { digestBytes } from "../../src/digest.ts";
+import { digestBytes, isDigest } from "../../src/digest.ts";
 import { NetworkError, RegistryError } from "../../src/errors.ts";
+import { OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
 import { checkImage, type CheckImageOptions } from "../../src/pull/check_image.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
@@ -10,6 +11,7 @@ import {
   makeImage,
   makeLayer,
   OciLayout,
+  pathOf,
   randomBytes,
   toBlob,
   withPlatform,
@@ -182,11 +184,13 @@ test("checkImage() with allTags checks every tag, and reads what they share once
   const image = await other.image(await makeImage([large, "other"]));
   other.add(image, { ref: "2" });
   await pushImage(toBlob(other.entries()), "localhost:5000/app:2", { fetch: disk.fetch });
+  await pushImage(toBlob(layout.entries()), "localhost:5000/app:3", { fetch: disk.fetch });
   disk.requests.length = 0;
   const all = (options: CheckImageOptions = {}) =>
     checkImage("localhost:5000/app", { fetch: disk.fetch, ...FAST, allTags: true, ...options });
   const { ok, reference, manifests, digest } = await all();
-  assertEquals([ok, reference, manifests, digest], [true, "localhost:5000/app", 6, undefined]);
+  // The index has two tags, and is read by each; what is below it is read once.
+  assertEquals([ok, reference, manifests, digest], [true, "localhost:5000/app", 7, undefined]);
   const path = `GET /v2/app/blobs/${large.digest}`;
   assertEquals(disk.requests.filter((request) => request === path).length, 1);
   disk.lose(image.digest);
@@ -279,27 +283,65 @@ test("checkImage() takes no trouble on the way for a finding", async () => {
   await assertRejects(() => checkImage(TARGET, { fetch: page, ...FAST }), RegistryError);
   const busy = () => Promise.resolve(new Response(null, { status: 503 }));
   await assertRejects(() => checkImage(TARGET, { fetch: busy, ...FAST }), RegistryError);
+  const denied = () => Promise.resolve(new Response(null, { status: 403 }));
   // It goes away in the middle.
   const disk = await pushed();
-  let left = 8;
-  await assertRejects(
-    () =>
-      checkImage(TARGET, {
-        ...FAST,
-        fetch: (request) => left-- > 0 ? disk.fetch(request) : refuse(),
-      }),
-    NetworkError,
-  );
-  left = 8;
-  await assertRejects(
-    () =>
-      checkImage(TARGET, {
-        ...FAST,
-        fetch: (request) => left-- > 0 ? disk.fetch(request) : busy(),
-      }),
-    RegistryError,
-    "503",
-  );
+  for (
+    const [answer, error, message] of [
+      [refuse, NetworkError, "connection refused"],
+      [login, RegistryError, "401"],
+      [denied, RegistryError, "403"],
+      [busy, RegistryError, "503"],
+    ] as const
+  ) {
+    let left = 8;
+    const fetch = (request: Request) => left-- > 0 ? disk.fetch(request) : answer();
+    await assertRejects(() => checkImage(TARGET, { ...FAST, fetch }), error, message);
+  }
+});
+
+test("checkImage() finds sizes that manifests have wrong, and content that is no manifest", async () => {
+  const wrong = new OciLayout();
+  const image = await makeImage([large]);
+  const right = await wrong.image(image);
+  const layers = [{ mediaType: OCI_LAYER, digest: large.digest, size: large.bytes.length + 1 }];
+  const long = await wrong.image(image, { layers });
+  const root = await wrong.indexOf([{ ...right, size: right.size + 1 }, long]);
+  const text = await wrong.document({ schemaVersion: 2, layers: "none" }, OCI_MANIFEST);
+  const found: unknown[] = [];
+  for (const { digest, mediaType = "" } of [root, text]) {
+    const { findings } = await checkImage(`localhost:5000/app@${digest}`, {
+      ...FAST,
+      fetch(request) {
+        const [, kind, name = ""] = /\/(blobs|manifests)\/([^/]+)$/.exec(request.url) ?? [];
+        const bytes = isDigest(name) ? wrong.blobs.get(pathOf({ digest: name })) : undefined;
+        if (!bytes) return createRegistry()(request);
+        const type = kind === "blobs" ? "" : name === digest ? mediaType : OCI_MANIFEST;
+        return Promise.resolve(new Response(bytes, { headers: { "content-type": type } }));
+      },
+    });
+    found.push(...findings.map(({ code, digest }) => [code, digest]));
+  }
+  assertEquals(found, [
+    ["wrong-size", right.digest],
+    ["wrong-size", large.digest],
+    ["malformed", text.digest],
+  ]);
+});
+
+test("checkImage() warns of a list of what refers to an image that cannot be read", async () => {
+  const disk = await pushed();
+  const { ok, findings } = await checkImage(TARGET, {
+    ...FAST,
+    fetch: async (request) =>
+      request.url.includes(`/referrers/${amd.digest}`)
+        ? new Response(null, { status: 500 })
+        : await disk.fetch(request),
+  });
+  assertEquals([ok, findings.map(({ severity, code }) => [severity, code])], [
+    true,
+    [["warning", "unchecked"]],
+  ]);
 });
 
 test("checkImage() notes what may be absent", async () => {

@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { cosignTag } from "../../src/cosign_tags.ts";
 import type { Digest } from "../../src/digest.ts";
 import { NetworkError, OciError, RegistryError } from "../../src/errors.ts";
@@ -12,7 +19,7 @@ import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";
 import { sign } from "../helpers/cosign.ts";
-import { assertClear } from "../helpers/expected.ts";
+import { assertClear, readBack } from "../helpers/expected.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -154,9 +161,11 @@ test("pullImages() takes the names that it is told", async () => {
   const registry = createRegistry();
   const digest = await put(registry, "mirror/nginx:1", "base");
   const names = ["docker.io/library/nginx:1.27", "quay.io/team/nginx:1"];
-  const { tar, warnings } = await pull(registry, [
-    { reference: `${HOST}/mirror/nginx@${digest}`, names },
-  ]);
+  const reference = `${HOST}/mirror/nginx@${digest}`;
+  const { tar, warnings } = await pull(
+    registry,
+    names.map((name) => ({ reference, names: [name] })),
+  );
   assertEquals((await openArchive(tar)).images[0]?.names, ["nginx:1.27", "quay.io/team/nginx:1"]);
   assertEquals(warnings, []);
   assertEquals(Object.keys(await pushElsewhere(tar)), [
@@ -211,6 +220,8 @@ test("pullImages() pulls all tags of repositories, or those that fit, and no sig
     ...["app:latest", "app:v1.0", "app:v1.1", "app:v1.1-rc1", "app:v2.0", "web:v1.5"],
   ]);
   assertEquals(await namesOf({ tags: ["v1.*", "!*-rc*"] }), ["app:v1.0", "app:v1.1", "web:v1.5"]);
+  const { tar: plain } = await pull(registry, all, { allTags: true });
+  assertEquals((await openArchive(plain)).beside, []);
   const { tar } = await pull(registry, all, { allTags: true, tags: ["v1.*"], signatures: true });
   const { images } = await pushImage(tar, "localhost:6000", { fetch: createRegistry() });
   assertEquals(
@@ -261,6 +272,11 @@ test("pullImages() gives up at once where a registry does not answer", async () 
   const error = await failure(fetch, [`${HOST}/app:1`, ...images]);
   assert(error instanceof NetworkError);
   assert(asked <= 4 * 2, `${asked} requests`);
+  const denied: FetchHandler = (request) =>
+    request.url.includes("dead")
+      ? Promise.resolve(new Response(null, { status: 403 }))
+      : registry(request);
+  assertMatch((await failure(denied, images)).message, /answered 403/);
 });
 
 test("pullImages() has no end where a blob of one of many fails, and names its repository", async () => {
@@ -277,6 +293,28 @@ test("pullImages() has no end where a blob of one of many fails, and names its r
   );
   const error = await failure(layer.fetch, [`${HOST}/app:1`, `${HOST}/web:1`]);
   assertMatch(error.message, /blob sha256:[0-9a-f]{64} of localhost:5000\/web/);
+});
+
+test("pullImages() gives up what it reads ahead where a blob fails", async () => {
+  const registry = createRegistry();
+  await put(registry, "app:1", "base", "app");
+  const { layers: [base, app] } = await readBack(registry, "app", "1");
+  const ahead = Promise.withResolvers<AbortSignal>();
+  let layers = 0;
+  const fetch: FetchHandler = async (request) => {
+    const isLayer = [base, app].some((layer) => layer && request.url.endsWith(layer.digest));
+    if (!isLayer) return await registry(request);
+    if (++layers === 1) {
+      await ahead.promise;
+      return new Response(null, { status: 404 });
+    }
+    ahead.resolve(request.signal);
+    return await new Promise((_, reject) => {
+      request.signal.addEventListener("abort", () => reject(request.signal.reason));
+    });
+  };
+  const error = await failure(fetch, [`${HOST}/app:1`]);
+  assertStrictEquals((await ahead.promise).reason, error);
 });
 
 test("pullImages() refuses two images of one name", async () => {

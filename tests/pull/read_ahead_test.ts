@@ -67,11 +67,15 @@ test("ReadAhead asks for nothing before the first read, then for three, and give
 test("ReadAhead gives each blob a room of its own, in which others follow only when it was taken", async () => {
   const sizes = [60, 30, 10, 100, 0, 1, 99, 50, 50, 50, 0, 0, 70, 20, 40, 40, 40, 100, 33, 34, 33];
   for (let at = 0; at < 200; at++) sizes.push((at * 7919) % (ROOM_BYTES + 1));
+  const memory = new Set<ArrayBuffer>();
   const blobs = sizes.map((size, at): ContentBlob => ({
     digest: `sha256:${at}` as Digest,
     size,
     open: () => new Blob(["passed"]).stream(),
-    read: (room) => Promise.resolve(room.fill(at)),
+    read(room) {
+      memory.add(room.buffer);
+      return Promise.resolve(room.fill(at));
+    },
   }));
   const ahead = new ReadAhead(blobs, LIMITS);
   // Pieces stay as they are, though their room is used again.
@@ -81,6 +85,7 @@ test("ReadAhead gives each blob a room of its own, in which others follow only w
     pieces,
     sizes.map((size, at) => new Uint8Array(size).fill(at)).filter(({ length }) => length > 0),
   );
+  assertEquals([...memory].map(({ byteLength }) => byteLength), [ROOM_BYTES]);
 });
 
 test("ReadAhead begins no blob for which there is no room yet", async () => {
