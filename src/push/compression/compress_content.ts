@@ -159,14 +159,13 @@ function isImage(node: ManifestNode | DockerNode): boolean {
   return node.artifactType === undefined && (type === OCI_CONFIG || type === DOCKER_CONFIG);
 }
 
-/** Whether a layer is one to compress if its content is a plain tar. */
+/**
+ * Whether a layer is one to compress if its content is not. What its type says of that does not matter: skopeo 1.9 copies
+ * a docker-archive to dir: as plain tars that are called gzip.
+ */
 function isToCompress({ mediaType }: ArchiveBlob, manifest: ManifestNode | DockerNode): boolean {
-  return isImage(manifest) && isPlainType(mediaType);
-}
-
-function isPlainType(mediaType: string): boolean {
-  return isLayerType(mediaType) && compressionOfType(mediaType) === undefined &&
-    !isEncryptedType(mediaType) && !isForeignLayer(mediaType);
+  return isImage(manifest) && isLayerType(mediaType) && !isEncryptedType(mediaType) &&
+    !isForeignLayer(mediaType);
 }
 
 /** Compresses layers that can be read, and notes what stands in their places. */

@@ -46,6 +46,8 @@ function collect(info: ImageInfo, kind: EncodedKind, known: Map<Digest, Descript
   if (!Array.isArray(diffIds) || diffIds.length !== info.layers.length) return;
   for (const [at, layer] of info.layers.entries()) {
     const diffId: unknown = diffIds[at];
-    if (isDigest(diffId) && compressionOfType(layer.mediaType) === kind) known.set(diffId, layer);
+    // Some call a plain tar compressed.
+    const isCompressed = layer.digest !== diffId && compressionOfType(layer.mediaType) === kind;
+    if (isDigest(diffId) && isCompressed) known.set(diffId, layer);
   }
 }

@@ -193,6 +193,24 @@ test("pushImage() rewrites an index as a whole and leaves attestations out of wh
   }
 });
 
+test("pushImage() compresses plain layers that are called compressed, also where they stand so", async () => {
+  const layout = new OciLayout();
+  const config = await layout.blob(image.config, OCI_CONFIG);
+  const layers = [];
+  for (const { bytes } of image.layers) layers.push(await layout.blob(bytes, `${OCI_LAYER}+gzip`));
+  const manifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers };
+  layout.add(await layout.document(manifest, OCI_MANIFEST), { ref: "1" });
+  const tar = toBlob(layout.entries());
+  for (const open of [() => tar, () => tar.stream()]) {
+    const registry = createRegistry();
+    await pushImage(tar, TARGET, { fetch: registry });
+    await pushImage(open(), TARGET, { compression: "gzip", fetch: registry });
+    const read = await readBack(registry, "app", "1");
+    assertEquals(read.layers.map(({ bytes }) => sniffCompression(bytes)), Array(3).fill("gzip"));
+    assertEquals(await diffIdsOf(read), image.layers.map(({ diffId }) => diffId));
+  }
+});
+
 test("pushImage() compresses one content as each manifest that has it wants it", async () => {
   const layout = new OciLayout();
   const config = await layout.blob(image.config, OCI_CONFIG);
@@ -427,14 +445,13 @@ test("pushAll() compresses a layer from another archive where the first has it d
   const path = (await tarOf("bad")).find(({ body }) => body === large.tar)?.path ?? "";
   const bad = replaceBody(await tarOf("bad"), path, flipByte(large.tar, 3 * MIB));
   const good = await Promise.all(["a", "b"].map(async (name) => toBlob(await tarOf(name))));
-  const statuses: string[] = [];
+  // What the damaged one has may be known from the others before it comes to it.
   for await (
-    const { status } of pushAll([toBlob(bad), ...good], "localhost:5000", {
+    const { index, status } of pushAll([toBlob(bad), ...good], "localhost:5000", {
       compression: "gzip",
       fetch: registry,
     })
-  ) statuses.push(status);
-  assertEquals(statuses.toSorted(), ["failed", "pushed", "pushed"]);
+  ) assert(index === 0 || status === "pushed");
   for (const name of ["a", "b"]) await readBack(registry, name, "1");
 });
 
