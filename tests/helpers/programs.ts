@@ -1,7 +1,7 @@
 import { environment, runProcess } from "./process.ts";
 
 /** A program that a test runs. */
-export interface RequiredProgram {
+export interface Program {
   /** Its name. */
   readonly name: string;
   /** Its path. Reading it where there is none is an error, which fails the test. */
@@ -22,24 +22,32 @@ export interface RequiredProgram {
  * }, { skip: skopeo.skip });
  * ```
  */
-export function requireProgram(name: string): RequiredProgram {
+export function requireProgram(name: string): Program {
+  return lookFor(name, environment().CI !== "true");
+}
+
+/** Looks for a program that a test needs and that CI does not install: where it is absent the test is skipped. */
+export function optionalProgram(name: string): Program {
+  return lookFor(name, true);
+}
+
+function lookFor(name: string, isOptional: boolean): Program {
   const path = findProgram(name);
-  const isOptional = environment().CI !== "true";
   return {
     name,
     get path() {
       if (path !== undefined) return path;
-      throw new Error(`Cannot find ${name} on PATH: CI=true is set, expected it to be installed`);
+      throw new Error(`Cannot find ${name} on PATH: expected it to be installed, as with CI=true`);
     },
     skip: path === undefined && isOptional ? `no ${name} on PATH` : undefined,
   };
 }
 
 /**
- * Why a test cannot install packages, as {@linkcode RequiredProgram.skip} has it: a proxy may keep the registry of packages
+ * Why a test cannot install packages, as {@linkcode Program.skip} has it: a proxy may keep the registry of packages
  * away. Asked of npm itself, for one that the project uses.
  */
-export async function installSkip(npm: RequiredProgram): Promise<string | undefined> {
+export async function installSkip(npm: Program): Promise<string | undefined> {
   if (npm.skip !== undefined || environment().CI === "true") return npm.skip;
   const args = ["view", "hash-wasm", "version", "--silent", "--fetch-retries=0"];
   const { code } = await runProcess(npm.path, args);

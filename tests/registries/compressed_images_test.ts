@@ -9,12 +9,12 @@ import { requireProgram } from "../helpers/programs.ts";
 import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
+import { podmanSkip, runPodman } from "./podman.ts";
 import { handlerOf } from "./read_registry.ts";
 import { assertSkopeoReads, runSkopeo, skopeo } from "./skopeo.ts";
 
 const umoci = requireProgram("umoci");
 const crane = requireProgram("crane");
-const podman = requireProgram("podman");
 
 /** A layer of several gzip members or zstd frames, and a small one. */
 const content = randomBytes(3 * BLOCK_BYTES + 12_345);
@@ -93,28 +93,14 @@ for (const compression of ["gzip", "zstd"] as const) {
     await using folder = await temporaryFolder();
     const reference = `${server.host}/app:1`;
     await pushImage(archive, reference, { compression });
-    const store = ["--root", `${folder.path}/s`, "--runroot", `${folder.path}/r`];
-    const options = [...store, "--storage-driver", "vfs"];
-    await run(podman.path, ...options, "pull", "--quiet", "--tls-verify=false", reference);
-    const told = await run(podman.path, ...options, "inspect", reference);
+    await runPodman(folder, "pull", "--quiet", "--tls-verify=false", reference);
+    const told = await runPodman(folder, "inspect", reference);
     assertEquals(JSON.parse(told)[0].RootFS.Layers, diffIds);
-  }, { skip: firstSkip("docker-registry") ?? podman.skip ?? await podmanSkip() });
+  }, { skip: firstSkip("docker-registry") ?? podmanSkip });
 }
 
 function firstSkip(wanted: string): string | undefined {
   return realRegistries().find(({ kind }) => kind === wanted)?.skip;
-}
-
-/** Why podman cannot keep images here: it wants namespaces, which containers often have not. */
-async function podmanSkip(): Promise<string | undefined> {
-  await using folder = await temporaryFolder();
-  const store = ["--root", `${folder.path}/s`, "--runroot", `${folder.path}/r`];
-  const { code, stderr } = await runProcess(podman.path, [
-    ...[...store, "--storage-driver", "vfs", "images"],
-  ]);
-  return code === 0
-    ? undefined
-    : `podman keeps no images here: ${stderr.trim().split("\n").at(-1)}`;
 }
 
 async function run(command: string, ...args: string[]): Promise<string> {

@@ -4,15 +4,14 @@ import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
-import { findProgram, requireProgram } from "../helpers/programs.ts";
+import { requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
+import { podmanSkip, runPodman } from "./podman.ts";
 import { runSkopeo, skopeo } from "./skopeo.ts";
 
 // Programs that are handed an archive of many images, and take each by its name.
 
 const HOST = "localhost:5000";
-// CI has no podman: where there is one, it is asked.
-const podman = findProgram("podman");
 const umoci = requireProgram("umoci");
 
 /** Images that share a layer; two have the same tag. */
@@ -72,32 +71,19 @@ test(
   "podman loads all images of an archive under their names, and one that was saved by its digest",
   async () => {
     await using folder = await temporaryFolder();
-    // podman takes no longer path than 50 characters for what it keeps while it runs.
-    const runRoot = `/tmp/tp-${crypto.randomUUID().slice(0, 8)}`;
-    const store = [
-      "--root",
-      `${folder.path}/root`,
-      "--runroot",
-      runRoot,
-      "--storage-driver",
-      "vfs",
-    ];
-    const load = async (file: string) =>
-      await run(podman ?? "", ...store, "load", "-q", "-i", file);
+    const load = async (file: string) => await runPodman(folder, "load", "-q", "-i", file);
     const lines = (await load(await save(folder, Object.keys(images)))).trim().split("\n");
     assertEquals(lines, Object.keys(images).map((name) => `Loaded image: ${name}`));
     for (const [name, { config }] of Object.entries(images)) {
-      const id = await run(podman ?? "", ...store, "image", "inspect", name, "--format", "{{.Id}}");
+      const id = await runPodman(folder, "image", "inspect", name, "--format", "{{.Id}}");
       assertEquals(`sha256:${id.trim()}`, config);
     }
     const digest = images[`${HOST}/team/app:2`]?.digest;
     assert(digest);
     const byDigest = `${HOST}/team/app@${digest}`;
     assertEquals(await load(await save(folder, [byDigest])), `Loaded image: ${byDigest}\n`);
-    await run(podman ?? "", ...store, "rmi", "--all", "--force");
-    await run("rm", "-rf", runRoot);
   },
-  { skip: podman ? undefined : "no podman on PATH" },
+  { skip: podmanSkip },
 );
 
 test(

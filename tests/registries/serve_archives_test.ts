@@ -5,9 +5,10 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { serve } from "../end_to_end/registry_server.ts";
 import { FIXTURES, readBack, readFixtureTar } from "../helpers/expected.ts";
 import { repositoryOf } from "../helpers/own_names.ts";
-import { runProcess, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
-import { findProgram, requireProgram } from "../helpers/programs.ts";
+import { runProcess, temporaryFolder } from "../helpers/process.ts";
+import { optionalProgram, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
+import { podmanSkip, runPodman } from "./podman.ts";
 import { handlerOf } from "./read_registry.ts";
 import { assertSkopeoReads, skopeo } from "./skopeo.ts";
 
@@ -33,12 +34,6 @@ async function run(program: { path: string }, ...args: string[]): Promise<string
   const { code, stdout, stderr } = await runProcess(program.path, args);
   assertEquals(code, 0, `${program.path} ${args.join(" ")}: ${stderr}`);
   return stdout.trim();
-}
-
-/** A program that is asked where somebody has it. */
-function optionalProgram(name: string): { path: string; skip: string | undefined } {
-  const path = findProgram(name);
-  return { path: path ?? name, skip: path === undefined ? `no ${name} on PATH` : undefined };
 }
 
 /** The digest under which a registry has a name. */
@@ -133,27 +128,18 @@ test("oras pulls an artifact that is served", async () => {
   );
 }, { skip: oras.skip });
 
-const podman = optionalProgram("podman");
-
-/** podman with a place of its own, and no rights that a container would need. */
-function podmanIn(folder: TemporaryFolder): string[] {
-  const { path } = folder;
-  return ["--root", `${path}/root`, "--runroot", `${path}/run`, "--storage-driver", "vfs"];
-}
-
 test("podman pulls an image that is served", async () => {
   await using folder = await temporaryFolder();
   await using server = await serveFixtures("docker20-single.tar", "podman-oci.tar");
   for (const { name } of server.images) {
     const reference = `${server.host}/${name}`;
-    const place = podmanIn(folder);
-    await run(podman, ...place, "pull", "--quiet", "--tls-verify=false", reference);
-    const id = await run(podman, ...place, "image", "inspect", "--format", "{{.Id}}", reference);
+    await runPodman(folder, "pull", "--quiet", "--tls-verify=false", reference);
+    const id = await runPodman(folder, "image", "inspect", "--format", "{{.Id}}", reference);
     const [repository = "", tag = ""] = name.split(":");
     const { config } = await readBack(handlerOf(server.host), repository, tag);
-    assertEquals(`sha256:${id}`, config?.digest);
+    assertEquals(`sha256:${id.trim()}`, config?.digest);
   }
-}, { skip: podman.skip });
+}, { skip: podmanSkip });
 
 const curl = requireProgram("curl");
 
