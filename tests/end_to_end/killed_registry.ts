@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
+import { randomBytes } from "../helpers/archives.ts";
 import { cliCommand, runProcess, temporaryFolder } from "../helpers/process.ts";
 import { type ServerProcess, startServer } from "../helpers/server_process.ts";
 
@@ -81,7 +82,7 @@ async function pushImage(
 ): Promise<void> {
   const layers = [];
   for (const size of [Math.random() * 3000 * KIB, Math.random() * 200 * KIB, 100]) {
-    const bytes = random(Math.ceil(size));
+    const bytes = randomBytes(Math.ceil(size));
     const digest = await digestBytes(bytes);
     await upload(base, repository, digest, bytes);
     told.content.set(`${repository}/blobs/${digest}`, digest);
@@ -148,12 +149,4 @@ async function digestOf(url: string): Promise<string | undefined> {
   const response = await fetch(url);
   const bytes = await response.bytes();
   return response.ok ? await digestBytes(bytes) : undefined;
-}
-
-function random(size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  for (let at = 0; at < size; at += 65_536) {
-    crypto.getRandomValues(bytes.subarray(at, Math.min(size, at + 65_536)));
-  }
-  return bytes;
 }

@@ -6,6 +6,7 @@ import type { FolderRegistryStorage } from "../../src/runtime/mod.ts";
 import { createRegistry, MemoryStorage } from "../../src/server/mod.ts";
 import { readRange } from "../../src/source/blob_source.ts";
 import type { Storage } from "../../src/storage.ts";
+import { randomBytes } from "../helpers/archives.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 import { bytesOf, call, pushBlob, pushImage } from "../server/registry_calls.ts";
@@ -22,14 +23,6 @@ async function store(storage: Storage, content: Uint8Array<ArrayBuffer>, reposit
   assertEquals(writer.size, content.length);
   await writer.commit(repository, digest);
   return digest;
-}
-
-function random(size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  for (let at = 0; at < size; at += 65_536) {
-    crypto.getRandomValues(bytes.subarray(at, Math.min(size, at + 65_536)));
-  }
-  return bytes;
 }
 
 /** Names of all files in a folder, however deep. */
@@ -50,7 +43,7 @@ function testEach(name: string, body: (storage: Storage) => Promise<void>): void
 
 testEach("reads what was written, small or large, whole or in part", async (storage) => {
   for (const size of [0, 1, 65_535, MIB - 1, MIB, MIB + 1, 3 * MIB + 17]) {
-    const content = random(size);
+    const content = randomBytes(size);
     const digest = await store(storage, content, "team/app");
     const blob = await storage.openBlob("team/app", digest);
     assertEquals(blob?.size, size);
@@ -63,7 +56,7 @@ testEach("reads what was written, small or large, whole or in part", async (stor
 });
 
 testEach("takes blobs under sha512, and refuses wrong digests", async (storage) => {
-  for (const content of [random(10), random(2 * MIB)]) {
+  for (const content of [randomBytes(10), randomBytes(2 * MIB)]) {
     const digest = await digestBytes(content, "sha512");
     const writer = await storage.createBlob();
     await writer.write(content);
@@ -122,7 +115,7 @@ testEach("lets repositories have any name of the grammar at once", async (storag
 
 test("openStorage() finds everything again, and nothing of an upload that has not ended", async () => {
   await using folder = await temporaryFolder();
-  const large = random(2 * MIB);
+  const large = randomBytes(2 * MIB);
   let digest: Digest;
   let image: Digest;
   {
@@ -130,7 +123,7 @@ test("openStorage() finds everything again, and nothing of an upload that has no
     digest = await store(storage, large, "a/b/c");
     image = await pushImage(createRegistry({ storage }), "1.0", {}, "team/app");
     const open = await storage.createBlob();
-    await open.write(random(2 * MIB));
+    await open.write(randomBytes(2 * MIB));
     assertEquals((await filesIn(`${folder.path}/_uploads`)).length, 1);
   }
   await folder.write("_uploads/left-by-a-crash", "half");
@@ -148,7 +141,7 @@ test("openStorage() finds everything again, and nothing of an upload that has no
 test("openStorage() shares the file of a blob between repositories, mounted or uploaded again", async () => {
   await using folder = await temporaryFolder();
   await using storage = await openStorage(folder.path);
-  const content = random(100_000);
+  const content = randomBytes(100_000);
   const digest = await store(storage, content, "one");
   await storage.mountBlob("one", "two", digest);
   await store(storage, content, "three");
@@ -225,7 +218,7 @@ test("openStorage() finds damage when it serves: the answer breaks off, and it i
   await using storage = await openStorage(folder.path, { onDamage });
   const registry = createRegistry({ storage });
   for (const size of [1000, 3 * MIB]) {
-    const content = random(size);
+    const content = randomBytes(size);
     const digest = await store(storage, content, "app");
     const path = `app/blobs/sha256/${digest.slice(7)}`;
     content[size - 1] = (content[size - 1] ?? 0) ^ 1;
