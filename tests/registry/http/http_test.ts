@@ -9,6 +9,7 @@ import {
 import type { Bytes } from "../../../src/bytes.ts";
 import { VERSION } from "../../../src/cli/help.ts";
 import { NetworkError, OciError, RegistryError, TimeoutError } from "../../../src/errors.ts";
+import { type Alarm, Alarms } from "../../../src/registry/http/alarms.ts";
 import { openAnswer } from "../../../src/registry/http/answer_body.ts";
 import type { Call, FetchHandler, Http } from "../../../src/registry/http/call.ts";
 import { request, waitForRetry } from "../../../src/registry/http/http.ts";
@@ -578,17 +579,33 @@ test("request() gives a body of bytes time for its length: nobody sees them move
   );
 });
 
-test("request() leaves no timer behind where a body cannot be opened", async () => {
-  const http = makeHttp(readWhole, { timeouts: { idle: 3_600_000 } });
+/** Knows which alarms are set. */
+class WatchedAlarms extends Alarms {
+  readonly open = new Set<Alarm>();
+
+  override set(alarm: Alarm): void {
+    this.open.add(alarm);
+    super.set(alarm);
+  }
+
+  override drop(alarm: Alarm): void {
+    this.open.delete(alarm);
+    super.drop(alarm);
+  }
+}
+
+test("request() leaves no alarm behind where a body cannot be opened", async () => {
+  const alarms = new WatchedAlarms();
+  const http = { ...makeHttp(readWhole), alarms };
   const body = () => {
     throw new TypeError("the body is gone");
   };
-  // Deno fails a test that leaves a timer.
   await assertRejects(
     () => request(http, callTo(http, { method: "PUT", body })),
     TypeError,
     "the body is gone",
   );
+  assertEquals(alarms.open.size, 0);
 });
 
 test("request() waits for a body that has limits of its own, and only for that", async () => {
