@@ -40,7 +40,7 @@ export async function startFleet(env: Record<string, string> = {}): Promise<Flee
   const { host } = stack.use(await serve(registry.fetch));
   const folder = stack.use(await temporaryFolder());
   const lines = new Set<string>();
-  const settings = { NATS_URL: nats.url, FLEET_PATIENCE_SECONDS: "1", FLEET_ARCHIVES: "2", ...env };
+  const settings = { NATS_URL: nats.url, FLEET_PATIENCE_SECONDS: "2", FLEET_ARCHIVES: "2", ...env };
   const all = stack.move();
   return {
     nats,

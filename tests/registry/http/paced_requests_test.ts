@@ -155,11 +155,12 @@ test("openAnswer() keeps to the pace that is wanted", async () => {
 
 test("request() does not take the wait for its pace for a silent connection", async () => {
   const http = makeHttp(async (request) => new Response(await request.arrayBuffer()), {
-    limits: { maxRate: 10_000 },
-    timeouts: { idle: 60, connect: 60, response: 10_000 },
+    limits: { maxRate: 2500 },
+    // Less than each of its pieces waits.
+    timeouts: { idle: 250, connect: 250, response: 10_000 },
   });
-  const call = callTo(http, { method: "POST", body: () => piecesOf(5000) });
-  assertEquals((await (await request(http, call)).arrayBuffer()).byteLength, 5000);
+  const call = callTo(http, { method: "POST", body: () => piecesOf(3000) });
+  assertEquals((await (await request(http, call)).arrayBuffer()).byteLength, 3000);
 });
 
 test("request() that waits for its pace ends as soon as it is aborted", async () => {
