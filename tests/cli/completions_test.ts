@@ -3,7 +3,7 @@ import { optionsOfVerb, VERBS } from "../../src/cli/args.ts";
 import { completionScript } from "../../src/cli/completions.ts";
 import { run } from "../../src/cli/run.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
-import { findProgram } from "../helpers/programs.ts";
+import { optionalProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost } from "./fake_host.ts";
 
@@ -28,13 +28,13 @@ test("run() completions prints the script", async () => {
 });
 
 for (const shell of SHELLS) {
-  const path = findProgram(shell);
+  const program = optionalProgram(shell);
   test(`${shell} can parse its completions`, async () => {
     await using folder = await temporaryFolder();
     const file = await folder.write("script", completionScript(shell));
-    const { code, stderr } = await runProcess(path ?? "", ["-n", file]);
+    const { code, stderr } = await runProcess(program.path, ["-n", file]);
     assertEquals([code, stderr], [0, ""]);
-  }, { skip: path ? undefined : `no ${shell} on PATH` });
+  }, { skip: program.skip });
 }
 
 /** What is typed, `FOLDER` standing for a folder with the one file image.tar, and what is offered. */
@@ -52,7 +52,7 @@ const COMPLETIONS: [line: string, expected: string[]][] = [
   ["tarpush --timeout ", []],
 ];
 
-const fish = findProgram("fish");
+const fish = optionalProgram("fish");
 
 test("fish completes commands and options, with common options before the command", async () => {
   await using folder = await temporaryFolder();
@@ -61,14 +61,14 @@ test("fish completes commands and options, with common options before the comman
   for (const [line, expected] of COMPLETIONS) {
     const typed = line.replaceAll("FOLDER", folder.path);
     const command = `source ${script}; complete -C "${typed}"`;
-    const { stdout, stderr } = await runProcess(fish ?? "", ["--no-config", "-c", command]);
+    const { stdout, stderr } = await runProcess(fish.path, ["--no-config", "-c", command]);
     assertEquals(stderr, "");
     const offered = stdout.split("\n").filter(Boolean).map((row) => row.split("\t")[0]);
     assertEquals(offered, expected.map((word) => word.replace("FOLDER", folder.path)), line);
   }
-}, { skip: fish ? undefined : "no fish on PATH" });
+}, { skip: fish.skip });
 
-const bash = findProgram("bash");
+const bash = optionalProgram("bash");
 
 test("bash completes commands, options, shells and files", async () => {
   await using folder = await temporaryFolder();
@@ -96,9 +96,9 @@ test("bash completes commands, options, shells and files", async () => {
   for (const [words, expected] of cases) {
     const line = `. '${script}'; COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})
       COMP_CWORD=${words.length - 1}; _tarpush; printf '%s\n' "\${COMPREPLY[@]}"`;
-    const { stdout, stderr } = await runProcess(bash ?? "", ["-c", line]);
+    const { stdout, stderr } = await runProcess(bash.path, ["-c", line]);
     assertEquals(stderr, "");
     assertEquals(stdout.split("\n").filter(Boolean), expected, words.join(" "));
   }
   assertStringIncludes(completionScript("bash"), "complete -o filenames -F _tarpush tarpush");
-}, { skip: bash ? undefined : "no bash on PATH" });
+}, { skip: bash.skip });

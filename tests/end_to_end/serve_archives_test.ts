@@ -3,11 +3,11 @@ import { digestBytes } from "../../src/digest.ts";
 import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { cliCommand, runProcess, temporaryFolder } from "../helpers/process.ts";
 import { type ServerProcess, startServer } from "../helpers/server_process.ts";
-import { findProgram } from "../helpers/programs.ts";
+import { optionalProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 const MIB = 1024 * 1024;
-const NEEDS_SHELL = { skip: findProgram("sh") ? undefined : "no sh on PATH" };
+const NEEDS_SHELL = { skip: optionalProgram("sh").skip };
 
 /** A layer of several pieces, and the archive that holds it. */
 const LARGE = await makeLayer(new Uint8Array(9 * MIB).map((_, at) => (at * 7 + (at >> 12)) % 251));

@@ -3,7 +3,7 @@ import { OciError } from "../../src/errors.ts";
 import { openDirectory } from "../../src/runtime/mod.ts";
 import type { FolderSource } from "../../src/source/blob_source.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
-import { findProgram } from "../helpers/programs.ts";
+import { optionalProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 /** What a shell makes in a folder of its own. */
@@ -13,7 +13,7 @@ async function makeFolder(script: string) {
   return folder;
 }
 
-const NEEDS_SHELL = { skip: findProgram("sh") ? undefined : "no sh on PATH" };
+const NEEDS_SHELL = { skip: optionalProgram("sh").skip };
 
 async function contents(folder: FolderSource): Promise<Record<string, string>> {
   const found: Record<string, string> = {};

@@ -4,7 +4,7 @@ import { OciError } from "../../src/errors.ts";
 import { openFile } from "../../src/runtime/mod.ts";
 import { readRange } from "../../src/source/blob_source.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
-import { findProgram } from "../helpers/programs.ts";
+import { optionalProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url);
@@ -148,4 +148,4 @@ test("openFile() tells that a file has changed, was replaced, or is gone", async
     await ask((path) => runProcess("rm", [path])),
     "Cannot read FILE: no such file",
   );
-}, { skip: findProgram("sh") ? undefined : "no sh on PATH" });
+}, { skip: optionalProgram("sh").skip });
