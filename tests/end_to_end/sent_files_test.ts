@@ -42,7 +42,10 @@ test("pushImage() by the host's fetch sends large layers whole, and counts what 
   assertEquals(pushed.map(({ digest }) => digest), layers.map(({ digest }) => digest));
   const blobs = images[0]?.blobs ?? [];
   assertEquals(bytesUploaded, blobs.reduce((sum, { size }) => sum + size, 0));
-  for (const { digest, size } of blobs) assert((sent.get(digest) ?? 0) <= size, digest);
+  for (const { digest, size } of blobs) {
+    const most = sent.get(digest) ?? 0;
+    assert(most > 0 && most <= size, `${most} of ${size} bytes of ${digest}`);
+  }
 });
 
 test("pushImage() by the host's fetch sends a large layer again after an answer that passes", async () => {

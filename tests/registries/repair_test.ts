@@ -88,11 +88,12 @@ for (const { kind, title, skip } of realRegistries().filter(({ kind }) => kind !
         await pushImage(tar, target);
         const file = fileOf(server, image.digest);
         await shell(command, file);
-        const { findings } = await checkImage(target, FAST).catch((error) => {
+        const { ok, findings } = await checkImage(target, FAST).catch((error) => {
           // distribution answers 500, and there is nothing else to go by.
           assertStringIncludes(error.message, "500");
-          return { findings: [] };
+          return { ok: false, findings: [] };
         });
+        assertEquals(ok, false);
         assert(findings.every(({ code }) => code === "wrong-digest" || code === "unreadable"));
         await shell('rm "$1"', file);
         if (remembersManifests) await refuses(server, target);

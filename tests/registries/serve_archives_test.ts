@@ -21,10 +21,12 @@ async function serveFixtures(...names: string[]) {
     name: `${repositoryOf(name)}.tar`,
   })));
   const { storage, images } = await openArchives(archives);
+  const tagged = images.filter(({ name }) => name.includes(":"));
+  assert(tagged.length > 0, `${names} have no image with a tag`);
   const server = await serve(createRegistry({ storage }));
   return {
     host: server.host,
-    images: images.filter(({ name }) => name.includes(":")),
+    images: tagged,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
