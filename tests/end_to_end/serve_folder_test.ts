@@ -114,9 +114,12 @@ test("tarpush serve ends at SIGTERM when the upload that has begun is there", as
   const start = await fetch(`${url}/v2/app/blobs/uploads/`, { method: "POST" });
   const session = new URL(start.headers.get("Location") ?? "", url);
   server.kill("SIGTERM");
-  let health = await fetch(`${url}/healthz`);
-  while (health.status === 200) health = await fetch(`${url}/healthz`);
-  assertEquals([health.status, await health.text()], [503, "ending\n"]);
+  const health = async () => {
+    const response = await fetch(`${url}/healthz`);
+    return [response.status, await response.text()];
+  };
+  while ((await health())[0] === 200);
+  assertEquals(await health(), [503, "ending\n"]);
   const refused = await fetch(`${url}/v2/app/blobs/uploads/`, { method: "POST" });
   assertEquals(refused.status, 503);
   await refused.body?.cancel();
