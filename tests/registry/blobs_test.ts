@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Bytes } from "../../src/bytes.ts";
 import { type Digest, digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, NetworkError, RegistryError } from "../../src/errors.ts";
@@ -332,6 +332,7 @@ test("uploadBlob() says so where the registry loses every upload", async () => {
     "the registry lost the upload",
   );
   assertEquals(error.errors.map(({ code }) => code), ["BLOB_UPLOAD_UNKNOWN"]);
+  assertStringIncludes(`${error.hint}`, "several registries behind one address");
   script.assertDone();
 });
 

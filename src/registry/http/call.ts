@@ -25,6 +25,8 @@ export interface Http {
   /** What this registry has shown of itself so far. */
   readonly seen: {
     answered: boolean;
+    /** Whether it has given an answer that was expected. */
+    served?: boolean;
     /** The pace of requests, once there is one. */
     pace?: Pace;
     /** Whether it speaks the other one of http and https. */

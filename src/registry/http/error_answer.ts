@@ -9,7 +9,7 @@ import { moveBetween } from "./redirect.ts";
 import { readRateLimit } from "./rate_limit.ts";
 import { parseRetryAfter } from "./retry.ts";
 import { askForText, schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
-import { CUT_HINT, isBlobBody, notePage } from "./stranger.ts";
+import { CUT_HINT, isBlobBody, noteCrowd, notePage } from "./stranger.ts";
 import { CLIENT_CERTIFICATE_HINT, wantsClientCertificate } from "./tls_reasons.ts";
 
 /** Longest time to read an error answer: its status says most of it. */
@@ -56,6 +56,7 @@ export async function toRegistryError(
     },
   );
   if (isPage(response) && errors.length === 0) notePage(error);
+  if (isCrowd(response, text)) noteCrowd(error);
   return error;
 }
 
@@ -64,6 +65,12 @@ function isRetryable(status: number, errors: readonly RegistryErrorEntry[]): boo
   return has(RETRYABLE_CODES) ||
     (RETRYABLE_STATUS.has(status) && !(status === 500 && has(FINAL_CODES)) &&
       !isDiskFailure(status, errors));
+}
+
+/** Whether nginx itself answered 503: its limit_req and limit_conn do so as they come, and so does an ingress without pods. */
+function isCrowd({ status, headers }: Response, text: string): boolean {
+  return status === 503 && /^(?:nginx|openresty)\b/i.test(headers.get("server") ?? "") &&
+    (text === "" || text.includes("<center><h1>503 Service Temporarily Unavailable"));
 }
 
 /** Milliseconds that a registry wants to be left alone; undefined where it does not say. */
@@ -151,6 +158,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
     return { state: refused.state + said, hint: refused.hint };
   }
   if (isDiskFailure(status, errors)) return { state, hint: DISK_HINT };
+  if (isCrowd(response, text)) return { state, hint: CROWD_HINT };
   // That is no limit on a request, whatever the status says.
   if (/quota/i.test(text)) return { state };
   if (status === 413) {
@@ -173,6 +181,8 @@ async function explain(refusal: Refusal): Promise<Explanation> {
 const DISK_HINT = "the registry cannot write to its disk: look for room and rights there";
 const ABSENT_HINT =
   "the registry makes no repository by itself: make it there first, or the project that it belongs to";
+const CROWD_HINT =
+  "nginx answers so above its limit_req or limit_conn (try --max-requests-per-second 2), and where no registry runs behind it";
 const PAGE_HINT =
   "a page comes from a firewall, proxy or web server before the registry, or in its place";
 const GATEWAY_HINT = "the proxy that answers does not reach the registry: check that it is running";

@@ -116,26 +116,19 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
     const fresh = refusals?.reopened(call) ?? call;
     try {
       const response = await sendOn(http, fresh);
+      seen.served = true;
       seen.pace?.accepted(response.headers);
       return response;
     } catch (error) {
-      if (!isRefusal(error)) throw error;
-      if (!refusals) {
-        const module = await import("./refusals.ts");
-        refusals = new module.Refusals(await paceOf(http), retry);
-      }
+      const { isRefusal, Refusals } = await import("./refusals.ts");
+      if (!isRefusal(error, seen.served)) throw error;
+      refusals ??= new Refusals(await paceOf(http), retry);
       if (!await refusals.wait(call, error, sentAt)) {
         if (retry.attempts > 1) spent.add(error);
         throw error;
       }
     }
   }
-}
-
-/** Whether a registry answered that there are too many requests, and not that this one is wrong. */
-function isRefusal(error: unknown): error is RegistryError {
-  return error instanceof RegistryError &&
-    (error.status === 429 || error.errors.some(({ code }) => code === "TOOMANYREQUESTS"));
 }
 
 /** The pace of requests to a registry; none has one that nobody asked for, until it refuses a request. */

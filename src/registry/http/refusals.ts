@@ -1,13 +1,26 @@
 import type { Bytes } from "../../bytes.ts";
-import type { RegistryError } from "../../errors.ts";
+import { RegistryError } from "../../errors.ts";
 import type { Call } from "./call.ts";
 import type { Pace } from "./pace.ts";
 import type { RetryOptions } from "./retry.ts";
+import { wasCrowd } from "./stranger.ts";
 
 /** A registry that asks for so long a wait means it: a refusal after that counts for a whole attempt, in milliseconds. */
 const LONG_WAIT = 30_000;
 /** Other refusals are a matter of pace: so many count for one attempt. */
 const REFUSALS_AN_ATTEMPT = 8;
+
+/**
+ * Whether a registry, or a proxy before it, answered that there are too many requests, and not that this one is wrong.
+ *
+ * @param error What a request ended with.
+ * @param hasServed Whether the registry has given an answer that was expected: else a proxy may have none behind it.
+ */
+export function isRefusal(error: unknown, hasServed = false): error is RegistryError {
+  return error instanceof RegistryError &&
+    (error.status === 429 || (hasServed && wasCrowd(error)) ||
+      error.errors.some(({ code }) => code === "TOOMANYREQUESTS"));
+}
 
 /** What one request meets at a registry that refuses it because there are too many. */
 export class Refusals {

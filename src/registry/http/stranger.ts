@@ -18,6 +18,19 @@ export function wasPage(error: RegistryError): boolean {
   return pages.has(error);
 }
 
+/** Errors for answers of nginx to more requests than it lets pass. */
+const crowds = new WeakSet<RegistryError>();
+
+/** Notes that a proxy lets so many requests pass and no more. */
+export function noteCrowd(error: RegistryError): void {
+  crowds.add(error);
+}
+
+/** Whether a proxy let so many requests pass and no more, or had no registry behind it for the moment. */
+export function wasCrowd(error: RegistryError): boolean {
+  return crowds.has(error);
+}
+
 /** Whether a request carries a blob, or a part of it. */
 export function isBlobBody({ method }: Call, { pathname }: URL): boolean {
   return (method === "PUT" || method === "PATCH") && !pathname.includes("/manifests/");

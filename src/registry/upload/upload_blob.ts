@@ -82,9 +82,12 @@ function asRetryable({ origin }: Http, error: unknown, action: string): unknown 
   const { method, url, status, errors, hint } = error;
   // A page is none of the registry's: what stands before it does not pass on what was sent.
   const message = wasPage(error) ? error.message : `Cannot ${action}: the registry lost the upload`;
-  const options = { method, url, status, errors, hint, retryable: true, cause: error };
-  return new RegistryError(message, options);
+  const options = { method, url, status, errors, retryable: true, cause: error };
+  return new RegistryError(message, { ...options, hint: hint ?? LOST_HINT });
 }
+
+const LOST_HINT =
+  "several registries behind one address need a store and a secret in common (http.secret of distribution)";
 
 async function uploadOnce(
   context: RepositoryContext,

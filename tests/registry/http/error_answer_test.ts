@@ -174,6 +174,17 @@ const ANSWERS: [
     /^$/,
   ],
   [
+    "a limit of nginx",
+    PATCH,
+    {
+      status: 503,
+      headers: { ...HTML, server: "nginx/1.22.1" },
+      body: "<title>503</title><center><h1>503 Service Temporarily Unavailable</h1></center>",
+    },
+    '503 Service Unavailable with text/html ("503", Server: nginx/1.22.1) that is no registry error',
+    /limit_req.*--max-requests-per-second/,
+  ],
+  [
     "a repository that has to be made",
     START,
     { status: 404, body: errors("NAME_UNKNOWN", "The repository 'app' does not exist") },

@@ -106,6 +106,47 @@ test("request() survives a registry that refuses half of all requests", async ()
   assert(count > 1800 && count < 2200, `${count} requests`);
 });
 
+/** The page of nginx's limit_req and limit_conn, as they come. */
+const CROWD = "<html>\r\n<body>\r\n<center><h1>503 Service Temporarily Unavailable</h1></center>";
+
+test("request() slows down where nginx lets so many requests pass and answers 503 to others", async () => {
+  for (const body of [CROWD, null]) {
+    let count = 0;
+    const headers = { server: "nginx/1.22.1", "content-type": "text/html" };
+    const http = makeHttp(() => {
+      const isServed = ++count % 2 === 1;
+      return Promise.resolve(
+        isServed ? new Response() : new Response(body, { status: 503, headers }),
+      );
+    });
+    for (let at = 0; at < 50; at++) await request(http, callTo(http));
+    assertEquals([count, http.seen.pace !== undefined], [99, true]);
+  }
+});
+
+test("request() takes a 503 for what it is where nothing was served, or nginx does not limit it", async () => {
+  const nginx = { server: "nginx/1.22.1", "content-type": "text/html" };
+  const answers: [first: number, headers: HeadersInit, body: string][] = [
+    [503, nginx, CROWD],
+    [200, { ...nginx, server: "HAProxy" }, CROWD],
+    [200, nginx, "<h1>No server is available</h1>"],
+    [200, nginx, '{"errors":[{"code":"UNAVAILABLE"}]}'],
+  ];
+  for (const [first, headers, body] of answers) {
+    let count = 0;
+    const http = makeHttp(() =>
+      Promise.resolve(
+        first === 200 && ++count === 1
+          ? new Response()
+          : new Response(body, { status: 503, headers }),
+      )
+    );
+    if (first === 200) await request(http, callTo(http));
+    const error = await assertRejects(() => request(http, callTo(http)), RegistryError, "503");
+    assertEquals([error.retryable, http.seen.pace], [true, undefined]);
+  }
+});
+
 test("request() heeds what a registry that refuses one says of its limits", async () => {
   const waits: number[] = [];
   const steps: ScriptStep[] = [
