@@ -6,6 +6,7 @@ import { listNeeded, type NeededBlob } from "../image/left_out.ts";
 import type { Finding } from "../image/check/findings.ts";
 import { dialectOf, validateArchive } from "../image/check/validate.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
+import type { Timeouts } from "../registry/http/time_limits.ts";
 import {
   type ImageTarEntry,
   openSource,
@@ -29,6 +30,11 @@ export interface CheckArchiveOptions {
    * @default {fetch}
    */
   fetch?: (request: Request) => Promise<Response>;
+  /**
+   * How long the server of a source that is a URL may be silent.
+   * @default {60000} for `idle`
+   */
+  timeouts?: Pick<Timeouts, "idle">;
   /** Told from time to time how far the reading is. */
   onProgress?: (progress: CheckProgress) => void;
 }
@@ -86,8 +92,8 @@ export async function checkArchive(
   source: PushSource,
   options: CheckArchiveOptions = {},
 ): Promise<ArchiveCheck> {
-  const { signal = new AbortController().signal, fetch, ...rest } = options;
-  await using input = await openSource(source, signal, fetch);
+  const { signal = new AbortController().signal, fetch, timeouts, ...rest } = options;
+  await using input = await openSource(source, signal, { fetch, idle: timeouts?.idle });
   const archive = await readChecked(input, { ...rest, signal });
   const findings = await validateArchive(archive);
   const dialect = dialectOf(archive.files);

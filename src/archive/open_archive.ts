@@ -2,6 +2,7 @@ import { openArchive as openRandom, readArchive } from "../image/archive.ts";
 import type { Finding } from "../image/check/findings.ts";
 import { type ArchiveSummary, summarizeArchive } from "../image/inspect.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
+import type { Timeouts } from "../registry/http/time_limits.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
 import { readPassing } from "./read_passing.ts";
 
@@ -25,6 +26,11 @@ export interface OpenArchiveOptions {
    * @default {fetch}
    */
   fetch?: (request: Request) => Promise<Response>;
+  /**
+   * How long the server of a source that is a URL may be silent.
+   * @default {60000} for `idle`
+   */
+  timeouts?: Pick<Timeouts, "idle">;
 }
 
 /** What {@linkcode openArchive} gives: the summary of an archive, and a way to check it. */
@@ -65,16 +71,22 @@ export async function openArchive(
   source: PushSource,
   options: OpenArchiveOptions = {},
 ): Promise<OpenedArchive> {
-  const { signal = new AbortController().signal, hasher = createHash, verify = true, fetch } =
+  const { signal = new AbortController().signal, hasher = createHash, verify = true, ...reading } =
     options;
-  const input = await openSource(source, signal, fetch);
+  const input = await openSource(source, signal, {
+    fetch: reading.fetch,
+    idle: reading.timeouts?.idle,
+  });
   if (input.kind === "random") {
     const summary = await summarizeArchive(await openRandom(input.source, { signal }));
-    return { ...summary, validate: checkAgain(source, { hasher, fetch }) };
+    return { ...summary, validate: checkAgain(source, { hasher, ...reading }) };
   }
   if (input.again || !verify) {
     const summary = await summarizeArchive(await readPassing(input, { hasher, signal }));
-    return { ...summary, validate: input.again ? checkAgain(source, { hasher, fetch }) : refuse };
+    return {
+      ...summary,
+      validate: input.again ? checkAgain(source, { hasher, ...reading }) : refuse,
+    };
   }
   const { readChecked } = await import("./check_archive.ts");
   const checked = await readChecked(input, { signal, hasher });
@@ -86,12 +98,11 @@ export async function openArchive(
 
 function checkAgain(
   source: PushSource,
-  { hasher, fetch }: { hasher: Hasher; fetch: OpenArchiveOptions["fetch"] },
+  options: Pick<OpenArchiveOptions, "fetch" | "timeouts"> & { hasher: Hasher },
 ): OpenedArchive["validate"] {
   return async ({ signal } = {}) => {
     const { checkArchive } = await import("./check_archive.ts");
-    const options = { hasher, ...(fetch && { fetch }), ...(signal && { signal }) };
-    const { findings } = await checkArchive(source, options);
+    const { findings } = await checkArchive(source, { ...options, ...(signal && { signal }) });
     return findings;
   };
 }

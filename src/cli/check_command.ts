@@ -29,12 +29,15 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
     const { source, json, quiet, against } = command;
     const registries = against === undefined ? [] : [registryOf(against)];
     const connection = await connectionOptions(command, registries, host);
-    const { fetch } = connection;
     const example = "docker save IMAGE | tarpush check -";
-    const reading = { verify: "all", signal, fetch } as const;
+    const reading = { verify: "all", signal, ...connection } as const;
     await using input = await openArchiveWords(command, host, example, reading);
     const progress = await startByteProgress(host, "checking", quiet);
-    const checked = await checkArchive(input.source, { signal, fetch, onProgress: progress.report })
+    const checked = await checkArchive(input.source, {
+      signal,
+      ...connection,
+      onProgress: progress.report,
+    })
       .finally(() => progress.finish());
     const check = await withAbsent(checked, against, { ...connection, signal });
     const exitCode = check.ok ? EXIT.done : EXIT.failed;

@@ -20,12 +20,12 @@ export async function runInspect(
 }
 
 async function inspect(command: InspectCommand, host: Host, signal: AbortSignal): Promise<number> {
-  const { fetch } = await connectionOptions(command, [], host);
+  const connection = await connectionOptions(command, [], host);
   try {
     const example = "docker save IMAGE | tarpush inspect -";
-    const reading = { verify: "none", signal, fetch } as const;
+    const reading = { verify: "none", signal, ...connection } as const;
     await using input = await openArchiveWords(command, host, example, reading);
-    const archive = await openArchive(input.source, { signal, fetch, verify: false });
+    const archive = await openArchive(input.source, { signal, ...connection, verify: false });
     return await show(command, host, archive);
   } catch (error) {
     throw withPartsHint(command, error);

@@ -1,6 +1,7 @@
 import type { ArchivePart } from "../archive/check_joins.ts";
 import { joinParts, type JoinPartsOptions } from "../archive/join_parts.ts";
 import type { FetchHandler } from "../registry/http/call.ts";
+import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
 import { isBlobSource } from "../source/blob_source.ts";
 import { parsePartList } from "../source/part_list.ts";
@@ -14,6 +15,8 @@ export interface PartsOptions {
   signal: AbortSignal;
   /** Answers requests for parts that are URLs. */
   fetch: FetchHandler | undefined;
+  /** How long their server may be silent. */
+  timeouts?: Pick<Timeouts, "idle"> | undefined;
 }
 
 /** What checksum files are called: `A.tar.sha256`, `SHA256SUMS`, `sha256sum.txt` and the like. */
@@ -33,7 +36,7 @@ const OTHER_NAME = /(?:(?:md5|sha1|sha224|sha384|sha512)(?:sums?)?|b[23]sums?)(?
 export async function openParts(
   words: readonly string[],
   host: Host,
-  { verify, signal, fetch }: PartsOptions,
+  { verify, signal, ...reading }: PartsOptions,
 ): Promise<Input> {
   const paths = words.filter((word) => !LIST_NAME.test(word));
   const other = paths.find((path) => OTHER_NAME.test(path));
@@ -50,7 +53,7 @@ export async function openParts(
   };
   try {
     const parts: ArchivePart[] = [];
-    for (const path of paths) parts.push(await openPart(path, open, host, { signal, fetch }));
+    for (const path of paths) parts.push(await openPart(path, open, host, { signal, ...reading }));
     const named = words.filter((word) => LIST_NAME.test(word));
     const lists = named.length > 0 ? named : await findLists(paths, host);
     const texts: string[] = [];
@@ -68,7 +71,7 @@ async function openPart(
   path: string,
   open: AsyncDisposable[],
   host: Host,
-  { signal, fetch }: Pick<PartsOptions, "signal" | "fetch">,
+  { signal, fetch, timeouts }: Omit<PartsOptions, "verify">,
 ): Promise<ArchivePart> {
   const url = urlOf(path);
   const name = baseName(url ? url.pathname : path);
@@ -81,7 +84,7 @@ async function openPart(
     return { name, source: file };
   }
   const { openUrl } = await import("../source/http_source.ts");
-  const source = await openUrl(url, signal, fetch);
+  const source = await openUrl(url, signal, { fetch, idle: timeouts?.idle });
   if (isBlobSource(source)) return { name, source };
   await source.cancel();
   // What a URL has after its path may be secret.

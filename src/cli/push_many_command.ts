@@ -138,7 +138,7 @@ const IDENTIFY_CONCURRENCY = 8;
 
 async function findVersion(
   source: string,
-  { fetch }: PushOptions,
+  { fetch, timeouts }: PushOptions,
   { isAsked, signal }: { isAsked: boolean; signal: AbortSignal },
   host: Host,
 ): Promise<{ size: number; modified: string } | undefined> {
@@ -146,7 +146,7 @@ async function findVersion(
   if (url) {
     if (!isAsked) return undefined;
     const { findUrlVersion } = await import("../source/http_source.ts");
-    return await findUrlVersion(url, signal, fetch);
+    return await findUrlVersion(url, signal, { fetch, idle: timeouts?.idle });
   }
   const info = source === "-" ? undefined : await imageInfo(source, host);
   return info && { size: info.size, modified: new Date(info.modified).toISOString() };

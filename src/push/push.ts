@@ -85,7 +85,8 @@ export async function pushSource(
   const start = performance.now();
   // A registry in this process, or what else stands in for one, has no archives.
   const fetch = isNetworkFetch(resolved.fetch) ? resolved.fetch : undefined;
-  await using input = await openSource(source, resolved.signal, fetch);
+  const { idle } = resolved.timeouts;
+  await using input = await openSource(source, resolved.signal, { fetch, idle });
   resolved.signal.throwIfAborted();
   try {
     if (input.kind === "random") {

@@ -70,7 +70,8 @@ export async function repairImage(
   if (before.ok) return { before, sent: [], absent: [], failed: [], after: before };
   const resolved = resolveOptions({ ...options, force: true });
   const fetch = isNetworkFetch(resolved.fetch) ? resolved.fetch : undefined;
-  await using input = await openSource(source, resolved.signal, fetch);
+  const { idle } = resolved.timeouts;
+  await using input = await openSource(source, resolved.signal, { fetch, idle });
   const archive = input.kind === "random"
     ? await openArchive(input.source, resolved)
     : await readCompressed(input, resolved);

@@ -1,5 +1,6 @@
 import { type Bytes, toBytes } from "../bytes.ts";
 import { BLOCKED_PORT } from "../blocked_ports.ts";
+import { anySignal } from "../concurrency.ts";
 import { NetworkError } from "../errors.ts";
 import { proxyFor, takesInit } from "../network_fetch.ts";
 import { type BlobSource, readRange } from "./blob_source.ts";
@@ -7,10 +8,35 @@ import { type BlobSource, readRange } from "./blob_source.ts";
 /** What answers requests: the runtime's `fetch`, or something in its place. */
 type Fetch = (request: Request) => Promise<Response>;
 
+/** How an archive behind a URL is read. */
+export interface UrlOptions {
+  /**
+   * What answers requests.
+   * @default {fetch}
+   */
+  fetch?: Fetch | undefined;
+  /**
+   * Milliseconds without a byte after which it is given up.
+   * @default {60000}
+   */
+  idle?: number | undefined;
+}
+
 /** How the requests for one archive are sent. */
 interface Connection {
   signal: AbortSignal;
   fetch: Fetch;
+  idle: number;
+}
+
+/** The longest that a timer waits. */
+const MOST_MILLISECONDS = 2 ** 31 - 1;
+
+function connectionOf(
+  signal: AbortSignal,
+  { fetch = globalThis.fetch, idle = 60_000 }: UrlOptions,
+): Connection {
+  return { signal, fetch, idle: Math.min(idle, MOST_MILLISECONDS) };
 }
 
 /** Reads up to this size come out of one larger read: a tar's headers lie close together. */
@@ -21,19 +47,19 @@ const BLOCK_BYTES = 64 * 1024;
  *
  * @param url The archive.
  * @param signal Aborts every request.
- * @param fetch What answers them.
+ * @param options How it is read.
  * @returns A source, or the body that comes once.
  * @throws {NetworkError} If the server does not answer, or with no content.
  */
 export async function openUrl(
   url: URL,
   signal: AbortSignal,
-  fetch: Fetch = globalThis.fetch,
+  options: UrlOptions = {},
 ): Promise<BlobSource | ReadableStream<Uint8Array>> {
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`Cannot read ${url.href}: expected an http:// or https:// URL`);
   }
-  const connection = { signal, fetch };
+  const connection = connectionOf(signal, options);
   let response = await get(url, { range: "bytes=0-0" }, connection);
   if (response.status === 206) {
     await response.body?.cancel();
@@ -45,11 +71,11 @@ export async function openUrl(
     response = await get(url, {}, connection);
   }
   // A server that ignores ranges has begun to send the whole.
-  if (response.status === 200 && response.body) return wholeOf(url, response.body, signal);
+  if (response.status === 200 && response.body) return wholeOf(url, response.body, connection);
   // An empty file has no first byte.
   if (response.status === 416) return new Blob([]);
   await response.body?.cancel();
-  const { proxy, hint } = onTheWay(url, fetch);
+  const { proxy, hint } = onTheWay(url, connection.fetch);
   const state = `${url.host}${proxy} answered ${response.status}`;
   throw failure(url, state, response.status >= 500, undefined, hint);
 }
@@ -59,16 +85,16 @@ export async function openUrl(
  *
  * @param url The archive.
  * @param signal Aborts the request.
- * @param fetch What answers it.
+ * @param options How it is read.
  * @returns Both; undefined where the server does not tell, or does not answer.
  */
 export async function findUrlVersion(
   url: URL,
   signal: AbortSignal,
-  fetch: Fetch = globalThis.fetch,
+  options: UrlOptions = {},
 ): Promise<{ size: number; modified: string } | undefined> {
   try {
-    const response = await get(url, { range: "bytes=0-0" }, { signal, fetch });
+    const response = await get(url, { range: "bytes=0-0" }, connectionOf(signal, options));
     await response.body?.cancel();
     const modified = versionOf(response);
     // The length of a part is not that of the whole.
@@ -107,7 +133,7 @@ class RangeSource implements BlobSource {
       pull: async (controller) => {
         if (start >= end) return controller.close();
         reader ??= await this.#open(start, end);
-        const { done, value } = await readFrom(this.#url, reader, true, this.#connection.signal);
+        const { done, value } = await readFrom(this.#url, reader, true, this.#connection);
         if (!done) {
           start += value.length;
           if (start > end) {
@@ -179,19 +205,27 @@ function blockReader(source: BlobSource): BlobSource {
 async function get(
   url: URL,
   headers: Record<string, string>,
-  { signal, fetch }: Connection,
+  { signal, fetch, idle }: Connection,
 ): Promise<Response> {
+  const over = new AbortController();
   try {
     // Compressed on the way, ranges and lengths would not be those of the file. Bun inflates what is labelled so all the
     // same, unless it is told not to.
     const init: RequestInit & { decompress: boolean } = {
       headers: { ...headers, "accept-encoding": "identity" },
       decompress: false,
-      signal,
+      signal: anySignal(signal, over.signal),
     };
-    return await (takesInit(fetch) ? fetch(url, init) : fetch(new Request(url, init)));
+    return await inTime(
+      takesInit(fetch) ? fetch(url, init) : fetch(new Request(url, init)),
+      idle,
+    );
   } catch (cause) {
     signal.throwIfAborted();
+    if (cause === LATE) {
+      over.abort();
+      throw tooLate(url, "no answer", true, idle);
+    }
     if (BLOCKED_PORT.pattern.test(String(cause))) {
       throw failure(url, BLOCKED_PORT.state, false, cause, BLOCKED_PORT.hint);
     }
@@ -231,12 +265,12 @@ function versionOf({ headers }: Response): string | null {
 function wholeOf(
   url: URL,
   body: ReadableStream<Uint8Array>,
-  signal: AbortSignal,
+  connection: Connection,
 ): ReadableStream<Bytes> {
   const reader = body.getReader();
   return new ReadableStream<Bytes>({
     async pull(controller) {
-      const { done, value } = await readFrom(url, reader, false, signal);
+      const { done, value } = await readFrom(url, reader, false, connection);
       if (done) controller.close();
       else controller.enqueue(toBytes(value));
     },
@@ -248,14 +282,37 @@ async function readFrom(
   url: URL,
   reader: ReadableStreamDefaultReader<Uint8Array>,
   retryable: boolean,
-  signal: AbortSignal,
+  { signal, idle }: Connection,
 ): Promise<ReadableStreamReadResult<Uint8Array>> {
   try {
-    return await reader.read();
+    return await inTime(reader.read(), idle);
   } catch (cause) {
     signal.throwIfAborted();
-    throw failure(url, "the answer broke off", retryable, cause);
+    if (cause !== LATE) throw failure(url, "the answer broke off", retryable, cause);
+    reader.cancel().catch(() => {});
+    throw tooLate(url, "no byte moved", retryable, idle);
   }
+}
+
+/** What a promise rejects with that took too long. */
+const LATE = Symbol();
+
+async function inTime<T>(promise: Promise<T>, milliseconds: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(LATE), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function tooLate(url: URL, what: string, retryable: boolean, idle: number): NetworkError {
+  const seconds = idle / 1000;
+  const hint = `allow more time with --timeout SECONDS, above ${seconds}`;
+  return failure(url, `${what} for ${seconds} s`, retryable, undefined, hint);
 }
 
 function failure(

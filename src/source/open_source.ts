@@ -9,6 +9,7 @@ import {
   type SourceSlice,
 } from "./blob_source.ts";
 import type { DirectoryHandle } from "./folder.ts";
+import type { UrlOptions } from "./http_source.ts";
 
 /** What an untar stream yields, ours or another's, such as the one of `@std/tar`. */
 export interface ImageTarEntry {
@@ -60,18 +61,18 @@ export interface PassingInput extends AsyncDisposable {
  *
  * @param source What the caller gave.
  * @param signal Aborts requests for a URL.
- * @param fetch Answers those; the runtime's own when absent.
+ * @param options How a URL is read.
  * @returns The input; it gives up what was opened here when disposed of.
  * @throws {TypeError} If the source is none.
  */
 export async function openSource(
   source: PushSource,
   signal: AbortSignal,
-  fetch?: (request: Request) => Promise<Response>,
+  options?: UrlOptions,
 ): Promise<RandomInput | PassingInput> {
   if (source instanceof URL) {
     const { openUrl } = await import("./http_source.ts");
-    return await openSource(await openUrl(source, signal, fetch), signal);
+    return await openSource(await openUrl(source, signal, options), signal);
   }
   const count = { read: 0 };
   const common = { read: () => count.read, [Symbol.asyncDispose]: () => Promise.resolve() };

@@ -74,7 +74,7 @@ test("findUrlVersion() tells length and version, and nothing where one of them i
   const url = new URL("http://localhost/image.tar");
   const { signal } = new AbortController();
   const find = (handler: Handler) =>
-    findUrlVersion(url, signal, (request) => Promise.resolve(handler(request)));
+    findUrlVersion(url, signal, { fetch: (request) => Promise.resolve(handler(request)) });
   const etag = '"1"';
   const known = { size: tar.length, modified: etag };
   assertEquals(await find(fileServer(tar)), known);
@@ -191,6 +191,35 @@ for (const header of ["etag", "last-modified"]) {
     assertEquals(await allTags(registry), []);
   });
 }
+
+test("openUrl() gives up a server that is silent, before its answer and within", async () => {
+  const { signal } = new AbortController();
+  const url = new URL("http://archives.test/image.tar?secret");
+  const silent = () => new Promise<Response>(() => {});
+  const error = await assertRejects(() => openUrl(url, signal, { fetch: silent, idle: 20 }));
+  assert(error instanceof NetworkError);
+  assertEquals(
+    [error.message, error.hint],
+    [
+      "Cannot read http://archives.test/image.tar: no answer for 0.02 s",
+      "allow more time with --timeout SECONDS, above 0.02",
+    ],
+  );
+  assertEquals(await findUrlVersion(url, signal, { fetch: silent, idle: 20 }), undefined);
+
+  const cancelled = Promise.withResolvers<void>();
+  const stalling = () => {
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(tar.subarray(0, 1000)),
+      cancel: () => cancelled.resolve(),
+    });
+    return Promise.resolve(new Response(body));
+  };
+  const stream = await openUrl(url, signal, { fetch: stalling, idle: 20 });
+  assert(stream instanceof ReadableStream);
+  await assertRejects(() => new Response(stream).bytes(), NetworkError, "no byte moved for 0.02 s");
+  await cancelled.promise;
+});
 
 test("openUrl() refuses a range that was not asked for", async () => {
   let isFirst = true;
