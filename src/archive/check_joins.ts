@@ -160,7 +160,10 @@ class JoinCheck {
     } catch (error) {
       if (!(error instanceof ArchiveError || error instanceof TarError)) throw error;
       const isAtEnd = at === this.#joined.size;
-      if (isAtEnd) throw await this.#incomplete(`its ${compression} data goes on`, error);
+      // A wrong sum, at the end of all, cannot be told from data that goes on.
+      if (isAtEnd) {
+        throw await this.#incomplete(`its ${compression} data does not end`, error, true);
+      }
       const part = this.#partAt(Math.max(0, at - 1));
       throw await this.#broken(part, `the ${compression} data cannot be read on in it`, error);
     }
@@ -222,8 +225,12 @@ class JoinCheck {
     }
   }
 
-  /** The error where the archive goes on behind the last part. */
-  async #incomplete(state: string, cause?: unknown): Promise<ArchiveError> {
+  /** The error where the archive goes on behind the last part, or seems to since one is damaged. */
+  async #incomplete(
+    state: string,
+    cause?: unknown,
+    mayBeDamaged = false,
+  ): Promise<ArchiveError> {
     const known = await this.#known(cause);
     if (known) return known;
     const { name, source } = this.#partAt(this.#joined.size - 1);
@@ -231,9 +238,10 @@ class JoinCheck {
       this.#parts.every((part) => part.source.size === source.size);
     if (!isFull) {
       const what = `it is the last that was given, and ${state}`;
-      return unusablePart(name, `${what}: it was cut, or the parts behind it are missing`, {
-        cause,
-      });
+      const why = mayBeDamaged
+        ? "it was cut, the parts behind it are missing, or one is damaged"
+        : "it was cut, or the parts behind it are missing";
+      return unusablePart(name, `${what}: ${why}`, { cause });
     }
     const message = `Cannot use the parts: what follows ${quoteName(name)} is missing, ${state}`;
     return new ArchiveError(message, { path: name, cause });

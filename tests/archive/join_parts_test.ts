@@ -375,7 +375,19 @@ test("joinParts() tells of a tar that has no end", async () => {
   const packed = split(await gzip(layout));
   assertEquals(
     await refusal(packed.slice(0, -1)),
-    `Cannot use the parts: what follows "${packed.at(-2)?.name}" is missing, its gzip data goes on`,
+    `Cannot use the parts: what follows "${
+      packed.at(-2)?.name
+    }" is missing, its gzip data does not end`,
+  );
+});
+
+test("joinParts() takes a wrong sum for no cut alone", async () => {
+  const packed = await gzip(layout);
+  const sum = packed.length - 8;
+  packed[sum] = (packed[sum] ?? 0) ^ 1;
+  assertStringIncludes(
+    await refusal(split(packed)),
+    "its gzip data does not end: it was cut, the parts behind it are missing, or one is damaged",
   );
 });
 
