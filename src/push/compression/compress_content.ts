@@ -160,8 +160,8 @@ function isImage(node: ManifestNode | DockerNode): boolean {
 }
 
 /**
- * Whether a layer is one to compress if its content is not. What its type says of that does not matter: skopeo 1.9 copies
- * a docker-archive to dir: as plain tars that are called gzip.
+ * Whether a layer is one to compress if its content is not. What its type says of that does not matter: podman save
+ * --format docker-dir and skopeo write plain tars that are called gzip.
  */
 function isToCompress({ mediaType }: ArchiveBlob, manifest: ManifestNode | DockerNode): boolean {
   return isImage(manifest) && isLayerType(mediaType) && !isEncryptedType(mediaType) &&
