@@ -35,9 +35,11 @@ export async function* zstdBlocks(
     }
     rest = bytes.slice(at);
   }
-  walker.finish(rest.length);
+  walker.finish(rest);
   return walker.contentSize;
 }
+
+const SOMETHING_ELSE = "something else follows the last zstd frame";
 
 /** A part of a frame whose first bytes tell how long it is. */
 type Part = "frame header" | "block header" | "block" | "checksum" | "skippable frame";
@@ -74,8 +76,11 @@ class FrameWalker {
   }
 
   /** @param rest Bytes of a header that is not complete. */
-  finish(rest: number): void {
-    if (this.#part === "frame header" && rest === 0 && this.#frames > 0) return;
+  finish(rest: Bytes): void {
+    if (this.#part === "frame header" && this.#frames > 0) {
+      if (rest.length === 0) return;
+      if (!startsLikeFrame(rest)) throw new DataError(SOMETHING_ELSE);
+    }
     throw new Error(`the data ends inside a ${this.#part} of zstd frame ${this.#frames + 1}`);
   }
 
@@ -90,7 +95,7 @@ class FrameWalker {
     if ((magic & ~0xf) >>> 0 === SKIPPABLE_MAGIC) return this.#openSkippable(header);
     if (magic !== MAGIC) {
       throw new DataError(
-        this.#frames > 0 ? "something else follows the last zstd frame" : "the data is not zstd",
+        this.#frames > 0 ? SOMETHING_ELSE : "the data is not zstd",
       );
     }
     const length = frameHeaderLength(header[4]);
@@ -198,6 +203,14 @@ function contentSize(header: Bytes): number | undefined {
 
 function dictionaryAt(descriptor: number): number {
   return isSingleSegment(descriptor) ? 5 : 6;
+}
+
+/** Whether the first bytes of a header, or fewer, are those of a frame. */
+function startsLikeFrame(header: Bytes): boolean {
+  const length = Math.min(4, header.length);
+  const start = littleEndian(header, 0, length);
+  const end = 2 ** (8 * length);
+  return start === MAGIC % end || (start & ~0xf) >>> 0 === SKIPPABLE_MAGIC % end;
 }
 
 function littleEndian(bytes: Bytes, at: number, length: number): number {

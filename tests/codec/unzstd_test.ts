@@ -53,6 +53,15 @@ test("unzstd() refuses what is no whole frame in the same words everywhere", asy
     [`the data ends inside a frame header of zstd frame 1 ${after(5)}`, undefined, cut(5)],
     [trailing, undefined, join(FRAME, new TextEncoder().encode("garbage"))],
     [trailing, undefined, join(FRAME, new Uint8Array(512))],
+    [trailing, undefined, join(FRAME, new TextEncoder().encode("\n"))],
+    [trailing, undefined, join(FRAME, FRAME.slice(0, 2).fill(0, 1))],
+    ...[FRAME.slice(0, 3), Uint8Array.of(0x5a, 0x2a)].map((start): [string, undefined, Bytes] => [
+      `the data ends inside a frame header of zstd frame 2 (found after reading ${
+        FRAME.length + start.length
+      } bytes)`,
+      undefined,
+      join(FRAME, start),
+    ]),
     ["a zstd frame needs the dictionary 7", undefined, await zstdFrame(CONTENT, { dictionary: 7 })],
     [window, pipe, await zstdFrame(CONTENT, { window: 0x89 })],
     [window, pipe, join(FRAME, SKIPPABLE, await zstdFrame(CONTENT, { window: 0x89 }))],
