@@ -123,8 +123,9 @@ Usage:
               a file or folder here is an archive
 
 Of an archive every file is hashed and compared with the digests, sizes and types that it states,
-every layer inflated and compared with its diff_id. Of an image in a registry that holds for its
-platforms, its attestations, and what refers to it or cosign keeps of it. Findings are errors
+every layer inflated and compared with its diff_id. Of an image in a registry all is fetched and
+hashed, platforms, attestations, and what refers to it or cosign keeps of it included; layers are
+not inflated: tarpush save REFERENCE - | tarpush check - looks into them. Findings are errors
 (content is wrong or missing), warnings (it can be used, but tools may disagree on what it is) and
 notes (nothing is wrong).
 
