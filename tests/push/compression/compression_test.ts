@@ -38,6 +38,7 @@ import {
 } from "../../helpers/archives.ts";
 import { assertClear, diffIdsOf, pushTo, readBack } from "../../helpers/expected.ts";
 import { faultLayer, type SeenRequest } from "../../helpers/fault_layer.ts";
+import { withValue } from "../../helpers/globals.ts";
 import { writeTar } from "../../helpers/tar_writer.ts";
 import { test } from "../../helpers/test.ts";
 
@@ -59,9 +60,11 @@ for (const [what, open] of [["file", () => DOCKER], ["pipe", () => DOCKER.stream
     test(`pushImage() of a ${what} compresses layers with gzip, ${how}`, async () => {
       const registry = createRegistry();
       const options = { ...memory, compression: "gzip", fetch: registry } as const;
-      const { images: [pushed] } = await pushImage(open(), TARGET, options);
+      const { images: [pushed], bytesUploaded } = await pushImage(open(), TARGET, options);
       const read = await readBack(registry, "app", "1");
       assertEquals(read.digest, pushed?.digest);
+      const blobs = [...read.layers, ...read.config ? [read.config] : []];
+      assertEquals(bytesUploaded, blobs.reduce((sum, { bytes }) => sum + bytes.length, 0));
       assertEquals([read.mediaType, read.config?.digest], [DOCKER_MANIFEST, image.configDigest]);
       assertEquals(
         read.layers.map(({ mediaType }) => mediaType),
@@ -83,6 +86,19 @@ test("pushImage() makes the same of a file and of a pipe, held or passing", asyn
     digests.add(images[0]?.digest);
   }
   assertEquals(digests.size, 1);
+});
+
+test("pushImage() compresses as well as the caller wants", async () => {
+  const lengths: number[] = [];
+  const text = Array.from({ length: 50_000 }, (_, at) => `${(at * at * 31) % 10_007}`).join(" ");
+  const words = await makeImage([await makeLayer(writeTar([{ path: "words", body: text }]))]);
+  const tar = toBlob(dockerSave([{ image: words, repoTags: ["app:1"] }]));
+  for (const compressionLevel of [1, 9]) {
+    const { registry } = await pushTo(tar, TARGET, { compression: "gzip", compressionLevel });
+    lengths.push((await readBack(registry, "app", "1")).layers[0]?.bytes.length ?? 0);
+  }
+  const [low = 0, high = 0] = lengths;
+  assert(high < low, `${high} bytes at level 9, ${low} at level 1`);
 });
 
 test("pushImage() with zstd writes OCI manifests", async () => {
@@ -116,10 +132,61 @@ test("pushImage() keeps layers that would become larger, whether they come once 
   }
 });
 
+test("pushImage() of a pipe sends a layer as it is whose beginning alone would be held", async () => {
+  const long = await makeLayer(randomBytes(6 * MIB).fill(0x55, 0, 4));
+  const tar = toBlob(dockerSave([{ image: await makeImage([long]), repoTags: ["a:1"] }]));
+  await withValue(globalThis.navigator, "hardwareConcurrency", 1, async () => {
+    const { registry } = await pushTo(tar.stream(), TARGET, { ...LITTLE, compression: "gzip" });
+    assertEquals((await readBack(registry, "app", "1")).layers[0]?.digest, long.digest);
+  });
+});
+
+test("pushImage() of a pipe commits no compressed layer of an image that is not wanted", async () => {
+  const other = await makeImage([
+    await makeLayer(writeTar([{ path: "other", body: halfNoise(5 * MIB) }])),
+  ]);
+  const wanted = await makeImage([large]);
+  const tar = toBlob(dockerSave([
+    { image: other, repoTags: ["other:1"] },
+    { image: wanted, repoTags: ["app:1"] },
+  ]));
+  const registry = createRegistry();
+  const layer = faultLayer(registry);
+  const options = { ...LITTLE, compression: "gzip", images: ["app:1"] } as const;
+  await pushImage(tar.stream(), TARGET, { ...options, fetch: layer.fetch });
+  const read = await readBack(registry, "app", "1");
+  assertEquals(await diffIdsOf(read), [large.diffId]);
+  const committed = layer.seen.filter(({ method, path }) =>
+    method === "PUT" && path.includes("/blobs/")
+  );
+  assertEquals(committed.length, 2);
+});
+
+test("pushImage() ends the workers that it started", async () => {
+  let running = 0;
+  class Counted extends Worker {
+    constructor(url: string | URL, options?: WorkerOptions) {
+      super(url, options);
+      running++;
+    }
+    override terminate(): void {
+      running--;
+      super.terminate();
+    }
+  }
+  for (const source of [DOCKER, DOCKER.stream()]) {
+    await withValue(globalThis, "Worker", Counted, async () => {
+      await pushTo(source, TARGET, { compression: "gzip", compressionLevel: 3 });
+    });
+    assertEquals(running, 0);
+  }
+});
+
 test("pushImage() finds at a second push what the first has compressed", async () => {
   for (const compression of ["gzip", "zstd"] as const) {
     const registry = createRegistry();
-    await pushTo(DOCKER, TARGET, { compression, fetch: registry });
+    const first = await pushTo(DOCKER, TARGET, { compression, fetch: registry });
+    assertEquals(first.warnings, []);
     const layer = faultLayer(registry);
     const { result, warnings } = await pushTo(DOCKER, TARGET, { compression, fetch: layer.fetch });
     assertEquals(result.bytesUploaded, 0);
@@ -188,7 +255,7 @@ test("pushImage() rewrites an index as a whole and leaves attestations out of wh
   );
   assertEquals(attestation.annotations["vnd.docker.reference.digest"], arm64.digest);
   assertNotEquals(amd64.digest, arm64.digest);
-  assertMatch(warnings.join(), /1 attestation is left out: compressed, what they are about/);
+  assertMatch(warnings.join(), /2 attestations are left out: compressed, what they are about/);
   for (const { json } of read.children.slice(0, 1)) {
     for (const { mediaType } of json.layers) assertEquals(mediaType, `${OCI_LAYER}+gzip`);
   }
@@ -280,6 +347,24 @@ test("pushImage() leaves artifacts and layers of other kinds as they are", async
   assertMatch(error.hint ?? "", /without --compress/);
 });
 
+test("pushImage() keeps layers that are encrypted, foreign or none, and those of an artifact", async () => {
+  const other = new OciLayout();
+  const layerOf = async (type: string) => ({ layers: [await other.blob(large.tar, type)] });
+  const kinds: Record<string, unknown>[] = [
+    { artifactType: "application/vnd.example" },
+    await layerOf(`${OCI_LAYER}+encrypted`),
+    await layerOf("application/vnd.oci.image.layer.nondistributable.v1.tar"),
+    await layerOf("application/vnd.example.layer"),
+  ];
+  for (const members of kinds) {
+    const layout = new OciLayout();
+    const made = await layout.image(await makeImage([large]), members);
+    layout.add(made, { ref: "1" });
+    const { result } = await pushTo(layout.entries(), TARGET, { compression: "gzip" });
+    assertEquals(result.images[0]?.digest, made.digest, JSON.stringify(members));
+  }
+});
+
 test("pushImage() compresses a signed image only where it is forced to", async () => {
   const { layout, signed } = await makeSigned();
   const tar = toBlob(layout.entries());
@@ -325,7 +410,7 @@ test("pushImage() compresses no layer that has another digest than its name or c
   layout.blobs.set(`blobs/sha256/${large.digest.slice(7)}`, flipByte(large.tar, 3 * MIB));
   for (const tar of [broken, toBlob(layout.entries())]) {
     for (const source of [() => tar, () => tar.stream()]) {
-      for (const memory of [{}, LITTLE]) {
+      for (const memory of [{}, LITTLE, { ...LITTLE, dryRun: true }]) {
         const registry = createRegistry();
         const layer = faultLayer(registry);
         const error = await assertRejects(
@@ -428,15 +513,17 @@ test("pushAll() compresses a layer once that several archives hold", async () =>
     const made = await makeImage([large, name]);
     return toBlob(dockerSave([{ image: made, repoTags: [`${name}:1`] }]));
   }));
-  let sent = 0;
+  let [sent, bytesRead] = [0, 0];
   for await (
     const result of pushAll(tars, "localhost:5000", { compression: "gzip", fetch: registry })
   ) {
     assert(result.status === "pushed");
     sent += result.bytesUploaded;
+    bytesRead += result.bytesRead;
   }
   for (const name of ["a", "b", "c"]) await readBack(registry, name, "1");
   assert(sent < large.tar.length, `${sent} bytes were sent`);
+  assert(bytesRead < 2 * large.tar.length, `${bytesRead} bytes were read`);
 });
 
 test("pushAll() compresses a layer from another archive where the first has it damaged", async () => {
@@ -469,9 +556,13 @@ test("pushAll() compresses a layer from another archive where the first has it d
 test("pushImage() with auto pushes layers as they are where the link is fast, and says so", async () => {
   // A clock on which nothing takes any time.
   const options = { compression: "auto", retry: { now: () => 0 } } as const;
-  const { registry, warnings } = await pushTo(DOCKER, TARGET, options);
+  const registry = createRegistry();
+  const layer = faultLayer(registry);
+  const { warnings } = await pushTo(DOCKER, TARGET, { ...options, fetch: layer.fetch });
   assertMatch(warnings.join(), /^layers are pushed as they are: the link takes \d+ MB\/s/);
   assertEquals((await readBack(registry, "app", "1")).layers[1]?.digest, large.digest);
+  // What the link was measured by is given up again.
+  assertEquals(layer.lines().filter((line) => line.startsWith("DELETE ")).length, 4);
 });
 
 test("pushImage() with auto compresses where the link is slow, from a file and from a pipe", async () => {
@@ -494,6 +585,8 @@ test("pushImage() with auto compresses where the link is slow, from a file and f
     );
     const read = await readBack(registry, "app", "1");
     assertEquals(sniffCompression(read.layers[1]?.bytes ?? new Uint8Array(0)), "gzip");
+    assertEquals(await diffIdsOf(read), image.layers.map(({ diffId }) => diffId));
+    assertEquals(layer.lines().filter((line) => line.startsWith("DELETE ")).length, 1);
   }
 });
 
@@ -571,6 +664,7 @@ async function makeIndex() {
       withPlatform(plain, "linux/amd64"),
       withPlatform(done, "linux/arm64"),
       await layout.attestation(plain),
+      await layout.artifact("an SBOM", "application/spdx+json", { subject: plain }),
       await layout.attestation(done),
     ]),
     { ref: "1" },

@@ -9,7 +9,14 @@ import { RecompressedFile } from "../../../src/push/compression/recompressed_fil
 import type { PushOptions } from "../../../src/push/options.ts";
 import { pushImage } from "../../../src/push/push.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
-import { dockerSave, halfNoise, makeImage, makeLayer, toBlob } from "../../helpers/archives.ts";
+import {
+  dockerSave,
+  halfNoise,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  toBlob,
+} from "../../helpers/archives.ts";
 import { diffIdsOf, pushTo, readBack } from "../../helpers/expected.ts";
 import { faultLayer } from "../../helpers/fault_layer.ts";
 import { writeTar } from "../../helpers/tar_writer.ts";
@@ -106,14 +113,24 @@ test("pushImage() gives a compressed layer up that a registry refuses midway, or
 });
 
 test("pushImage() with force reads a layer back that passed compressed", async () => {
-  const registry = createRegistry();
-  const layer = faultLayer(registry);
-  await pushImage(DOCKER, TARGET, { ...LITTLE, force: true, fetch: layer.fetch });
-  const { layers: [made] } = await readBack(registry, "app", "1");
-  const reads = layer.seen.filter(({ method, path }) =>
-    method === "GET" && path.endsWith(`/${made?.digest}`)
-  );
-  assert(reads.length > 0, "nothing was read back");
+  const layout = new OciLayout();
+  layout.add(await layout.image(image), { ref: "1" });
+  const named = toBlob(layout.entries());
+  for (const open of [() => DOCKER, () => DOCKER.stream(), () => named.stream()]) {
+    const registry = createRegistry();
+    const layer = faultLayer(registry);
+    const options = { ...LITTLE, force: true, fetch: layer.fetch };
+    // The second time all of it is there, and may be damaged.
+    for (const count of [1, 2]) {
+      const { images } = await pushImage(open(), TARGET, options);
+      assertEquals(images[0]?.blobs.map(({ status }) => status), ["pushed", "pushed"]);
+      const { layers: [made] } = await readBack(registry, "app", "1");
+      const reads = layer.seen.filter(({ method, path }) =>
+        method === "GET" && path.endsWith(`/${made?.digest}`)
+      );
+      assertEquals(reads.length, count);
+    }
+  }
 });
 
 test("RecompressedFile gives any part of what a layer becomes", async () => {
