@@ -93,11 +93,19 @@ async function sizeOf(storage: Storage, digest: Digest): Promise<number> {
   return (await storage.getManifest("app", digest))?.bytes.length ?? 0;
 }
 
-/** Four clients that push, again and again, what the registry may be about to remove. */
+/**
+ * Four clients that push, again and again, what the registry may be about to remove.
+ *
+ * @param registry Where they push to.
+ * @param rounds How often each.
+ * @param wait What a client waits for that was told what is there; what comes in between must not take it away again.
+ * @param onPushed Told what stands.
+ */
 async function pushTogether(
   registry: Registry,
   rounds: number,
-  onPushed: (digests: Digest[]) => Promise<unknown>,
+  wait: (client: number) => Promise<unknown>,
+  onPushed: (digests: Digest[]) => Promise<unknown> = () => Promise.resolve(),
 ): Promise<void> {
   const clients = Array.from({ length: 4 }, async (_, client) => {
     for (let round = 0; round < rounds; round++) {
@@ -105,8 +113,7 @@ async function pushTogether(
       const digest = await digestBytes(content);
       const head = await call(registry, "HEAD", `/v2/app/blobs/${digest}`);
       if (head.status === 404) await pushBlob(registry, content);
-      // What comes in between must not take it away again.
-      await call(registry, "GET", "/v2/app/tags/list");
+      await wait(client);
       const image = imageOf(digest, content.length, { annotations: { by: `${client} ${round}` } });
       const put = await putManifest(registry, `tag-${round % 3}`, image);
       assertEquals(put.status, 201, await put.text());
@@ -117,8 +124,8 @@ async function pushTogether(
 }
 
 test("MemoryStorage never takes away what a push counts on, whatever is collected meanwhile", async () => {
-  const storage = new MemoryStorage({ collectAboveBytes: 1 });
-  await pushTogether(createRegistry({ storage }), 300, () => Promise.resolve());
+  const registry = createRegistry({ storage: new MemoryStorage({ collectAboveBytes: 1 }) });
+  await pushTogether(registry, 300, () => call(registry, "GET", "/v2/app/tags/list"));
 });
 
 test("openStorage() never takes away what a push counts on, whatever is collected meanwhile", async () => {
@@ -127,9 +134,21 @@ test("openStorage() never takes away what a push counts on, whatever is collecte
   await using storage = await openStorage(folder.path, { now: () => Date.now() + HOUR });
   let isPushing = true;
   let removed = 0;
+  let passes = 0;
+  let passed = Promise.withResolvers<void>();
   const collecting = (async () => {
-    while (isPushing) removed += (await storage.collect({ untaggedSeconds: 3600 })).blobs;
+    for (; isPushing; passes++) {
+      removed += (await storage.collect({ untaggedSeconds: 3600 })).blobs;
+      passed.resolve();
+      passed = Promise.withResolvers();
+    }
   })();
+  // The later a client goes on, the more tags have moved on meanwhile.
+  const wait = async (client: number) => {
+    for (const last = passes + 2 * client; passes <= last;) {
+      await Promise.race([passed.promise, collecting]);
+    }
+  };
   const blobs = `${folder.path}/app/blobs/sha256`;
   const age = (digests: Digest[]) =>
     runProcess("touch", [
@@ -137,7 +156,7 @@ test("openStorage() never takes away what a push counts on, whatever is collecte
       ...digests.map((digest) => `${blobs}/${digest.slice(7)}`),
     ]);
   try {
-    await pushTogether(createRegistry({ storage }), 12, age);
+    await pushTogether(createRegistry({ storage }), 12, wait, age);
   } finally {
     isPushing = false;
     await collecting;
