@@ -243,7 +243,7 @@ export function planNames(
         { hint: `push its tags to a repository: ${where}REPOSITORY --all-tags` },
       );
     }
-    if (!hasName) notices.push(`image ${image.id} has no name and is not pushed`);
+    if (!hasName) notices.push(`image ${image.id} ${namelessState(image)} and is not pushed`);
     for (const text of image.names) {
       const { repository, tag } = renamed(text, renames);
       // Parsed again: prefix and name together may be too long.
@@ -259,9 +259,20 @@ export function planNames(
     }
   }
   if (planned.length > 0) return planned;
-  throw new ArchiveError(`Cannot push own names to ${where}: no image of the archive has a name`, {
+  const [only, ...others] = images;
+  const state = only && others.length === 0 && only.aliases.length > 0
+    ? `its image ${namelessState(only)}`
+    : "no image of the archive has a name";
+  throw new ArchiveError(`Cannot push own names to ${where}: ${state}`, {
     hint: `give one: ${where}REPOSITORY:TAG`,
   });
+}
+
+/** Why an image has no name to push under. */
+function namelessState({ aliases: [text] }: ArchiveImage): string {
+  return text === undefined
+    ? "has no name"
+    : `has no name that registries take (${quoteName(text)})`;
 }
 
 /** Drops a reference that comes twice, and refuses one that two images compete for. */

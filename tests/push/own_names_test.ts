@@ -261,6 +261,17 @@ test("an archive without names has none for a place", async () => {
   }
 });
 
+test("a name that no registry takes is told under a place", async () => {
+  const archive = await docker(["Team/App:1"]);
+  await pushFails(archive, ArchiveError, 'has no name that registries take ("Team/App:1")', {
+    target: HOST,
+  });
+  const { warnings } = await pushTo(await docker(["app:1"], ["Team/App:1"]), HOST);
+  assertEquals(warnings, [
+    'image #2 has no name that registries take ("Team/App:1") and is not pushed',
+  ]);
+});
+
 test("an image without a name is left out under a place, and said so", async () => {
   const { registry, warnings } = await pushTo(await docker(["app:1"], null), HOST);
   assertEquals(await allTags(registry), ["app:1"]);
