@@ -11,6 +11,8 @@ import { openServedStorage, scrub, type ServedStorage } from "./serve_storage.ts
 
 /** How long uploads and downloads may take to come to an end after the first interrupt. */
 const END_SECONDS = 30;
+/** An upload between two requests is waited for where something of it came so short a time ago. */
+const QUIET_SECONDS = 10;
 
 /** `tarpush serve`: a registry, until it is interrupted. */
 export async function runServe(
@@ -124,16 +126,16 @@ async function end(
   observer: RegistryObserver,
   log: ServeLog,
 ): Promise<void> {
-  const { uploads } = observer;
-  if (uploads > 0) {
-    const what = uploads === 1 ? "an upload" : `${uploads} uploads`;
+  const uploads = observer.activeUploads(QUIET_SECONDS * 1000);
+  if (uploads.length > 0) {
+    const what = uploads.length === 1 ? "an upload" : `${uploads.length} uploads`;
     log.note(`Waiting for ${what}, at most ${END_SECONDS} s; Ctrl-C again ends at once`);
   }
   let timer: ReturnType<typeof setTimeout> | undefined;
   const limit = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, END_SECONDS * 1000);
   });
-  await Promise.race([observer.idle().then(() => server.finish()), limit]);
+  await Promise.race([Promise.all(uploads).then(() => server.finish()), limit]);
   clearTimeout(timer);
   await server.stop();
 }

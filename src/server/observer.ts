@@ -1,3 +1,4 @@
+import { createPromise } from "../concurrency.ts";
 import type { BlobWriter, Storage } from "../storage.ts";
 
 /** One request and how it was answered. */
@@ -25,34 +26,53 @@ const METRICS = {
   errors: ["tarpush_errors_total", "counter", "Requests that failed inside the registry"],
 } as const;
 
+/** An upload that has begun. */
+interface OpenUpload {
+  /** When it began, or something of it came last, in milliseconds since 1970. */
+  touched: number;
+  ended: Promise<void>;
+  /** Notes that it has ended. */
+  end: () => void;
+}
+
 /**
  * Sees what a registry does: counts it, and tells of each request. Its storage is to be wrapped as well, which knows of
  * uploads and their bytes.
  */
 export class RegistryObserver {
   readonly #counts = { received: 0, sent: 0, blobs: 0, errors: 0 };
-  /** Writers that are open, and what notes that one has ended. */
-  readonly #writers = new Map<BlobWriter, () => void>();
+  readonly #uploads = new Map<BlobWriter, OpenUpload>();
   readonly #requests = new Map<string, number>();
   readonly #onAnswer: (request: AnsweredRequest) => void;
-  #onIdle: (() => void)[] = [];
+  readonly #now: () => number;
 
-  /** @param onAnswer Told of each request. */
-  constructor(onAnswer: (request: AnsweredRequest) => void) {
+  /**
+   * @param onAnswer Told of each request.
+   * @param now The clock, in milliseconds.
+   */
+  constructor(onAnswer: (request: AnsweredRequest) => void, now: () => number = Date.now) {
     this.#onAnswer = onAnswer;
+    this.#now = now;
   }
 
   /** Uploads that are open. */
   get uploads(): number {
     // A storage may end by itself what nobody goes on with.
-    for (const [writer, end] of this.#writers) if (writer.isEnded) end();
-    return this.#writers.size;
+    for (const [writer, { end }] of this.#uploads) if (writer.isEnded) end();
+    return this.#uploads.size;
   }
 
-  /** Settled when no upload is open. */
-  idle(): Promise<void> {
-    if (this.uploads === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onIdle.push(resolve));
+  /**
+   * Uploads that somebody goes on with: clients leave behind those that were refused or interrupted.
+   *
+   * @param quietMilliseconds After so long without a byte nobody does.
+   * @returns For each what is settled when it has ended.
+   */
+  activeUploads(quietMilliseconds: number): Promise<void>[] {
+    if (this.uploads === 0) return [];
+    const since = this.#now() - quietMilliseconds;
+    return [...this.#uploads.values()].filter(({ touched }) => touched > since)
+      .map(({ ended }) => ended);
   }
 
   /** Counts what failed inside. */
@@ -110,11 +130,14 @@ export class RegistryObserver {
 
   #watchWriter(writer: BlobWriter): BlobWriter {
     const counts = this.#counts;
+    const now = this.#now;
+    const { promise: ended, resolve } = createPromise();
     const end = () => {
-      if (!this.#writers.delete(writer) || this.#writers.size > 0) return;
-      for (const resolve of this.#onIdle.splice(0)) resolve();
+      this.#uploads.delete(writer);
+      resolve();
     };
-    this.#writers.set(writer, end);
+    const upload = { touched: now(), ended, end };
+    this.#uploads.set(writer, upload);
     return {
       get size() {
         return writer.size;
@@ -127,6 +150,7 @@ export class RegistryObserver {
         try {
           await writer.write(bytes);
         } finally {
+          upload.touched = now();
           counts.received += writer.size - before;
           // One that could not be written is over.
           if (writer.isEnded) end();

@@ -58,16 +58,30 @@ test("RegistryObserver counts no upload as open that could not be written, or th
   assertEquals(observer.uploads, 1);
   for (const writer of storage.writers) writer.isEnded = true;
   assertStringIncludes(observer.metrics(), "\ntarpush_uploads_open 0\n");
-  await observer.idle();
+  assertEquals(observer.activeUploads(1000), []);
 });
 
-test("RegistryObserver is idle when the last upload could not be written", async () => {
+test("RegistryObserver has an upload end that could not be written", async () => {
   const storage = new FillableStorage();
   const observer = new RegistryObserver(() => {});
   const registry = createRegistry({ storage: observer.watch(storage) });
   const session = await open(registry);
-  const idle = observer.idle();
+  const ended = Promise.all(observer.activeUploads(1000));
   storage.isFull = true;
   await call(registry, "PATCH", session, "x");
-  await idle;
+  assertEquals((await ended).length, 1);
+});
+
+test("RegistryObserver tells uploads that somebody goes on with from those left behind", async () => {
+  let time = 0;
+  const observer = new RegistryObserver(() => {}, () => time);
+  const registry = createRegistry({ storage: observer.watch(new MemoryStorage()) });
+  const [left, session] = [await open(registry), await open(registry)];
+  assertEquals(observer.activeUploads(1000).length, 2);
+  time = 1000;
+  await call(registry, "PATCH", session, "hello");
+  assertEquals(observer.activeUploads(1000).length, 1);
+  assertEquals(observer.uploads, 2);
+  await call(registry, "PATCH", left, "hello");
+  assertEquals(observer.activeUploads(1000).length, 2);
 });
