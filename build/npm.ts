@@ -12,6 +12,7 @@ import {
   readConfig,
   readManifest,
   ROOT,
+  terser,
   writeFile,
 } from "./project.ts";
 
@@ -27,9 +28,6 @@ const TYPESCRIPT = "npm:typescript@5.9.3";
 /** Makes few files of many, of JavaScript and of declarations; both are run like that. */
 const ROLLUP = "npm:rollup@4.68.8";
 const ROLLUP_TYPES = "npm:rollup-plugin-dts@6.5.1";
-
-/** Makes the JavaScript of rollup smaller, by 3% of the package more than esbuild can. */
-const TERSER = "npm:terser@5.51.4";
 
 /** What Bun needs of none of these, and other runtimes do without: a fifth of the package. */
 const LEFT_OUT = ["gzip_encoder_wasm", "zstd_encoder_wasm"];
@@ -144,10 +142,8 @@ async function bundle(paths: readonly string[]): Promise<void> {
     hoistTransitiveImports: false,
     compact: true,
   });
-  const { minify } = await import(TERSER);
   for (const { fileName, code } of output) {
-    const { code: small } = await minify(code, MINIFYING);
-    await writeFile(`${NPM_FOLDER}/${fileName}`, small);
+    await writeFile(`${NPM_FOLDER}/${fileName}`, await terser(code, MINIFYING));
   }
   await Deno.remove(made, { recursive: true });
   const cli = `${NPM_FOLDER}/src/cli/main.js`;

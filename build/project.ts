@@ -53,12 +53,20 @@ export async function run(
 /** By its exact version, so that the same sources become the same anywhere; no dependency of the project. */
 const ESBUILD = "npm:esbuild@0.25.12";
 
+const TERSER = "npm:terser@5.51.4";
+
 /** Runs the bundler and minifier; returns what it prints. */
 export async function esbuild(args: readonly string[]): Promise<string> {
   const flags = ["--quiet", "--no-lock", "--node-modules-dir=none"];
   return await run(Deno.execPath(), [
     ...["run", "-A", ...flags, ESBUILD, "--log-level=error", ...args],
   ]);
+}
+
+/** Makes JavaScript smaller than esbuild can: by 3% of the npm package, and as much of the page. */
+export async function terser(code: string, options: object): Promise<string> {
+  const { minify } = await import(TERSER);
+  return (await minify(code, options)).code;
 }
 
 /** Writes a file, and the folders that it needs. */
