@@ -120,6 +120,8 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
       seen.pace?.accepted(response.headers);
       return response;
     } catch (error) {
+      // What is not there is asked for all the time, and whoever asks goes on at once.
+      if (!(error instanceof RegistryError) || error.status === 404) throw error;
       const { isRefusal, Refusals } = await import("./refusals.ts");
       if (!isRefusal(error, seen.served)) throw error;
       refusals ??= new Refusals(await paceOf(http), retry);
