@@ -3,16 +3,9 @@ import fc from "fast-check";
 import { decompress } from "../../src/codec/decompress.ts";
 import { sniffCompression } from "../../src/codec/magic.ts";
 import { ArchiveError } from "../../src/errors.ts";
-import { gzip, storeAsZstd } from "../helpers/archives.ts";
+import { gzip, seededBytes, storeAsZstd } from "../helpers/archives.ts";
 import { join } from "../helpers/tar_writer.ts";
-import {
-  anyBytesMutation,
-  type Bytes,
-  chunkSizes,
-  mutate,
-  randomBytes,
-  streamOf,
-} from "./mutations.ts";
+import { anyBytesMutation, type Bytes, chunkSizes, mutate, streamOf } from "./mutations.ts";
 import { subject } from "./subject.ts";
 
 /** Content: noise, which does not shrink, and runs, which do. */
@@ -22,7 +15,7 @@ const content: fc.Arbitrary<Bytes> = fc.array(
 ).map((parts) =>
   join(
     parts.map(({ seed, length, isNoise }) =>
-      isNoise ? randomBytes(seed, length) : new Uint8Array(length * 20).fill(seed)
+      isNoise ? seededBytes(seed, length) : new Uint8Array(length * 20).fill(seed)
     ),
   )
 );

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { seededBytes } from "../helpers/archives.ts";
 import { join } from "../helpers/tar_writer.ts";
 
 /** Bytes as `fetch` and `Blob` take them. */
@@ -160,7 +161,7 @@ function applyOne(bytes: Bytes, mutation: ByteMutation): Bytes {
     }
     case "random block": {
       const at = mutation.at % blocks * BLOCK;
-      bytes.set(randomBytes(mutation.seed, Math.min(BLOCK, length - at)), at);
+      bytes.set(seededBytes(mutation.seed, Math.min(BLOCK, length - at)), at);
       return bytes;
     }
     case "header field": {
@@ -187,17 +188,6 @@ export function repairChecksum(block: Uint8Array): void {
   block.fill(0x20, 148, 156);
   const sum = block.reduce((all, byte) => all + byte, 0);
   block.set(text(`${sum.toString(8).padStart(6, "0")}\0 `), 148);
-}
-
-/** Bytes that look random and are the same for the same seed (xorshift32). */
-export function randomBytes(seed: number, length: number): Bytes {
-  let state = seed | 1;
-  return new Uint8Array(length).map(() => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state;
-  });
 }
 
 /** Sizes of pieces; they are used over and over. */

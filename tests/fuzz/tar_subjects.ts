@@ -4,6 +4,7 @@ import { TarError } from "../../src/errors.ts";
 import { bytesSource } from "../../src/source/blob_source.ts";
 import { MAX_NAME_BYTES, parsePax } from "../../src/tar/extensions.ts";
 import { headerPath, paddedSize, parseHeader } from "../../src/tar/header.ts";
+import { seededBytes } from "../helpers/archives.ts";
 import {
   readByReference,
   readByScan,
@@ -17,7 +18,6 @@ import {
   chunkSizes,
   fieldChange,
   mutate,
-  randomBytes,
   repairChecksum,
   setField,
   streamOf,
@@ -85,7 +85,7 @@ function linkOf({ kind, linkname }: EntryRecipe): string {
 }
 
 function bodyOf({ kind, body }: EntryRecipe): Bytes {
-  return kind === "file" ? randomBytes(body.seed, body.length) : new Uint8Array(0);
+  return kind === "file" ? seededBytes(body.seed, body.length) : new Uint8Array(0);
 }
 
 function writeEntry(entry: EntryRecipe): Uint8Array[] {
@@ -270,7 +270,7 @@ const headerBlock = subject(
     offset: fc.constantFrom(0, 512, 10_240),
   }),
   ({ format, fields, mutations, isRepaired, random, offset }, tally) => {
-    const start = random === null ? header({ magic: format, size: 5 }) : randomBytes(random, 512);
+    const start = random === null ? header({ magic: format, size: 5 }) : seededBytes(random, 512);
     for (const { field, value } of fields) setField(start, field, value);
     const mutated = mutate(start, mutations);
     const block = join([mutated, new Uint8Array(512)]).slice(0, 512);

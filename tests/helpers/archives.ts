@@ -325,6 +325,17 @@ export function randomBytes(size: number): Bytes {
   return bytes;
 }
 
+/** Bytes that look random and are the same for the same seed (xorshift32). */
+export function seededBytes(seed: number, length: number): Bytes {
+  let state = seed | 1;
+  return new Uint8Array(length).map(() => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state;
+  });
+}
+
 /** Content that becomes about half as long when it is compressed. */
 export function halfNoise(size: number): Bytes {
   const bytes = randomBytes(size);
