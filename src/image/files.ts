@@ -34,8 +34,11 @@ export interface ArchiveFile {
    */
   bytes(limit: number): Promise<Bytes>;
   /** The same into a room of the caller that is large enough; returns the part of it that is filled. */
-  bytesInto?(room: Bytes): Promise<Bytes>;
+  bytesInto?(room: Bytes, onFilled?: FilledListener): Promise<Bytes>;
 }
+
+/** Told how many bytes there are by now; what it returns is awaited before more is read. */
+export type FilledListener = (bytes: number) => void | Promise<void>;
 
 /** How much of a file {@linkcode ArchiveFile.peek} returns: enough to tell tar, gzip and zstd. */
 export const PEEK_BYTES = 512;

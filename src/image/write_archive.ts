@@ -17,7 +17,7 @@ import { MAX_DOCUMENT_BYTES, MAX_ENTRIES } from "./documents.ts";
 import { MAX_DOCUMENTS } from "./oci_layout.ts";
 import { chooseDockerImage } from "./docker_image.ts";
 import { LEFT_OUT_PATH } from "./entry_names.ts";
-import type { ArchiveFile } from "./files.ts";
+import type { ArchiveFile, FilledListener } from "./files.ts";
 import { formatLeftOut, type LeftOut } from "./left_out.ts";
 
 /** An image, index or artifact to be written, with its names. */
@@ -63,7 +63,7 @@ export interface ContentBlob {
   /** Opens its content, piece by piece. */
   open(): ReadableStream<Uint8Array>;
   /** Reads its content at once, into a room that is large enough, or elsewhere; absent where it is at hand. */
-  read?(room: Bytes): Promise<Bytes>;
+  read?(room: Bytes, onFilled?: FilledListener): Promise<Bytes>;
 }
 
 /** An archive that can be written. */
@@ -195,7 +195,7 @@ function toContent({ digest, size, file }: PresentBlob, held: Bytes | undefined)
     digest,
     size,
     open: () => file.body.slice(0, size).stream(),
-    read: (room) => file.bytesInto?.(room) ?? file.bytes(size),
+    read: (room, onFilled) => file.bytesInto?.(room, onFilled) ?? file.bytes(size),
   };
 }
 

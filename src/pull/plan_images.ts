@@ -1,14 +1,10 @@
 import { runAll } from "../concurrency.ts";
 import { OciError, RegistryError } from "../errors.ts";
-import {
-  type ArchivePlan,
-  type ContentBlob,
-  type NamedContent,
-  planArchive,
-} from "../image/write_archive.ts";
+import { type ArchivePlan, type NamedContent, planArchive } from "../image/write_archive.ts";
 import { type Reference, registryOrigin } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
+import { BlobWatch } from "./blob_watch.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import type { LeftOut } from "../image/left_out.ts";
 import { findLeftOut } from "./leave_out.ts";
@@ -45,12 +41,16 @@ export async function planImages(
     ? await findLeftOut(images, options.without, httpOf, options)
     : new Map();
   let ahead: ReadAhead | undefined;
+  let watch: BlobWatch | undefined;
   const plan = await planArchive(contents, {
     format,
     // Whoever pushes it from a pipe has to know all names before the first blob: what is left out may be nowhere.
     namesFirst: namesFirst || leftOut.size > 0,
     leftOut,
-    open: (blob) => watchBlob(blob, ahead ? ahead.open(blob) : blob.open(), options),
+    open(blob) {
+      watch = new BlobWatch(blob, emit);
+      return watch.pass(ahead ? ahead.open(blob) : blob.open());
+    },
   });
   const notices = new Set([...images.flatMap(({ notices }) => notices), ...plan.notices]);
   for (const message of notices) await emit({ type: "warning", message });
@@ -69,7 +69,9 @@ export async function planImages(
   return {
     ...plan,
     stream() {
-      ahead = new ReadAhead(plan.blobs);
+      ahead = new ReadAhead(plan.blobs, async (blob, received) => {
+        if (watch?.isOf(blob)) await watch.receive(received);
+      });
       return plan.stream();
     },
   };
@@ -133,37 +135,4 @@ function mergeContents(contents: readonly NamedContent[]): NamedContent[] {
     );
   }
   return [...merged.values()];
-}
-
-/** At most so many events a second tell how a blob comes along. */
-const EVENTS_PER_SECOND = 10;
-
-/** Passes on the content of a blob, and tells of it. */
-function watchBlob(
-  { digest, size }: ContentBlob,
-  content: ReadableStream<Uint8Array>,
-  { emit }: OpenOptions,
-): ReadableStream<Uint8Array> {
-  const reader = content.getReader();
-  let received = -1;
-  let told = performance.now();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      if (received < 0) {
-        received = 0;
-        await emit({ type: "blob-start", digest, size });
-      }
-      const { done, value } = await reader.read();
-      if (done) {
-        await emit({ type: "blob-done", digest, size });
-        return controller.close();
-      }
-      received += value.length;
-      controller.enqueue(value);
-      if (performance.now() - told < 1000 / EVENTS_PER_SECOND) return;
-      told = performance.now();
-      await emit({ type: "blob-progress", digest, received });
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
 }

@@ -8,6 +8,11 @@ const MAX_BLOBS = 3;
 /** Bytes that are handed on at once. */
 const PIECE_BYTES = 1024 * 1024;
 
+/** One that can be read into a room. */
+type HeldBlob = ContentBlob & Required<Pick<ContentBlob, "read">>;
+
+type ReceivedListener = (blob: ContentBlob, received: number) => void | Promise<void>;
+
 /** What is held, in bytes. */
 export interface HeldLimits {
   /** All together. */
@@ -28,6 +33,7 @@ const NATIVE_LIMITS: HeldLimits = { roomBytes: 6 * 1024 * 1024, blobBytes: 2 * 1
  */
 export class ReadAhead {
   readonly #blobs: readonly ContentBlob[];
+  readonly #onReceived: ReceivedListener;
   readonly #blobBytes: number;
   readonly #room: Room;
   readonly #held = new Map<Digest, Promise<Bytes>>();
@@ -36,13 +42,16 @@ export class ReadAhead {
 
   /**
    * @param blobs The blobs, in the order in which they will be taken.
+   * @param onReceived Told how much there is of one that is held; what it returns is awaited before more is read.
    * @param limits What is held of them.
    */
   constructor(
     blobs: readonly ContentBlob[],
+    onReceived: ReceivedListener = () => {},
     { roomBytes, blobBytes }: HeldLimits = hasNativeHash("sha256") ? NATIVE_LIMITS : LIMITS,
   ) {
     this.#blobs = blobs;
+    this.#onReceived = onReceived;
     this.#room = new Room(roomBytes);
     this.#blobBytes = blobBytes;
   }
@@ -82,14 +91,18 @@ export class ReadAhead {
       if (!this.#isHeld(blob)) continue;
       const room = this.#room.take(blob.size);
       if (!room) return;
-      const bytes = blob.read(room);
+      const bytes = this.#read(blob, room);
       // It fails where it is taken.
       bytes.catch(() => {});
       this.#held.set(blob.digest, bytes);
     }
   }
 
-  #isHeld(blob: ContentBlob): blob is ContentBlob & Required<Pick<ContentBlob, "read">> {
+  #read(blob: HeldBlob, room: Bytes): Promise<Bytes> {
+    return blob.read(room, (received) => this.#onReceived(blob, received));
+  }
+
+  #isHeld(blob: ContentBlob): blob is HeldBlob {
     return blob.read !== undefined && blob.size <= this.#blobBytes;
   }
 }

@@ -2,7 +2,7 @@ import { type Bytes, collect } from "../bytes.ts";
 import { anySignal } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
-import { type ArchiveFile, PEEK_BYTES } from "../image/files.ts";
+import { type ArchiveFile, type FilledListener, PEEK_BYTES } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import type { Descriptor } from "../media_types.ts";
 import { detach, own } from "../owned_bytes.ts";
@@ -61,7 +61,7 @@ export function remoteFile(
       }
       return await blob.read(0, size);
     },
-    bytesInto: (room) => blob.readWhole(room),
+    bytesInto: (room, onFilled) => blob.readWhole(room, onFilled),
   };
 }
 
@@ -110,13 +110,14 @@ class RemoteBlob implements BlobSource {
   }
 
   /** Reads all of it. Filled as it comes: pieces that are joined at the end take twice the room. */
-  async readWhole(room: Bytes): Promise<Bytes> {
+  async readWhole(room: Bytes, onFilled?: FilledListener): Promise<Bytes> {
     let filled = 0;
     const isFromNetwork = isRuntimeFetch(this.#context.http);
     for await (const piece of this.#open(0, this.size, { verify: false })) {
       room.set(piece, filled);
       filled += piece.length;
       if (isFromNetwork) detach(piece.buffer);
+      await onFilled?.(filled);
     }
     const bytes = room.subarray(0, this.size);
     // Hashing all at once is several times as fast where the runtime has no hash that is fed piece by piece.

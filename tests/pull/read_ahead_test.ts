@@ -39,7 +39,7 @@ async function readAll(ahead: ReadAhead, blob: ContentBlob | undefined): Promise
 
 test("ReadAhead asks for nothing before the first read, then for three, and gives them in their order", async () => {
   const { blobs, asked, arrive } = blobsOf(1, 1, 1, 1, 1);
-  const ahead = new ReadAhead(blobs, LIMITS);
+  const ahead = new ReadAhead(blobs, undefined, LIMITS);
   const [first] = blobs;
   assert(first);
   const stream = ahead.open(first);
@@ -77,7 +77,7 @@ test("ReadAhead gives each blob a room of its own, in which others follow only w
       return Promise.resolve(room.fill(at));
     },
   }));
-  const ahead = new ReadAhead(blobs, LIMITS);
+  const ahead = new ReadAhead(blobs, undefined, LIMITS);
   // Pieces stay as they are, though their room is used again.
   const pieces = [];
   for (const blob of blobs) pieces.push(...await Array.fromAsync(ahead.open(blob)));
@@ -88,9 +88,27 @@ test("ReadAhead gives each blob a room of its own, in which others follow only w
   assertEquals([...memory].map(({ byteLength }) => byteLength), [ROOM_BYTES]);
 });
 
+test("ReadAhead tells how much there is of what it holds", async () => {
+  const told: [number, number][] = [];
+  const { blobs } = blobsOf(7, ROOM_BYTES + 1);
+  const [held] = blobs;
+  assert(held);
+  held.read = async (room, onFilled) => {
+    for (const bytes of [3, 7]) await onFilled?.(bytes);
+    return room;
+  };
+  const ahead = new ReadAhead(
+    blobs,
+    (blob, received) => void told.push([blobs.indexOf(blob), received]),
+    LIMITS,
+  );
+  await readAll(ahead, held);
+  assertEquals(told, [[0, 3], [0, 7]]);
+});
+
 test("ReadAhead begins no blob for which there is no room yet", async () => {
   const { blobs, asked, arrive } = blobsOf(60, 40, 50, 1);
-  const ahead = new ReadAhead(blobs, LIMITS);
+  const ahead = new ReadAhead(blobs, undefined, LIMITS);
   const first = readAll(ahead, blobs[0]);
   await settle();
   assertEquals(asked, [0, 1]);
@@ -101,7 +119,7 @@ test("ReadAhead begins no blob for which there is no room yet", async () => {
 
 test("ReadAhead lets large blobs pass when their turn has come, and reads on behind them", async () => {
   const { blobs, asked, arrive } = blobsOf(1, ROOM_BYTES + 1, 1);
-  const ahead = new ReadAhead(blobs, LIMITS);
+  const ahead = new ReadAhead(blobs, undefined, LIMITS);
   const text = readAll(ahead, blobs[0]);
   await settle();
   assertEquals(asked, [0, 2]);
@@ -114,7 +132,7 @@ test("ReadAhead lets large blobs pass when their turn has come, and reads on beh
 
 test("ReadAhead fails where the blob is taken that could not be read", async () => {
   const { blobs, arrive } = blobsOf(1, 1);
-  const ahead = new ReadAhead(blobs, LIMITS);
+  const ahead = new ReadAhead(blobs, undefined, LIMITS);
   const text = readAll(ahead, blobs[0]);
   await settle();
   arrive.get(1)?.(new Error("lost"));
@@ -133,7 +151,10 @@ test("ReadAhead hands content on in pieces of a mebibyte, an empty blob as none"
     read: () => Promise.resolve(bytes),
   });
   const blobs = [blob("sha256:1", content), blob("sha256:2", new Uint8Array(0))];
-  const ahead = new ReadAhead(blobs, { roomBytes: content.length, blobBytes: content.length });
+  const ahead = new ReadAhead(blobs, undefined, {
+    roomBytes: content.length,
+    blobBytes: content.length,
+  });
   const sizes = async (blob: ContentBlob | undefined) => {
     assert(blob);
     return (await Array.fromAsync(ahead.open(blob))).map(({ length }) => length);

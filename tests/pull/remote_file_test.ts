@@ -244,3 +244,12 @@ test("remoteFile() makes no further attempt when it is cancelled while it waits 
   assertEquals((await read).done, true);
   assertEquals(requests, 1);
 });
+
+test("remoteFile() fills a room, tells how far it is, and goes on where a connection broke", async () => {
+  const blobs = serveBlob(CONTENT, (number) => number === 1 ? 10 * PIECE : Infinity);
+  const told: number[] = [];
+  const room = new Uint8Array(CONTENT.length + 1);
+  const bytes = await openFile(blobs).bytesInto?.(room, (filled) => void told.push(filled));
+  assertEquals([bytes, bytes?.buffer], [CONTENT, room.buffer]);
+  assertEquals(told, Array.from({ length: CONTENT.length / PIECE }, (_, at) => (at + 1) * PIECE));
+});
