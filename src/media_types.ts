@@ -12,7 +12,7 @@ export const OCI_LAYER = "application/vnd.oci.image.layer.v1.tar";
 /** Config of a manifest that is no image (image-spec, manifest.md, "Guidance for an Empty Descriptor"). */
 export const OCI_EMPTY = "application/vnd.oci.empty.v1+json";
 /** Artifacts of a release candidate of image-spec 1.1, which some tools still write. */
-const OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json";
+export const OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json";
 /** Docker image manifest, version 2, schema 2. */
 export const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
 /** Docker manifest list. */

@@ -2,7 +2,7 @@ import { RegistryError } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
-import { isJsonObject } from "../media_types.ts";
+import { isJsonObject, OCI_ARTIFACT } from "../media_types.ts";
 import { KIND_NAMES, type KindSettings, type RootChoice } from "./manifest_kind.ts";
 import { answerOf, refusesType } from "./refusals.ts";
 import type { RegistryState } from "./repository_state.ts";
@@ -18,6 +18,10 @@ const CONVERT: Readonly<Record<ManifestKind, string>> = {
 /** Docker's types cannot say it. */
 const ZSTD_HINT =
   "a layer is compressed with zstd, which wants OCI's types: compress with gzip, or use a registry that takes OCI manifests";
+
+const DROPPED_HINT =
+  "OCI dropped this type of manifest before image-spec 1.1, and few registries take it: " +
+  "have what signs or describes the image made anew";
 
 /** What to tell of a registry that refused one kind and gets the other. */
 export function fallbackNotice(
@@ -53,6 +57,7 @@ export function explainRefusedType(
   const below = node.kind === "docker" ? [] : walk(node);
   // What was refused under a tag stands above all others.
   const own = below.find(({ digest }) => error.url.endsWith(`/${digest}`)) ?? below.at(-1);
+  if (how && own?.mediaType === OCI_ARTIFACT) return withHint(error, DROPPED_HINT);
   const ownKind = own && kindOfType(own.mediaType);
   // What an index names has the kind that the archive gave it, whatever the index is written in.
   const isBelow = own !== undefined && own !== node;
@@ -70,7 +75,7 @@ export function explainRefusedType(
     ? `${KIND_NAMES[kind]}'s types were asked for`
     : `its content or its digest wants ${KIND_NAMES[kind]}'s types`;
   const only = `${KIND_NAMES[kind === "docker" ? "oci" : "docker"]} manifests only, and ${why}`;
-  const { method, url, status, errors, message } = error;
+  const { method, url, status, errors } = error;
   const isZstd = kinds.length > 0 &&
     (node.kind === "docker" ? needsOci(node) : own?.kind === "manifest" && needsOci(own));
   const hint = isZstd
@@ -88,7 +93,12 @@ export function explainRefusedType(
   const guess = own && lacksType(own)
     ? "the manifest does not say its own media type, which some registries want, and keeps its bytes"
     : `the registry may take ${only}: ${hint}`;
-  return new RegistryError(message, { ...answer, hint: error.hint ?? guess });
+  return withHint(error, error.hint ?? guess);
+}
+
+function withHint(error: RegistryError, hint: string): RegistryError {
+  const { message, method, url, status, errors } = error;
+  return new RegistryError(message, { method, url, status, errors, cause: error, hint });
 }
 
 /** Whether a document leaves its media type to its descriptor, as OCI allows. */

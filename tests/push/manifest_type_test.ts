@@ -11,6 +11,7 @@ import {
   DOCKER_INDEX,
   DOCKER_LAYER,
   DOCKER_MANIFEST,
+  OCI_ARTIFACT,
   OCI_CONFIG,
   OCI_LAYER,
   OCI_MANIFEST,
@@ -362,6 +363,21 @@ test("pushImage() tells what may be wrong with a manifest of the archive's own t
       mediaType ? /may take Docker manifests only.*v2s2/ : /does not say its own media type/,
     );
   }
+});
+
+test("pushImage() tells that a manifest is of a type that OCI dropped", async () => {
+  const layout = new OciLayout();
+  const subject = await layout.image(image);
+  layout.add(subject, { ref: "1" });
+  const artifact = { mediaType: OCI_ARTIFACT, artifactType: "text/x", blobs: [], subject };
+  layout.add(await layout.document(artifact, OCI_ARTIFACT));
+  const layer = refusing(/artifact/, () => invalid(400));
+  const error = await assertRejects(
+    () => pushTo(toBlob(layout.entries()), TARGET, { fetch: layer.fetch }),
+    RegistryError,
+    "answered 400 Bad Request: MANIFEST_INVALID",
+  );
+  assertMatch(error.hint ?? "", /^OCI dropped this type of manifest/);
 });
 
 test("pushImage() writes a new index of platforms in the kind that the registry takes", async () => {
