@@ -286,7 +286,8 @@ code 1 where something is damaged or missing. What is damaged is moved away: the
 it again.
 
 Out of archives everything can be pulled and nothing pushed. Of two that have one name the last is
-served. One that changes meanwhile is served no more: what is asked of it fails, and is told here.
+served; what save --without left out comes from the others. One that changes meanwhile is served no
+more: what is asked of it fails, and is told here.
 
 What has to scale or to be shared by many is for distribution or zot on S3, or Harbor: tarpush copy
 brings there what is here.

@@ -27,6 +27,19 @@ export class ServedRepositories {
   names(): string[] {
     return [...this.#repositories.keys()];
   }
+
+  /** Whether a repository has this; a blob that only another one has, it gets. */
+  complete(repository: string, digest: Digest): boolean {
+    const lacking = this.get(repository);
+    if (!lacking || lacking.has(digest)) return lacking !== undefined;
+    for (const other of this.#repositories.values()) {
+      const file = other.knownBlob(digest);
+      if (!file) continue;
+      lacking.showBlob(digest, file);
+      return true;
+    }
+    return false;
+  }
 }
 
 function keyOf(repository: string): string {

@@ -65,7 +65,7 @@ const UNPACK = { gzip: "gzip -dk", zstd: "zstd -d", xz: "xz -dk", bzip2: "bzip2 
  *
  * Images are shown under their own names, without the hosts in them; an image without a manifest gets the one that a push
  * would write. What has no name in the archive goes into a repository that is called after the archive. Where two archives
- * have one name, the last wins.
+ * have one name, the last wins. What a sparse archive leaves out is taken from the others.
  *
  * A compressed layer of a docker archive, whose digest nothing tells, is read when its image is asked for first. Other
  * blobs are taken to have the digests that they go under: `checkArchive` tells.
@@ -103,6 +103,7 @@ export async function openArchives(
   }));
   const shelf = new Shelf(hasher);
   for (const { name, as, archive } of opened) await shelf.add(archive, name, as);
+  shelf.complete();
   const { images, notices } = shelf;
   return { storage: new ArchiveStorage(shelf.repositories), images, notices };
 }

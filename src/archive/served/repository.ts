@@ -60,6 +60,21 @@ export class ServedRepository {
     return this.#find(() => this.#blobs.get(digest));
   }
 
+  /** Whether it has a manifest or blob, as far as all manifests are known. */
+  has(digest: Digest): boolean {
+    return this.#manifests.has(digest) || this.#blobs.has(digest);
+  }
+
+  /** A blob, as far as all manifests are known. */
+  knownBlob(digest: Digest): ArchiveFile | undefined {
+    return this.#blobs.get(digest);
+  }
+
+  /** Shows a blob that an image of it names, wherever it comes from. */
+  showBlob(digest: Digest, file: ArchiveFile): void {
+    if (!this.#blobs.has(digest)) this.#blobs.set(digest, file);
+  }
+
   /** Digests of what refers to a manifest. A manifest that is still to be written refers to none. */
   referrers(subject: Digest): Digest[] {
     return [...this.#referrers.get(subject) ?? []];
@@ -101,7 +116,7 @@ export class ServedRepository {
       this.#referrers.set(subject.digest, referrers.add(digest));
     }
     for (const { digest, file } of blobsOf(root)) {
-      if (digest && file && !this.#blobs.has(digest)) this.#blobs.set(digest, file);
+      if (digest && file) this.showBlob(digest, file);
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { ImageArchive } from "../../image/archive.ts";
-import { absentFrom, buildRecord } from "../../image/content.ts";
+import { type Absent, absentFrom, buildRecord } from "../../image/content.ts";
 import type { Hasher } from "../../incremental_hash.ts";
 import { quoteName } from "../../quote_name.ts";
 import { ServedRepositories } from "./archive_storage.ts";
@@ -25,6 +25,8 @@ export class Shelf {
   readonly repositories = new ServedRepositories();
   readonly images: ServedImageName[] = [];
   readonly notices: string[] = [];
+  /** Images whose archives lack parts of them, under each name. */
+  readonly #sparse: { image: ServedImage; absent: Absent[]; name: ServedName }[] = [];
   readonly #hasher: Hasher;
 
   constructor(hasher: Hasher) {
@@ -53,7 +55,21 @@ export class Shelf {
       if (shown.isTold) await shown.root();
       const names = as ? givenNames(image, as, isOnly) : ownNames(image, name, isOnly);
       for (const name of names) this.#show(shown, name);
-      this.#tellAbsent(shown, names);
+      const absent = absentFrom(image.node);
+      if (absent.length === 0) continue;
+      for (const name of names) this.#sparse.push({ image: shown, absent, name });
+    }
+  }
+
+  /** Takes what an archive leaves out from the others, and tells what none of them has: when all have been added. */
+  complete(): void {
+    const told = new Set<ServedImage>();
+    for (const { image, absent, name } of this.#sparse) {
+      const left = absent.filter(({ digest }) =>
+        !this.repositories.complete(name.repository, digest)
+      );
+      if (!told.has(image)) this.#tellAbsent(image, left, name);
+      if (left.length > 0) told.add(image);
     }
   }
 
@@ -71,10 +87,9 @@ export class Shelf {
     this.notices.push(`${text} is in ${places}`);
   }
 
-  #tellAbsent({ archive, node }: ServedImage, [name]: readonly ServedName[]): void {
-    const absent = absentFrom(node);
+  #tellAbsent({ archive }: ServedImage, absent: readonly Absent[], name: ServedName): void {
     const [first] = absent;
-    if (!first || !name) return;
+    if (!first) return;
     const more = absent.length > 1 ? ` and ${absent.length - 1} more` : "";
     this.notices.push(
       `${formatServedName(name)} cannot be pulled as a whole: ${quoteName(archive.name)} lacks ` +

@@ -310,6 +310,25 @@ test("openArchives() shows referrers, signatures' tags, and attestations below a
   assertEquals((await readBack(registry, "team/app", sbom.digest)).digest, sbom.digest);
 });
 
+test("openArchives() takes what an archive leaves out from another that it serves", async () => {
+  const layers = ["below", "above"];
+  const [base, whole, sparse] = [new OciLayout(), new OciLayout(), new OciLayout()];
+  base.add(await base.image(await makeImage(["below"])), { name: "docker.io/base:1" });
+  const image = await makeImage(layers);
+  whole.add(await whole.image(image), { name: "docker.io/app:1" });
+  sparse.add(await sparse.image(image), { name: "docker.io/app:1" });
+  const [below] = image.layers;
+  assert(below);
+  sparse.remove(below);
+  const [tar, other] = [toBlob(sparse.entries()), toBlob(base.entries())];
+  const expected = await readBack((await serveOne(toBlob(whole.entries()))).registry, "app", "1");
+  for (const sources of [[tar, other], [other, tar]]) {
+    const { storage, notices } = await openArchives(sources.map((source) => ({ source })));
+    assertEquals(notices, []);
+    assertEquals(await readBack(createRegistry({ storage }), "app", "1"), expected);
+  }
+});
+
 test("openArchives() serves a sparse index as it is, and tells what is not there", async () => {
   const layout = new OciLayout();
   const here = withPlatform(await layout.image(await makeImage(["here"])), "linux/amd64");
