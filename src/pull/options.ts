@@ -32,6 +32,7 @@ export interface PullOptions extends RequestOptions {
   /**
    * Take along what cosign keeps of the image and of the images below it under tags (`sha256-HEX.sig`, `.att`, `.sbom`),
    * and what it keeps of that. The archive is then what `cosign save` writes, and a push of it puts each under its tag again.
+   * A registry that refuses to tell of such tags gets a warning, and the image comes alone.
    * @default {false} the archive holds the image and nothing else
    */
   signatures?: boolean;

@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { OciError } from "../errors.ts";
+import { OciError, RegistryError } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { nameOf, type ReadHooks, type RepositoryContext } from "../registry/blobs.ts";
 import { isAbsence } from "../registry/get_manifest.ts";
@@ -75,7 +75,7 @@ class ReferrersReader {
       if (!this.#options.tagsOnly) yield* this.#listed(subject);
       if (!asked.has(subject)) {
         const next = [...this.#subjects].filter((each) => !asked.has(each));
-        tags.push(...await findCosignTags(this.#context, next, this.#hooks()));
+        tags.push(...await this.#findTags(next));
         for (const each of next) asked.add(each);
       }
       while (tags[0]?.subject === subject) {
@@ -88,6 +88,19 @@ class ReferrersReader {
   #hooks(): ReadHooks {
     const { signal, onRetry } = this.#options;
     return { signal, onRetry };
+  }
+
+  async #findTags(subjects: readonly Digest[]): Promise<CosignTag[]> {
+    try {
+      return await findCosignTags(this.#context, subjects, this.#hooks());
+    } catch (error) {
+      // Something before the registry may have a page, or a refusal, for tags that are not there: the image is there all the same.
+      if (!this.#options.tagsOnly || !(error instanceof RegistryError) || error.retryable) {
+        throw error;
+      }
+      await this.#options.warn(`what cosign keeps of it is left out: ${error.message}`);
+      return [];
+    }
   }
 
   async *#listed(subject: Digest): AsyncGenerator<RemoteReferrer, void, void> {

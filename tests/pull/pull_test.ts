@@ -520,3 +520,34 @@ for (const format of ["docker", "oci"] as const) {
     assertEquals((await openArchive(whole)).images[0]?.names, ["localhost:5000/team/app:1"]);
   });
 }
+
+test("pullImage() gives the image where a registry does not tell of cosign's tags, and says so", async () => {
+  const { registry, digest } = await withImage();
+  const headers = { "content-type": "text/html" };
+  const answers: [status: number, body: string, isTaken: boolean][] = [
+    [200, "<title>My app</title>", true],
+    [403, "", true],
+    [503, "", false],
+  ];
+  for (const [status, body, isTaken] of answers) {
+    const answer = () => new Response(body, { status, headers });
+    const { fetch } = faultLayer(
+      registry,
+      ({ path }) => /sha256-.*\.sig$/.test(path) ? { kind: "answer", answer } : undefined,
+    );
+    if (!isTaken) {
+      await pullFails(fetch, RegistryError, "503", { signatures: true });
+      continue;
+    }
+    const warnings: string[] = [];
+    const onEvent = (event: PullEvent) =>
+      void (event.type === "warning" && warnings.push(event.message));
+    const tar = await new Response(pullImage(NAME, { ...FAST, fetch, onEvent, signatures: true }))
+      .blob();
+    const node = (await openArchive(tar)).images[0]?.node;
+    assertEquals(node?.kind !== "docker" && node?.digest, digest);
+    assertEquals(warnings.map((text) => text.slice(0, 36)), [
+      "what cosign keeps of it is left out:",
+    ]);
+  }
+});
