@@ -107,10 +107,12 @@ async function push(
   if (request.headers.get("sec-fetch-site") === "cross-site") {
     throw new GatewayError("DENIED", "Cannot push from a page of another site: it is not allowed");
   }
-  const target = allowedTarget(request, places);
+  const { target, place } = allowedTarget(request, places);
   const choice = chosen(new URL(request.url).searchParams);
   const source = await openBody(request, isForm);
-  const options = { memoryBudget: MEMORY_BUDGET, ...settings, ...choice };
+  // Who may push below a prefix gets nothing of what stands beside it.
+  const mountRecorded = place.prefix === "";
+  const options = { memoryBudget: MEMORY_BUDGET, ...settings, ...choice, mountRecorded };
   const start = (hooks: Pick<PushOptions, "signal" | "onEvent">) => {
     const pushing = pushImage(source, target, { ...options, ...hooks });
     if (isGatewayContext(context)) context.waitUntil(pushing.catch(() => {}));
@@ -126,8 +128,11 @@ function isGatewayContext(context: unknown): context is GatewayContext {
     typeof context.waitUntil === "function";
 }
 
-/** The target of a request, with the scheme that is allowed for it. */
-function allowedTarget({ url }: Request, places: readonly Place[]): string {
+/** The target of a request, with the scheme that is allowed for it, and the place that allows it. */
+function allowedTarget(
+  { url }: Request,
+  places: readonly Place[],
+): { target: string; place: Place } {
   const text = decode(new URL(url).pathname.slice(PREFIX.length));
   const target = parseTarget(text);
   if (target.kind === "place" || /^https?:/i.test(text)) {
@@ -135,7 +140,7 @@ function allowedTarget({ url }: Request, places: readonly Place[]): string {
     throw new GatewayError("USAGE", `Cannot push to ${text}: expected PUT ${form}`);
   }
   const place = places.find((place) => isWithin(target.reference, place));
-  if (place) return place.scheme ? `${place.scheme}://${text}` : text;
+  if (place) return { target: place.scheme ? `${place.scheme}://${text}` : text, place };
   const { registry, repository } = target.reference;
   throw new GatewayError("DENIED", `Cannot push to ${registry}/${repository}: it is not allowed`);
 }

@@ -18,6 +18,7 @@ export interface LeftOutPush {
   settings: UploadSettings & {
     platforms: readonly Platform[];
     rename: readonly string[];
+    mountRecorded: boolean;
     words: PushWords;
   };
   /** What is known of the repository that a reference names. */
@@ -92,7 +93,7 @@ async function isThere(
   settings: LeftOutPush["settings"],
 ): Promise<boolean> {
   const { digest, size } = blob;
-  const { mountFrom, rename } = settings;
+  const { mountFrom, mountRecorded, rename } = settings;
   const hooks = hooksFor(settings, { digest });
   const isIn = async (repository: string) => {
     const length = await headBlob({ ...target, repository }, digest, hooks);
@@ -104,7 +105,9 @@ async function isThere(
     return true;
   }
   if (otherHolder(target, digest) !== undefined) return true;
-  const recorded = mayHave({ repositories: withRenamed(blob.repositories, rename) }, prefixes);
+  const recorded = mountRecorded
+    ? mayHave({ repositories: withRenamed(blob.repositories, rename) }, prefixes)
+    : [];
   for (const repository of new Set([...mountFrom, ...recorded])) {
     if (repository === target.repository || !await isIn(repository)) continue;
     target.registry.holders.set(digest, repository);

@@ -79,6 +79,12 @@ export interface PushOptions extends RequestOptions {
    */
   mountFrom?: readonly string[];
   /**
+   * Mount what a sparse archive leaves out from the repositories that it names, too: whoever made it may not know them, but
+   * may have a digest of what is in them.
+   * @default {true}
+   */
+  mountRecorded?: boolean;
+  /**
    * Agrees with other processes that push to the same registry on who sends a blob: for each that is wanted in a repository
    * and not there. Blobs of a pipe whose digest only their end tells are not asked about.
    * @default {undefined} nobody else pushes
@@ -160,6 +166,7 @@ export function resolveOptions(options: PushOptions) {
     chunkSize,
     memoryBudget = DEFAULT_MEMORY_BUDGET,
     mountFrom = [],
+    mountRecorded = true,
     shareBlob,
     manifestType = "auto",
     onExisting = "overwrite",
@@ -197,6 +204,7 @@ export function resolveOptions(options: PushOptions) {
     force,
     dryRun,
     mountFrom,
+    mountRecorded,
     shareBlob,
     manifestType,
     onExisting,

@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { createGateway, type GatewayOptions } from "../../src/edge/mod.ts";
+import { pullImages } from "../../src/pull/pull.ts";
+import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
@@ -52,6 +54,23 @@ async function errorOf(response: Response): Promise<Record<string, unknown>> {
   const { error } = await response.json();
   return error;
 }
+
+test("createGateway() mounts nothing from beside the prefix that is allowed, whatever an archive names", async () => {
+  for (const [allow, status] of [[`${HOST}/team/`, 422], [HOST, 200]] as const) {
+    const { registry, send } = setting({ allow: [allow] });
+    const options = { fetch: registry };
+    await pushImage(new Blob([TAR]), `${HOST}/secret/app:1`, options);
+    const saved = pullImages([`${HOST}/secret/app:1`], {
+      ...options,
+      without: [`${HOST}/secret/app`],
+    });
+    const response = await send({
+      body: await new Response(saved).blob(),
+      headers: { accept: "application/json" },
+    });
+    assertEquals(response.status, status, await response.text());
+  }
+});
 
 test("createGateway() pushes a body and answers with its events and the result", async () => {
   const { registry, send } = setting();
