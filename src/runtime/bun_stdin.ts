@@ -1,5 +1,6 @@
 import type { Bytes } from "../bytes.ts";
 import type { BunGlobals } from "./bun_globals.ts";
+import { toFileError } from "./file_error.ts";
 
 const { Bun } = globalThis as unknown as BunGlobals;
 
@@ -39,7 +40,11 @@ async function readPosition(): Promise<number | undefined> {
  * @param use Where the memory of each piece comes from or goes to.
  */
 export async function* readBunStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Array> {
-  yield* inPieces(await openBunStdin(), use);
+  try {
+    yield* inPieces(await openBunStdin(), use);
+  } catch (error) {
+    throw toFileError("read", "-", error);
+  }
 }
 
 /** What is written to a pipe that has a path, in such pieces. */

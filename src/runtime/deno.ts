@@ -254,23 +254,25 @@ async function openPipe(path: string): Promise<ReadableStream<Uint8Array> | unde
 async function* readPipe(path: string): AsyncGenerator<Uint8Array> {
   using file = await Deno.open(path, { read: true })
     .catch((error) => throwFileError("open", path, error));
-  yield* readWhole(file, own);
+  yield* readWhole(file, path, own);
 }
 
 function readStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Array> {
-  return readWhole(Deno.stdin, use);
+  return readWhole(Deno.stdin, "-", use);
 }
 
 // A pipe hands out 64 KiB at a time: pieces are filled before they are passed on.
 async function* readWhole(
   input: Pick<Deno.FsFile, "read">,
+  path: string,
   use = (piece: Bytes): Bytes => piece,
 ): AsyncGenerator<Uint8Array> {
   for (let hasMore = true; hasMore;) {
     const piece = use(new Uint8Array(PIECE_BYTES));
     let filled = 0;
     while (filled < PIECE_BYTES) {
-      const count = await input.read(piece.subarray(filled));
+      const count = await input.read(piece.subarray(filled))
+        .catch((error) => throwFileError("read", path, error));
       hasMore = count !== null;
       if (count === null) break;
       filled += count;

@@ -50,6 +50,16 @@ for (const [method, expression] of Object.entries(READERS)) {
   }, { skip: isWindows ? "there is no sh" : undefined });
 }
 
+test("a command says that standard input is a folder", async () => {
+  const { command, args } = cliCommand();
+  const run = [command, ...args, "inspect", "-"].map((word) => `'${word}'`).join(" ");
+  const { stderr, code } = await runProcess("sh", ["-c", `${run} < tests`]);
+  assertEquals(
+    [code, stderr],
+    [1, 'tarpush: Cannot read "-": it is a directory, expected a file\n'],
+  );
+}, { skip: isWindows ? "there is no sh" : undefined });
+
 function writeProgram(folder: TemporaryFolder, text: string): Promise<string> {
   const from = (path: string) => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
   return folder.write(
