@@ -9,8 +9,10 @@ import {
   REFERENCE,
 } from "./command_words.ts";
 import {
+  parseAddress,
   parseCount,
   parseFrequency,
+  parseOrigin,
   parseSeconds,
   parseShard,
   parseSize,
@@ -300,14 +302,21 @@ export const COMMANDS = {
         "--keep-untagged",
         "Keep what no tag leads to; without it that goes after a day",
       ),
-      hostname: withDefault(text("--host H", "Address to listen on (127.0.0.1)"), "127.0.0.1"),
+      hostname: withDefault(
+        value("--host H", "Address to listen on (127.0.0.1)", parseAddress),
+        "127.0.0.1",
+      ),
       port: withDefault(
         value("--port N", "Port to listen on, 0 for a free one (5000)", parseCount(0, 65_535)),
         5000,
       ),
       readOnly: flag("--read-only", "Refuse pushes"),
       allowDelete: flag("--allow-delete", "Allow to delete tags, manifests and blobs"),
-      cors: list("--cors ORIGIN", "Let the pages of this origin use the registry, * for all"),
+      cors: list(
+        "--cors ORIGIN",
+        "Let the pages of this origin use the registry, * for all",
+        parseOrigin,
+      ),
       maxBlobBytes: value(
         "--max-blob SIZE",
         "Refuse blobs above this size, such as 2GiB",

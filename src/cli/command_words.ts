@@ -16,15 +16,17 @@ export type Shell = typeof SHELLS[number];
 /** Words of a registry, which are archives; what belongs together is given together. */
 export function readServeWords(
   words: Words,
-  { cert, key, dir, scrub, allowDelete }: {
+  { cert, key, dir, scrub, keepUntagged, allowDelete }: {
     cert: string | undefined;
     key: string | undefined;
     dir: string | undefined;
     scrub: boolean;
+    keepUntagged: boolean;
     allowDelete: boolean;
   },
 ) {
   if (scrub && dir === undefined) throw new UsageError("Option --scrub needs --dir");
+  if (keepUntagged && dir === undefined) throw new UsageError("Option --keep-untagged needs --dir");
   if (cert !== undefined && key === undefined) throw new UsageError("Option --cert needs --key");
   if (key !== undefined && cert === undefined) throw new UsageError("Option --key needs --cert");
   const archives = words.rest();

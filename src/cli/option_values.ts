@@ -11,6 +11,24 @@ export function parseCount(least: number, most = 1_000_000): ReadText<number> {
   };
 }
 
+/** Reads an address to listen on: an empty one would be all of them to Bun. */
+export function parseAddress(text: string, option: string): string {
+  if (text.trim() !== "") return text;
+  throw new UsageError(`Option ${option} is "", expected an address such as 127.0.0.1`);
+}
+
+/** Reads an origin of pages as browsers send it (Fetch standard, "Origin header"): written otherwise it lets none in. */
+export function parseOrigin(text: string, option: string): string {
+  const origin = URL.canParse(text) ? new URL(text).origin : "null";
+  // Of an extension or an app, URL tells none.
+  const isOther = origin === "null" && /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.test(text);
+  if (text === "*" || text === origin || isOther) return text;
+  throw new UsageError(
+    `Option ${option} is ${quote(text)}, expected an origin such as https://app.example, or *`,
+    origin === "null" ? undefined : `${option} ${origin}`,
+  );
+}
+
 /** Reads a length of time in seconds. */
 export function parseSeconds(text: string, option: string): number {
   const seconds = /^\d{1,7}(\.\d+)?$/.test(text) ? Number(text) : 0;

@@ -85,8 +85,17 @@ export function choice<const Word extends string>(
 }
 
 /** An option that may be given several times. */
-export function list(usage: string, help: string): Option<string[]> {
-  return { ...describe(usage, `${help}; may repeat`), repeats: true, read: (texts) => [...texts] };
+export function list(
+  usage: string,
+  help: string,
+  read: ReadText<string> = (given) => given,
+): Option<string[]> {
+  const description = describe(usage, `${help}; may repeat`);
+  return {
+    ...description,
+    repeats: true,
+    read: (texts) => texts.map((given) => read(given, `--${description.name}`)),
+  };
 }
 
 /** An option with another value in place of none. */

@@ -92,7 +92,8 @@ export async function scrub(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  await using storage = await host.openStorage(dir);
+  // One that is not there, or not mounted, is not whole.
+  await using storage = await host.openStorage(dir, { create: false });
   let problems = 0;
   for await (const problem of storage.scrub(signal)) {
     problems++;

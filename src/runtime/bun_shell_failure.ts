@@ -6,6 +6,7 @@ const STATES: readonly [RegExp, FileState][] = [
   [/No such file or directory|Not a directory/, "missing"],
   [/Permission denied|Operation not permitted/, "denied"],
   [/Is a directory/, "directory"],
+  [/File exists/, "taken"],
   [/No space left on device|Disk quota exceeded/, "full"],
   [/File too large/, "limit"],
   [/Read-only file system/, "read-only"],

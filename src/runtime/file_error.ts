@@ -9,6 +9,7 @@ export type FileState =
   | "closed"
   | "changed"
   | "folder"
+  | "taken"
   | "full"
   | "limit"
   | "read-only";
@@ -21,6 +22,7 @@ const STATES: Record<FileState, string> = {
   closed: "it has been closed",
   changed: "it has changed since it was opened",
   folder: "its folder does not exist",
+  taken: "a file has that name",
   full: "the disk is full",
   limit: "it is larger than a file may be here",
   "read-only": "the disk is read-only",
@@ -99,6 +101,7 @@ const CODES: Readonly<Record<string, FileState>> = {
   EACCES: "denied",
   EPERM: "denied",
   EISDIR: "directory",
+  EEXIST: "taken",
   ENOSPC: "full",
   EDQUOT: "full",
   EFBIG: "limit",

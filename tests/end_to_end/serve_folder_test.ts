@@ -89,6 +89,16 @@ test("tarpush serve --dir --scrub lists what is damaged or missing, with exit co
   assertEquals(JSON.parse(damaged.stdout), { kind: "damaged", repository: "app", digest });
 }, { skip });
 
+test("tarpush serve --dir --scrub takes no folder for whole in which nothing is", async () => {
+  await using folder = await temporaryFolder();
+  for (const path of [folder.path, `${folder.path}/none`]) {
+    const { code, stderr } = await tarpush("serve", "--dir", path, "--scrub");
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "there is nothing in it, expected a folder that tarpush serve");
+  }
+  assertEquals((await runProcess("ls", ["-A", folder.path])).stdout, "");
+}, { skip });
+
 test("tarpush serve --dir on a full disk refuses what it cannot keep, and goes on", async () => {
   await using folder = await temporaryFolder();
   const { command, args } = cliCommand("serve", "--dir", folder.path, "--port", "0");

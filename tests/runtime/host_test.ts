@@ -76,6 +76,8 @@ test("Host makes folders, those above them too, and again", async () => {
   const file = await folder.write("file", "");
   const error = await assertRejects(() => host.makeDirectory(`${file}/x`), OciError);
   assertMatch(error.message, /^Cannot make ".*x": no such file$/);
+  const taken = await assertRejects(() => host.makeDirectory(file), OciError);
+  assertMatch(taken.message, /^Cannot make ".*file": a file has that name$/);
 });
 
 test("Host tells what is under a path", async () => {

@@ -15,6 +15,11 @@ export interface StorageOptions {
    * @default {false}
    */
   readOnly?: boolean;
+  /**
+   * Whether a folder that is not there, or has nothing in it, is made one of a storage.
+   * @default {true}
+   */
+  create?: boolean;
   /** Told of content that turns out to be damaged while it is read; the answer with it breaks off. */
   onDamage?: (error: Error) => void;
   /**
@@ -54,15 +59,16 @@ const LOCK_WAIT = 100;
 export async function openFolder(
   path: string,
   files: StorageFiles,
-  { readOnly = false, onDamage = () => {}, now = Date.now }: StorageOptions,
+  { readOnly = false, create = true, onDamage = () => {}, now = Date.now }: StorageOptions,
 ): Promise<FolderRegistryStorage> {
   // Its folders would be those of the root.
   if (path === "") throw new OciError('Cannot open "": it is no path, expected that of a folder');
   const paths = new FolderPaths(path.replace(/(?<=.)[/\\]+$/, ""));
   const settings = { files, paths, readOnly, hasLinks: true, onDamage, now };
   // Made first: what stands above it may have to be there before the path leads anywhere.
-  if (!readOnly) await files.makeDirectory(paths.root);
-  await refuseOthers(paths, files, readOnly);
+  const mayBeNew = create && !readOnly;
+  if (mayBeNew) await files.makeDirectory(paths.root);
+  await refuseOthers(paths, files, mayBeNew);
   if (readOnly) return new OpenFolder(settings, undefined);
   const lock = await takeLock(paths, files);
   if (!lock) {
@@ -124,13 +130,13 @@ function whileHeld(lock: FileLock, { root }: FolderPaths, files: StorageFiles): 
 async function refuseOthers(
   paths: FolderPaths,
   files: StorageFiles,
-  readOnly: boolean,
+  mayBeNew: boolean,
 ): Promise<void> {
   if (await files.stat(paths.lock)) return;
   const entries = await files.list(paths.root);
-  if (entries.length === 0 && !readOnly) return;
+  if (entries.length === 0 && mayBeNew) return;
   const state = entries.length === 0 ? "there is nothing in it" : "it has other files";
-  const expected = readOnly ? "a folder" : "an empty folder, or one";
+  const expected = mayBeNew ? "an empty folder, or one" : "a folder";
   throw new OciError(
     `Cannot open ${
       JSON.stringify(paths.root)
