@@ -3,7 +3,7 @@ import { digestBytes } from "../../src/digest.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
 import { randomBytes } from "../helpers/archives.ts";
 import { cliCommand, runProcess, temporaryFolder } from "../helpers/process.ts";
-import { type ServerProcess, startServer } from "../helpers/server_process.ts";
+import { type ServerProcess, startTarpush } from "../helpers/server_process.ts";
 
 /** Clients that push at the same time. */
 const CLIENTS = 8;
@@ -33,18 +33,12 @@ export async function killRegistry(
   const told: Acknowledged = { content: new Map(), moving: new Map() };
   for (let round = 1; round <= rounds; round++) {
     {
-      await using server = await serve(dir);
+      await using server = await startTarpush("--dir", dir);
       await pushUntilKilled(server, round, told);
     }
     await checkAll(dir, told);
     onRound(round, told.content.size);
   }
-}
-
-function serve(dir: string): Promise<ServerProcess> {
-  const { command, args } = cliCommand("serve", "--dir", dir, "--port", "0");
-  const listening = /^Registry on http:\/\/127\.0\.0\.1:(\d+)/;
-  return startServer(command, args, { listening });
 }
 
 /** The registry ends after so many answers, at some moment of all the other uploads. */
@@ -133,7 +127,7 @@ async function checkAll(dir: string, { content, moving }: Acknowledged): Promise
   const { command, args } = cliCommand("serve", "--dir", dir, "--scrub");
   const { code, stdout, stderr } = await runProcess(command, args);
   assertEquals(code, 0, stdout + stderr);
-  await using server = await serve(dir);
+  await using server = await startTarpush("--dir", dir);
   const base = `http://127.0.0.1:${server.port}/v2/`;
   for (const [path, digest] of content) assertEquals(await digestOf(base + path), digest, path);
   for (const [path, { told, asked }] of moving) {

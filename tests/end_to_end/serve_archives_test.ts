@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { cliCommand, runProcess, temporaryFolder } from "../helpers/process.ts";
-import { type ServerProcess, startServer } from "../helpers/server_process.ts";
+import { startTarpush } from "../helpers/server_process.ts";
 import { optionalProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
@@ -14,14 +14,9 @@ const LARGE = await makeLayer(new Uint8Array(9 * MIB).map((_, at) => (at * 7 + (
 const TAR = await toBlob(dockerSave([{ image: await makeImage([LARGE]), repoTags: ["large:1"] }]))
   .bytes();
 
-function serve(...words: string[]): Promise<ServerProcess> {
-  const { command, args } = cliCommand("serve", "--port", "0", ...words);
-  return startServer(command, args, { listening: /Registry on http:\/\/127\.0\.0\.1:(\d+)/ });
-}
-
 test("tarpush serve ARCHIVE... sends layers whole, in parts, and several at once", async () => {
   await using folder = await temporaryFolder();
-  await using server = await serve(await folder.write("large.tar", TAR));
+  await using server = await startTarpush(await folder.write("large.tar", TAR));
   const blob = `http://127.0.0.1:${server.port}/v2/large/blobs/${LARGE.digest}`;
   const digests = await Promise.all(
     Array.from({ length: 4 }, async () => digestBytes(await (await fetch(blob)).bytes())),
@@ -47,7 +42,7 @@ test("tarpush serve ARCHIVE... sends layers whole, in parts, and several at once
 test("tarpush serve ARCHIVE... answers with 500 what has changed meanwhile, and tells of it", async () => {
   await using folder = await temporaryFolder();
   const path = await folder.write("large.tar", TAR);
-  await using server = await serve(path);
+  await using server = await startTarpush(path);
   await folder.write("large.tar", TAR.slice(0, 5 * MIB));
   const url = `http://127.0.0.1:${server.port}/v2/large/blobs/${LARGE.digest}`;
   const response = await fetch(url);
@@ -66,7 +61,11 @@ test("tarpush serve takes folders, and names for what it serves", async () => {
   const script =
     `mkdir '${folder.path}/my-layout' && tar -xf '${tar}' -C '${folder.path}/my-layout'`;
   await runProcess("sh", ["-c", script]);
-  await using server = await serve(`${folder.path}/my-layout`, `team/app=${tar}`, `x:2=${tar}`);
+  await using server = await startTarpush(
+    `${folder.path}/my-layout`,
+    `team/app=${tar}`,
+    `x:2=${tar}`,
+  );
   for (const name of ["my-layout/manifests/v1", "team/app/manifests/v1", "x/manifests/2"]) {
     const response = await fetch(`http://127.0.0.1:${server.port}/v2/${name}`);
     assertEquals([response.status, response.headers.get("Docker-Content-Digest")], [200, digest]);

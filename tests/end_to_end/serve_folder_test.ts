@@ -2,19 +2,13 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { digestBytes } from "../../src/digest.ts";
 import { cliCommand, runProcess, spawnProcess, temporaryFolder } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
-import { type ServerProcess, startServer } from "../helpers/server_process.ts";
+import { startServer, startTarpush, TARPUSH_LISTENS } from "../helpers/server_process.ts";
 import { test } from "../helpers/test.ts";
 
 const isWindows = "Deno" in globalThis && Deno.build.os === "windows";
 const skip = isWindows ? "no signals, no sh" : undefined;
 const FIXTURE = "tests/fixtures/buildah-oci-multi.tar";
 const MIB = 1024 * 1024;
-const LISTENING = /^Registry on http:\/\/127\.0\.0\.1:(\d+)/;
-
-function serve(dir: string, ...options: string[]): Promise<ServerProcess> {
-  const { command, args } = cliCommand("serve", "--dir", dir, "--port", "0", ...options);
-  return startServer(command, args, { listening: LISTENING });
-}
 
 async function tarpush(...words: string[]) {
   const { command, args } = cliCommand(...words);
@@ -30,7 +24,7 @@ async function upload(port: string, bytes: Uint8Array<ArrayBuffer>): Promise<Res
 test("tarpush push and skopeo read the folder of a repository of tarpush serve --dir", async () => {
   await using folder = await temporaryFolder();
   const dir = `${folder.path}/registry`;
-  await using server = await serve(dir);
+  await using server = await startTarpush("--dir", dir);
   const host = `127.0.0.1:${server.port}`;
   const pushed = await tarpush("push", FIXTURE, `${host}/team/app`, "--all-tags", "-q");
   const [digest] = /sha256:[0-9a-f]{64}/.exec(pushed.stdout) ?? [];
@@ -50,7 +44,7 @@ test("tarpush push and skopeo read the folder of a repository of tarpush serve -
 
 test("tarpush serve --dir ends where another process has the folder", async () => {
   await using folder = await temporaryFolder();
-  await using _server = await serve(folder.path);
+  await using _server = await startTarpush("--dir", folder.path);
   const { code, stderr } = await tarpush("serve", "--dir", folder.path, "--port", "0");
   assertEquals([code, stderr.split("\n")[0]], [
     1,
@@ -60,7 +54,7 @@ test("tarpush serve --dir ends where another process has the folder", async () =
 
 test("tarpush serve --dir breaks the answer off where a blob is damaged, and says so", async () => {
   await using folder = await temporaryFolder();
-  await using server = await serve(folder.path);
+  await using server = await startTarpush("--dir", folder.path);
   const bytes = new Uint8Array(3 * MIB).fill(1);
   assertEquals((await upload(server.port, bytes)).status, 201);
   const digest = await digestBytes(bytes);
@@ -76,7 +70,7 @@ test("tarpush serve --dir --scrub lists what is damaged or missing, with exit co
   await using folder = await temporaryFolder();
   const bytes = new Uint8Array(1000);
   {
-    await using server = await serve(folder.path);
+    await using server = await startTarpush("--dir", folder.path);
     assertEquals((await upload(server.port, bytes)).status, 201);
   }
   const whole = await tarpush("serve", "--dir", folder.path, "--scrub");
@@ -106,7 +100,7 @@ test("tarpush serve --dir on a full disk refuses what it cannot keep, and goes o
   // memory is smaller.
   await using server = await startServer("sh", [
     ...["-c", `trap '' XFSZ; ulimit -f 4096; exec "$@"`, "sh", command, ...args],
-  ], { listening: LISTENING });
+  ], { listening: TARPUSH_LISTENS });
   assertEquals((await upload(server.port, new Uint8Array(5 * MIB))).status, 500);
   await server.logged(`: Cannot write "${folder.path}/_uploads/`);
   const { stdout } = await runProcess("ls", [`${folder.path}/_uploads`]);

@@ -1,5 +1,5 @@
 import { Output } from "./output.ts";
-import { spawnProcess } from "./process.ts";
+import { cliCommand, spawnProcess } from "./process.ts";
 
 /** A server that runs in a process of its own; disposing of it ends it. */
 export interface ServerProcess extends AsyncDisposable {
@@ -35,6 +35,15 @@ export interface ServerOptions {
 
 /** How long a server may take until it answers, or logs what is waited for: more than any takes where all is busy. */
 const LIMIT_MILLISECONDS = 120_000;
+
+/** What `tarpush serve` says when it listens. */
+export const TARPUSH_LISTENS = /^Registry on http:\/\/127\.0\.0\.1:(\d+)/;
+
+/** Starts `tarpush serve` on a free port, with further words. */
+export function startTarpush(...words: readonly string[]): Promise<ServerProcess> {
+  const { command, args } = cliCommand("serve", "--port", "0", ...words);
+  return startServer(command, args, { listening: TARPUSH_LISTENS });
+}
 
 /**
  * Starts a server and waits until it answers.

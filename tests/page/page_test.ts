@@ -14,10 +14,10 @@ import {
   withPlatform,
 } from "../helpers/archives.ts";
 import { chromium, startBrowser, type Tab, type View } from "../helpers/browser.ts";
-import { cliCommand, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
+import { type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { startRealRegistry } from "../helpers/real_registry.ts";
-import { type ServerProcess, startServer } from "../helpers/server_process.ts";
+import { startTarpush } from "../helpers/server_process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -41,7 +41,7 @@ const VIEWS: View[] = [
 ];
 
 test("the page of tarpush serve pushes, shows what the registry holds, and deletes", async () => {
-  await using server = await startCommand("--allow-delete");
+  await using server = await startTarpush("--allow-delete");
   const address = `http://127.0.0.1:${server.port}/`;
   await using folder = await temporaryFolder();
   const tar = await writeArchive(folder, ["one", "two"]);
@@ -80,7 +80,7 @@ test("the page of tarpush serve pushes, shows what the registry holds, and delet
 
 test("the page of tarpush serve ARCHIVE shows what it holds, and pushes nothing", async () => {
   await using folder = await temporaryFolder();
-  await using server = await startCommand(await writeArchive(folder, ["one", "two"]));
+  await using server = await startTarpush(await writeArchive(folder, ["one", "two"]));
   const address = `http://127.0.0.1:${server.port}/`;
   await using browser = await startBrowser();
   const page = await browser.open(`${address}#/team/app`);
@@ -423,12 +423,6 @@ function serveRegistry(
     const isPage = new URL(request.url).pathname === "/";
     return isPage ? servePage(request, await readPage(), settings) : await registry(request);
   });
-}
-
-/** `tarpush serve` with further words. */
-function startCommand(...words: string[]): Promise<ServerProcess> {
-  const { command, args } = cliCommand("serve", "--port", "0", ...words);
-  return startServer(command, args, { listening: /^Registry on http:\/\/127\.0\.0\.1:(\d+)/ });
 }
 
 async function checkAccess(page: Tab, state: string): Promise<void> {

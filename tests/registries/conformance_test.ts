@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { cliCommand, runProcess, temporaryFolder } from "../helpers/process.ts";
+import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
-import { startServer } from "../helpers/server_process.ts";
+import { startTarpush } from "../helpers/server_process.ts";
 import { test } from "../helpers/test.ts";
 
 // The OCI's own tests: go install github.com/opencontainers/distribution-spec/conformance@latest
@@ -10,9 +10,7 @@ const VERSIONS = ["1.1", "dev"];
 
 /** Runs them against a registry of its own process; how many there were is printed, that none failed is what is asserted. */
 async function runConformance(version: string, ...options: string[]): Promise<void> {
-  const { command, args } = cliCommand("serve", "--allow-delete", "--port", "0", ...options);
-  const listening = /^Registry on http:\/\/127\.0\.0\.1:(\d+)/;
-  await using server = await startServer(command, args, { listening });
+  await using server = await startTarpush("--allow-delete", ...options);
   await using results = await temporaryFolder();
   const { code, stdout, stderr } = await runProcess(conformance.path, [], {
     cwd: results.path,
