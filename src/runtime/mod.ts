@@ -37,6 +37,7 @@ export type {
   ListenOptions,
   NewFile,
   OpenFile,
+  ServeHandler,
   TextOutput,
   TlsOptions,
 } from "./host.ts";
