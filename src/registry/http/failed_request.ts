@@ -3,6 +3,7 @@ import { proxyFor } from "../../network_fetch.ts";
 import { type Call, describe, type Http } from "./call.ts";
 import { toNetworkError } from "./network.ts";
 import { placeHint, placeOf } from "./place.ts";
+import { throughHint } from "./proxy_tunnel.ts";
 import { explainScheme } from "./scheme.ts";
 import { CUT_HINT, isBlobBody } from "./stranger.ts";
 import type { Clock } from "./time_limits.ts";
@@ -25,8 +26,9 @@ export async function explainFailure(
   expired: Clock["expired"],
 ): Promise<NetworkError> {
   const host = placeOf(http, call, url);
+  const via = proxyFor(http.fetch, url);
   if (expired) {
-    const hint = expired.hint ?? placeHint(http, call, url);
+    const hint = expired.hint ?? placeHint(http, call, url) ?? (via && throughHint(via, url));
     const message = `Cannot ${call.action}: ${host}: ${expired.state}`;
     return new TimeoutError(message, { ...describe(call, url), hint });
   }
@@ -34,7 +36,7 @@ export async function explainFailure(
     ...describe(call, url),
     host,
     hint: placeHint(http, call, url),
-    via: proxyFor(http.fetch, url),
+    via,
     ifBroken: isBlobBody(call, url) ? CUT_HINT : undefined,
   });
   return await explainScheme(http, failure, call);

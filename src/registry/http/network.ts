@@ -1,7 +1,7 @@
 import { BLOCKED_PORT } from "../../blocked_ports.ts";
 import { NetworkError } from "../../errors.ts";
-import { explainTunnel, unreachableHint } from "./proxy_tunnel.ts";
-import { NO_HANDSHAKE, NO_TLS, TLS_REASONS } from "./tls_reasons.ts";
+import { explainTunnel, signedHint, throughHint, unreachableHint } from "./proxy_tunnel.ts";
+import { NO_HANDSHAKE, NO_TLS, TLS_REASONS, UNTRUSTED } from "./tls_reasons.ts";
 
 /** What was asked for, and what helps to say what failed. */
 export interface FailedRequest {
@@ -58,6 +58,10 @@ function explain(text: string, { url, hint, ifBroken, via }: FailedRequest): Exp
     const proxy = `the proxy ${via}: ${state}`;
     return { state: proxy, hint: unreachableHint(new URL(url)), isFinal: false };
   }
+  // A body that was cut has reasons of its own.
+  const isCut = state === BROKEN && ifBroken !== undefined;
+  const through = via && !isCut && throughReason(state, via, new URL(url));
+  if (through) return { state, hint: through, isFinal: end === "final" };
   if (end === "final") {
     // Where nobody chose the port, how it came to that helps more.
     return { state, hint: state === NO_TLS[1] ? hint ?? known : known, isFinal: true };
@@ -68,6 +72,12 @@ function explain(text: string, { url, hint, ifBroken, via }: FailedRequest): Exp
     hint: hint ?? known ?? (state === BROKEN ? ifBroken : undefined),
     isFinal: false,
   };
+}
+
+/** What a proxy on the way has to do with a failure that is not its own word. */
+function throughReason(state: string, via: string, url: URL): string | undefined {
+  if (state === UNTRUSTED) return signedHint(via, url);
+  return [BROKEN, NO_HANDSHAKE[1]].includes(state) ? throughHint(via, url) : undefined;
 }
 
 const REFUSED = "connection refused, nothing listens there";

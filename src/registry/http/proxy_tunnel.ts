@@ -52,6 +52,20 @@ export function loginHint(url: URL): string {
   return `write it into the proxy's address (http://USER:PASSWORD@HOST:PORT); ${pastHint(url)}`;
 }
 
+/** What may be wrong where something on the way to a server failed, and a proxy is on that way. */
+export function throughHint(via: string, url: URL): string {
+  return `the way there leads through ${nameProxy(via)}, which may be the reason; ${pastHint(url)}`;
+}
+
+/** What to do where a proxy may show a certificate of its own in the place of the server's. */
+export function signedHint(via: string, url: URL): string {
+  return `${
+    nameProxy(via)
+  } may read along and sign with an authority of its own: name that with --ca FILE; ${
+    pastHint(url)
+  }`;
+}
+
 /** How to do without the proxy. */
 export function pastHint({ hostname }: URL): string {
   return `NO_PROXY=${hostname} goes past the proxy`;

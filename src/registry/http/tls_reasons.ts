@@ -2,6 +2,9 @@
 export const CLIENT_CERTIFICATE_HINT =
   "tarpush has none to show: give the module's option fetch one that does, by Deno.createHttpClient({ cert, key }) or Bun's tls: { cert, key } (docs/library.md)";
 
+/** What is said of a certificate that nobody known here has signed. */
+export const UNTRUSTED = "its TLS certificate is not trusted";
+
 /**
  * Why TLS did not come about, as Deno (rustls) and Bun (BoringSSL) tell it: pattern, what to say, what to try. What was
  * received as an alert is what the other side thinks of this one.
@@ -65,7 +68,7 @@ export const TLS_REASONS: readonly [RegExp, string, string][] = [
   ],
   [
     /UnknownIssuer|self.?signed|UNABLE_TO_|unable to (?:get|verify)|invalid peer certificate|CERT_|CERTIFICATE/i,
-    "its TLS certificate is not trusted",
+    UNTRUSTED,
     "name the authority that signed it with --ca FILE, or accept any certificate with --insecure",
   ],
 ];

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { NetworkError } from "../../../src/errors.ts";
 import { toNetworkError } from "../../../src/registry/http/network.ts";
 import { test } from "../../helpers/test.ts";
@@ -245,6 +245,31 @@ for (const [name, thrown, message, { retryable, hint }] of CASES) {
     else assertEquals(error.hint, undefined);
   });
 }
+
+test("toNetworkError names the proxy on the way where that may be the reason", () => {
+  const via = "http://proxy.test:3128";
+  const hintOf = (words: string, ifBroken?: string) =>
+    toNetworkError(denoError("client error (Connect)", words), "ping", {
+      ...request,
+      via,
+      ifBroken,
+    })
+      .hint ?? "";
+  for (
+    const words of ["tls handshake eof", "Connection reset by peer", "the TLS handshake failed"]
+  ) {
+    assertMatch(
+      hintOf(words),
+      /through the proxy http:\/\/proxy\.test:3128, .*NO_PROXY=registry\.test/,
+    );
+  }
+  assertMatch(
+    hintOf("invalid peer certificate: UnknownIssuer"),
+    /read along .*--ca FILE; NO_PROXY/,
+  );
+  assertEquals(hintOf("Connection reset by peer", "smaller chunks"), "smaller chunks");
+  assertMatch(hintOf("certificate expired"), /have it renewed/);
+});
 
 test("toNetworkError shows the first line of what it does not know, and would try again", () => {
   const error = toNetworkError(new Error("the moon is full\nand so on"), "ping", request);
