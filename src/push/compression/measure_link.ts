@@ -25,14 +25,16 @@ export async function measureLink(
   target: RepositoryContext,
   hooks: UploadHooks,
 ): Promise<number | undefined> {
-  const most = target.http.seen.chunkSize ?? Infinity;
+  const { seen: { chunkSize: most = Infinity }, limits: { maxRate = Infinity } = {} } = target.http;
   const [least = most] = SIZES;
   const sizes = least > most ? [most] : SIZES.filter((size) => size <= most);
   let rate: number | undefined;
   for (const size of sizes) {
     const time = await timeOf(target, makeNoise(size), hooks);
     if (time === undefined) return rate;
-    rate = size * 1000 / time;
+    rate = Math.min(maxRate, size * 1000 / time);
+    // Nothing goes faster than the caller lets it, and what measures it has to wait for that, too.
+    if (rate === maxRate) return rate;
     if (time >= (size < ENOUGH_BYTES ? LONG_MILLISECONDS : ENOUGH_MILLISECONDS)) return rate;
   }
   return rate;
