@@ -37,9 +37,23 @@ export class VerifiedBlob implements BlobSource {
 
   slice(start: number, end: number): SourceSlice {
     if (start > 0 || end < this.size) return this.#source.slice(start, end);
-    const stream = () => ReadableStream.from(this.#pieces());
-    if (this.size > ONE_PIECE_BYTES) return { stream };
-    return { stream, arrayBuffer: () => this.#readAtOnce() };
+    if (this.size <= ONE_PIECE_BYTES) {
+      const stream = () => ReadableStream.from(this.#onePiece());
+      return { stream, arrayBuffer: () => this.#readAtOnce() };
+    }
+    const whole = this.#source.slice(0, this.size);
+    const verified = (pieces: ReadableStream<Uint8Array>) =>
+      ReadableStream.from(this.#verify(pieces));
+    const { ownStream } = whole;
+    return {
+      stream: () => verified(whole.stream()),
+      // The hash has let go of a piece when it is given out.
+      ...(ownStream && { ownStream: () => verified(ownStream.call(whole)) }),
+    };
+  }
+
+  async *#onePiece(): AsyncGenerator<Uint8Array> {
+    yield new Uint8Array(await this.#readAtOnce());
   }
 
   async #readAtOnce(): Promise<ArrayBuffer> {
@@ -50,13 +64,12 @@ export class VerifiedBlob implements BlobSource {
     return bytes.length === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
   }
 
-  async *#pieces(): AsyncGenerator<Uint8Array> {
-    if (this.size <= ONE_PIECE_BYTES) return yield new Uint8Array(await this.#readAtOnce());
+  async *#verify(pieces: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
     const ending = new AbortController();
     try {
       const hash = await this.#startHash(ending.signal);
       let last: Uint8Array | undefined;
-      for await (const piece of this.#source.slice(0, this.size).stream()) {
+      for await (const piece of pieces) {
         if (last) yield last;
         last = piece;
         await hash.update(piece);
