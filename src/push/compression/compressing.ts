@@ -39,6 +39,8 @@ const PATIENT_LEVEL = 6;
 
 /** So much of a layer tells how fast layers are compressed, and how well. */
 export const SAMPLE_BYTES = 2 * 1024 * 1024;
+/** So much has to be compressed before it tells anything: less takes no longer than to ask a worker. */
+const LEAST_SAMPLE_BYTES = 256 * 1024;
 
 /** What compresses the layers of one push. */
 export class Compressing implements AsyncDisposable {
@@ -107,6 +109,12 @@ export class Compressing implements AsyncDisposable {
     const chosen = this.#chosen.get(registry) ?? this.#choose(target, sample, hooks, say);
     this.#chosen.set(registry, chosen);
     return await chosen;
+  }
+
+  /** Whether a layer of some size says how those for a registry are compressed, or that was settled before. */
+  canTell({ registry }: RepositoryState, size: number): boolean {
+    return this.#settings.compression !== "auto" || this.#chosen.has(registry) ||
+      size >= LEAST_SAMPLE_BYTES;
   }
 
   /** Whether this call has compressed a layer already, or is at it. */

@@ -47,6 +47,10 @@ export class CompressedUploads implements LayerUploads {
       file.compressed = made;
       return await stream?.cancel();
     }
+    // It is not waited for a larger one, which may not come.
+    if (!compressing.canTell(destination.target, file.size)) {
+      return await this.#placePlain(destination, blob, undefined, hooks);
+    }
     const source = new Peekable(stream ?? openFileBody(file));
     const encoding = await compressing.encodingFor(
       destination.target,

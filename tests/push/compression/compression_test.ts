@@ -590,6 +590,26 @@ test("pushImage() with auto compresses where the link is slow, from a file and f
   }
 });
 
+test("pushImage() with auto is not told by a short layer that comes first in a pipe", async () => {
+  const layout = new OciLayout();
+  layout.add(await layout.image(image), { ref: "1" });
+  const lengthOf = ({ body }: { body?: { length: number } }) => body?.length ?? 0;
+  const tar = toBlob(layout.entries().toSorted((a, b) => lengthOf(a) - lengthOf(b)));
+  let time = 0;
+  const layer = faultLayer(createRegistry(), ({ method }) => {
+    if (method === "PATCH") time += 60_000;
+    return undefined;
+  });
+  const options = {
+    compression: "auto",
+    retry: { now: () => time++ },
+    fetch: layer.fetch,
+  } as const;
+  const { warnings } = await pushTo(tar.stream(), TARGET, options);
+  const [, percent] = /to (\d+)%/.exec(warnings.join()) ?? [];
+  assert(Number(percent) > 40, warnings.join());
+});
+
 test("pushAll() with auto measures the link once for all archives", async () => {
   const registry = createRegistry();
   let time = 0;
