@@ -34,4 +34,7 @@ test("a runtime that compiles nothing inflates with what it is given, and else s
     provideDecoder("zstd", module);
     assertEquals(await compiledDecoder("zstd"), module);
   });
+  // It is tried again.
+  const later = WebAssembly.Module.exports(await compiledDecoder("xz"));
+  assertEquals(later.some(({ name }) => name === "memory"), true);
 });

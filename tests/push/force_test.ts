@@ -2,9 +2,18 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { PushError } from "../../src/errors.ts";
 import type { PushOptions } from "../../src/push/options.ts";
 import { pushImage } from "../../src/push/push.ts";
-import { dockerSave, encode, flipByte, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
+import {
+  dockerSave,
+  encode,
+  flipByte,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  toBlob,
+} from "../helpers/archives.ts";
 import { type BadDisk, badDisk } from "../helpers/bad_disk.ts";
 import { readBack } from "../helpers/expected.ts";
+import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
 const TARGET = "localhost:5000/app:1";
@@ -110,6 +119,19 @@ test("pushImage() reads back a manifest that the registry failed to tell of, for
   await push(fine, tar, {});
   await push(fine, tar, { fetch });
   assert(failures > 0);
+});
+
+test("pushImage() with force reads back what it sent of a pipe before it knew what is needed", async () => {
+  const body = new Uint8Array(2 * 1024 * 1024).fill(7);
+  const large = await makeLayer(writeTar([{ path: "large", body }]));
+  const tar = toBlob(dockerSave([
+    { image: await makeImage([large]), repoTags: ["app:1"] },
+    { image: await makeImage(["other"]), repoTags: ["other:1"] },
+  ]));
+  const disk = badDisk();
+  const options = { images: ["app:1"], memoryBudget: 1024 * 1024, concurrency: 1 };
+  await push(disk, tar.stream(), { ...options, force: true });
+  assert(disk.requests.includes(`GET /v2/app/blobs/${large.digest}`));
 });
 
 test("pushImage() with force mounts nothing from where it may be damaged", async () => {
