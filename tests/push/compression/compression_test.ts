@@ -38,6 +38,7 @@ import {
 } from "../../helpers/archives.ts";
 import { assertClear, diffIdsOf, pushTo, readBack } from "../../helpers/expected.ts";
 import { faultLayer, type SeenRequest } from "../../helpers/fault_layer.ts";
+import { inPieces } from "../../helpers/findings.ts";
 import { withValue } from "../../helpers/globals.ts";
 import { writeTar } from "../../helpers/tar_writer.ts";
 import { test } from "../../helpers/test.ts";
@@ -136,7 +137,8 @@ test("pushImage() of a pipe sends a layer as it is whose beginning alone would b
   const long = await makeLayer(randomBytes(6 * MIB).fill(0x55, 0, 4));
   const tar = toBlob(dockerSave([{ image: await makeImage([long]), repoTags: ["a:1"] }]));
   await withValue(globalThis.navigator, "hardwareConcurrency", 1, async () => {
-    const { registry } = await pushTo(tar.stream(), TARGET, { ...LITTLE, compression: "gzip" });
+    const pipe = inPieces(tar, 65_536);
+    const { registry } = await pushTo(pipe, TARGET, { ...LITTLE, compression: "gzip" });
     assertEquals((await readBack(registry, "app", "1")).layers[0]?.digest, long.digest);
   });
 });
