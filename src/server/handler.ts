@@ -116,6 +116,7 @@ export function createRegistry(
     maxManifestBytes,
     maxBlobBytes,
     maxUploads,
+    uploadIdleSeconds,
     ...quirks.chunkLimits,
     ...options.rateLimit,
   });

@@ -58,7 +58,11 @@ export interface RegistryQuirks {
 const LENGTH_REQUIRED = 411;
 
 /** @throws {RangeError} If no registry could behave so. */
-export function checkQuirks({ requireLength, chunkLimits = {} }: RegistryQuirks): void {
+export function checkQuirks({ accept, requireLength, chunkLimits = {} }: RegistryQuirks): void {
+  if (accept !== undefined && accept !== "oci" && accept !== "docker") {
+    const found = JSON.stringify(accept);
+    throw new RangeError(`Cannot create registry: accept is ${found}, expected "oci" or "docker"`);
+  }
   const { min = 0, max = Infinity } = chunkLimits;
   if (min > max) {
     throw new RangeError(

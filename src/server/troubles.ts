@@ -39,11 +39,15 @@ export type Troubles = (request: Request) => Promise<Response | undefined>;
  * @param troubles What goes wrong.
  * @param now The clock, in milliseconds.
  * @returns What to ask before each request is looked at; undefined where nothing ever goes wrong.
+ * @throws {RangeError} If `latency` is no length of time.
  */
 export function createTroubles(
   { rateLimit, latency = 0, failures }: RegistryTroubles,
   now: () => number,
 ): Troubles | undefined {
+  if (!(latency >= 0 && latency < Infinity)) {
+    throw new RangeError(`Cannot create registry: latency is ${latency}, expected milliseconds`);
+  }
   if (!rateLimit && !latency && !failures) return undefined;
   const checkRate = rateLimit ? createRateCheck(rateLimit, now) : () => {};
   let count = 0;

@@ -128,4 +128,10 @@ test("createRegistry() refuses limits that allow nothing", () => {
   assertThrows(() => createRegistry({ maxManifestBytes: NaN }), RangeError, "maxManifestBytes");
   assertThrows(() => createRegistry({ chunkLimits: { min: 9, max: 5 } }), RangeError, "min is 9");
   assertThrows(() => createRegistry({ requireLength: 200 }), RangeError, "requireLength is 200");
+  assertThrows(() => createRegistry({ uploadIdleSeconds: NaN }), RangeError, "uploadIdleSeconds");
+  for (const latency of [-1, NaN, Infinity]) {
+    assertThrows(() => createRegistry({ latency }), RangeError, `latency is ${latency}`);
+  }
+  const options: { accept?: "oci" } = JSON.parse('{"accept":"docker v2"}');
+  assertThrows(() => createRegistry(options), RangeError, 'accept is "docker v2", expected "oci"');
 });
