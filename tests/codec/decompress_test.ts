@@ -90,6 +90,22 @@ test("decompress() reads several gzip members alike in chunks of any size", asyn
   }
 });
 
+test("decompress() leaves room for timers in the middle of what is in memory", async () => {
+  const zeros = new Blob([new Uint8Array(80 * 1024 * 1024)]).stream();
+  const packed = new Blob([
+    await new Response(zeros.pipeThrough(new CompressionStream("gzip"))).arrayBuffer(),
+  ]);
+  let hasFired = false;
+  setTimeout(() => hasFired = true);
+  let firedAt = 0;
+  let size = 0;
+  for await (const piece of decompress(packed.stream(), "gzip")) {
+    size += piece.length;
+    if (hasFired) firedAt ||= size;
+  }
+  assertEquals([size, firedAt > 0], [80 * 1024 * 1024, true]);
+});
+
 test("decompress() reads thousands of small gzip members", async () => {
   const member = await gzip(SHORT);
   const data = join(...Array.from({ length: 5000 }, () => member));
