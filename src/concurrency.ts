@@ -159,3 +159,23 @@ export function anySignal(first: AbortSignal, second: AbortSignal): AbortSignal 
   }
   return either.signal;
 }
+
+/** What is in memory is read, hashed and inflated without ever waiting: after so many bytes others get their turn. */
+const REST_BYTES = 64 * 1024 * 1024;
+
+/** Lets timers and signals have their turn now and then while bytes are at hand; that costs a millisecond each time. */
+export class Rests {
+  #bytes = 0;
+
+  /**
+   * Counts bytes that were worked on.
+   *
+   * @returns What to wait for, where a turn is due.
+   */
+  after(bytes: number): Promise<void> | undefined {
+    this.#bytes += bytes;
+    if (this.#bytes < REST_BYTES) return undefined;
+    this.#bytes = 0;
+    return new Promise((resolve) => setTimeout(resolve));
+  }
+}

@@ -1,4 +1,5 @@
 import { type Bytes, concat, toBytes } from "../bytes.ts";
+import { Rests } from "../concurrency.ts";
 import { ArchiveError, OciError } from "../errors.ts";
 import { DataError } from "./data_error.ts";
 import { FORMATS } from "./describe_format.ts";
@@ -8,9 +9,6 @@ import type { Compression } from "./magic.ts";
 const MIN_PIECE_BYTES = 64 * 1024;
 /** Larger pieces of compressed data are cut, because the inflaters copy what they look ahead at. */
 const MAX_SOURCE_PIECE_BYTES = 1024 * 1024;
-
-/** After so many bytes timers and signals get their turn: what is in memory is inflated without a pause in between. */
-const REST_BYTES = 64 * 1024 * 1024;
 
 /** How {@linkcode decompress} works. */
 export interface DecompressOptions {
@@ -60,17 +58,14 @@ export function decompress(
   const source = new Source(stream);
   const pieces = joinSmall(inflate(kind, source.read(), onTrailing));
   let inflated = 0;
-  let rest = REST_BYTES;
+  const rests = new Rests();
   return new ReadableStream<Bytes>({
     async pull(controller) {
       try {
         const { done, value } = await pieces.next();
         if (done) return controller.close();
         inflated += value.length;
-        if (inflated >= rest) {
-          rest = inflated + REST_BYTES;
-          await new Promise((resolve) => setTimeout(resolve));
-        }
+        await rests.after(value.length);
         if (inflated > Math.max(freeBytes, ratio * source.position)) {
           throw new Error(`it has become ${inflated} bytes, more than ${ratio} times as much`);
         }

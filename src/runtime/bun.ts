@@ -1,4 +1,5 @@
 import type { Bytes } from "../bytes.ts";
+import { Rests } from "../concurrency.ts";
 import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
 import { createBunFetch } from "./bun_fetch.ts";
@@ -162,13 +163,17 @@ function mapError(
   fail: (error: unknown) => never,
 ): ReadableStream<Uint8Array> {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  const rests = new Rests();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         reader ??= stream.getReader();
         const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value);
+        if (done) return controller.close();
+        // Bun reads a file that the system has in memory without a turn for anybody else.
+        const rest = rests.after(value.length);
+        if (rest) await rest;
+        controller.enqueue(value);
       } catch (error) {
         fail(error);
       }

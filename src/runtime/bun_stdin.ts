@@ -1,4 +1,5 @@
 import type { Bytes } from "../bytes.ts";
+import { Rests } from "../concurrency.ts";
 import type { BunGlobals } from "./bun_globals.ts";
 import { toFileError } from "./file_error.ts";
 
@@ -61,7 +62,10 @@ async function* inPieces(
 ): AsyncGenerator<Uint8Array> {
   let piece = use(new Uint8Array(PIECE_BYTES));
   let filled = 0;
+  const rests = new Rests();
   for await (let bytes of stream) {
+    const rest = rests.after(bytes.length);
+    if (rest) await rest;
     while (bytes.length > 0) {
       const part = bytes.subarray(0, PIECE_BYTES - filled);
       piece.set(part, filled);

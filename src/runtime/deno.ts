@@ -1,4 +1,5 @@
 import type { Bytes } from "../bytes.ts";
+import { Rests } from "../concurrency.ts";
 import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
 import { createByteOutput, writeAll } from "./byte_output.ts";
@@ -212,6 +213,7 @@ async function* readPieces(
   await file.seek(start, Deno.SeekMode.Start);
   // Pieces to read on another thread: one at first, since nobody knows yet what is at hand.
   let elsewhere = 1;
+  const rests = new Rests();
   for (let position = start; position < end;) {
     const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
     const before = performance.now();
@@ -220,6 +222,8 @@ async function* readPieces(
     if (count === null) return;
     if (isElsewhere) elsewhere--;
     else if (performance.now() - before > AT_HAND_MILLISECONDS) elsewhere = SLOW_PIECES;
+    const rest = isElsewhere ? undefined : rests.after(count);
+    if (rest) await rest;
     position += count;
     yield piece.subarray(0, count);
   }

@@ -14,6 +14,18 @@ const MIB = 1024 * 1024;
 const readAll = (stream: ReadableStream<Uint8Array>) =>
   collect(stream, 64 * MIB, () => new Error("too large"));
 
+test("openFile() lets timers and signals have their turn while a file is read, however fast", async () => {
+  await using folder = await temporaryFolder();
+  await using file = await openFile(await folder.write("zeros", new Uint8Array(160 * MIB)));
+  const pieces = file.slice(0, file.size).stream().getReader();
+  // The first piece is read elsewhere, before anything is known of the file.
+  await pieces.read();
+  let hadTurn = false;
+  setTimeout(() => hadTurn = true);
+  while (!(await pieces.read()).done);
+  assert(hadTurn);
+});
+
 test("openFile() tells the size and reads any range", async () => {
   await using file = await openFile(FIXTURE);
   const whole = await readAll(file.slice(0, file.size).stream());
