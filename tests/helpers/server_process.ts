@@ -31,18 +31,26 @@ export interface ServerOptions {
   status?: number;
   /** Variables of its environment. */
   env?: Record<string, string>;
+  /**
+   * What ends it; where it goes on for some seconds it is killed.
+   * @default {"SIGKILL"}
+   */
+  endedBy?: "SIGTERM" | "SIGKILL";
 }
 
 /** How long a server may take until it answers, or logs what is waited for: more than any takes where all is busy. */
 const LIMIT_MILLISECONDS = 120_000;
 
+/** How long one that is asked to end may take. */
+const END_MILLISECONDS = 10_000;
+
 /** What `tarpush serve` says when it listens. */
 export const TARPUSH_LISTENS = /^Registry on http:\/\/127\.0\.0\.1:(\d+)/;
 
-/** Starts `tarpush serve` on a free port, with further words. */
+/** Starts `tarpush serve` on a free port, with further words. It ends by itself: what was run of it is counted then. */
 export function startTarpush(...words: readonly string[]): Promise<ServerProcess> {
   const { command, args } = cliCommand("serve", "--port", "0", ...words);
-  return startServer(command, args, { listening: TARPUSH_LISTENS });
+  return startServer(command, args, { listening: TARPUSH_LISTENS, endedBy: "SIGTERM" });
 }
 
 /**
@@ -56,14 +64,17 @@ export function startTarpush(...words: readonly string[]): Promise<ServerProcess
 export async function startServer(
   program: string,
   args: readonly string[],
-  { listening = /$^/, port: known, path = "/v2/", status = 200, env = {} }: ServerOptions,
+  options: ServerOptions,
 ): Promise<ServerProcess> {
-  const child = spawnProcess(program, args, { env });
+  const { listening = /$^/, port: known, path = "/v2/", status = 200 } = options;
+  const child = spawnProcess(program, args, { env: options.env ?? {} });
   const output = new Output(child.stdout, child.stderr);
   async function stop(): Promise<void> {
-    child.kill("SIGKILL");
+    child.kill(options.endedBy ?? "SIGKILL");
+    const late = setTimeout(() => child.kill("SIGKILL"), END_MILLISECONDS);
     await output.ended;
     await child.exited;
+    clearTimeout(late);
   }
   try {
     const port = known ?? await portOf(output, listening);

@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { OciError } from "../../src/errors.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
+import { requireTextSize } from "../../src/runtime/text_file.ts";
 import { createTextOutput, type OutputDevice } from "../../src/runtime/text_output.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { createAuthority } from "../helpers/certificates.ts";
@@ -29,6 +30,15 @@ test("Host reads and writes small files", async () => {
   assertEquals(folderAsText.hint, undefined);
   const error = await assertRejects(() => host.writeTextFile(folder.path, "x"), OciError);
   assertMatch(error.message, /^Cannot write ".*": it is a directory, expected a file$/);
+});
+
+test("Host reads no text that is larger than any is", () => {
+  requireTextSize("list", 256 * 1024 * 1024);
+  const error = assertThrows(() => requireTextSize("big.tar", 256 * 1024 * 1024 + 1), OciError);
+  assertEquals(
+    error.message,
+    'Cannot read "big.tar": it has 268435457 bytes, expected a text of at most 268435456',
+  );
 });
 
 test("Host reads text in UTF-8 and, as Windows writes it, in UTF-16", async () => {
