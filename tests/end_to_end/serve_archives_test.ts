@@ -37,6 +37,7 @@ test("tarpush serve ARCHIVE... sends layers whole, in parts, and several at once
     server.log(),
     /, kept in an archive; Ctrl-C ends it\nlarge:1 of ".*large\.tar"\n/,
   );
+  await server.end();
 });
 
 test("tarpush serve ARCHIVE... answers with 500 what has changed meanwhile, and tells of it", async () => {
@@ -71,6 +72,7 @@ test("tarpush serve takes folders, and names for what it serves", async () => {
     assertEquals([response.status, response.headers.get("Docker-Content-Digest")], [200, digest]);
     await response.body?.cancel();
   }
+  await server.end();
 }, NEEDS_SHELL);
 
 test("tarpush serve says what to do about what it cannot serve, and ends", async () => {

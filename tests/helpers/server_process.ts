@@ -1,7 +1,7 @@
 import { Output } from "./output.ts";
 import { cliCommand, spawnProcess } from "./process.ts";
 
-/** A server that runs in a process of its own; disposing of it ends it. */
+/** A server that runs in a process of its own; disposing of it kills it. */
 export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
   /** What the line that told that it listens has in the first group of `listening`. */
@@ -10,6 +10,8 @@ export interface ServerProcess extends AsyncDisposable {
   log(): string;
   /** Waits until it has logged a text: what it does may show elsewhere before. */
   logged(text: string): Promise<void>;
+  /** Asks it to end, and waits for that: what was run of it is counted then. */
+  end(): Promise<void>;
 }
 
 /** How one learns that a server listens. */
@@ -31,26 +33,18 @@ export interface ServerOptions {
   status?: number;
   /** Variables of its environment. */
   env?: Record<string, string>;
-  /**
-   * What ends it; where it goes on for some seconds it is killed.
-   * @default {"SIGKILL"}
-   */
-  endedBy?: "SIGTERM" | "SIGKILL";
 }
 
 /** How long a server may take until it answers, or logs what is waited for: more than any takes where all is busy. */
 const LIMIT_MILLISECONDS = 120_000;
 
-/** How long one that is asked to end may take. */
-const END_MILLISECONDS = 10_000;
-
 /** What `tarpush serve` says when it listens. */
 export const TARPUSH_LISTENS = /^Registry on http:\/\/127\.0\.0\.1:(\d+)/;
 
-/** Starts `tarpush serve` on a free port, with further words. It ends by itself: what was run of it is counted then. */
+/** Starts `tarpush serve` on a free port, with further words. */
 export function startTarpush(...words: readonly string[]): Promise<ServerProcess> {
   const { command, args } = cliCommand("serve", "--port", "0", ...words);
-  return startServer(command, args, { listening: TARPUSH_LISTENS, endedBy: "SIGTERM" });
+  return startServer(command, args, { listening: TARPUSH_LISTENS });
 }
 
 /**
@@ -64,17 +58,14 @@ export function startTarpush(...words: readonly string[]): Promise<ServerProcess
 export async function startServer(
   program: string,
   args: readonly string[],
-  options: ServerOptions,
+  { listening = /$^/, port: known, path = "/v2/", status = 200, env = {} }: ServerOptions,
 ): Promise<ServerProcess> {
-  const { listening = /$^/, port: known, path = "/v2/", status = 200 } = options;
-  const child = spawnProcess(program, args, { env: options.env ?? {} });
+  const child = spawnProcess(program, args, { env });
   const output = new Output(child.stdout, child.stderr);
   async function stop(): Promise<void> {
-    child.kill(options.endedBy ?? "SIGKILL");
-    const late = setTimeout(() => child.kill("SIGKILL"), END_MILLISECONDS);
+    child.kill("SIGKILL");
     await output.ended;
     await child.exited;
-    clearTimeout(late);
   }
   try {
     const port = known ?? await portOf(output, listening);
@@ -84,6 +75,10 @@ export async function startServer(
       port,
       log: () => output.text,
       logged: async (text) => void await withinLimit(output.has(text), `log ${text}`),
+      end: async () => {
+        child.kill("SIGTERM");
+        await child.exited;
+      },
       [Symbol.asyncDispose]: stop,
     };
   } catch (cause) {
