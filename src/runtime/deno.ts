@@ -1,5 +1,4 @@
 import type { Bytes } from "../bytes.ts";
-import { Rests } from "../concurrency.ts";
 import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
 import { createByteOutput, writeAll } from "./byte_output.ts";
@@ -17,15 +16,6 @@ import { createTextOutput } from "./text_output.ts";
 const PIECE_BYTES = 1024 * 1024;
 /** Up to here a read is answered at once from the handle that the file keeps. */
 const SMALL_READ_BYTES = 1024 * 1024;
-
-/**
- * Milliseconds in which a piece is read that the system has in memory. Read here and now, it goes out from the caches of
- * this core: 1 GiB is served in two thirds of the time where all cores are busy. To wait here for a disk would keep
- * everybody waiting.
- */
-const AT_HAND_MILLISECONDS = 2;
-/** Pieces that are read on another thread after one that was not at hand, before the next is tried. */
-const SLOW_PIECES = 16;
 
 /** The host for Deno. */
 export function createDenoHost(): Host {
@@ -211,19 +201,10 @@ async function* readPieces(
   using file = await Deno.open(path, { read: true })
     .catch((error) => throwFileError("read", path, error));
   await file.seek(start, Deno.SeekMode.Start);
-  // Pieces to read on another thread: one at first, since nobody knows yet what is at hand.
-  let elsewhere = 1;
-  const rests = new Rests();
   for (let position = start; position < end;) {
     const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
-    const before = performance.now();
-    const isElsewhere = elsewhere > 0;
-    const count = isElsewhere ? await file.read(piece) : file.readSync(piece);
+    const count = await file.read(piece);
     if (count === null) return;
-    if (isElsewhere) elsewhere--;
-    else if (performance.now() - before > AT_HAND_MILLISECONDS) elsewhere = SLOW_PIECES;
-    const rest = isElsewhere ? undefined : rests.after(count);
-    if (rest) await rest;
     position += count;
     yield piece.subarray(0, count);
   }
