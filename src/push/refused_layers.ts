@@ -1,6 +1,7 @@
-import { RegistryError } from "../errors.ts";
+import type { RegistryError } from "../errors.ts";
 import { blobsOf, type ContentNode } from "../image/content.ts";
 import { isForeignLayer } from "../media_types.ts";
+import { withHint } from "./refused_type.ts";
 
 /** What distribution says where the URLs of a layer are not let pass, and it lacks the layer besides. */
 const CODES = new Set(["UNKNOWN", "MANIFEST_BLOB_UNKNOWN"]);
@@ -14,19 +15,14 @@ const CODES = new Set(["UNKNOWN", "MANIFEST_BLOB_UNKNOWN"]);
  * @returns The error to throw: `error` itself where it is none of that.
  */
 export function explainRefusedLayers(error: RegistryError, node: ContentNode): RegistryError {
-  const { message, method, url, status, errors, hint } = error;
+  const { method, url, errors, hint } = error;
   if (hint !== undefined || method !== "PUT" || !url.includes("/manifests/")) return error;
   if (!errors.some(({ code }) => CODES.has(code))) return error;
   const layer = blobsOf(node).find(({ mediaType }) => isForeignLayer(mediaType));
   if (!layer) return error;
-  return new RegistryError(message, {
-    method,
-    url,
-    status,
-    errors,
-    cause: error,
-    hint:
-      `its layer ${layer.digest} is not to be distributed but fetched from where its urls lead, which ` +
+  return withHint(
+    error,
+    `its layer ${layer.digest} is not to be distributed but fetched from where its urls lead, which ` +
       "distribution takes where validation.manifests.urls.allow of its configuration has them",
-  });
+  );
 }

@@ -96,7 +96,8 @@ export function explainRefusedType(
   return withHint(error, error.hint ?? guess);
 }
 
-function withHint(error: RegistryError, hint: string): RegistryError {
+/** The same error with a hint of what to try. */
+export function withHint(error: RegistryError, hint: string): RegistryError {
   const { message, method, url, status, errors } = error;
   return new RegistryError(message, { method, url, status, errors, cause: error, hint });
 }

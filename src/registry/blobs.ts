@@ -60,8 +60,8 @@ export function nameOf({ http, repository }: RepositoryContext): string {
 }
 
 /**
- * Checks the header `Docker-Content-Digest`, where there is one, against the digest that is meant. One of another algorithm may be
- * right: a registry names what it stores in its own (distribution-spec, "Pulling blobs").
+ * Checks the header `Docker-Content-Digest`, where there is one, against the digest that is meant. One of another
+ * algorithm may be right: a registry names what it stores in its own (distribution-spec, "Pulling blobs").
  *
  * @throws {DigestMismatchError} If the registry names another digest.
  */

@@ -26,11 +26,11 @@ async function contents(folder: FolderSource): Promise<Record<string, string>> {
 
 test("openDirectory() lists files where images have them, and no deeper", async () => {
   await using folder = await makeFolder(
-    "mkdir -p root/blobs/sha256 root/a/b/c root/.hidden && cd root && " +
+    "mkdir -p layout/blobs/sha256 layout/a/b/c layout/.hidden && cd layout && " +
       "printf 1 > index.json && printf 2 > blobs/sha256/x && printf 3 > a/layer.tar && " +
       "printf 4 > a/b/deep && printf 5 > .hidden/y",
   );
-  assertEquals(await contents(await openDirectory(`${folder.path}/root`)), {
+  assertEquals(await contents(await openDirectory(`${folder.path}/layout`)), {
     "index.json": "1",
     "blobs/sha256/x": "2",
     "a/layer.tar": "3",
@@ -39,8 +39,8 @@ test("openDirectory() lists files where images have them, and no deeper", async 
 }, NEEDS_SHELL);
 
 test("openDirectory() reads parts of files, at once and as streams", async () => {
-  await using folder = await makeFolder("mkdir root && printf 0123456789 > root/index.json");
-  for await (const { open } of (await openDirectory(`${folder.path}/root`)).files()) {
+  await using folder = await makeFolder("mkdir layout && printf 0123456789 > layout/index.json");
+  for await (const { open } of (await openDirectory(`${folder.path}/layout`)).files()) {
     const body = await open();
     const slice = body?.slice(2, 5);
     assertEquals(await new Response(slice?.stream()).text(), "234");
@@ -53,16 +53,16 @@ test("openDirectory() reads parts of files, at once and as streams", async () =>
 
 test("openDirectory() follows links to files of the folder, and no others", async () => {
   await using folder = await makeFolder(
-    "printf secret > outside && mkdir root root-twin && cd root && printf 1 > one && mkdir a && " +
+    "printf secret > outside && mkdir layout layout-twin && cd layout && printf 1 > one && mkdir a && " +
       "ln -s ../one a/inner && ln -s nowhere dangling && ln -s /dev/null device && ln -s a folder && " +
-      "printf twin > ../root-twin/x",
+      "printf twin > ../layout-twin/x",
   );
-  const root = `${folder.path}/root`;
-  assertEquals(await contents(await openDirectory(root)), { one: "1", "a/inner": "1" });
-  for (const target of ["../outside", `${folder.path}/outside`, "../root-twin/x"]) {
-    await runProcess("ln", ["-sf", target, `${root}/bad`]);
+  const layout = `${folder.path}/layout`;
+  assertEquals(await contents(await openDirectory(layout)), { one: "1", "a/inner": "1" });
+  for (const target of ["../outside", `${folder.path}/outside`, "../layout-twin/x"]) {
+    await runProcess("ln", ["-sf", target, `${layout}/bad`]);
     const error = await assertRejects(
-      async () => await contents(await openDirectory(root)),
+      async () => await contents(await openDirectory(layout)),
       OciError,
     );
     assertStringIncludes(error.message, '"bad" is a link that leads out of it');
@@ -71,10 +71,10 @@ test("openDirectory() follows links to files of the folder, and no others", asyn
 
 test("openDirectory() looks into no folder that is a link", async () => {
   await using folder = await makeFolder(
-    "mkdir -p outside/sha256 root/a twin/blobs && printf x > outside/sha256/x && printf 1 > root/a/one && " +
-      "ln -s ../outside root/blobs && ln -s ../outside root/b && ln -s ../../outside/sha256 twin/blobs/sha256",
+    "mkdir -p outside/sha256 layout/a twin/blobs && printf x > outside/sha256/x && printf 1 > layout/a/one && " +
+      "ln -s ../outside layout/blobs && ln -s ../outside layout/b && ln -s ../../outside/sha256 twin/blobs/sha256",
   );
-  assertEquals(await contents(await openDirectory(`${folder.path}/root`)), { "a/one": "1" });
+  assertEquals(await contents(await openDirectory(`${folder.path}/layout`)), { "a/one": "1" });
   assertEquals(await contents(await openDirectory(`${folder.path}/twin`)), {});
 }, NEEDS_SHELL);
 
@@ -88,11 +88,11 @@ test("openDirectory() refuses what is no folder", async () => {
 });
 
 test("openDirectory() gives files that tell of a change", async () => {
-  await using folder = await makeFolder("mkdir root && printf 1 > root/index.json");
-  const [file] = await Array.fromAsync((await openDirectory(`${folder.path}/root`)).files());
+  await using folder = await makeFolder("mkdir layout && printf 1 > layout/index.json");
+  const [file] = await Array.fromAsync((await openDirectory(`${folder.path}/layout`)).files());
   const slice = (await file?.open())?.slice(0, 1);
   await slice?.checkUnchanged?.();
-  await folder.write("root/index.json", "22");
+  await folder.write("layout/index.json", "22");
   await assertRejects(
     async () => await slice?.checkUnchanged?.(),
     OciError,
@@ -101,14 +101,14 @@ test("openDirectory() gives files that tell of a change", async () => {
 }, NEEDS_SHELL);
 
 test("openDirectory() says which file is gone", async () => {
-  await using folder = await makeFolder("mkdir root && printf 1 > root/index.json");
-  const [file] = await Array.fromAsync((await openDirectory(`${folder.path}/root`)).files());
+  await using folder = await makeFolder("mkdir layout && printf 1 > layout/index.json");
+  const [file] = await Array.fromAsync((await openDirectory(`${folder.path}/layout`)).files());
   const slice = (await file?.open())?.slice(0, 1);
-  await runProcess("rm", [`${folder.path}/root/index.json`]);
+  await runProcess("rm", [`${folder.path}/layout/index.json`]);
   for (
     const read of [
       () => new Response(slice?.stream()).text(),
       async () => await slice?.arrayBuffer?.(),
     ]
-  ) await assertRejects(read, OciError, 'root/index.json": no such file');
+  ) await assertRejects(read, OciError, 'layout/index.json": no such file');
 }, NEEDS_SHELL);
