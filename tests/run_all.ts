@@ -9,6 +9,7 @@ import { findProgram } from "./helpers/programs.ts";
 import {
   formatCounts,
   formatResults,
+  patternOf,
   readReport,
   sumOf,
   type TestResults,
@@ -37,6 +38,8 @@ interface Runtime {
   /** The command line without the files, and the report that it writes. */
   command: string[];
   report: string;
+  /** The option that runs tests by their names alone. */
+  only: (names: readonly string[]) => string;
   env?: Record<string, string>;
 }
 
@@ -53,6 +56,7 @@ export async function runAllTests(
       `--junit-path=${reports}/deno.xml`,
     ],
     report: `${reports}/deno.xml`,
+    only: (names) => `--filter=/${patternOf(names)}/`,
     env: coverage === undefined ? {} : { DENO_COVERAGE_DIR: coverage },
   };
   const bun: Runtime = {
@@ -62,6 +66,7 @@ export async function runAllTests(
       ...["--reporter=junit", `--reporter-outfile=${reports}/bun.xml`],
     ],
     report: `${reports}/bun.xml`,
+    only: (names) => `--test-name-pattern=${patternOf(names)}`,
   };
   try {
     // Bun reads what Deno would install when it starts.
@@ -74,15 +79,24 @@ export async function runAllTests(
     console.log("\n== Bun");
     const bunResults = await besides;
     await held.show();
-    return sumOf(await lastResults(deno, denoResults), await lastResults(bun, bunResults));
+    return sumOf(
+      await lastResults(deno, places, denoResults),
+      await lastResults(bun, places, bunResults),
+    );
   } finally {
     await Deno.remove(reports, { recursive: true });
   }
 }
 
 /** Results of a runtime when both are through, and it has the machine for itself. */
-async function lastResults(runtime: Runtime, first: TestResults): Promise<TestResults> {
-  const { results, passedAlone } = await tryAgain(first, (files) => runTests(runtime, files));
+async function lastResults(
+  runtime: Runtime,
+  places: readonly string[],
+  first: TestResults,
+): Promise<TestResults> {
+  const { results, passedAlone } = await tryAgain(first, (names) => {
+    return runTests({ ...runtime, command: [...runtime.command, runtime.only(names)] }, places);
+  });
   for (const { text } of passedAlone) {
     console.log(`Failed beside all others, and passed alone: ${text}`);
   }
@@ -100,7 +114,7 @@ async function runTests(
   // A file that does not load, a type error or a crash is in no report, but it is a failure.
   if (code === 0 || results.failed > 0) return results;
   const text = `Failed outside of any test: ${command[0]} ended with exit code ${code}`;
-  return { ...results, failed: 1, failures: [{ file: "", text }] };
+  return { ...results, failed: 1, failures: [{ name: "", text }] };
 }
 
 /** Runs a command to its end, its output going where that of this process goes or being held. */

@@ -1,19 +1,25 @@
 import { assertEquals } from "@std/assert";
-import { formatResults, readReport, type TestResults, tryAgain } from "./helpers/test_results.ts";
+import {
+  formatResults,
+  patternOf,
+  readReport,
+  type TestResults,
+  tryAgain,
+} from "./helpers/test_results.ts";
 import { test } from "./helpers/test.ts";
 
 // As the two runtimes write them.
 const DENO = `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="deno test" tests="3" failures="1" errors="0" time="0.020">
-    <testsuite name="./tests/a_test.ts" tests="3" disabled="1" errors="0" failures="1">
-        <testcase name="a &lt; &quot;b&quot;" classname="./tests/a_test.ts" time="0.001" line="2" col="1">
+    <testsuite name="./tests/helpers/test.ts" tests="3" disabled="1" errors="0" failures="1">
+        <testcase name="a &lt; &quot;b&quot;" classname="./tests/helpers/test.ts" time="0.001" line="2" col="1">
             <failure message="Uncaught Error: one
 &amp;lt; two">Error: one
     at file:///tests/a_test.ts:2:37</failure>
         </testcase>
-        <testcase name="c" classname="./tests/a_test.ts" time="0.000" line="3" col="1">
+        <testcase name="c" classname="./tests/helpers/test.ts" time="0.000" line="3" col="1">
         </testcase>
-        <testcase name="d" classname="./tests/a_test.ts" time="0.000" line="4" col="1">
+        <testcase name="d" classname="./tests/helpers/test.ts" time="0.000" line="4" col="1">
             <skipped/>
         </testcase>
     </testsuite>
@@ -32,8 +38,8 @@ test("readReport() reads what Deno and Bun write", () => {
   const deno = readReport(DENO);
   assertEquals([deno.passed, deno.failed, deno.skipped], [1, 1, 1]);
   assertEquals(deno.failures, [{
-    file: "tests/a_test.ts",
-    text: 'FAILED tests/a_test.ts: a < "b"\n    Uncaught Error: one\n    &lt; two',
+    name: 'a < "b"',
+    text: 'FAILED a < "b"\n    Uncaught Error: one\n    &lt; two',
   }]);
   assertEquals(
     formatResults(readReport(BUN)),
@@ -41,32 +47,41 @@ test("readReport() reads what Deno and Bun write", () => {
   );
 });
 
-/** Results of which tests of these files have failed. */
-function failedIn(...files: string[]): TestResults {
-  const failures = files.map((file) => ({ file, text: `FAILED ${file}` }));
-  return { passed: 10, failed: files.length, skipped: 2, failures };
+test("patternOf() takes the tests of these names and no others", () => {
+  const names = ["a() takes [b] | c", "d.e"];
+  const pattern = new RegExp(patternOf(names));
+  assertEquals(names.map((name) => pattern.test(name)), [true, true]);
+  for (const other of ["d-e", "a() takes [b]", "d.e too", "not d.e"]) {
+    assertEquals(pattern.test(other), false, other);
+  }
+});
+
+/** Results of which the tests of these names have failed. */
+function withFailed(...names: string[]): TestResults {
+  const failures = names.map((name) => ({ name, text: `FAILED ${name}` }));
+  return { passed: 10, failed: names.length, skipped: 2, failures };
 }
 
 test("tryAgain() takes what passes alone for passed, and tells of it", async () => {
   const asked: string[][] = [];
-  const first = failedIn("a", "a", "b");
-  const { results, passedAlone } = await tryAgain(first, (files) => {
-    asked.push(files);
-    return Promise.resolve(failedIn());
+  const first = withFailed("a", "b", "c");
+  const { results, passedAlone } = await tryAgain(first, (names) => {
+    asked.push(names);
+    return Promise.resolve(withFailed());
   });
-  assertEquals(asked, [["a", "b"]]);
+  assertEquals(asked, [["a", "b", "c"]]);
   assertEquals(results, { passed: 13, failed: 0, skipped: 2, failures: [] });
   assertEquals(passedAlone, first.failures);
 });
 
 test("tryAgain() changes nothing where one fails again, none ran, many failed, or none did", async () => {
   const nothing = { passed: 0, failed: 0, skipped: 0, failures: [] };
-  for (const again of [failedIn("b"), nothing]) {
-    const first = failedIn("a", "b");
+  for (const again of [withFailed("b"), nothing]) {
+    const first = withFailed("a", "b");
     const { results, passedAlone } = await tryAgain(first, () => Promise.resolve(again));
     assertEquals([results, passedAlone], [first, []]);
   }
-  for (const first of [failedIn("a", "b", "c", "d"), failedIn("a", ""), failedIn()]) {
+  for (const first of [withFailed("a", "b", "c", "d"), withFailed("a", ""), withFailed()]) {
     const { results } = await tryAgain(first, () => Promise.reject(new Error("was run")));
     assertEquals(results, first);
   }

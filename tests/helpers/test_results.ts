@@ -12,17 +12,17 @@ export interface TestResults extends Counts {
 
 /** A test that failed. */
 export interface TestFailure {
-  /** The file that it is in; empty where it failed outside of any test. */
-  file: string;
-  /** Its name and why, in lines. */
+  /** Its name; empty where it failed outside of any test. */
+  name: string;
+  /** Its name, the file where the runtime knows it, and why, in lines. */
   text: string;
 }
 
 /** Lines shown of why a test failed. */
 const MAX_REASON_LINES = 12;
 
-/** Files with failures that are run again: where more fail, they do so for a reason. */
-const MAX_FILES_AGAIN = 3;
+/** Tests that are run again: where more fail, they do so for a reason. */
+const MAX_TESTS_AGAIN = 3;
 
 /** Reads a report in the form of JUnit, as Deno and Bun write it. */
 export function readReport(xml: string): TestResults {
@@ -39,23 +39,29 @@ export function readReport(xml: string): TestResults {
  * answer too late. What fails again has failed.
  *
  * @param first What became of all.
- * @param run Runs files.
+ * @param run Runs the tests of these names.
  * @returns What became of all in the end, and the failures that passed when they were alone.
  */
 export async function tryAgain(
   first: TestResults,
-  run: (files: string[]) => Promise<TestResults>,
+  run: (names: string[]) => Promise<TestResults>,
 ): Promise<{ results: TestResults; passedAlone: readonly TestFailure[] }> {
-  const files = [...new Set(first.failures.map(({ file }) => file))];
-  const isWorthIt = files.length > 0 && files.length <= MAX_FILES_AGAIN && !files.includes("");
+  const names = first.failures.map(({ name }) => name);
+  const isWorthIt = names.length > 0 && names.length <= MAX_TESTS_AGAIN && !names.includes("");
   if (!isWorthIt) return { results: first, passedAlone: [] };
-  const again = await run(files);
+  const again = await run(names);
   if (again.failed > 0 || again.passed < first.failed) return { results: first, passedAlone: [] };
   const passed = first.passed + first.failed;
   return {
     results: { passed, failed: 0, skipped: first.skipped, failures: [] },
     passedAlone: first.failures,
   };
+}
+
+/** A regular expression, as JavaScript and Rust read it, for the tests of these names and no others. */
+export function patternOf(names: readonly string[]): string {
+  const escaped = names.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  return `^(?:${escaped.join("|")})$`;
 }
 
 /** Adds up the results of two runs. */
@@ -78,14 +84,15 @@ export function formatCounts({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
-// Deno gives the file as the class, Bun as the file.
+// Deno knows no file: what it takes for one is where `Deno.test()` is called, which is the helper of all tests.
 function readFailure(text: string): TestFailure {
-  const [, name = ""] = /\bname="([^"]*)"/.exec(text) ?? [];
-  const [, path = ""] = /\b(?:file|classname)="([^"]+)"/.exec(text) ?? [];
+  const [, escapedName = ""] = /\bname="([^"]*)"/.exec(text) ?? [];
+  const [, file] = /\bfile="([^"]+)"/.exec(text) ?? [];
   const [, reason = ""] = /<(?:failure|error)\b[^>]*\bmessage="([^"]*)"/.exec(text) ?? [];
-  const file = unescapeXml(path).replace(/^\.\//, "");
+  const name = unescapeXml(escapedName);
+  const title = file === undefined ? name : `${unescapeXml(file)}: ${name}`;
   const lines = unescapeXml(reason).split("\n").slice(0, MAX_REASON_LINES);
-  return { file, text: [`FAILED ${file}: ${unescapeXml(name)}`, ...lines].join("\n    ") };
+  return { name, text: [`FAILED ${title}`, ...lines].join("\n    ") };
 }
 
 function unescapeXml(text: string): string {
