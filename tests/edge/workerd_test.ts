@@ -153,14 +153,16 @@ export default {
   },
 };`;
   await using worker = await startWorker(server.host, { entry });
-  const put = async (kind: string) => {
-    const body = ReadableStream.from(piecesOf(await legacyArchive(2, 3 * MIB)));
+  const put = async (kind: string, tar: Uint8Array) => {
+    const body = ReadableStream.from(piecesOf(tar));
     return await (await fetch(`${worker.origin}/${kind}`, { method: "PUT", body })).text();
   };
-  assertEquals(await put("gzip"), "pushed");
+  assertEquals(await put("gzip", await legacyArchive(2, 3 * MIB)), "pushed");
   const { layers } = await readBack(registry, "app", "1");
   assertEquals(layers.map(({ bytes }) => sniffCompression(bytes)), ["gzip", "gzip"]);
-  assertStringIncludes(await put("zstd"), "Cannot compress with zstd: this runtime has no encoder");
+  // What is refused unread is small: workerd ends the connection of a client that has more than 64 KiB left to send.
+  const refused = await put("zstd", await legacyArchive(1, 512));
+  assertStringIncludes(refused, "Cannot compress with zstd: this runtime has no encoder");
 }, { skip });
 
 async function startWorker(
