@@ -116,10 +116,15 @@ function checkContent(
     const said = compressionOfType(mediaType);
     if (said !== compression) {
       const state = compression ? `is compressed with ${compression}` : "is not compressed";
-      const effect = isUnpacked(mediaType, compression) ? "" : ": containerd cannot unpack it";
-      findings.error(
+      // docker, podman and containerd go by the bytes where they can: such an image runs, and real programs write it.
+      const [severity, effect] = isUnpacked(mediaType, compression)
+        ? ["warning", "what goes by types alone does not"] as const
+        : ["error", "containerd cannot"] as const;
+      findings[severity](
         "media-type",
-        `${name} ${state}, and its media type is ${mediaType}${effect}${roleText(role)}`,
+        `${name} ${state}, and its media type is ${mediaType}: ${effect} unpack it${
+          roleText(role)
+        }`,
         { ...details, expected: said ?? "none", actual: compression ?? "none" },
       );
     }
