@@ -72,6 +72,12 @@ export function readPushWords(
   const source = words.next(nothing);
   const targets = words.rest();
   const other = targets.find((word) => ARCHIVE_PATH.test(word) || PATH_IN_FOLDER.test(word));
+  if (other !== undefined && REFERENCE_START.test(source) && !isArchivePath(source)) {
+    throw new UsageError(
+      `${quote(source)} is no archive`,
+      `what is pushed comes first: tarpush push ${other} ${source}`,
+    );
+  }
   if (other !== undefined) {
     const [what, option, to] = FIRST_PART.test(source)
       ? ["parts of one archive", "--parts ", "TARGET"]

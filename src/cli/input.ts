@@ -1,3 +1,4 @@
+import { OciError } from "../errors.ts";
 import type { Host } from "../runtime/host.ts";
 import type { PushSource } from "../source/open_source.ts";
 import { UsageError } from "./options.ts";
@@ -29,9 +30,22 @@ export async function openInput(text: string, host: Host, example: string): Prom
     if (info?.kind === "directory") return passing(await host.openDirectory(text));
     const pipe = await host.openPipe(text).catch(() => undefined);
     if (pipe) return passing(pipe);
-    throw error;
+    throw info === undefined ? withRegistryHint(text, error) : error;
   }
 }
+
+/** Tells who named a registry, or an image in one, which command looks at it. */
+function withRegistryHint(text: string, error: unknown): unknown {
+  const [, path] = IN_REGISTRY.exec(text) ?? [];
+  if (path === undefined || !(error instanceof OciError)) return error;
+  const hint = path.length > 1
+    ? `what a registry has is looked at by tarpush info ${text}`
+    : `what a registry has is listed by tarpush ls ${text}`;
+  return new OciError(error.message, { hint, cause: error });
+}
+
+/** A host with its port, which no archive is called. */
+const IN_REGISTRY = /^[\w.-]+:\d+(\/.*|)$/;
 
 /** The URL of an archive on a web server; undefined for what is no such thing. */
 export function urlOf(text: string): URL | undefined {

@@ -1,6 +1,7 @@
-import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
 import { openInput } from "../../src/cli/input.ts";
 import { UsageError } from "../../src/cli/options.ts";
+import { OciError } from "../../src/errors.ts";
 import { isBlobSource } from "../../src/source/blob_source.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost } from "./fake_host.ts";
@@ -13,6 +14,21 @@ test("openInput() tells a path, a pipe and a URL apart", async () => {
   assertInstanceOf(pipe.source, ReadableStream);
   await using file = await openInput("tests/fixtures/docker28-single.tar", host, "");
   assertEquals(isBlobSource(file.source), true);
+});
+
+test("openInput() tells who names a registry which command looks at it", async () => {
+  for (
+    const [text, hint] of [
+      ["localhost:5000", "tarpush ls localhost:5000"],
+      ["localhost:5000/app:1", "tarpush info localhost:5000/app:1"],
+      ["absent.tar", undefined],
+    ] as const
+  ) {
+    const error = await assertRejects(() => openInput(text, fakeHost([]), ""), OciError);
+    assertEquals(error.message, `Cannot open "${text}": no such file`);
+    if (hint) assertStringIncludes(error.hint ?? "", hint);
+    else assertEquals(error.hint, undefined);
+  }
 });
 
 test("openInput() wants something piped in for -", async () => {

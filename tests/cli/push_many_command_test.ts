@@ -251,6 +251,7 @@ const WRONG: [args: string, says: string][] = [
   [`push ${SINGLE} --to localhost:5000/UPPER`, "(on the command line)"],
   [`push a.tar b.tar localhost:5000`, '"b.tar" is no target'],
   [`push a.tar ./b.tar.gz localhost:5000`, '"./b.tar.gz" is no target'],
+  [`push localhost:5000/app:1 a.tar`, '"localhost:5000/app:1" is no archive'],
   ["push in/a.tar in/b.tar in/c.tar", "tarpush push in/a.tar in/b.tar ... --to TARGET"],
   [`push ${SINGLE} --to localhost:5000 --receipts a.tar`, "it has something else in it"],
   ["push --from a.tar --to localhost:5000", "Cannot use a.tar: it is no text"],
