@@ -5,26 +5,26 @@ import type { SourceSlice } from "../source/blob_source.ts";
 import { createBunFetch } from "./bun_fetch.ts";
 import type { shellFailure } from "./bun_shell_failure.ts";
 import type { BunFile, BunGlobals, BunWriter } from "./bun_globals.ts";
-import { createByteOutput } from "./byte_output.ts";
 import { errorCode, fileError, type FileIdentity, requireSame, toFileError } from "./file_error.ts";
-import type { ByteInput, ByteOutput, FileInfo, Host, OpenFile, TextOutput } from "./host.ts";
+import type { ByteInput, ByteOutput, FileInfo, Host, OpenFile } from "./host.ts";
+import { createByteOutput, createTextOutput } from "./output.ts";
 import { readLine } from "./read_line.ts";
-import { createTextOutput } from "./text_output.ts";
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
 
 /** The host for Bun. */
 export function createBunHost(): Host {
   const { Bun, process } = bunGlobals();
+  const stdout = bunOutput("stdout");
   return {
     name: "bun",
     get args() {
       return Bun.argv.slice(2);
     },
     stdin: bunInput(),
-    stdout: bunOutput("stdout"),
-    byteStdout: bunByteOutput(),
-    stderr: bunOutput("stderr"),
+    stdout: createTextOutput(stdout, () => process.stdout),
+    byteStdout: stdout,
+    stderr: createTextOutput(bunOutput("stderr"), () => process.stderr),
     env: (name) => Bun.env[name],
     openFile: openBunFile,
     openDirectory: async (path) => {
@@ -219,36 +219,19 @@ async function isTerminal(name: "stdin" | "stdout" | "stderr"): Promise<boolean>
   return info?.isCharacterDevice() === true && process[name].isTTY === true;
 }
 
-function bunOutput(name: "stdout" | "stderr"): TextOutput {
-  const { process } = bunGlobals();
-  const write = bunWrite(name);
-  const encoder = new TextEncoder();
-  return createTextOutput({
+function bunOutput(name: "stdout" | "stderr"): ByteOutput {
+  let writer: BunWriter | undefined;
+  return createByteOutput({
     name,
     isTerminal: () => isTerminal(name),
-    size: () => process[name],
-    write: (text) => write(encoder.encode(text)),
+    async write(bytes) {
+      // Bun.write() makes room in a file before it writes: where that is appended to, the room stays as a row of zeros.
+      writer ??= bunGlobals().Bun[name].writer();
+      await writer.write(bytes);
+      await writer.flush();
+    },
     isBrokenPipe: (error) => errorCode(error) === "EPIPE",
   });
-}
-
-function bunByteOutput(): ByteOutput {
-  return createByteOutput({
-    name: "stdout",
-    isTerminal: () => isTerminal("stdout"),
-    write: bunWrite("stdout"),
-    isBrokenPipe: (error) => errorCode(error) === "EPIPE",
-  });
-}
-
-/** Bun.write() makes room in a file before it writes: where that is appended to, the room stays as a row of zeros. */
-function bunWrite(name: "stdout" | "stderr"): (bytes: Uint8Array) => Promise<void> {
-  let writer: BunWriter | undefined;
-  return async (bytes) => {
-    writer ??= bunGlobals().Bun[name].writer();
-    await writer.write(bytes);
-    await writer.flush();
-  };
 }
 
 function bunGlobals(): BunGlobals {

@@ -1,14 +1,13 @@
 import type { Bytes } from "../bytes.ts";
 import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
-import { createByteOutput, writeAll } from "./byte_output.ts";
 import { createDenoFetch } from "./deno_fetch.ts";
 import { throwFileError } from "./deno_file_error.ts";
 import { countInterrupts, restartTrusting } from "./deno_restart.ts";
 import { fileError, type FileIdentity, requireSame } from "./file_error.ts";
-import type { ByteInput, FileInfo, Host, OpenFile, TextOutput } from "./host.ts";
+import type { ByteInput, ByteOutput, FileInfo, Host, OpenFile } from "./host.ts";
+import { createByteOutput, createTextOutput, writeAll } from "./output.ts";
 import { readLine } from "./read_line.ts";
-import { createTextOutput } from "./text_output.ts";
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
 
@@ -19,20 +18,16 @@ const SMALL_READ_BYTES = 1024 * 1024;
 
 /** The host for Deno. */
 export function createDenoHost(): Host {
+  const stdout = denoOutput("stdout");
   return {
     name: "deno",
     get args() {
       return Deno.args;
     },
     stdin: denoInput(),
-    stdout: denoOutput("stdout"),
-    byteStdout: createByteOutput({
-      name: "stdout",
-      isTerminal: () => Deno.stdout.isTerminal(),
-      write: (bytes) => writeAll(Deno.stdout, bytes),
-      isBrokenPipe,
-    }),
-    stderr: denoOutput("stderr"),
+    stdout: createTextOutput(stdout, () => Deno.consoleSize()),
+    byteStdout: stdout,
+    stderr: createTextOutput(denoOutput("stderr"), () => Deno.consoleSize()),
     env: readEnv,
     openFile: openDenoFile,
     openDirectory: async (path) => {
@@ -210,10 +205,6 @@ async function* readPieces(
   }
 }
 
-function isBrokenPipe(error: unknown): boolean {
-  return error instanceof Deno.errors.BrokenPipe;
-}
-
 function denoInput(): ByteInput {
   return {
     isTerminal: () => Deno.stdin.isTerminal(),
@@ -266,15 +257,13 @@ async function* readWhole(
   }
 }
 
-function denoOutput(name: "stdout" | "stderr"): TextOutput {
+function denoOutput(name: "stdout" | "stderr"): ByteOutput {
   const output = Deno[name];
-  const encoder = new TextEncoder();
-  return createTextOutput({
+  return createByteOutput({
     name,
     isTerminal: () => output.isTerminal(),
-    size: () => Deno.consoleSize(),
-    write: (text) => writeAll(output, encoder.encode(text)),
-    isBrokenPipe,
+    write: (bytes) => writeAll(output, bytes),
+    isBrokenPipe: (error) => error instanceof Deno.errors.BrokenPipe,
   });
 }
 

@@ -1,4 +1,4 @@
-import { writeAll } from "./byte_output.ts";
+import { writeAll } from "./output.ts";
 import { needsFolder, throwFileError } from "./deno_file_error.ts";
 import { fileError } from "./file_error.ts";
 import type { NewFile } from "./host.ts";

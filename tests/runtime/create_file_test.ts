@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { OciError } from "../../src/errors.ts";
-import { createByteOutput } from "../../src/runtime/byte_output.ts";
 import { fileError, stateOfCode } from "../../src/runtime/file_error.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
+import { createByteOutput } from "../../src/runtime/output.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { OciError } from "../../src/errors.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
+import { createByteOutput, createTextOutput, type OutputDevice } from "../../src/runtime/output.ts";
 import { requireTextSize } from "../../src/runtime/text_file.ts";
-import { createTextOutput, type OutputDevice } from "../../src/runtime/text_output.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { createAuthority } from "../helpers/certificates.ts";
 import { requireProgram } from "../helpers/programs.ts";
@@ -164,13 +164,16 @@ test("Host.onInterrupt() can be taken back", () => {
   release();
 });
 
-function memoryDevice(overrides: Partial<OutputDevice> = {}) {
+function memoryDevice(
+  overrides: Partial<OutputDevice> = {},
+  size: () => { columns?: number; rows?: number } = () => ({ columns: 120, rows: 40 }),
+) {
   const texts: string[] = [];
   const device: OutputDevice = {
     name: "stdout",
     isTerminal: () => true,
-    size: () => ({ columns: 120, rows: 40 }),
-    write: async (text) => {
+    write: async (bytes) => {
+      const text = new TextDecoder().decode(bytes);
       // A long text takes longer, yet those after it must wait.
       for (let turn = 0; turn < text.length; turn++) await Promise.resolve();
       texts.push(text);
@@ -178,7 +181,7 @@ function memoryDevice(overrides: Partial<OutputDevice> = {}) {
     isBrokenPipe: (error) => error === "broken",
     ...overrides,
   };
-  return { texts, output: createTextOutput(device) };
+  return { texts, output: createTextOutput(createByteOutput(device), size) };
 }
 
 test("TextOutput keeps the order of writes", async () => {
@@ -204,9 +207,9 @@ test("TextOutput drops what nobody reads, and reports other failures", async () 
 
 test("TextOutput has a usual size where none can be asked", () => {
   assertEquals(memoryDevice().output.size(), { columns: 120, rows: 40 });
-  assertEquals(memoryDevice({ size: () => ({}) }).output.size(), { columns: 80, rows: 24 });
+  assertEquals(memoryDevice({}, () => ({})).output.size(), { columns: 80, rows: 24 });
   const fail = () => {
     throw new Error("no terminal");
   };
-  assertEquals(memoryDevice({ size: fail }).output.size(), { columns: 80, rows: 24 });
+  assertEquals(memoryDevice({}, fail).output.size(), { columns: 80, rows: 24 });
 });

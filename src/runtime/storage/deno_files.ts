@@ -2,7 +2,7 @@ import type { Bytes } from "../../bytes.ts";
 import { untilAborted } from "../../concurrency.ts";
 import { own } from "../../owned_bytes.ts";
 import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
-import { writeAll } from "../byte_output.ts";
+import { writeAll } from "../output.ts";
 import { throwFileError } from "../deno_file_error.ts";
 import { fileError } from "../file_error.ts";
 import { FileHashes } from "./file_hash.ts";
