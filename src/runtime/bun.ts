@@ -1,12 +1,10 @@
 import type { Bytes } from "../bytes.ts";
-import { Rests } from "../concurrency.ts";
 import { own } from "../owned_bytes.ts";
-import type { SourceSlice } from "../source/blob_source.ts";
 import { createBunFetch } from "./bun_fetch.ts";
-import type { shellFailure } from "./bun_shell_failure.ts";
-import type { BunFile, BunGlobals, BunWriter } from "./bun_globals.ts";
-import { errorCode, fileError, type FileIdentity, requireSame, toFileError } from "./file_error.ts";
-import type { ByteInput, ByteOutput, FileInfo, Host, OpenFile } from "./host.ts";
+import { openBunFile } from "./bun_file.ts";
+import type { BunGlobals, BunWriter } from "./bun_globals.ts";
+import { errorCode, toFileError } from "./file_error.ts";
+import type { ByteInput, ByteOutput, FileInfo, Host } from "./host.ts";
 import { createByteOutput, createTextOutput } from "./output.ts";
 import { readLine } from "./read_line.ts";
 
@@ -27,10 +25,8 @@ export function createBunHost(): Host {
     stderr: createTextOutput(bunOutput("stderr"), () => process.stderr),
     env: (name) => Bun.env[name],
     openFile: openBunFile,
-    openDirectory: async (path) => {
-      const { openBunDirectory } = await import("./bun_directory.ts");
-      return await openBunDirectory(path, (...file) => new BunOpenFile(...file));
-    },
+    openDirectory: async (path) =>
+      await (await import("./bun_directory.ts")).openBunDirectory(path),
     // Loaded by what serves a registry from a folder.
     openStorage: async (path, options = {}) => {
       const { openFolder } = await import("./storage/open_storage.ts");
@@ -40,12 +36,14 @@ export function createBunHost(): Host {
     openPipe,
     readTextFile,
     writeTextFile: async (path, text) => {
-      await Bun.write(path, text).catch((error) => throwFileError("write", path, error));
+      await Bun.write(path, text).catch((error) => {
+        throw toFileError("write", path, error);
+      });
     },
     fileInfo,
-    appendText,
-    makeDirectory,
-    // Loaded by what saves an image; a push does without.
+    // Loaded by what keeps receipts or saves an image; a push does without.
+    appendText: async (path, text) => await (await loadShell()).appendText(path, text),
+    makeDirectory: async (path) => await (await loadShell()).makeDirectory(path),
     createFile: async (path) => await (await import("./bun_new_file.ts")).createBunFile(path),
     onInterrupt(handler) {
       const signals = ["SIGINT", "SIGTERM"];
@@ -61,20 +59,6 @@ export function createBunHost(): Host {
   };
 }
 
-/** Opens a file; see `openFile` in host.ts. */
-export async function openBunFile(path: string | URL): Promise<OpenFile> {
-  const file = bunGlobals().Bun.file(path);
-  try {
-    const info = await file.stat();
-    if (!info.isFile()) throw fileError("open", path, info.isDirectory() ? "directory" : "special");
-    // A Bun file is opened by each read: whether that is allowed shows only now.
-    await file.slice(0, 1).bytes();
-    return new BunOpenFile(path, info, file);
-  } catch (error) {
-    return throwFileError("open", path, error);
-  }
-}
-
 async function readTextFile(path: string): Promise<string> {
   try {
     const { decodeText, requireTextSize } = await import("./text_file.ts");
@@ -82,7 +66,7 @@ async function readTextFile(path: string): Promise<string> {
     requireTextSize(path, (await file.stat()).size);
     return decodeText(await file.bytes());
   } catch (error) {
-    return throwFileError("read", path, error);
+    throw toFileError("read", path, error);
   }
 }
 
@@ -93,97 +77,9 @@ async function fileInfo(path: string): Promise<FileInfo | undefined> {
   return { kind, size: info.size, modified: info.mtime.getTime() };
 }
 
-async function makeDirectory(path: string): Promise<void> {
-  const name = path.replace(/^-/, "./-");
-  const ended = await bunGlobals().Bun.$`mkdir -p ${name}`.quiet().nothrow();
-  if (ended.exitCode !== 0) await failShell("make", path, ended);
-}
-
 // What is no path, such as one with a zero byte, makes Bun throw before there is a promise.
 async function statOf(path: string) {
   return await bunGlobals().Bun.file(path).stat();
-}
-
-async function appendText(path: string, text: string): Promise<void> {
-  // Bun appends in its shell alone, which is built in.
-  const ended = await bunGlobals().Bun.$`echo -n ${text} >> ${path}`.quiet().nothrow();
-  if (ended.exitCode !== 0) await failShell("write", path, ended);
-}
-
-async function failShell(...failure: Parameters<typeof shellFailure>): Promise<never> {
-  throw (await import("./bun_shell_failure.ts")).shellFailure(...failure);
-}
-
-// Bun's own streams stop when their reader does and close their handle; they come in pieces of 512 KiB.
-class BunOpenFile implements OpenFile {
-  readonly size: number;
-  readonly #path: string | URL;
-  readonly #opened: FileIdentity;
-  #file: BunFile | undefined;
-
-  constructor(path: string | URL, opened: FileIdentity, file: BunFile) {
-    this.#path = path;
-    this.size = opened.size;
-    this.#opened = opened;
-    this.#file = file;
-  }
-
-  slice(start: number, end: number): SourceSlice {
-    const slice = () => this.#requireOpen().slice(start, Math.min(end, this.size));
-    const fail = (error: unknown) => throwFileError("read", this.#path, error);
-    return {
-      stream: () => mapError(slice().stream(), fail),
-      arrayBuffer: async () => await slice().arrayBuffer().catch(fail),
-      blob: slice,
-      checkUnchanged: () => this.#checkUnchanged(),
-    };
-  }
-
-  async #checkUnchanged(): Promise<void> {
-    // Another Bun file each time: what one has been asked before, it may answer from memory.
-    const now = await bunGlobals().Bun.file(this.#path).stat()
-      .catch((error) => throwFileError("read", this.#path, error));
-    requireSame(this.#path, this.#opened, now);
-  }
-
-  #requireOpen(): BunFile {
-    if (!this.#file) throw fileError("read", this.#path, "closed");
-    return this.#file;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    this.#file = undefined;
-    return Promise.resolve();
-  }
-}
-
-// Bun opens a file when its stream gets a reader, so that only reading fails where the file is gone.
-function mapError(
-  stream: ReadableStream<Uint8Array>,
-  fail: (error: unknown) => never,
-): ReadableStream<Uint8Array> {
-  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  const rests = new Rests();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        reader ??= stream.getReader();
-        const { done, value } = await reader.read();
-        if (done) return controller.close();
-        // Bun reads a file that the system has in memory without a turn for anybody else.
-        const rest = rests.after(value.length);
-        if (rest) await rest;
-        controller.enqueue(value);
-      } catch (error) {
-        fail(error);
-      }
-    },
-    cancel: (reason) => reader?.cancel(reason),
-  }, { highWaterMark: 0 });
-}
-
-function throwFileError(action: string, path: string | URL, cause: unknown): never {
-  throw toFileError(action, path, cause);
 }
 
 function bunInput(): ByteInput {
@@ -202,9 +98,11 @@ async function* readStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Ar
 async function openPipe(path: string): Promise<ReadableStream<Uint8Array> | undefined> {
   const info = await bunGlobals().Bun.file(path).stat();
   if (!info.isFIFO()) return undefined;
-  const { readBunPipe } = await loadStdin();
-  const fail = (error: unknown) => throwFileError("read", path, error);
-  return mapError(ReadableStream.from(readBunPipe(path, own)), fail);
+  return ReadableStream.from((await loadStdin()).readBunPipe(path, own));
+}
+
+function loadShell(): Promise<typeof import("./bun_shell.ts")> {
+  return import("./bun_shell.ts");
 }
 
 // A push of a file does without.

@@ -1,21 +1,19 @@
 import type { BlobSource, FolderFile, FolderSource } from "../source/blob_source.ts";
-import type { BunFile, BunGlobals } from "./bun_globals.ts";
-import { fileError, type FileIdentity, leadsOut, toFileError } from "./file_error.ts";
+import { BunOpenFile } from "./bun_file.ts";
+import type { BunGlobals } from "./bun_globals.ts";
+import { fileError, leadsOut, toFileError } from "./file_error.ts";
 
 const { Bun, process } = globalThis as unknown as BunGlobals;
 
 /** Where an image has its files; folders that are links are not looked into, unless a pattern names them outright. */
 const PATTERNS = ["*", "*/*", "[b]lobs/*/*"];
 
-/** Makes a source of a file and what it was when it was opened. */
-type FileReader = (path: string, opened: FileIdentity, file: BunFile) => BlobSource;
-
 /** Opens a folder; see `openDirectory` in mod.ts. */
-export async function openBunDirectory(path: string, toSource: FileReader): Promise<FolderSource> {
+export async function openBunDirectory(path: string): Promise<FolderSource> {
   try {
     const info = await Bun.file(path).stat();
     if (!info.isDirectory()) throw fileError("open", path, { text: "it is no folder" });
-    return new BunDirectory(path, toSource);
+    return new BunDirectory(path);
   } catch (error) {
     throw toFileError("open", path, error);
   }
@@ -23,11 +21,9 @@ export async function openBunDirectory(path: string, toSource: FileReader): Prom
 
 class BunDirectory implements FolderSource {
   readonly #path: string;
-  readonly #toSource: FileReader;
 
-  constructor(path: string, toSource: FileReader) {
+  constructor(path: string) {
     this.#path = path;
-    this.#toSource = toSource;
   }
 
   async *files(): AsyncGenerator<FolderFile> {
@@ -63,7 +59,7 @@ class BunDirectory implements FolderSource {
     const opened = await file.stat().catch((error) => {
       throw toFileError("open", name, error);
     });
-    return this.#toSource(name, opened, file);
+    return new BunOpenFile(name, opened, file);
   }
 
   async *#scan(pattern: string, onlyFiles: boolean): AsyncGenerator<string> {

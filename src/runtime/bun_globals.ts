@@ -104,7 +104,8 @@ export interface BunWriter {
   end(): number | Promise<number>;
 }
 
-interface BunShellCommand extends Promise<{ exitCode: number; stderr: Uint8Array }> {
+/** A command that starts when it is awaited. */
+export interface BunShellCommand extends Promise<{ exitCode: number; stderr: Uint8Array }> {
   quiet(): BunShellCommand;
   nothrow(): BunShellCommand;
 }

@@ -40,12 +40,8 @@ async function readPosition(): Promise<number | undefined> {
  *
  * @param use Where the memory of each piece comes from or goes to.
  */
-export async function* readBunStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Array> {
-  try {
-    yield* inPieces(await openBunStdin(), use);
-  } catch (error) {
-    throw toFileError("read", "-", error);
-  }
+export function readBunStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Array> {
+  return read("-", openBunStdin, use);
 }
 
 /** What is written to a pipe that has a path, in such pieces. */
@@ -53,7 +49,19 @@ export function readBunPipe(
   path: string,
   use: (piece: Bytes) => Bytes,
 ): AsyncGenerator<Uint8Array> {
-  return inPieces(Bun.file(path).stream(), use);
+  return read(path, () => Bun.file(path).stream(), use);
+}
+
+async function* read(
+  name: string,
+  open: () => ReadableStream<Uint8Array> | Promise<ReadableStream<Uint8Array>>,
+  use?: (piece: Bytes) => Bytes,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* inPieces(await open(), use);
+  } catch (error) {
+    throw toFileError("read", name, error);
+  }
 }
 
 async function* inPieces(

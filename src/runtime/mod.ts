@@ -14,8 +14,10 @@
  *
  * @module
  */
-import { createBunHost, openBunFile } from "./bun.ts";
-import { createDenoHost, openDenoFile } from "./deno.ts";
+import { createBunHost } from "./bun.ts";
+import { openBunFile } from "./bun_file.ts";
+import { createDenoHost } from "./deno.ts";
+import { openDenoFile } from "./deno_file.ts";
 import type { FolderSource } from "../source/blob_source.ts";
 import type { Host, OpenFile } from "./host.ts";
 import type { FolderRegistryStorage, StorageOptions } from "./storage/open_storage.ts";

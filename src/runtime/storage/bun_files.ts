@@ -1,15 +1,15 @@
 import type { Bytes } from "../../bytes.ts";
 import { OciError } from "../../errors.ts";
 import { createHash } from "../../incremental_hash.ts";
-import type { BunChild, BunGlobals, BunWriter } from "../bun_globals.ts";
-import { shellFailure } from "../bun_shell_failure.ts";
+import type { BunChild, BunGlobals } from "../bun_globals.ts";
+import { BunGrowingFile } from "../bun_growing_file.ts";
+import { dashless, makeDirectory, rename, touch } from "../bun_shell.ts";
 import { errorCode, fileError, toFileError } from "../file_error.ts";
-import type { FileLock, FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
+import type { FileLock, FoundFile, StorageFiles } from "./storage_files.ts";
 
 const { Bun } = globalThis as unknown as BunGlobals;
 
-// Bun has no rename, touch and mkdir of its own but those of its shell, which are built in. For what it has not at all
-// there are the programs of the system: flock (with sh and cat), sync and ln.
+// For what neither Bun nor its shell has there are the programs of the system: flock (with sh and cat), sync and ln.
 
 /** The files of Bun. */
 export const bunStorageFiles: StorageFiles = {
@@ -23,10 +23,7 @@ export const bunStorageFiles: StorageFiles = {
   writeBack: async (paths) => {
     await runProgram(["sync", ...paths.map(dashless)]).catch(() => {});
   },
-  rename: async (from, to) => {
-    const ended = await Bun.$`mv ${dashless(from)} ${dashless(to)}`.quiet().nothrow();
-    if (ended.exitCode !== 0) throw shellFailure("write", to, ended);
-  },
+  rename,
   link: async (from, to) => {
     const { isDone } = await runProgram(["ln", dashless(from), dashless(to)]);
     return isDone || await stat(to) !== undefined;
@@ -37,14 +34,10 @@ export const bunStorageFiles: StorageFiles = {
   remove: (path) => isThere(Bun.file(path).delete(), "remove", path),
   touch: async (path) => {
     if (!await stat(path)) return false;
-    const ended = await Bun.$`touch ${dashless(path)}`.quiet().nothrow();
-    if (ended.exitCode !== 0) throw shellFailure("touch", path, ended);
+    await touch(path);
     return true;
   },
-  makeDirectory: async (path) => {
-    const ended = await Bun.$`mkdir -p ${dashless(path)}`.quiet().nothrow();
-    if (ended.exitCode !== 0) throw shellFailure("make", path, ended);
-  },
+  makeDirectory,
   stat,
   list,
   read,
@@ -76,11 +69,6 @@ function failed(action: string, path: string): (error: unknown) => never {
   return (error) => {
     throw toFileError(action, path, error);
   };
-}
-
-/** What starts with a dash would be taken for an option. */
-function dashless(path: string): string {
-  return path.replace(/^-/, "./-");
 }
 
 function text(bytes: Uint8Array): string {
@@ -135,33 +123,6 @@ function startHolder(path: string): BunChild {
     });
   } catch (cause) {
     throw missingProgram("sh", cause);
-  }
-}
-
-class BunGrowingFile implements GrowingFile {
-  readonly #path: string;
-  readonly #writer: BunWriter;
-  #closed: Promise<void> | undefined;
-
-  constructor(path: string, writer: BunWriter) {
-    this.#path = path;
-    this.#writer = writer;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    try {
-      await this.#writer.write(bytes);
-      await this.#writer.flush();
-    } catch (error) {
-      throw toFileError("write", this.#path, error);
-    }
-  }
-
-  close(): Promise<void> {
-    return this.#closed ??= Promise.resolve(this.#writer.end()).then(
-      () => {},
-      failed("write", this.#path),
-    );
   }
 }
 

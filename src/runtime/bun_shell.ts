@@ -1,5 +1,36 @@
 import type { OciError } from "../errors.ts";
+import type { BunGlobals, BunShellCommand } from "./bun_globals.ts";
 import { fileError, type FileState } from "./file_error.ts";
+
+const { Bun } = globalThis as unknown as BunGlobals;
+
+// Bun appends, renames, touches and makes folders in its shell alone, whose commands are built in.
+
+export async function appendText(path: string, text: string): Promise<void> {
+  await run("write", path, Bun.$`echo -n ${text} >> ${path}`);
+}
+
+export async function makeDirectory(path: string): Promise<void> {
+  await run("make", path, Bun.$`mkdir -p ${dashless(path)}`);
+}
+
+export async function rename(from: string, to: string): Promise<void> {
+  await run("write", to, Bun.$`mv ${dashless(from)} ${dashless(to)}`);
+}
+
+export async function touch(path: string): Promise<void> {
+  await run("touch", path, Bun.$`touch ${dashless(path)}`);
+}
+
+/** What starts with a dash would be taken for an option. */
+export function dashless(path: string): string {
+  return path.replace(/^-/, "./-");
+}
+
+async function run(action: string, path: string, command: BunShellCommand): Promise<void> {
+  const ended = await command.quiet().nothrow();
+  if (ended.exitCode !== 0) throw shellFailure(action, path, ended);
+}
 
 /** What the built-in commands of Bun's shell say, as other errors of files are told. */
 const STATES: readonly [RegExp, FileState][] = [
@@ -16,14 +47,7 @@ const STATES: readonly [RegExp, FileState][] = [
 const FIRST_NEGATIVE = 0x8000;
 const NUMBERS: Readonly<Record<number, FileState>> = { 27: "limit", 28: "full", 122: "full" };
 
-/**
- * The error for a command of Bun's shell that failed.
- *
- * @param action What was being done, such as `make`.
- * @param path The file or folder.
- * @param ended How the command ended.
- */
-export function shellFailure(
+function shellFailure(
   action: string,
   path: string,
   { exitCode, stderr }: { exitCode: number; stderr: Uint8Array },

@@ -1,0 +1,46 @@
+import type { NewFile } from "./host.ts";
+
+/**
+ * A name beside a file for what is to replace it: in the same folder, so that renaming is one step; one that is there by
+ * no chance; and one that does not look whole.
+ */
+export function temporaryName(path: string): string {
+  return `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
+}
+
+/** What a runtime does with a file that is written under a temporary name. */
+export interface NewFileSteps {
+  write(bytes: Uint8Array): Promise<void>;
+  /** Brings all of it to the file, and closes that, also where this fails. */
+  end(): Promise<void>;
+  /** Closes the file, which nobody needs. */
+  drop(): Promise<unknown>;
+  rename(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** Makes a {@linkcode NewFile} of its steps. */
+export function createNewFile(steps: NewFileSteps): NewFile {
+  let isOpen = true;
+  let isThere = true;
+  const end = async () => {
+    if (!isOpen) return;
+    isOpen = false;
+    await steps.end();
+  };
+  return {
+    write: (bytes) => steps.write(bytes),
+    end,
+    async commit() {
+      await end();
+      await steps.rename();
+      isThere = false;
+    },
+    async [Symbol.asyncDispose]() {
+      // What failed fails again, and somebody else may have removed it; what led here is what counts.
+      if (isOpen) await steps.drop().catch(() => {});
+      if (isThere) await steps.remove().catch(() => {});
+      isOpen = isThere = false;
+    },
+  };
+}
