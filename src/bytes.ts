@@ -27,21 +27,74 @@ export async function collect(
 }
 
 /**
+ * A stream whose pieces are made as they are asked for, and not before.
+ *
+ * @param next Gives the next piece; undefined at the end.
+ * @param cancel Called when the reader gives it up.
+ */
+export function createStream<T extends object>(
+  next: () => T | undefined | Promise<T | undefined>,
+  cancel?: (reason: unknown) => unknown,
+): ReadableStream<T> {
+  return new ReadableStream<T>({
+    async pull(controller) {
+      const piece = await next();
+      if (piece) controller.enqueue(piece);
+      else controller.close();
+    },
+    async cancel(reason) {
+      await cancel?.(reason);
+    },
+  }, { highWaterMark: 0 });
+}
+
+/** A stream that is opened when it is first read. */
+export function openLater<T extends object>(
+  open: () => Promise<ReadableStream<T>>,
+): ReadableStream<T> {
+  let reader: ReadableStreamDefaultReader<T> | undefined;
+  const next = async () => {
+    reader ??= (await open()).getReader();
+    return (await reader.read()).value;
+  };
+  return createStream(next, (reason) => reader?.cancel(reason));
+}
+
+/**
+ * Looks at the beginning of a stream, `size` bytes or as many more as its pieces have.
+ *
+ * @returns The beginning, and the stream with it; to cancel the reader ends both.
+ */
+export async function readHead(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  size: number,
+): Promise<{ head: Bytes; whole: ReadableStream<Bytes> }> {
+  const pieces: Bytes[] = [];
+  let filled = 0;
+  while (filled < size) {
+    const { value } = await reader.read();
+    if (!value) break;
+    pieces.push(toBytes(value));
+    filled += value.length;
+  }
+  const head = concat(pieces, filled);
+  const next = async () => {
+    const piece = pieces.shift() ?? (await reader.read()).value;
+    return piece && toBytes(piece);
+  };
+  return { head, whole: createStream(next, (reason) => reader.cancel(reason)) };
+}
+
+/**
  * A stream of what a generator yields, piece by piece as it is read: `ReadableStream.from`, which browsers made of Chromium lack.
  *
  * @param pieces The generator; a reader that stops reading ends it.
  */
 export function toStream(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await pieces.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel() {
-      await pieces.return(undefined);
-    },
-  }, { highWaterMark: 0 });
+  return createStream(
+    async () => (await pieces.next()).value,
+    () => pieces.return(undefined),
+  );
 }
 
 /** The bytes from `start` up to, not including, `end` of pieces that can only be read from their beginning. */

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { collect } from "../src/bytes.ts";
+import { collect, createStream, openLater, readHead } from "../src/bytes.ts";
 import { test } from "./helpers/test.ts";
 
 const tooLarge = () => new Error("too large");
@@ -16,4 +16,41 @@ test("collect() joins pieces, and keeps no more than they hold", async () => {
 
 test("collect() stops at its limit", async () => {
   await assertRejects(() => collect(streamOf(new Uint8Array(4)), 3, tooLarge), Error, "too large");
+});
+
+test("createStream() makes a piece when it is asked for, and tells that nobody asks any more", async () => {
+  const told: unknown[] = [];
+  const pieces = [new Uint8Array(1), new Uint8Array(0)];
+  const stream = createStream(() => {
+    told.push("asked");
+    return pieces.shift();
+  }, (reason) => told.push(reason));
+  const reader = stream.getReader();
+  await Promise.resolve();
+  assertEquals(told, []);
+  assertEquals((await reader.read()).value?.length, 1);
+  assertEquals((await reader.read()).value?.length, 0);
+  await reader.cancel("enough");
+  assertEquals(told, ["asked", "asked", "enough"]);
+});
+
+test("openLater() opens nothing that nobody reads", async () => {
+  let count = 0;
+  const open = () => {
+    count++;
+    return Promise.resolve(streamOf(new Uint8Array([1]), new Uint8Array([2])));
+  };
+  await openLater(open).cancel();
+  assertEquals(count, 0);
+  assertEquals(await collect(openLater(open), 2, tooLarge), new Uint8Array([1, 2]));
+  assertEquals(count, 1);
+});
+
+test("readHead() gives the beginning, and all of the stream with it", async () => {
+  for (const size of [0, 1, 2, 3, 4, 9]) {
+    const pieces = [1, 2, 3, 4].map((byte) => new Uint8Array([byte]));
+    const { head, whole } = await readHead(streamOf(...pieces).getReader(), size);
+    assertEquals(head, new Uint8Array([1, 2, 3, 4]).subarray(0, size));
+    assertEquals(await collect(whole, 4, tooLarge), new Uint8Array([1, 2, 3, 4]));
+  }
 });

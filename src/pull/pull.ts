@@ -1,4 +1,4 @@
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, createStream } from "../bytes.ts";
 import { anySignal } from "../concurrency.ts";
 import { type ImageToPull, parseImages } from "./list_images.ts";
 import { type PullImagesOptions, type PullOptions, resolvePullOptions } from "./options.ts";
@@ -74,22 +74,15 @@ export function pullImages(
     try {
       signal.throwIfAborted();
       reader ??= (await planImages(wanted, { ...resolved, signal })).stream().getReader();
-      return await reader.read();
+      return (await reader.read()).value;
     } catch (error) {
       // What is read ahead is of no use any more.
       cancelled.abort(error);
       throw error;
     }
   };
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      const { done, value } = await read();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel(reason) {
-      cancelled.abort(reason);
-      await reader?.cancel(reason);
-    },
-  }, { highWaterMark: 0 });
+  return createStream(read, async (reason) => {
+    cancelled.abort(reason);
+    await reader?.cancel(reason);
+  });
 }

@@ -1,4 +1,4 @@
-import { type Bytes, collect } from "../bytes.ts";
+import { type Bytes, collect, createStream } from "../bytes.ts";
 import { anySignal } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
@@ -145,24 +145,22 @@ class RemoteBlob implements BlobSource {
       if (left < 0 || (left === 0 && !(await next()).done)) throw this.#wrongSize("more");
       return value;
     };
-    return new ReadableStream<Bytes>({
-      pull: async (controller) => {
-        try {
-          const piece = await nextPiece();
-          if (!piece) return controller.close();
-          this.#options.onRead?.(piece.length);
-          controller.enqueue(this.#options.isOwn && isRuntimeFetch(http) ? own(piece) : piece);
-        } catch (error) {
-          this.failure = error;
-          throw error;
-        }
-      },
-      cancel: async (reason) => {
-        closed.abort(reason);
-        // The connection is given up; that its end may be untidy is of no interest.
-        await reader?.cancel(reason).catch(() => {});
-      },
-    }, { highWaterMark: 0 });
+    const give = async () => {
+      try {
+        const piece = await nextPiece();
+        if (!piece) return undefined;
+        this.#options.onRead?.(piece.length);
+        return this.#options.isOwn && isRuntimeFetch(http) ? own(piece) : piece;
+      } catch (error) {
+        this.failure = error;
+        throw error;
+      }
+    };
+    return createStream(give, async (reason) => {
+      closed.abort(reason);
+      // The connection is given up; that its end may be untidy is of no interest.
+      await reader?.cancel(reason).catch(() => {});
+    });
   }
 
   async #request(

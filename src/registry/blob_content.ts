@@ -1,4 +1,4 @@
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, createStream, openLater } from "../bytes.ts";
 import { type Digest, digestAlgorithm } from "../digest.ts";
 import { DigestMismatchError, NetworkError } from "../errors.ts";
 import { createHash, type Hasher, type IncrementalHash } from "../incremental_hash.ts";
@@ -99,16 +99,7 @@ export function openBlob(
   digest: Digest,
   options: Omit<GetBlobOptions, "start" | "end"> = {},
 ): ReadableStream<Bytes> {
-  let reader: ReadableStreamDefaultReader<Bytes> | undefined;
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      reader ??= (await getBlob(context, digest, options)).body.getReader();
-      const { done, value } = await reader.read();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader?.cancel(reason),
-  }, { highWaterMark: 0 });
+  return openLater(async () => (await getBlob(context, digest, options)).body);
 }
 
 interface Part {
@@ -229,26 +220,23 @@ function readOn(
       if (piece.length > 0) return piece;
     }
   };
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      for (let attempt = 2;; attempt++) {
-        try {
-          const piece = await readPiece();
-          if (!piece) break;
-          position += piece.length;
-          await hash?.update(piece);
-          return controller.enqueue(piece);
-        } catch (error) {
-          close(error);
-          if (position === end) break;
-          await waitForRetry(context.http, call, error, attempt);
-        }
+  return createStream(async () => {
+    for (let attempt = 2;; attempt++) {
+      try {
+        const piece = await readPiece();
+        if (!piece) break;
+        position += piece.length;
+        await hash?.update(piece);
+        return piece;
+      } catch (error) {
+        close(error);
+        if (position === end) break;
+        await waitForRetry(context.http, call, error, attempt);
       }
-      await checkDigest(context, digest, hash, end === undefined);
-      controller.close();
-    },
-    cancel: close,
-  }, { highWaterMark: 0 });
+    }
+    await checkDigest(context, digest, hash, end === undefined);
+    return undefined;
+  }, close);
 }
 
 function endedEarly({ action, method, url }: Call, missing: number): NetworkError {

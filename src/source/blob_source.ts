@@ -1,4 +1,4 @@
-import { type Bytes, toBytes } from "../bytes.ts";
+import { type Bytes, createStream, toBytes } from "../bytes.ts";
 
 /**
  * Content that can be read at any offset, any number of times. A `Blob` or `File` is one, so is a Bun file; files on
@@ -104,12 +104,9 @@ export function bytesSource(bytes: Bytes): BlobSource {
       stream: () => {
         const slice = bytes.subarray(start, end);
         let at = 0;
-        return new ReadableStream<Bytes>({
-          pull(controller) {
-            if (at < slice.length) controller.enqueue(slice.subarray(at, at += PIECE_BYTES));
-            if (at >= slice.length) controller.close();
-          },
-        }, { highWaterMark: 0 });
+        return createStream(() =>
+          at < slice.length ? slice.subarray(at, at += PIECE_BYTES) : undefined
+        );
       },
     }),
   };

@@ -1,4 +1,4 @@
-import { type Bytes, toBytes } from "../bytes.ts";
+import { type Bytes, createStream, toBytes } from "../bytes.ts";
 import { ArchiveError } from "../errors.ts";
 import { free } from "../owned_bytes.ts";
 import { quoteName } from "../quote_name.ts";
@@ -45,20 +45,15 @@ export class EntryReader {
   stream(head: Bytes): ReadableStream<Bytes> {
     let left = this.#size;
     let first: Bytes | undefined = head;
-    return new ReadableStream<Bytes>({
-      pull: async (controller) => {
-        const piece = first ?? await this.next();
-        first = undefined;
-        if (!piece) {
-          if (left > 0) throw endedEarly(this.#path, left);
-          return controller.close();
-        }
-        left -= piece.length;
-        if (left < 0) throw await this.#tooLong();
-        controller.enqueue(piece);
-      },
-      cancel: () => this.cancel(),
-    }, { highWaterMark: 0 });
+    const next = async () => {
+      const piece = first ?? await this.next();
+      first = undefined;
+      left -= piece?.length ?? 0;
+      if (!piece && left > 0) throw endedEarly(this.#path, left);
+      if (left < 0) throw await this.#tooLong();
+      return piece;
+    };
+    return createStream(next, () => this.cancel());
   }
 
   async cancel(): Promise<undefined> {

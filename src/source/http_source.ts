@@ -1,4 +1,4 @@
-import { type Bytes, toBytes } from "../bytes.ts";
+import { type Bytes, createStream, toBytes } from "../bytes.ts";
 import { BLOCKED_PORT } from "../blocked_ports.ts";
 import { anySignal } from "../concurrency.ts";
 import { NetworkError } from "../errors.ts";
@@ -129,24 +129,17 @@ class RangeSource implements BlobSource {
 
   #stream(start: number, end: number): ReadableStream<Bytes> {
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-    return new ReadableStream<Bytes>({
-      pull: async (controller) => {
-        if (start >= end) return controller.close();
-        reader ??= await this.#open(start, end);
-        const { done, value } = await readFrom(this.#url, reader, true, this.#connection);
-        if (!done) {
-          start += value.length;
-          if (start > end) {
-            await reader.cancel();
-            throw failure(this.#url, "the answer has more bytes than asked for", false);
-          }
-          controller.enqueue(toBytes(value));
-        } else if (start < end) {
-          throw failure(this.#url, `the answer ended ${end - start} bytes early`, true);
-        } else controller.close();
-      },
-      cancel: (reason) => reader?.cancel(reason),
-    }, { highWaterMark: 0 });
+    const next = async () => {
+      if (start >= end) return undefined;
+      reader ??= await this.#open(start, end);
+      const piece = await readFrom(this.#url, reader, true, this.#connection);
+      if (!piece) throw failure(this.#url, `the answer ended ${end - start} bytes early`, true);
+      start += piece.length;
+      if (start <= end) return piece;
+      await reader.cancel();
+      throw failure(this.#url, "the answer has more bytes than asked for", false);
+    };
+    return createStream(next, (reason) => reader?.cancel(reason));
   }
 
   async #open(start: number, end: number): Promise<ReadableStreamDefaultReader<Uint8Array>> {
@@ -268,24 +261,22 @@ function wholeOf(
   connection: Connection,
 ): ReadableStream<Bytes> {
   const reader = body.getReader();
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      const { done, value } = await readFrom(url, reader, false, connection);
-      if (done) controller.close();
-      else controller.enqueue(toBytes(value));
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  return createStream(
+    () => readFrom(url, reader, false, connection),
+    (reason) => reader.cancel(reason),
+  );
 }
 
+/** The next piece; undefined at the end. */
 async function readFrom(
   url: URL,
   reader: ReadableStreamDefaultReader<Uint8Array>,
   retryable: boolean,
   { signal, idle }: Connection,
-): Promise<ReadableStreamReadResult<Uint8Array>> {
+): Promise<Bytes | undefined> {
   try {
-    return await inTime(reader.read(), idle);
+    const { value } = await inTime(reader.read(), idle);
+    return value && toBytes(value);
   } catch (cause) {
     signal.throwIfAborted();
     if (cause !== LATE) throw failure(url, "the answer broke off", retryable, cause);

@@ -1,4 +1,4 @@
-import { type Bytes, concat, toBytes } from "../bytes.ts";
+import { type Bytes, createStream, readHead } from "../bytes.ts";
 import { type Compression, MAGIC_BYTES, sniffCompression } from "../codec/magic.ts";
 import { currentPage } from "../page.ts";
 import {
@@ -120,19 +120,15 @@ function isEntries(source: unknown): source is { entries: ReadableStream<ImageTa
  * Keeps hold of a stream: `dispose` cancels it wherever the pipes behind it stand. A pipe by itself does so only when
  * what it has in hand is through, which may wait for the next byte of a source that has none.
  */
-function holdStream<T>(
+function holdStream<T extends object>(
   stream: ReadableStream<T>,
   signal: AbortSignal,
 ): { stream: ReadableStream<T>; dispose: () => Promise<void> } {
   const reader = stream.getReader();
-  const held = new ReadableStream<T>({
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  const held = createStream(
+    async () => (await reader.read()).value,
+    (reason) => reader.cancel(reason),
+  );
   const dispose = () => {
     const end = new DOMException("The push ended before the source did", "AbortError");
     // Not awaited: what the source does about it changes nothing. One that has ended is left alone by this.
@@ -167,34 +163,13 @@ async function sniff(
   const stop = () => void reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
-  const first: Uint8Array[] = [];
-  let size = 0;
   try {
-    while (size < MAGIC_BYTES) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      first.push(value);
-      size += value.length;
-    }
+    const { head, whole } = await readHead(reader, MAGIC_BYTES);
+    signal.throwIfAborted();
+    return { compression: sniffCompression(head), whole };
   } finally {
     signal.removeEventListener("abort", stop);
   }
-  signal.throwIfAborted();
-  const head = concat(first, size);
-  let sent = false;
-  const whole = new ReadableStream<Bytes>({
-    async pull(controller) {
-      if (!sent && size > 0) controller.enqueue(head);
-      else {
-        const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(toBytes(value));
-      }
-      sent = true;
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
-  return { compression: sniffCompression(head), whole };
 }
 
 function countSource(source: BlobSource, count: { read: number }): BlobSource {
@@ -251,13 +226,10 @@ function countStream(
   count: { read: number },
 ): ReadableStream<Uint8Array> {
   const reader = stream.getReader();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      if (done) return controller.close();
-      count.read += value.length;
-      controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  const next = async () => {
+    const { value } = await reader.read();
+    count.read += value?.length ?? 0;
+    return value;
+  };
+  return createStream(next, (reason) => reader.cancel(reason));
 }

@@ -1,4 +1,4 @@
-import { type Bytes, concat } from "../../bytes.ts";
+import { type Bytes, concat, createStream } from "../../bytes.ts";
 import { compressBlocks, compressBound, type EncodedBlock } from "../../codec/compress.ts";
 import type { Encoders } from "../../codec/encoder_pool.ts";
 import { type Digest, digestBytes } from "../../digest.ts";
@@ -147,23 +147,19 @@ function passing(
   let hash: IncrementalHash | undefined;
   let end: CompressedEnd | undefined;
   let size = 0;
-  const stream = new ReadableStream<Bytes>({
-    async pull(controller) {
-      hash ??= await hasher("sha256");
-      const bytes = held.shift() ?? (await blocks.next()).value?.bytes;
-      if (!bytes) {
-        end = { digest: await hash.digest(), size, raw: await raw.digest() };
-        return controller.close();
-      }
+  const next = async () => {
+    hash ??= await hasher("sha256");
+    const bytes = held.shift() ?? (await blocks.next()).value?.bytes;
+    if (bytes) {
       await hash.update(bytes);
       size += bytes.length;
-      controller.enqueue(bytes);
-    },
-    async cancel(reason) {
-      await raw.cancel(reason);
-      await blocks.return();
-    },
-  }, { highWaterMark: 0 });
+    } else end = { digest: await hash.digest(), size, raw: await raw.digest() };
+    return bytes;
+  };
+  const stream = createStream(next, async (reason) => {
+    await raw.cancel(reason);
+    await blocks.return();
+  });
   return {
     stream,
     ended() {

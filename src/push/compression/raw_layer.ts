@@ -1,4 +1,4 @@
-import type { Bytes } from "../../bytes.ts";
+import { type Bytes, createStream } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
 import type { IncrementalHash } from "../../incremental_hash.ts";
 
@@ -53,14 +53,7 @@ export class RawLayer {
   whole(): ReadableStream<Bytes> {
     const kept = this.#kept ?? [];
     this.forget();
-    return new ReadableStream<Bytes>({
-      pull: async (controller) => {
-        const piece = kept.shift() ?? await this.read();
-        if (piece) controller.enqueue(piece);
-        else controller.close();
-      },
-      cancel: (reason) => this.cancel(reason),
-    }, { highWaterMark: 0 });
+    return createStream(() => kept.shift() ?? this.read(), (reason) => this.cancel(reason));
   }
 
   /** The digest of the content, once all of it was read. */

@@ -1,7 +1,7 @@
 import type { PassingBlob } from "../../archive/image_blobs.ts";
 import { PassingFile } from "../../archive/passing_file.ts";
 import { openFileBody } from "../../archive/read_blob.ts";
-import { type Bytes, concat } from "../../bytes.ts";
+import { type Bytes, readHead } from "../../bytes.ts";
 import type { EncodedKind, Encoding } from "../../codec/block_encoder.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { mismatch } from "../../image/content.ts";
@@ -51,14 +51,18 @@ export class CompressedUploads implements LayerUploads {
     if (!compressing.canTell(destination.target, file.size)) {
       return await this.#placePlain(destination, blob, undefined, hooks);
     }
-    const source = new Peekable(stream ?? openFileBody(file));
+    let whole = stream ?? openFileBody(file);
+    const sample = async () => {
+      const looked = await readHead(whole.getReader(), SAMPLE_BYTES);
+      whole = looked.whole;
+      return looked.head;
+    };
     const encoding = await compressing.encodingFor(
       destination.target,
-      () => source.peek(SAMPLE_BYTES),
+      sample,
       hooks,
       (message) => this.#plain.settings.emit({ type: "warning", message }),
     );
-    const whole = source.stream();
     if (!encoding) return await this.#placePlain(destination, blob, whole, hooks);
     await this.#compress(destination, blob, whole, encoding, compressing, hooks, onRead);
     if (file.digest && file.compressed) this.#made.set(file.digest, file.compressed);
@@ -215,42 +219,4 @@ function toFile(path: string, digest: Digest, size: number): PassingFile {
   const file = new PassingFile(path, size, new Uint8Array(0));
   file.digest = digest;
   return file;
-}
-
-/** A stream of which the start can be looked at. */
-class Peekable {
-  readonly #stream: ReadableStream<Bytes>;
-  #reader: ReadableStreamDefaultReader<Bytes> | undefined;
-  readonly #pieces: Bytes[] = [];
-
-  constructor(stream: ReadableStream<Bytes>) {
-    this.#stream = stream;
-  }
-
-  /** The first bytes, about so many. */
-  async peek(size: number): Promise<Bytes> {
-    this.#reader ??= this.#stream.getReader();
-    let filled = 0;
-    while (filled < size) {
-      const { value } = await this.#reader.read();
-      if (!value) break;
-      this.#pieces.push(value);
-      filled += value.length;
-    }
-    return concat(this.#pieces, filled);
-  }
-
-  /** All of it. */
-  stream(): ReadableStream<Bytes> {
-    const reader = this.#reader;
-    if (!reader) return this.#stream;
-    return new ReadableStream<Bytes>({
-      pull: async (controller) => {
-        const piece = this.#pieces.shift() ?? (await reader.read()).value;
-        if (piece) controller.enqueue(piece);
-        else controller.close();
-      },
-      cancel: (reason) => reader.cancel(reason),
-    }, { highWaterMark: 0 });
-  }
 }

@@ -1,4 +1,4 @@
-import type { Bytes } from "../../bytes.ts";
+import { type Bytes, createStream } from "../../bytes.ts";
 
 /**
  * A body that comes once, of which the last bytes are kept: when a connection breaks, what it lost on the way can be
@@ -73,16 +73,13 @@ export class ResumableBody {
     }
     const number = ++this.#opened;
     let at = from;
-    return new ReadableStream<Bytes>({
-      pull: async (controller) => {
-        while (at === this.#end && !this.#ended && number === this.#opened) await this.#read();
-        if (number !== this.#opened) throw new TypeError("Cannot read a body that was opened anew");
-        const piece = this.#pieceAt(at);
-        if (!piece) return controller.close();
-        at += piece.length;
-        controller.enqueue(piece);
-      },
-    }, { highWaterMark: 0 });
+    return createStream(async () => {
+      while (at === this.#end && !this.#ended && number === this.#opened) await this.#read();
+      if (number !== this.#opened) throw new TypeError("Cannot read a body that was opened anew");
+      const piece = this.#pieceAt(at);
+      at += piece?.length ?? 0;
+      return piece;
+    });
   }
 
   /** Whether what is gone cannot be had again. */

@@ -1,4 +1,4 @@
-import { type Bytes, collect, toBytes } from "../../bytes.ts";
+import { type Bytes, collect, createStream, toBytes } from "../../bytes.ts";
 import { RegistryError, TimeoutError } from "../../errors.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../../json_depth.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
@@ -39,23 +39,20 @@ export function openAnswer(
           cause,
           hint: PACKED_HINT,
         }))).getReader();
-  const answer = new ReadableStream<Bytes>({
-    async pull(controller) {
-      try {
-        const { done, value } = await withinLimits(reader.read(), http.timeouts.idle, call);
-        if (done) controller.close();
-        else controller.enqueue(toBytes(value));
-      } catch (error) {
-        // What closing a broken connection throws changes nothing.
-        reader.cancel(error).catch(() => {});
-        call.signal?.throwIfAborted();
-        throw error instanceof TimeoutError || error instanceof RegistryError
-          ? error
-          : toNetworkError(error, call.action, describe(call));
-      }
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  const next = async () => {
+    try {
+      const { value } = await withinLimits(reader.read(), http.timeouts.idle, call);
+      return value && toBytes(value);
+    } catch (error) {
+      // What closing a broken connection throws changes nothing.
+      reader.cancel(error).catch(() => {});
+      call.signal?.throwIfAborted();
+      throw error instanceof TimeoutError || error instanceof RegistryError
+        ? error
+        : toNetworkError(error, call.action, describe(call));
+    }
+  };
+  const answer = createStream(next, (reason) => reader.cancel(reason));
   const { pace } = http.seen;
   return pace?.countsBytes ? pace.slowed(answer, call.signal) : answer;
 }

@@ -1,4 +1,4 @@
-import { type Bytes, toBytes } from "../../bytes.ts";
+import { type Bytes, createStream, readHead } from "../../bytes.ts";
 
 /** A coding as DecompressionStream calls it; some runtimes do not have all of them. */
 type Coding = CompressionFormat | "brotli" | "zstd";
@@ -11,6 +11,9 @@ const CODINGS: ReadonlyMap<string, Coding> = new Map([
   ["br", "brotli"],
   ["zstd", "zstd"],
 ]);
+
+/** So many tell what something is compressed with. */
+const MAGIC_BYTES = 2;
 
 /**
  * The way in which an answer says that it is compressed; undefined where it does not. Blobs are their bytes whatever a web
@@ -35,49 +38,28 @@ export function inflateText(
   toError: (cause: unknown) => Error = () => new TypeError(`Cannot inflate ${coding}`),
 ): ReadableStream<Bytes> {
   const source = body.getReader();
-  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      reader ??= (await chooseReading(source, CODINGS.get(coding), toError)).getReader();
-      const { done, value } = await reader.read();
-      if (done) controller.close();
-      else controller.enqueue(toBytes(value));
-    },
-    cancel: (reason) => (reader ?? source).cancel(reason),
-  }, { highWaterMark: 0 });
+  let reader: ReadableStreamDefaultReader<Bytes> | undefined;
+  const next = async () => {
+    reader ??= (await chooseReading(source, CODINGS.get(coding), toError)).getReader();
+    return (await reader.read()).value;
+  };
+  return createStream(next, (reason) => (reader ?? source).cancel(reason));
 }
 
 async function chooseReading(
   source: ReadableStreamDefaultReader<Uint8Array>,
   coding: Coding | undefined,
   toError: (cause: unknown) => Error,
-): Promise<ReadableStream<Uint8Array>> {
-  const head: Bytes[] = [];
-  const start: number[] = [];
-  while (start.length < 2) {
-    const { done, value } = await source.read();
-    if (done) break;
-    head.push(toBytes(value));
-    start.push(...value.subarray(0, 2));
-  }
-  const body = new ReadableStream<Bytes>({
-    async pull(controller) {
-      const first = head.shift();
-      if (first) return controller.enqueue(first);
-      const { done, value } = await source.read();
-      if (done) controller.close();
-      else controller.enqueue(toBytes(value));
-    },
-    cancel: (reason) => source.cancel(reason),
-  }, { highWaterMark: 0 });
-  const format = formatOf(coding, start);
-  return format === undefined ? body : body.pipeThrough(createDecoder(format, toError));
+): Promise<ReadableStream<Bytes>> {
+  const { head, whole } = await readHead(source, MAGIC_BYTES);
+  const format = formatOf(coding, head);
+  return format === undefined ? whole : whole.pipeThrough(createDecoder(format, toError));
 }
 
 /** What content is really compressed with that may as well only be labelled so; undefined for what is not. */
 function formatOf(
   coding: Coding | undefined,
-  [first = 0, second = 0]: readonly number[],
+  [first = 0, second = 0]: Bytes,
 ): Coding | "deflate-raw" | undefined {
   if (coding === "gzip") return first === 0x1f && second === 0x8b ? coding : undefined;
   if (coding === "zstd") return first === 0x28 && second === 0xb5 ? coding : undefined;
@@ -92,7 +74,7 @@ function formatOf(
 function createDecoder(
   format: string,
   toError: (cause: unknown) => Error,
-): ReadableWritablePair<Bytes, Uint8Array> {
+): ReadableWritablePair<Bytes, Bytes> {
   try {
     // Types know fewer formats than runtimes do.
     return Reflect.construct(DecompressionStream, [format]);

@@ -1,4 +1,4 @@
-import type { Bytes } from "../../bytes.ts";
+import { type Bytes, createStream } from "../../bytes.ts";
 import { anySignal } from "../../concurrency.ts";
 import { MAX_WAIT } from "./alarms.ts";
 import { readRateLimit } from "./rate_limit.ts";
@@ -162,22 +162,21 @@ export class Pace {
     const reader = body.getReader();
     const closed = new AbortController();
     const until = signal ? anySignal(signal, closed.signal) : closed.signal;
-    return new ReadableStream<Bytes>({
-      pull: async (controller) => {
-        const { done, value } = await reader.read();
-        if (done) return controller.close();
+    const next = async () => {
+      const { value } = await reader.read();
+      if (value) {
         await this.pass(value.length, until).catch((error) => {
           // What closing the connection throws changes nothing.
           reader.cancel(error).catch(() => {});
           throw error;
         });
-        controller.enqueue(value);
-      },
-      cancel(reason) {
-        closed.abort(reason);
-        return reader.cancel(reason);
-      },
-    }, { highWaterMark: 0 });
+      }
+      return value;
+    };
+    return createStream(next, (reason) => {
+      closed.abort(reason);
+      return reader.cancel(reason);
+    });
   }
 
   /** Waits until a time that may move meanwhile. */
