@@ -3,7 +3,7 @@ import { type Descriptor, isForeignLayer, parseDescriptor } from "../../media_ty
 import { quoteName } from "../../quote_name.ts";
 import { EMPTY_JSON } from "../documents.ts";
 import type { CheckedFile } from "./checked_file.ts";
-import { detailsOf, type Role, roleText, type Validation } from "./validation.ts";
+import type { Role, Validation } from "./validation.ts";
 
 /** Where a document has a list of descriptors. */
 export interface ListPlace {
@@ -56,16 +56,7 @@ function readList(
     return [];
   }
   if (value.length <= most) return value;
-  validation.isIncomplete = true;
-  validation.findings.error(
-    "limit",
-    `${
-      quoteName(path)
-    } has ${value.length} ${member}, expected at most ${most}: the first are checked${
-      roleText(role)
-    }`,
-    detailsOf(role, { path, expected: `${most}`, actual: `${value.length}` }),
-  );
+  validation.tooMany(path, member, value.length, most, role);
   return value.slice(0, most);
 }
 
@@ -88,19 +79,16 @@ export function readDescriptor(
 
 /** Checks that a descriptor has a media type; `path` is the document that it stands in. */
 export function checkMediaType(
-  { findings }: Validation,
+  validation: Validation,
   { digest, mediaType }: Descriptor,
   path: string,
   role: Role,
 ): void {
   if (mediaType) return;
-  findings.warning(
-    "media-type",
-    `${quoteName(path)} names ${digest} without a media type, which the specification requires${
-      roleText(role)
-    }`,
-    detailsOf(role, { path, digest }),
-  );
+  const text = `${
+    quoteName(path)
+  } names ${digest} without a media type, which the specification requires`;
+  validation.report("warning", "media-type", role, text, { path, digest });
 }
 
 /** The file of a blob of an OCI layout. */
@@ -122,13 +110,11 @@ export function checkBlob(
 ): void {
   const path = blobPath(digest);
   if (file.size !== size) {
-    validation.findings.error(
-      "wrong-size",
-      `${quoteName(path)} has ${file.size} bytes, expected ${size} as ${quoteName(parent)} says${
-        roleText(role)
-      }`,
-      detailsOf(role, { path, digest, expected: `${size}`, actual: `${file.size}` }),
-    );
+    const text = `${quoteName(path)} has ${file.size} bytes, expected ${size} as ${
+      quoteName(parent)
+    } says`;
+    const details = { path, digest, expected: `${size}`, actual: `${file.size}` };
+    validation.report("error", "wrong-size", role, text, details);
   }
   validation.isWrong(file, digest, role, path);
 }
@@ -140,13 +126,12 @@ export function reportMissingBlob(
   role: Role,
 ): void {
   const path = blobPath(digest);
-  const note = (state: string) =>
-    validation.findings.note(
-      "absent-blob",
-      `${quoteName(path)} is not in the archive${state}${roleText(role)}`,
-      detailsOf(role, { path, digest }),
-    );
-  if (isForeignLayer(mediaType)) return note(", and need not be: it is not to be distributed");
-  if (digest === EMPTY_JSON) return note(": it is the empty document, which a push supplies");
-  validation.reportMissing(path, role, digest);
+  const reason = isForeignLayer(mediaType)
+    ? ", and need not be: it is not to be distributed"
+    : digest === EMPTY_JSON
+    ? ": it is the empty document, which a push supplies"
+    : undefined;
+  if (reason === undefined) return validation.reportMissing(path, role, digest);
+  const text = `${quoteName(path)} is not in the archive${reason}`;
+  validation.report("note", "absent-blob", role, text, { path, digest });
 }

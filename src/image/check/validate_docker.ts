@@ -13,7 +13,7 @@ import {
 import { cleanPath, digestOfName, digestOfPath } from "../files.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import { checkLayers, type ConfigFacts, type Configs } from "./validate_image.ts";
-import { detailsOf, type Role, roleText, type Validation, WHOLE } from "./validation.ts";
+import { type Role, type Validation, WHOLE } from "./validation.ts";
 
 /** One image of manifest.json, as far as it could be read. */
 export interface DockerFacts {
@@ -54,7 +54,9 @@ export async function validateDocker(
     validation.malformed(PATH, "it is no list of images, expected a JSON array", WHOLE);
     return [];
   }
-  if (list.length > MAX_IMAGES) tooMany(validation, "images", list.length, MAX_IMAGES, WHOLE);
+  if (list.length > MAX_IMAGES) {
+    validation.tooMany(PATH, "images", list.length, MAX_IMAGES, WHOLE);
+  }
   const images: DockerFacts[] = [];
   const names = new Map<string, Digest | string>();
   for (const [index, item] of list.slice(0, MAX_IMAGES).entries()) {
@@ -79,7 +81,8 @@ async function checkImage(
   const image = labelOf(item, index);
   const all = strings(validation, item, "Layers", index);
   if (all.length > MAX_LAYERS) {
-    tooMany(validation, "layers", all.length, MAX_LAYERS, { what: `item ${index}`, image });
+    const role = { what: `item ${index}`, image };
+    validation.tooMany(PATH, "layers", all.length, MAX_LAYERS, role);
   }
   const paths = all.slice(0, MAX_LAYERS);
   const { config, facts } = await checkConfig(validation, configs, item, index, image);
@@ -127,27 +130,22 @@ async function checkConfig(
   if (named) validation.isWrong(config, named, role);
   const facts = await configs.read(config, role);
   if (facts && !facts.platform) {
-    validation.findings.warning(
-      "platform",
-      `${quoteName(config.path)} names no architecture and os, which the specification requires${
-        roleText(role)
-      }`,
-      detailsOf(role, { path: config.path }),
-    );
+    const text = `${
+      quoteName(config.path)
+    } names no architecture and os, which the specification requires`;
+    validation.report("warning", "platform", role, text, { path: config.path });
   }
   return { config, facts };
 }
 
 /** `HEX.tar.gz` in the archives of crane and jib, `HEX.tar` in those of podman: nothing but a habit. */
-function checkHint({ findings }: Validation, file: CheckedFile, role: Role): void {
+function checkHint(validation: Validation, file: CheckedFile, role: Role): void {
   const named = digestOfPath(file.path) ? undefined : digestOfName(file.path);
   if (!named || named === file.digest || named === file.diffId || file.problem) return;
   const { path, digest: actual } = file;
-  findings.warning(
-    "wrong-name",
-    `${quoteName(path)} is called after a digest that is not its own, ${actual}${roleText(role)}`,
-    detailsOf(role, { path, digest: actual, expected: named, actual }),
-  );
+  const text = `${quoteName(path)} is called after a digest that is not its own, ${actual}`;
+  const details = { path, digest: actual, expected: named, actual };
+  validation.report("warning", "wrong-name", role, text, details);
 }
 
 function checkTag(
@@ -193,21 +191,4 @@ function strings(
   if (found) return found;
   validation.malformed(PATH, `${name} of item ${index} is not a list of strings`, WHOLE);
   return [];
-}
-
-function tooMany(
-  validation: Validation,
-  what: string,
-  count: number,
-  most: number,
-  role: Role,
-): void {
-  validation.isIncomplete = true;
-  validation.findings.error(
-    "limit",
-    `"${PATH}" has ${count} ${what}, expected at most ${most}: the first are checked${
-      roleText(role)
-    }`,
-    { path: PATH, expected: `${most}`, actual: `${count}` },
-  );
 }

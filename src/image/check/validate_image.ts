@@ -8,7 +8,8 @@ import { diffIdsOf } from "../docker_save.ts";
 import { digestOfPath } from "../files.ts";
 import { compressionOfType, isEncryptedType, isLayerType, isUnpacked } from "../layer_type.ts";
 import type { CheckedFile } from "./checked_file.ts";
-import { detailsOf, type Role, roleText, type Validation } from "./validation.ts";
+import type { FindingCode, FindingDetails, Severity } from "./findings.ts";
+import type { Role, Validation } from "./validation.ts";
 
 /** What the config of an image says of its layers and of where it runs. */
 export interface ConfigFacts {
@@ -80,37 +81,36 @@ export function checkLayers(
 }
 
 function reportCount(
-  { findings }: Validation,
+  validation: Validation,
   layers: number,
   diffIds: number,
   { path }: ConfigFacts,
   role: Omit<Role, "what">,
 ): void {
-  const state =
-    `names ${diffIds} ${
-      diffIds === 1 ? "layer" : "layers"
-    } in rootfs.diff_ids, and the image has ` +
+  const named = diffIds === 1 ? "1 layer" : `${diffIds} layers`;
+  const text = `${quoteName(path)} names ${named} in rootfs.diff_ids, and the image has ` +
     `${layers}, expected equal numbers`;
-  findings.error(
-    "layer-count",
-    `${quoteName(path)} ${state}${roleText({ ...role, what: "config" })}`,
-    detailsOf({ ...role, what: "" }, { path, expected: `${layers}`, actual: `${diffIds}` }),
-  );
+  const details = { path, expected: `${layers}`, actual: `${diffIds}` };
+  validation.report("error", "layer-count", { ...role, what: "config" }, text, details);
 }
 
 /** Checks what can be seen of a layer by itself: that it inflates, and holds what its media type says. */
 function checkContent(
-  { findings }: Validation,
+  validation: Validation,
   file: CheckedFile,
   mediaType: string | undefined,
   role: Role,
 ): void {
   const { path, compression, problem, trailing, kind } = file;
-  const name = quoteName(path);
-  const details = detailsOf(role, { path });
+  const report = (
+    severity: Severity,
+    code: FindingCode,
+    state: string,
+    details: FindingDetails = {},
+  ) => validation.report(severity, code, role, `${quoteName(path)} ${state}`, { path, ...details });
   if (compression === "bzip2" || compression === "xz") {
     const state = `is compressed with ${compression}, expected tar, gzip or zstd`;
-    return findings.error("bad-layer", `${name} ${state}${roleText(role)}`, details);
+    return report("error", "bad-layer", state);
   }
   if (mediaType !== undefined && kind !== "empty") {
     const said = compressionOfType(mediaType);
@@ -120,39 +120,27 @@ function checkContent(
       const [severity, effect] = isUnpacked(mediaType, compression)
         ? ["warning", "what goes by types alone does not"] as const
         : ["error", "containerd cannot"] as const;
-      findings[severity](
-        "media-type",
-        `${name} ${state}, and its media type is ${mediaType}: ${effect} unpack it${
-          roleText(role)
-        }`,
-        { ...details, expected: said ?? "none", actual: compression ?? "none" },
-      );
+      const text = `${state}, and its media type is ${mediaType}: ${effect} unpack it`;
+      const details = { expected: said ?? "none", actual: compression ?? "none" };
+      report(severity, "media-type", text, details);
     }
   }
   if (problem !== undefined) {
-    return findings.error(
-      "broken-layer",
-      `${name} does not inflate: ${problem}${roleText(role)}`,
-      details,
-    );
+    return report("error", "broken-layer", `does not inflate: ${problem}`);
   }
   if (kind === "other") {
     const what = compression ? "holds no tar" : "is no tar";
-    findings.warning("bad-layer", `${name} ${what}, expected a layer${roleText(role)}`, details);
+    report("warning", "bad-layer", `${what}, expected a layer`);
   }
   if (trailing !== undefined) {
-    findings.warning(
-      "trailing-data",
-      `${name} has further bytes behind its compressed data, at byte ${trailing}, which some tools refuse${
-        roleText(role)
-      }`,
-      { ...details, offset: trailing },
-    );
+    const state =
+      `has further bytes behind its compressed data, at byte ${trailing}, which some tools refuse`;
+    report("warning", "trailing-data", state, { offset: trailing });
   }
 }
 
 function checkDiffId(
-  { findings }: Validation,
+  validation: Validation,
   file: CheckedFile,
   expected: Digest,
   diffIds: readonly Digest[],
@@ -164,20 +152,17 @@ function checkDiffId(
   if (actual === expected || (!isLayer && file.digest === expected) || !actual) return;
   // What a plain blob is called says the same, and has been compared.
   if (!compression && digestOfPath(path) === expected) return;
-  const details = detailsOf(role, { path, digest: file.digest, expected, actual });
+  const details = { path, digest: file.digest, expected, actual };
   if (digestAlgorithm(expected) !== digestAlgorithm(actual)) {
     if (file.digest === expected) return;
-    const state = `should have ${expected} as the config says, which was not computed`;
-    return findings.warning("unchecked", `${quoteName(path)} ${state}${roleText(role)}`, details);
+    const text = `${
+      quoteName(path)
+    } should have ${expected} as the config says, which was not computed`;
+    return validation.report("warning", "unchecked", role, text, details);
   }
   const other = diffIds.indexOf(actual);
   const hint = other >= 0 ? `it is what layer ${other + 1} should be` : "";
   const verb = compression ? "inflates to" : "has digest";
-  findings.error(
-    "wrong-diff-id",
-    `${quoteName(path)} ${verb} ${actual}, expected ${expected} as the config says${
-      roleText(role, hint)
-    }`,
-    details,
-  );
+  const text = `${quoteName(path)} ${verb} ${actual}, expected ${expected} as the config says`;
+  validation.report("error", "wrong-diff-id", role, text, details, hint);
 }

@@ -27,7 +27,7 @@ import {
 } from "./validate_descriptors.ts";
 import type { Configs } from "./validate_image.ts";
 import { Manifests } from "./validate_manifest.ts";
-import { detailsOf, type Role, roleText, type Validation, WHOLE } from "./validation.ts";
+import { type Role, type Validation, WHOLE } from "./validation.ts";
 
 /** What an OCI layout was found to hold. */
 export interface LayoutFacts {
@@ -204,13 +204,13 @@ class LayoutWalk {
       }));
     if (mediaType === undefined) return undefined;
     if (descriptor.mediaType && descriptor.mediaType !== mediaType) {
-      validation.findings.warning(
-        "media-type",
-        `${quoteName(file.path)} says that its media type is ${mediaType}, its descriptor says ${
-          quoteName(descriptor.mediaType)
-        }${roleText(role)}`,
-        detailsOf(role, { path: file.path, expected: descriptor.mediaType, actual: mediaType }),
-      );
+      const { path } = file;
+      const said = quoteName(descriptor.mediaType);
+      const text = `${
+        quoteName(path)
+      } says that its media type is ${mediaType}, its descriptor says ${said}`;
+      const details = { path, expected: descriptor.mediaType, actual: mediaType };
+      validation.report("warning", "media-type", role, text, details);
     }
     if (json.schemaVersion !== 2) {
       validation.malformed(file.path, "its schemaVersion is not 2, which registries require", role);
@@ -279,13 +279,9 @@ class LayoutWalk {
     const said = `${os}/${architecture}`;
     if (node.platform.os === os && node.platform.architecture === architecture) return;
     const actual = formatPlatform(node.platform);
-    this.#validation.findings.warning(
-      "platform",
-      `${
-        quoteName(path)
-      } says that the platform is ${said}, the config of the image says ${actual}${roleText(role)}`,
-      detailsOf(role, { path, expected: said, actual }),
-    );
+    const text = `${quoteName(path)} says that the platform is ${said}, ` +
+      `the config of the image says ${actual}`;
+    this.#validation.report("warning", "platform", role, text, { path, expected: said, actual });
   }
 
   #reportAbsence(descriptor: Descriptor, { state, missing }: Node, role: Role): void {
@@ -301,7 +297,7 @@ class LayoutWalk {
     this.#validation.findings.note(
       "absent-platform",
       `${what} of ${quoteName(role.image)} ${lacks}: the index names more than was saved`,
-      detailsOf(role, { path, digest }),
+      { path, digest, image: role.image },
     );
   }
 }

@@ -18,7 +18,7 @@ import {
   reportMissingBlob,
 } from "./validate_descriptors.ts";
 import { checkLayers, type Configs, type LayerFacts } from "./validate_image.ts";
-import { detailsOf, type Role, type Validation } from "./validation.ts";
+import type { Role, Validation } from "./validation.ts";
 
 /** What a manifest was found to be. */
 export interface ManifestFacts {
@@ -122,7 +122,7 @@ export class Manifests {
           quoteName(role.image)
         } names no layers, and manifest.json names ${count}: ` +
           "tools that read index.json get an empty image",
-        detailsOf(role, { path: facts.path, expected: `${count}`, actual: "0" }),
+        { path: facts.path, expected: `${count}`, actual: "0", image: role.image },
       );
       return undefined;
     }

@@ -2,20 +2,19 @@ import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
-import type { ArchiveImage } from "../archive.ts";
 import { parseJson } from "../content.ts";
 import { MAX_DOCUMENT_BYTES } from "../documents.ts";
 import { cleanPath, digestOfPath } from "../files.ts";
 import type { LeftOut, LeftOutBlob } from "../left_out.ts";
 import type { CheckedArchive } from "./checked_archive.ts";
 import type { CheckedFile } from "./checked_file.ts";
-import { type FindingDetails, FindingList } from "./findings.ts";
+import { type FindingCode, type FindingDetails, FindingList, type Severity } from "./findings.ts";
 
 /** What a content is to an image, for messages: `layer 2` of `team/app:1`. */
 export interface Role {
   what: string;
   /** First name of the image, else its digest or place. */
-  image: ArchiveImage["id"];
+  image: string;
   /** Platform of a child of an index. */
   platform?: string | undefined;
 }
@@ -38,6 +37,20 @@ export class Validation {
     this.archive = archive;
   }
 
+  /** Adds what was found of something that an image needs: its role goes behind the text, with what else is to be said there. */
+  report(
+    severity: Severity,
+    code: FindingCode,
+    role: Role,
+    text: string,
+    details: FindingDetails,
+    further = "",
+  ): void {
+    const { image } = role;
+    const message = `${text}${roleText(role, further)}`;
+    this.findings[severity](code, message, image === "" ? details : { ...details, image });
+  }
+
   /** The file that a document names, through links; links that lead in a circle are reported. */
   find(path: string, role: Role): CheckedFile | undefined {
     try {
@@ -47,11 +60,7 @@ export class Validation {
     } catch (error) {
       if (!(error instanceof ArchiveError)) throw error;
       this.reported.add(this.#fullPath(path));
-      this.findings.error(
-        "link-cycle",
-        `${error.message}${roleText(role)}`,
-        detailsOf(role, { path }),
-      );
+      this.report("error", "link-cycle", role, error.message, { path });
       return undefined;
     }
   }
@@ -71,22 +80,14 @@ export class Validation {
       : isLink
       ? "is a link in the archive that leads to no file"
       : "is not in the archive";
-    this.findings.error(
-      "missing-blob",
-      `${quoteName(path)} ${state}${roleText(role)}`,
-      detailsOf(role, digest ? { path, digest } : { path }),
-    );
+    const details = digest ? { path, digest } : { path };
+    this.report("error", "missing-blob", role, `${quoteName(path)} ${state}`, details);
   }
 
   #reportLeftOut({ digest, repositories, archives }: LeftOutBlob, path: string, role: Role): void {
     const places = [...repositories, ...archives].map(quoteName).join(", ");
-    this.findings.note(
-      "left-out-blob",
-      `${quoteName(path)} is left out of the archive${places && `: it was in ${places}`}${
-        roleText(role)
-      }`,
-      detailsOf(role, { path, digest }),
-    );
+    const state = `is left out of the archive${places && `: it was in ${places}`}`;
+    this.report("note", "left-out-blob", role, `${quoteName(path)} ${state}`, { path, digest });
   }
 
   #fullPath(path: string): string {
@@ -105,20 +106,15 @@ export class Validation {
       : file.digest;
     if (actual === expected) return false;
     if (digestAlgorithm(actual) !== digestAlgorithm(expected)) {
-      this.findings.warning(
-        "unchecked",
-        `${quoteName(path)} goes under ${expected} through a link: that digest was not computed${
-          roleText(role)
-        }`,
-        detailsOf(role, { path, expected }),
-      );
+      const text = `${
+        quoteName(path)
+      } goes under ${expected} through a link: that digest was not computed`;
+      this.report("warning", "unchecked", role, text, { path, expected });
       return false;
     }
-    this.findings.error(
-      "wrong-digest",
-      `${quoteName(path)} has digest ${actual}, expected ${expected}${roleText(role)}`,
-      detailsOf(role, { path, digest: expected, expected, actual }),
-    );
+    const text = `${quoteName(path)} has digest ${actual}, expected ${expected}`;
+    const details = { path, digest: expected, expected, actual };
+    this.report("error", "wrong-digest", role, text, details);
     return true;
   }
 
@@ -153,23 +149,24 @@ export class Validation {
       if (!(error instanceof ArchiveError)) throw error;
       this.isIncomplete = true;
       const { path } = error;
-      this.findings.error(
-        "malformed",
-        `${error.message}${roleText(role)}`,
-        detailsOf(role, path === undefined ? {} : { path }),
-      );
+      this.report("error", "malformed", role, error.message, path === undefined ? {} : { path });
       return undefined;
     }
   }
 
   /** Reports a document that is not what it should be. */
-  malformed(path: string, problem: string, role: Role, details: FindingDetails = {}): void {
+  malformed(path: string, problem: string, role: Role): void {
     this.isIncomplete = true;
-    this.findings.error(
-      "malformed",
-      `Cannot read ${quoteName(path)} of the archive: ${problem}${roleText(role)}`,
-      detailsOf(role, { path, ...details }),
-    );
+    const text = `Cannot read ${quoteName(path)} of the archive: ${problem}`;
+    this.report("error", "malformed", role, text, { path });
+  }
+
+  /** Reports a list of a document that is longer than what is read of it. */
+  tooMany(path: string, what: string, count: number, most: number, role: Role): void {
+    this.isIncomplete = true;
+    const state = `has ${count} ${what}, expected at most ${most}: the first are checked`;
+    const details = { path, expected: `${most}`, actual: `${count}` };
+    this.report("error", "limit", role, `${quoteName(path)} ${state}`, details);
   }
 }
 
@@ -181,16 +178,11 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
 };
 
 /** ` (layer 2 of "team/app:1", linux/arm64)`; nothing for a document that belongs to no image. */
-export function roleText({ what, image, platform }: Role, further = ""): string {
+function roleText({ what, image, platform }: Role, further = ""): string {
   const place = image === "" ? what : `${what} of ${quoteName(image)}`;
   const parts = [platform === undefined ? place : `${place}, ${platform}`, further];
   const text = parts.filter((part) => part !== "").join("; ");
   return text === "" ? "" : ` (${text})`;
-}
-
-/** The details of a finding, with the image they belong to. */
-export function detailsOf({ image }: Role, details: FindingDetails): FindingDetails {
-  return image === "" ? details : { ...details, image };
 }
 
 /** The role of a document that describes the whole archive. */
