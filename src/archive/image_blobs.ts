@@ -1,8 +1,10 @@
 import type { Bytes } from "../bytes.ts";
-import { type Compression, sniffCompression } from "../codec/magic.ts";
+import { type Compression, isLayerCompression, sniffCompression } from "../codec/magic.ts";
 import { type Digest, digestBytes } from "../digest.ts";
 import { DocumentRoom } from "../image/document_room.ts";
+import { EntryReader } from "../image/entry_reader.ts";
 import {
+  algorithmOf,
   ArchiveFiles,
   cleanPath,
   digestOfName,
@@ -12,8 +14,6 @@ import {
   PEEK_BYTES,
 } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
-import { bytesSource } from "../source/blob_source.ts";
-import { EntryReader } from "../source/entry_reader.ts";
 import type { ImageTarEntry } from "../source/open_source.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { emptyFile, PassingFile } from "./passing_file.ts";
@@ -112,20 +112,15 @@ class EntrySorter {
     const file = new PassingFile(clean, size, head);
     this.files.add(path, { typeflag, linkname }, () => file);
     if (isJson(head) && this.#documents.take(clean, size)) {
-      return await this.#keep(file, head, body);
+      // A manifest, an index or a config, perhaps: only the end tells what is needed of it.
+      await hold(file, head, body);
+      return;
     }
     return await this.#pass(file, head, body);
   }
 
-  /** JSON that may be a manifest, an index or a config: only the end tells what is needed of it. */
-  async #keep(file: PassingFile, head: Bytes, body: EntryReader): Promise<undefined> {
-    const bytes = await body.readAll(head);
-    file.hold(bytes);
-    file.digest = await digestOf(file.path, bytes);
-  }
-
   async #pass(file: PassingFile, head: Bytes, body: EntryReader): Promise<PassingBlob | undefined> {
-    const { budget, streamsPlain = false } = this.#options;
+    const { budget, hasher, streamsPlain = false } = this.#options;
     const compression = sniffCompression(head);
     const named = digestOfPath(file.path);
     const likely = named !== undefined || compression !== undefined || isTar(head) ||
@@ -139,31 +134,24 @@ class EntrySorter {
       if (hint) blob.hint = hint;
     }
     const room = budget.size / WAITING_SHARE;
-    if (!likely && this.#waiting + file.size <= room) return await this.#wait(blob, head, body);
+    if (!likely && this.#waiting + file.size <= room) {
+      // A file like VERSION waits for the end while there is room.
+      this.#waiting += file.size;
+      await budget.take(file.size);
+      await hold(file, head, body);
+      return;
+    }
     const isStreamed = isPlain && streamsPlain && file.size > SMALL_PLAIN_BYTES;
     // What waits gives nothing back before the end.
     if (file.size > budget.size - room || isStreamed) {
       return await this.#stream(blob, head, body, compression);
     }
     await budget.take(file.size);
-    const bytes = await body.readAll(head);
-    file.hold(bytes);
-    file.digest = await digestOf(file.path, bytes);
-    if (!named && (compression === "gzip" || compression === "zstd")) {
-      await this.#inflate(file, bytes, compression);
+    const bytes = await hold(file, head, body);
+    if (!named && isLayerCompression(compression)) {
+      await hashInflated(bytes, compression, file, hasher);
     }
     return blob;
-  }
-
-  /** A file like VERSION waits for the end while there is room. */
-  async #wait(blob: PassingBlob, head: Bytes, body: EntryReader): Promise<undefined> {
-    const { budget } = this.#options;
-    const { file } = blob;
-    this.#waiting += file.size;
-    await budget.take(file.size);
-    const bytes = await body.readAll(head);
-    file.hold(bytes);
-    file.digest = await digestOf(file.path, bytes);
   }
 
   async #stream(
@@ -180,23 +168,19 @@ class EntrySorter {
     file.reserve(window);
     // Without a name the digest of a plain layer comes from the config, that of a compressed one only from its bytes.
     const compressed = compression !== undefined && !named;
-    const hash = verify || compressed
-      ? await hasher(named?.startsWith("sha512:") ? "sha512" : "sha256")
-      : undefined;
+    const hash = verify || compressed ? await hasher(algorithmOf(file.path)) : undefined;
     let stream = body.stream(head);
     if (hash) stream = hashed(stream, hash, (digest) => file.digest = digest);
-    if (compressed && (compression === "gzip" || compression === "zstd")) {
+    if (compressed && isLayerCompression(compression)) {
       stream = inflated(stream, compression, file, hasher);
     }
     return { ...blob, stream };
   }
-
-  async #inflate(file: PassingFile, bytes: Bytes, compression: Compression): Promise<void> {
-    const source = bytesSource(bytes).slice(0, bytes.length).stream();
-    await hashInflated(source, compression, file, this.#options.hasher);
-  }
 }
 
-async function digestOf(path: string, bytes: Bytes): Promise<Digest> {
-  return await digestBytes(bytes, digestOfPath(path)?.startsWith("sha512:") ? "sha512" : "sha256");
+async function hold(file: PassingFile, head: Bytes, body: EntryReader): Promise<Bytes> {
+  const bytes = await body.readAll(head);
+  file.hold(bytes);
+  file.digest = await digestBytes(bytes, algorithmOf(file.path));
+  return bytes;
 }

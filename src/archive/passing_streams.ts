@@ -1,10 +1,9 @@
 import { type Bytes, concat } from "../bytes.ts";
-import { decompress } from "../codec/decompress.ts";
-import type { Compression } from "../codec/magic.ts";
+import type { LayerCompression } from "../codec/magic.ts";
 import { type Digest, digestAlgorithm } from "../digest.ts";
+import { type Content, Inflated } from "../image/check/inflated_content.ts";
 import { mismatch } from "../image/content.ts";
 import type { Hasher, IncrementalHash } from "../incremental_hash.ts";
-import { quoteName } from "../quote_name.ts";
 import type { PassingFile } from "./passing_file.ts";
 
 /** Lets a stream pass while it is hashed; `onDigest` is told at its end. */
@@ -27,45 +26,38 @@ export function hashed(
 /** Lets a stream pass while its inflated content is hashed beside it, at the pace of the slower of the two. */
 export function inflated(
   stream: ReadableStream<Bytes>,
-  compression: Compression,
+  compression: LayerCompression,
   file: PassingFile,
   hasher: Hasher,
 ): ReadableStream<Bytes> {
-  const side = new TransformStream<Bytes, Bytes>(undefined, { highWaterMark: 1 });
-  const writer = side.writable.getWriter();
-  const hashing = hashInflated(side.readable, compression, file, hasher);
+  const beside = new Inflated(file.path, compression, { hasher });
   return stream.pipeThrough(
     new TransformStream<Bytes, Bytes>({
       async transform(piece, controller) {
-        // Where inflating has failed, nobody takes the bytes.
-        await Promise.race([writer.ready.catch(() => {}), hashing]);
-        writer.write(piece).catch(() => {});
+        await beside.write(piece);
         controller.enqueue(piece);
       },
-      async flush() {
-        writer.close().catch(() => {});
-        await hashing;
-      },
+      flush: async () => noteInflated(file, await beside.end()),
     }),
   );
 }
 
-/** Notes the digest of the inflated content, or why there is none: the file may be one that no image needs. */
+/** Hashes the inflated content of a file that is held. */
 export async function hashInflated(
-  stream: ReadableStream<Uint8Array>,
-  compression: Compression,
+  bytes: Bytes,
+  compression: LayerCompression,
   file: PassingFile,
   hasher: Hasher,
 ): Promise<void> {
-  try {
-    const hash = await hasher("sha256");
-    for await (const piece of decompress(stream, compression, quoteName(file.path))) {
-      await hash.update(piece);
-    }
-    file.inflatedDigest = await hash.digest();
-  } catch (error) {
-    file.inflateError = error;
-  }
+  const inflating = new Inflated(file.path, compression, { hasher });
+  await inflating.write(bytes);
+  noteInflated(file, await inflating.end());
+}
+
+/** Notes the digest of the inflated content, or why there is none: the file may be one that no image needs. */
+function noteInflated(file: PassingFile, { diffId, inflateError }: Content): void {
+  if (diffId) file.inflatedDigest = diffId;
+  else file.inflateError = inflateError;
 }
 
 /** Fails a stream at its end where a hash on the way gave another digest than the name: the registry gets no whole blob. */

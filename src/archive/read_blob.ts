@@ -1,6 +1,6 @@
 import { type Bytes, toBytes } from "../bytes.ts";
 import { decompress } from "../codec/decompress.ts";
-import { sniffCompression } from "../codec/magic.ts";
+import { isLayerCompression, sniffCompression } from "../codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { type ArchiveBlob, mismatch } from "../image/content.ts";
@@ -90,7 +90,7 @@ export async function hashBlob(
   const file = fileOf(blob);
   const algorithm = blob.digest ? digestAlgorithm(blob.digest) : "sha256";
   const compression = sniffCompression(await file.peek());
-  const inflates = blob.diffId !== undefined && (compression === "gzip" || compression === "zstd");
+  const inflates = blob.diffId !== undefined && isLayerCompression(compression);
   if (file.size <= IN_MEMORY_BYTES && !inflates) {
     const digest = await digestBytes(await readFileBody(file), algorithm);
     return checkPlain(blob, file, digest);

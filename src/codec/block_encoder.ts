@@ -1,11 +1,9 @@
 import type { Bytes } from "../bytes.ts";
-
-/** Ways in which layers are compressed. */
-export type EncodedKind = "gzip" | "zstd";
+import type { LayerCompression } from "./magic.ts";
 
 /** How something is compressed, and how well: levels from 1 to 9 for gzip, to 12 for zstd. */
 export interface Encoding {
-  kind: EncodedKind;
+  kind: LayerCompression;
   level: number;
 }
 
@@ -30,7 +28,7 @@ export interface EncoderScope {
 }
 
 /** Whether a runtime compresses by itself as fast as machine code can. */
-export function hasNativeEncoder(kind: EncodedKind): boolean {
+export function hasNativeEncoder(kind: LayerCompression): boolean {
   const { gzipSync, zstdCompressSync } = (globalThis as EncoderScope).Bun ?? {};
   return (kind === "gzip" ? gzipSync : zstdCompressSync) !== undefined;
 }

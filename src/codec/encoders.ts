@@ -1,8 +1,9 @@
 import { OciError } from "../errors.ts";
-import { type EncodedKind, hasNativeEncoder } from "./block_encoder.ts";
+import { hasNativeEncoder } from "./block_encoder.ts";
 import { unpackWasm } from "./decoders.ts";
+import type { LayerCompression } from "./magic.ts";
 
-const modules = new Map<EncodedKind, Promise<WebAssembly.Module | undefined>>();
+const modules = new Map<LayerCompression, Promise<WebAssembly.Module | undefined>>();
 
 /**
  * The WebAssembly that compresses; it is compiled once.
@@ -11,13 +12,13 @@ const modules = new Map<EncodedKind, Promise<WebAssembly.Module | undefined>>();
  * @returns Undefined where the runtime has an encoder of its own: a good one, or at least `CompressionStream`.
  * @throws {OciError} If there is no way to make zstd.
  */
-export function encoderModule(kind: EncodedKind): Promise<WebAssembly.Module | undefined> {
+export function encoderModule(kind: LayerCompression): Promise<WebAssembly.Module | undefined> {
   const known = modules.get(kind) ?? compile(kind);
   modules.set(kind, known);
   return known;
 }
 
-async function compile(kind: EncodedKind): Promise<WebAssembly.Module | undefined> {
+async function compile(kind: LayerCompression): Promise<WebAssembly.Module | undefined> {
   if (hasNativeEncoder(kind)) return undefined;
   try {
     const { WASM } =

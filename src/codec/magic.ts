@@ -1,6 +1,16 @@
 /** Ways of compression that archives and layers come in. */
 export type Compression = "gzip" | "zstd" | "bzip2" | "xz";
 
+/** Those that layers of images may have in registries. */
+export type LayerCompression = "gzip" | "zstd";
+
+/** Whether a compression is one that layers may have. */
+export function isLayerCompression(
+  compression: Compression | undefined,
+): compression is LayerCompression {
+  return compression === "gzip" || compression === "zstd";
+}
+
 /** The bytes that compressed content begins with, Latin-1: one character a byte. */
 export const MAGIC: Readonly<Record<Compression, string>> = {
   gzip: "\x1f\x8b\x08",

@@ -1,6 +1,12 @@
 import type { Bytes } from "../bytes.ts";
-import type { EncodedKind } from "../codec/block_encoder.ts";
-import { blobPath, type Digest, toDigest } from "../digest.ts";
+import type { LayerCompression } from "../codec/magic.ts";
+import {
+  blobPath,
+  type Digest,
+  type DigestAlgorithm,
+  digestAlgorithm,
+  toDigest,
+} from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
@@ -24,7 +30,7 @@ export interface ArchiveFile {
   /** Why that could not be computed: of interest only where an image needs the file. */
   readonly inflateError?: unknown;
   /** What was made of the file on its way: it cannot be read any more itself. */
-  readonly compressed?: { file: ArchiveFile; kind: EncodedKind };
+  readonly compressed?: { file: ArchiveFile; kind: LayerCompression };
   /** The first bytes, at most {@linkcode PEEK_BYTES}. */
   peek(): Promise<Bytes>;
   /**
@@ -218,6 +224,12 @@ export function isLinkType(typeflag: string): boolean {
 export function digestOfPath(path: string): Digest | undefined {
   const match = /(?:^|\/)blobs\/(sha256|sha512)\/([0-9a-f]+)$/.exec(path);
   return match?.[1] && match[2] ? toDigest(match[1], match[2]) : undefined;
+}
+
+/** The algorithm of the digest that a path of an OCI layout names, else SHA-256. */
+export function algorithmOf(path: string): DigestAlgorithm {
+  const named = digestOfPath(path);
+  return named ? digestAlgorithm(named) : "sha256";
 }
 
 /** The digest in a file's name: `HEX`, `sha256:HEX`, with or without an ending such as `.json` or `.tar.gz`. */

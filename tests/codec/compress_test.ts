@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Bytes, concat } from "../../src/bytes.ts";
-import { type EncodedKind, startEncoder } from "../../src/codec/block_encoder.ts";
+import { startEncoder } from "../../src/codec/block_encoder.ts";
+import type { LayerCompression } from "../../src/codec/magic.ts";
 import { compressBlocks, compressBound } from "../../src/codec/compress.ts";
 import { decompress } from "../../src/codec/decompress.ts";
 import { BLOCK_BYTES, type Encoders, useEncoders } from "../../src/codec/encoder_pool.ts";
@@ -11,7 +12,7 @@ import { halfNoise, randomBytes } from "../helpers/archives.ts";
 import { withValue } from "../helpers/globals.ts";
 import { test } from "../helpers/test.ts";
 
-const KINDS: readonly EncodedKind[] = ["gzip", "zstd"];
+const KINDS: readonly LayerCompression[] = ["gzip", "zstd"];
 /** Two blocks and a part of one, half of it noise. */
 const CONTENT = halfNoise(2 * BLOCK_BYTES + 4321);
 /** Always the same, and the smaller the longer one looks for what it repeats. */
@@ -253,7 +254,11 @@ test("encoders that were given back leave nobody waiting", async () => {
   assert(["done", "failed"].includes(await settled));
 });
 
-async function compressAt(kind: EncodedKind, level: number, content = CONTENT): Promise<Bytes> {
+async function compressAt(
+  kind: LayerCompression,
+  level: number,
+  content = CONTENT,
+): Promise<Bytes> {
   await using encoders = await useEncoders({ kind, level });
   return await compress(content, encoders);
 }
@@ -272,7 +277,7 @@ async function compress(content: Bytes, encoders: Encoders, size = 65_536): Prom
   return concat(pieces, pieces.reduce((sum, { length }) => sum + length, 0));
 }
 
-async function inflate(bytes: Bytes, kind: EncodedKind): Promise<Bytes> {
+async function inflate(bytes: Bytes, kind: LayerCompression): Promise<Bytes> {
   const stream = decompress(new Blob([bytes]).stream(), kind);
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

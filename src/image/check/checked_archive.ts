@@ -5,8 +5,7 @@ import { scanTar } from "../../tar/scan.ts";
 import { DocumentRoom } from "../document_room.ts";
 import { ArchiveFiles, cleanPath, isFileType, isLinkType } from "../files.ts";
 import { findTrailing, type TarEnd } from "../tar_end.ts";
-import { type CheckedFile, checkFile } from "./checked_file.ts";
-import type { CheckBodyOptions } from "./inflated_content.ts";
+import { type CheckBodyOptions, type CheckedFile, checkFile } from "./checked_file.ts";
 
 /** An archive all of whose files have been read to their ends. */
 export interface CheckedArchive {

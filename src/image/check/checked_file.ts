@@ -1,12 +1,14 @@
-import { type Bytes, concat, toBytes } from "../../bytes.ts";
-import { type Compression, sniffCompression } from "../../codec/magic.ts";
+import { type Bytes, toStream } from "../../bytes.ts";
+import { type Compression, isLayerCompression, sniffCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
 import { quoteName } from "../../quote_name.ts";
 import { type BlobSource, bytesSource, readRange } from "../../source/blob_source.ts";
 import type { DocumentRoom } from "../document_room.ts";
-import { type ArchiveFile, digestOfPath, isJson, PEEK_BYTES, tooLarge } from "../files.ts";
-import { type CheckBodyOptions, type Content, Inflated, kindOf } from "./inflated_content.ts";
+import { EntryReader } from "../entry_reader.ts";
+import { algorithmOf, type ArchiveFile, isJson, PEEK_BYTES, tooLarge } from "../files.ts";
+import type { Hasher } from "../../incremental_hash.ts";
+import { type Content, Inflated, kindOf } from "./inflated_content.ts";
 
 /** A file all of whose bytes have been read: what they hash to, and what they inflate to. */
 export interface CheckedFile extends ArchiveFile {
@@ -21,6 +23,14 @@ export interface CheckedFile extends ArchiveFile {
   readonly trailing: number | undefined;
   /** Whether its content, inflated, is none, a tar, or something else. */
   readonly kind: "empty" | "tar" | "other";
+}
+
+/** How a body is read and hashed. */
+export interface CheckBodyOptions {
+  hasher: Hasher;
+  signal: AbortSignal;
+  /** Told how many bytes were read. */
+  onBytes: (count: number) => void;
 }
 
 /** Files up to this size are hashed in memory with Web Crypto, several times as fast as hash-wasm. */
@@ -48,16 +58,14 @@ export async function checkFile(
   },
   options: CheckBodyOptions,
 ): Promise<CheckedFile> {
-  const pieces = readPieces(path, size, body, options);
-  const { head, whole } = await withHead(pieces);
+  const reader = new EntryReader(path, size, toStream(watched(body, options)));
+  const head = await reader.read(Math.min(size, PEEK_BYTES));
   const compression = sniffCompression(head);
   const keep = documents !== undefined && isJson(head) && documents.take(path, size);
-  const held = keep || size <= IN_MEMORY_BYTES
-    ? concat(await collectPieces(whole), size)
-    : undefined;
+  const held = keep || size <= IN_MEMORY_BYTES ? await reader.readAll(head) : undefined;
   const result = held
     ? await hashHeld(path, held, compression, options)
-    : await hashPassing(path, whole, compression, options);
+    : await hashPassing(path, reader.stream(head), head, compression, options);
   return new File(
     path,
     size,
@@ -124,55 +132,16 @@ class File implements CheckedFile {
   }
 }
 
-async function* readPieces(
-  path: string,
-  size: number,
+async function* watched(
   body: ReadableStream<Uint8Array>,
   { signal, onBytes }: CheckBodyOptions,
-): AsyncGenerator<Bytes> {
-  let left = size;
+): AsyncGenerator<Uint8Array> {
   for await (const piece of body) {
     signal.throwIfAborted();
-    left -= piece.length;
-    if (left < 0) throw wrongLength(path, `more than the ${size} bytes that its header says`);
     onBytes(piece.length);
-    if (piece.length > 0) yield toBytes(piece);
+    yield piece;
   }
   signal.throwIfAborted();
-  if (left > 0) throw wrongLength(path, `${size - left} of the ${size} bytes that its header says`);
-}
-
-function wrongLength(path: string, state: string): ArchiveError {
-  return new ArchiveError(
-    `Cannot read ${quoteName(path)} of the archive: its content has ${state}`,
-    { path },
-  );
-}
-
-/** The first bytes, and everything with them. */
-async function withHead(
-  pieces: AsyncGenerator<Bytes>,
-): Promise<{ head: Bytes; whole: AsyncIterable<Bytes> }> {
-  const first: Bytes[] = [];
-  let length = 0;
-  while (length < PEEK_BYTES) {
-    const { done, value } = await pieces.next();
-    if (done) break;
-    first.push(value);
-    length += value.length;
-  }
-  const start = concat(first, length);
-  const whole = async function* () {
-    if (start.length > 0) yield start;
-    yield* pieces;
-  };
-  return { head: start.slice(0, PEEK_BYTES), whole: whole() };
-}
-
-async function collectPieces(pieces: AsyncIterable<Bytes>): Promise<Bytes[]> {
-  const all: Bytes[] = [];
-  for await (const piece of pieces) all.push(piece);
-  return all;
 }
 
 async function hashHeld(
@@ -182,7 +151,7 @@ async function hashHeld(
   options: CheckBodyOptions,
 ): Promise<Result> {
   const digest = await digestBytes(bytes, algorithmOf(path));
-  if (inflates(compression)) {
+  if (isLayerCompression(compression)) {
     const inflated = new Inflated(path, compression, options);
     await inflated.write(bytes);
     return { digest, compression, ...await inflated.end() };
@@ -194,18 +163,19 @@ async function hashHeld(
 async function hashPassing(
   path: string,
   pieces: AsyncIterable<Bytes>,
+  head: Bytes,
   compression: Compression | undefined,
   options: CheckBodyOptions,
 ): Promise<Result> {
   const { hasher } = options;
   const algorithm = algorithmOf(path);
   const hash = await hasher(algorithm);
-  const inflated = inflates(compression) ? new Inflated(path, compression, options) : undefined;
+  const inflated = isLayerCompression(compression)
+    ? new Inflated(path, compression, options)
+    : undefined;
   const plain = !inflated && algorithm !== "sha256" ? await hasher("sha256") : undefined;
-  let head: Bytes | undefined;
   try {
     for await (const piece of pieces) {
-      head ??= piece.slice(0, PEEK_BYTES);
       await hash.update(piece);
       await plain?.update(piece);
       await inflated?.write(piece);
@@ -217,7 +187,7 @@ async function hashPassing(
   const digest = await hash.digest();
   if (inflated) return { digest, compression, ...await inflated.end() };
   const diffId = plain ? await plain.digest() : digest;
-  return { digest, ...plainResult(compression, diffId, head ?? new Uint8Array(0)) };
+  return { digest, ...plainResult(compression, diffId, head) };
 }
 
 function plainResult(
@@ -228,13 +198,4 @@ function plainResult(
   const known = { compression, problem: undefined, trailing: undefined, kind: kindOf(head) };
   // What bzip2 and xz hold cannot be told here, and no layer is compressed with them.
   return { ...known, diffId: compression ? undefined : diffId };
-}
-
-function algorithmOf(path: string): "sha256" | "sha512" {
-  const named = digestOfPath(path);
-  return named ? digestAlgorithm(named) : "sha256";
-}
-
-function inflates(compression: Compression | undefined): compression is "gzip" | "zstd" {
-  return compression === "gzip" || compression === "zstd";
 }

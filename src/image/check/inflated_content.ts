@@ -1,18 +1,11 @@
 import { type Bytes, concat } from "../../bytes.ts";
 import { decompress } from "../../codec/decompress.ts";
+import type { LayerCompression } from "../../codec/magic.ts";
 import type { Digest } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
 import type { Hasher, IncrementalHash } from "../../incremental_hash.ts";
 import { quoteName } from "../../quote_name.ts";
 import { isTar, PEEK_BYTES } from "../files.ts";
-
-/** How a body is read and hashed. */
-export interface CheckBodyOptions {
-  hasher: Hasher;
-  signal: AbortSignal;
-  /** Told how many bytes were read. */
-  onBytes: (count: number) => void;
-}
 
 /** What a layer of some content holds. */
 export interface Content {
@@ -24,6 +17,11 @@ export interface Content {
   inflateError?: unknown;
   /** Whether that is nothing, a tar, or something else. */
   kind: "empty" | "tar" | "other";
+}
+
+interface InflateOptions {
+  hasher: Hasher;
+  signal?: AbortSignal;
 }
 
 /** What content begins with tells what it is. */
@@ -38,7 +36,7 @@ export class Inflated {
   readonly #done: Promise<Content>;
   #trailing: number | undefined;
 
-  constructor(path: string, compression: "gzip" | "zstd", options: CheckBodyOptions) {
+  constructor(path: string, compression: LayerCompression, options: InflateOptions) {
     const { readable, writable } = new TransformStream<Bytes, Bytes>(undefined, {
       highWaterMark: 1,
     });
@@ -71,7 +69,7 @@ export class Inflated {
 
   async #run(
     content: ReadableStream<Bytes>,
-    { hasher, signal }: CheckBodyOptions,
+    { hasher, signal }: InflateOptions,
   ): Promise<Content> {
     let hash: IncrementalHash | undefined;
     const head: Bytes[] = [];
@@ -79,7 +77,7 @@ export class Inflated {
     try {
       hash = await hasher("sha256");
       for await (const piece of content) {
-        signal.throwIfAborted();
+        signal?.throwIfAborted();
         if (length < PEEK_BYTES) head.push(piece.slice(0, PEEK_BYTES));
         length += piece.length;
         await hash.update(piece);

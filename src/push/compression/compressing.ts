@@ -1,6 +1,7 @@
 import type { Bytes } from "../../bytes.ts";
 import { compressBlocks } from "../../codec/compress.ts";
-import type { EncodedKind, Encoding } from "../../codec/block_encoder.ts";
+import type { Encoding } from "../../codec/block_encoder.ts";
+import type { LayerCompression } from "../../codec/magic.ts";
 import { type Encoders, useEncoders } from "../../codec/encoder_pool.ts";
 import { OnceEach } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
@@ -33,7 +34,7 @@ export interface CompressionLimits {
 }
 
 /** Levels where the caller names none: of those that make images no larger than other programs do, the fastest. */
-const DEFAULT_LEVELS: Readonly<Record<EncodedKind, number>> = { gzip: 1, zstd: 2 };
+const DEFAULT_LEVELS: Readonly<Record<LayerCompression, number>> = { gzip: 1, zstd: 2 };
 /** What "auto" chooses where the link leaves time for it. */
 const PATIENT_LEVEL = 6;
 

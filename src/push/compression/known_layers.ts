@@ -1,4 +1,4 @@
-import type { EncodedKind } from "../../codec/block_encoder.ts";
+import type { LayerCompression } from "../../codec/magic.ts";
 import { type Digest, isDigest } from "../../digest.ts";
 import { goMember } from "../../go_json.ts";
 import { compressionOfType } from "../../image/layer_type.ts";
@@ -23,7 +23,7 @@ export type KnownLayers = ReadonlyMap<Digest, Descriptor>;
 export async function readKnownLayers(
   context: RepositoryContext,
   reference: string,
-  kind: EncodedKind,
+  kind: LayerCompression,
   hooks: ReadHooks,
 ): Promise<KnownLayers | undefined> {
   const { readImage } = await import("../../registry/image.ts");
@@ -39,7 +39,7 @@ export async function readKnownLayers(
   }
 }
 
-function collect(info: ImageInfo, kind: EncodedKind, known: Map<Digest, Descriptor>): void {
+function collect(info: ImageInfo, kind: LayerCompression, known: Map<Digest, Descriptor>): void {
   for (const { image } of info.entries) if (image) collect(image, kind, known);
   const rootfs = info.config && goMember(info.config, "rootfs");
   const diffIds = isJsonObject(rootfs) ? goMember(rootfs, "diff_ids") : undefined;

@@ -1,4 +1,4 @@
-import type { EncodedKind } from "../../codec/block_encoder.ts";
+import type { LayerCompression } from "../../codec/magic.ts";
 import type { Digest } from "../../digest.ts";
 import {
   type ArchiveBlob,
@@ -26,7 +26,7 @@ export interface Rewritten {
 }
 
 /** The type of a layer when it is compressed. */
-export function compressedType(mediaType: string, kind: EncodedKind): string {
+export function compressedType(mediaType: string, kind: LayerCompression): string {
   if (kind === "zstd") return `${OCI_LAYER}+zstd`;
   return kindOfType(mediaType) === "docker" ? `${DOCKER_LAYER}.gzip` : `${OCI_LAYER}+gzip`;
 }

@@ -2,7 +2,8 @@ import type { PassingBlob } from "../../archive/image_blobs.ts";
 import { PassingFile } from "../../archive/passing_file.ts";
 import { openFileBody } from "../../archive/read_blob.ts";
 import { type Bytes, readHead } from "../../bytes.ts";
-import type { EncodedKind, Encoding } from "../../codec/block_encoder.ts";
+import type { Encoding } from "../../codec/block_encoder.ts";
+import type { LayerCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { mismatch } from "../../image/content.ts";
 import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
@@ -192,7 +193,7 @@ export class CompressedUploads implements LayerUploads {
     { target }: Destination,
     file: PassingFile,
     digest: Digest,
-    kind: EncodedKind,
+    kind: LayerCompression,
   ): Promise<PassingFile["compressed"]> {
     const made = this.#made.get(digest);
     if (made) return made;
