@@ -6,23 +6,32 @@ import { answeredAt } from "./http/redirect.ts";
 /** Answers to a method that is not known, or not let through. */
 const MUTE = [401, 403, 405, 501];
 
+/** How the second question is asked, and when. */
+export interface ExistenceOptions {
+  /** Further headers of the GET; its body is left. */
+  getHeaders?: Record<string, string>;
+  /** Whether an answer to HEAD is about what was asked for. */
+  isAbout?: (head: Response) => boolean;
+}
+
 /**
  * Asks whether something is there, with HEAD. Where the answer says nothing of that, it is asked with GET: a proxy may let
- * no HEAD through, or the registry sends it on to a store where only the GET was signed.
+ * no HEAD through, the registry sends it on to a store where only the GET was signed, or tells of something else.
  *
  * @param http The registry.
  * @param call What is asked for.
- * @param getHeaders Further headers of the GET; its body is left.
+ * @param options Of the GET.
  * @returns The answer where it is there, its body discarded; undefined where it is not, and where nobody says.
  * @throws {RegistryError} If the registry refuses to say.
  */
 export async function askWhetherThere(
   http: Http,
   call: Omit<Call, "method" | "expect">,
-  getHeaders: Record<string, string> = {},
+  { getHeaders = {}, isAbout = () => true }: ExistenceOptions = {},
 ): Promise<Response | undefined> {
   const head = await ask(http, { ...call, method: "HEAD", expect: [200, 404, ...MUTE] });
-  if (head) return head.status === 200 ? head : undefined;
+  if (head?.status === 404) return undefined;
+  if (head && isAbout(head)) return head;
   const headers = { ...call.headers, ...getHeaders };
   const expect = [200, 206, 404, 405, 416, 501];
   const answer = await ask(http, { ...call, headers, method: "GET", isDocument: true, expect });

@@ -52,8 +52,7 @@ export async function* listNames(
   const reading: Reading = { http, call, member, pageSize };
   const names: string[] = [];
   let isLinked = false;
-  const first = urlOf(reading, { n: `${pageSize}`, last });
-  for await (const found of readLinked(reading, first, () => isLinked = true)) {
+  for await (const found of readFromStart(reading, last, () => isLinked = true)) {
     // A registry that links its pages has said that there are no more, one that sends more than was asked for sent all.
     if (!isLinked && names.length <= pageSize) names.push(...found.slice(0, pageSize + 1));
     yield* found;
@@ -78,6 +77,30 @@ function urlOf({ call }: Reading, query: { n?: string; last?: string | undefined
     if (value !== undefined) url.searchParams.set(name, value);
   }
   return url;
+}
+
+/** Reads the list; a registry that refuses a page of that size (`ociserver` of CUE with a limit) chooses one itself. */
+async function* readFromStart(
+  reading: Reading,
+  last: string | undefined,
+  onLink: () => void,
+): AsyncGenerator<string[], void, void> {
+  let isBegun = false;
+  const begin = () => {
+    isBegun = true;
+    onLink();
+  };
+  try {
+    for await (
+      const names of readLinked(reading, urlOf(reading, { n: `${reading.pageSize}`, last }), begin)
+    ) {
+      isBegun = true;
+      yield names;
+    }
+  } catch (error) {
+    if (isBegun || !(error instanceof RegistryError) || error.status !== 400) throw error;
+    yield* readLinked(reading, urlOf(reading, { last }), onLink);
+  }
 }
 
 /** Reads a page, and all that it links to. */

@@ -29,6 +29,7 @@ const LOST = {
   status: 404,
   body: encodeJson({ errors: [{ code: "BLOB_UPLOAD_UNKNOWN", message: "unknown upload" }] }),
 };
+const GET = `GET /v2/team/app/blobs/${DIGEST}`;
 const THERE = { headers: { "content-length": `${CONTENT.length}` } };
 const GONE = { status: 404 };
 
@@ -72,7 +73,7 @@ test("headBlob() tells the size, -1 where the registry does not, undefined where
 
 test("headBlob() does not believe a registry that names another digest", async () => {
   const headers = { "docker-content-digest": OTHER, "content-length": "12" };
-  const script = scriptedFetch([[HEAD, { headers }]]);
+  const script = scriptedFetch([[HEAD, { headers }], [GET, { headers }]]);
   const error = await assertRejects(
     () => headBlob(makeRepository(script.fetch), DIGEST),
     DigestMismatchError,
@@ -88,7 +89,7 @@ test("headBlob() takes a digest of another algorithm for what it is, the registr
 
 test("headBlob() shows garbage in place of a digest as what it is", async () => {
   const headers = { "docker-content-digest": "sha256:" + "x".repeat(300) };
-  const script = scriptedFetch([[HEAD, { headers }]]);
+  const script = scriptedFetch([[HEAD, { headers }], [GET, { headers }]]);
   const error = await assertRejects(
     () => headBlob(makeRepository(script.fetch), DIGEST),
     DigestMismatchError,

@@ -101,6 +101,24 @@ for (const status of [401, 403, 405, 501]) {
   });
 }
 
+test("headBlob() asks with GET where HEAD tells of something else, such as a link to the blob", async () => {
+  const link = {
+    "docker-content-digest": await digestBytes(encode("link")),
+    "content-length": "88",
+  };
+  const blob = { "docker-content-digest": DIGEST, "content-length": `${CONTENT.length}` };
+  const script = scriptedFetch([
+    [`HEAD ${BLOB}`, { headers: link }],
+    [`GET ${BLOB}`, { headers: blob }],
+    [`HEAD ${BLOB}`, { headers: link }],
+    [`GET ${BLOB}`, { status: 404 }],
+  ]);
+  const repository = makeRepository(script.fetch);
+  assertEquals(await headBlob(repository, DIGEST), CONTENT.length);
+  assertEquals(await headBlob(repository, DIGEST), undefined);
+  script.assertDone();
+});
+
 test("headBlob() does not ask again where the registry says that it wants a login", async () => {
   const headers = { "www-authenticate": 'Bearer realm="https://auth.test/token"' };
   const script = scriptedFetch([[`HEAD ${BLOB}`, { status: 401, headers }]]);

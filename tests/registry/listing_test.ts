@@ -450,6 +450,29 @@ test("listTags() goes on from any size of pages and any start", async () => {
   }
 });
 
+for (
+  const [what, lead, refused] of [["the first", [], true], ["a later", ["a", "b"], false]] as const
+) {
+  test(`listTags() leaves the size of pages to a registry that refuses it for ${what} page`, async () => {
+    const refusal = {
+      status: 400,
+      body: encodeJson({ errors: [{ code: "UNSUPPORTED", message: "n is too large" }] }),
+    };
+    const script = scriptedFetch(
+      refused
+        ? [[TAGS, refusal], ["GET /v2/team/app/tags/list", page(["a", "b", "c"])], [
+          /last=b$/,
+          refusal,
+        ]]
+        : [[TAGS, page(lead, "<list?last=b>; rel=next")], [/last=b$/, refusal]],
+    );
+    const list = collectAll(listTags(makeRepository(script.fetch)));
+    if (refused) assertEquals(await list, ["a", "b", "c"]);
+    else await assertRejects(() => list, RegistryError, "n is too large");
+    script.assertDone();
+  });
+}
+
 test("listTags() does not ask on where a link led to the last page", async () => {
   const script = scriptedFetch([
     [TAGS, page(["a", "b"], "<list?last=b>; rel=next")],
@@ -467,7 +490,8 @@ test("listTags() does not end where the question for more names fails for anothe
 
 test("listRepositories() says that a registry has no catalog, and not that it is none", async () => {
   for (const status of [400, 404, 405, 501]) {
-    const script = scriptedFetch([[CATALOG, { status }], ["GET /v2/", {}]]);
+    const whole: ScriptStep[] = status === 400 ? [["GET /v2/_catalog", { status }]] : [];
+    const script = scriptedFetch([[CATALOG, { status }], ...whole, ["GET /v2/", {}]]);
     const error = await assertRejects(
       () => collectAll(listRepositories(makeHttp(script.fetch))),
       RegistryError,

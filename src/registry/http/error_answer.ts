@@ -152,7 +152,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   const state = stateOf(refusal);
   if (refusal.proxy !== undefined) return { state, hint: proxyAnswerHint(status, url) };
   if (wantsLogin(response, errors)) return { state, hint: LOGIN_HINT };
-  const refused = status === 405 || status === 501 ? explainMethod(refusal) : undefined;
+  const refused = isUnsupported(refusal) ? explainMethod(refusal) : undefined;
   if (refused) {
     const said = state.replace(/^ with (.*) that is no registry error$/, ", with $1");
     return { state: refused.state + said, hint: refused.hint };
@@ -167,6 +167,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   if (status === 404 && call.method === "POST" && errors.length > 0) {
     return { state, hint: ABSENT_HINT };
   }
+  if (status === 400 && /\bsha512(?::|%3A)/i.test(url.href)) return { state, hint: ALGORITHM_HINT };
   // What a registry says in its own words needs no guess.
   if (errors.length > 0 || !isRegistry(http, url)) return { state };
   if (status === 401 || status === 403) return { state, hint: forbidden(call) };
@@ -179,6 +180,8 @@ async function explain(refusal: Refusal): Promise<Explanation> {
 }
 
 const DISK_HINT = "the registry cannot write to its disk: look for room and rights there";
+const ALGORITHM_HINT =
+  "the digest is one of sha512: a registry that knows sha256 alone does not take such images";
 const ABSENT_HINT =
   "the registry makes no repository by itself: make it there first, or the project that it belongs to";
 const CROWD_HINT =
@@ -242,6 +245,13 @@ function stateOf({ call, response, text, errors }: Refusal): string {
   if (text) return ` with ${found} that is no registry error`;
   const server = response.headers.get("server");
   return server && !wantsLogin(response, errors) ? ` (Server: ${server})` : "";
+}
+
+/** Whether a method is refused as such; `ociserver` of CUE that only reads says so of uploads with 400. */
+function isUnsupported({ call: { method }, url, response: { status }, errors }: Refusal): boolean {
+  return status === 405 || status === 501 ||
+    (status === 400 && method === "POST" && url.search === "" &&
+      errors.some(({ code }) => code === "UNSUPPORTED"));
 }
 
 /**
