@@ -90,7 +90,7 @@ export async function readHead(
  *
  * @param pieces The generator; a reader that stops reading ends it.
  */
-export function toStream(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+export function toStream<T extends Uint8Array>(pieces: AsyncGenerator<T>): ReadableStream<T> {
   return createStream(
     async () => (await pieces.next()).value,
     () => pieces.return(undefined),
@@ -98,11 +98,11 @@ export function toStream(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uin
 }
 
 /** The bytes from `start` up to, not including, `end` of pieces that can only be read from their beginning. */
-export async function* cutPieces(
-  pieces: AsyncIterable<Uint8Array>,
+export async function* cutPieces<Buffer extends ArrayBufferLike>(
+  pieces: AsyncIterable<Uint8Array<Buffer>>,
   start: number,
   end: number,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array<Buffer>> {
   let at = 0;
   for await (const piece of pieces) {
     const part = piece.subarray(Math.max(0, start - at), Math.max(0, end - at));

@@ -1,4 +1,4 @@
-import type { Bytes } from "../../bytes.ts";
+import { type Bytes, cutPieces, toStream } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
 import { RegistryError } from "../../errors.ts";
 import type { RepositoryContext, UploadHooks } from "../blobs.ts";
@@ -30,7 +30,7 @@ export async function finishUpload(
   session.isClosing = false;
   try {
     if (outcome < blob.size) {
-      const body = from(blob.open(), outcome);
+      const body = toStream(cutPieces(blob.open(), outcome, Infinity));
       await sendOn(context, session, { start: outcome, size: blob.size, body }, hooks);
     }
     await commitUpload(context, session, blob, hooks);
@@ -41,21 +41,4 @@ export async function finishUpload(
     if (error instanceof RegistryError && !error.retryable) return false;
     throw error;
   }
-}
-
-/** The rest of a body. */
-function from(body: ReadableStream<Bytes>, start: number): ReadableStream<Bytes> {
-  let passed = 0;
-  const skip = new TransformStream<Bytes, Bytes>(
-    {
-      transform(piece, controller) {
-        const rest = piece.subarray(Math.max(0, start - passed));
-        passed += piece.length;
-        if (rest.length > 0) controller.enqueue(rest);
-      },
-    },
-    undefined,
-    { highWaterMark: 0 },
-  );
-  return body.pipeThrough(skip);
 }

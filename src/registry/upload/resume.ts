@@ -4,6 +4,7 @@ import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import { chunkSizeFor, wantsLength } from "./body_limits.ts";
 import { sendChunks } from "./chunks.ts";
 import { isLostSession } from "./lost_answers.ts";
+import { reportProgress } from "./send_body.ts";
 import { patchUpload, type UploadSession } from "./upload_session.ts";
 
 /** The end of a body: its stream, the position of its first byte in the whole, and the length of the whole. */
@@ -45,7 +46,7 @@ async function sendRest(
     action: `push the rest of a blob to ${nameOf(context)}`,
     headers: { "content-range": `${start}-${size - 1}` },
     size: size - start,
-    body: () => counted(body, start, hooks.onProgress),
+    body: () => reportProgress(body, { onProgress: hooks.onProgress }, start),
     signal: hooks.signal,
   });
 }
@@ -57,24 +58,4 @@ async function sendRest(
 export function mayGoOn(error: unknown): boolean {
   if (error instanceof NetworkError) return error.retryable;
   return error instanceof RegistryError && (error.retryable || isLostSession(error));
-}
-
-function counted(
-  body: ReadableStream<Bytes>,
-  start: number,
-  onProgress: UploadHooks["onProgress"],
-): ReadableStream<Bytes> {
-  let sent = start;
-  return body.pipeThrough(
-    new TransformStream<Bytes, Bytes>(
-      {
-        async transform(piece, controller) {
-          controller.enqueue(piece);
-          await onProgress?.(sent += piece.length);
-        },
-      },
-      undefined,
-      { highWaterMark: 0 },
-    ),
-  );
 }

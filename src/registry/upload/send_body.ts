@@ -76,14 +76,14 @@ export function noteEnd({ http }: RepositoryContext, session: UploadSession): ()
   return () => void (session.sentAt = http.retry.now());
 }
 
-/** Tells what passes. */
+/** Tells what passes; `sent` bytes have gone before. */
 export function reportProgress(
   body: ReadableStream<Bytes>,
   { onProgress, onTaken, onEnd }: BodyListeners,
+  sent = 0,
 ): ReadableStream<Bytes> {
   if (!onProgress && !onTaken && !onEnd) return body;
   const reader = body.getReader();
-  let sent = 0;
   let last: Bytes | undefined;
   return new ReadableStream<Bytes>({
     async pull(controller) {
