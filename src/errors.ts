@@ -208,6 +208,16 @@ export class RegistryError extends OciError {
   }
 }
 
+/** The same answer in other words, or with another meaning; `error` is its cause. */
+export function restate(
+  error: RegistryError,
+  message: string,
+  { hint, retryable = false }: { hint?: string | undefined; retryable?: boolean } = {},
+): RegistryError {
+  const { method, url, status, errors } = error;
+  return new RegistryError(message, { method, url, status, errors, hint, retryable, cause: error });
+}
+
 /** A push that cannot go on although each single answer was in order: content that is nowhere, a refused plan. */
 export class PushError extends OciError {
   /** The class name. */

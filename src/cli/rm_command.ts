@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
+import { DigestMismatchError, OciError, restate } from "../errors.ts";
 import { formatReference, type Reference } from "../reference.ts";
 import { isRefusedDeletion } from "../registry/deletion.ts";
 import type { RepositoryManifests } from "../registry/repository_manifests.ts";
@@ -99,9 +99,9 @@ const NOTHING: Digest = `sha256:${"0".repeat(64)}`;
 async function requireDeletion(manifests: RepositoryManifests, reference: string): Promise<void> {
   const answer: unknown = await manifests.delete(NOTHING).catch((error) => error);
   if (!isRefusedDeletion(answer) || answer.status === 400) return;
-  const { method, url, status, errors, hint } = answer;
+  const { status, hint } = answer;
   const message = `Cannot remove ${quote(reference)}: the registry does not allow it (${status})`;
-  throw new RegistryError(message, { method, url, status, errors, hint, cause: answer });
+  throw restate(answer, message, { hint });
 }
 
 async function agree(

@@ -1,4 +1,4 @@
-import { ArchiveError, RegistryError } from "../errors.ts";
+import { ArchiveError, RegistryError, restate } from "../errors.ts";
 import { blobsOf, type ContentNode, walk } from "../image/content.ts";
 import { waitForRetry } from "../registry/http/http.ts";
 import { lacksPart } from "./refusals.ts";
@@ -26,7 +26,12 @@ export async function placeAgain<T extends { blobs: UploadedBlob[] }>(
   error: unknown,
 ): Promise<T> {
   if (!(error instanceof RegistryError && lacksPart(error))) throw error;
-  await waitForRetry(target.http, hooksFor(settings), asRetryable(error), 2);
+  await waitForRetry(
+    target.http,
+    hooksFor(settings),
+    restate(error, error.message, { retryable: true }),
+    2,
+  );
   const before = new Map(target.blobs);
   for (const { digest } of blobsOf(node)) if (digest) forgetBlob(target, digest);
   const manifests = node.kind === "docker" ? [] : walk(node);
@@ -47,9 +52,4 @@ export async function placeAgain<T extends { blobs: UploadedBlob[] }>(
   } finally {
     target.isDoubted = false;
   }
-}
-
-function asRetryable(error: RegistryError): RegistryError {
-  const { message, method, url, status, errors } = error;
-  return new RegistryError(message, { method, url, status, errors, retryable: true, cause: error });
 }

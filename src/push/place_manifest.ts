@@ -1,5 +1,5 @@
 import { runAll } from "../concurrency.ts";
-import { OciError, RegistryError } from "../errors.ts";
+import { OciError, RegistryError, restate } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { isForeignLayer } from "../media_types.ts";
 import { withoutRetry } from "../registry/blobs.ts";
@@ -185,14 +185,13 @@ async function listEach(target: RepositoryState, settings: UploadSettings): Prom
       await keepReferrersTag(target, referrer, hooksFor(settings));
     } catch (error) {
       if (!(error instanceof RegistryError && refusesChange(error))) throw error;
-      const { method, url, status, errors } = error;
       const { digest, subject } = referrer;
-      throw new RegistryError(
+      throw restate(
+        error,
         `Cannot list ${digest} with what refers to ${subject.digest}: the list stands under the tag ` +
           `${referrersTag(subject.digest)}, which the registry does not let change: ${
             answerOf(error)
           }`,
-        { method, url, status, errors, cause: error },
       );
     }
   }

@@ -1,7 +1,6 @@
-import type { RegistryError } from "../errors.ts";
+import { type RegistryError, restate } from "../errors.ts";
 import { blobsOf, type ContentNode } from "../image/content.ts";
 import { isForeignLayer } from "../media_types.ts";
-import { withHint } from "./refused_type.ts";
 
 /** What distribution says where the URLs of a layer are not let pass, and it lacks the layer besides. */
 const CODES = new Set(["UNKNOWN", "MANIFEST_BLOB_UNKNOWN"]);
@@ -20,9 +19,9 @@ export function explainRefusedLayers(error: RegistryError, node: ContentNode): R
   if (!errors.some(({ code }) => CODES.has(code))) return error;
   const layer = blobsOf(node).find(({ mediaType }) => isForeignLayer(mediaType));
   if (!layer) return error;
-  return withHint(
-    error,
-    `its layer ${layer.digest} is not to be distributed but fetched from where its urls lead, which ` +
+  return restate(error, error.message, {
+    hint:
+      `its layer ${layer.digest} is not to be distributed but fetched from where its urls lead, which ` +
       "distribution takes where validation.manifests.urls.allow of its configuration has them",
-  );
+  });
 }

@@ -1,4 +1,4 @@
-import { RegistryError } from "../errors.ts";
+import { type RegistryError, restate } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
@@ -57,7 +57,9 @@ export function explainRefusedType(
   const below = node.kind === "docker" ? [] : walk(node);
   // What was refused under a tag stands above all others.
   const own = below.find(({ digest }) => error.url.endsWith(`/${digest}`)) ?? below.at(-1);
-  if (how && own?.mediaType === OCI_ARTIFACT) return withHint(error, DROPPED_HINT);
+  if (how && own?.mediaType === OCI_ARTIFACT) {
+    return restate(error, error.message, { hint: DROPPED_HINT });
+  }
   const ownKind = own && kindOfType(own.mediaType);
   // What an index names has the kind that the archive gave it, whatever the index is written in.
   const isBelow = own !== undefined && own !== node;
@@ -75,7 +77,6 @@ export function explainRefusedType(
     ? `${KIND_NAMES[kind]}'s types were asked for`
     : `its content or its digest wants ${KIND_NAMES[kind]}'s types`;
   const only = `${KIND_NAMES[kind === "docker" ? "oci" : "docker"]} manifests only, and ${why}`;
-  const { method, url, status, errors } = error;
   const isZstd = kinds.length > 0 &&
     (node.kind === "docker" ? needsOci(node) : own?.kind === "manifest" && needsOci(own));
   const hint = isZstd
@@ -85,21 +86,14 @@ export function explainRefusedType(
     : manifestType !== "auto"
     ? "try it without --manifest-type"
     : "try it without the digest";
-  const answer = { method, url, status, errors, cause: error };
   if (isSure) {
     const text = `Cannot ${words.verb} ${name}: the registry takes ${only}: ${answerOf(error)}`;
-    return new RegistryError(text, { ...answer, hint });
+    return restate(error, text, { hint });
   }
   const guess = own && lacksType(own)
     ? "the manifest does not say its own media type, which some registries want, and keeps its bytes"
     : `the registry may take ${only}: ${hint}`;
-  return withHint(error, error.hint ?? guess);
-}
-
-/** The same error with a hint of what to try. */
-export function withHint(error: RegistryError, hint: string): RegistryError {
-  const { message, method, url, status, errors } = error;
-  return new RegistryError(message, { method, url, status, errors, cause: error, hint });
+  return restate(error, error.message, { hint: error.hint ?? guess });
 }
 
 /** Whether a document leaves its media type to its descriptor, as OCI allows. */

@@ -1,5 +1,5 @@
 import { type Digest, isDigest } from "../digest.ts";
-import { PushError, RegistryError } from "../errors.ts";
+import { PushError, RegistryError, restate } from "../errors.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
 import { formatReference } from "../reference.ts";
 import { getManifest } from "../registry/get_manifest.ts";
@@ -103,13 +103,12 @@ function explainStanding(
   { digest }: ManifestNode | IndexNode,
   { words }: TagSettings,
 ): RegistryError {
-  const { method, url, status, errors } = refusal;
   const message = `Cannot ${words.verb} ${formatReference(reference)}: ${
     describeStanding(found, digest, words)
   }, which the registry refuses: ${answerOf(refusal)}`;
   const hint =
     `${words.verb} it under another tag; with --on-existing skip a tag that stands is left`;
-  return new RegistryError(message, { method, url, status, errors, hint, cause: refusal });
+  return restate(refusal, message, { hint });
 }
 
 function describeStanding(found: Digest, digest: Digest, { place }: PushWords): string {

@@ -1,5 +1,5 @@
 import { type Digest, isDigest } from "../digest.ts";
-import { RegistryError } from "../errors.ts";
+import { RegistryError, restate } from "../errors.ts";
 import { nameOf, type RepositoryContext, repositoryUrl, type UploadHooks } from "./blobs.ts";
 import { type Call, discard, type Http } from "./http/call.ts";
 import { request } from "./http/http.ts";
@@ -81,22 +81,13 @@ async function requestDeletion(
   }
 }
 
-function explainRefusal(action: string, cause: RegistryError): RegistryError {
-  const { method, url, status, errors } = cause;
-  const isTag = errors.some(({ code }) => code === "DIGEST_INVALID");
-  return new RegistryError(
-    isTag
-      ? `Cannot ${action}: the registry deletes by digest only, with all tags of it (${status})`
-      : `Cannot ${action}: the registry does not allow it (${status})`,
-    {
-      method,
-      url,
-      status,
-      errors,
-      cause,
-      hint: isTag
-        ? "tarpush rm REFERENCE finds the digest and names its other tags"
-        : DISABLED_HINT,
-    },
-  );
+function explainRefusal(action: string, refusal: RegistryError): RegistryError {
+  const { status, errors } = refusal;
+  if (errors.some(({ code }) => code === "DIGEST_INVALID")) {
+    const state = "the registry deletes by digest only, with all tags of it";
+    const hint = "tarpush rm REFERENCE finds the digest and names its other tags";
+    return restate(refusal, `Cannot ${action}: ${state} (${status})`, { hint });
+  }
+  const message = `Cannot ${action}: the registry does not allow it (${status})`;
+  return restate(refusal, message, { hint: DISABLED_HINT });
 }

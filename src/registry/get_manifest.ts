@@ -1,6 +1,6 @@
 import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
-import { DigestMismatchError, RegistryError } from "../errors.ts";
+import { DigestMismatchError, RegistryError, restate } from "../errors.ts";
 import { isIndexType, type JsonObject, MANIFEST_TYPES } from "../media_types.ts";
 import {
   checkDigestHeader,
@@ -91,23 +91,12 @@ export function explainAbsence(
   if (!(error instanceof RegistryError) || error.status !== 404 || !error.errors.length) {
     return error;
   }
-  const { method, url, status, errors } = error;
-  const isRepository = errors.some(({ code }) => code === "NAME_UNKNOWN");
-  return new RegistryError(
-    `Cannot ${action}: the ${
-      isRepository ? "registry has no such repository" : "repository has no such manifest"
-    }`,
-    {
-      method,
-      url,
-      status,
-      errors,
-      cause: error,
-      hint: isRepository
-        ? `tarpush ls ${new URL(context.http.origin).host} lists the repositories`
-        : `tarpush ls ${nameOf(context)} lists the tags`,
-    },
-  );
+  if (error.errors.some(({ code }) => code === "NAME_UNKNOWN")) {
+    const hint = `tarpush ls ${new URL(context.http.origin).host} lists the repositories`;
+    return restate(error, `Cannot ${action}: the registry has no such repository`, { hint });
+  }
+  const hint = `tarpush ls ${nameOf(context)} lists the tags`;
+  return restate(error, `Cannot ${action}: the repository has no such manifest`, { hint });
 }
 
 async function checkDigests(

@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { RegistryError } from "../errors.ts";
+import { RegistryError, restate } from "../errors.ts";
 import {
   type Descriptor,
   isIndexType,
@@ -53,13 +53,7 @@ async function explainNoCatalog(
   if (!(error instanceof RegistryError) || !NO_CATALOG.includes(error.status)) return error;
   const { state } = await pingRegistry(http, { signal });
   if (state !== "registry") return error;
-  const { method, url, status, errors } = error;
-  return new RegistryError(`Cannot list ${what}: the registry has no catalog (${status})`, {
-    method,
-    url,
-    status,
-    errors,
-    cause: error,
+  return restate(error, `Cannot list ${what}: the registry has no catalog (${error.status})`, {
     hint: `name a repository: tarpush ls ${new URL(http.origin).host}/REPOSITORY lists its tags`,
   });
 }

@@ -1,9 +1,9 @@
 import type { Bytes } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
-import { ArchiveError, NetworkError, RegistryError } from "../../errors.ts";
+import { ArchiveError, NetworkError, RegistryError, restate } from "../../errors.ts";
 import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
 import type { Http } from "../../registry/http/call.ts";
-import { waitForRetry } from "../../registry/http/http.ts";
+import { waitForRetry, withRetry } from "../../registry/http/http.ts";
 import { isBroken } from "../../registry/http/network.ts";
 import { retryDelay, sleep } from "../../registry/http/retry.ts";
 import {
@@ -209,14 +209,13 @@ async function askStatus(
   session: UploadSession,
   hooks: UploadHooks,
 ): Promise<number | undefined | "gone"> {
-  for (let attempt = 2;; attempt++) {
-    try {
-      return await readUploadStatus(context, session, hooks);
-    } catch (error) {
-      // An upload that is gone is no news; a registry that does not answer is.
-      if (error instanceof RegistryError && !error.retryable) return "gone";
-      await waitForRetry(context.http, hooks, error, attempt);
-    }
+  try {
+    return await withRetry(context.http, hooks, () => readUploadStatus(context, session, hooks));
+  } catch (error) {
+    hooks.signal?.throwIfAborted();
+    // An upload that is gone is no news; a registry that does not answer is.
+    if (error instanceof RegistryError && !error.retryable) return "gone";
+    throw error;
   }
 }
 
@@ -249,8 +248,7 @@ function mayBeRefusedForSize(http: Http, { size }: PassingBody, error: unknown):
 
 function asRetryable(error: unknown): unknown {
   if (!(error instanceof RegistryError) || error.retryable) return error;
-  const { message, method, url, status, errors } = error;
-  return new RegistryError(message, { method, url, status, errors, retryable: true, cause: error });
+  return restate(error, error.message, { retryable: true });
 }
 
 /** The failure of what cannot be had again. */

@@ -6,7 +6,7 @@ import { escapeText } from "../../quote_name.ts";
 import { MAX_WAIT } from "./alarms.ts";
 import { type Call, contentType, type Http } from "./call.ts";
 import { codingOf, inflateText } from "./content_encoding.ts";
-import { requestOnce, waitForRetry } from "./http.ts";
+import { requestOnce, withRetry } from "./http.ts";
 import { toNetworkError } from "./network.ts";
 
 /** What is read, for messages. */
@@ -71,19 +71,15 @@ export async function requestBytes(
   call: Call,
   limit: number,
 ): Promise<{ response: Response; bytes: Bytes }> {
-  for (let attempt = 2;; attempt++) {
-    try {
-      const response = await requestOnce(http, call);
-      const bytes = await collect(
-        openAnswer(http, response, call),
-        limit,
-        () => badAnswer(call, response, `more than ${limit} bytes`),
-      );
-      return { response, bytes };
-    } catch (error) {
-      await waitForRetry(http, call, error, attempt);
-    }
-  }
+  return await withRetry(http, call, async () => {
+    const response = await requestOnce(http, call);
+    const bytes = await collect(
+      openAnswer(http, response, call),
+      limit,
+      () => badAnswer(call, response, `more than ${limit} bytes`),
+    );
+    return { response, bytes };
+  });
 }
 
 /**

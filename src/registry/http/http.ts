@@ -25,9 +25,18 @@ const spent = new WeakSet<Error>();
  * @throws {NetworkError} If there was no answer.
  */
 export async function request(http: Http, call: Call): Promise<Response> {
+  return await withRetry(http, call, () => requestOnce(http, call));
+}
+
+/** Does what takes one request or several, from its beginning again where a failure may pass; see {@linkcode waitForRetry}. */
+export async function withRetry<T>(
+  http: Http,
+  call: Pick<Call, "signal" | "onRetry">,
+  job: () => Promise<T>,
+): Promise<T> {
   for (let attempt = 2;; attempt++) {
     try {
-      return await requestOnce(http, call);
+      return await job();
     } catch (error) {
       await waitForRetry(http, call, error, attempt);
     }

@@ -1,5 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
-import { NetworkError, RegistryError } from "../../errors.ts";
+import { NetworkError, RegistryError, restate } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import { waitForRetry } from "../http/http.ts";
 import { isBroken } from "../http/network.ts";
@@ -127,9 +127,7 @@ function mayBeHidden({ http }: RepositoryContext, error: unknown): boolean {
 
 /** An offset that the registry refuses is settled by asking it, like a failure that may pass. */
 function asRetryable(error: unknown): unknown {
-  if (!isRangeRefusal(error)) return error;
-  const { message, method, url, status, errors } = error;
-  return new RegistryError(message, { method, url, status, errors, retryable: true, cause: error });
+  return isRangeRefusal(error) ? restate(error, error.message, { retryable: true }) : error;
 }
 
 function isRangeRefusal(error: unknown): error is RegistryError {

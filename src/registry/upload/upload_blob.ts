@@ -1,4 +1,4 @@
-import { NetworkError, RegistryError } from "../../errors.ts";
+import { NetworkError, RegistryError, restate } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import type { Http } from "../http/call.ts";
 import { wasPage } from "../http/stranger.ts";
@@ -79,11 +79,9 @@ function asRetryable({ origin }: Http, error: unknown, action: string): unknown 
   if (!(error instanceof RegistryError) || !isLostSession(error)) return error;
   // What answers so where the registry leads to another address does not pass.
   if (wasPage(error) && new URL(error.url).origin !== origin) return error;
-  const { method, url, status, errors, hint } = error;
   // A page is none of the registry's: what stands before it does not pass on what was sent.
   const message = wasPage(error) ? error.message : `Cannot ${action}: the registry lost the upload`;
-  const options = { method, url, status, errors, retryable: true, cause: error };
-  return new RegistryError(message, { ...options, hint: hint ?? LOST_HINT });
+  return restate(error, message, { hint: error.hint ?? LOST_HINT, retryable: true });
 }
 
 const LOST_HINT =

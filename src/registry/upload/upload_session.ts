@@ -9,7 +9,7 @@ import {
   withoutRetry,
 } from "../blobs.ts";
 import { type Call, discard } from "../http/call.ts";
-import { requestOnce, waitForRetry } from "../http/http.ts";
+import { requestOnce, withRetry } from "../http/http.ts";
 import { resolveLocation } from "../http/location.ts";
 import { answeredAt } from "../http/redirect.ts";
 import { sleep } from "../http/retry.ts";
@@ -102,15 +102,9 @@ export async function openUpload(
   context: RepositoryContext,
   hooks: UploadHooks = {},
 ): Promise<UploadSession> {
-  for (let attempt = 2;; attempt++) {
-    try {
-      const session = await startUpload(context, hooks);
-      if (session) return session;
-      throw new TypeError("unreachable: only a mount ends without a session");
-    } catch (error) {
-      await waitForRetry(context.http, hooks, error, attempt);
-    }
-  }
+  const session = await withRetry(context.http, hooks, () => startUpload(context, hooks));
+  if (session) return session;
+  throw new TypeError("unreachable: only a mount ends without a session");
 }
 
 /**
