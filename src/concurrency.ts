@@ -50,6 +50,12 @@ export async function mapAll<T, R>(
   return results;
 }
 
+/** @throws {RangeError} If an option is no number of jobs, or the like. */
+export function requireCount(option: string, value: number): void {
+  if (Number.isInteger(value) && value > 0) return;
+  throw new RangeError(`Cannot use ${option} ${value}: expected a whole number above 0`);
+}
+
 /** A number of places for jobs, which are given in the order in which they were asked for. */
 export class Places {
   #free: number;

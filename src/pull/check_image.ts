@@ -1,3 +1,4 @@
+import { requireCount } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import type { Finding } from "../image/check/findings.ts";
 import { formatReference, parseReference, registryOrigin } from "../reference.ts";
@@ -84,9 +85,7 @@ export async function checkImage(
   options: CheckImageOptions = {},
 ): Promise<ImageCheck> {
   const { signal, quick = false, allTags = false, concurrency = 4, onProgress, retry } = options;
-  if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new RangeError(`Cannot use concurrency ${concurrency}: expected a whole number above 0`);
-  }
+  requireCount("concurrency", concurrency);
   const image = parseReference(reference);
   if (allTags && (image.tag ?? image.digest) !== undefined) {
     throw new TypeError(

@@ -1,6 +1,29 @@
 import { anySignal, untilAborted } from "../concurrency.ts";
 
 /**
+ * Gives the results of jobs as {@linkcode asTheyEnd} does; to fail is a result, too, but for what was cut short: that has
+ * no reason of its own.
+ *
+ * @param failFast Whether the first that failed ends the rest.
+ * @throws The signal's reason.
+ */
+export async function* resultsAsTheyEnd<T, R extends { status: string }>(
+  items: Iterable<T> | AsyncIterable<T>,
+  limit: number,
+  failFast: boolean,
+  job: (item: T, index: number, signal: AbortSignal) => Promise<R>,
+  signal: AbortSignal,
+): AsyncGenerator<R, void, void> {
+  for await (const result of asTheyEnd(items, limit, job, signal)) {
+    const isFailed = result.status === "failed";
+    if (isFailed) signal.throwIfAborted();
+    yield result;
+    if (isFailed && failFast) return;
+  }
+  signal.throwIfAborted();
+}
+
+/**
  * Runs a job for every item, some at a time, and gives the results in the order in which the jobs end. The next item is
  * taken as soon as there is a place for it. When the run ends early, for nobody asks for more or a job threw, the signal
  * that the jobs got is aborted, and all are awaited.
@@ -11,7 +34,7 @@ import { anySignal, untilAborted } from "../concurrency.ts";
  * @param signal Aborts the signal of the jobs, and takes no more items, be one awaited: the run ends with the last job.
  * @throws {TypeError} If there are no items to take one after the other.
  */
-export async function* asTheyEnd<T, R>(
+async function* asTheyEnd<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   limit: number,
   job: (item: T, index: number, signal: AbortSignal) => Promise<R>,

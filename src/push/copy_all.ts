@@ -1,4 +1,4 @@
-import { anySignal, Places } from "../concurrency.ts";
+import { anySignal, Places, requireCount } from "../concurrency.ts";
 import { type Digest, isDigest } from "../digest.ts";
 import { RegistryError } from "../errors.ts";
 import { nameFilter } from "../name_pattern.ts";
@@ -6,7 +6,7 @@ import { formatReference, type Reference, registryOrigin } from "../reference.ts
 import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { headManifest } from "../registry/manifests.ts";
-import { asTheyEnd } from "./as_they_end.ts";
+import { resultsAsTheyEnd } from "./as_they_end.ts";
 import { claimTag } from "./claims.ts";
 import type { CopyOptions } from "./copy.ts";
 import { type Copy, copyInto, openSource } from "./copy_into.ts";
@@ -17,7 +17,7 @@ import type { PushedImage } from "./image_push.ts";
 import { type ResolvedOptions, resolveOptions } from "./options.ts";
 import { parseTargets } from "./plan.ts";
 import { Push, type SharedPush } from "./push.ts";
-import type { ArchiveName, ArchiveResult } from "./push_all.ts";
+import { type ArchiveName, type ArchiveResult, resultOfOne, settingsOfOne } from "./push_all.ts";
 import { Sharing } from "./sharing.ts";
 import { hooksFor } from "./upload_settings.ts";
 
@@ -90,9 +90,7 @@ export async function* copyAll(
   options: CopyAllOptions = {},
 ): AsyncGenerator<ArchiveResult, void, void> {
   const { images = 4, allTags = false, tags = [], failFast = false, onEvent, ...rest } = options;
-  if (!Number.isInteger(images) || images < 1) {
-    throw new RangeError(`Cannot use images ${images}: expected a whole number above 0`);
-  }
+  requireCount("images", images);
   if (tags.length > 0 && !allTags) {
     throw new TypeError("Cannot choose tags of an image: expected the option allTags with tags");
   }
@@ -111,19 +109,13 @@ export async function* copyAll(
     sourceOf: (from, references) => sourceOf(call, asking, from, references),
   });
   try {
-    const copied = asTheyEnd(
+    yield* resultsAsTheyEnd(
       listed,
       LOOKED_AT * images,
+      failFast,
       (item, index, signal) => copyOne(item, index, call, signal),
       resolved.signal,
     );
-    for await (const result of copied) {
-      // What was cut short has no reason of its own.
-      if (result.status === "failed") resolved.signal.throwIfAborted();
-      yield result;
-      if (failFast && result.status === "failed") return;
-    }
-    resolved.signal.throwIfAborted();
   } finally {
     over.abort();
   }
@@ -178,16 +170,12 @@ async function copyOne(
     return { ...image, status: "failed", error: item.error, images: [], bytesUploaded: 0 };
   }
   const { settings, onEvent, shared, options } = call;
-  const resolved: ResolvedOptions = {
-    ...settings,
-    signal,
-    emit: async (event) => await onEvent?.(event, image),
-  };
+  const resolved = settingsOfOne(settings, image, onEvent, signal);
   const { from, references, left } = item;
   const origin = registryOrigin(from, settings.plainHttp);
   const source = { origin, repository: from.repository };
   const push = new Push(resolved, { source, shared, archive: item.name });
-  try {
+  return await resultOfOne(image, push, async () => {
     signal.throwIfAborted();
     const copy: Copy = {
       context: sourceOf(call, push, from, references),
@@ -202,18 +190,11 @@ async function copyOne(
       for (const { reference, digest } of standing) claimTag(reference, digest, push.settings);
       await tellStanding(standing, resolved);
       const milliseconds = Math.round(performance.now() - start);
-      return { ...image, status: "exists", images: standing, ...NOTHING_MOVED, milliseconds };
+      return { status: "exists", images: standing, bytesUploaded: 0, bytesRead: 0, milliseconds };
     }
-    const result = await call.places.run(signal, () => copyInto(push, copy, resolved));
-    const status = push.hasWritten || settings.dryRun ? "pushed" : "exists";
-    return { ...image, status, ...result };
-  } catch (error) {
-    const { pushed: images, bytesUploaded } = push;
-    return { ...image, status: "failed", error, images, bytesUploaded };
-  }
+    return await call.places.run(signal, () => copyInto(push, copy, resolved));
+  });
 }
-
-const NOTHING_MOVED = { bytesUploaded: 0, bytesRead: 0 };
 
 /** The repository that an image is read from; registries that are read alone are known to all images of the call. */
 function sourceOf(

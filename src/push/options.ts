@@ -1,3 +1,4 @@
+import { requireCount } from "../concurrency.ts";
 import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
 import type { CompressionChoice, CompressionSettings } from "./compression_options.ts";
 import type { PushEvent } from "./events.ts";
@@ -177,9 +178,7 @@ export function resolveOptions(options: PushOptions) {
   requireOneOf("compression", compression, COMPRESSIONS);
   requireOneOf("manifestType", manifestType, MANIFEST_TYPES);
   requireOneOf("onExisting", onExisting, ON_EXISTING);
-  if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new RangeError(`Cannot use concurrency ${concurrency}: expected a whole number above 0`);
-  }
+  requireCount("concurrency", concurrency);
   if (chunkSize !== undefined && !(Number.isInteger(chunkSize) && chunkSize > 0)) {
     throw new RangeError(
       `Cannot use chunkSize ${chunkSize}: expected a whole number of bytes above 0`,

@@ -1,6 +1,7 @@
 import type { PushSource } from "../source/open_source.ts";
+import { requireCount } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
-import { asTheyEnd } from "./as_they_end.ts";
+import { resultsAsTheyEnd } from "./as_they_end.ts";
 import type { PushEvent } from "./events.ts";
 import type { PushedImage } from "./image_push.ts";
 import {
@@ -121,9 +122,7 @@ export async function* pushAll(
   options: PushAllOptions = {},
 ): AsyncGenerator<ArchiveResult, void, void> {
   const { archives = 4, failFast = false, given = [], onEvent, ...rest } = options;
-  if (!Number.isInteger(archives) || archives < 1) {
-    throw new RangeError(`Cannot use archives ${archives}: expected a whole number above 0`);
-  }
+  requireCount("archives", archives);
   if (target !== undefined) parseTargets(target);
   const resolved = resolveOptions(rest);
   const call: Call = {
@@ -140,19 +139,13 @@ export async function* pushAll(
       share: () => new Sharing(resolved.concurrency),
     },
   };
-  const pushed = asTheyEnd(
+  yield* resultsAsTheyEnd(
     sources,
     archives,
+    failFast,
     (input, index, signal) => pushOne(input, index, call, signal),
     resolved.signal,
   );
-  for await (const result of pushed) {
-    // What was cut short has no reason of its own.
-    if (result.status === "failed") resolved.signal.throwIfAborted();
-    yield result;
-    if (failFast && result.status === "failed") return;
-  }
-  resolved.signal.throwIfAborted();
 }
 
 interface Call {
@@ -170,20 +163,37 @@ async function pushOne(
 ): Promise<ArchiveResult> {
   const given = isArchiveInput(input) ? input : { source: input };
   const archive: ArchiveName = { index, name: given.name ?? nameOf(given.source, index) };
-  const resolved: ResolvedOptions = {
-    ...settings,
-    signal,
-    emit: async (event) => await onEvent?.(event, archive),
-  };
+  const resolved = settingsOfOne(settings, archive, onEvent, signal);
   const push = new Push(resolved, { shared, archive: archive.name });
-  try {
+  return await resultOfOne(archive, push, async () => {
     signal.throwIfAborted();
     const targets = parseTargets(given.target ?? target ?? []);
-    const result = await withSource(
+    return await withSource(
       given.source,
       (source) => pushSource(source, targets, push, resolved),
     );
-    const status = push.hasWritten || settings.dryRun ? "pushed" : "exists";
+  });
+}
+
+/** The settings of a call for one of its archives, or for one of the images that it copies. */
+export function settingsOfOne(
+  settings: ResolvedOptions,
+  archive: ArchiveName,
+  onEvent: PushAllOptions["onEvent"],
+  signal: AbortSignal,
+): ResolvedOptions {
+  return { ...settings, signal, emit: async (event) => await onEvent?.(event, archive) };
+}
+
+/** Pushes one of the archives of a call, and tells what became of it. */
+export async function resultOfOne(
+  archive: ArchiveName,
+  push: Push,
+  run: () => Promise<PushResult & { status?: "exists" }>,
+): Promise<ArchiveResult> {
+  try {
+    const result = await run();
+    const status = push.hasWritten || push.settings.dryRun ? "pushed" : "exists";
     return { ...archive, status, ...result };
   } catch (error) {
     const { pushed: images, bytesUploaded } = push;

@@ -1,3 +1,5 @@
+import { requireCount } from "../../concurrency.ts";
+
 /** How failed requests are repeated. */
 export interface RetryOptions {
   /**
@@ -53,9 +55,7 @@ export function resolveRetry(options: RetryOptions = {}): Required<RetryOptions>
     random = Math.random,
     now = () => performance.now(),
   } = options;
-  if (!Number.isInteger(attempts) || attempts < 1) {
-    throw new RangeError(`Cannot use retry.attempts ${attempts}: expected a whole number above 0`);
-  }
+  requireCount("retry.attempts", attempts);
   for (const [name, value] of Object.entries({ delay, maxDelay, maxRetryAfter })) {
     if (!(value >= 0)) {
       throw new RangeError(`Cannot use retry.${name} ${value}: expected 0 or more`);
