@@ -113,6 +113,12 @@ export function formatReference({ registry, repository, tag, digest }: Reference
   return digest ? `${name}@${digest}` : name;
 }
 
+/** A reference with the tag that is meant where it has neither tag nor digest. */
+export function withTag(reference: Reference): Reference {
+  if (reference.tag !== undefined || reference.digest) return reference;
+  return { ...reference, tag: DEFAULT_TAG };
+}
+
 /** The repository of a reference as its own name has it: Docker Hub's `library/` is left out. */
 export function ownRepository({ registry, repository }: Reference): string {
   return isDockerHub(registry) ? withoutLibrary(repository) : repository;

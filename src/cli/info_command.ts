@@ -1,5 +1,5 @@
 import { DigestMismatchError } from "../errors.ts";
-import { formatReference } from "../reference.ts";
+import { formatReference, withTag } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { InfoCommand } from "./command.ts";
 import { choosePaint } from "./create_reporter.ts";
@@ -12,11 +12,11 @@ import { openRegistry, parseImage } from "./registry_client.ts";
 export function runInfo(command: InfoCommand, host: Host, signal: AbortSignal): Promise<number> {
   return withErrorDocument(command, host, async () => {
     const image = parseImage(command.reference);
-    const { tag, digest, repository: name } = image;
+    const { digest, repository: name } = image;
     await using client = await openRegistry(image, command, host, signal);
     const repository = client.repository(name);
     const info = await repository.image(image.name);
-    const reference = formatReference(tag || digest ? image : { ...image, tag: "latest" });
+    const reference = formatReference(withTag(image));
     if (digest && info.digest !== digest) {
       throw new DigestMismatchError(
         `Cannot show ${reference}: it has digest ${info.digest}, expected ${digest}`,

@@ -1,7 +1,7 @@
 import { requireCount } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import type { Finding } from "../image/check/findings.ts";
-import { formatReference, parseReference, registryOrigin } from "../reference.ts";
+import { formatReference, parseReference, registryOrigin, withTag } from "../reference.ts";
 import {
   httpFor,
   type RequestOptions,
@@ -97,14 +97,14 @@ export async function checkImage(
   const context = { http: httpFor(origin, resolved), repository: image.repository };
   const { hasher } = resolved;
   const check = new RemoteCheck(context, { signal, quick, concurrency, hasher, onProgress });
-  const tag = image.tag ?? (image.digest || allTags ? undefined : "latest");
+  const checked = allTags ? image : withTag(image);
   const digest = allTags
     ? await check.runAllTags()
-    : await check.run(tag ?? image.digest ?? "latest", image.digest);
+    : await check.run(checked.tag ?? checked.digest ?? "", checked.digest);
   const { findings, manifests, blobs, bytes } = check;
   return {
     ok: !findings.failed,
-    reference: formatReference(tag === undefined ? image : { ...image, tag }),
+    reference: formatReference(checked),
     ...(digest && { digest }),
     manifests,
     blobs,

@@ -10,7 +10,7 @@ import {
   selectPlatforms,
 } from "../image/platforms.ts";
 import type { NamedContent } from "../image/write_archive.ts";
-import { formatReference, type Reference } from "../reference.ts";
+import { formatReference, type Reference, withTag } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import type { ResolvedPullOptions } from "./options.ts";
 import { readRemoteContent } from "./remote_content.ts";
@@ -39,8 +39,7 @@ export interface FoundImage {
 
 /** The reference of an image as it is shown: with the tag that is meant where there is none. */
 export function referenceOf({ reference }: WantedImage): string {
-  const { tag, digest } = reference;
-  return formatReference(tag ?? digest ? reference : { ...reference, tag: "latest" });
+  return formatReference(withTag(reference));
 }
 
 /**
@@ -56,9 +55,8 @@ export async function readImage(
   options: OpenOptions,
 ): Promise<FoundImage> {
   const { emit, signal, hasher } = options;
-  const { reference: { repository, digest } } = image;
+  const { repository, tag, digest = "" } = withTag(image.reference);
   const context = { http, repository };
-  const tag = image.reference.tag ?? (digest ? undefined : "latest");
   const reference = referenceOf(image);
   const reading: ReferrersOptions = {
     signal,
@@ -68,7 +66,7 @@ export async function readImage(
     warn: (message) => emit({ type: "warning", message }),
     tagsOnly: true,
   };
-  const content = await readRemoteContent(context, tag ?? digest ?? "latest", reading);
+  const content = await readRemoteContent(context, tag ?? digest, reading);
   refuseOtherDigest(content.digest, image.reference, reference);
   const { node, notices } = await choosePlatforms(content, reference, options);
   const naming = nameImage(image, tag, node.digest, http);

@@ -2,7 +2,7 @@ import { OciError } from "../errors.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
 import { readRemoteContent } from "../pull/remote_content.ts";
 import type { RemoteReadOptions } from "../pull/remote_file.ts";
-import { formatReference, type Reference, registryOrigin } from "../reference.ts";
+import { formatReference, type Reference, registryOrigin, withTag } from "../reference.ts";
 import type { RepositoryContext } from "../registry/blobs.ts";
 import type { Http } from "../registry/http/call.ts";
 import {
@@ -12,7 +12,6 @@ import {
   LEFT_ALONE,
   readBeside,
 } from "./copy_beside.ts";
-import { withTag } from "./copy_targets.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { PlannedImage } from "./plan.ts";
 import type { Push, PushResult } from "./push.ts";
@@ -55,7 +54,7 @@ export async function copyInto(
   };
   try {
     const { context, from } = copy;
-    const node = await readRemoteContent(context, from.digest ?? from.tag ?? "latest", reading);
+    const node = await readRemoteContent(context, from.digest ?? withTag(from).tag ?? "", reading);
     await using beside = openBeside(copy, node, reading, resolved);
     await push.images(...planCopies(node, copy), beside.of);
   } catch (error) {

@@ -1,4 +1,10 @@
-import { formatReference, ownRepository, parseReference, type Reference } from "../reference.ts";
+import {
+  formatReference,
+  ownRepository,
+  parseReference,
+  type Reference,
+  withTag,
+} from "../reference.ts";
 import { parseTargets } from "./plan.ts";
 
 /**
@@ -30,10 +36,4 @@ export function referencesFor(
 /** What a reference is called, with the tag that is meant where it has none. */
 export function nameOf(reference: Reference): string {
   return formatReference(withTag(reference));
-}
-
-/** A reference with the tag that is meant where it has none. */
-export function withTag(reference: Reference): Reference {
-  if (reference.tag !== undefined || reference.digest) return reference;
-  return { ...reference, tag: "latest" };
 }

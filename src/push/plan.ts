@@ -12,6 +12,7 @@ import {
   type Place,
   type Reference,
   type Target,
+  withTag,
 } from "../reference.ts";
 import { ambiguous, choicesOf, listImages, MAX_LISTED } from "./choices.ts";
 import type { PushWords } from "./content.ts";
@@ -197,7 +198,7 @@ function planOne(
       `${text} has no tag, so it becomes ${text}:latest; the archive calls the image ${list}: --all-tags pushes that`,
     );
   }
-  return { image: only, reference: { ...reference, tag: "latest" } };
+  return { image: only, reference: withTag(reference) };
 }
 
 function planTags(images: ArchiveImage[], reference: Reference): PlannedImage[] {
