@@ -4,7 +4,7 @@ import { manifestsOf } from "../image/content.ts";
 import { EMPTY_JSON } from "../image/documents.ts";
 import type { LeftOut, LeftOutBlob } from "../image/left_out.ts";
 import { formatReference, type Place, type Reference } from "../reference.ts";
-import { headBlob } from "../registry/blobs.ts";
+import { fitsSize, headBlob } from "../registry/blobs.ts";
 import type { Http } from "../registry/http/call.ts";
 import { nameOf, type OtherPlace } from "./other_places.ts";
 import type { FoundImage, OpenOptions } from "./read_image.ts";
@@ -44,8 +44,7 @@ export async function findLeftOut(
       emit({ type: "retry", attempt, delay, reason: message, digest });
     const where = await findPlaces(layer, places, async (reference) => {
       const context = { http: httpOf(reference), repository: reference.repository };
-      const length = await headBlob(context, digest, { signal, onRetry });
-      return length !== undefined && (length < 0 || length === size);
+      return fitsSize(await headBlob(context, digest, { signal, onRetry }), size);
     });
     if (where.archives.length + where.repositories.length > 0) found.set(digest, where);
   }, signal);

@@ -5,7 +5,7 @@ import { blobsOf } from "../image/content.ts";
 import { type LeftOut, type LeftOutBlob, mayHave } from "../image/left_out.ts";
 import type { Platform } from "../media_types.ts";
 import { formatRepository, type Reference, type Target } from "../reference.ts";
-import { headBlob } from "../registry/blobs.ts";
+import { fitsSize, headBlob } from "../registry/blobs.ts";
 import { narrow } from "./choose_content.ts";
 import type { PushWords } from "./content.ts";
 import type { PlannedImage } from "./plan.ts";
@@ -96,8 +96,7 @@ async function isThere(
   const { mountFrom, mountRecorded, rename } = settings;
   const hooks = hooksFor(settings, { digest });
   const isIn = async (repository: string) => {
-    const length = await headBlob({ ...target, repository }, digest, hooks);
-    return length !== undefined && (length < 0 || length === size);
+    return fitsSize(await headBlob({ ...target, repository }, digest, hooks), size);
   };
   if (knownBlob(target, digest)) return true;
   if (await isIn(target.repository)) {

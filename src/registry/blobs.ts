@@ -53,6 +53,11 @@ export async function headBlob(
   return length && /^\d+$/.test(length) ? Number(length) : -1;
 }
 
+/** Whether what {@linkcode headBlob} found is as long as a blob should be, or nobody says how long it is. */
+export function fitsSize(found: number | undefined, size: number): found is number {
+  return found !== undefined && (found < 0 || found === size);
+}
+
 /** The URL of something in a repository. */
 export function repositoryUrl({ http, repository }: RepositoryContext, path: string): URL {
   return new URL(`${http.origin}/v2/${repository}/${path}`);

@@ -13,14 +13,13 @@ import {
 import { compressionOfType, isEncryptedType, isLayerType } from "../../image/layer_type.ts";
 import { DOCKER_CONFIG, isForeignLayer, OCI_CONFIG } from "../../media_types.ts";
 import { formatReference, type Reference } from "../../reference.ts";
-import { headBlob } from "../../registry/blobs.ts";
 import { headManifest } from "../../registry/manifests.ts";
 import { type BlobSource, readRange } from "../../source/blob_source.ts";
-import { rememberBlob, type RepositoryState } from "../repository_state.ts";
+import type { RepositoryState } from "../repository_state.ts";
 import type { TagSettings } from "../standing.ts";
 import { hooksFor, pathOf, type UploadSettings } from "../upload_settings.ts";
 import { type Compressing, type LayerResult, SAMPLE_BYTES } from "./compressing.ts";
-import { type KnownLayers, readKnownLayers } from "./known_layers.ts";
+import { hasKnown, type KnownLayers, readKnownLayers } from "./known_layers.ts";
 import { placeCompressed, type PlainLayer } from "./place_layer.ts";
 import { RecompressedFile } from "./recompressed_file.ts";
 import { compressedType, type Replace, rewriteContent, rewriteDocker } from "./rewrite_content.ts";
@@ -227,11 +226,10 @@ async function findKnown(
   const before = known.get(layer.digest);
   if (!before) return undefined;
   const { digest, size } = before;
-  if (!target.blobs.has(digest)) {
-    const found = await headBlob(target, digest, hooksFor(settings));
-    if (found === undefined || (found >= 0 && found !== size)) return undefined;
+  const isNews = !target.blobs.has(digest);
+  if (!await hasKnown(target, before, hooksFor(settings))) return undefined;
+  if (isNews) {
     await settings.emit({ type: "blob-start", digest, size: layer.size, ...pathOf(layer) });
-    rememberBlob(target, digest, "exists");
     await settings.emit({ type: "blob-done", digest, size, status: "exists", ...pathOf(layer) });
   }
   return { digest, size };

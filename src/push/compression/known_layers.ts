@@ -3,9 +3,15 @@ import { type Digest, isDigest } from "../../digest.ts";
 import { goMember } from "../../go_json.ts";
 import { compressionOfType } from "../../image/layer_type.ts";
 import { type Descriptor, isJsonObject } from "../../media_types.ts";
-import type { RepositoryContext } from "../../registry/blobs.ts";
-import type { ReadHooks } from "../../registry/blobs.ts";
+import {
+  fitsSize,
+  headBlob,
+  type ReadHooks,
+  type RepositoryContext,
+  type UploadHooks,
+} from "../../registry/blobs.ts";
 import type { ImageInfo } from "../../registry/image.ts";
+import { rememberBlob, type RepositoryState } from "../repository_state.ts";
 
 /** What layers are compressed, by the digests that they have when they are not. */
 export type KnownLayers = ReadonlyMap<Digest, Descriptor>;
@@ -37,6 +43,18 @@ export async function readKnownLayers(
     // only of no help: the push itself will tell.
     return undefined;
   }
+}
+
+/** Whether a repository still has what a layer became. */
+export async function hasKnown(
+  target: RepositoryState,
+  { digest, size }: Descriptor,
+  hooks: UploadHooks,
+): Promise<boolean> {
+  if (target.blobs.has(digest)) return true;
+  if (!fitsSize(await headBlob(target, digest, hooks), size)) return false;
+  rememberBlob(target, digest, "exists");
+  return true;
 }
 
 function collect(info: ImageInfo, kind: LayerCompression, known: Map<Digest, Descriptor>): void {

@@ -10,7 +10,7 @@ import { GUESS_ABSENT } from "../random_access/look_ahead.ts";
 import { pushBlob } from "../random_access/place_blob.ts";
 import { openFileBody } from "../../archive/read_blob.ts";
 import { inTurn } from "../random_access/send_blob.ts";
-import { rememberBlob, type RepositoryState } from "../repository_state.ts";
+import type { RepositoryState } from "../repository_state.ts";
 import { hooksFor, pathOf, type UploadSettings } from "../upload_settings.ts";
 import {
   compressAgain,
@@ -114,15 +114,12 @@ async function sendLayer(
   };
   const { sendCompressed, commitCompressed } = await import("./send_compressed.ts");
   const body = { passing, mostBytes: file.size, window: WINDOW_BYTES, again, check };
-  const { digest, size } = await inTurn(target, hooks, async () => {
+  return await inTurn(target, hooks, async () => {
     const sent = await sendCompressed(target, body, hooks);
-    await commitCompressed(target, sent, settings, hooks);
-    return sent.end;
+    await commitCompressed(target, sent, file.path, settings, hooks);
+    const { digest, size } = sent.end;
+    return { digest, size };
   });
-  rememberBlob(target, digest, "pushed");
-  settings.onUploaded(size);
-  await settings.emit({ type: "blob-done", digest, size, status: "pushed", ...pathOf(layer) });
-  return { digest, size };
 }
 
 /** A compressed layer in memory, as a file of the archive. */

@@ -10,6 +10,8 @@ import {
 import { ResumableBody } from "../one_pass/resumable_body.ts";
 import { sendPassing } from "../one_pass/send_passing.ts";
 import type { CompressedEnd, PassingLayer } from "./compress_layer.ts";
+import { rememberBlob, type RepositoryState } from "../repository_state.ts";
+import type { UploadSettings } from "../upload_settings.ts";
 
 /** A compressed layer to be sent while it is made. */
 export interface CompressedBody {
@@ -59,20 +61,29 @@ export async function sendCompressed(
   }
 }
 
-/** Closes the upload of a compressed layer under its digest, and reads it back where nothing is left to trust. */
+/**
+ * Closes the upload of a compressed layer under its digest, reads it back where nothing is left to trust, and tells that it
+ * is there.
+ */
 export async function commitCompressed(
-  context: RepositoryContext,
+  target: RepositoryState,
   { session, end }: { session: UploadSession; end: CompressedEnd },
-  { force }: { force: boolean },
+  path: string,
+  settings: UploadSettings,
   hooks: UploadHooks,
 ): Promise<void> {
   try {
-    await commitUpload(context, session, end, hooks);
+    await commitUpload(target, session, end, hooks);
   } catch (error) {
-    await cancelUpload(context, session);
+    await cancelUpload(target, session);
     throw error;
   }
-  if (!force) return;
-  const { readBackBlob } = await import("../read_back.ts");
-  await readBackBlob(context, end, hooks);
+  if (settings.force) {
+    const { readBackBlob } = await import("../read_back.ts");
+    await readBackBlob(target, end, hooks);
+  }
+  const { digest, size } = end;
+  rememberBlob(target, digest, "pushed");
+  settings.onUploaded(size);
+  await settings.emit({ type: "blob-done", digest, path, size, status: "pushed" });
 }

@@ -6,13 +6,12 @@ import type { Encoding } from "../../codec/block_encoder.ts";
 import type { LayerCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { mismatch } from "../../image/content.ts";
-import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
+import type { UploadHooks } from "../../registry/blobs.ts";
 import { compressLayer, type PassingLayer } from "../compression/compress_layer.ts";
 import { type Compressing, SAMPLE_BYTES } from "../compression/compressing.ts";
-import { type KnownLayers, readKnownLayers } from "../compression/known_layers.ts";
+import { hasKnown, type KnownLayers, readKnownLayers } from "../compression/known_layers.ts";
 import { commitCompressed, sendCompressed } from "../compression/send_compressed.ts";
 import { inTurn } from "../random_access/send_blob.ts";
-import { rememberBlob } from "../repository_state.ts";
 import { hooksFor } from "../upload_settings.ts";
 import type { Destination, LayerUploads, PlainUploads } from "./passing_settings.ts";
 
@@ -178,12 +177,7 @@ export class CompressedUploads implements LayerUploads {
       const { digest, size } = sent.end;
       const made = toFile(file.path, digest, size);
       if (isLater(destination, blob)) stage(made, { target, session: sent.session });
-      else {
-        await commitCompressed(target, sent, settings, hooks);
-        rememberBlob(target, digest, "pushed");
-        settings.onUploaded(size);
-        await settings.emit({ type: "blob-done", digest, path: file.path, size, status: "pushed" });
-      }
+      else await commitCompressed(target, sent, file.path, settings, hooks);
       return made;
     });
   }
@@ -202,12 +196,7 @@ export class CompressedUploads implements LayerUploads {
     const hooks = hooksFor(settings);
     this.#known ??= readKnownLayers(target, settings.standing, kind, hooks);
     const before = (await this.#known)?.get(digest);
-    if (!before) return undefined;
-    const found = target.blobs.has(before.digest)
-      ? before.size
-      : await headBlob(target, before.digest, hooks);
-    if (found === undefined || (found >= 0 && found !== before.size)) return undefined;
-    if (!target.blobs.has(before.digest)) rememberBlob(target, before.digest, "exists");
+    if (!before || !await hasKnown(target, before, hooks)) return undefined;
     const { size } = before;
     const done = { digest: before.digest, path: file.path, size, status: "exists" } as const;
     await settings.emit({ type: "blob-done", ...done });

@@ -4,7 +4,7 @@ import { checkHash, inPieces } from "../../archive/passing_streams.ts";
 import type { Bytes } from "../../bytes.ts";
 import { anySignal, createPromise } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
-import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
+import { fitsSize, headBlob, type UploadHooks } from "../../registry/blobs.ts";
 import { isRuntimeFetch, onSent } from "../../registry/http/http.ts";
 import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
@@ -208,7 +208,7 @@ export class PassingUploads {
     if (!known && this.#settings.force) return false;
     const found = known ? file.size : await headBlob(target, digest, hooks);
     if (found === undefined) return false;
-    if (found >= 0 && found !== file.size) {
+    if (!fitsSize(found, file.size)) {
       this.#doubted.add(digest);
       return false;
     }

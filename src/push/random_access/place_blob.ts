@@ -1,6 +1,6 @@
 import type { Digest } from "../../digest.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
-import type { UploadHooks } from "../../registry/blobs.ts";
+import { fitsSize, type UploadHooks } from "../../registry/blobs.ts";
 import type { BlobStatus } from "../events.ts";
 import {
   knownBlob,
@@ -50,9 +50,7 @@ async function placeBlob(
   }
   const isForced = settings.force && file !== undefined;
   const found = isForced ? undefined : await ahead.find(blob, digest, hooks);
-  if (found !== undefined && (found < 0 || found === blob.size)) {
-    return { digest, status: "exists" };
-  }
+  if (fitsSize(found, blob.size)) return { digest, status: "exists" };
   if (settings.dryRun) return { digest, status: statusToBe(target, blob, digest) };
   const { aloneWith, bringBlob } = await import("./send_blob.ts");
   return await aloneWith(target, digest, settings, async (holder) => {

@@ -3,7 +3,12 @@ import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { NetworkError, PushError, RegistryError } from "../../errors.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
 import { quoteName } from "../../quote_name.ts";
-import { headBlob, type RepositoryContext, type UploadHooks } from "../../registry/blobs.ts";
+import {
+  fitsSize,
+  headBlob,
+  type RepositoryContext,
+  type UploadHooks,
+} from "../../registry/blobs.ts";
 import { SMALL_BODY_BYTES } from "../../registry/upload/choose_body.ts";
 import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
@@ -50,7 +55,7 @@ export async function bringBlob(
   const mount = isSent ? undefined : await mountBlob(target, digest, settings, hooks, holder);
   if (mount === "mounted") return { digest, status: "mounted" };
   const found = isGuess ? await headBlob(target, digest, hooks) : undefined;
-  if (found !== undefined && (found < 0 || found === blob.size)) {
+  if (fitsSize(found, blob.size)) {
     if (mount) await cancelUpload(target, mount);
     return { digest, status: "exists" };
   }
