@@ -12,11 +12,7 @@ export class BlobWatch {
   #received: number | undefined;
   #told = 0;
 
-  /**
-   * @param blob The blob.
-   * @param emit Told of it.
-   * @param now A clock, in milliseconds.
-   */
+  /** @param now A clock, in milliseconds. */
   constructor(
     blob: Pick<ContentBlob, "digest" | "size">,
     emit: OpenOptions["emit"],

@@ -24,9 +24,6 @@ const CONCURRENCY = 6;
  * Finds the tags that cosign keeps for manifests, up to version 2 for all that it signs: signatures, attestations and
  * SBOMs. A repository with few tags is asked for their list, any other for three tags a manifest.
  *
- * @param context The repository.
- * @param subjects Digests of the manifests.
- * @param hooks Signal and listeners.
  * @returns The tags that are there, in the order of the manifests.
  */
 export async function findCosignTags(

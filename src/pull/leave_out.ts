@@ -26,9 +26,6 @@ interface NeededLayer {
  *
  * @param images What is saved; configs and manifests stay in any case.
  * @param places Archives, repositories, and registries: of one the repositories are asked that the images are named after.
- * @param httpOf The registry of a place.
- * @param options Settings.
- * @returns The layers to leave out, and where they are.
  */
 export async function findLeftOut(
   images: readonly FoundImage[],

@@ -57,9 +57,6 @@ function checkName(name: string): void {
  * Finds the images of a call: of repositories whose tags are all wanted, each tag. What cosign keeps under tags goes along
  * with the images that it is about.
  *
- * @param wanted What was asked for.
- * @param httpOf The registry of a reference.
- * @param options Settings.
  * @throws {OciError} If a repository has no tag that is wanted.
  */
 export async function listImages(

@@ -43,7 +43,6 @@ export class ReadAhead {
   /**
    * @param blobs The blobs, in the order in which they will be taken.
    * @param onReceived Told how much there is of one that is held; what it returns is awaited before more is read.
-   * @param limits What is held of them.
    */
   constructor(
     blobs: readonly ContentBlob[],

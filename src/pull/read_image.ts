@@ -42,13 +42,7 @@ export function referenceOf({ reference }: WantedImage): string {
   return formatReference(withTag(reference));
 }
 
-/**
- * Reads the manifests of an image, and of what cosign keeps of it; blobs are read when they are asked for.
- *
- * @param image The image.
- * @param http Its registry.
- * @param options Settings.
- */
+/** Reads the manifests of an image, and of what cosign keeps of it; blobs are read when they are asked for. */
 export async function readImage(
   image: WantedImage,
   http: Http,

@@ -60,12 +60,7 @@ export class RemoteBlobs {
     return this.#blobs.size;
   }
 
-  /**
-   * Adds what a manifest names, once.
-   *
-   * @param descriptor What the manifest says of it.
-   * @param manifest The manifest.
-   */
+  /** Adds what a manifest names, once. */
   add(descriptor: Descriptor, manifest: Digest): ArchiveBlob {
     const { digest, size, mediaType } = descriptor;
     const blob = { digest, size, mediaType, origin: "named" as const };

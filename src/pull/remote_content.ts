@@ -27,7 +27,6 @@ const CONCURRENCY = 4;
  * @param context The repository; it must answer as long as the files are used.
  * @param reference Tag or digest.
  * @param options Signal, listeners and hasher, of this call and of all later reads of blobs.
- * @returns The manifest or index with all that stands below it.
  * @throws {RegistryError} 404 where it is not there; other statuses where documents are not what they should be.
  * @throws {DigestMismatchError} If a document has another digest or size than its reference says.
  * @throws {OciError} If there are too many manifests.

@@ -35,10 +35,7 @@ export interface RemoteReadOptions {
  * the whole checks digest and length, and gives its last piece only then; a broken connection is opened again where it
  * broke.
  *
- * @param context The repository.
- * @param descriptor Digest and length.
  * @param options Signal, listeners and hasher of every read.
- * @returns The file.
  */
 export function remoteFile(
   context: RepositoryContext,

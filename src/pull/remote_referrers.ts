@@ -31,9 +31,6 @@ const MAX_REFERRERS = 1000;
  * that, and so on. A registry without the referrers API is asked for the tag that clients keep in its place, and every
  * registry for the tags that cosign keeps.
  *
- * @param context The repository.
- * @param root The manifest or index.
- * @param options Signal and listeners.
  * @yields Manifests and indexes after what they refer to, not those that stand below `root`; each once, or once for each
  * of cosign's tags.
  * @throws {OciError} If there are too many.

@@ -28,8 +28,6 @@ export async function* resultsAsTheyEnd<T, R extends { status: string }>(
  * taken as soon as there is a place for it. When the run ends early, for nobody asks for more or a job threw, the signal
  * that the jobs got is aborted, and all are awaited.
  *
- * @param items What to work on, in this order.
- * @param limit Most jobs at once, a whole number above 0.
  * @param job The work; it must heed the signal.
  * @param signal Aborts the signal of the jobs, and takes no more items, be one awaited: the run ends with the last job.
  * @throws {TypeError} If there are no items to take one after the other.

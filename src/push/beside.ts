@@ -18,8 +18,6 @@ export type BesideOf = (
 /**
  * What of an archive goes beside an image that was pushed.
  *
- * @param root The image.
- * @param beside All that the archive has beside images.
  * @param left What went beside no image so far; it shrinks.
  */
 export function findBeside(
@@ -38,8 +36,6 @@ export function findBeside(
  * Tells what was left behind of the signatures and the like of images that were pushed: those of an index are about the index,
  * and no other digest.
  *
- * @param planned The images.
- * @param left What was not pushed.
  * @returns One sentence; undefined where nothing was left behind.
  */
 export function noticeOfLeft(

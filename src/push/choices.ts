@@ -9,9 +9,7 @@ export const MAX_LISTED = 12;
 /**
  * The shortest texts that select images, each one image and no other: a full name, a tag, or `#N`.
  *
- * @param images The images.
  * @param all Those of the whole archive.
- * @returns A text for each.
  */
 export function choicesOf(
   images: readonly ArchiveImage[],
@@ -32,7 +30,6 @@ export function choicesOf(
  * Makes the error for several images where there may be one.
  *
  * @param what What cannot be done, for the message.
- * @param images Those that it could mean.
  * @param all The images of the archive, which the choices must tell apart.
  */
 export function ambiguous(

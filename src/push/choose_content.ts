@@ -42,9 +42,6 @@ export interface ChoiceOptions {
  * the child manifest itself, several a new index of the chosen children and their attestations. Where parts are in neither
  * the archive nor the registry, it is the one complete image of a sparse index, if there is exactly one.
  *
- * @param image The image.
- * @param options Platforms, and what the registry has.
- * @returns What to push.
  * @throws {PushError} If a platform is not there, or nothing complete is; the message lists the platforms that are there
  * and those that are not.
  */

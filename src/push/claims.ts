@@ -22,9 +22,6 @@ export interface ClaimSettings {
  * Notes what an archive puts under a tag, and refuses it where another of the set puts something else there: which of the
  * two stood would be chance.
  *
- * @param name The reference.
- * @param digest What is put there.
- * @param settings By whom.
  * @throws {PushError} If another archive puts something else there.
  */
 export function claimTag(

@@ -62,9 +62,6 @@ const PATIENCE = 2_000;
  * Tells what a copy leaves behind of what cosign keeps for its images, and copies none of it. The source is asked while
  * blobs are copied; where it does not answer, nothing is told.
  *
- * @param context The repository that is read.
- * @param node All that may be copied.
- * @param reading Signal and listeners.
  * @param emit Told of it, once.
  * @returns Nothing to go beside an image; disposing of it ends what is still asked.
  */

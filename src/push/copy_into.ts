@@ -30,9 +30,6 @@ export interface Copy {
  * Copies an image as a part of a call.
  *
  * @param push What the copy is told and remembers; for this image alone.
- * @param copy What is copied where.
- * @param resolved Settings of the image.
- * @returns What was copied.
  */
 export async function copyInto(
   push: Push,
@@ -73,9 +70,6 @@ export async function copyInto(
  * The repository that is read. Within one registry both sides share what is known of it, and headers unless the source has
  * its own.
  *
- * @param push The copy.
- * @param from The image.
- * @param references Where it goes.
  * @param hasOwnHeaders Whether the source has its own.
  * @param http Makes the registry of the source, given what is known of it.
  */

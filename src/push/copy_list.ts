@@ -62,9 +62,7 @@ const REFERRERS_TAG = /^sha(?:256|512)-[0-9a-f]{64}$/;
 /**
  * Finds the images of a call, one after the other. What is wrong with one is given in its place.
  *
- * @param inputs What was asked for.
  * @param target Where those go that name no target of their own.
- * @param settings Settings.
  */
 export async function* listCopies(
   inputs: Iterable<string | CopyInput> | AsyncIterable<string | CopyInput>,

@@ -10,8 +10,6 @@ import { parseTargets } from "./plan.ts";
 /**
  * Where an image goes: to references as they are, or to a place under its own name.
  *
- * @param from The image.
- * @param target Targets as they were given.
  * @returns Each once.
  * @throws {SyntaxError} If one does not parse.
  * @throws {TypeError} If there is none, or references are mixed with places.

@@ -80,7 +80,6 @@ export class ImagePush {
   /**
    * Pushes it: blobs, manifests, what goes beside them, and last of all the tag.
    *
-   * @param image The image.
    * @param besideOf Finds what goes beside it.
    * @returns What stands now; undefined where the tag was to be left as it is.
    */

@@ -7,7 +7,6 @@ import { isEncryptedType, isLayerType, isUnpacked } from "../image/layer_type.ts
  * Says which layers containerd cannot unpack, because their media types contradict their bytes. They are pushed all the
  * same: the manifest is the archive's own, and stays as it is.
  *
- * @param node What is pushed.
  * @param told Layers that were told of already; it grows.
  * @returns What to say, a sentence for all layers of one kind.
  */

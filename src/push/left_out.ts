@@ -38,10 +38,7 @@ const MAX_NAMED = 10;
  * Finds the blobs that an archive leaves out: each in the repository that needs it, or in another one of the same registry,
  * from which it is mounted then. Registries that only the archive names are not asked.
  *
- * @param planned What is pushed where.
- * @param leftOut What the archive leaves out.
  * @param targets What the caller said; repositories are looked for below prefixes, too.
- * @param push The push.
  * @throws {PushError} If one is nowhere, with the list. Nothing has been sent then.
  */
 export async function findLeftOut(

@@ -30,10 +30,6 @@ export interface KindSettings {
  *
  * @param node What is pushed; its digests were settled.
  * @param found What the archive has for it: other than that is an index that was made for this push.
- * @param reference Where to.
- * @param registry What is known of the registry.
- * @param settings What the caller wants.
- * @returns The choice.
  * @throws {DigestMismatchError} If the reference has a digest that the manifest has in no kind.
  * @throws {PushError} If the kind that is wanted cannot say it.
  */

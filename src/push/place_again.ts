@@ -10,11 +10,7 @@ import { hooksFor, type UploadSettings } from "./upload_settings.ts";
  * registry of several machines does not show everywhere yet. All parts are asked for again, and those that are not there
  * are sent.
  *
- * @param target The repository.
- * @param node What is placed.
- * @param settings Settings of the push.
  * @param place Uploads the content and writes its manifests.
- * @param error Why that failed the first time.
  * @returns What `place` returned; a blob keeps the status that it had at first.
  * @throws `error`, where it is another, or the same again.
  */

@@ -18,8 +18,6 @@ export interface PlaceSettings extends UploadSettings {
  * manifest names was there before: else it cannot be.
  *
  * @param target The repository; it has all that the manifest names.
- * @param node The manifest or index.
- * @param settings Settings of the push.
  */
 export async function placeManifest(
   target: RepositoryState,

@@ -9,11 +9,7 @@ import type { RepositoryState } from "./repository_state.ts";
 /**
  * Writes a manifest in the kind that the registry takes, after it has refused the other, and remembers it.
  *
- * @param target The repository.
- * @param refused What it refused.
  * @param other The same in the other kind.
- * @param refusal What it said.
- * @param settings Settings of the push.
  */
 export async function placeOther(
   target: RepositoryState,

@@ -21,11 +21,6 @@ export interface PlacedRoot {
  * remembered for the registry.
  *
  * @param target The repository; it has the blobs.
- * @param uploaded The manifest to write, and its blobs.
- * @param choice The kinds that it may have.
- * @param reference Where it will stand.
- * @param settings Settings of the push.
- * @returns What was written.
  * @throws {DigestMismatchError} If the reference has another digest.
  */
 export async function placeRoot(

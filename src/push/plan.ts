@@ -38,8 +38,6 @@ const MIN_DIGEST_DIGITS = 12;
 /**
  * Parses the targets of a push: references, or places for the archive's own names.
  *
- * @param target One or several.
- * @param verb What is done, for messages.
  * @returns The parsed targets, each once.
  * @throws {SyntaxError} If one does not parse.
  * @throws {TypeError} If there is none, or references are mixed with places.
@@ -64,9 +62,6 @@ export function parseTargets(
 /**
  * Decides which image goes under which reference. Nothing is asked of a registry here.
  *
- * @param archive What there is.
- * @param targets Where to.
- * @param options Choice of images, all tags, renames.
  * @returns The references in archive order, and hints for the user.
  * @throws {AmbiguousImageError} If several images compete for one reference.
  * @throws {ArchiveError} If a chosen image is not there, or has no name to push it under.

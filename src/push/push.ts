@@ -70,11 +70,7 @@ export async function pushImage(
 /**
  * Pushes one archive as a part of a call.
  *
- * @param source The archive.
- * @param targets Where to.
  * @param push What the archive's push is told and remembers; for this archive alone.
- * @param resolved Settings of the archive.
- * @returns What was pushed.
  */
 export async function pushSource(
   source: PushSource,

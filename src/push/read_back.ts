@@ -11,9 +11,6 @@ const ATTEMPTS = 2;
  * Reads back a blob that a registry has just taken. One that had something under its digest before may have kept that:
  * distribution looks only whether there is a file (registry/storage/blobwriter.go, `moveBlob`).
  *
- * @param context The repository.
- * @param blob What it took.
- * @param hooks Signal and listeners.
  * @throws {PushError} If it sends anything else.
  */
 export async function readBackBlob(

@@ -9,8 +9,6 @@ const CODES = new Set(["UNKNOWN", "MANIFEST_BLOB_UNKNOWN"]);
  * Says what it may mean that a registry refused the manifest of an image with layers that are not to be distributed,
  * such as the base of Windows: distribution as it comes takes none.
  *
- * @param error What the registry refused.
- * @param node What was pushed.
  * @returns The error to throw: `error` itself where it is none of that.
  */
 export function explainRefusedLayers(error: RegistryError, node: ContentNode): RegistryError {

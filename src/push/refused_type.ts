@@ -39,11 +39,6 @@ export function fallbackNotice(
 /**
  * Says what it means that a registry refused a manifest for its type, and what to do.
  *
- * @param error What the registry refused.
- * @param choice What was pushed.
- * @param registry What is known of the registry.
- * @param name The reference.
- * @param settings What the caller wanted.
  * @returns The error to throw: `error` itself where it is none of that.
  */
 export function explainRefusedType(

@@ -65,8 +65,6 @@ export interface RepositoryState extends RepositoryContext, RepositoryMemory {
 /**
  * The state of a repository for the push of one archive.
  *
- * @param registry The registry.
- * @param repository The repository.
  * @param sources Repositories of the registry that the content comes from.
  */
 export function repositoryState(

@@ -38,10 +38,6 @@ interface Brought {
 /**
  * Brings a blob to a repository as other processes allow it.
  *
- * @param target The repository.
- * @param digest The blob.
- * @param signal Ends the waiting.
- * @param shareBlob What the caller agrees with others by.
  * @param bring Mounts it from another repository, or sends it, and tells what became of it.
  */
 export async function bringShared(

@@ -18,9 +18,7 @@ export class Sharing {
    * Runs a job that no other archive does meanwhile. Another that is at it is waited for, and then `plan` is asked again:
    * there may be nothing left to do.
    *
-   * @param signal Ends the waiting.
    * @param plan Tells the name of the job, or its result where it needs no work.
-   * @param job The work.
    */
   async alone<T>(
     signal: AbortSignal,

@@ -21,12 +21,8 @@ export interface TagSettings extends UploadSettings {
  * Finds whether a tag names a manifest already. The registry is asked only where all of its blobs were there before: else
  * the tag cannot name it, or names something that has become incomplete.
  *
- * @param target The repository.
- * @param tag The tag.
  * @param root What will be written under it.
  * @param other Makes what may stand there as well: the same in another kind.
- * @param blobs Their blobs.
- * @param settings Settings of the push.
  * @returns The one that stands; undefined where none does, or where the registry does not say.
  */
 export async function findStanding(

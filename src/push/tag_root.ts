@@ -12,11 +12,6 @@ import { writeTag } from "./write_tag.ts";
  * Writes the tag of an image; all that stands below it is there. Where the registry has the manifest from earlier and does
  * not take its kind any more, the tag gets the other.
  *
- * @param target The repository.
- * @param root The manifest that was placed.
- * @param choice The kinds that it may have.
- * @param reference The tag.
- * @param settings Settings of the push.
  * @returns What was written; `isWritten` is false where the tag was to be left as it is.
  */
 export async function tagRoot(

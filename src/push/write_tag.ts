@@ -32,10 +32,6 @@ export async function findOther(
 /**
  * Leaves a tag as it is, with a notice.
  *
- * @param reference The tag.
- * @param found What it names.
- * @param root What would be written.
- * @param settings Settings of the push.
  * @throws {PushError} If the caller wants that to be an error.
  */
 export async function leaveTag(
@@ -58,9 +54,6 @@ export async function leaveTag(
  * Writes a tag. A registry that refuses is asked what the tag names: where that is what was to be written, all is well.
  *
  * @param target The repository; it has all that the manifest names.
- * @param reference The tag.
- * @param root The manifest or index.
- * @param settings Settings of the push.
  * @returns Whether it names the manifest now; false where it was to be left as it is.
  * @throws {RegistryError} If the registry refuses; where the tag stands, the message says what it names.
  */

@@ -55,10 +55,6 @@ export interface BlobContent {
 /**
  * Reads a blob (distribution-spec, "Pulling blobs").
  *
- * @param context The repository.
- * @param digest The blob.
- * @param options Part, signal and hasher.
- * @returns Its length and content.
  * @throws {RangeError} If `start` and `end` make no part.
  * @throws {RegistryError} 404 where the repository does not have it.
  */
@@ -89,9 +85,6 @@ export async function getBlob(
 /**
  * Reads the whole of a blob, as {@linkcode getBlob} does; the request is made when the stream is first read.
  *
- * @param context The repository.
- * @param digest The blob.
- * @param options Signal and hasher.
  * @returns Its content; it fails at its end if length or digest are wrong.
  */
 export function openBlob(

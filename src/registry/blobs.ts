@@ -23,9 +23,6 @@ export type ReadHooks = Pick<UploadHooks, "signal" | "onRetry">;
 /**
  * Asks whether a repository has a blob (distribution-spec, "Checking if content exists in the registry").
  *
- * @param context The repository.
- * @param digest The blob.
- * @param hooks Signal and listeners.
  * @returns Its size, or -1 where the registry does not tell; undefined when the blob is not there, or nobody says.
  * @throws {DigestMismatchError} If the registry names another digest.
  */

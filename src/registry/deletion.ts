@@ -12,9 +12,7 @@ const DISABLED_HINT =
  * Deletes a manifest by its digest, with all tags that name it, or a tag alone (distribution-spec, "Deleting tags",
  * "Deleting Manifests").
  *
- * @param context The repository.
  * @param reference Tag or digest.
- * @param hooks Signal and listeners.
  * @throws {RegistryError} 404 where it is not there; 400 or 405 where the registry does not delete (registry:2 deletes
  *   by digest only, and nothing unless it is told to).
  */
@@ -33,9 +31,6 @@ export async function deleteManifest(
 /**
  * Deletes a blob (distribution-spec, "Deleting Blobs"). Registries do not ask whether a manifest needs it.
  *
- * @param context The repository.
- * @param digest The blob.
- * @param hooks Signal and listeners.
  * @throws {RegistryError} 404 where it is not there; 405 where deletion is switched off.
  */
 export async function deleteBlob(

@@ -18,8 +18,6 @@ export interface ExistenceOptions {
  * Asks whether something is there, with HEAD. Where the answer says nothing of that, it is asked with GET: a proxy may let
  * no HEAD through, the registry sends it on to a store where only the GET was signed, or tells of something else.
  *
- * @param http The registry.
- * @param call What is asked for.
  * @param options Of the GET.
  * @returns The answer where it is there, its body discarded; undefined where it is not, and where nobody says.
  * @throws {RegistryError} If the registry refuses to say.

@@ -26,9 +26,7 @@ export interface PulledManifest extends ManifestContent {
  * Reads a manifest or index and checks it: its digest against the one asked for and the one that the registry names, its
  * media type against the header, and that it is a manifest or an index and not both (CVE-2021-41190).
  *
- * @param context The repository.
  * @param reference Tag or digest.
- * @param hooks Signal and listeners.
  * @returns The manifest; `call` and `response` are for messages about it.
  * @throws {RegistryError} 404 where it is not there; with status 200 where the answer is no manifest.
  * @throws {DigestMismatchError} If it has another digest.

@@ -76,10 +76,7 @@ const CONCURRENCY = 4;
 /**
  * Reads manifest and config of an image, or of all images of an index. Layers are not read.
  *
- * @param context The repository.
  * @param reference Tag or digest.
- * @param hooks Signal and listeners.
- * @returns What it is made of.
  * @throws {RegistryError} 404 where it is not there; other statuses where documents are not what they should be.
  * @throws {DigestMismatchError} If a document has another digest.
  */

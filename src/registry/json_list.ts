@@ -9,7 +9,6 @@ const TOKEN = /[{}[\],:]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\s{}[\],:"]+|\s+/ys;
  * Reads the strings of one list in a JSON object as they come: registry:2 sends all tags of a repository in one answer,
  * whatever the request says, so neither the answer nor its list is held.
  *
- * @param body The JSON text in UTF-8.
  * @param member Name of the list, a member of the outermost object; absent and `null` are an empty list.
  * @yields What each piece of the body completes, in order.
  * @throws {SyntaxError} If the text ends early, or is no object whose member is a list of strings.

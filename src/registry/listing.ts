@@ -21,8 +21,6 @@ import { referrersTag } from "./referrers_tag.ts";
 /**
  * Lists the repositories of a registry, page by page. The catalog is distribution's own; some registries have none.
  *
- * @param http The registry.
- * @param options Size of pages, signal and listeners.
  * @yields Names as they come, in the registry's order.
  * @throws {RangeError} If the size of pages is out of range.
  * @throws {RegistryError} If the registry has no catalog, or sends none.
@@ -62,8 +60,6 @@ async function explainNoCatalog(
  * Lists the tags of a repository, page by page (distribution-spec, "Listing Tags"). registry:2 sends them all at once
  * and in no order; they are passed on while they come.
  *
- * @param context The repository.
- * @param options Size of pages, signal and listeners.
  * @yields Tags as they come, in the registry's order.
  * @throws {RangeError} If the size of pages is out of range.
  * @throws {RegistryError} 404 where there is no such repository.
@@ -85,8 +81,6 @@ export async function* listTags(
  * Lists the tags of a repository that can be asked for. A registry may list anything, and a tag becomes part of a URL: what is
  * none is left out, with a warning.
  *
- * @param context The repository.
- * @param options Size of pages, signal and listeners.
  * @yields Tags as they come, in the registry's order.
  * @throws {RegistryError} 404 where there is no such repository.
  */
@@ -111,11 +105,7 @@ export async function* listUsableTags(
  * Lists what refers to a manifest: signatures, attestations, SBOMs (distribution-spec, "Listing Referrers"). A registry
  * without the referrers API is asked for the tag that clients keep in its place.
  *
- * @param context The repository.
  * @param digest The manifest referred to; it need not exist.
- * @param artifactType Only referrers of this type.
- * @param hooks Signal and listeners.
- * @yields Their descriptors.
  */
 export async function* listReferrers(
   context: RepositoryContext,

@@ -35,9 +35,7 @@ export interface ManifestHead {
 /**
  * Asks whether a repository has a manifest.
  *
- * @param context The repository.
  * @param reference Tag or digest.
- * @param hooks Signal and listeners.
  * @returns Undefined when it is not there; else its digest, where the registry says it.
  */
 export async function headManifest(
@@ -65,11 +63,7 @@ export async function headManifest(
  * Stores a manifest or index under a tag or its digest (distribution-spec, "Pushing Manifests"). All that it names
  * must be there before.
  *
- * @param context The repository.
  * @param reference Tag or digest.
- * @param manifest Exact bytes with their media type.
- * @param hooks Signal and listeners.
- * @returns The registry's answer headers.
  * @throws {DigestMismatchError} If the registry stored it under another digest.
  */
 export async function putManifest(

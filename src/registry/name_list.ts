@@ -31,10 +31,6 @@ export interface NameList {
  * registries cut a list and say nothing (`crane registry serve` 0.22 at 1,000), so it is asked what follows until that is
  * nothing new.
  *
- * @param http The registry.
- * @param list The list.
- * @param options Size of pages, signal and listeners.
- * @yields Names as they come.
  * @throws {RangeError} If the size of pages is out of range.
  */
 export async function* listNames(

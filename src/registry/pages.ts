@@ -10,7 +10,6 @@ export const MAX_PAGES = 10_000;
 /**
  * Reads the target of `rel="next"` of a Link header (RFC 8288).
  *
- * @param header The header's value.
  * @returns The target as it stands there; undefined where there is none.
  */
 export function parseNextLink(header: string | null): string | undefined {

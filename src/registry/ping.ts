@@ -36,8 +36,6 @@ const SHOWN_MILLISECONDS = 5_000;
 /**
  * Asks once whether there is a registry (distribution-spec, "Determining Support").
  *
- * @param http The address.
- * @param hooks Signal.
  * @returns What was found; only an abort rejects.
  */
 export async function pingRegistry(http: Http, hooks: ReadHooks = {}): Promise<PingResult> {

@@ -20,9 +20,7 @@ export function referrersTag(subject: Digest): string {
  * Lists a manifest under the referrers tag of its subject, for a registry that did not answer its push with
  * `OCI-Subject` (distribution-spec, "Pushing Manifests with Subject").
  *
- * @param context The repository.
  * @param referrer The manifest, which has been pushed.
- * @param hooks Signal and listeners.
  * @throws {RegistryError} If the tag names something that is no list; with status 200.
  */
 export async function keepReferrersTag(

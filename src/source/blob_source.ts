@@ -62,9 +62,6 @@ export function isBlobSource(value: unknown): value is BlobSource {
 /**
  * Reads `start` to `end` of a source into memory.
  *
- * @param source Where to read.
- * @param start First byte.
- * @param end One past the last byte.
  * @param buffer Where to put them, if it is large enough and the source can.
  * @returns The bytes; fewer than asked for where the source ends early.
  */

@@ -31,8 +31,6 @@ const MAX_FILES = 100_000;
  * file. Nothing is copied.
  *
  * @param folder The folder; it must not change meanwhile.
- * @param signal Aborts the listing.
- * @returns The tar.
  * @throws {ArchiveError} If there is no image in the folder, or too much.
  */
 export async function folderTar(

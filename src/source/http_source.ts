@@ -45,10 +45,6 @@ const BLOCK_BYTES = 64 * 1024;
 /**
  * Opens an archive behind an http(s) URL: at any offset where the server answers range requests, else as a stream.
  *
- * @param url The archive.
- * @param signal Aborts every request.
- * @param options How it is read.
- * @returns A source, or the body that comes once.
  * @throws {NetworkError} If the server does not answer, or with no content.
  */
 export async function openUrl(
@@ -83,9 +79,6 @@ export async function openUrl(
 /**
  * Asks for the length and the version of what is behind a URL; a signature that is good for `GET` alone does for it.
  *
- * @param url The archive.
- * @param signal Aborts the request.
- * @param options How it is read.
  * @returns Both; undefined where the server does not tell, or does not answer.
  */
 export async function findUrlVersion(

@@ -59,9 +59,6 @@ export interface PassingInput extends AsyncDisposable {
 /**
  * Opens the source of a push and tells which of the two ways of reading it has.
  *
- * @param source What the caller gave.
- * @param signal Aborts requests for a URL.
- * @param options How a URL is read.
  * @returns The input; it gives up what was opened here when disposed of.
  * @throws {TypeError} If the source is none.
  */

@@ -19,9 +19,6 @@ export const EDGE_BYTES = 64 * 1024;
 /**
  * Writes the checksum file of parts, as `sha256sum -c` reads it: of the lines that start with `#`, which that passes over,
  * each says size and edges of the part whose line follows.
- *
- * @param parts The parts, in order.
- * @returns The text.
  */
 export function formatPartList(parts: readonly Required<ListedPart>[]): string {
   const lines = parts.flatMap(({ name, sha256, size, edges }) => [
@@ -39,9 +36,6 @@ const SIZE_LINE = /^# (\d{1,15}) ([0-9a-f]{64}) {2}(.+)$/;
 /**
  * Reads a checksum file: what `sha256sum` wrote, or {@linkcode formatPartList}. Lines that say nothing of a file are passed
  * over, and of names only what follows the last slash is kept.
- *
- * @param text The file.
- * @returns What it says, in its order.
  */
 export function parsePartList(text: string): ListedPart[] {
   const sizes = new Map<string, { size: number; edges: Digest }>();

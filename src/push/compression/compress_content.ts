@@ -37,10 +37,7 @@ export interface CompressContentOptions {
  * Compresses the layers of an image, or of all below an index, that are not compressed, and brings them into a
  * repository. Layers of artifacts, of foreign and of encrypted kinds stay as they are.
  *
- * @param target The repository.
  * @param node What is pushed; its digests were settled.
- * @param compressing What compresses.
- * @param options More about the push.
  * @returns What to push in its place; the same where nothing was compressed.
  */
 export async function compressContent(

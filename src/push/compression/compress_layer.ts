@@ -68,8 +68,6 @@ export interface CompressedEnd {
  * where it is small, and passes otherwise, as soon as it is certain that all of it will be smaller whatever follows.
  *
  * @param layer The layer; its stream is read or cancelled.
- * @param encoding What compresses.
- * @returns What becomes of it.
  */
 export async function compressLayer(
   layer: LayerContent,

@@ -93,9 +93,7 @@ export class Compressing implements AsyncDisposable {
   /**
    * How layers for a registry are compressed.
    *
-   * @param target Where they go.
    * @param sample Gives the first MiBs of one.
-   * @param hooks Signal and listeners.
    * @param say Is told what was chosen, where there was a choice.
    * @returns Undefined where they are not.
    */

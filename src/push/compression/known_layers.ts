@@ -20,10 +20,8 @@ export type KnownLayers = ReadonlyMap<Digest, Descriptor>;
  * Reads what the layers of an image that stands in a repository are when they are not compressed: its config names them
  * in the same order. An earlier push of the same layers needs not be repeated then.
  *
- * @param context The repository.
  * @param reference Tag or digest of the image, or of an index of some.
  * @param kind How layers have to be compressed.
- * @param hooks Signal and listeners.
  * @returns Undefined where there is no image, or it cannot be read.
  */
 export async function readKnownLayers(

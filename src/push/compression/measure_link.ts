@@ -17,8 +17,6 @@ const LONG_MILLISECONDS = 400;
  * Measures how fast a registry takes bytes, by uploads that are given up again. On a slow link it costs some tenths of a
  * second and a MiB.
  *
- * @param target The repository.
- * @param hooks Signal and listeners.
  * @returns Bytes a second; undefined where the registry refuses such uploads.
  */
 export async function measureLink(

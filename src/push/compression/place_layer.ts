@@ -40,12 +40,7 @@ export interface Wanted {
  * Compresses a layer that can be read at any time, and brings the result into a repository. One that is short is asked
  * for before it is sent; a longer one is sent while it is compressed.
  *
- * @param target The repository.
- * @param layer The layer.
- * @param wanted What it is to become.
- * @param compressing What compresses.
  * @param settings Settings of the push; a dry run only computes.
- * @returns What it became.
  * @throws {DigestMismatchError} If the layer does not have its digest: nobody else would notice any more.
  */
 export async function placeCompressed(

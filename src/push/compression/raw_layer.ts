@@ -15,8 +15,6 @@ export class RawLayer {
   /**
    * Takes a stream over.
    *
-   * @param stream The content.
-   * @param hash Gets all of it.
    * @param isOnce Whether it cannot be had again: it is kept then until {@linkcode forget} is called.
    */
   constructor(stream: ReadableStream<Bytes>, hash: RawHash, isOnce: boolean) {

@@ -16,11 +16,7 @@ export class RecompressedFile implements ArchiveFile {
   readonly digest: Digest;
   readonly body: NonNullable<ArchiveFile["body"]>;
 
-  /**
-   * @param file The layer, which can be read again.
-   * @param compressed What it becomes.
-   * @param encoders Gives what compresses.
-   */
+  /** @param file The layer, which can be read again. */
   constructor(
     file: ArchiveFile,
     { digest, size }: { digest: Digest; size: number },

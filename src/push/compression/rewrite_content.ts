@@ -47,8 +47,6 @@ export function rewriteDocker(node: DockerNode, replace: Replace): DockerNode {
  * everything stay. What is about a manifest that becomes another, such as an attestation, is left out of its index:
  * what it says of a digest would not be true. A manifest with a layer in zstd is OCI's, and so is the index that names it.
  *
- * @param root What to write.
- * @param replace Finds the layers.
  * @returns The same node where nothing changes.
  */
 export async function rewriteContent(

@@ -29,9 +29,6 @@ export interface CompressedBody {
 /**
  * Sends a compressed layer whose digest is known at its end, and leaves the upload open.
  *
- * @param context The repository.
- * @param body The layer.
- * @param hooks Signal and listeners.
  * @returns The upload, and what it has.
  */
 export async function sendCompressed(

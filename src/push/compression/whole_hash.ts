@@ -25,10 +25,7 @@ export class WholeHashes {
   readonly #hasher: Hasher;
   #spare: Bytes | undefined;
 
-  /**
-   * @param bytes Most to hold.
-   * @param hasher Makes hashes where nothing is held: one that the caller of the push chose, and for larger layers.
-   */
+  /** @param hasher Makes hashes where nothing is held: one that the caller of the push chose, and for larger layers. */
   constructor(bytes: number, hasher: Hasher) {
     this.#budget = new MemoryBudget(bytes);
     this.#hasher = hasher;

@@ -12,10 +12,6 @@ import { layoutImage } from "./names_first.ts";
  * Looks for what a sparse archive leaves out when its first blob comes: its names and manifests have come before. Where they have
  * not, or images are chosen by their place, the end tells.
  *
- * @param files What has passed so far.
- * @param targets Where the archive goes.
- * @param options Choice of images, all tags, renames.
- * @param push The push.
  * @throws {PushError} If a blob is nowhere.
  */
 export async function findEarly(

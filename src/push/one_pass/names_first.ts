@@ -44,10 +44,7 @@ export class NamesFirst implements Route {
   #awaited: readonly string[] = [];
   #reading: Promise<void> | undefined;
 
-  /**
-   * @param files What has passed so far; it grows.
-   * @param options What the push knows.
-   */
+  /** @param files What has passed so far; it grows. */
   constructor(files: ArchiveFiles, options: NamesFirstOptions) {
     this.#files = files;
     this.#options = options;

@@ -33,10 +33,7 @@ export interface PassingPush {
  *
  * Memory is bounded by `memoryBudget`, plus 64 MiB of JSON documents, plus what a request and the runtime hold.
  *
- * @param input The source.
  * @param targets Where to; a place needs names, which must come before the blobs.
- * @param push The push this belongs to.
- * @param options Its options.
  * @throws {TypeError} If the target is a place, the source comes only once and its names do not come first; nothing has been
  * sent then.
  */

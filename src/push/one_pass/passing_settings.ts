@@ -25,9 +25,6 @@ export interface LayerUploads {
   /**
    * Sends a layer.
    *
-   * @param destination Where it goes.
-   * @param blob The layer.
-   * @param hooks Signal and listeners.
    * @param onRead Called when its stream was read to the end, where what is to be sent is held.
    */
   place(

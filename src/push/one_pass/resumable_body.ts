@@ -21,7 +21,6 @@ export class ResumableBody {
   /**
    * Takes a stream over.
    *
-   * @param stream The body.
    * @param window Bytes to keep; one piece of the stream comes on top.
    * @param onPassed Gets each piece that is kept no longer; a reader that is done with each piece before it asks for the
    * next does not have it either.

@@ -53,10 +53,7 @@ const GONE = "this blob cannot be sent again";
  * body still has; a blob of which nothing is gone yet begins again. registry:2 forgets an upload that broke, so there the
  * second is the only way (distribution v2.8.3, registry/handlers/blobupload.go).
  *
- * @param context The repository.
  * @param session An open upload; it may become another one on the way.
- * @param blob The blob.
- * @param hooks Signal and listeners.
  * @throws {NetworkError | RegistryError} If there is no way to go on; the message says so.
  */
 export async function sendPassing(

@@ -35,7 +35,6 @@ export class StagedUploads {
    *
    * @param file A file that an image turned out to need.
    * @param digest Its digest, as the archive has it.
-   * @param hooks Signal and listeners.
    * @returns The repository that has it by that; undefined where nothing of it was sent.
    * @throws {DigestMismatchError} If the registry found another digest.
    */

@@ -43,9 +43,7 @@ const FIRST_BLOBS = 8;
  * for the repository. One whose name it does not know (distribution-spec, `NAME_UNKNOWN`) is taken to have none of the
  * others either: distribution knows no name without a tag, and what was pushed there by digest alone is sent once more.
  *
- * @param target The repository.
  * @param blobs What will be needed, in this order.
- * @param settings Settings of the push.
  * @returns The answers; disposing of them ends what is still asked.
  */
 export function lookAhead(

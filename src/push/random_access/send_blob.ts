@@ -31,11 +31,7 @@ import {
 /**
  * Brings a blob into a repository that lacks it: from another repository of the registry, else from the archive.
  *
- * @param target The repository.
- * @param blob The blob.
  * @param digest Its digest, which may be a hint.
- * @param settings Settings of the push.
- * @param hooks Signal and listeners of its requests.
  * @param known `isGuess`: nobody has asked the repository for it; `holder`: who else has it, as another process says.
  * @returns The digest that it has, and how it came.
  * @throws {PushError} If it is nowhere.
@@ -77,9 +73,7 @@ export async function bringBlob(
  * Brings a blob to a repository while no other archive of the call does, and no other process that the caller knows of:
  * what one sends is mounted by the others.
  *
- * @param target The repository.
  * @param digest The blob, which it lacks as far as was asked.
- * @param settings Settings of the push.
  * @param bring Mounts it, from the holder where one is known to nobody but another process, or sends it, and tells what
  * became of it.
  * @returns The same, or what another archive did meanwhile.

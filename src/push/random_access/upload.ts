@@ -19,9 +19,6 @@ import { pushBlob } from "./place_blob.ts";
 /**
  * Puts the blobs of a node into a repository. Its manifests are left to the caller: writing these is what makes a tag.
  *
- * @param target The repository.
- * @param node What to push.
- * @param settings Settings of the push.
  * @returns The manifest to write, and how each blob came to be there.
  */
 export async function uploadContent(
@@ -69,7 +66,6 @@ function partHeld(target: RepositoryState, blobs: readonly ArchiveBlob[]) {
  * Computes the digests that no name tells, so that the manifest of a docker image is known before anything is sent.
  *
  * @param node The image; its blobs get their digests.
- * @param settings Settings of the push.
  */
 export async function settleDigests(node: ContentNode, settings: UploadSettings): Promise<void> {
   const unknown = blobsOf(node).filter(({ file, digest }) =>

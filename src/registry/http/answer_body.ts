@@ -19,8 +19,6 @@ const PACKED_HINT =
  * The body of an answer with the limits that requests have: it fails when no byte moves for too long, at once when it
  * is aborted, and says what was being done when the connection breaks.
  *
- * @param http The registry.
- * @param response Its answer.
  * @param call The request that was answered; a document that was compressed on the way is inflated.
  * @returns The body; to cancel it ends the connection.
  */
@@ -60,9 +58,6 @@ export function openAnswer(
 /**
  * Sends a GET and reads the whole answer, both again where the failure may pass: also one in the middle of the body.
  *
- * @param http The registry.
- * @param call The request.
- * @param limit Most bytes to take.
  * @returns The answer, its body consumed, and the bytes of that.
  * @throws {RegistryError} If the body is longer.
  */
@@ -85,9 +80,6 @@ export async function requestBytes(
 /**
  * Parses the JSON object that a registry sent.
  *
- * @param call The request that was answered.
- * @param response The answer.
- * @param bytes Its body.
  * @throws {RegistryError} If it is none.
  */
 export function parseAnswer(call: ReadCall, response: Response, bytes: Bytes): JsonObject {

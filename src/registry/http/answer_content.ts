@@ -15,7 +15,6 @@ const OTHER_REASONS =
  * Reads what an answer says that is shown and not used. A body that breaks off or never ends counts as far as it came.
  *
  * @param response The answer; its body is read here.
- * @param milliseconds Longest time to read it.
  */
 export async function readShown(response: Response, milliseconds: number): Promise<string> {
   const { body } = response;

@@ -27,7 +27,6 @@ export function codingOf({ headers }: Response): string | undefined {
 /**
  * A body that is JSON or text: where it cannot be that as it came, it is inflated.
  *
- * @param body The body as it came.
  * @param coding What the answer says, of {@linkcode codingOf}.
  * @param toError Makes the error for what the runtime cannot inflate.
  * @returns The same, or what it inflates to.

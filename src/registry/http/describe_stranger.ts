@@ -10,8 +10,6 @@ const MAX_WORDS_CHARACTERS = 100;
  * What an answer is that no registry gave: its type, what it says of itself, and the server that sent it, as in
  * `text/html ("Welcome to nginx!", Server: nginx/1.22.1)`.
  *
- * @param response The answer.
- * @param text Its body.
  * @param nothing What an empty body is called.
  */
 export function describeStranger(response: Response, text: string, nothing = ""): string {

@@ -23,11 +23,8 @@ const FINAL_CODES = new Set(["MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID", "NAME_
 /**
  * Reads an answer with a status that was not expected, and says what it means.
  *
- * @param http The registry.
- * @param call The request.
  * @param url Where it went in the end.
  * @param response The answer; its body is read here.
- * @returns The error to throw.
  */
 export async function toRegistryError(
   http: Http,

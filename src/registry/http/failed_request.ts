@@ -11,12 +11,8 @@ import type { Clock } from "./time_limits.ts";
 /**
  * Says why a request got no answer.
  *
- * @param http The registry.
- * @param call The request.
  * @param url Where it went.
- * @param error What `fetch` threw.
  * @param expired What ran out, where it was the time.
- * @returns The error to throw.
  */
 export async function explainFailure(
   http: Http,

@@ -11,9 +11,7 @@ const KEEPING_METHOD = [307, 308];
  * and a 301 or 302 where reads were led the same way: all of it has moved, from http to https for one.
  *
  * @param http The registry; it learns where it has moved to.
- * @param call The request.
  * @param url Where it was sent.
- * @param response The answer.
  * @returns Undefined where it is no redirect, or none to follow.
  * @throws {NetworkError} If it leads where no request goes.
  */

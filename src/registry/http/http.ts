@@ -18,7 +18,6 @@ const spent = new WeakSet<Error>();
 /**
  * Sends a request, again where the failure may pass, and returns an expected answer.
  *
- * @param http The registry.
  * @param call The request; a body given as a function must be able to open it anew.
  * @returns The answer; the caller reads or discards its body.
  * @throws {RegistryError} If the last answer was not an expected one.
@@ -48,9 +47,7 @@ export async function withRetry<T>(
  * a request that this is made of, or nobody listens where nobody has answered yet. A registry's `Retry-After` pauses
  * every request to it.
  *
- * @param http The registry.
  * @param call Signal and listener of the request or group of requests that failed.
- * @param error Why it failed.
  * @param attempt The attempt that would follow, counted from 2.
  */
 export async function waitForRetry(

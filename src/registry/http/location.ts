@@ -5,11 +5,7 @@ import type { Http } from "./call.ts";
  * Resolves a `Location` or redirect target. It may be relative, and on another host, where the caller's headers do
  * not go. A proxy in front of the registry often makes https into http: on the same host the scheme is kept.
  *
- * @param http The registry.
- * @param action For the message.
- * @param location As received.
  * @param base URL of the request that was answered.
- * @returns An absolute URL.
  * @throws {NetworkError} If it is no http(s) URL, gives up https, or leads from another host to a private address.
  */
 export function resolveLocation(http: Http, action: string, location: string, base: URL): URL {

@@ -21,9 +21,6 @@ export interface FailedRequest {
  * Turns what `fetch` threw into a {@linkcode NetworkError} that says the same on every runtime: Deno puts the reason
  * into `cause` and long text, Bun into `code`.
  *
- * @param error What was thrown.
- * @param action What was being done, for the message.
- * @param request What was asked for.
  * @returns The typed error, with the original as `cause`.
  */
 export function toNetworkError(

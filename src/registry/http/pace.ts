@@ -40,7 +40,6 @@ export class Pace {
   #bytesUntil = -Infinity;
 
   /**
-   * @param limits What the caller wants.
    * @param retry Complete options, with the clock.
    * @param wait Waits on that clock.
    */
@@ -59,7 +58,6 @@ export class Pace {
   /**
    * Waits until a request may be sent.
    *
-   * @param signal Ends the waiting.
    * @param isAgain Whether it goes before all that wait: it did so before, and was refused.
    * @returns When that is.
    */

@@ -30,9 +30,6 @@ export function noteAllowed({ seen }: Http, { method }: Pick<Call, "method">): v
  * Finds out why a request of a page had no answer. The browser says the same whatever it was: that the registry is not
  * there, that the page may not ask it or read what it says, or that the connection broke.
  *
- * @param http The registry.
- * @param page The page.
- * @param call The request.
  * @param url Where it went.
  * @param sent Headers and body that were sent, and what was thrown.
  * @returns The error to throw; only what may pass is retryable.

@@ -14,8 +14,6 @@ const NO_LOGIN = /proxy authentication required|tunnel: 407/i;
 /**
  * Says so where a proxy is what a request failed at.
  *
- * @param text What the runtime threw.
- * @param url What was asked for.
  * @param via The proxy on the way, where that is known.
  */
 export function explainTunnel(

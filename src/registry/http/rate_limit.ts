@@ -14,7 +14,6 @@ const LONGEST_WAIT_SECONDS = 1e9;
  * to 07), the same with `X-` before it, and `RateLimit` with both (`limit=10, remaining=0, reset=5` up to draft 07,
  * `"name";r=0;t=5` since). Docker Hub writes a window behind the number: `0;w=21600`.
  *
- * @param headers Headers of the answer.
  * @param now Present time in milliseconds since 1970.
  */
 export function readRateLimit(headers: Headers, now: number): RateLimit {

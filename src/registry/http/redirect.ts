@@ -6,7 +6,6 @@ const places = new WeakMap<Response, URL>();
 /**
  * Where an answer came from: what it says is relative to that.
  *
- * @param call The request that was answered.
  * @param response The answer, as `request` returned it.
  */
 export function answeredAt({ url }: Pick<Call, "url">, response: Response): URL {
@@ -21,7 +20,6 @@ export function noteAnswer(response: Response, url: URL): void {
 /**
  * Where a request goes: as it is named, or where the registry sends reads and writes alike.
  *
- * @param http The registry.
  * @param url As the request names it.
  */
 export function currentUrl({ seen }: Http, url: URL): URL {

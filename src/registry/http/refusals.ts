@@ -13,7 +13,6 @@ const REFUSALS_AN_ATTEMPT = 8;
 /**
  * Whether a registry, or a proxy before it, answered that there are too many requests, and not that this one is wrong.
  *
- * @param error What a request ended with.
  * @param hasServed Whether the registry has given an answer that was expected: else a proxy may have none behind it.
  */
 export function isRefusal(error: unknown, hasServed = false): error is RegistryError {
@@ -31,10 +30,6 @@ export class Refusals {
   #count = 0;
   #last: RegistryError | undefined;
 
-  /**
-   * @param pace The pace of requests to the registry.
-   * @param retry Complete options.
-   */
   constructor(pace: Pace, retry: Required<RetryOptions>) {
     this.#pace = pace;
     this.#retry = retry;
@@ -45,7 +40,6 @@ export class Refusals {
    * Takes a refusal in; the registry's pace waits for as long as it has to.
    *
    * @param call The request, whose listener is told.
-   * @param refusal What was answered.
    * @param sentAt When the request was sent, as the pace told.
    * @returns Whether the request may be sent again.
    */

@@ -46,7 +46,6 @@ export class Restraint {
   /**
    * Takes a refusal in.
    *
-   * @param now The time.
    * @param sentAt When the request was sent.
    * @param wait Milliseconds that the registry asks for, where it does.
    */

@@ -42,8 +42,6 @@ const FACTOR = 3;
 /**
  * Checks and completes retry options.
  *
- * @param options As the caller gave them.
- * @returns Complete options.
  * @throws {RangeError} If a number is out of range.
  */
 export function resolveRetry(options: RetryOptions = {}): Required<RetryOptions> {
@@ -69,7 +67,6 @@ export function resolveRetry(options: RetryOptions = {}): Required<RetryOptions>
  * registry asked for.
  *
  * @param attempt The attempt that follows, counted from 2.
- * @param options Complete retry options.
  * @param retryAfter What the registry asked for, in milliseconds.
  * @returns Milliseconds, or undefined when no further attempt is due.
  */
@@ -87,7 +84,6 @@ export function retryDelay(
 /**
  * Reads a `Retry-After` header: seconds, or an HTTP date (RFC 9110, section 10.2.3).
  *
- * @param text The header's value.
  * @param now Present time in milliseconds since 1970.
  * @returns Milliseconds to wait, at least 0; undefined where the text is neither.
  */

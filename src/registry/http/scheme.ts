@@ -6,8 +6,6 @@ import { PROBE_MILLISECONDS, probeSignal } from "./time_limits.ts";
 /**
  * Says so where a request failed because one side speaks TLS and the other does not.
  *
- * @param http The registry.
- * @param error Why the request failed.
  * @param options Signal; and whether it is not tried again: a connection that breaks without an answer is asked about
  * only then.
  * @returns The same error, or one that names the scheme to use.

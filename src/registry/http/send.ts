@@ -11,10 +11,7 @@ const USER_AGENT = "tarpush/0.1.0";
 /**
  * Sends a request to one URL, once, within its time limits and at its pace.
  *
- * @param http The registry.
- * @param call The request.
  * @param url Where it goes, be it by a redirect.
- * @returns The answer, whatever it is.
  * @throws {NetworkError} If there was none.
  */
 export async function send(http: Http, call: Call, url: URL): Promise<Response> {

@@ -75,13 +75,7 @@ export interface Clock {
   stop(): void;
 }
 
-/**
- * Starts the clock of one request.
- *
- * @param alarms The timer of all requests to the registry.
- * @param limits Complete time limits.
- * @param request What it is like.
- */
+/** Starts the clock of one request. */
 export function startClock(
   alarms: Alarms,
   { connect, idle, response }: Required<Timeouts>,

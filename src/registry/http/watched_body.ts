@@ -12,11 +12,8 @@ const BUFFERED_BYTES = 4 * 1024 * 1024;
  * Lets the body of a request pass while its time limits are watched.
  *
  * @param body The body; it is cancelled when the clock's signal is aborted.
- * @param clock The clock of the request.
  * @param options Limit on idleness in milliseconds; whether reading the body has time limits of its own; its length,
  * where that is known; the pace that it has to keep.
- * @param onError Told when the body itself fails.
- * @returns What to send.
  */
 export function watchBody(
   body: ReadableStream<Bytes>,

@@ -19,11 +19,6 @@ const watches = new WeakMap<Count, FileWatch>();
 /**
  * Has a file sent while its time limits are watched. Nobody tells what goes on one connection, but the system counts what
  * goes on all of them: where several files are under way, one that stands still is noticed when the others are through.
- *
- * @param count Counts what goes.
- * @param request The request; its body is the file.
- * @param fetch Sends it.
- * @returns The answer.
  */
 export async function sendFile(
   count: Count,
@@ -50,7 +45,6 @@ export async function sendFile(
  * Whether one more file may be sent so. Where one has been under way for long, what begins beside it goes another way until
  * it has ended: a process that always sends something would not notice a connection that stands still.
  *
- * @param count Counts what goes.
  * @param now The time, as `performance.now()` has it.
  */
 export function maySendFile(count: Count, now: number = performance.now()): boolean {

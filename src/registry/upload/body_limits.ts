@@ -13,8 +13,6 @@ const MIN_CHUNK_BYTES = 512 * 1024;
  * The chunk size that an upload must use, or undefined where the whole body may go in one request: what the caller or
  * an earlier refusal says for this registry, or what the registry said when it opened the upload.
  *
- * @param http The registry.
- * @param session The open upload.
  * @param size Length of the blob in bytes.
  * @param tellsLength Whether the body has a length that is sent along.
  */
@@ -66,8 +64,6 @@ export function isBodyLimit(error: unknown): error is RegistryError {
 /**
  * Notes, for all blobs of the registry, that a body of one size was too large for one request.
  *
- * @param http The registry.
- * @param size Length of that body.
  * @param least Smallest chunk that the registry takes.
  * @returns The largest body to try from here on; undefined where nothing smaller is worth a try.
  */

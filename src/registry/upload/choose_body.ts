@@ -57,16 +57,7 @@ export const SMALL_BODY_BYTES = 1024 * 1024;
 /** Fewer bytes are copied faster than streamed. */
 const LEAST_PIECE_BYTES = 128 * 1024;
 
-/**
- * Chooses how a body goes in one request, and notes it.
- *
- * @param context The repository.
- * @param blob What to send.
- * @param way How it went so far.
- * @param session The upload.
- * @param hooks Listeners.
- * @returns The body, for a request.
- */
+/** Chooses how a body goes in one request, and notes it. */
 export async function chooseBody(
   context: RepositoryContext,
   blob: UploadBlob,

@@ -17,11 +17,9 @@ import {
  * until it has arrived; after a failure the registry is asked how much it has, and gets the rest. A chunk that is refused
  * as too large goes in smaller ones.
  *
- * @param context The repository.
  * @param session The upload; its location moves on.
  * @param body The content, or the rest of it.
  * @param chunkSize Length of all chunks but the last.
- * @param hooks Signal and listeners.
  * @param start Position in the whole of the first byte of `body`.
  * @throws {RegistryError} If the registry lost the upload, or has more than was sent.
  */

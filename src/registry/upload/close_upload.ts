@@ -48,10 +48,7 @@ export async function closeUpload(
  * Closes an upload whose body was sent, under the digest that the registry then verifies. Where no answer comes, the
  * registry is asked what became of it.
  *
- * @param context The repository.
- * @param session The upload.
  * @param blob Digest and length of all that was sent.
- * @param hooks Signal and listeners.
  * @throws {RegistryError} 400 where the content has another digest.
  */
 export async function commitUpload(

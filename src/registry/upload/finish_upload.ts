@@ -10,11 +10,6 @@ import type { UploadSession } from "./upload_session.ts";
 /**
  * Finds out what became of an upload in doubt, and sends what is known to be lost of it.
  *
- * @param context The repository.
- * @param session The upload.
- * @param blob What was sent.
- * @param failure What the request ended with.
- * @param hooks Signal and listeners.
  * @returns Whether the blob is there now; where not, it has to be sent anew.
  */
 export async function finishUpload(

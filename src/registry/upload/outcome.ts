@@ -27,10 +27,8 @@ const QUIET_QUESTIONS = 4;
  * as much time again as for an answer; of one that broke, a state that no longer changes is what it has. One that does not
  * answer is waited for as always.
  *
- * @param context The repository.
  * @param session The upload; its location moves on. It may be cancelled afterwards, unless it is still in doubt.
  * @param blob Length, and the digest where it is known.
- * @param failure What the request ended with.
  * @param hooks Signal and listeners; the first wait is told.
  * @throws {NetworkError | RegistryError} If the registry does not answer in time.
  */

@@ -18,9 +18,7 @@ export interface BodyRest {
  * Sends the rest of a body to an open upload and leaves that open: in one request, or in chunks where the registry wants
  * these.
  *
- * @param context The repository.
  * @param session The upload; its location moves on.
- * @param rest What is still to be sent.
  * @param hooks Signal and listeners; progress counts from the start of the whole.
  */
 export async function sendOn(

@@ -9,11 +9,9 @@ import { CANCEL_MILLISECONDS, patchUpload, type UploadSession } from "./upload_s
  * signal is aborted the body ends there, and so does the request: an upload that is cut cannot be cancelled at
  * distribution 2, which then tells nobody where it stands.
  *
- * @param context The repository.
  * @param session The upload; its location moves on.
  * @param body Bytes, a stream that is read once, or a function that opens the body and throws when it cannot do so
  * again.
- * @param hooks Signal and listeners.
  */
 export async function sendBody(
   context: RepositoryContext,
@@ -35,10 +33,7 @@ export async function sendBody(
 /**
  * Sends a blob once in one PUT that closes the upload.
  *
- * @param context The repository.
- * @param session The upload.
  * @param blob Digest, length and a body that is read once, or a function as for {@linkcode sendBody}.
- * @param hooks Signal and listeners.
  */
 export async function sendWhole(
   context: RepositoryContext,

@@ -21,9 +21,6 @@ import { cancelUpload, openUpload, type UploadSession } from "./upload_session.t
  * upload. Where all was sent and no answer of the registry came, it may still be committing: it is asked what became of
  * it, and only what is lost is sent again.
  *
- * @param context The repository.
- * @param blob What to upload.
- * @param hooks Signal and listeners.
  * @param session An upload that is open already, used for the first attempt.
  * @throws {RegistryError} If the registry refuses it; 400 `DIGEST_INVALID` where the content has another digest.
  */

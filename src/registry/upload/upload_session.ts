@@ -42,9 +42,6 @@ const SETTLE_MILLISECONDS = 100;
 /**
  * Opens an upload (distribution-spec, "POST then PUT"), or has the blob mounted from another repository.
  *
- * @param context The repository.
- * @param hooks Signal and listeners.
- * @param mount Blob, and the repository to take it from.
  * @returns The open upload, or undefined when the blob was mounted.
  */
 export async function startUpload(
@@ -110,9 +107,7 @@ export async function openUpload(
 /**
  * Asks how much of an upload the registry has (distribution-spec, "Pushing a blob in chunks").
  *
- * @param context The repository.
  * @param session The upload; its location moves on.
- * @param hooks Signal and listeners.
  * @returns Bytes that have arrived; undefined where `Range` does not tell: `0-0` stands for none and for one byte.
  * @throws {RegistryError} If the upload is gone.
  */
@@ -148,9 +143,7 @@ export function parseRange(text: string | null): number | undefined {
 /**
  * Sends a part of a body once and leaves the upload open where the answer says that it stands now.
  *
- * @param context The repository.
  * @param session The upload; its location moves on.
- * @param call The body, and how it goes.
  */
 export async function patchUpload(
   context: RepositoryContext,
