@@ -24,8 +24,11 @@ export type Fault =
   | { kind: "lose-response" }
   /** The answer's body breaks after so many bytes. */
   | { kind: "cut-response"; after: number }
-  /** This answer comes from somewhere on the way; the handler sees nothing. `readBody` takes the body first. */
-  | { kind: "answer"; answer: () => Response; readBody?: boolean }
+  /**
+   * This answer comes from somewhere on the way; the handler sees nothing. `readBody` takes the body first, or drops what
+   * still comes of it after the answer.
+   */
+  | { kind: "answer"; answer: () => Response; readBody?: boolean | "after" }
   /** The handler sees the request twice, and the second answer is returned: what runtimes do on their own. */
   | { kind: "double-send" }
   /** Runs before the handler sees the request. */
@@ -106,7 +109,8 @@ async function inflict(fault: Fault, handler: FetchHandler, request: Request): P
       return new Response(cutAfter(response.body, fault.after), response);
     }
     case "answer":
-      if (fault.readBody) await request.arrayBuffer();
+      if (fault.readBody === "after") request.body?.pipeTo(new WritableStream()).catch(() => {});
+      else if (fault.readBody) await request.arrayBuffer();
       else await request.body?.cancel();
       return fault.answer();
     case "double-send": {

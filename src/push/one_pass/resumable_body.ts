@@ -73,7 +73,11 @@ export class ResumableBody {
     const number = ++this.#opened;
     let at = from;
     return createStream(async () => {
-      while (at === this.#end && !this.#ended && number === this.#opened) await this.#read();
+      while (at === this.#end && !this.#ended && number === this.#opened) {
+        await this.#read();
+        // A piece that was read for a stream that has ended meanwhile takes none out of the window.
+        if (number === this.#opened) this.#letGo();
+      }
       if (number !== this.#opened) throw new TypeError("Cannot read a body that was opened anew");
       const piece = this.#pieceAt(at);
       at += piece?.length ?? 0;
@@ -86,10 +90,15 @@ export class ResumableBody {
     return this.#again === undefined;
   }
 
+  /** Ends the stream that is open: the request that it was for may still be reading it when its answer has come. */
+  halt(): void {
+    this.#opened++;
+  }
+
   /** Goes back to the first byte; to be called only where {@linkcode canRewind} says so. */
   rewind(): void {
     if (this.#start === 0 || !this.#again) return;
-    this.#opened++;
+    this.halt();
     // Whatever comes of it, nobody reads it any more.
     this.#reader.cancel().catch(() => {});
     this.#reader = this.#again().getReader();
@@ -99,7 +108,7 @@ export class ResumableBody {
 
   /** Gives the rest of the stream up. */
   async cancel(reason: unknown): Promise<void> {
-    this.#opened++;
+    this.halt();
     this.#kept = [];
     await this.#reader.cancel(reason);
   }
@@ -131,6 +140,10 @@ export class ResumableBody {
       this.#failure = { error };
       throw error;
     }
+  }
+
+  /** Forgets what is before the window. */
+  #letGo(): void {
     for (;;) {
       const [first, ...rest] = this.#kept;
       if (!first || this.#end - this.#start - first.length < this.#window) return;

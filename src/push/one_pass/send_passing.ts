@@ -75,6 +75,7 @@ export async function sendPassing(
       if (tellsLength) seen.wantsLength = true;
       return;
     } catch (error) {
+      body.halt();
       hooks.signal?.throwIfAborted();
       if (body.failure) throw body.failure.error;
       if (isWhole && !isTurned && isRefusedAsItWas(context.http, blob, error)) {
@@ -85,8 +86,8 @@ export async function sendPassing(
         continue;
       }
       if (!mayGoOn(error)) {
-        const mayBeLength = isWhole && body.comesOnce && mayWantLength(error);
-        throw mayBeLength ? comesOnce(error, GONE) : error;
+        const isOtherwise = isWhole && (mayWantLength(error) || isBodyLimit(error));
+        throw isOtherwise && body.comesOnce ? comesOnce(error, GONE) : error;
       }
       const outcome = await outcomeOf(context, session, blob, error, hooks);
       if (outcome === "there") return await body.cancel(error);
@@ -254,8 +255,10 @@ function comesOnce(error: unknown, state: string): unknown {
   const { method, url, cause } = error;
   const message = `${error.message}; ${state}, and the stream comes only once`;
   // The limit of a proxy on the size of a request looks like this as well, and so does the want of a length.
-  const mayBeLimit = mayWantLength(error) || (error instanceof NetworkError && isBroken(error));
-  const further = mayBeLimit ? "try --chunk-size 8MiB" : error.hint;
+  const isLimit = isBodyLimit(error);
+  const mayBeLimit = isLimit || mayWantLength(error) ||
+    (error instanceof NetworkError && isBroken(error));
+  const further = mayBeLimit ? `try --chunk-size ${isLimit ? "1MiB" : "8MiB"}` : error.hint;
   const hint = further ? `${WRITE_A_FILE}, or ${further}` : WRITE_A_FILE;
   const options = { method, url, cause: cause ?? error, hint, retryable: false };
   if (error instanceof NetworkError) return new NetworkError(message, options);

@@ -6,8 +6,8 @@ import type { UploadSession } from "./upload_session.ts";
 export const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
 /** Largest chunk that a registry may ask for: each one is held in memory. */
 const MAX_CHUNK_BYTES = 128 * 1024 * 1024;
-/** Smallest chunk to try against a limit: nginx takes 1 MiB unless told otherwise. */
-const MIN_CHUNK_BYTES = 512 * 1024;
+/** Smallest chunk to try against a limit: nginx takes 1 MiB unless told otherwise, ModSecurity 128 KiB. */
+const MIN_CHUNK_BYTES = 64 * 1024;
 
 /**
  * The chunk size that an upload must use, or undefined where the whole body may go in one request: what the caller or

@@ -63,19 +63,29 @@ for (const [what, { tar, method }] of Object.entries(ARCHIVES)) {
     });
   }
 
-  test(`pushImage() of a pipe says what to do where a large layer ${what} is refused for want of a length, and gone`, async () => {
-    const answer = gateway(411);
-    const layer = faultLayer(
-      createRegistry(),
-      atLarge(method, { kind: "answer", answer, readBody: true }),
-    );
-    const error = await assertRejects(
-      () => pushImage(tar.stream(), TARGET, { ...OPTIONS, fetch: layer.fetch }),
-      RegistryError,
-      "answered 411",
-    );
-    assertMatch(error.message, /comes only once$/);
-    assertMatch(error.hint ?? "", /file first and push that, or try --chunk-size/);
+  for (const [status, why] of [[411, "for want of a length"], [413, "for its length"]] as const) {
+    test(`pushImage() of a pipe says what to do where a large layer ${what} is refused ${why}, and gone`, async () => {
+      const answer = gateway(status);
+      const layer = faultLayer(
+        createRegistry(),
+        atLarge(method, { kind: "answer", answer, readBody: true }),
+      );
+      const error = await assertRejects(
+        () => pushImage(tar.stream(), TARGET, { ...OPTIONS, fetch: layer.fetch }),
+        RegistryError,
+        `answered ${status}`,
+      );
+      assertMatch(error.message, /comes only once$/);
+      assertMatch(error.hint ?? "", /file first and push that, or try --chunk-size/);
+    });
+  }
+
+  test(`pushImage() of a pipe sends a large layer ${what} in chunks where a request that is refused is read on`, async () => {
+    const registry = createRegistry();
+    const fault: Fault = { kind: "answer", answer: gateway(413), readBody: "after" };
+    const { fetch } = faultLayer(registry, atLarge(method, fault));
+    await pushImage(tar.stream(), TARGET, { ...OPTIONS, fetch });
+    await readBack(registry, "app", "1");
   });
 
   test(`pushImage() of a pipe sends a large layer ${what} with its length where one without is refused at once`, async () => {

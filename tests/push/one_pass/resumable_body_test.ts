@@ -62,6 +62,25 @@ test("ResumableBody ends a stream that was opened before, and loses nothing of w
   assertEquals(await take(next, Infinity), from(30));
 });
 
+test("ResumableBody loses nothing of its window to a stream that is halted while it reads", async () => {
+  const [asked, given] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const pieces = Array.from({ length: 4 }, (_, at) => new Uint8Array(10).fill(at));
+  const source = async function* () {
+    yield* pieces.slice(0, 2);
+    asked.resolve();
+    await given.promise;
+    yield* pieces.slice(2);
+  };
+  const body = new ResumableBody(ReadableStream.from(source()), 20);
+  const dying = take(body.open(0), Infinity);
+  await asked.promise;
+  body.halt();
+  given.resolve();
+  await assertRejects(() => dying, TypeError, "opened anew");
+  assertEquals([body.start, body.end, body.canRewind], [0, 30, true]);
+  assertEquals(await take(body.open(0), Infinity), pieces.flatMap((piece) => [...piece]));
+});
+
 test("ResumableBody is not cancelled with one of its streams", async () => {
   const { body, cancelled } = makeBody(20);
   const stream = body.open(0);

@@ -56,6 +56,25 @@ test("pushImage() turns to chunks where a body is refused as too large, and reme
   assertEquals(result.images[0]?.blobs.map(({ status }) => status), ["pushed", "pushed", "pushed"]);
 });
 
+test("pushImage() sends what a firewall takes that refuses all above 128 KiB", async () => {
+  const registry = createRegistry();
+  const refused: number[] = [];
+  const limited: PushOptions["fetch"] = async (request) => {
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    if (bytes.length >= 128 * 1024) {
+      refused.push(bytes.length);
+      return new Response("<h1>413</h1>", { status: 413 });
+    }
+    const { method, url, headers } = request;
+    return await registry(
+      new Request(url, { method, headers, ...(bytes.length ? { body: bytes } : {}) }),
+    );
+  };
+  const result = await push(MIB, { fetch: limited });
+  assertEquals(refused.slice(1), [MIB, MIB / 2, MIB / 4, MIB / 8]);
+  assertEquals(result.images[0]?.blobs.map(({ status }) => status), ["pushed", "pushed"]);
+});
+
 test("pushImage() keeps to the chunk size that the registry names", async () => {
   const registry = createRegistry();
   const lengths: number[] = [];
