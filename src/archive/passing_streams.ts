@@ -1,4 +1,4 @@
-import { type Bytes, concat } from "../bytes.ts";
+import { type Bytes, concat, createStream } from "../bytes.ts";
 import type { LayerCompression } from "../codec/magic.ts";
 import { type Digest, digestAlgorithm } from "../digest.ts";
 import { type Content, Inflated } from "../image/check/inflated_content.ts";
@@ -82,22 +82,19 @@ export function checkHash(
 /** Joins small pieces and cuts large ones, which some sources give: a window holds whole pieces. */
 export function inPieces(stream: ReadableStream<Bytes>, size: number): ReadableStream<Bytes> {
   const reader = stream.getReader();
-  let next: Bytes | undefined;
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      const pieces: Bytes[] = [];
-      let filled = 0;
-      while (filled < size) {
-        next ??= (await reader.read()).value;
-        if (!next || (filled > 0 && filled + next.length > size)) break;
-        const piece = next.subarray(0, size);
-        pieces.push(piece);
-        filled += piece.length;
-        next = next.length > size ? next.subarray(size) : undefined;
-      }
-      if (filled > 0) controller.enqueue(concat(pieces, filled));
-      else controller.close();
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  let rest: Bytes | undefined;
+  const next = async () => {
+    const pieces: Bytes[] = [];
+    let filled = 0;
+    while (filled < size) {
+      rest ??= (await reader.read()).value;
+      if (!rest || (filled > 0 && filled + rest.length > size)) break;
+      const piece = rest.subarray(0, size);
+      pieces.push(piece);
+      filled += piece.length;
+      rest = rest.length > size ? rest.subarray(size) : undefined;
+    }
+    return filled > 0 ? concat(pieces, filled) : undefined;
+  };
+  return createStream(next, (reason) => reader.cancel(reason));
 }

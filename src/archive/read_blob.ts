@@ -1,4 +1,4 @@
-import { type Bytes, toBytes } from "../bytes.ts";
+import { type Bytes, createStream, toBytes } from "../bytes.ts";
 import { decompress } from "../codec/decompress.ts";
 import { isLayerCompression, sniffCompression } from "../codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
@@ -22,19 +22,13 @@ export function openFileBody(file: ArchiveFile): ReadableStream<Bytes> {
   const slice = bodyOf(file).slice(0, file.size);
   const reader = (slice.ownStream?.() ?? slice.stream()).getReader();
   let left = file.size;
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      if (!done) {
-        left -= value.length;
-        controller.enqueue(toBytes(value));
-      } else if (left === 0) controller.close();
-      else {
-        throw endedEarly(file, left);
-      }
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  const next = async () => {
+    const { value } = await reader.read();
+    if (!value && left !== 0) throw endedEarly(file, left);
+    left -= value?.length ?? 0;
+    return value && toBytes(value);
+  };
+  return createStream(next, (reason) => reader.cancel(reason));
 }
 
 /**

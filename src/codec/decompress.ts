@@ -1,4 +1,4 @@
-import { type Bytes, concat, toBytes } from "../bytes.ts";
+import { type Bytes, concat, createStream, toBytes } from "../bytes.ts";
 import { Rests } from "../concurrency.ts";
 import { ArchiveError, OciError } from "../errors.ts";
 import { DataError } from "./data_error.ts";
@@ -59,28 +59,24 @@ export function decompress(
   const pieces = joinSmall(inflate(kind, source.read(), onTrailing));
   let inflated = 0;
   const rests = new Rests();
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      try {
-        const { done, value } = await pieces.next();
-        if (done) return controller.close();
-        inflated += value.length;
-        await rests.after(value.length);
-        if (inflated > Math.max(freeBytes, ratio * source.position)) {
-          throw new Error(`it has become ${inflated} bytes, more than ${ratio} times as much`);
-        }
-        controller.enqueue(value);
-      } catch (error) {
-        void source.cancel(error);
-        throw source.failure ? source.failure.error : inflateError(name, source.position, error);
-      }
-    },
-    async cancel(reason) {
-      await source.cancel(reason);
-      // Stopped in the middle of its data, the inflater may complain; nobody is left to hear it.
-      await pieces.return(undefined).catch(() => {});
-    },
-  }, { highWaterMark: 0 });
+  const next = async () => {
+    try {
+      const { value } = await pieces.next();
+      if (!value) return undefined;
+      inflated += value.length;
+      await rests.after(value.length);
+      if (inflated <= Math.max(freeBytes, ratio * source.position)) return value;
+      throw new Error(`it has become ${inflated} bytes, more than ${ratio} times as much`);
+    } catch (error) {
+      void source.cancel(error);
+      throw source.failure ? source.failure.error : inflateError(name, source.position, error);
+    }
+  };
+  return createStream(next, async (reason) => {
+    await source.cancel(reason);
+    // Stopped in the middle of its data, the inflater may complain; nobody is left to hear it.
+    await pieces.return(undefined).catch(() => {});
+  });
 }
 
 /** Loads what inflates only when something is to be inflated: a push that finds all in place takes milliseconds. */

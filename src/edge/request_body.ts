@@ -1,4 +1,4 @@
-import { type Bytes, toBytes } from "../bytes.ts";
+import { type Bytes, createStream, toBytes } from "../bytes.ts";
 import { ArchiveError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
 import { GatewayError } from "./failures.ts";
@@ -38,14 +38,11 @@ function inLargePieces(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Ar
   } catch {
     return body;
   }
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      const { done, value } = await reader.read(new Uint8Array(PIECE_BYTES), AT_LEAST).catch(gone);
-      if (value && value.length > 0) controller.enqueue(own(value));
-      if (done) controller.close();
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  const next = async () => {
+    const { value } = await reader.read(new Uint8Array(PIECE_BYTES), AT_LEAST).catch(gone);
+    return value && value.length > 0 ? own(value) : undefined;
+  };
+  return createStream(next, (reason) => reader.cancel(reason));
 }
 
 /** Each runtime has an error of its own for a body whose sender is gone, and Deno tells it before the signal does. */
@@ -87,6 +84,7 @@ async function openFile(
       // The end of the file; what follows it is read, too, to see that the form is whole and has no second file.
       if (piece) return piece;
       if (piece === null) continue;
+      if (isWhole && files === 0) throw formError("it has no file, expected one");
       if (isWhole) return undefined;
       const { done, value } = await reader.read();
       if (done) parser.end();
@@ -94,20 +92,12 @@ async function openFile(
       if (done && !failure && !isWhole) throw formError("it ends early");
     }
   };
-  return new ReadableStream<Bytes>({
-    async pull(controller) {
-      try {
-        const piece = await next();
-        if (piece) controller.enqueue(piece);
-        else if (files === 1) controller.close();
-        else throw formError("it has no file, expected one");
-      } catch (error) {
-        reader.cancel(error).catch(() => {});
-        throw error;
-      }
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  const nextOrEnd = () =>
+    next().catch((error) => {
+      reader.cancel(error).catch(() => {});
+      throw error;
+    });
+  return createStream(nextOrEnd, (reason) => reader.cancel(reason));
 }
 
 const FORM_PROBLEMS = {

@@ -1,3 +1,4 @@
+import { createStream } from "../bytes.ts";
 import { Rests } from "../concurrency.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
 import type { BunFile, BunGlobals } from "./bun_globals.ts";
@@ -51,22 +52,19 @@ export class BunOpenFile implements OpenFile {
   #read(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
     const rests = new Rests();
-    return new ReadableStream<Uint8Array>({
-      pull: async (controller) => {
-        try {
-          reader ??= stream.getReader();
-          const { done, value } = await reader.read();
-          if (done) return controller.close();
-          // Bun reads a file that the system has in memory without a turn for anybody else.
-          const rest = rests.after(value.length);
-          if (rest) await rest;
-          controller.enqueue(value);
-        } catch (error) {
-          this.#fail(error);
-        }
-      },
-      cancel: (reason) => reader?.cancel(reason),
-    }, { highWaterMark: 0 });
+    const next = async () => {
+      try {
+        reader ??= stream.getReader();
+        const { value } = await reader.read();
+        // Bun reads a file that the system has in memory without a turn for anybody else.
+        const rest = value && rests.after(value.length);
+        if (rest) await rest;
+        return value;
+      } catch (error) {
+        return this.#fail(error);
+      }
+    };
+    return createStream(next, (reason) => reader?.cancel(reason));
   }
 
   async #checkUnchanged(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, createStream } from "../bytes.ts";
 import { free, hasOwnBody } from "../owned_bytes.ts";
 import type { ListeningServer, ListenOptions, ServeHandler } from "./host.ts";
 import { listenFailure } from "./listen_failure.ts";
@@ -43,15 +43,9 @@ function freeSent(response: Response): Response {
   if (!hasOwnBody(response) || !response.body) return response;
   const reader: ReadableStreamDefaultReader<Bytes> = response.body.getReader();
   let sent: Bytes | undefined;
-  const body = new ReadableStream<Bytes>({
-    async pull(controller) {
-      if (sent) free(sent);
-      const { done, value } = await reader.read();
-      sent = value;
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
-  return new Response(body, response);
+  const next = async () => {
+    if (sent) free(sent);
+    return sent = (await reader.read()).value;
+  };
+  return new Response(createStream(next, (reason) => reader.cancel(reason)), response);
 }

@@ -1,3 +1,4 @@
+import { createStream } from "../bytes.ts";
 import { ownBody } from "../owned_bytes.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
 import { isNotModified } from "./conditions.ts";
@@ -85,17 +86,15 @@ function reportFailure(
   onFailure: (error: unknown) => void,
 ): ReadableStream<Uint8Array> {
   const reader = stream.getReader();
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await reader.read().catch((error: unknown) => {
-        onFailure(error);
-        throw error;
-      });
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  const next = async () => {
+    try {
+      return (await reader.read()).value;
+    } catch (error) {
+      onFailure(error);
+      throw error;
+    }
+  };
+  return createStream(next, (reason) => reader.cancel(reason));
 }
 
 function chooseRange(

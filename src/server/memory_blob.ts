@@ -1,4 +1,4 @@
-import { concat, toBytes } from "../bytes.ts";
+import { concat, createStream, toBytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
 import type { Hasher, IncrementalHash } from "../incremental_hash.ts";
@@ -97,13 +97,7 @@ export class MemoryBlob implements BlobSource {
     return {
       stream: () => {
         const pieces = this.#read(start, Math.min(end, this.size));
-        return new ReadableStream<Uint8Array>({
-          pull(controller) {
-            const { value } = pieces.next();
-            if (value) return controller.enqueue(value);
-            controller.close();
-          },
-        }, { highWaterMark: 0 });
+        return createStream(() => pieces.next().value);
       },
     };
   }

@@ -1,3 +1,4 @@
+import { createStream } from "../../bytes.ts";
 import type { ArchiveFile } from "../../image/files.ts";
 import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
 import { endedEarly } from "../read_blob.ts";
@@ -44,22 +45,18 @@ class WatchedSlice implements SourceSlice {
   #watch(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
     const reader = stream.getReader();
     let left = this.#length;
-    return new ReadableStream<Uint8Array>({
-      pull: async (controller) => {
-        const { done, value } = await reader.read();
-        left -= value?.length ?? 0;
-        const isLast = done || left <= 0;
-        if (isLast) {
-          // The file is closed by that: nobody reads on.
-          await reader.cancel();
-          // The last piece makes it whole.
-          await this.#slice.checkUnchanged?.();
-        }
-        if (done && left > 0) throw endedEarly(this.#file, left);
-        if (value) controller.enqueue(value);
-        if (isLast) controller.close();
-      },
-      cancel: (reason) => reader.cancel(reason),
-    }, { highWaterMark: 0 });
+    const next = async () => {
+      const { value } = await reader.read();
+      left -= value?.length ?? 0;
+      if (!value || left <= 0) {
+        // The file is closed by that: nobody reads on.
+        await reader.cancel();
+        // The last piece makes it whole.
+        await this.#slice.checkUnchanged?.();
+      }
+      if (!value && left > 0) throw endedEarly(this.#file, left);
+      return value;
+    };
+    return createStream(next, (reason) => reader.cancel(reason));
   }
 }
