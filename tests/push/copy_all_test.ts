@@ -10,6 +10,7 @@ import { makeImage, makeLayer, OciLayout, toBlob, withPlatform } from "../helper
 import { sign } from "../helpers/cosign.ts";
 import { allTags, readBack, type Registry } from "../helpers/expected.ts";
 import { type Fault, faultLayer, type SeenRequest } from "../helpers/fault_layer.ts";
+import { meeting } from "../helpers/meeting.ts";
 import { test } from "../helpers/test.ts";
 
 const SOURCE = "localhost:5000";
@@ -258,12 +259,14 @@ test("copyAll() has no more uploads in flight than it may, and looks at few imag
   const { to, fetch } = await world(names);
   const now = { uploads: 0, all: 0 };
   const most = { ...now };
+  const met = meeting(2);
   const counted: FetchHandler = async (request) => {
     const isUpload = request.method === "PUT" && request.url.includes("/blobs/");
     now.all++;
     if (isUpload) now.uploads++;
     most.all = Math.max(most.all, now.all);
     most.uploads = Math.max(most.uploads, now.uploads);
+    if (isUpload) await met();
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setTimeout(resolve));
     now.all--;
     if (isUpload) now.uploads--;

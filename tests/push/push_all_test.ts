@@ -18,6 +18,7 @@ import {
 } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { faultLayer, type SeenRequest } from "../helpers/fault_layer.ts";
+import { meeting } from "../helpers/meeting.ts";
 import { test } from "../helpers/test.ts";
 
 const SHARED = await Promise.all(["base", "lib", "runtime"].map((text) => makeLayer(text)));
@@ -120,9 +121,11 @@ for (const concurrency of [1, 3]) {
   test(`pushAll() has at most ${concurrency} uploads in flight at a registry`, async () => {
     const registry = createRegistry();
     let [inFlight, most] = [0, 0];
+    const met = meeting(concurrency);
     const fetch: FetchHandler = async (request) => {
       if (request.method !== "PUT" || !request.url.includes("/blobs/")) return registry(request);
       most = Math.max(most, ++inFlight);
+      await met();
       for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve));
       inFlight--;
       return await registry(request);

@@ -11,6 +11,7 @@ import { createRegistry } from "../../../src/server/mod.ts";
 import { UntarStream } from "../../../src/tar/untar_stream.ts";
 import { makeLayer } from "../../helpers/archives.ts";
 import { faultLayer } from "../../helpers/fault_layer.ts";
+import { meeting } from "../../helpers/meeting.ts";
 import { type TarWriterEntry, writeTar } from "../../helpers/tar_writer.ts";
 import { test } from "../../helpers/test.ts";
 
@@ -60,9 +61,11 @@ for (const concurrency of [1, 2, 4]) {
   test(`PassingUploads has at most ${concurrency} uploads in flight, and as many where it can`, async () => {
     const registry = createRegistry();
     let [inFlight, most] = [0, 0];
+    const met = meeting(concurrency);
     const fetch: FetchHandler = async (request) => {
       most = Math.max(most, ++inFlight);
-      // Lets everything that may start have started.
+      // As many as may be in flight are: fewer would never come to an end. Then more have time to come.
+      await met();
       for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve));
       inFlight--;
       return await registry(request);
