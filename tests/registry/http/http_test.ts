@@ -16,6 +16,7 @@ import { request, waitForRetry } from "../../../src/registry/http/http.ts";
 import { resolveLocation } from "../../../src/registry/http/location.ts";
 import { sleep } from "../../../src/registry/http/retry.ts";
 import { encode, encodeJson } from "../../helpers/archives.ts";
+import { withValue } from "../../helpers/globals.ts";
 import {
   connectionReset,
   scriptedFetch,
@@ -532,21 +533,44 @@ test("request() ends when no byte of a body moves, and cancels its source", asyn
   assert(cancelled !== undefined);
 });
 
+/** Knows which alarms are set, and rings them at the time of a test. */
+class WatchedAlarms extends Alarms {
+  readonly open = new Set<Alarm>();
+
+  override set(alarm: Alarm): void {
+    this.open.add(alarm);
+    super.set(alarm);
+  }
+
+  override drop(alarm: Alarm): void {
+    this.open.delete(alarm);
+    super.drop(alarm);
+  }
+
+  ringAt(time: number): void {
+    for (const alarm of this.open) if (alarm.deadline <= time) alarm.ring();
+  }
+}
+
 test("request() takes a body for alive whose bytes trickle, however long that takes in all", async () => {
   const idle = 1000;
   const pieces = 12;
+  const alarms = new WatchedAlarms();
+  let time = performance.now();
   let sent = 0;
   const body = () =>
     new ReadableStream<Bytes>({
-      async pull(controller) {
+      pull(controller) {
         if (sent++ === pieces) return controller.close();
-        await sleep(idle / 10);
+        alarms.ringAt(time += 0.9 * idle);
         controller.enqueue(encode("x"));
       },
     }, { highWaterMark: 0 });
-  const http = makeHttp(readWhole, { retry: { attempts: 1 }, timeouts: { idle } });
-  const response = await request(http, callTo(http, { method: "PUT", body }));
-  assertEquals([response.status, sent], [200, pieces + 1]);
+  const http = { ...makeHttp(readWhole, { retry: { attempts: 1 }, timeouts: { idle } }), alarms };
+  await withValue(performance, "now", () => time, async () => {
+    const response = await request(http, callTo(http, { method: "PUT", body }));
+    assertEquals([response.status, sent], [200, pieces + 1]);
+  });
 });
 
 for (const idle of [Infinity, 2 ** 40]) {
@@ -578,21 +602,6 @@ test("request() gives a body of bytes time for its length: nobody sees them move
     "no answer for 1.01 s",
   );
 });
-
-/** Knows which alarms are set. */
-class WatchedAlarms extends Alarms {
-  readonly open = new Set<Alarm>();
-
-  override set(alarm: Alarm): void {
-    this.open.add(alarm);
-    super.set(alarm);
-  }
-
-  override drop(alarm: Alarm): void {
-    this.open.delete(alarm);
-    super.drop(alarm);
-  }
-}
 
 test("request() leaves no alarm behind where a body cannot be opened", async () => {
   const alarms = new WatchedAlarms();
