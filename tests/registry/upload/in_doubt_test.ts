@@ -3,6 +3,7 @@ import type { Bytes } from "../../../src/bytes.ts";
 import { digestBytes } from "../../../src/digest.ts";
 import { NetworkError, RegistryError } from "../../../src/errors.ts";
 import { commitUpload } from "../../../src/registry/upload/close_upload.ts";
+import type { FetchHandler } from "../../../src/registry/http/call.ts";
 import type { UploadBlob } from "../../../src/registry/upload/choose_body.ts";
 import { uploadBlob } from "../../../src/registry/upload/upload_blob.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
@@ -16,7 +17,7 @@ import {
   sentRequest,
 } from "../../helpers/scripted_fetch.ts";
 import { test } from "../../helpers/test.ts";
-import { makeRepository } from "../make_http.ts";
+import { type HttpOptions, makeRepository } from "../make_http.ts";
 
 const MIB = 1024 * 1024;
 /** Streamed, since it is above what is sent from memory. */
@@ -39,6 +40,11 @@ const UNKNOWN = {
 function blobOf(bytes: Bytes, digest: typeof DIGEST): UploadBlob {
   const open = () => bytesSource(bytes).slice(0, bytes.length).stream() as ReadableStream<Bytes>;
   return { digest, size: bytes.length, open };
+}
+
+/** A repository where time passes only if a test says so: whether a registry was slow is no matter of the machine. */
+function repositoryOf(fetch: FetchHandler, { retry, ...options }: HttpOptions = {}) {
+  return makeRepository(fetch, { ...options, retry: { now: () => 0, ...retry } });
 }
 
 function put(upload: number): string {
@@ -80,7 +86,7 @@ for (const [name, answer] of [...BROKEN, ...SLOW]) {
       ...questions,
       [HEAD, THERE],
     ]);
-    await uploadBlob(makeRepository(script.fetch, { retry: { attempts: 1 } }), BLOB);
+    await uploadBlob(repositoryOf(script.fetch, { retry: { attempts: 1 } }), BLOB);
     script.assertDone();
   });
 
@@ -96,7 +102,7 @@ for (const [name, answer] of [...BROKEN, ...SLOW]) {
       [POST, AGAIN],
       [put(2), STORED],
     ]);
-    await uploadBlob(makeRepository(script.fetch), BLOB);
+    await uploadBlob(repositoryOf(script.fetch), BLOB);
     script.assertDone();
   });
 
@@ -109,7 +115,7 @@ for (const [name, answer] of [...BROKEN, ...SLOW]) {
       ...asked(2, standsAt(CONTENT.length)),
       [put(1), STORED],
     ]);
-    await uploadBlob(makeRepository(script.fetch), BLOB);
+    await uploadBlob(repositoryOf(script.fetch), BLOB);
     script.assertDone();
     assertEquals(script.requests.at(-1)?.body.length, 0);
   });
@@ -125,7 +131,7 @@ test("uploadBlob() sends the rest of what a registry has", async () => {
   ]);
   const sent: number[] = [];
   const onProgress = (bytes: number) => void sent.push(bytes);
-  await uploadBlob(makeRepository(script.fetch), BLOB, { onProgress });
+  await uploadBlob(repositoryOf(script.fetch), BLOB, { onProgress });
   script.assertDone();
   const rest = sentRequest(script, 6);
   assertEquals(rest.headers.get("content-range"), `600000-${CONTENT.length - 1}`);
@@ -144,7 +150,7 @@ test("uploadBlob() begins anew where a registry cannot go on with an upload", as
     [POST, AGAIN],
     [put(2), STORED],
   ]);
-  await uploadBlob(makeRepository(script.fetch), BLOB);
+  await uploadBlob(repositoryOf(script.fetch), BLOB);
   script.assertDone();
 });
 
@@ -158,7 +164,7 @@ test("uploadBlob() takes an upload that is known, but not as it stands, for one 
     ...asked(9, invalid),
     [HEAD, THERE],
   ]);
-  await uploadBlob(makeRepository(slow.fetch), BLOB);
+  await uploadBlob(repositoryOf(slow.fetch), BLOB);
   slow.assertDone();
   const stuck = scriptedFetch([
     [POST, OPENED],
@@ -170,7 +176,7 @@ test("uploadBlob() takes an upload that is known, but not as it stands, for one 
     [put(2), STORED],
     ["DELETE /u/1", { status: 204 }],
   ]);
-  await uploadBlob(makeRepository(stuck.fetch), BLOB);
+  await uploadBlob(repositoryOf(stuck.fetch), BLOB);
   stuck.assertDone();
   // Where the connection broke, nothing is at work any more.
   const broken = scriptedFetch([
@@ -182,7 +188,7 @@ test("uploadBlob() takes an upload that is known, but not as it stands, for one 
     [put(2), STORED],
     ["DELETE /u/1", { status: 204 }],
   ]);
-  await uploadBlob(makeRepository(broken.fetch), BLOB);
+  await uploadBlob(repositoryOf(broken.fetch), BLOB);
   broken.assertDone();
 });
 
@@ -194,7 +200,7 @@ test("uploadBlob() waits for as long as a registry asks before it is asked", asy
   ]);
   const waits: number[] = [];
   const onRetry = (_attempt: number, delay: number) => void waits.push(delay);
-  await uploadBlob(makeRepository(script.fetch), BLOB, { onRetry });
+  await uploadBlob(repositoryOf(script.fetch), BLOB, { onRetry });
   script.assertDone();
   assertEquals(waits, [0]);
 });
@@ -217,7 +223,7 @@ test("uploadBlob() does not take the time that bytes from memory need for that o
     [/^PUT \/u\/2/, STORED],
     ["DELETE /u/1", { status: 204 }],
   ]);
-  const repository = makeRepository(script.fetch, { retry: { now: () => now } });
+  const repository = repositoryOf(script.fetch, { retry: { now: () => now } });
   await uploadBlob(repository, blobOf(bytes, digest));
   script.assertDone();
 });
@@ -232,7 +238,7 @@ test("uploadBlob() waits while what a slow registry has grows", async () => {
     ...asked(1, standsAt(CONTENT.length)),
     [HEAD, THERE],
   ]);
-  await uploadBlob(makeRepository(script.fetch), BLOB);
+  await uploadBlob(repositoryOf(script.fetch), BLOB);
   script.assertDone();
 });
 
@@ -246,7 +252,7 @@ test("uploadBlob() cancels an upload in doubt only when another has brought the 
     [put(2), STORED],
     ["DELETE /u/1", { status: 204 }],
   ]);
-  await uploadBlob(makeRepository(script.fetch), BLOB);
+  await uploadBlob(repositoryOf(script.fetch), BLOB);
   script.assertDone();
 });
 
@@ -260,10 +266,10 @@ test("uploadBlob() gives a slow registry as much time again as for an answer", a
   // Pauses of nothing count for a second each.
   const timeouts = { response: 20_000 };
   const patient = scriptedFetch([...steps(16), [HEAD, THERE]]);
-  await uploadBlob(makeRepository(patient.fetch, { timeouts }), BLOB);
+  await uploadBlob(repositoryOf(patient.fetch, { timeouts }), BLOB);
   patient.assertDone();
   const lost = scriptedFetch([...steps(17), [HEAD, GONE]]);
-  const once = makeRepository(lost.fetch, { timeouts, retry: { attempts: 1 } });
+  const once = repositoryOf(lost.fetch, { timeouts, retry: { attempts: 1 } });
   const error = await assertRejects(() => uploadBlob(once, BLOB), RegistryError);
   assertEquals(error.status, 504);
   lost.assertDone();
@@ -281,7 +287,7 @@ test("uploadBlob() takes a failure long after the last byte for one of a slow re
     ...asked(6, standsAt(0)),
     [HEAD, THERE],
   ]);
-  await uploadBlob(makeRepository(script.fetch, { retry: { now: () => now } }), BLOB);
+  await uploadBlob(repositoryOf(script.fetch, { retry: { now: () => now } }), BLOB);
   script.assertDone();
 });
 
@@ -291,7 +297,7 @@ test("uploadBlob() does not ask about an upload whose body broke on the way", as
     registry,
     ({ number }) => number === 2 ? { kind: "cut-body", after: 300_000 } : undefined,
   );
-  await uploadBlob(makeRepository(layer.fetch), BLOB);
+  await uploadBlob(repositoryOf(layer.fetch), BLOB);
   assertEquals(layer.seen.map(({ method }) => method), [
     "POST",
     "PUT",
@@ -307,7 +313,7 @@ test("uploadBlob() says that it asks, and ends at once when its signal is aborte
   const script = scriptedFetch([[POST, OPENED], [put(1), { status: 504 }], [HEAD, GONE]]);
   const told: string[] = [];
   const error = await assertRejects(() =>
-    uploadBlob(makeRepository(script.fetch, { retry: { delay: 60_000 } }), BLOB, {
+    uploadBlob(repositoryOf(script.fetch, { retry: { delay: 60_000 } }), BLOB, {
       signal: controller.signal,
       onRetry: (_attempt, _delay, { message }) => {
         told.push(message);
@@ -328,7 +334,7 @@ test("uploadBlob() fails with what the registry said where it may not go on", as
     ["DELETE /u/1", GONE],
     [HEAD, GONE],
   ]);
-  const once = makeRepository(script.fetch, { retry: { attempts: 1 } });
+  const once = repositoryOf(script.fetch, { retry: { attempts: 1 } });
   await assertRejects(() => uploadBlob(once, BLOB), NetworkError, "push blob");
   script.assertDone();
 });
@@ -342,7 +348,7 @@ test("uploadBlob() turns to chunks for a host after a 504 on a whole body", asyn
     if (method !== "PUT" || !path.includes("/uploads/") || timeouts-- <= 0) return;
     return { kind: "answer", answer: () => new Response(null, { status: 504 }), readBody: true };
   });
-  const repository = makeRepository(layer.fetch, { timeouts: { response: 5000 } });
+  const repository = repositoryOf(layer.fetch, { timeouts: { response: 5000 } });
   await uploadBlob(repository, blobOf(large, digest));
   assertEquals(repository.http.seen.chunkSize, 8 * MIB);
   const methods = layer.seen.map(({ method }) => method);
@@ -359,7 +365,7 @@ test("commitUpload() asks with patience, and sends no second request while the f
       [HEAD, THERE],
     ]);
     const session = { location: new URL("http://registry.test/u/1") };
-    await commitUpload(makeRepository(script.fetch), session, BLOB);
+    await commitUpload(repositoryOf(script.fetch), session, BLOB);
     script.assertDone();
   }
 });
@@ -371,11 +377,11 @@ test("commitUpload() closes again what is still open, and says so where it is lo
     ...asked(2, standsAt(CONTENT.length)),
     [put(1), STORED],
   ]);
-  await commitUpload(makeRepository(again.fetch), session(), BLOB);
+  await commitUpload(repositoryOf(again.fetch), session(), BLOB);
   again.assertDone();
   const lost = scriptedFetch([[put(1), { status: 502 }], ...asked(2, UNKNOWN)]);
   const error = await assertRejects(
-    () => commitUpload(makeRepository(lost.fetch), session(), BLOB),
+    () => commitUpload(repositoryOf(lost.fetch), session(), BLOB),
     RegistryError,
   );
   assertEquals(error.status, 502);
