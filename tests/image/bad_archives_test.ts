@@ -25,6 +25,7 @@ import {
   toBlob,
 } from "../helpers/archives.ts";
 import { pushFails, pushTo, readBack } from "../helpers/expected.ts";
+import { processorTime } from "../helpers/processor_time.ts";
 import { type TarWriterEntry, writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -571,6 +572,12 @@ test("seven indexes around an image are read", async () => {
   assertEquals((await readBack(registry, "app", "1")).digest, at.digest);
 });
 
+/** What takes every name for itself takes minutes. */
+function assertSoon(start: number): void {
+  const taken = processorTime() - start;
+  assert(taken < 10_000, `${taken} ms of the processor`);
+}
+
 test("indexes that name each other very often take no longer than their number", async () => {
   const layout = new OciLayout();
   let at = await layout.image(image);
@@ -579,10 +586,10 @@ test("indexes that name each other very often take no longer than their number",
     at = await layout.indexOf(Array.from({ length: 500 }, () => at));
   }
   layout.add(at);
-  const start = performance.now();
+  const start = processorTime();
   const { result } = await pushTo(layout.entries(), "localhost:5000/app:1");
   assertEquals(result.images[0]?.blobs.length, 3);
-  assert(performance.now() - start < 10_000);
+  assertSoon(start);
 });
 
 test("index.json that names one large index very often takes no longer than once", async () => {
@@ -593,10 +600,10 @@ test("index.json that names one large index very often takes no longer than once
   }
   const index = await layout.indexOf(children);
   for (let at = 0; at < 9000; at++) layout.add(index, { ref: `v${at}` });
-  const start = performance.now();
+  const start = processorTime();
   const docker = Array.from({ length: 20 }, () => ({ image, repoTags: ["app:1"] }));
   await pushTo(layout.entries(docker), "localhost:5000/app:1", { dryRun: true });
-  assert(performance.now() - start < 10_000, `${performance.now() - start} ms`);
+  assertSoon(start);
 });
 
 test("manifest.json that names one image very often takes no longer than its length", async () => {
@@ -608,10 +615,10 @@ test("manifest.json that names one image very often takes no longer than its len
   const large = await makeImage(["one", "two"], { config: { padding: "x".repeat(1024 * 1024) } });
   docker.fill({ image: large, repoTags: ["app:1"] });
   await layout.image(large);
-  const start = performance.now();
+  const start = processorTime();
   const options = { images: ["app:1"], dryRun: true };
   await pushTo(layout.entries(docker), "localhost:5000/app:1", options);
-  assert(performance.now() - start < 10_000, `${performance.now() - start} ms`);
+  assertSoon(start);
 });
 
 test("manifest.json and index.json that give one name very often take no longer than their length", async () => {
@@ -628,9 +635,9 @@ test("manifest.json and index.json that give one name very often take no longer 
     layout.add(await layout.indexOf([child], { annotations: { at: `${at}` } }), { name });
   }
   const docker = Array.from({ length: 3000 }, () => ({ image: one, repoTags: ["app:1"] }));
-  const start = performance.now();
+  const start = processorTime();
   const { images } = await openArchive(toBlob(layout.entries(docker)));
-  assert(performance.now() - start < 10_000, `${performance.now() - start} ms`);
+  assertSoon(start);
   assertEquals(images[0]?.names, ["app:1"]);
 });
 

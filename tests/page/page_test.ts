@@ -261,7 +261,7 @@ test(
     const page = await browser.open(`http://${server.host}/`);
     await push(page, tar, { registry: `http://${server.host}/team` });
     await page.untilText("Pushed in");
-    await page.untilText("team/app", 5000);
+    await page.untilText("team/app");
     await page.evaluate('location.hash = "#/team/app"');
     await page.untilText("1 platform ");
     assert(!(await page.text()).includes("Jan 1"), await page.text());

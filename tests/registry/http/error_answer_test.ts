@@ -2,6 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/asse
 import { RegistryError } from "../../../src/errors.ts";
 import type { Call } from "../../../src/registry/http/call.ts";
 import { request } from "../../../src/registry/http/http.ts";
+import { processorTime } from "../../helpers/processor_time.ts";
 import { type ScriptedAnswer, scriptedFetch } from "../../helpers/scripted_fetch.ts";
 import { test } from "../../helpers/test.ts";
 import { makeHttp } from "../make_http.ts";
@@ -382,9 +383,9 @@ test("request() shows the words of a stranger without what a terminal could act 
 });
 
 test("request() looks through a hostile page once", async () => {
-  const start = performance.now();
+  const start = processorTime();
   await told(READ, { status: 404, headers: HTML, body: "<title ".repeat(20_000) });
-  assert(performance.now() - start < 10_000);
+  assert(processorTime() - start < 10_000);
 });
 
 test("request() says that a registry names a scheme that it does not speak", async () => {
