@@ -105,13 +105,21 @@ export function embeddedPlace(
   };
 }
 
-/** What zot does (main of 2026-08), which cannot be installed: OCI only, and an upload whose body broke off is gone. */
+/**
+ * What zot does (main of 2026-08), which cannot be installed: OCI only, an upload whose body broke off is gone, and a PUT
+ * without a length is one without a body.
+ */
 export function zotLike(): Place {
   const change = (registry: FetchHandler): FetchHandler => async (request) => {
+    const { method, url, headers } = request;
+    const isUpload = /^P(ATCH|UT)$/.test(method) && url.includes("/blobs/uploads/");
+    if (isUpload && method === "PUT" && !headers.has("content-length")) {
+      await request.body?.cancel();
+      return await registry(new Request(url, { method }));
+    }
     const response = await registry(request);
-    const isUpload = /^P(ATCH|UT)$/.test(request.method) && request.url.includes("/blobs/uploads/");
     if (isUpload && response.status === 400) {
-      await registry(new Request(request.url, { method: "DELETE" }));
+      await registry(new Request(url, { method: "DELETE" }));
     }
     return response;
   };

@@ -53,6 +53,16 @@ export function mayWantLength(error: unknown): error is RegistryError {
   return status === 411 || status === 501 || status === 405 || status === 500;
 }
 
+/**
+ * Whether a body without a length may be what failed: it was refused for that, or passed over, so that the digest found is
+ * that of no content, as zot (main of 2026-08) does with what comes in a PUT.
+ */
+export function mayMissLength(error: unknown): error is RegistryError {
+  return mayWantLength(error) ||
+    (error instanceof RegistryError && error.status === 400 &&
+      error.errors.some(({ code }) => code === "DIGEST_INVALID"));
+}
+
 /** Whether a registry, or a proxy before it, refused the size of one request, not the blob. */
 export function isBodyLimit(error: unknown): error is RegistryError {
   if (!(error instanceof RegistryError)) return false;

@@ -8,7 +8,7 @@ import {
   chunkSizeFor,
   DEFAULT_CHUNK_BYTES,
   isBodyLimit,
-  mayWantLength,
+  mayMissLength,
   shrinkBodies,
 } from "./body_limits.ts";
 import { chooseBody, SMALL_BODY_BYTES, type UploadBlob, type Way } from "./choose_body.ts";
@@ -182,7 +182,7 @@ function isOfFile({ sent, isCut }: Way, error: unknown): boolean {
 
 /** A small body may be above a limit that is for streams alone. */
 function isForWantOfLength(error: unknown, { sent }: Way): error is RegistryError {
-  return mayWantLength(error) || (sent === "piece" && isBodyLimit(error));
+  return mayMissLength(error) || (sent === "piece" && isBodyLimit(error));
 }
 
 /** What was the reason where bodies with a length are refused as well: what was answered first, and may pass. */

@@ -31,15 +31,15 @@ interface SentBody {
   bytes: number;
 }
 
-/** A registry that answers the first body of an upload with a status, and tells of all. */
-function refusing(status: number, body?: unknown) {
+/** A registry that answers the first bodies of an upload with a status, and tells of all. */
+function refusing(status: number, body?: unknown, times = 1) {
   const registry = createRegistry();
   const bodies: SentBody[] = [];
   const fetch: FetchHandler = async (request) => {
     const { method, url, headers } = request;
     const bytes = new Uint8Array(await request.arrayBuffer());
     const isBody = bytes.length > 0 && url.includes("/uploads/");
-    if (isBody && bodies.push({ method, bytes: bytes.length }) === 1) {
+    if (isBody && bodies.push({ method, bytes: bytes.length }) <= times) {
       return new Response(body === undefined ? null : encodeJson(body), { status });
     }
     const init = bytes.length > 0 ? { method, headers, body: bytes } : { method, headers };
@@ -48,9 +48,17 @@ function refusing(status: number, body?: unknown) {
   return { fetch, bodies };
 }
 
-for (const status of [400, 405, 411, 500, 501]) {
-  test(`uploadBlob() sends a body with its length after a ${status} to one without, and remembers it`, async () => {
-    const { fetch, bodies } = refusing(status);
+/** What a registry says that passed over a body, and found the digest of nothing. */
+const DIGEST_INVALID = { errors: [{ code: "DIGEST_INVALID", message: "no" }] };
+
+const REFUSALS: [what: string, status: number, body?: unknown][] = [
+  ...[400, 405, 411, 500, 501].map((status): [string, number] => [`a ${status}`, status]),
+  ["another digest", 400, DIGEST_INVALID],
+];
+
+for (const [what, status, body] of REFUSALS) {
+  test(`uploadBlob() sends a body with its length after ${what} to one without, and remembers it`, async () => {
+    const { fetch, bodies } = refusing(status, body);
     const repository = makeRepository(fetch, ONCE);
     const blob = { ...SMALL, opened: 0 };
     blob.open = () => (blob.opened++, SMALL.open());
@@ -66,11 +74,11 @@ for (const status of [400, 405, 411, 500, 501]) {
   });
 }
 
-test("uploadBlob() takes an error of the content for none of the length", async () => {
-  const refusal = { errors: [{ code: "DIGEST_INVALID", message: "no" }] };
-  const { fetch, bodies } = refusing(400, refusal);
-  await assertRejects(() => uploadBlob(makeRepository(fetch, ONCE), SMALL), RegistryError);
-  assertEquals(bodies.length, 1);
+test("uploadBlob() takes an error of the content for one where a length does not help", async () => {
+  const { fetch, bodies } = refusing(400, DIGEST_INVALID, 2);
+  const repository = makeRepository(fetch, ONCE);
+  await assertRejects(() => uploadBlob(repository, SMALL), RegistryError, "DIGEST_INVALID");
+  assertEquals([bodies.length, repository.http.seen.wantsLength], [2, undefined]);
 });
 
 test("uploadBlob() goes back to what a registry said first where a length does not help", async () => {
