@@ -81,6 +81,11 @@ export function isDocumentType(mediaType: string): boolean {
     isManifestType(mediaType);
 }
 
+/** Whether a type is one of an image's config: a manifest with any other is that of an artifact. */
+export function isConfigType(mediaType: string | undefined): boolean {
+  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
+}
+
 /** Whether a layer of this type may be absent by right (image-spec, layer.md, "Non-Distributable Layers"). */
 export function isForeignLayer(mediaType: string): boolean {
   return mediaType.includes("nondistributable") || mediaType.includes("rootfs.foreign");

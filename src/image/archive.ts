@@ -15,6 +15,7 @@ import {
   type DockerNode,
   type IndexEntry,
   type IndexNode,
+  isArtifact,
   type ManifestNode,
   walk,
 } from "./content.ts";
@@ -88,7 +89,10 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
   const found = new ImageList(files);
   const docker = await readDockerImages(files, (notice) => found.notices.push(notice));
   const layout = await readLayout(files);
-  if (!docker && !layout) throw await notAnArchive(files);
+  if (!docker && !layout) {
+    const { notAnArchive } = await import("./not_an_archive.ts");
+    throw notAnArchive(files);
+  }
   const dialect = docker && layout ? "docker+oci" : docker ? "docker" : "oci";
   const entries = layout ?? [];
   const manifests = docker && entries.length > 0
@@ -149,9 +153,13 @@ class ImageList {
     this.#files = files;
   }
 
-  addDocker({ repoTags, node }: DockerImage, manifests: LayoutManifests | undefined): void {
-    if (node.layers.length > 0) this.#configs.add(node.config.digest);
+  addDocker(
+    { repoTags, node, problem }: DockerImage,
+    manifests: LayoutManifests | undefined,
+  ): void {
     const match = manifests?.find(node);
+    if (problem && !(match && isArtifact(match.manifest))) throw problem;
+    if (node.layers.length > 0) this.#configs.add(node.config.digest);
     const absent = node.layers.find(({ file }) => !file);
     if (!match && absent?.digest) {
       throw missingFile(this.#files, blobPath(absent.digest), "layer");
@@ -287,25 +295,4 @@ function addTo(list: string[], text: string): void {
 
 function keyOfLayer({ digest, file }: { digest?: Digest; file?: { path: string } }): string {
   return digest ?? file?.path ?? "";
-}
-
-async function notAnArchive(files: ArchiveFiles): Promise<ArchiveError> {
-  const { foreignTar, innerTarHint } = await import("./not_an_archive.ts");
-  const foreign = foreignTar(files.paths());
-  const paths: string[] = [];
-  for (const { path } of files.files()) {
-    if (paths.push(quoteName(path.slice(0, 60))) === 3) break;
-  }
-  const found = foreign
-    ? `it is ${foreign.what}`
-    : paths.length === 0
-    ? "it is empty"
-    : `it starts with ${paths.join(", ")}`;
-  return new ArchiveError(
-    `Cannot use the tar as an image archive: ${found}, expected manifest.json or index.json in it`,
-    {
-      hint: foreign?.hint ?? innerTarHint(files.paths()) ??
-        "make one with docker save, podman save, or skopeo copy ... oci-archive:FILE",
-    },
-  );
 }

@@ -5,6 +5,7 @@ import { ArchiveError, DigestMismatchError } from "../errors.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../json_depth.ts";
 import {
   type Descriptor,
+  isConfigType,
   isForeignLayer,
   isJsonObject,
   type JsonObject,
@@ -126,6 +127,11 @@ export function absentFrom(node: ContentNode): Absent[] {
 export function manifestsOf(node: ContentNode): (ManifestNode | DockerNode)[] {
   if (node.kind !== "index") return [node];
   return walk(node).filter((below) => below.kind === "manifest");
+}
+
+/** Whether a manifest is that of something else than an image. */
+export function isArtifact({ artifactType, config }: ManifestNode): boolean {
+  return artifactType !== undefined || !isConfigType(config?.mediaType);
 }
 
 /** What BuildKit keeps of builds; undefined for any other node. */

@@ -2,8 +2,8 @@ import type { Bytes } from "../bytes.ts";
 import { MAX_CONFIG_BYTES } from "../config_json.ts";
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
-import { DOCKER_CONFIG, formatPlatform, OCI_CONFIG, type Platform } from "../media_types.ts";
-import { type IndexNode, type ManifestNode, parseJsonObject } from "./content.ts";
+import { formatPlatform, type Platform } from "../media_types.ts";
+import { type IndexNode, isArtifact, type ManifestNode, parseJsonObject } from "./content.ts";
 import { diffIdsOf } from "./docker_save.ts";
 import type { ArchiveFile } from "./files.ts";
 import { readPlatform } from "./image_config.ts";
@@ -75,13 +75,13 @@ function noticeOthers(chosen: PlatformOffer, group: readonly PlatformOffer[]): s
     "which a docker without containerd's image store loads";
 }
 
-async function loadable(
-  { config, layers, artifactType }: ManifestNode,
-): Promise<DockerLoadable | { problem: string }> {
-  const isImage = artifactType === undefined && config?.digest !== undefined &&
-    (config.mediaType === OCI_CONFIG || config.mediaType === DOCKER_CONFIG) &&
+async function loadable(node: ManifestNode): Promise<DockerLoadable | { problem: string }> {
+  const { config, layers } = node;
+  const isImage = !isArtifact(node) &&
     layers.every(({ mediaType }) => isLayerType(mediaType) && !isEncryptedType(mediaType));
-  if (!isImage || !config.file || !config.digest) return { problem: "it is an artifact, no image" };
+  if (!isImage || !config?.file || !config.digest) {
+    return { problem: "it is an artifact, no image" };
+  }
   const away = layers.find(({ file }) => !file)?.digest;
   if (away) return { problem: `layer ${away} may not be distributed and is not in it` };
   const { digest, file } = config;

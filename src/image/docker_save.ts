@@ -35,6 +35,8 @@ export interface DockerImage {
   /** RepoTags as written; empty for an image without a name. */
   repoTags: string[];
   node: DockerNode;
+  /** Why it is no image by itself: containerd lists artifacts, too, and index.json has the manifest of such. */
+  problem?: ArchiveError;
 }
 
 /** Most bytes of manifest.json: containerd takes 20 MiB of JSON, containers/image 1 MiB. */
@@ -53,7 +55,7 @@ const PATH = "manifest.json";
  * @param files The archive.
  * @param onForeign Told where manifest.json is another program's and an OCI layout has the images; else that is an error.
  * @returns The images in order; undefined when there is no manifest.json of docker's.
- * @throws {ArchiveError} If a document is malformed, or names a file that is not there.
+ * @throws {ArchiveError} If a document is malformed, or names a file that is not there, and no index.json can know better.
  * @throws {DigestMismatchError} If a config does not have the digest that it is called after.
  */
 export async function readDockerImages(
@@ -64,13 +66,36 @@ export async function readDockerImages(
   if (!listed) return undefined;
   const images: DockerImage[] = [];
   const configs = new Map<string, Promise<Config>>();
-  for (const item of listed) {
-    images.push({
-      repoTags: item.repoTags,
-      node: await readImage(files, configs, item),
-    });
-  }
+  for (const item of listed) images.push(await readListed(files, configs, item));
   return images;
+}
+
+async function readListed(
+  files: ArchiveFiles,
+  configs: Map<string, Promise<Config>>,
+  item: ListedImage,
+): Promise<DockerImage> {
+  const { repoTags } = item;
+  try {
+    return { repoTags, node: await readImage(files, configs, item) };
+  } catch (error) {
+    const node = files.find("index.json") && nodeOfPaths(item);
+    if (!node || !(error instanceof ArchiveError)) throw error;
+    return { repoTags, node, problem: error };
+  }
+}
+
+/** An image of manifest.json as far as the paths tell, where all of them are those of an OCI layout. */
+export function nodeOfPaths(
+  { config, layers }: Pick<ListedImage, "config" | "layers">,
+): DockerNode | undefined {
+  const [named, ...blobs] = [config, ...layers].map((path) => {
+    const digest = digestOfPath(path);
+    return digest && { digest, origin: "descriptor", size: 0, mediaType: "" } as const;
+  });
+  const known = blobs.filter((blob) => blob !== undefined);
+  if (!named || known.length < blobs.length) return undefined;
+  return { kind: "docker", config: named, layers: known };
 }
 
 /** One image of manifest.json, as it is written there. */

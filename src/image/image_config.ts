@@ -1,5 +1,5 @@
 import { configPlatform, MAX_CONFIG_BYTES } from "../config_json.ts";
-import { DOCKER_CONFIG, type JsonObject, OCI_CONFIG, type Platform } from "../media_types.ts";
+import { isConfigType, type JsonObject, type Platform } from "../media_types.ts";
 import { type ArchiveBlob, type ContentNode, parseJsonObject } from "./content.ts";
 
 /** The platform of an image, from its config; undefined for an index or an artifact. */
@@ -15,8 +15,4 @@ export async function readConfig(
   const file = config?.file;
   if (!file || file.size > MAX_CONFIG_BYTES || !isConfigType(config.mediaType)) return undefined;
   return parseJsonObject(file, await file.bytes(MAX_CONFIG_BYTES));
-}
-
-function isConfigType(mediaType: string): boolean {
-  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
 }

@@ -2,7 +2,7 @@ import type { BuildRecord } from "../build_record.ts";
 import { configCreated } from "../config_json.ts";
 import { cosignTag } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
-import { formatPlatform, isForeignLayer, OCI_EMPTY, type Platform } from "../media_types.ts";
+import { formatPlatform, isForeignLayer, type Platform } from "../media_types.ts";
 import type { ArchiveImage, ImageArchive } from "./archive.ts";
 import { besideOf } from "./beside.ts";
 import {
@@ -12,6 +12,7 @@ import {
   type ContentNode,
   type IndexEntry,
   type IndexNode,
+  isArtifact,
   isAttestation,
   walk,
 } from "./content.ts";
@@ -180,10 +181,10 @@ async function summarizeEntries(index: IndexNode): Promise<IndexEntrySummary[]> 
     const { node, descriptor: { digest, artifactType } } = entry;
     const isRepeated = !isAttestation(entry) && !platforms.has(entry);
     if (node?.kind === "index" || isRepeated) continue;
-    const isArtifact = node ? kindOf(node) === "artifact" : artifactType !== undefined;
+    const isNoImage = node ? kindOf(node) === "artifact" : artifactType !== undefined;
     const blobs = node ? blobsOf(node) : [];
     const summary: IndexEntrySummary = {
-      kind: isAttestation(entry) ? "attestation" : isArtifact ? "artifact" : "image",
+      kind: isAttestation(entry) ? "attestation" : isNoImage ? "artifact" : "image",
       digest,
       size: blobs.reduce((sum, { size, file }) => sum + (file ? size : 0), 0),
       present: presenceOf(node, blobs),
@@ -225,9 +226,7 @@ async function manifestOf(node: ContentNode): Promise<{ digest?: Digest; mediaTy
 function kindOf(node: ContentNode): ImageSummary["kind"] {
   if (node.kind === "index") return "index";
   if (node.kind === "docker") return "image";
-  const isArtifact = node.artifactType !== undefined || node.config?.mediaType === OCI_EMPTY ||
-    buildRecord(node) !== undefined;
-  return isArtifact ? "artifact" : "image";
+  return isArtifact(node) ? "artifact" : "image";
 }
 
 async function platformsOf(node: ContentNode): Promise<string[]> {

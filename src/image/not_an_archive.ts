@@ -1,4 +1,7 @@
+import { ArchiveError } from "../errors.ts";
 import { isJsonObject } from "../media_types.ts";
+import { quoteName } from "../quote_name.ts";
+import type { ArchiveFiles } from "./files.ts";
 
 /** Something that is no image archive: what it is, and what to do about that. */
 export interface Foreign {
@@ -121,3 +124,24 @@ const TARS: readonly [patterns: readonly RegExp[], foreign: Foreign][] = [
     hint: "docker import FILE makes an image of it, docker save writes images",
   }],
 ];
+
+/** The error for a tar without the documents of an image archive: says what it is as far as that can be told. */
+export function notAnArchive(files: ArchiveFiles): ArchiveError {
+  const foreign = foreignTar(files.paths());
+  const paths: string[] = [];
+  for (const { path } of files.files()) {
+    if (paths.push(quoteName(path.slice(0, 60))) === 3) break;
+  }
+  const found = foreign
+    ? `it is ${foreign.what}`
+    : paths.length === 0
+    ? "it is empty"
+    : `it starts with ${paths.join(", ")}`;
+  return new ArchiveError(
+    `Cannot use the tar as an image archive: ${found}, expected manifest.json or index.json in it`,
+    {
+      hint: foreign?.hint ?? innerTarHint(files.paths()) ??
+        "make one with docker save, podman save, or skopeo copy ... oci-archive:FILE",
+    },
+  );
+}

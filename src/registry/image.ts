@@ -7,15 +7,13 @@ import { DigestMismatchError, OciError } from "../errors.ts";
 import { goMember } from "../go_json.ts";
 import {
   type Descriptor,
-  DOCKER_CONFIG,
   formatPlatform,
+  isConfigType,
   isDocumentType,
   isIndexType,
   isJsonObject,
   type JsonObject,
   lacksVersion,
-  OCI_CONFIG,
-  OCI_EMPTY,
   parseDescriptor,
   type Platform,
 } from "../media_types.ts";
@@ -139,8 +137,7 @@ async function readNode(
   }
   info.layers = describe("layers");
   const [config] = describe("config");
-  const isArtifact = typeof manifest.artifactType === "string" || config?.mediaType === OCI_EMPTY ||
-    !isConfigType(config?.mediaType);
+  const isArtifact = typeof manifest.artifactType === "string" || !isConfigType(config?.mediaType);
   info.kind = isArtifact ? "artifact" : "image";
   if (config && !isArtifact) addConfig(info, await readConfig(reading.context, config, hooks));
   info.size = sumSizes(info);
@@ -264,10 +261,6 @@ function addConfig(info: ImageInfo, config: JsonObject): void {
   for (const [name, value] of Object.entries(labels)) {
     if (typeof value === "string") info.labels[name] = value;
   }
-}
-
-function isConfigType(mediaType: string | undefined): boolean {
-  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
 }
 
 function isAttestation({ annotations, platform }: Descriptor): boolean {

@@ -1,13 +1,16 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ArchiveError } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
-import { OCI_INDEX } from "../../src/media_types.ts";
+import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
 import {
+  type Bytes,
   dockerSave,
+  encode,
   hybridManifest,
   makeImage,
   makeLayer,
   OciLayout,
+  pathOf,
   toBlob,
   withPlatform,
 } from "../helpers/archives.ts";
@@ -68,6 +71,50 @@ test("openArchive() merges manifest.json and index.json by content", async () =>
   assertEquals(images.map(({ node }) => node.kind), ["manifest", "manifest"]);
   assertEquals(images.map(({ names }) => names), [["two:1"], []]);
   assertEquals(images.map(({ id }) => id), ["#1", "#2"]);
+});
+
+/** An artifact, and the archive that containerd makes of it: manifest.json lists it as if it were an image. */
+async function listedArtifact(config: Bytes, configType = "application/vnd.example.config+json") {
+  const layout = new OciLayout();
+  const parts = {
+    config: await layout.blob(config, configType),
+    layers: [await layout.blob(XZ, "application/x-xz")],
+  };
+  const descriptor = await layout.document(
+    { schemaVersion: 2, mediaType: OCI_MANIFEST, ...parts },
+    OCI_MANIFEST,
+  );
+  layout.add(descriptor, { ref: "team/chart:1" });
+  const item = {
+    Config: pathOf(parts.config),
+    RepoTags: ["team/chart:1"],
+    Layers: parts.layers.map(pathOf),
+  };
+  const entries = [...layout.entries(), { path: "manifest.json", body: JSON.stringify([item]) }];
+  return { digest: descriptor.digest, entries };
+}
+
+const XZ = new Uint8Array([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 4]);
+
+test("openArchive() takes an artifact that manifest.json lists as index.json has it", async () => {
+  for (const config of ["{}", "no JSON", '{"rootfs":{"diff_ids":"none"}}']) {
+    const { digest, entries } = await listedArtifact(encode(config));
+    const { images, notices } = await open(entries);
+    assertEquals(notices, []);
+    assertEquals(images.map(({ names }) => names), [["team/chart:1"]]);
+    const [{ node } = {}] = images;
+    assertEquals(node?.kind === "manifest" && node.digest, digest);
+  }
+});
+
+test("openArchive() refuses what manifest.json lists where index.json has it as an image, or not at all", async () => {
+  const { entries } = await listedArtifact(encode("{}"), OCI_CONFIG);
+  await assertRejects(() => open(entries), ArchiveError, "0 diff_ids");
+  const { entries: listed } = await listedArtifact(encode("{}"));
+  const layout = new OciLayout();
+  layout.add(await layout.image(await makeImage(["one"])));
+  // Of two entries with one name the last one counts.
+  await assertRejects(() => open([...listed, ...layout.entries()]), ArchiveError, "0 diff_ids");
 });
 
 test("openArchive() remembers which image inside an index manifest.json names", async () => {

@@ -1,16 +1,21 @@
 import { type Digest, shortDigest } from "../../digest.ts";
+import { OciError } from "../../errors.ts";
 import { goMember, goStrings } from "../../go_json.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { formatImageName, parseImageName } from "../../reference.ts";
+import { isArtifact } from "../content.ts";
 import {
   foreignText,
   MAX_IMAGES,
   MAX_LAYERS,
   MAX_MANIFEST_JSON_BYTES,
   nameForeign,
+  nodeOfPaths,
 } from "../docker_save.ts";
 import { cleanPath, digestOfName, digestOfPath } from "../files.ts";
+import { LayoutManifests } from "../layout_manifests.ts";
+import { readLayout } from "../oci_layout.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import { checkLayers, type ConfigFacts, type Configs } from "./validate_image.ts";
 import { type Role, type Validation, WHOLE } from "./validation.ts";
@@ -59,12 +64,13 @@ export async function validateDocker(
   }
   const images: DockerFacts[] = [];
   const names = new Map<string, Digest | string>();
+  const layout = await readManifests(validation);
   for (const [index, item] of list.slice(0, MAX_IMAGES).entries()) {
     if (!isJsonObject(item)) {
       validation.malformed(PATH, `item ${index} is not a JSON object`, WHOLE);
       continue;
     }
-    const image = await checkImage(validation, configs, item, index);
+    const image = await checkImage(validation, { configs, layout }, item, index);
     images.push(image);
     const tags = strings(validation, item, "RepoTags", index, "");
     for (const tag of tags) checkTag(validation, tag, image.config ?? `item ${index}`, names);
@@ -72,9 +78,26 @@ export async function validateDocker(
   return images;
 }
 
+/** The manifests of index.json; undefined where there are none, or they cannot be read, which its own check tells. */
+async function readManifests({ archive }: Validation): Promise<LayoutManifests | undefined> {
+  try {
+    const entries = await readLayout(archive.files);
+    return entries && new LayoutManifests(entries);
+  } catch (error) {
+    if (!(error instanceof OciError)) throw error;
+    return undefined;
+  }
+}
+
+/** What is known before the images are checked. */
+interface Known {
+  configs: Configs;
+  layout: LayoutManifests | undefined;
+}
+
 async function checkImage(
   validation: Validation,
-  configs: Configs,
+  { configs, layout }: Known,
   item: JsonObject,
   index: number,
 ): Promise<DockerFacts> {
@@ -85,6 +108,14 @@ async function checkImage(
     validation.tooMany(PATH, "layers", all.length, MAX_LAYERS, role);
   }
   const paths = all.slice(0, MAX_LAYERS);
+  const path = goMember(item, "Config");
+  const named = typeof path === "string" ? nodeOfPaths({ config: path, layers: paths }) : undefined;
+  const manifest = named && layout?.find(named)?.manifest;
+  if (named && manifest && isArtifact(manifest)) {
+    // containerd lists artifacts, too: their config says nothing of layers, and index.json has their manifest.
+    const layers = named.layers.map(({ digest }) => digest);
+    return { image, config: named.config.digest, layers };
+  }
   const { config, facts } = await checkConfig(validation, configs, item, index, image);
   const layers = paths.map((path, at) => {
     const role = { what: `layer ${at + 1}`, image };

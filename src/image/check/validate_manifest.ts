@@ -1,9 +1,8 @@
 import type { Digest } from "../../digest.ts";
 import {
   type Descriptor,
-  DOCKER_CONFIG,
+  isConfigType,
   type JsonObject,
-  OCI_CONFIG,
   type Platform,
 } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
@@ -91,7 +90,7 @@ export class Manifests {
   /** Reports what a manifest names, where the archive has nothing of it. */
   reportMissing(missing: ManifestFacts["missing"], role: Role): void {
     for (const blob of missing) {
-      const what = isImageConfig(blob) ? "config" : "layer";
+      const what = isConfigType(blob.mediaType) ? "config" : "layer";
       reportMissingBlob(this.#validation, blob, { ...role, what });
     }
   }
@@ -111,7 +110,7 @@ export class Manifests {
     layers: LayerFacts[],
     role: Role,
   ): Promise<Platform | undefined> {
-    const facts = config && file && isImageConfig(config)
+    const facts = config && file && isConfigType(config.mediaType)
       ? await this.#configs.read(file, { ...role, what: "config" })
       : undefined;
     const count = config && this.#dockerLayers.get(config.digest);
@@ -129,8 +128,4 @@ export class Manifests {
     checkLayers(this.#validation, layers, facts, role);
     return facts?.platform;
   }
-}
-
-function isImageConfig({ mediaType }: Descriptor): boolean {
-  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
 }

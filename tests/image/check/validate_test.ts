@@ -713,6 +713,23 @@ test("validateArchive() tells where manifest.json and index.json describe differ
   assertEquals(findings[0]?.severity, "warning");
 });
 
+test("validateArchive() finds nothing in an artifact that manifest.json lists, as containerd does", async () => {
+  const layout = new OciLayout();
+  const artifact = await layout.artifact("text", "application/vnd.example.thing");
+  layout.add(artifact, { ref: "team/thing:1" });
+  const config = await layout.blob(encode("{}"), OCI_CONFIG);
+  const blob = await layout.blob(encode("text"), "text/plain");
+  const item = { Config: pathOf(config), RepoTags: ["team/thing:1"], Layers: [pathOf(blob)] };
+  const listed = (index: TarWriterEntry[]) => [
+    ...index,
+    { path: "manifest.json", body: encodeJson([item]) },
+  ];
+  assertEquals((await check(listed(layout.entries()))).findings, []);
+  // Without the manifest it is an image, and a broken one.
+  const codes = await codesOf(listed((await layoutOf()).layout.entries()));
+  assert(codes.includes("error missing-blob"), codes.join());
+});
+
 test("validateArchive() knows the manifests without layers that dockerd has written", async () => {
   const { layout } = await layoutOf(image, { layers: null });
   const entries = layout.entries([{ image, repoTags: ["app:1"] }]);
