@@ -2,165 +2,88 @@
 import { checkArchive } from "../src/archive/check_archive.ts";
 import type { OpenedArchive } from "../src/archive/open_archive.ts";
 import type { Finding } from "../src/image/check/findings.ts";
-import type { ImageSummary } from "../src/image/inspect.ts";
-import { parseImageName } from "../src/reference.ts";
+import type { BlobSource } from "../src/source/blob_source.ts";
 import { button, element, fill, say } from "./dom.ts";
-import { count, failureBox, shortText, sizeText } from "./words.ts";
-
-/** What is to be pushed of one image. */
-export interface Chosen {
-  image: ImageSummary;
-  /** `repository:tag`, each. */
-  names: string[];
-  /** Platforms of an index, where it is not all of them. */
-  platforms: string[];
-}
+import { type Chosen, ImageRow } from "./image_row.ts";
+import { isLong, longList } from "./long_list.ts";
+import { count, failureBox, numberText } from "./words.ts";
 
 /** Archives up to this size are checked when they are chosen: it takes a second or two. */
 const CHECKED_BYTES = 256 * 1000 * 1000;
 /** More than anybody reads. */
 const MAX_SHOWN = 200;
+/** Lines of a long list: the button that pushes comes behind them. */
+const FIRST_SHOWN = 20;
+
+/** An archive that was opened. */
+export interface ShownArchive {
+  /** What its file is called. */
+  name: string;
+  source: BlobSource;
+  opened: OpenedArchive;
+}
 
 /** What an archive holds, with a choice among it. */
 export class ArchiveView {
   readonly root: HTMLElement;
-  readonly #rows: { read: () => Chosen | undefined }[];
+  readonly #rows: ImageRow[];
+  readonly #count = element("p", { class: "hint" });
 
-  constructor(file: File, archive: OpenedArchive) {
-    const isOne = archive.images.length === 1;
-    const rows = archive.images.map((image) => imageRow(image, file.name, isOne));
-    this.#rows = rows;
+  constructor({ name, source, opened }: ShownArchive, signal: AbortSignal) {
+    this.#rows = opened.images.map((image) => new ImageRow(image, name, () => this.#countTaken()));
     this.root = element(
       "div",
       { class: "images" },
-      ...archive.notices.map((notice) => element("p", { class: "box warning" }, notice)),
-      ...rows.map(({ root }) => root),
-      checkView(file),
+      ...opened.notices.map((notice) => element("p", { class: "box warning" }, notice)),
+      ...isLong(this.#rows) ? this.#many() : this.#few(),
+      checkView(source, signal),
     );
+    this.#countTaken();
   }
 
   /** What is to be pushed. */
   chosen(): Chosen[] {
-    return this.#rows.map(({ read }) => read()).filter((chosen) => chosen !== undefined);
+    return this.#rows.map((row) => row.chosen()).filter((chosen) => chosen !== undefined);
+  }
+
+  #few(): HTMLElement[] {
+    const form = this.#rows.length === 1 ? "alone" : "whole";
+    return this.#rows.map((row) => row.show(form));
+  }
+
+  #many(): HTMLElement[] {
+    let found: readonly ImageRow[] = this.#rows;
+    const take = (isTaken: boolean) => {
+      for (const row of found) row.isTaken = isTaken;
+      this.#countTaken();
+      say(this.#count.innerText);
+    };
+    const choose = button("Choose all", () => take(true), { kind: "quiet" });
+    const leave = button("Choose none", () => take(false), { kind: "quiet" });
+    const list = longList(this.#rows, {
+      what: ["image", "images"],
+      nameOf: ({ text }) => text,
+      show: (row) => row.show("line"),
+      first: FIRST_SHOWN,
+      tools: element("div", { class: "row start" }, choose, leave),
+      onFound: (rows, isAll) => {
+        found = rows;
+        choose.textContent = isAll ? "Choose all" : "Choose these";
+        leave.textContent = isAll ? "Choose none" : "Leave these out";
+      },
+    });
+    return [list, this.#count];
+  }
+
+  #countTaken(): void {
+    const taken = this.#rows.filter(({ isTaken }) => isTaken).length;
+    const all = count(this.#rows.length, "image");
+    this.#count.textContent = `${numberText(taken)} of ${all} will be pushed`;
   }
 }
 
-function imageRow(
-  image: ImageSummary,
-  fileName: string,
-  isOne: boolean,
-): { root: HTMLElement; read: () => Chosen | undefined } {
-  const title = image.primaryTag ?? (image.digest ? shortText(image.digest) : image.id);
-  const isTaken = element("input", { type: "checkbox", checked: true });
-  const heading = isOne
-    ? element("h3", {}, title)
-    : element("label", { class: "check" }, isTaken, element("strong", {}, title));
-  const names = element("input", {
-    type: "text",
-    value: ownNames(image, fileName).join(", "),
-    spellcheck: "false",
-    autocapitalize: "none",
-    autocomplete: "off",
-  });
-  const platforms = platformChoice(image);
-  const root = element(
-    "section",
-    { class: "image" },
-    element(
-      "div",
-      { class: "title" },
-      heading,
-      element("span", { class: "size" }, sizeText(image.size)),
-    ),
-    platforms.root,
-    layerList(image),
-    element("label", { class: "field" }, "Name and tag", names),
-  );
-  return {
-    root,
-    read: () =>
-      isOne || isTaken.checked
-        ? { image, names: split(names.value), platforms: platforms.read() }
-        : undefined,
-  };
-}
-
-/** Names as they will stand below a registry; what has none is called after its file. */
-function ownNames({ names, tags, kind }: ImageSummary, fileName: string): string[] {
-  const own = names.map(parseImageName).filter((name) => name !== undefined);
-  if (own.length > 0) {
-    return [...new Set(own.map(({ repository, tag }) => `${repository}:${tag}`))];
-  }
-  const repository = fileName.toLowerCase().replace(/(?:\.(?:oci|tar|tgz|gz|zst))+$/, "")
-    .replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || kind;
-  return (tags.length > 0 ? tags : ["latest"]).map((tag) => `${repository}:${tag}`);
-}
-
-function split(text: string): string[] {
-  return text.split(/[\s,]+/).filter(Boolean);
-}
-
-function platformChoice(
-  image: ImageSummary,
-): { root: HTMLElement | undefined; read: () => string[] } {
-  const entries = (image.entries ?? [])
-    .filter(({ kind, platform, present }) => kind === "image" && platform && present === "whole");
-  const all = [...new Set(entries.map(({ platform = "" }) => platform))];
-  if (all.length < 2) {
-    const texts = image.platforms.map((text) => element("li", {}, text));
-    const root = texts.length > 0
-      ? element("ul", { class: "chips", "aria-label": "Platforms" }, ...texts)
-      : undefined;
-    return { root, read: () => [] };
-  }
-  const boxes = all.map((platform) => ({
-    platform,
-    box: element("input", { type: "checkbox", checked: true }),
-  }));
-  const root = element(
-    "fieldset",
-    { class: "chips" },
-    element("legend", { class: "unseen" }, "Platforms to push"),
-    ...boxes.map(({ platform, box }) => element("label", { class: "check" }, box, platform)),
-  );
-  return {
-    root,
-    read: () => {
-      const taken = boxes.filter(({ box }) => box.checked).map(({ platform }) => platform);
-      return taken.length === all.length ? [] : taken;
-    },
-  };
-}
-
-function layerList({ layers }: ImageSummary): HTMLElement | undefined {
-  if (layers.length === 0) return undefined;
-  const rows = layers.slice(0, MAX_SHOWN).map(({ digest, size, mediaType, path }) =>
-    element(
-      "tr",
-      {},
-      element("td", {}, element("code", { title: digest ?? path ?? "" }, layerName(digest, path))),
-      element("td", { class: "type" }, mediaType.replace(/^application\/vnd\./, "")),
-      element("td", { class: "number" }, sizeText(size)),
-    )
-  );
-  return element(
-    "details",
-    {},
-    element("summary", {}, count(layers.length, "layer")),
-    element(
-      "div",
-      { class: "scroll", tabindex: 0, role: "group", "aria-label": "Layers" },
-      element("table", {}, element("tbody", {}, ...rows)),
-    ),
-  );
-}
-
-function layerName(digest: string | undefined, path: string | undefined): string {
-  return digest ? shortText(digest) : path ?? "not in the archive";
-}
-
-/** Reads and hashes everything on demand, a small archive at once; shows what is wrong. */
-function checkView(file: File): HTMLElement {
+/** Reads and hashes everything on demand, a small archive at once; shows what is wrong. It ends where another is chosen. */
+function checkView(source: BlobSource, gone: AbortSignal): HTMLElement {
   const root = element("div", { class: "findings" });
   const run = async () => {
     const stop = new AbortController();
@@ -172,16 +95,17 @@ function checkView(file: File): HTMLElement {
     );
     const onProgress = ({ bytes, total }: { bytes: number; total?: number }) =>
       void (bar.value = total ? bytes / total : 0);
+    const signal = AbortSignal.any([stop.signal, gone]);
     try {
-      const { findings } = await checkArchive(file, { signal: stop.signal, onProgress });
+      const { findings } = await checkArchive(source, { signal, onProgress });
       fill(root, findingList(findings));
     } catch (error) {
-      if (stop.signal.aborted) offer();
+      if (signal.aborted) offer();
       else fill(root, failureBox(error));
     }
   };
   const offer = () => fill(root, button("Check every byte", run, { kind: "quiet" }));
-  if (file.size <= CHECKED_BYTES) run();
+  if (source.size <= CHECKED_BYTES) run();
   else offer();
   return root;
 }

@@ -2,7 +2,7 @@
 import { ProgressState } from "../src/cli/progress_state.ts";
 import type { BlobStatus, PushEvent } from "../src/push/events.ts";
 import { element, fill } from "./dom.ts";
-import { count, shortText, sizeText, timeText } from "./words.ts";
+import { count, numberText, shortText, sizeText, timeText } from "./words.ts";
 
 /** The bars are drawn anew this often. */
 const DRAW_MILLISECONDS = 100;
@@ -40,6 +40,8 @@ export class ProgressView {
   });
   readonly #warnings = element("div");
   readonly #start = performance.now();
+  /** Names that are written, and all that will be. */
+  #names = { done: 0, all: 1 };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
@@ -61,6 +63,8 @@ export class ProgressView {
     if (event.type === "warning") {
       this.#warnings.append(element("p", { class: "box warning" }, event.message));
     }
+    if (event.type === "plan") this.#names.all = event.images;
+    if (event.type === "tag" && !event.subject) this.#names.done++;
     if (event.type === "blob-start") this.#row(event, event.size);
     if (event.type === "blob-done") this.#row(event, event.size).status = event.status;
     if (!this.#isOver) this.#timer ??= setTimeout(() => this.#draw(), DRAW_MILLISECONDS);
@@ -128,7 +132,7 @@ export class ProgressView {
     const { plan, settledBytes, doneBlobs } = this.#state;
     const rate = this.#state.bytesPerSecond(now);
     const left = this.#state.millisecondsLeft(now);
-    if (plan) this.#bar.value = plan.bytes > 0 ? Math.min(1, settledBytes / plan.bytes) : 1;
+    if (plan) this.#bar.value = this.#done(plan.bytes > 0 ? settledBytes / plan.bytes : 1);
     const isOver = plan !== undefined && doneBlobs === plan.blobs;
     const parts = [
       plan
@@ -138,6 +142,15 @@ export class ProgressView {
       isOver || rate === undefined ? timeText(now - this.#start) : `${sizeText(rate)}/s`,
     ];
     if (!isOver && left !== undefined) parts.push(`${timeText(left)} left`);
+    const { done, all } = this.#names;
+    if (all > 1) parts.unshift(`${numberText(done)} of ${count(all, "name")}`);
     fill(this.#text, ...parts.map((part) => element("span", {}, part)));
+  }
+
+  /** How much is done, from 0 to 1: of many images that share their blobs, bytes alone would tell little. */
+  #done(bytes: number): number {
+    const { done, all } = this.#names;
+    const sent = Math.min(1, bytes);
+    return all > 1 ? (sent + done / all) / 2 : sent;
   }
 }

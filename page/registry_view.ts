@@ -4,17 +4,14 @@ import type { ImageInfo } from "../src/registry/image.ts";
 import { formatPlatform } from "../src/media_types.ts";
 import { button, element, fill, say } from "./dom.ts";
 import { imageView } from "./image_view.ts";
+import { longList } from "./long_list.ts";
 import { removeView } from "./remove_view.ts";
 import { registryField } from "./registry_field.ts";
 import { rememberRegistry, type Settings } from "./settings.ts";
 import { count, dateText, failureBox, sizeText } from "./words.ts";
 
-/** More than anybody looks through; the filter finds the others. */
-const MAX_SHOWN = 500;
 /** Tags whose images are looked at when they are listed. */
 const MAX_DESCRIBED = 40;
-/** Lists longer than this have a filter. */
-const FILTERED_FROM = 8;
 
 /** What is shown: everything, a repository, or an image. */
 interface Route {
@@ -124,11 +121,11 @@ class View {
     if (names.length === 0) {
       return element("p", { class: "hint" }, "It holds nothing yet: push something.");
     }
-    return filtered(
-      names.sort(),
-      "repositories",
-      (name) => element("a", { href: hashOf({ repository: name, reference: "" }) }, name),
-    );
+    return longList(names.sort(), {
+      what: ["repository", "repositories"],
+      nameOf: (name) => name,
+      show: (name) => element("a", { href: hashOf({ repository: name, reference: "" }) }, name),
+    });
   }
 
   async #tags(client: RegistryClient, name: string, signal: AbortSignal): Promise<HTMLElement> {
@@ -136,13 +133,17 @@ class View {
     const tags = await Array.fromAsync(repository.tags());
     if (tags.length === 0) return element("p", { class: "hint" }, "No tags are left here.");
     const notes = new Map(tags.map((tag) => [tag, element("span", { class: "note" })]));
-    const list = filtered(tags, "tags", (tag) =>
-      element(
-        "a",
-        { href: hashOf({ repository: name, reference: tag }) },
-        element("span", {}, tag),
-        notes.get(tag),
-      ));
+    const list = longList(tags, {
+      what: ["tag", "tags"],
+      nameOf: (tag) => tag,
+      show: (tag) =>
+        element(
+          "a",
+          { href: hashOf({ repository: name, reference: tag }) },
+          element("span", {}, tag),
+          notes.get(tag),
+        ),
+    });
     const describe = async () => {
       for (const tag of tags.slice(0, MAX_DESCRIBED)) {
         if (signal.aborted) return;
@@ -172,45 +173,6 @@ class View {
     view.append(remove);
     return view;
   }
-}
-
-/** A list of links, with a filter where it is long. */
-function filtered(
-  names: readonly string[],
-  what: string,
-  link: (name: string) => HTMLElement,
-): HTMLElement {
-  const list = element("ul", { class: "list", "aria-label": what });
-  const rest = element("p", { class: "hint" });
-  const items = new Map<string, HTMLElement>();
-  const draw = (text: string) => {
-    const found = names.filter((name) => name.includes(text));
-    const shown = found.slice(0, MAX_SHOWN).map((name) => {
-      const item = items.get(name) ?? element("li", {}, link(name));
-      items.set(name, item);
-      return item;
-    });
-    fill(list, ...shown);
-    rest.textContent = found.length > shown.length
-      ? `and ${found.length - shown.length} more: filter to see them`
-      : found.length === 0
-      ? "None has that in its name."
-      : "";
-  };
-  draw("");
-  if (names.length <= FILTERED_FROM) return element("div", {}, list);
-  const field = element("input", {
-    type: "search",
-    spellcheck: "false",
-    oninput: () => draw(field.value.trim()),
-  });
-  return element(
-    "div",
-    {},
-    element("label", { class: "field" }, `Filter ${names.length} ${what}`, field),
-    list,
-    rest,
-  );
 }
 
 function noteOf({ kind, size, created, platform, entries }: ImageInfo): string {

@@ -25,9 +25,14 @@ export function timeText(milliseconds: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;
 }
 
-/** `3 layers`, `1 layer`. */
-export function count(number: number, word: string): string {
-  return `${number} ${word}${number === 1 ? "" : "s"}`;
+/** `3 layers`, `1 layer`, `2,000 repositories`. */
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${numberText(number)} ${number === 1 ? one : many}`;
+}
+
+/** A number for people, such as `2,000`. */
+export function numberText(number: number): string {
+  return number.toLocaleString("en");
 }
 
 /** The beginning of a digest, which tells it from others for people. */

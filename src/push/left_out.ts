@@ -4,11 +4,11 @@ import { PushError } from "../errors.ts";
 import { blobsOf } from "../image/content.ts";
 import { type LeftOut, type LeftOutBlob, mayHave } from "../image/left_out.ts";
 import type { Platform } from "../media_types.ts";
-import { formatRepository, type Reference, type Target } from "../reference.ts";
+import { formatRepository, type Reference } from "../reference.ts";
 import { fitsSize, headBlob } from "../registry/blobs.ts";
 import { narrow } from "./choose_content.ts";
 import type { PushWords } from "./content.ts";
-import type { PlannedImage } from "./plan.ts";
+import type { PlannedImage, PushTarget } from "./plan.ts";
 import { parseRename, renamed } from "./rename.ts";
 import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "./repository_state.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
@@ -44,7 +44,7 @@ const MAX_NAMED = 10;
 export async function findLeftOut(
   planned: readonly PlannedImage[],
   leftOut: LeftOut,
-  targets: readonly Target[],
+  targets: readonly PushTarget[],
   push: LeftOutPush,
 ): Promise<void> {
   const { settings } = push;
@@ -58,7 +58,7 @@ export async function findLeftOut(
   if (missing.length > 0) throw missingBlobs(missing);
 }
 
-function prefixOf(target: Target): string[] {
+function prefixOf(target: PushTarget): string[] {
   return target.kind === "place" ? [target.place.prefix] : [];
 }
 

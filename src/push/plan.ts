@@ -24,6 +24,15 @@ export interface PlannedImage {
   reference: Reference;
 }
 
+/** What a push goes to. */
+export type PushTarget = Target | {
+  /** One image of several, by its place in the archive; of what is compressed, in a file that can be read twice. */
+  kind: "image";
+  /** `#1`, `#2`, ... */
+  id: string;
+  reference: Reference;
+};
+
 /** What the caller said about which images go where. */
 export interface PlanOptions {
   images: readonly string[];
@@ -68,18 +77,23 @@ export function parseTargets(
  */
 export function planImages(
   archive: ImageArchive,
-  targets: readonly Target[],
+  targets: readonly PushTarget[],
   options: PlanOptions,
 ): { planned: PlannedImage[]; notices: string[] } {
   const renames = options.rename.map(parseRename);
   const images = selectImages(archive, options.images);
+  const byId = new Map(archive.images.map((image) => [image.id, image]));
   const refuse = (what: string, images: readonly ArchiveImage[]) =>
     ambiguous(what, images, archive.images);
   const planned: PlannedImage[] = [];
-  const notices = options.images.length > 0 ? [] : noticesOfRecords(archive, images);
+  const isChosen = options.images.length > 0 || targets.every(({ kind }) => kind === "image");
+  const notices = isChosen ? [] : noticesOfRecords(archive, images);
   for (const target of targets) {
     if (target.kind === "place") {
       planned.push(...planNames(images, target.place, renames, notices));
+    } else if (target.kind === "image") {
+      const image = byId.get(target.id) ?? selectImage(archive.images, target.id);
+      planned.push(planOne([image], target.reference, notices, refuse));
     } else if (options.allTags) planned.push(...planTags(images, target.reference));
     else planned.push(planOne(images, target.reference, notices, refuse));
   }

@@ -3,7 +3,7 @@ import { OciError } from "../errors.ts";
 import { type ImageArchive, openArchive } from "../image/archive.ts";
 import { parsePlatforms } from "../image/platform_text.ts";
 import { isNetworkFetch } from "../network_fetch.ts";
-import { type Reference, registryOrigin, type Target } from "../reference.ts";
+import { type Reference, registryOrigin } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
@@ -14,7 +14,7 @@ import { COPY_WORDS, PUSH_WORDS } from "./content.ts";
 import type { Claim } from "./claims.ts";
 import { ImagePush, type ImageSettings, type PushedImage } from "./image_push.ts";
 import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
-import { parseTargets, planImages, type PlannedImage, totalsOf } from "./plan.ts";
+import { parseTargets, planImages, type PlannedImage, type PushTarget, totalsOf } from "./plan.ts";
 import { type RegistryState, type RepositoryState, repositoryState } from "./repository_state.ts";
 import type { Sharing } from "./sharing.ts";
 
@@ -74,7 +74,7 @@ export async function pushImage(
  */
 export async function pushSource(
   source: PushSource,
-  targets: readonly Target[],
+  targets: readonly PushTarget[],
   push: Push,
   resolved: ResolvedOptions,
 ): Promise<PushResult> {
@@ -169,7 +169,7 @@ export class Push {
   }
 
   /** Pushes what an archive holds to the targets, image by image. */
-  async archive(archive: ImageArchive, targets: readonly Target[]): Promise<void> {
+  async archive(archive: ImageArchive, targets: readonly PushTarget[]): Promise<void> {
     const { planned, notices } = planImages(archive, targets, this.settings);
     const all = [...archive.notices, ...notices];
     if (archive.leftOut) {

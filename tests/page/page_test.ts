@@ -5,8 +5,10 @@ import { createRegistry, type RegistryOptions } from "../../src/server/mod.ts";
 import { type PageSettings, readPage, servePage } from "../../src/edge/page.ts";
 import { closedPort, serve } from "../end_to_end/registry_server.ts";
 import {
+  type Bytes,
   dockerSave,
   flipByte,
+  gzip,
   makeImage,
   makeLayer,
   OciLayout,
@@ -331,6 +333,110 @@ test(
   { skip },
 );
 
+/** Counts how often a page reads of a file: each time takes a browser about as long as a request. */
+const COUNT_READS = `window.reads = 0;
+  for (const name of ["arrayBuffer", "stream"]) {
+    const read = Blob.prototype[name];
+    Blob.prototype[name] = function () { reads++; return read.call(this); };
+  }`;
+
+test("the page reads an archive of many images once, plain or compressed", async () => {
+  const registry = createRegistry();
+  await using server = await serveRegistry({}, registry);
+  await using folder = await temporaryFolder();
+  const tar = await manyImages(50);
+  await using browser = await startBrowser();
+  for (const [name, bytes] of [["many.tar", tar], ["many.tar.gz", await gzip(tar)]] as const) {
+    const page = await browser.open("about:blank#");
+    await page.runBefore(COUNT_READS);
+    await page.go(`http://${server.host}/`);
+    await page.chooseFile(await folder.write(name, bytes));
+    await page.untilText("Checked: every digest is right");
+    await page.fill("Registry", `${server.host}/${name.replaceAll(".", "-")}`);
+    await page.click("Push");
+    await page.untilText("Pushed in");
+    const reads = Number(await page.evaluate("reads"));
+    assert(reads < 20, `${name} was read ${reads} times`);
+    assertEquals(page.errors, []);
+  }
+  const answer = await registry(new Request("http://r/v2/_catalog"));
+  assertEquals((await answer.json()).repositories.length, 100);
+}, { skip });
+
+test(
+  "the page shows a part of many images, finds others by name, and pushes what is chosen",
+  async () => {
+    const registry = createRegistry();
+    await using server = await serveRegistry({}, registry);
+    await using folder = await temporaryFolder();
+    await using browser = await startBrowser();
+    const page = await browser.open(`http://${server.host}/`);
+    await page.chooseFile(await folder.write("many.tar", await manyImages(230)));
+    await page.untilText("230 of 230 images will be pushed");
+    const shown = () => page.evaluate('document.querySelectorAll(".images li").length');
+    assertEquals(await shown(), 20);
+    await page.click("Show 100 more images");
+    assertEquals(await shown(), 120);
+    // Who has no mouse goes on where the new ones begin.
+    const focused = 'document.activeElement.closest("li").innerText.includes("service-20:")';
+    assertEquals(await page.evaluate(focused), true);
+
+    await page.click("Choose none");
+    await page.fill("Filter 230 images", "E-22");
+    await page.until('document.querySelectorAll(".images li").length === 11');
+    await page.click("Choose these");
+    await page.untilText("11 of 230 images will be pushed");
+    await page.fill("Filter 230 images", "service-0");
+    await page.evaluate('document.querySelector(".images li input").click()');
+    await page.untilText("12 of 230 images will be pushed");
+    await page.evaluate('document.querySelector(".images summary").click()');
+    await page.fill("Name and tag", "other/name:2");
+    // Enter in the filter of a form sends nothing.
+    await page.evaluate('document.querySelector("input[type=search]").focus()');
+    await page.press("Enter");
+    await page.click("Push");
+    await page.untilText("Pushed in");
+    const answer = await registry(new Request("http://r/v2/_catalog"));
+    const { repositories } = await answer.json();
+    assertEquals(repositories.length, 12);
+    assert(repositories.includes("other/name") && repositories.includes("team/service-229"));
+    assertEquals(page.errors, []);
+  },
+  { skip },
+);
+
+test(
+  "the page pushes nothing of an index without a platform, and no two images to one name",
+  async () => {
+    await using server = await serveRegistry();
+    await using folder = await temporaryFolder();
+    const layout = new OciLayout();
+    const children = await Promise.all(
+      ["linux/amd64", "linux/arm64"].map(async (platform) =>
+        withPlatform(await layout.image(await makeImage([platform], { platform })), platform)
+      ),
+    );
+    layout.add(await layout.indexOf(children), { ref: "multi" });
+    layout.add(await layout.image(await makeImage(["other"])), { ref: "other" });
+    const tar = await folder.write("app.tar", writeTar(layout.entries()));
+    await using browser = await startBrowser();
+    const page = await browser.open(`http://${server.host}/`);
+    await page.chooseFile(tar);
+    await page.untilText("linux/arm64");
+    const boxes = 'document.querySelectorAll("fieldset.chips input")';
+    await page.evaluate(`${boxes}.forEach((box) => box.click())`);
+    await page.click("Push");
+    await page.untilText("Choose a platform of multi");
+    await page.evaluate(`${boxes}.forEach((box) => box.click())`);
+    await page.fill("Name and tag", "app:other");
+    await page.click("Push");
+    await page.untilText(`Cannot push to ${server.host}/app:other`);
+    assertEquals((await fetch(`http://${server.host}/v2/app/tags/list`)).status, 404);
+    assertEquals(page.errors, []);
+  },
+  { skip },
+);
+
 test(
   "the page can be used by those who see or point badly: axe finds nothing, keys reach everything",
   async () => {
@@ -372,6 +478,14 @@ test(
     await page.until('document.querySelector("[role=alert]")');
     await checkAccess(page, "failure");
 
+    await page.chooseFile(await folder.write("many.tar", await manyImages(120)));
+    await page.untilText("Checked");
+    await page.evaluate('document.querySelector(".images summary").click()');
+    await checkAccess(page, "many images");
+    await page.click("Push");
+    await page.untilText("Pushed in");
+    await checkAccess(page, "many names");
+
     await using alone = await servePageAlone();
     const stranger = await browser.open(`http://${alone.host}/`);
     await stranger.evaluate(`${axe}; undefined`);
@@ -393,6 +507,16 @@ async function writeArchive(
   }));
   const entries = dockerSave([{ image: await makeImage(layers), repoTags: ["team/app:1.0"] }]);
   return await folder.write("app.tar", writeTar(entries));
+}
+
+/** Images that share their layers, `team/service-0:1.0` and so on. */
+async function manyImages(number: number): Promise<Bytes> {
+  const layers = await Promise.all(["base", "app"].map((text) => makeLayer(text)));
+  const images = Array.from({ length: number }, async (_, at) => ({
+    image: await makeImage(layers, { config: { author: `${at}` } }),
+    repoTags: [`team/service-${at}:1.0`],
+  }));
+  return writeTar(dockerSave(await Promise.all(images), { repeated: "same" }));
 }
 
 /** Chooses an archive and pushes it. */

@@ -2,8 +2,14 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { AmbiguousImageError, ArchiveError } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
 import { choicesOf } from "../../src/push/choices.ts";
-import { parseTargets, planImages, type PlanOptions, selectImages } from "../../src/push/plan.ts";
-import { formatReference } from "../../src/reference.ts";
+import {
+  parseTargets,
+  planImages,
+  type PlanOptions,
+  type PushTarget,
+  selectImages,
+} from "../../src/push/plan.ts";
+import { formatReference, parseReference } from "../../src/reference.ts";
 import { dockerSave, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
 import { assertClear } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
@@ -98,6 +104,18 @@ test("planImages() gives a reference without tag the tag latest", async () => {
   assertEquals(notices.length, 1);
   const other = { ...ALL, images: ["#3"] };
   assertEquals(planImages(archive, parseTargets("h/x"), other).notices, []);
+});
+
+test("planImages() gives each image the references that name it by its place", async () => {
+  const { archive } = await mixedArchive();
+  const target = (id: string, text: string): PushTarget => {
+    return { kind: "image", id, reference: parseReference(text) };
+  };
+  const targets = [target("#3", "h/c"), target("#1", "h/a:1"), target("#1", "h/a:2")];
+  assertEquals(planned(archive, targets, ALL), ["#3 h/c:latest", "#1 h/a:1", "#1 h/a:2"]);
+  const twice = [target("#1", "h/a:1"), target("#2", "h/a:1")];
+  assertThrows(() => planned(archive, twice, ALL), AmbiguousImageError, "h/a:1");
+  assertThrows(() => planned(archive, [target("#4", "h/a:1")], ALL), ArchiveError, "#4");
 });
 
 test("planImages() puts the own names of each image in archive order", async () => {

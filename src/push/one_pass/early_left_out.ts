@@ -2,10 +2,8 @@ import type { ArchiveFiles } from "../../image/files.ts";
 import { besideRole } from "../../image/entry_names.ts";
 import { readLeftOut } from "../../image/left_out.ts";
 import { readLayout } from "../../image/oci_layout.ts";
-import type { Target } from "../../reference.ts";
 import { findLeftOut, type LeftOutPush } from "../left_out.ts";
-import type { PlanOptions } from "../plan.ts";
-import { planImages } from "../plan.ts";
+import { planImages, type PlanOptions, type PushTarget } from "../plan.ts";
 import { layoutImage } from "./names_first.ts";
 
 /**
@@ -16,7 +14,7 @@ import { layoutImage } from "./names_first.ts";
  */
 export async function findEarly(
   files: ArchiveFiles,
-  targets: readonly Target[],
+  targets: readonly PushTarget[],
   options: PlanOptions,
   push: LeftOutPush,
 ): Promise<void> {

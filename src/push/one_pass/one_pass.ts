@@ -8,11 +8,11 @@ import { LEFT_OUT_PATH } from "../../image/entry_names.ts";
 import { readManifestJson } from "../../image/docker_save.ts";
 import { blobsOf, type ContentNode } from "../../image/content.ts";
 import type { ArchiveFiles } from "../../image/files.ts";
-import type { Place, Reference, Target } from "../../reference.ts";
+import type { Place, Reference } from "../../reference.ts";
 import type { PassingInput } from "../../source/open_source.ts";
 import type { LeftOutPush } from "../left_out.ts";
 import type { ResolvedOptions } from "../options.ts";
-import { planImages } from "../plan.ts";
+import { planImages, type PushTarget } from "../plan.ts";
 import type { RepositoryState } from "../repository_state.ts";
 import type { Destination, Route } from "./passing_settings.ts";
 import { PassingUploads } from "./passing_uploads.ts";
@@ -23,7 +23,7 @@ export interface PassingPush {
   /** What is known of the repository that a reference names. */
   repository(reference: Reference): RepositoryState;
   /** Pushes what the archive turned out to hold, once all of it has passed. */
-  archive(archive: ImageArchive, targets: readonly Target[]): Promise<void>;
+  archive(archive: ImageArchive, targets: readonly PushTarget[]): Promise<void>;
 }
 
 /**
@@ -39,7 +39,7 @@ export interface PassingPush {
  */
 export async function pushPassing(
   input: PassingInput,
-  targets: readonly Target[],
+  targets: readonly PushTarget[],
   push: PassingPush,
   options: ResolvedOptions,
 ): Promise<void> {
@@ -126,7 +126,7 @@ function checkedRoute(target: RepositoryState, files: ArchiveFiles): Route {
 async function findRoute(
   input: PassingInput,
   files: ArchiveFiles,
-  targets: readonly Target[],
+  targets: readonly PushTarget[],
   reach: (reference: Reference) => RepositoryState,
   options: ResolvedOptions,
 ): Promise<Route> {
@@ -152,7 +152,7 @@ function namesTooLate([place]: readonly Place[]): TypeError {
 
 async function readRoute(
   input: PassingInput,
-  targets: readonly Target[],
+  targets: readonly PushTarget[],
   reach: (reference: Reference) => RepositoryState,
   options: ResolvedOptions,
 ): Promise<Route> {
