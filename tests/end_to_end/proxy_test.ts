@@ -7,7 +7,7 @@ import { cliCommand, type ProcessResult, runProcess, temporaryFolder } from "../
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 import { serveTls } from "../helpers/tls_server.ts";
-import { serve } from "./registry_server.ts";
+import { closedPort, serve } from "./registry_server.ts";
 
 const AUTHORITY = await createAuthority();
 const CERTIFICATE = await AUTHORITY.issue({ names: ["registry.test", "127.0.0.1"] });
@@ -178,13 +178,12 @@ for (const status of ["403 Forbidden", "407 Proxy Authentication Required", "503
 }
 
 test("tarpush says so where nobody listens at the address of the proxy", async () => {
-  const closed = await startForwardProxy({});
-  await closed[Symbol.asyncDispose]();
+  const url = `http://${await closedPort()}`;
   for (const scheme of ["http", "https"]) {
     const args = `push image.tar ${scheme}://registry.test/app:1`;
-    const { code, stderr } = await tarpush(args, { ALL_PROXY: closed.url });
+    const { code, stderr } = await tarpush(args, { ALL_PROXY: url });
     assertEquals(code, 1);
-    assertStringIncludes(stderr, `: registry.test: the proxy ${closed.url}: connection refused, `);
+    assertStringIncludes(stderr, `: registry.test: the proxy ${url}: connection refused, `);
     assertStringIncludes(stderr, "check the variable that names the proxy; NO_PROXY=registry.test");
   }
 });

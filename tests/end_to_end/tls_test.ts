@@ -275,11 +275,13 @@ test("tarpush says that a client certificate is wanted where a page says so", as
   }
 });
 
-/** A server that answers what a client begins with, whatever it is, and closes. */
+/** A server that answers what a client begins with, whatever it is, and waits until that goes. */
 async function answerHello(answer: Uint8Array): Promise<AsyncDisposable & { host: string }> {
   const listener = await listen(async (client) => {
     await client.read();
     await client.write(answer);
+    // What is closed with something unread loses what was written.
+    while (await client.read().catch(() => undefined));
     client.close();
   });
   return {

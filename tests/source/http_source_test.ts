@@ -5,6 +5,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { type BlobSource, isBlobSource, readRange } from "../../src/source/blob_source.ts";
 import { findUrlVersion, openUrl } from "../../src/source/http_source.ts";
 import { type Bytes, gzip, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { closedPort } from "../end_to_end/registry_server.ts";
 import { allTags, assertClear, readBack } from "../helpers/expected.ts";
 import { startTcpProxy } from "../helpers/tcp_proxy.ts";
 import { test } from "../helpers/test.ts";
@@ -154,9 +155,7 @@ for (const status of [404, 403, 500]) {
 }
 
 test("pushImage() of a URL that nobody answers says so", async () => {
-  const server = serve(() => new Response());
-  const { url } = server;
-  await server[Symbol.asyncDispose]();
+  const url = new URL(`http://${await closedPort()}/image.tar?token=secret`);
   const error = await assertRejects(
     () => pushImage(url, TARGET, { fetch: createRegistry() }),
     NetworkError,
