@@ -136,10 +136,10 @@ export function createPromise(): { promise: Promise<void>; resolve: () => void }
 }
 
 /** Waits for a promise, but no longer than until the signal is aborted: then rejects with its reason. */
-export async function untilAborted(
-  promise: Promise<void>,
+export async function untilAborted<T>(
+  promise: Promise<T>,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<T> {
   if (!signal) return await promise;
   signal.throwIfAborted();
   const over = new AbortController();
@@ -148,7 +148,7 @@ export async function untilAborted(
     signal.addEventListener("abort", abort, { once: true, signal: over.signal });
   });
   try {
-    await Promise.race([promise, aborted]);
+    return await Promise.race([promise, aborted]);
   } finally {
     over.abort();
   }

@@ -1,4 +1,4 @@
-import { memberOf, messageOf } from "../failure_document.ts";
+import { failureDocument, memberOf, messageOf } from "../failure_document.ts";
 import type { PushEvent } from "../push/events.ts";
 import type { ArchiveName, ArchiveResult, FailedArchive } from "../push/push_all.ts";
 import type { Host } from "../runtime/host.ts";
@@ -10,6 +10,8 @@ import {
   eventLines,
   formatDuration,
   formatSize,
+  jsonLine,
+  linesText,
   type Paint,
   printable,
   resultLine,
@@ -67,6 +69,15 @@ export class ArchivesReporter {
     return new ArchivesReporter(host, options, paint, state, isLive);
   }
 
+  /** How many archives have ended. */
+  get ended(): number {
+    return this.#state.ended;
+  }
+
+  get hasFailed(): boolean {
+    return this.#failures.length > 0;
+  }
+
   /** Takes an event in; to be awaited, so that a slow reader slows the push. */
   async handle(event: PushEvent, archive: ArchiveName): Promise<void> {
     this.#state.apply(event, archive, performance.now());
@@ -80,7 +91,7 @@ export class ArchivesReporter {
 
   /** Writes lines to stdout. */
   async print(...lines: readonly string[]): Promise<void> {
-    const text = lines.map((line) => `${line}\n`).join("");
+    const text = linesText(lines);
     await (this.#screen ? this.#screen.print(text) : this.#host.stdout.write(text));
   }
 
@@ -96,7 +107,7 @@ export class ArchivesReporter {
   async note(...lines: readonly string[]): Promise<void> {
     if (this.#options.quiet || lines.length === 0) return;
     if (this.#screen) this.#screen.add(...lines);
-    else await this.#host.stderr.write(lines.map((line) => `${line}\n`).join(""));
+    else await this.#host.stderr.write(linesText(lines));
   }
 
   /**
@@ -139,8 +150,15 @@ export class ArchivesReporter {
         lines.push(`${this.#paint("yellow", "hint")}: ${printable(hint)}`);
       }
     }
-    await this.#host.stderr.write(lines.map((line) => `${line}\n`).join(""));
+    await this.#host.stderr.write(linesText(lines));
   }
+}
+
+/** What became of an archive, for programs, behind what names it. */
+export function resultDocument(result: ArchiveResult, named: object): string {
+  const { index: _index, name: _name, ...told } = result;
+  const failure = result.status === "failed" ? { error: failureDocument(result.error) } : {};
+  return jsonLine({ ...named, ...told, ...failure });
 }
 
 /** The line for an archive that has ended. */

@@ -3,7 +3,7 @@ import type { Finding } from "../image/check/findings.ts";
 import type { Host } from "../runtime/host.ts";
 import { openArchiveWords, partsHint } from "./archive_words.ts";
 import { startByteProgress } from "./byte_progress.ts";
-import { findingLines, verdictLine } from "./check_table.ts";
+import { verdictLine, writeFindings } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
 import {
@@ -12,7 +12,6 @@ import {
   isReference,
   registryOf,
 } from "./connection.ts";
-import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
@@ -45,15 +44,8 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
       await writeDocument(host, check);
       return exitCode;
     }
-    const paint = await choosePaint(host, host.stdout);
-    const isTerminal = await host.stdout.isTerminal();
-    const shown = quiet
-      ? check.findings.filter(({ severity }) => severity === "error")
-      : check.findings;
-    const columns = isTerminal ? host.stdout.size().columns : undefined;
     const name = source === "-" ? "stdin" : source;
-    const lines = [...findingLines(shown, paint, columns), verdictLine(name, check, paint)];
-    await host.stdout.write(lines.map((line) => `${line}\n`).join(""));
+    await writeFindings(check.findings, quiet, host, (paint) => [verdictLine(name, check, paint)]);
     const hint = check.ok ? undefined : partsHint(command);
     if (hint !== undefined) await host.stderr.write(`hint: ${printable(hint)}\n`);
     return exitCode;

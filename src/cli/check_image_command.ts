@@ -3,10 +3,9 @@ import { checkImage, type CheckImageOptions, type ImageCheck } from "../pull/che
 import type { ImageRepair } from "../push/repair_image.ts";
 import type { Host } from "../runtime/host.ts";
 import { startByteProgress } from "./byte_progress.ts";
-import { findingLines, verdictText } from "./check_table.ts";
+import { verdictText, writeFindings } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
-import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { counted, formatSize, type Paint, printable } from "./render.ts";
 import { writeDocument } from "./json_document.ts";
@@ -53,17 +52,11 @@ async function show(
   command: CheckCommand,
   host: Host,
 ): Promise<void> {
-  const paint = await choosePaint(host, host.stdout);
-  const isTerminal = await host.stdout.isTerminal();
-  const columns = isTerminal ? host.stdout.size().columns : undefined;
   const { findings } = repair?.before ?? check;
-  const shown = command.quiet ? findings.filter(({ severity }) => severity === "error") : findings;
-  const lines = [
-    ...findingLines(shown, paint, columns),
+  await writeFindings(findings, command.quiet, host, (paint) => [
     ...repair && !repair.before.ok ? repairLines(repair, command, paint) : [],
     verdictOf(check, command, paint),
-  ];
-  await host.stdout.write(lines.map((line) => `${line}\n`).join(""));
+  ]);
 }
 
 function repairLines(

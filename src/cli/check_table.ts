@@ -1,6 +1,8 @@
 import type { ArchiveCheck } from "../archive/check_archive.ts";
 import type { Finding, Severity } from "../image/check/findings.ts";
-import { type Color, counted, formatSize, type Paint, printable } from "./render.ts";
+import type { Host } from "../runtime/host.ts";
+import { choosePaint } from "./create_reporter.ts";
+import { type Color, counted, formatSize, linesText, type Paint, printable } from "./render.ts";
 
 const COLORS: Readonly<Record<Severity, Color>> = { error: "red", warning: "yellow", note: "dim" };
 /** Wide enough for the longest severity. */
@@ -8,6 +10,21 @@ const SEVERITY_WIDTH = 7;
 const GAP = "  ";
 /** So that a digest fits a line of 80 columns. */
 const INDENT = "  ";
+
+/** Writes the findings of a check to stdout, only errors where `isQuiet` says so, and what else there is to say of it. */
+export async function writeFindings(
+  findings: readonly Finding[],
+  isQuiet: boolean,
+  host: Host,
+  furtherLines: (paint: Paint) => readonly string[],
+): Promise<void> {
+  const { stdout } = host;
+  const paint = await choosePaint(host, stdout);
+  const columns = await stdout.isTerminal() ? stdout.size().columns : undefined;
+  const shown = isQuiet ? findings.filter(({ severity }) => severity === "error") : findings;
+  const lines = [...findingLines(shown, paint, columns), ...furtherLines(paint)];
+  await stdout.write(linesText(lines));
+}
 
 /**
  * The findings of a check for people: one line each in columns, or, where a terminal is too narrow for that, the

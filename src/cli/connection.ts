@@ -4,6 +4,7 @@ import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
 import type { Command, CommonOptions } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
+import { given } from "./options.ts";
 
 /** How a command reaches registries, as the options of a push and of a client have it. */
 export interface ConnectionOptions {
@@ -30,11 +31,8 @@ export async function connectionOptions(
     ca: ca === undefined ? undefined : await readCertificates(ca, host),
     insecureHosts: insecure ? hostnames(registries) : [],
   });
-  const options: ConnectionOptions = { plainHttp, fetch };
-  if (timeoutSeconds !== undefined) options.timeouts = { idle: timeoutSeconds * 1000 };
-  if (maxRequestsPerSecond !== undefined) options.maxRequestsPerSecond = maxRequestsPerSecond;
-  if (maxRate !== undefined) options.maxRate = maxRate;
-  return options;
+  const timeouts = timeoutSeconds === undefined ? undefined : { idle: timeoutSeconds * 1000 };
+  return { plainHttp, fetch, ...given({ timeouts, maxRequestsPerSecond, maxRate }) };
 }
 
 /** Hosts of a command whose certificates `--insecure` accepts: those that it names, and no others. */

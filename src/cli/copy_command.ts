@@ -3,6 +3,7 @@ import type { Host } from "../runtime/host.ts";
 import type { CopyCommand, CopyOneCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
 import { EXIT } from "./exit.ts";
+import { given, retryOf } from "./options.ts";
 import { showTransfer } from "./transfer.ts";
 
 /** `tarpush copy`: copies an image, shows how it goes, and prints each name as soon as it stands. */
@@ -31,15 +32,10 @@ export async function toCopyOptions(
   registries: readonly string[],
   host: Host,
 ): Promise<Omit<CopyOptions, "onEvent">> {
-  const { platforms, referrers, concurrency, dryRun, onExisting, retries } = command;
-  const options: Omit<CopyOptions, "onEvent"> = {
+  const { platforms, referrers, concurrency, dryRun, onExisting } = command;
+  return {
     ...await connectionOptions(command, registries, host),
-    platforms,
-    referrers,
-    dryRun,
+    ...{ platforms, referrers, dryRun },
+    ...given({ concurrency, onExisting, retry: retryOf(command) }),
   };
-  if (concurrency !== undefined) options.concurrency = concurrency;
-  if (onExisting !== undefined) options.onExisting = onExisting;
-  if (retries !== undefined) options.retry = { attempts: retries + 1 };
-  return options;
 }

@@ -1,23 +1,15 @@
-import { failureDocument } from "../failure_document.ts";
 import { nameFilter } from "../name_pattern.ts";
 import { copyAll } from "../push/copy_all.ts";
-import type { ArchiveResult } from "../push/push_all.ts";
 import { parseReference, parseTarget } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
-import { ArchivesReporter } from "./archives_reporter.ts";
+import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
 import type { CopyManyCommand } from "./command.ts";
 import { registryOf } from "./connection.ts";
 import { toCopyOptions } from "./copy_command.ts";
 import { EXIT } from "./exit.ts";
 import { quote, UsageError } from "./options.ts";
-import { jsonLine, resultLine } from "./render.ts";
-import {
-  type ListedSource,
-  type ListLine,
-  listName,
-  readSourceList,
-  settleTargets,
-} from "./source_list.ts";
+import { plannedLines } from "./render.ts";
+import { type ListLine, listSources, requireUse, settleTargets } from "./source_list.ts";
 
 /** `tarpush copy --all-tags`, `--from` and `--to`: copies many images; one that fails does not stop the others. */
 export async function runCopyMany(
@@ -27,7 +19,8 @@ export async function runCopyMany(
 ): Promise<number> {
   const start = performance.now();
   const allTags = command.allTags || command.tags.length > 0;
-  const lines = await listSources(command, host);
+  const example = "tarpush copy --from images.txt --to HOST";
+  const lines = await listSources(command, host, example, { verb: "copy", noun: "image" });
   for (const line of lines) checkSource(line, allTags);
   // What is wrong with a pattern is wrong usage, and no end of a copy.
   nameFilter(command.tags);
@@ -37,7 +30,6 @@ export async function runCopyMany(
   const options = await toCopyOptions(command, registries, host);
   const sizes = allTags ? undefined : listed.map(() => undefined);
   const reporter = await ArchivesReporter.create(host, command, sizes);
-  const ended = { all: 0, failed: 0 };
   try {
     const inputs = listed.map(({ source, targets }) => ({ source, target: targets }));
     for await (
@@ -51,41 +43,24 @@ export async function runCopyMany(
         onEvent: (event, image) => reporter.handle(event, image),
       })
     ) {
-      ended.all++;
-      if (result.status === "failed") ended.failed++;
       if (command.json) {
-        await reporter.print(documentOf(result, allTags ? undefined : listed[result.index]));
+        const target = allTags ? {} : { target: listed[result.index]?.targets };
+        await reporter.print(resultDocument(result, { source: result.name, ...target }));
       }
       await reporter.end(result);
-      if (command.dryRun && result.status === "pushed") await tellPlanned(result, reporter);
+      if (command.dryRun && result.status === "pushed") {
+        await reporter.note(...plannedLines("copy", result.images));
+      }
     }
   } finally {
-    const left = allTags ? 0 : listed.length - ended.all;
+    const left = allTags ? 0 : listed.length - reporter.ended;
     await reporter.finish(performance.now() - start, 0, left);
   }
-  return ended.failed > 0 ? EXIT.failed : EXIT.done;
-}
-
-/** What the command line names, then what the list does. */
-async function listSources(
-  { sources, from }: CopyManyCommand,
-  host: Host,
-): Promise<ListLine[]> {
-  const place = "on the command line";
-  const lines: ListLine[] = sources.map((source) => ({ source, target: undefined, place }));
-  if (from === undefined) return lines;
-  lines.push(...await readSourceList(from, host, "tarpush copy --from images.txt --to HOST"));
-  if (lines.length > 0) return lines;
-  throw new UsageError(`Nothing to copy: ${listName(from)} names no image`);
+  return reporter.hasFailed ? EXIT.failed : EXIT.done;
 }
 
 function checkSource({ source, place }: ListLine, allTags: boolean): void {
-  try {
-    parseReference(source);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new UsageError(`${error.message} (${place})`);
-  }
+  requireUse(place, () => parseReference(source));
   if (allTags) refuseOneImage(source);
 }
 
@@ -98,19 +73,4 @@ function refuseOneImage(text: string): void {
   throw new UsageError(
     `Cannot copy all tags with ${quote(text)}: it names one image, expected HOST/REPOSITORY alone`,
   );
-}
-
-/** What became of an image, for programs. */
-function documentOf(result: ArchiveResult, listed: ListedSource | undefined): string {
-  const { index: _index, name, ...told } = result;
-  const target = listed ? { target: listed.targets } : {};
-  const failure = result.status === "failed" ? { error: failureDocument(result.error) } : {};
-  return jsonLine({ source: name, ...target, ...told, ...failure });
-}
-
-async function tellPlanned({ images }: ArchiveResult, reporter: ArchivesReporter): Promise<void> {
-  const lines = images.map(({ reference, digest }) =>
-    `would copy ${resultLine(reference, digest)}`
-  );
-  await reporter.note(...lines);
 }

@@ -7,6 +7,7 @@ import { EXIT } from "./exit.ts";
 import { infoLines } from "./info_table.ts";
 import { withErrorDocument, writeDocument } from "./json_document.ts";
 import { openRegistry, parseImage } from "./registry_client.ts";
+import { linesText } from "./render.ts";
 
 /** `tarpush info`: what an image in a registry is made of, for people or as JSON. */
 export function runInfo(command: InfoCommand, host: Host, signal: AbortSignal): Promise<number> {
@@ -25,8 +26,8 @@ export function runInfo(command: InfoCommand, host: Host, signal: AbortSignal): 
     }
     if (command.json) await writeDocument(host, { reference, ...info });
     else {
-      const lines = infoLines(reference, info, await choosePaint(host, host.stdout));
-      await host.stdout.write(lines.map((line) => `${line}\n`).join(""));
+      const paint = await choosePaint(host, host.stdout);
+      await host.stdout.write(linesText(infoLines(reference, info, paint)));
     }
     return EXIT.done;
   });

@@ -8,7 +8,7 @@ import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { inspectLines } from "./inspect_table.ts";
 import { withErrorDocument, writeDocument } from "./json_document.ts";
-import { printable } from "./render.ts";
+import { linesText, printable } from "./render.ts";
 
 /** `tarpush inspect`: what an archive holds, for people or as JSON. */
 export async function runInspect(
@@ -35,10 +35,10 @@ async function inspect(command: InspectCommand, host: Host, signal: AbortSignal)
 async function show(command: InspectCommand, host: Host, archive: ArchiveSummary): Promise<number> {
   const paint = await choosePaint(host, host.stdout);
   if (command.json) await writeDocument(host, archive);
-  else await host.stdout.write(`${inspectLines(archive, paint).join("\n")}\n`);
+  else await host.stdout.write(linesText(inspectLines(archive, paint)));
   if (!command.quiet) {
-    const lines = archive.notices.map((notice) => `warning: ${printable(notice)}\n`);
-    await host.stderr.write(lines.join(""));
+    const lines = archive.notices.map((notice) => `warning: ${printable(notice)}`);
+    await host.stderr.write(linesText(lines));
   }
   return EXIT.done;
 }

@@ -132,6 +132,22 @@ export class Given {
   }
 }
 
+/** The values that were given: what takes an option need not take undefined. */
+export function given<Values extends object>(
+  values: Values,
+): { [Key in keyof Values]?: Exclude<Values[Key], undefined> } {
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== undefined),
+  ) as { [Key in keyof Values]?: Exclude<Values[Key], undefined> };
+}
+
+/** What a command that may be tried again wants of `--retries`. */
+export function retryOf(
+  { retries }: { retries: number | undefined },
+): { attempts: number } | undefined {
+  return retries === undefined ? undefined : { attempts: retries + 1 };
+}
+
 /**
  * Sorts arguments into options and words. `--name value` and `--name=value` are the same; `--` ends the options.
  *

@@ -5,8 +5,8 @@ import type { PushCommand, PushOneCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { type Input, openInput } from "./input.ts";
-import { UsageError } from "./options.ts";
-import { printable } from "./render.ts";
+import { given, retryOf, UsageError } from "./options.ts";
+import { linesText, printable } from "./render.ts";
 import { showTransfer } from "./transfer.ts";
 
 /** How something is piped in. */
@@ -54,33 +54,21 @@ export async function writeDigests(
   digests: ReadonlySet<string>,
 ): Promise<void> {
   if (digestfile === undefined || dryRun) return;
-  await host.writeTextFile(digestfile, [...digests].map((digest) => `${digest}\n`).join(""));
+  await host.writeTextFile(digestfile, linesText([...digests]));
 }
 
 /** The options of a push, as they were typed. */
 export async function toPushOptions(command: PushCommand, host: Host): Promise<PushOptions> {
-  const { concurrency, retries, chunkSize, manifestType, onExisting } = command;
+  const { images, platforms, allTags, rename, verify, force, dryRun, mountFrom } = command;
+  const { concurrency, chunkSize, manifestType, onExisting } = command;
   const { compression, compressionLevel, forceCompress } = command;
-  const options: PushOptions = {
+  return {
     ...await connectionOptions(command, command.targets.map(registryOf), host),
-    images: command.images,
-    platforms: command.platforms,
-    allTags: command.allTags,
-    rename: command.rename,
-    verify: command.verify,
-    force: command.force,
-    dryRun: command.dryRun,
-    mountFrom: command.mountFrom,
+    ...{ images, platforms, allTags, rename, verify, force, dryRun, mountFrom },
+    ...given({ concurrency, chunkSize, manifestType, onExisting, compression, compressionLevel }),
+    ...given({ retry: retryOf(command) }),
+    ...(forceCompress && { forceCompress }),
   };
-  if (concurrency !== undefined) options.concurrency = concurrency;
-  if (retries !== undefined) options.retry = { attempts: retries + 1 };
-  if (chunkSize !== undefined) options.chunkSize = chunkSize;
-  if (manifestType !== undefined) options.manifestType = manifestType;
-  if (onExisting !== undefined) options.onExisting = onExisting;
-  if (compression !== undefined) options.compression = compression;
-  if (compressionLevel !== undefined) options.compressionLevel = compressionLevel;
-  if (forceCompress) options.forceCompress = true;
-  return options;
 }
 
 /** Wrong usage, but the archive can tell what to type. */
@@ -100,7 +88,7 @@ async function refuseWithoutTarget(command: PushOneCommand, host: Host): Promise
   if (names.length + tags.length === 0) {
     throw new UsageError(message, `tarpush push ${source} REFERENCE`);
   }
-  const lines = [...names, ...tags].map((name) => `  ${printable(name)}\n`).join("");
+  const lines = linesText([...names, ...tags].map((name) => `  ${printable(name)}`));
   await host.stderr.write(`${printable(source)} holds:\n${lines}`);
   throw new UsageError(
     message,

@@ -1,24 +1,17 @@
 import { mapAll } from "../concurrency.ts";
-import { failureDocument } from "../failure_document.ts";
 import type { PushOptions } from "../push/options.ts";
 import { type ArchiveInput, type ArchiveResult, pushAll } from "../push/push_all.ts";
 import type { FileInfo, Host } from "../runtime/host.ts";
-import { ArchivesReporter } from "./archives_reporter.ts";
+import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
 import type { PushManyCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { openInput, urlOf } from "./input.ts";
 import { UsageError } from "./options.ts";
 import { PIPE_EXAMPLE, toPushOptions, writeDigests } from "./push_command.ts";
 import { Receipts, type SourceIdentity } from "./receipts.ts";
-import { counted, jsonLine, resultLine } from "./render.ts";
+import { counted, jsonLine, plannedLines } from "./render.ts";
 import { takeShard } from "./shard.ts";
-import {
-  type ListedSource,
-  type ListLine,
-  listName,
-  readSourceList,
-  settleTargets,
-} from "./source_list.ts";
+import { type ListedSource, type ListLine, listSources, settleTargets } from "./source_list.ts";
 
 /** An archive to push, and what tells it from what it was at another time; nothing does for a pipe. */
 interface Source extends ListedSource {
@@ -32,7 +25,7 @@ export async function runPushMany(
   signal: AbortSignal,
 ): Promise<number> {
   const start = performance.now();
-  const whole = settleTargets(await listSources(command, host), command.targets);
+  const whole = settleTargets(await listArchives(command, host), command.targets);
   const listed = await takeOwn(whole, command);
   const options = await toPushOptions(command, host);
   const receipts = command.receipts === undefined
@@ -49,7 +42,6 @@ export async function runPushMany(
     );
   }
   await tellSkipped(all, sources, command, reporter);
-  const ended = { all: 0, failed: 0 };
   const digests = new Set<string>();
   try {
     for await (
@@ -62,38 +54,24 @@ export async function runPushMany(
         onEvent: (event, archive) => reporter.handle(event, archive),
       })
     ) {
-      ended.all++;
-      if (result.status === "failed") ended.failed++;
       for (const { digest } of result.images) digests.add(digest);
       await reporter.end(result);
       const source = sources[result.index];
       if (source) await record(source, result, receipts, command, reporter);
-      if (command.dryRun) await tellPlanned(result, reporter);
+      if (command.dryRun) await reporter.note(...plannedLines("push", result.images));
     }
   } finally {
     const skipped = all.length - sources.length;
-    await reporter.finish(performance.now() - start, skipped, sources.length - ended.all);
+    await reporter.finish(performance.now() - start, skipped, sources.length - reporter.ended);
   }
   await writeDigests(command, host, digests);
-  return ended.failed > 0 ? EXIT.failed : EXIT.done;
+  return reporter.hasFailed ? EXIT.failed : EXIT.done;
 }
 
-/** What the command line names, then what the list does. */
-async function listSources(
-  { sources, from, shard }: PushManyCommand,
-  host: Host,
-): Promise<ListLine[]> {
-  const lines: ListLine[] = sources.map((source) => ({
-    source,
-    target: undefined,
-    place: "on the command line",
-  }));
-  if (from !== undefined) {
-    lines.push(...await readSourceList(from, host, "ls *.tar | tarpush push --from - --to TARGET"));
-    if (lines.length === 0) {
-      throw new UsageError(`Nothing to push: ${listName(from)} names no archive`);
-    }
-  }
+async function listArchives(command: PushManyCommand, host: Host): Promise<ListLine[]> {
+  const { from, shard } = command;
+  const example = "ls *.tar | tarpush push --from - --to TARGET";
+  const lines = await listSources(command, host, example, { verb: "push", noun: "archive" });
   const pipes = lines.filter(({ source }) => source === "-").length + (from === "-" ? 1 : 0);
   if (pipes > 1) throw new UsageError("stdin can be read once only, expected one -");
   if (shard && lines.some(({ source }) => source === "-")) {
@@ -217,14 +195,5 @@ async function record(
   const what = { source: nameOf(source), target: targets };
   if (!dryRun) await receipts?.add(identity ?? what, result);
   if (!json) return;
-  const { index: _index, name: _name, ...told } = result;
-  const failure = result.status === "failed" ? { error: failureDocument(result.error) } : {};
-  await reporter.print(jsonLine({ ...what, ...told, ...failure }));
-}
-
-async function tellPlanned({ images }: ArchiveResult, reporter: ArchivesReporter): Promise<void> {
-  const lines = images.map(({ reference, digest }) =>
-    `would push ${resultLine(reference, digest)}`
-  );
-  await reporter.note(...lines);
+  await reporter.print(resultDocument(result, what));
 }

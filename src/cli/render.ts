@@ -69,6 +69,11 @@ export function formatSeconds(milliseconds: number): string {
   return formatTime(Math.max(1, Math.round(milliseconds / 1000)) * 1000, { ignoreZero: true });
 }
 
+/** Lines as they are written. */
+export function linesText(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join("");
+}
+
 /** `3 blobs`, `1 blob`. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -77,6 +82,14 @@ export function counted(count: number, noun: string): string {
 /** The line on stdout for a name that stands. */
 export function resultLine(reference: string, digest: string): string {
   return printable(reference.endsWith(`@${digest}`) ? reference : `${reference}@${digest}`);
+}
+
+/** The lines of a dry run for names that would stand. */
+export function plannedLines(
+  verb: "push" | "copy",
+  images: readonly { reference: string; digest: string }[],
+): string[] {
+  return images.map(({ reference, digest }) => `would ${verb} ${resultLine(reference, digest)}`);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { untilAborted } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError, restate } from "../errors.ts";
 import { formatReference, type Reference } from "../reference.ts";
@@ -9,7 +10,7 @@ import { EXIT } from "./exit.ts";
 import { quote, UsageError } from "./options.ts";
 import { withErrorDocument, writeDocument } from "./json_document.ts";
 import { openRegistry, parseImage } from "./registry_client.ts";
-import { counted, printable, resultLine } from "./render.ts";
+import { counted, linesText, printable, resultLine } from "./render.ts";
 
 /**
  * `tarpush rm`: removes a tag where the registry can, else its digest. What would go with that is named, and goes only if
@@ -46,10 +47,7 @@ export function runRemove(
     });
     const references = removed.map((name) => formatReference({ ...reference, ...name }));
     if (command.json) await writeDocument(host, { digest, removed: references });
-    else {
-      const lines = references.map((name) => `${resultLine(name, digest)}\n`);
-      await host.stdout.write(lines.join(""));
-    }
+    else await host.stdout.write(linesText(references.map((name) => resultLine(name, digest))));
     return EXIT.done;
   });
 }
@@ -111,7 +109,7 @@ async function agree(
   signal: AbortSignal,
 ): Promise<void> {
   const count = counted(others.length, "other tag");
-  const lines = others.map((tag) => `  ${printable(tag)}\n`).join("");
+  const lines = linesText(others.map((tag) => `  ${printable(tag)}`));
   await host.stderr.write(`To remove ${printable(reference)} removes these tags too:\n${lines}`);
   if (!await host.stdin.isTerminal() || !await host.stderr.isTerminal()) {
     throw new UsageError(
@@ -126,18 +124,12 @@ async function agree(
 /** Asks a person. The web's `confirm` would do it, but lets no Ctrl-C through while it waits. */
 async function ask(question: string, host: Host, signal: AbortSignal): Promise<boolean> {
   await host.stderr.write(`${question} [y/N] `);
-  const aborted = Promise.withResolvers<never>();
-  const stop = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
-  if (signal.aborted) stop();
   try {
-    const answer = await Promise.race([host.stdin.line(), aborted.promise]);
+    const answer = await untilAborted(host.stdin.line(), signal);
     return /^\s*y(?:es)?\s*$/i.test(answer);
   } catch (error) {
     // Nobody ended the line of the question.
     await host.stderr.write("\n");
     throw error;
-  } finally {
-    signal.removeEventListener("abort", stop);
   }
 }

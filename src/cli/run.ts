@@ -96,8 +96,9 @@ async function dispatch(command: Command, host: Host, signal: AbortSignal): Prom
 async function report(host: Host, error: unknown): Promise<number> {
   const { exitCodeFor, failureLines } = await import("./failure.ts");
   const { choosePaint } = await import("./create_reporter.ts");
+  const { linesText } = await import("./render.ts");
   const isDebug = host.args.includes("--debug");
   const lines = failureLines(error, await choosePaint(host, host.stderr), isDebug);
-  await host.stderr.write(lines.map((line) => `${line}\n`).join(""));
+  await host.stderr.write(linesText(lines));
   return exitCodeFor(error);
 }

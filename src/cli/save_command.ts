@@ -11,8 +11,8 @@ import type { SaveCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
 import { createReporter } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
-import { UsageError } from "./options.ts";
-import { counted, formatSize, jsonText, resultLine } from "./render.ts";
+import { given, retryOf, UsageError } from "./options.ts";
+import { counted, formatSize, jsonText, linesText, resultLine } from "./render.ts";
 import { isFolderName, saveToFile, saveToFolder, saveToPipe } from "./save_output.ts";
 import type { SavedParts } from "./save_parts.ts";
 import { listImages, openOthers, partOthers } from "./save_words.ts";
@@ -54,11 +54,8 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
     throw new UsageError("Cannot leave blobs out of a folder, expected a file or -");
   }
   const options = await toPullOptions(command, images, format, host);
-  const reporter = await createReporter(host, { ...command, dryRun: false, word: "saved" });
-  signal.addEventListener("abort", () => {
-    // Where nothing can be written, the rest of the display tells.
-    reporter.note("Stopping; Ctrl-C again ends at once").catch(() => {});
-  }, { once: true });
+  const shown = { ...command, dryRun: false, word: "saved" };
+  const reporter = await createReporter(host, shown, signal);
   try {
     let plan: PlanEvent | undefined;
     const written = await write(images, command, isFolder, {
@@ -129,7 +126,7 @@ function resultText(
 ): string {
   const { json, tar } = command;
   if (!json) {
-    return images.map(({ reference, digest }) => `${resultLine(reference, digest)}\n`).join("");
+    return linesText(images.map(({ reference, digest }) => resultLine(reference, digest)));
   }
   const saved = isMany(command) ? { images } : images[0];
   return `${jsonText({ ...saved, format, tar, size, leftOut, parts, checksums, milliseconds })}\n`;
@@ -147,12 +144,12 @@ async function toPullOptions(
   format: ArchiveFormat,
   host: Host,
 ): Promise<PullImagesOptions> {
-  const { namesFirst, platforms, retries, tags, allTags } = command;
+  const { namesFirst, platforms, tags, allTags } = command;
   const registries = images.map(({ reference }) => parseReference(reference).registry);
   const without = await partOthers(command.without, host);
   registries.push(...without.registries.map(registryOf));
   const connection = await connectionOptions(command, registries, host);
-  const options: PullImagesOptions = {
+  return {
     ...connection,
     format,
     namesFirst,
@@ -164,9 +161,8 @@ async function toPullOptions(
       ...await openOthers(without.archives, connection.fetch, host),
     ],
     signatures: true,
+    ...given({ retry: retryOf(command) }),
   };
-  if (retries !== undefined) options.retry = { attempts: retries + 1 };
-  return options;
 }
 
 /** What the display of a push makes of it. */

@@ -8,7 +8,7 @@ import type { SaveCommand } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
 import { openInput } from "./input.ts";
 import { UsageError } from "./options.ts";
-import { listName, readSourceList } from "./source_list.ts";
+import { listName, readSourceList, requireUse } from "./source_list.ts";
 
 /**
  * Lists what is to be saved: what the command line names, then what its list does.
@@ -23,21 +23,12 @@ export async function listImages(
   if (from !== undefined) {
     const lines = await readSourceList(from, host, "tarpush save --from images.txt images.tar");
     for (const { source, target, place } of lines) {
-      checkLine(source, place);
+      requireUse(place, () => parseReference(source));
       images.push({ reference: source, ...target && { names: target } });
     }
   }
   if (images.length > 0) return images;
   throw new UsageError(`Nothing to save: ${listName(from ?? "")} names no image`);
-}
-
-function checkLine(reference: string, place: string): void {
-  try {
-    parseReference(reference);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    throw new UsageError(`${error.message} (${place})`);
-  }
 }
 
 /**

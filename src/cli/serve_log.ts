@@ -1,4 +1,5 @@
 import { OciError } from "../errors.ts";
+import { messageOf } from "../failure_document.ts";
 import type { Host } from "../runtime/host.ts";
 import type { AnsweredRequest } from "../server/observer.ts";
 import type { ServeCommand } from "./command.ts";
@@ -65,5 +66,5 @@ function requestLine(request: AnsweredRequest): string {
 /** What an error says, with the hint that it has. */
 export function errorText(error: unknown): string {
   if (error instanceof OciError && error.hint) return `${error.message} (${error.hint})`;
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

@@ -22,6 +22,30 @@ export function listName(from: string): string {
 }
 
 /**
+ * Lists what the command line names, then what its list does.
+ *
+ * @param command Words, and the list.
+ * @param host Where the list is.
+ * @param example What to type where nothing is piped in.
+ * @param nothing What to say of a list that names nothing: `push`, `archive`.
+ * @throws {UsageError} If a line cannot be used, or there is none.
+ */
+export async function listSources(
+  { sources, from }: { sources: readonly string[]; from: string | undefined },
+  host: Host,
+  example: string,
+  nothing: { verb: string; noun: string },
+): Promise<ListLine[]> {
+  const place = "on the command line";
+  const lines: ListLine[] = sources.map((source) => ({ source, target: undefined, place }));
+  if (from === undefined) return lines;
+  lines.push(...await readSourceList(from, host, example));
+  if (lines.length > 0) return lines;
+  const { verb, noun } = nothing;
+  throw new UsageError(`Nothing to ${verb}: ${listName(from)} names no ${noun}`);
+}
+
+/**
  * Reads the list that `--from` names; see {@linkcode parseSourceList}.
  *
  * @param from A file, or - for stdin.
@@ -86,19 +110,16 @@ export function settleTargets(
       );
     }
     const key = wanted.join("\n");
-    if (!checked.has(key)) checkTargets(wanted, verb, place);
+    if (!checked.has(key)) requireUse(place, () => parseTargets(wanted, verb));
     checked.add(key);
     return { source, targets: wanted };
   });
 }
 
-function checkTargets(
-  targets: readonly string[],
-  verb: "push" | "copy",
-  place: string,
-): void {
+/** Runs what checks a line: what is wrong with that is told with its place. */
+export function requireUse(place: string, check: () => unknown): void {
   try {
-    parseTargets(targets, verb);
+    check();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     throw new UsageError(`${error.message} (${place})`);

@@ -2,7 +2,7 @@ import type { PushEvent } from "../push/events.ts";
 import type { PushResult } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
 import { createReporter } from "./create_reporter.ts";
-import { jsonText, resultLine } from "./render.ts";
+import { jsonText, plannedLines } from "./render.ts";
 
 /** A command that brings images into a registry, as far as its display goes. */
 export interface Transfer {
@@ -34,17 +34,11 @@ export async function showTransfer(
   transfer: (hooks: TransferHooks) => Promise<PushResult>,
 ): Promise<PushResult> {
   const word = command.verb === "copy" ? { word: "copied" } : {};
-  const reporter = await createReporter(host, { ...command, ...word });
-  signal.addEventListener("abort", () => {
-    // Where nothing can be written, the rest of the display tells.
-    reporter.note("Stopping; Ctrl-C again ends at once").catch(() => {});
-  }, { once: true });
+  const reporter = await createReporter(host, { ...command, ...word }, signal);
   try {
     const result = await transfer({ signal, onEvent: (event) => reporter.handle(event) });
     if (command.dryRun) {
-      for (const { reference, digest } of result.images) {
-        await reporter.note(`would ${command.verb} ${resultLine(reference, digest)}`);
-      }
+      for (const line of plannedLines(command.verb, result.images)) await reporter.note(line);
     }
     await reporter.finish(command.dryRun ? undefined : result.milliseconds);
     if (command.json) await host.stdout.write(`${jsonText(result)}\n`);

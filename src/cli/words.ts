@@ -18,13 +18,12 @@ export class Words {
    * Takes the next one.
    *
    * @param problem What to say where there is none.
-   * @param hint What to type then.
    * @throws {UsageError} Where there is none.
    */
-  next(problem: string, hint: string = `tarpush ${this.#verb} --help`): string {
+  next(problem: string): string {
     const word = this.#words.shift();
     if (word !== undefined) return word;
-    throw new UsageError(problem, hint);
+    throw new UsageError(problem, `tarpush ${this.#verb} --help`);
   }
 
   /** Takes all that are left. */

@@ -6,6 +6,7 @@ import { test } from "../helpers/test.ts";
 import { fakeHost } from "./fake_host.ts";
 
 const PLAIN = { quiet: false, json: false, dryRun: false };
+const NEVER = new AbortController().signal;
 const DIGEST = `sha256:${"0".repeat(64)}` as const;
 
 /** An stderr whose reader takes one write at a time, when it is told to. */
@@ -28,7 +29,11 @@ function slowOutput(log: string[]) {
 test("plain lines wait together for a slow reader, and the push does not", async () => {
   const log: string[] = [];
   const { output, take } = slowOutput(log);
-  const reporter = await createReporter(fakeHost([], { overrides: { stderr: output } }), PLAIN);
+  const reporter = await createReporter(
+    fakeHost([], { overrides: { stderr: output } }),
+    PLAIN,
+    NEVER,
+  );
   for (const line of ["a", "b", "c"]) await reporter.note(line);
   const finished = reporter.finish();
   take();
@@ -42,7 +47,11 @@ test("plain lines wait together for a slow reader, and the push does not", async
 test("plain lines that follow soon are written together, and so is all that is left at the end", async () => {
   const log: string[] = [];
   const { output, take } = slowOutput(log);
-  const reporter = await createReporter(fakeHost([], { overrides: { stderr: output } }), PLAIN);
+  const reporter = await createReporter(
+    fakeHost([], { overrides: { stderr: output } }),
+    PLAIN,
+    NEVER,
+  );
   await reporter.note("a");
   take();
   await new Promise((resolve) => setTimeout(resolve));
@@ -57,7 +66,11 @@ test("plain lines that follow soon are written together, and so is all that is l
 test("a reader that is far behind slows the push", async () => {
   const log: string[] = [];
   const { output, take } = slowOutput(log);
-  const reporter = await createReporter(fakeHost([], { overrides: { stderr: output } }), PLAIN);
+  const reporter = await createReporter(
+    fakeHost([], { overrides: { stderr: output } }),
+    PLAIN,
+    NEVER,
+  );
   await reporter.note("first");
   let isThrough = false;
   const noted = reporter.note("x".repeat(100_000)).then(() => void (isThrough = true));
@@ -79,7 +92,7 @@ test("a name is printed after the lines that came before it", async () => {
     write: (text) => Promise.resolve(void log.push(text)),
   };
   const host = fakeHost([], { overrides: { stderr: slow.output, stdout } });
-  const reporter = await createReporter(host, PLAIN);
+  const reporter = await createReporter(host, PLAIN, NEVER);
   await reporter.note("before");
   const handled = reporter.handle({
     type: "tag",
@@ -96,7 +109,7 @@ test("a name is printed after the lines that came before it", async () => {
 test("an stderr that cannot be written fails the push, not its failure", async () => {
   const write = () => Promise.reject(new OciError("Cannot write to stderr: disk full"));
   const stderr: TextOutput = { ...slowOutput([]).output, write };
-  const reporter = await createReporter(fakeHost([], { overrides: { stderr } }), PLAIN);
+  const reporter = await createReporter(fakeHost([], { overrides: { stderr } }), PLAIN, NEVER);
   await reporter.note("first");
   await new Promise((resolve) => setTimeout(resolve));
   await assertRejects(() => reporter.note("second"), OciError, "disk full");
@@ -106,7 +119,7 @@ test("an stderr that cannot be written fails the push, not its failure", async (
 
 test("bars on a terminal leave notes where they are, and go with the end", async () => {
   const host = fakeHost([], { isTerminal: true, env: { NO_COLOR: "1" } });
-  const reporter = await createReporter(host, PLAIN);
+  const reporter = await createReporter(host, PLAIN, NEVER);
   await reporter.handle({ type: "blob-start", path: "layer", digest: DIGEST, size: 10 });
   await reporter.note("worth knowing");
   await reporter.handle({

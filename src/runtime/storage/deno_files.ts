@@ -70,15 +70,9 @@ async function runProgram(
       detached: Deno.build.os !== "windows",
       ...(signal && { signal }),
     });
-    let text: string | undefined;
     // What a program has started may hold its output open after its end.
-    await untilAborted(
-      command.output().then(({ success, stdout }) => {
-        if (success) text = new TextDecoder().decode(stdout);
-      }),
-      signal,
-    );
-    return text;
+    const { success, stdout } = await untilAborted(command.output(), signal);
+    return success ? new TextDecoder().decode(stdout) : undefined;
   } catch {
     // There is no such program, too many run, or Deno lets none run in this environment: it is done without.
     return undefined;
