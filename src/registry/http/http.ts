@@ -149,7 +149,10 @@ async function paceOf({ limits = {}, retry, seen }: Http): Promise<Pace> {
 async function sendOn(http: Http, call: Call): Promise<Response> {
   let url = currentUrl(http, call.url);
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const response = await send(http, call, url);
+    const answer = await send(http, call, url);
+    const response = hops === 0 && answer.headers.has("age")
+      ? await pastCache(http, call, url, answer)
+      : answer;
     // A TLS port answers 400 to all that comes without TLS.
     if (response.status !== 400) noteServer(http, url);
     if (call.expect.includes(response.status) && !isWebPage(call, response)) {
@@ -168,6 +171,13 @@ async function sendOn(http: Http, call: Call): Promise<Response> {
     ...describe(call, url),
     retryable: false,
   });
+}
+
+async function pastCache(
+  ...question: Parameters<typeof import("./kept_answer.ts").askPastCache>
+): Promise<Response> {
+  const { askPastCache } = await import("./kept_answer.ts");
+  return await askPastCache(...question);
 }
 
 async function redirectOf(

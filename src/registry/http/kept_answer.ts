@@ -1,0 +1,32 @@
+import { type Call, discard, type Http } from "./call.ts";
+import { send } from "./send.ts";
+
+/** The path of what never changes. */
+const BY_DIGEST = /\/(?:blobs|manifests)\/[^/]+:[^/]+$/;
+
+/**
+ * Asks again where an answer that passed a cache (header `Age`) may be of another time: what a tag names changes, and what
+ * is absent comes. Varnish, with its defaults, keeps either for two minutes, whatever writes pass it meanwhile, and heeds no
+ * `Cache-Control` of a request. A query that nobody had before leads past such a cache; registries ignore what they do not
+ * know in it.
+ *
+ * @param http The registry.
+ * @param call The request.
+ * @param url Where it was sent.
+ * @param response The answer, with an `Age`.
+ * @returns The same answer where it is good at any time; else that of the registry now.
+ */
+export async function askPastCache(
+  http: Http,
+  call: Call,
+  url: URL,
+  response: Response,
+): Promise<Response> {
+  const isRead = call.method === "GET" || call.method === "HEAD";
+  if (!isRead || call.url.origin !== http.origin) return response;
+  if (response.ok && BY_DIGEST.test(url.pathname)) return response;
+  await discard(response);
+  // What a registry wrote of an upload is opaque: it is added to, never written anew.
+  const never = `past-cache=${Date.now()}-${http.retry.random()}`;
+  return await send(http, call, new URL(`${url.href}${url.search ? "&" : "?"}${never}`));
+}
