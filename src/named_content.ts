@@ -1,5 +1,5 @@
 import { type Digest, isDigest } from "./digest.ts";
-import { isDocumentType, isForeignLayer, isJsonObject } from "./media_types.ts";
+import { isDocumentType, isForeignLayer, isJsonObject, readJsonObject } from "./media_types.ts";
 
 /** What a manifest or index names. */
 export interface NamedContent {
@@ -22,8 +22,8 @@ export interface NamedContent {
  */
 export function readNamedContent(bytes: Uint8Array): NamedContent {
   const named: NamedContent = { blobs: [], foreign: [], children: [], subject: undefined };
-  const json = parse(bytes);
-  if (!isJsonObject(json)) return named;
+  const json = readJsonObject(bytes);
+  if (!json) return named;
   for (const blob of [json.config, ...asList(json.layers), ...asList(json.blobs)]) {
     (isForeignLayer(typeOf(blob)) ? named.foreign : named.blobs).push(...digestOf(blob));
   }
@@ -61,14 +61,6 @@ export function reachContent(
     for (const referrer of referrers.get(digest) ?? []) reached.add(referrer);
   }
   return { manifests: reached, blobs };
-}
-
-function parse(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
 }
 
 function asList(value: unknown): unknown[] {

@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { formatPlatform, lacksVersion, type Platform } from "../media_types.ts";
+import { formatPlatform, lacksVersion, type Platform, readJsonObject } from "../media_types.ts";
 import {
   type ContentNode,
   type IndexEntry,
@@ -216,7 +216,6 @@ async function rebuildIndex(index: IndexNode, chosen: readonly IndexEntry[]): Pr
       return entry.node && isAttestation(entry) && about && digests.has(about as Digest);
     });
   const entries = [...new Set([...chosen, ...attestations])];
-  const original: unknown = JSON.parse(new TextDecoder().decode(index.bytes));
-  const json = { ...(original as object), manifests: entries.map(({ raw }) => raw) };
+  const json = { ...readJsonObject(index.bytes), manifests: entries.map(({ raw }) => raw) };
   return { ...index, ...await encodeDocument(json), entries };
 }

@@ -9,6 +9,7 @@ import {
   OCI_INDEX,
   OCI_LAYER,
   OCI_MANIFEST,
+  readJsonObject,
 } from "../media_types.ts";
 import type { ArchiveBlob, IndexNode, ManifestNode } from "./content.ts";
 
@@ -54,10 +55,10 @@ export async function retype(
 ): Promise<ManifestNode | IndexNode> {
   const mediaType = toKind(node.mediaType, kind);
   if (mediaType === node.mediaType) return node;
-  const json: unknown = JSON.parse(new TextDecoder().decode(node.bytes));
+  const json = readJsonObject(node.bytes);
   if (node.kind === "index") {
     // What its entries name stays what it is.
-    return { ...node, mediaType, ...await encodeDocument({ ...json as object, mediaType }) };
+    return { ...node, mediaType, ...await encodeDocument({ ...json, mediaType }) };
   }
   const retyped = <T extends ArchiveBlob>(blob: T): T => ({
     ...blob,

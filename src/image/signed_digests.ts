@@ -1,6 +1,6 @@
 import { type Digest, toDigest } from "../digest.ts";
 import { OciError } from "../errors.ts";
-import { isJsonObject, MAX_MANIFEST_BYTES } from "../media_types.ts";
+import { isJsonObject, MAX_MANIFEST_BYTES, readJsonObject } from "../media_types.ts";
 import { type ArchiveBlob, type ManifestNode, parseJsonObject } from "./content.ts";
 
 /** What cosign signs (its specification, "Simple signing"). */
@@ -59,8 +59,9 @@ function parse(text: unknown): Digest[] {
 
 function decode(payload: unknown): unknown {
   try {
-    const bytes = Uint8Array.from(atob(`${payload}`), (character) => character.charCodeAt(0));
-    return JSON.parse(new TextDecoder().decode(bytes));
+    return readJsonObject(
+      Uint8Array.from(atob(`${payload}`), (character) => character.charCodeAt(0)),
+    );
   } catch {
     // No statement: then it names nothing.
     return undefined;

@@ -8,6 +8,7 @@ import type { PackedEntry } from "../tar/pack_tar.ts";
 import { type ImageToPull, parseImages } from "./list_images.ts";
 import { type PullImagesOptions, resolvePullOptions } from "./options.ts";
 import { planImages } from "./plan_images.ts";
+import { isJsonObject } from "../media_types.ts";
 
 /** A folder that is written to. */
 export interface FolderTarget {
@@ -135,13 +136,10 @@ function parseIndex(text: string): Index {
   } catch {
     throw new SyntaxError("is no JSON");
   }
-  if (isIndex(index)) return index;
+  if (isJsonObject(index) && Array.isArray(index.manifests)) {
+    return { ...index, manifests: index.manifests };
+  }
   throw new SyntaxError("has no list of manifests");
-}
-
-function isIndex(value: unknown): value is Index {
-  return typeof value === "object" && value !== null && "manifests" in value &&
-    Array.isArray(value.manifests);
 }
 
 function unusable({ name }: FolderTarget, state: string, cause?: unknown): OciError {
@@ -195,6 +193,5 @@ function keyOf(entry: unknown): string {
 }
 
 function memberOf(value: unknown, name: string): unknown {
-  if (typeof value !== "object" || value === null) return undefined;
-  return Object.getOwnPropertyDescriptor(value, name)?.value;
+  return isJsonObject(value) ? value[name] : undefined;
 }

@@ -2,7 +2,7 @@ import { type RegistryError, restate } from "../errors.ts";
 import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
 import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
-import { isJsonObject, OCI_ARTIFACT } from "../media_types.ts";
+import { OCI_ARTIFACT, readJsonObject } from "../media_types.ts";
 import { KIND_NAMES, type KindSettings, type RootChoice } from "./manifest_kind.ts";
 import { answerOf, refusesType } from "./refusals.ts";
 import type { RegistryState } from "./repository_state.ts";
@@ -93,6 +93,5 @@ export function explainRefusedType(
 
 /** Whether a document leaves its media type to its descriptor, as OCI allows. */
 function lacksType({ bytes }: ManifestNode | IndexNode): boolean {
-  const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
-  return isJsonObject(json) && json.mediaType === undefined;
+  return readJsonObject(bytes)?.mediaType === undefined;
 }

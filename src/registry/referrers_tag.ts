@@ -1,6 +1,12 @@
 import { type Digest, digestAlgorithm, digestBytes, digestHex } from "../digest.ts";
 import { RegistryError } from "../errors.ts";
-import { type Descriptor, isJsonObject, type JsonObject, OCI_INDEX } from "../media_types.ts";
+import {
+  type Descriptor,
+  isJsonObject,
+  type JsonObject,
+  OCI_INDEX,
+  readJsonObject,
+} from "../media_types.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
 import { getManifest } from "./get_manifest.ts";
 import { badAnswer } from "./http/answer_body.ts";
@@ -62,8 +68,7 @@ async function readIndex(
 
 /** The entry of a referrers list: an image manifest without artifactType goes by the type of its config. */
 function describe({ mediaType, digest, bytes }: Referrer): JsonObject {
-  const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
-  const { artifactType, config, annotations } = isJsonObject(json) ? json : {};
+  const { artifactType, config, annotations } = readJsonObject(bytes) ?? {};
   const type = artifactType || (isJsonObject(config) ? config.mediaType : undefined);
   return {
     mediaType,

@@ -2,7 +2,13 @@ import { type Bytes, toBytes } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest, parseDigest } from "../digest.ts";
 import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
-import { type Descriptor, isJsonObject, type JsonObject, parseDescriptor } from "../media_types.ts";
+import {
+  type Descriptor,
+  isJsonObject,
+  type JsonObject,
+  parseDescriptor,
+  readJsonObject,
+} from "../media_types.ts";
 import { isTag } from "../reference.ts";
 import { nameOf, type RepositoryContext } from "./blobs.ts";
 import type { CallOptions, ListNamesOptions, RepositoryServices } from "./call_options.ts";
@@ -190,8 +196,8 @@ export function checkReference(reference: string): string {
 
 function subjectOf(bytes: Bytes): Descriptor | undefined {
   try {
-    const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return isJsonObject(json) && json.subject ? parseDescriptor(json.subject) : undefined;
+    const { subject } = readJsonObject(bytes) ?? {};
+    return subject ? parseDescriptor(subject) : undefined;
   } catch {
     // The registry took it: nothing of this is for the client to refuse.
     return undefined;

@@ -1,7 +1,7 @@
 import type { Bytes } from "../bytes.ts";
 import { blobPath, digestBytes } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
-import { MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST } from "../media_types.ts";
+import { MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST, readJsonObject } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
 import { END_BYTES, formatHeader } from "../tar/pack_tar.ts";
 import { paddedSize } from "../tar/header.ts";
@@ -160,16 +160,9 @@ function textSource(text: string): BlobSource {
 
 /** The media type of a manifest: what it says itself, else what it looks like; what is wrong with it is told later. */
 function mediaTypeOf(bytes: Bytes): string {
-  try {
-    const document: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof document !== "object" || document === null) return OCI_MANIFEST;
-    if ("mediaType" in document && typeof document.mediaType === "string") {
-      return document.mediaType;
-    }
-    return "manifests" in document ? OCI_INDEX : OCI_MANIFEST;
-  } catch {
-    return OCI_MANIFEST;
-  }
+  const { mediaType, manifests } = readJsonObject(bytes) ?? {};
+  if (typeof mediaType === "string") return mediaType;
+  return manifests === undefined ? OCI_MANIFEST : OCI_INDEX;
 }
 
 /** The pieces of a tar: headers, bodies, padding, end. */

@@ -10,7 +10,7 @@ import {
 } from "../../image/content.ts";
 import { needsOci, useUsualTypes } from "../../image/docker_manifest.ts";
 import { encodeDocument, kindOfType, retype } from "../../image/retype.ts";
-import { DOCKER_LAYER, isJsonObject, OCI_LAYER } from "../../media_types.ts";
+import { DOCKER_LAYER, OCI_LAYER, readJsonObject } from "../../media_types.ts";
 
 /** Finds what stands in the place of a layer of a manifest; undefined where that stays as it is. */
 export type Replace = (
@@ -77,9 +77,8 @@ export async function rewriteContent(
     ) {
       return node;
     }
-    const json: unknown = JSON.parse(new TextDecoder().decode(node.bytes));
     const manifests = entries.map(({ raw }) => raw);
-    const document = await encodeDocument({ ...json as object, manifests });
+    const document = await encodeDocument({ ...readJsonObject(node.bytes), manifests });
     const written: IndexNode = { ...node, ...document, entries };
     const isOci = entries.some((entry, at) => kept[at]?.node?.mediaType !== entry.node?.mediaType);
     return isOci ? await retype(written, "oci") as IndexNode : written;
@@ -114,8 +113,8 @@ async function rewriteManifest(
 ): Promise<ManifestNode | IndexNode> {
   const replaced = node.layers.map((layer) => replace(layer, node));
   if (replaced.every((layer) => layer === undefined)) return node;
-  const json: unknown = JSON.parse(new TextDecoder().decode(node.bytes));
-  const list = isJsonObject(json) && Array.isArray(json.layers) ? json.layers : [];
+  const json = readJsonObject(node.bytes);
+  const list = Array.isArray(json?.layers) ? json.layers : [];
   const layers = list.map((raw, at) => {
     const layer = replaced[at];
     if (!layer) return raw;
@@ -125,7 +124,7 @@ async function rewriteManifest(
   const written: ManifestNode = {
     ...node,
     layers: node.layers.map((layer, at) => replaced[at] ?? layer),
-    ...await encodeDocument({ ...json as object, layers }),
+    ...await encodeDocument({ ...json, layers }),
   };
   return needsOci(written) ? await retype(written, "oci") : written;
 }
