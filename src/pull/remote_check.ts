@@ -5,7 +5,7 @@ import { FindingList } from "../image/check/findings.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
 import { MAX_DOCUMENT_BYTES, parseDocument } from "../image/documents.ts";
 import { formatPlatform } from "../media_types.ts";
-import { nameOf, type ReadHooks, type RepositoryContext } from "../registry/blobs.ts";
+import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
 import { describeManifest, isAbsence, requestManifest } from "../registry/get_manifest.ts";
 import { badAnswer } from "../registry/http/answer_body.ts";
 import { listReferrers, listTags } from "../registry/listing.ts";
@@ -93,7 +93,8 @@ export class RemoteCheck {
   /** Checks all that is below the tags of the repository, and what refers to it. */
   async runAllTags(): Promise<undefined> {
     const wanted: Wanted[] = [];
-    for await (const tag of listTags(this.#context, this.#hooks())) {
+    const { signal } = this.#options;
+    for await (const tag of listTags(this.#context, { signal })) {
       wanted.push({ reference: tag, role: ` (a tag of ${this.#name})` });
     }
     this.#hasAnswered = true;
@@ -109,10 +110,6 @@ export class RemoteCheck {
 
   get #name(): string {
     return nameOf(this.#context);
-  }
-
-  #hooks(signal: AbortSignal | undefined = this.#options.signal): ReadHooks {
-    return { signal };
   }
 
   /** Reads what stands below indexes, level by level. */
@@ -170,7 +167,8 @@ export class RemoteCheck {
   async #listCosignTags(subjects: readonly Digest[]): Promise<Wanted[]> {
     const wanted: Wanted[] = [];
     await this.#tolerate("the tags of cosign", async () => {
-      for (const { tag, subject } of await findCosignTags(this.#context, subjects, this.#hooks())) {
+      const { signal } = this.#options;
+      for (const { tag, subject } of await findCosignTags(this.#context, subjects, { signal })) {
         wanted.push({ reference: tag, role: ` (what cosign keeps of ${subject})` });
       }
     });
@@ -228,8 +226,7 @@ export class RemoteCheck {
     { reference, digest: expected, size, role }: Wanted,
     signal: AbortSignal | undefined,
   ): Promise<Node | undefined> {
-    const hooks = this.#hooks(signal);
-    const { call, response, bytes } = await requestManifest(this.#context, reference, hooks);
+    const { call, response, bytes } = await requestManifest(this.#context, reference, { signal });
     this.manifests++;
     this.#count(bytes.length);
     this.#documentBytes += bytes.length;
@@ -276,7 +273,7 @@ export class RemoteCheck {
     if (!isOnTheWay || !this.#hasAnswered) throw error;
     const [known] = [...this.#seen].find(([, node]) => node) ?? [];
     if (known === undefined) throw error;
-    await headManifest(this.#context, known, this.#hooks());
+    await headManifest(this.#context, known, { signal: this.#options.signal });
   }
 
   #count(bytes: number): void {

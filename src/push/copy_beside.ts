@@ -45,7 +45,7 @@ export function readBeside(
       }
       known.set(root.digest, read);
     },
-    async [Symbol.asyncDispose]() {},
+    [Symbol.asyncDispose]: LEFT_ALONE[Symbol.asyncDispose],
   };
 }
 
@@ -75,21 +75,14 @@ export function countLeft(
   const until = signal ? anySignal(signal, over.signal) : over.signal;
   const quietly = { ...context, http: withoutRetry(context.http) };
   const subjects = walk(node).map(({ digest }) => digest);
-  const asked: Promise<CosignTag[]> = findCosignTags(quietly, subjects, { signal: until })
-    .catch(() => []);
-  let isTold = false;
+  const asked = findCosignTags(quietly, subjects, { signal: until })
+    .catch(() => []).then((tags) => new CosignLeft(tags));
   return {
     async of(root) {
       // All else is done: what is not known by now is not worth a long wait.
       const timer = setTimeout(() => over.abort(), PATIENCE);
-      const found = await asked.finally(() => clearTimeout(timer));
-      const copied = new Set(walk(root).map(({ digest }) => digest));
-      const left = found.filter(({ subject }) => copied.has(subject));
-      if (left.length > 0 && !isTold) {
-        isTold = true;
-        await emit({ type: "warning", message: describeLeft(left) });
-      }
-      return [];
+      const left = await asked.finally(() => clearTimeout(timer));
+      return await left.tell(root, emit);
     },
     async [Symbol.asyncDispose]() {
       over.abort();
@@ -107,17 +100,14 @@ export class CosignLeft {
     this.#tags = tags;
   }
 
-  /** What goes beside an image: nothing. */
-  beside(emit: Emit): CopiedBeside {
-    const of = async (root: ManifestNode | IndexNode) => {
-      const copied = new Set(walk(root).map(({ digest }) => digest));
-      const left = this.#isTold ? [] : this.#tags.filter(({ subject }) => copied.has(subject));
-      if (left.length === 0) return [];
-      this.#isTold = true;
-      await emit({ type: "warning", message: describeLeft(left) });
-      return [];
-    };
-    return { ...LEFT_ALONE, of };
+  /** Tells what is left behind of an image; returns what goes beside it: nothing. */
+  async tell(root: ManifestNode | IndexNode, emit: Emit): Promise<[]> {
+    const copied = new Set(walk(root).map(({ digest }) => digest));
+    const left = this.#isTold ? [] : this.#tags.filter(({ subject }) => copied.has(subject));
+    if (left.length === 0) return [];
+    this.#isTold = true;
+    await emit({ type: "warning", message: describeLeft(left) });
+    return [];
   }
 }
 

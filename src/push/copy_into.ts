@@ -95,7 +95,7 @@ function openBeside(
   { plainHttp, emit }: ResolvedOptions,
 ): CopiedBeside {
   if (beside === "brought") return readBeside(context, reading, emit);
-  if (beside !== "told") return beside.beside(emit);
+  if (beside !== "told") return { ...LEFT_ALONE, of: (root) => beside.tell(root, emit) };
   // What stays in the repository is not left behind.
   const { http: { origin }, repository } = context;
   const isElsewhere = references.some((reference) =>

@@ -10,7 +10,7 @@ import {
   repositoryUrl,
 } from "./blobs.ts";
 import { badAnswer, openAnswer } from "./http/answer_body.ts";
-import { type Call, discard, isPage } from "./http/call.ts";
+import { type Call, describe, discard, isPage } from "./http/call.ts";
 import { codingOf } from "./http/content_encoding.ts";
 import { request, requestOnce, waitForRetry } from "./http/http.ts";
 
@@ -232,11 +232,9 @@ function readOn(
   }, close);
 }
 
-function endedEarly({ action, method, url }: Call, missing: number): NetworkError {
-  return new NetworkError(`Cannot ${action}: the answer ended ${missing} bytes early`, {
-    method,
-    url: url.origin + url.pathname,
-  });
+function endedEarly(call: Call, missing: number): NetworkError {
+  const message = `Cannot ${call.action}: the answer ended ${missing} bytes early`;
+  return new NetworkError(message, describe(call));
 }
 
 async function checkDigest(

@@ -1,6 +1,6 @@
 import { NetworkError } from "../errors.ts";
 import type { ReadCall } from "./http/answer_body.ts";
-import type { Http } from "./http/call.ts";
+import { describe, type Http } from "./http/call.ts";
 import { resolveLocation } from "./http/location.ts";
 import { answeredAt } from "./http/redirect.ts";
 
@@ -70,10 +70,7 @@ function keyOf(url: URL): string {
   return key.href;
 }
 
-function refuse({ action, url, method }: ReadCall, reason: string): NetworkError {
-  return new NetworkError(`Cannot ${action}: ${url.host} sent a Link that ${reason}`, {
-    method,
-    url: url.origin + url.pathname,
-    retryable: false,
-  });
+function refuse(call: ReadCall, reason: string): NetworkError {
+  const message = `Cannot ${call.action}: ${call.url.host} sent a Link that ${reason}`;
+  return new NetworkError(message, { ...describe(call), retryable: false });
 }

@@ -52,8 +52,7 @@ export class PassingUploads {
     this.#layers = settings.layerUploads?.({
       settings: this.#settings,
       place: (destination, blob, digest, hooks) => this.#place(destination, blob, digest, hooks),
-      isLater: ({ isUnsure = false }, { likely }) =>
-        !likely || ((settings.selective || isUnsure) && !this.#staged.isFull),
+      isLater: (destination, blob) => this.#isLater(destination, blob),
       stage: (file, staged) => this.#staged.add(file, staged),
     });
     this.writable = new WritableStream<PassingBlob>({
@@ -116,17 +115,17 @@ export class PassingUploads {
   }
 
   async #place(
-    { target, isUnsure = false }: Destination,
+    destination: Destination,
     blob: PassingBlob,
     digest: Digest | undefined,
     hooks: UploadHooks,
   ): Promise<void> {
+    const { target } = destination;
     const { file, named, stream, likely } = blob;
     if (digest && await this.#exists(target, digest, file, hooks)) return await stream?.cancel();
-    const { isFull } = this.#staged;
     // So many files that are no layers: should an image need one after all, the end says that it was passed over.
-    if (!likely && isFull) return await stream?.cancel();
-    const later = !likely || ((this.#settings.selective || isUnsure) && !isFull);
+    if (!likely && this.#staged.isFull) return await stream?.cancel();
+    const later = this.#isLater(destination, blob);
     if (this.#settings.dryRun) return await drain(stream);
     if (later && !stream) {
       return await inTurn(target, hooks, () => this.#stageHeld(target, file, hooks));
@@ -145,6 +144,11 @@ export class PassingUploads {
     file.digest = digest;
     await this.#done(digest, file, status);
     await stream?.cancel();
+  }
+
+  /** Whether a blob is not to be committed before the end tells that it is needed. */
+  #isLater({ isUnsure = false }: Destination, { likely }: PassingBlob): boolean {
+    return !likely || ((this.#settings.selective || isUnsure) && !this.#staged.isFull);
   }
 
   /** Has a blob mounted, or sends it. */

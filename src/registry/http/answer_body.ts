@@ -4,7 +4,7 @@ import { isTooDeep, MAX_JSON_DEPTH } from "../../json_depth.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { escapeText } from "../../quote_name.ts";
 import { MAX_WAIT } from "./alarms.ts";
-import { type Call, contentType, type Http } from "./call.ts";
+import { type Call, contentType, describe, type Http } from "./call.ts";
 import { codingOf, inflateText } from "./content_encoding.ts";
 import { requestOnce, withRetry } from "./http.ts";
 import { toNetworkError } from "./network.ts";
@@ -115,10 +115,6 @@ export function badAnswer(
 
 function describeType(response: Response): string {
   return contentType(response).slice(0, 100) || "something";
-}
-
-function describe({ method, url }: ReadCall): { method: string; url: string } {
-  return { method, url: url.origin + url.pathname };
 }
 
 function withinLimits<T>(read: Promise<T>, milliseconds: number, call: ReadCall): Promise<T> {

@@ -100,8 +100,11 @@ export interface SentCall {
 }
 
 /** Method and URL of a request for an error; the query stays out, it may hold a secret. */
-export function describe(call: Call, url: URL): { method: string; url: string } {
-  return { method: call.method, url: url.origin + url.pathname };
+export function describe(
+  { method, url }: Pick<Call, "method" | "url">,
+  { origin, pathname } = url,
+): { method: string; url: string } {
+  return { method, url: origin + pathname };
 }
 
 /** Reads the rest of an answer that nobody needs, so that its connection is free again. */
