@@ -240,10 +240,8 @@ export class ImagePush {
       });
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
-      const { explainRefusedType } = await import("./refused_type.ts");
-      const { explainRefusedLayers } = await import("./refused_layers.ts");
-      const typed = explainRefusedType(error, choice, target.registry, name, settings);
-      throw explainRefusedLayers(typed, node);
+      const { explainRefusal } = await import("./refused_type.ts");
+      throw explainRefusal(error, choice, target.registry, name, settings);
     }
   }
 

@@ -1,8 +1,14 @@
 import { type RegistryError, restate } from "../errors.ts";
-import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import {
+  blobsOf,
+  type ContentNode,
+  type IndexNode,
+  type ManifestNode,
+  walk,
+} from "../image/content.ts";
 import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
-import { OCI_ARTIFACT, readJsonObject } from "../media_types.ts";
+import { isForeignLayer, OCI_ARTIFACT, readJsonObject } from "../media_types.ts";
 import { KIND_NAMES, type KindSettings, type RootChoice } from "./manifest_kind.ts";
 import { answerOf, refusesType } from "./refusals.ts";
 import type { RegistryState } from "./repository_state.ts";
@@ -23,6 +29,9 @@ const DROPPED_HINT =
   "OCI dropped this type of manifest before image-spec 1.1, and few registries take it: " +
   "have what signs or describes the image made anew";
 
+/** What distribution says where the URLs of a layer are not let pass, and it lacks the layer besides. */
+const FOREIGN_CODES = new Set(["UNKNOWN", "MANIFEST_BLOB_UNKNOWN"]);
+
 /** What to tell of a registry that refused one kind and gets the other. */
 export function fallbackNotice(
   refusal: RegistryError,
@@ -37,11 +46,22 @@ export function fallbackNotice(
 }
 
 /**
- * Says what it means that a registry refused a manifest for its type, and what to do.
+ * Says what it means that a registry refused a manifest, and what to do: for its type, or for layers that are not to be
+ * distributed.
  *
  * @returns The error to throw: `error` itself where it is none of that.
  */
-export function explainRefusedType(
+export function explainRefusal(
+  error: RegistryError,
+  choice: RootChoice,
+  registry: RegistryState,
+  name: string,
+  settings: KindSettings,
+): RegistryError {
+  return explainLayers(explainType(error, choice, registry, name, settings), choice.node);
+}
+
+function explainType(
   error: RegistryError,
   { node, kinds }: RootChoice,
   { manifestKind }: RegistryState,
@@ -94,4 +114,21 @@ export function explainRefusedType(
 /** Whether a document leaves its media type to its descriptor, as OCI allows. */
 function lacksType({ bytes }: ManifestNode | IndexNode): boolean {
   return readJsonObject(bytes)?.mediaType === undefined;
+}
+
+/**
+ * Says what it may mean that a registry refused the manifest of an image with layers that are not to be distributed,
+ * such as the base of Windows: distribution as it comes takes none.
+ */
+function explainLayers(error: RegistryError, node: ContentNode): RegistryError {
+  const { method, url, errors, hint } = error;
+  if (hint !== undefined || method !== "PUT" || !url.includes("/manifests/")) return error;
+  if (!errors.some(({ code }) => FOREIGN_CODES.has(code))) return error;
+  const layer = blobsOf(node).find(({ mediaType }) => isForeignLayer(mediaType));
+  if (!layer) return error;
+  return restate(error, error.message, {
+    hint:
+      `its layer ${layer.digest} is not to be distributed but fetched from where its urls lead, which ` +
+      "distribution takes where validation.manifests.urls.allow of its configuration has them",
+  });
 }

@@ -152,21 +152,20 @@ export class RepositoryManifests {
   ): Promise<string[]> {
     const wanted = parseDigest(digest);
     const hooks = this.#services.hooks(options);
-    const found = new Set<string>();
-    const look = (tags: string[]) =>
-      runAll(tags, CONCURRENCY, async (tag, signal) => {
+    const order: string[] = [];
+    let batch: string[] = [];
+    const look = async () => {
+      const found = new Set<string>();
+      await runAll(batch, CONCURRENCY, async (tag, signal) => {
         if (await this.#digestOf(tag, wanted, signal) === wanted) found.add(tag);
       }, hooks.signal);
-    let [batch, order]: [string[], string[]] = [[], []];
-    for await (const tag of listTags(this.#context, { ...hooks, onWarning: options.onWarning })) {
-      if (!isTag(tag)) continue;
-      if (batch.push(tag) < MAX_PAGE_NAMES) continue;
-      await look(batch);
       order.push(...batch.filter((tag) => found.has(tag)));
       batch = [];
+    };
+    for await (const tag of listTags(this.#context, { ...hooks, onWarning: options.onWarning })) {
+      if (isTag(tag) && batch.push(tag) >= MAX_PAGE_NAMES) await look();
     }
-    await look(batch);
-    order = [...order, ...batch.filter((tag) => found.has(tag))];
+    await look();
     return order;
   }
 

@@ -61,7 +61,7 @@ export async function openUrl(
     await response.body?.cancel();
     const range = rangeOf(response);
     if (range) {
-      return blockReader(new RangeSource(url, range.size, versionOf(response), connection));
+      return blockReader(rangeSource(url, range.size, versionOf(response), connection));
     }
     // A server that does not say how long the whole is has no use for ranges.
     response = await get(url, {}, connection);
@@ -103,61 +103,47 @@ export async function findUrlVersion(
   }
 }
 
-class RangeSource implements BlobSource {
-  readonly size: number;
-  readonly #url: URL;
-  readonly #version: string | null;
-  readonly #connection: Connection;
-
-  constructor(url: URL, size: number, version: string | null, connection: Connection) {
-    this.#url = url;
-    this.size = size;
-    this.#version = version;
-    this.#connection = connection;
-  }
-
-  slice(start: number, end: number): { stream(): ReadableStream<Bytes> } {
-    return { stream: () => this.#stream(start, Math.min(end, this.size)) };
-  }
-
-  #stream(start: number, end: number): ReadableStream<Bytes> {
-    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-    const next = async () => {
-      if (start >= end) return undefined;
-      reader ??= await this.#open(start, end);
-      const piece = await readFrom(this.#url, reader, true, this.#connection);
-      if (!piece) throw failure(this.#url, `the answer ended ${end - start} bytes early`, true);
-      start += piece.length;
-      if (start <= end) return piece;
-      await reader.cancel();
-      throw failure(this.#url, "the answer has more bytes than asked for", false);
-    };
-    return createStream(next, (reason) => reader?.cancel(reason));
-  }
-
-  async #open(start: number, end: number): Promise<ReadableStreamDefaultReader<Uint8Array>> {
-    const response = await get(
-      this.#url,
-      { range: `bytes=${start}-${end - 1}` },
-      this.#connection,
-    );
-    const changed = versionOf(response) !== this.#version;
+/** An archive of which any range can be asked for, as long as it stays what it was. */
+function rangeSource(
+  url: URL,
+  size: number,
+  version: string | null,
+  connection: Connection,
+): BlobSource {
+  const open = async (start: number, end: number) => {
+    const response = await get(url, { range: `bytes=${start}-${end - 1}` }, connection);
+    const changed = versionOf(response) !== version;
     const range = rangeOf(response);
-    const fits = range?.size === this.size && range.start === start && range.end === end;
+    const fits = range?.size === size && range.start === start && range.end === end;
     if (response.status === 206 && !changed && fits && response.body) {
       return response.body.getReader();
     }
     await response.body?.cancel();
     throw failure(
-      this.#url,
+      url,
       response.status === 206
-        ? changed || (range && range.size !== this.size)
+        ? changed || (range && range.size !== size)
           ? "the file changed while it was read"
-          : `${this.#url.host} answered another range than asked for`
-        : `${this.#url.host} answered ${response.status} to a range`,
+          : `${url.host} answered another range than asked for`
+        : `${url.host} answered ${response.status} to a range`,
       response.status >= 500,
     );
-  }
+  };
+  const stream = (start: number, end: number) => {
+    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+    const next = async () => {
+      if (start >= end) return undefined;
+      reader ??= await open(start, end);
+      const piece = await readFrom(url, reader, true, connection);
+      if (!piece) throw failure(url, `the answer ended ${end - start} bytes early`, true);
+      start += piece.length;
+      if (start <= end) return piece;
+      await reader.cancel();
+      throw failure(url, "the answer has more bytes than asked for", false);
+    };
+    return createStream(next, (reason) => reader?.cancel(reason));
+  };
+  return { size, slice: (start, end) => ({ stream: () => stream(start, Math.min(end, size)) }) };
 }
 
 /** Serves small reads from blocks, so that neighbours cost one request. */

@@ -21,7 +21,7 @@ import { hooksFor, pathOf, type UploadSettings } from "../upload_settings.ts";
 import { type Compressing, type LayerResult, SAMPLE_BYTES } from "./compressing.ts";
 import { hasKnown, type KnownLayers, readKnownLayers } from "./known_layers.ts";
 import { placeCompressed, type PlainLayer } from "./place_layer.ts";
-import { RecompressedFile } from "./recompressed_file.ts";
+import { recompressedFile } from "./recompressed_file.ts";
 import { compressedType, type Replace, rewriteContent, rewriteDocker } from "./rewrite_content.ts";
 
 /** What is pushed, and what is known of it. */
@@ -243,7 +243,7 @@ function replacement(
     size,
     mediaType: compressedType(mediaType, encoding.kind),
     diffId: diffId ?? raw,
-    file: new RecompressedFile(file, { digest, size }, () => compressing.encoders(encoding)),
+    file: recompressedFile(file, { digest, size }, () => compressing.encoders(encoding)),
   };
 }
 

@@ -3,44 +3,36 @@ import { compressBlocks } from "../../codec/compress.ts";
 import type { Encoders } from "../../codec/encoder_pool.ts";
 import type { Digest } from "../../digest.ts";
 import { type ArchiveFile, PEEK_BYTES, tooLarge } from "../../image/files.ts";
-import { readRange } from "../../source/blob_source.ts";
+import { type BlobSource, readRange } from "../../source/blob_source.ts";
 import { openFileBody } from "../../archive/read_blob.ts";
 
 /**
  * A layer of the archive as it is when it is compressed. Each time that it is read, it is compressed anew, to the same
  * bytes: no more of it is held than some blocks.
  */
-export class RecompressedFile implements ArchiveFile {
-  readonly path: string;
-  readonly size: number;
-  readonly digest: Digest;
-  readonly body: NonNullable<ArchiveFile["body"]>;
-
-  /** @param file The layer, which can be read again. */
-  constructor(
-    file: ArchiveFile,
-    { digest, size }: { digest: Digest; size: number },
-    encoders: () => Promise<Encoders>,
-  ) {
-    this.path = file.path;
-    this.size = size;
-    this.digest = digest;
-    this.body = {
-      size,
-      slice: (start, end) => ({
-        stream: () => toStream(cutPieces(compress(file, encoders), start, end)),
-      }),
-    };
-  }
-
-  async peek(): Promise<Bytes> {
-    return await readRange(this.body, 0, PEEK_BYTES);
-  }
-
-  bytes(limit: number): Promise<Bytes> {
-    if (this.size > limit) return Promise.reject(tooLarge(this.path, this.size, limit));
-    return readRange(this.body, 0, this.size);
-  }
+export function recompressedFile(
+  file: ArchiveFile,
+  { digest, size }: { digest: Digest; size: number },
+  encoders: () => Promise<Encoders>,
+): ArchiveFile & { body: BlobSource } {
+  const { path } = file;
+  const body: BlobSource = {
+    size,
+    slice: (start, end) => ({
+      stream: () => toStream(cutPieces(compress(file, encoders), start, end)),
+    }),
+  };
+  return {
+    path,
+    size,
+    digest,
+    body,
+    peek: () => readRange(body, 0, PEEK_BYTES),
+    async bytes(limit) {
+      if (size > limit) throw tooLarge(path, size, limit);
+      return await readRange(body, 0, size);
+    },
+  };
 }
 
 async function* compress(

@@ -11,7 +11,7 @@ import type { Place, Reference } from "../../reference.ts";
 import { planNames, selectImages } from "../plan.ts";
 import { parseRename } from "../rename.ts";
 import type { RepositoryState } from "../repository_state.ts";
-import type { Destination, Route } from "./passing_settings.ts";
+import type { Destination } from "./passing_settings.ts";
 
 /** What a {@linkcode NamesFirst} needs of the push. */
 export interface NamesFirstOptions {
@@ -34,7 +34,7 @@ const UNKNOWN_DIGEST = `sha256:${"0".repeat(64)}` as const;
  * it. What no image needs is passed over, or, where only the end tells, sent to the repository of the first image and not
  * committed.
  */
-export class NamesFirst implements Route {
+export class NamesFirst {
   readonly #files: ArchiveFiles;
   readonly #options: NamesFirstOptions;
   readonly #known = new Map<string, Destination>();

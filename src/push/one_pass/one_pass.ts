@@ -60,11 +60,12 @@ export async function pushPassing(
   const route = target
     ? checkedRoute(target, blobs.files)
     : await findRoute(input, blobs.files, targets, reach, options);
-  const early = new EarlyRoute(route, async () => {
+  const checkLeftOut = async () => {
     if (!blobs.files.find(LEFT_OUT_PATH)) return;
     const { findEarly } = await import("./early_left_out.ts");
     await findEarly(blobs.files, targets, options, push);
-  });
+  };
+  let checked: Promise<void> | undefined;
   const standing = first?.kind === "reference" ? first.reference.tag : undefined;
   const { compressing } = push.settings;
   const { CompressedUploads } = compressing ? await import("./compressed_uploads.ts") : {};
@@ -72,7 +73,12 @@ export async function pushPassing(
     ...push.settings,
     budget,
     selective,
-    route: early,
+    async route(file) {
+      const destination = await route(file);
+      // Before the first blob is sent.
+      await (checked ??= checkLeftOut());
+      return destination;
+    },
     standing,
     layerUploads: compressing && CompressedUploads &&
       ((plain) => new CompressedUploads(compressing, plain)),
@@ -90,32 +96,12 @@ export async function pushPassing(
   }
 }
 
-/** A route that something is checked for before the first blob is sent. */
-class EarlyRoute implements Route {
-  readonly #route: Route;
-  readonly #check: () => Promise<void>;
-  #checked: Promise<void> | undefined;
-
-  constructor(route: Route, check: () => Promise<void>) {
-    this.#route = route;
-    this.#check = check;
-  }
-
-  async find(file: PassingFile): Promise<Destination | undefined> {
-    const destination = await this.#route.find(file);
-    await (this.#checked ??= this.#check());
-    return destination;
-  }
-}
-
 /** One repository for all; a manifest.json that comes first and cannot be used ends the push before anything is sent. */
 function checkedRoute(target: RepositoryState, files: ArchiveFiles): Route {
   let check: Promise<unknown> | undefined;
-  return {
-    async find() {
-      await (check ??= readManifestJson(files, { isOpen: true }));
-      return { target };
-    },
+  return async () => {
+    await (check ??= readManifestJson(files, { isOpen: true }));
+    return { target };
   };
 }
 
@@ -133,13 +119,14 @@ async function findRoute(
   if (input.again) return await readRoute(input, targets, reach, options);
   const { NamesFirst } = await import("./names_first.ts");
   const places = targets.flatMap((target) => target.kind === "place" ? [target.place] : []);
-  return new NamesFirst(files, {
+  const names = new NamesFirst(files, {
     places,
     rename: options.rename,
     images: options.images,
     repository: reach,
     tooLate: () => namesTooLate(places),
   });
+  return (file) => names.find(file);
 }
 
 function namesTooLate([place]: readonly Place[]): TypeError {
@@ -172,5 +159,5 @@ async function readRoute(
       add(beside.node, target);
     }
   }
-  return { find: ({ path }) => Promise.resolve(route.get(path)) };
+  return ({ path }) => Promise.resolve(route.get(path));
 }

@@ -51,11 +51,8 @@ export interface PlainUploads {
   stage(file: PassingFile, staged: Staged): void;
 }
 
-/** Where files go. */
-export interface Route {
-  /** Where a file goes; undefined where nothing needs it. */
-  find(file: PassingFile): Promise<Destination | undefined>;
-}
+/** Where a file goes; undefined where nothing needs it. */
+export type Route = (file: PassingFile) => Promise<Destination | undefined>;
 
 /** The repository that needs a file first, and the digest that the file should have. */
 export interface Destination {

@@ -90,7 +90,7 @@ export class PassingUploads {
 
   async #upload(blob: PassingBlob, onRead: () => void): Promise<void> {
     const { file, stream, named } = blob;
-    const destination = await this.#settings.route.find(file);
+    const destination = await this.#settings.route(file);
     if (!destination) {
       await stream?.cancel();
       return this.#settings.budget.giveBack(file.release());

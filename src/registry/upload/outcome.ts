@@ -47,11 +47,11 @@ export async function findOutcome(
   const isOver = failure instanceof TimeoutError;
   const patience = isOver ? 0 : http.timeouts.response;
   const quiet = isSlow && !isOver && blob.digest ? QUIET_QUESTIONS : 0;
-  const steady = new Steady(blob.size, isSlow);
+  const judge = createJudge(blob.size, isSlow);
   for (let asked = 0, waited = 0;;) {
     if (await isThere(context, blob, hooks)) return "there";
     const stands = asked < quiet ? undefined : await askState(context, session, blob, hooks);
-    const outcome = stands === undefined ? undefined : steady.add(stands);
+    const outcome = stands === undefined ? undefined : judge(stands);
     const isLast = outcome === undefined && waited >= patience;
     // What is gone is not being committed; what is called lost for another reason may be, in spite of all.
     if (stands === "gone" && (outcome || isLast)) session.isClosing = false;
@@ -67,34 +67,25 @@ export async function findOutcome(
 /** What a registry tells of an upload: how much it has, or that there is none; or it does not answer that question. */
 type State = number | "gone" | "silent";
 
-/** How often a state must be seen in a row to be the outcome. */
-class Steady {
-  /** What was seen last. */
-  #last: State | undefined;
-  #times = 0;
-  readonly #size: number;
-  readonly #isSlow: boolean;
-
-  constructor(size: number, isSlow: boolean) {
-    this.#size = size;
-    this.#isSlow = isSlow;
-  }
-
-  /** Takes a state in; returns the outcome where there is one. */
-  add(stands: State): Outcome | undefined {
-    this.#times = stands === this.#last ? this.#times + 1 : 1;
-    this.#last = stands;
-    if (this.#times < this.#enough(stands)) return undefined;
+/** Takes states in one after the other; gives the outcome once one was seen often enough in a row. */
+function createJudge(size: number, isSlow: boolean): (stands: State) => Outcome | undefined {
+  let last: State | undefined;
+  let times = 0;
+  return (stands) => {
+    times = stands === last ? times + 1 : 1;
+    last = stands;
+    if (times < enoughOf(stands, size, isSlow)) return undefined;
     return typeof stands === "string" || stands === 0 ? "lost" : stands;
-  }
+  };
+}
 
-  #enough(stands: State): number {
-    if (stands === "gone" || stands === this.#size || !this.#isSlow) return 2;
-    // About a minute: to send it again after that spoils nothing, should the registry be at work after all.
-    if (stands === "silent") return 12;
-    // Something on the way may hold what the registry has not seen yet.
-    return stands === 0 ? Infinity : 3;
-  }
+/** How often a state must be seen in a row to be the outcome. */
+function enoughOf(stands: State, size: number, isSlow: boolean): number {
+  if (stands === "gone" || stands === size || !isSlow) return 2;
+  // About a minute: to send it again after that spoils nothing, should the registry be at work after all.
+  if (stands === "silent") return 12;
+  // Something on the way may hold what the registry has not seen yet.
+  return stands === 0 ? Infinity : 3;
 }
 
 /** Whether a failure came because the registry took long, not because it broke. */

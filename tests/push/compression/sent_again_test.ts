@@ -5,7 +5,7 @@ import { useEncoders } from "../../../src/codec/encoder_pool.ts";
 import { digestBytes } from "../../../src/digest.ts";
 import { ArchiveError, RegistryError } from "../../../src/errors.ts";
 import { type ArchiveFile, PEEK_BYTES } from "../../../src/image/files.ts";
-import { RecompressedFile } from "../../../src/push/compression/recompressed_file.ts";
+import { recompressedFile } from "../../../src/push/compression/recompressed_file.ts";
 import type { PushOptions } from "../../../src/push/options.ts";
 import { pushImage } from "../../../src/push/push.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
@@ -133,7 +133,7 @@ test("pushImage() with force reads a layer back that passed compressed", async (
   }
 });
 
-test("RecompressedFile gives any part of what a layer becomes", async () => {
+test("recompressedFile() gives any part of what a layer becomes", async () => {
   await using encoders = await useEncoders({ kind: "gzip", level: 1 });
   let opened = 0;
   const file = plainFile(() => opened++);
@@ -144,7 +144,7 @@ test("RecompressedFile gives any part of what a layer becomes", async () => {
   }
   const expected = new Uint8Array(await new Blob(blocks).arrayBuffer());
   const size = expected.length;
-  const made = new RecompressedFile(
+  const made = recompressedFile(
     file,
     { digest: await digestBytes(expected), size },
     () => Promise.resolve(encoders),

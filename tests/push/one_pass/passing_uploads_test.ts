@@ -37,7 +37,7 @@ function makePipeline(
   };
   const target = repositoryState(registry, "app");
   const budget = new MemoryBudget(1024 * 1024);
-  const route = { find: () => Promise.resolve({ target }) };
+  const route = () => Promise.resolve({ target });
   const settings = {
     ...options,
     route,
