@@ -5,8 +5,6 @@ export type Bytes = Uint8Array<ArrayBuffer>;
  * Reads a stream to its end into memory.
  *
  * @param stream Stream to read; it is cancelled when the limit is passed.
- * @param limit Most bytes to accept.
- * @param tooLarge Makes the error to throw past the limit.
  * @returns All its bytes, in a buffer of their length.
  */
 export async function collect(
@@ -30,7 +28,6 @@ export async function collect(
  * A stream whose pieces are made as they are asked for, and not before.
  *
  * @param next Gives the next piece; undefined at the end.
- * @param cancel Called when the reader gives it up.
  */
 export function createStream<T extends object>(
   next: () => T | undefined | Promise<T | undefined>,

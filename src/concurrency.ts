@@ -30,14 +30,7 @@ export async function runAll<T>(
   inner.throwIfAborted();
 }
 
-/**
- * Like {@linkcode runAll}, with results in the order of the items.
- *
- * @param items What to work on.
- * @param limit Most jobs at once.
- * @param job The work.
- * @returns One result for each item.
- */
+/** Like {@linkcode runAll}, with results in the order of the items. */
 export async function mapAll<T, R>(
   items: readonly T[],
   limit: number,

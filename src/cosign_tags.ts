@@ -12,8 +12,6 @@ const COSIGN_TAG = /^(sha256|sha512)-([0-9a-f]+)\.(sig|att|sbom)$/;
 /**
  * The tag under which `cosign verify` and the like look for what belongs to an image.
  *
- * @param subject Digest of the image's manifest or index.
- * @param kind What is looked for.
  * @returns `sha256-HEX.sig`; undefined for a digest that is too long to make a tag.
  */
 export function cosignTag(subject: Digest, kind: CosignKind): string | undefined {

@@ -66,10 +66,7 @@ export function shortDigest(digest: Digest): string {
 /**
  * Hashes bytes that are in memory with Web Crypto, the fastest way for up to 64 MiB on every runtime.
  *
- * @param bytes The whole content.
- * @param algorithm Hash to use.
  * @param scope Where Web Crypto is, if there is any.
- * @returns Its digest.
  */
 export async function digestBytes(
   bytes: Uint8Array<ArrayBuffer>,

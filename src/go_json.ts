@@ -7,9 +7,7 @@ import type { JsonObject } from "./media_types.ts";
  *
  * For docker's documents, which only that parser defines; those of OCI spell their members exactly.
  *
- * @param json The object.
  * @param name The member, in ASCII.
- * @returns Its value; undefined where there is none.
  */
 export function goMember(json: JsonObject, name: string): unknown {
   const exact = json[name];
@@ -25,7 +23,6 @@ export function goMember(json: JsonObject, name: string): unknown {
 /**
  * The strings of a list as Go finds them for a field of this name: a list that is missing or null is empty.
  *
- * @param json The object.
  * @param name The member, in ASCII.
  * @param ifNull What a string that is null counts as: for Go it is empty, where that may be.
  * @returns Its strings; undefined where it is something else.

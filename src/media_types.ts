@@ -126,7 +126,6 @@ export function readJsonObject(bytes: Uint8Array): JsonObject | undefined {
 /**
  * Checks one descriptor.
  *
- * @param value The JSON value.
  * @returns The descriptor, with unknown members left out.
  * @throws {SyntaxError} If a required member is missing or of the wrong type.
  */

@@ -16,9 +16,6 @@ export interface NamedContent {
 /**
  * Reads what a manifest or index names, for those who only have to know what must not go: what is no document, or of
  * another form, names nothing.
- *
- * @param bytes The document.
- * @returns The digests in it.
  */
 export function readNamedContent(bytes: Uint8Array): NamedContent {
   const named: NamedContent = { blobs: [], foreign: [], children: [], subject: undefined };
@@ -38,8 +35,6 @@ export function readNamedContent(bytes: Uint8Array): NamedContent {
  * Finds what is needed of a repository: its roots, what they name, and what refers to them or is referred to by them.
  *
  * @param roots Manifests that stay for a reason of their own.
- * @param manifests What each manifest of the repository names.
- * @returns The manifests and blobs that are needed.
  */
 export function reachContent(
   roots: Iterable<Digest>,

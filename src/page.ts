@@ -44,11 +44,7 @@ interface Browser {
   XMLHttpRequest?: new () => PageRequest;
 }
 
-/**
- * The page that this runs in; undefined on servers and edge runtimes.
- *
- * @param browser The globals.
- */
+/** The page that this runs in; undefined on servers and edge runtimes. */
 export function currentPage(browser: Browser = globalThis as unknown as Browser): Page | undefined {
   const { navigator } = browser;
   if (!navigator?.userAgent?.startsWith("Mozilla/")) return undefined;

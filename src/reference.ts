@@ -64,8 +64,6 @@ export function parseReference(text: string): Reference {
 /**
  * Parses what a push may go to: a reference, or a place (`HOST[:PORT]`, or a prefix ending in `/`).
  *
- * @param text The target as typed.
- * @returns The reference or place.
  * @throws {SyntaxError} If it is neither.
  */
 export function parseTarget(text: string): Target {

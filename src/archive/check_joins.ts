@@ -49,9 +49,6 @@ interface Span {
  * Checks parts by what they hold, where no list tells: the tar must go on from each to the next, and end in the last. What
  * begins in one part and ends in another must have its digest, unless nothing is to be read.
  *
- * @param parts The parts in order.
- * @param joined All of them.
- * @param reading How much is read.
  * @throws {ArchiveError} If one is missing, cut, out of order, given twice or of another archive; the message names it.
  */
 export async function checkJoins(

@@ -10,8 +10,6 @@ import { openEntries } from "./read_passing.ts";
  *
  * @param input The archive; it can be opened again.
  * @param path Clean path of the file, from the top of the tar.
- * @param size Its length.
- * @returns Its content.
  */
 export function entrySource(input: PassingInput, path: string, size: number): BlobSource {
   return {

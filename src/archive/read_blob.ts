@@ -15,7 +15,6 @@ const IN_MEMORY_BYTES = 8 * 1024 * 1024;
 /**
  * Opens a file of a random-access archive.
  *
- * @param file The file.
  * @returns Its bytes; the stream fails when the source ends before the file does.
  */
 export function openFileBody(file: ArchiveFile): ReadableStream<Bytes> {
@@ -34,7 +33,6 @@ export function openFileBody(file: ArchiveFile): ReadableStream<Bytes> {
 /**
  * Reads a small file of a random-access archive at once; fails like {@linkcode openFileBody}.
  *
- * @param file The file.
  * @param buffer Memory that may be used for it.
  */
 export async function readFileBody(file: ArchiveFile, buffer?: Bytes): Promise<Bytes> {
@@ -70,9 +68,6 @@ export function endedEarly({ path }: ArchiveFile, missing: number): ArchiveError
  * Reads a blob and computes its digest; where the config names what a compressed layer must inflate to, that is checked
  * too.
  *
- * @param blob A blob that the archive has.
- * @param hasher Makes the hashes.
- * @param signal Aborts the reading.
  * @returns The digest of the content as it is in the archive.
  * @throws {DigestMismatchError} If the inflated content has another digest than the config says.
  */

@@ -9,7 +9,6 @@ import { MemoryBudget } from "./memory_budget.ts";
  * Reads what an archive holds that comes only once, and keeps nothing but its documents.
  *
  * @param input The source; it is read to its end.
- * @param options Memory for blobs that are hashed on the way, and the means to hash them.
  * @returns The archive; its layers cannot be read.
  */
 export async function readPassing(

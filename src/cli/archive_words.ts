@@ -14,10 +14,7 @@ export interface ArchiveWords {
 /**
  * Opens the archive that a command line names.
  *
- * @param words What it names.
- * @param host Where files and stdin come from.
  * @param example A command line that pipes something in, for the hint.
- * @param options How parts are read.
  */
 export async function openArchiveWords(
   { source, parts }: ArchiveWords,

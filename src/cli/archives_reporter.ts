@@ -53,11 +53,7 @@ export class ArchivesReporter {
     this.#screen = isLive ? new LiveScreen(host, state, paint) : undefined;
   }
 
-  /**
-   * @param host Where to.
-   * @param options What is shown.
-   * @param sizes Sizes of the archives, as far as they are known; undefined where nobody knows how many there are.
-   */
+  /** @param sizes Sizes of the archives, as far as they are known; undefined where nobody knows how many there are. */
   static async create(
     host: Host,
     options: ManyOptions,
@@ -113,7 +109,6 @@ export class ArchivesReporter {
   /**
    * Ends the display with a table.
    *
-   * @param milliseconds How long it took.
    * @param skipped Archives that were done before.
    * @param left Archives that nobody came to.
    */

@@ -26,10 +26,7 @@ export class ArchivesState implements LiveState {
   #endedBytes = 0;
   #openBytes = 0;
 
-  /**
-   * @param noun What each is called.
-   * @param sizes Sizes of the archives, as far as they are known; undefined where nobody knows how many there are.
-   */
+  /** @param sizes Sizes of the archives, as far as they are known; undefined where nobody knows how many there are. */
   constructor(noun: string, sizes: readonly (number | undefined)[] | undefined) {
     this.#noun = noun;
     this.#sizes = sizes;

@@ -20,7 +20,6 @@ export function optionsOfVerb(verb: Verb): readonly Option[] {
  * Reads the arguments of a command line: `[OPTION]... COMMAND [OPTION|WORD]...`.
  *
  * @param args Arguments after the name of the program.
- * @returns The command, every option checked.
  * @throws {UsageError} If they make none.
  */
 export function parseCommand(args: readonly string[]): Command {

@@ -15,13 +15,7 @@ const FRAME_MILLISECONDS = 100;
 /** What is over by then needs no line. */
 const FIRST_MILLISECONDS = 500;
 
-/**
- * Shows progress on stderr where that is a terminal; elsewhere nothing is written.
- *
- * @param host Where to.
- * @param verb What is being done.
- * @param isQuiet Show nothing.
- */
+/** Shows progress on stderr where that is a terminal; elsewhere nothing is written. */
 export async function startByteProgress(
   host: Host,
   verb: string,
@@ -74,13 +68,7 @@ class Line implements ByteProgress {
   }
 }
 
-/**
- * The line for a reading under way.
- *
- * @param verb What is being done.
- * @param progress How far it is.
- * @param milliseconds How long it has taken.
- */
+/** The line for a reading under way. */
 export function byteProgressLine(
   verb: string,
   { bytes, total }: { bytes: number; total?: number },

@@ -30,8 +30,6 @@ export async function writeFindings(
  * The findings of a check for people: one line each in columns, or, where a terminal is too narrow for that, the
  * message in lines of its own below.
  *
- * @param findings What was found.
- * @param paint How to colour.
  * @param columns Width of the terminal; undefined for a file or pipe.
  * @returns Lines without line ends.
  */
@@ -55,13 +53,7 @@ export function findingLines(
   });
 }
 
-/**
- * The last line of a check: what became of it.
- *
- * @param name The archive, as it was given.
- * @param check What was found.
- * @param paint How to colour.
- */
+/** The last line of a check: what became of it. */
 export function verdictLine(name: string, check: ArchiveCheck, paint: Paint): string {
   const { dialect, files, bytes } = check;
   const what = `${dialect ? `${dialect} archive, ` : ""}${counted(files, "file")}, ${

@@ -3,12 +3,7 @@ import { COMMANDS } from "./command.ts";
 import { type Shell, SHELLS } from "./command_words.ts";
 import type { Option } from "./options.ts";
 
-/**
- * Completions of commands, options and files for a shell, made from the table that arguments are parsed with.
- *
- * @param shell The shell.
- * @returns A script for it.
- */
+/** Completions of commands, options and files for a shell, made from the table that arguments are parsed with. */
 export function completionScript(shell: Shell): string {
   return SCRIPTS[shell]();
 }

@@ -18,9 +18,7 @@ export interface ConnectionOptions {
 /**
  * Reads what the options of every command say about connections.
  *
- * @param command The options.
  * @param registries `HOST[:PORT]` of the registries that `--insecure` is about.
- * @param host Where files and connections come from.
  */
 export async function connectionOptions(
   { plainHttp, ca, insecure, timeoutSeconds, maxRequestsPerSecond, maxRate }: CommonOptions,

@@ -23,9 +23,7 @@ export async function runCopy(
 /**
  * The options of a copy, as they were typed.
  *
- * @param command The options.
  * @param registries `HOST[:PORT]` of the registries that `--insecure` is about.
- * @param host Where files and connections come from.
  */
 export async function toCopyOptions(
   command: CopyCommand,

@@ -15,8 +15,6 @@ export function exitCodeFor(error: unknown): number {
  * What a person reads about a failure: one line, a hint where there is one, and the names to choose from that
  * its message leaves out.
  *
- * @param error What was thrown.
- * @param paint How to colour.
  * @param isDebug Whether to add the stack traces, causes included.
  */
 export function failureLines(error: unknown, paint: Paint, isDebug: boolean): string[] {

@@ -8,9 +8,6 @@ const LABEL_WIDTH = 9;
 /**
  * What `info` shows to people: labels and values in columns, a line for each platform or layer.
  *
- * @param reference What was asked for.
- * @param info What the registry has under it.
- * @param paint How to colour.
  * @returns Lines without line ends.
  */
 export function infoLines(reference: string, info: ImageInfo, paint: Paint): string[] {

@@ -12,7 +12,6 @@ export interface Input extends AsyncDisposable {
  * Opens what a command reads.
  *
  * @param text A path, `-` for stdin, or an http(s) URL.
- * @param host Where files and stdin come from.
  * @param example A command line that pipes something in, for the hint.
  * @throws {UsageError} If stdin is a terminal.
  */

@@ -11,8 +11,6 @@ import { counted, formatSize, type Paint, printable } from "./render.ts";
 /**
  * What `inspect` shows to people: a block for each image, its labels and layers in columns.
  *
- * @param summary What the archive holds.
- * @param paint How to colour.
  * @returns Lines without line ends.
  */
 export function inspectLines(summary: ArchiveSummary, paint: Paint): string[] {

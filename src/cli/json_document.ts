@@ -3,13 +3,7 @@ import type { Host } from "../runtime/host.ts";
 import type { CommonOptions } from "./command.ts";
 import { jsonText } from "./render.ts";
 
-/**
- * Runs what writes a document with `--json`: after a failure that is one with the error in it.
- *
- * @param command Whether a document is wanted.
- * @param host Where it goes.
- * @param work The command.
- */
+/** Runs what writes a document with `--json`: after a failure that is one with the error in it. */
 export async function withErrorDocument(
   command: CommonOptions,
   host: Host,

@@ -4,10 +4,6 @@ export class UsageError extends Error {
   /** What to type or read instead. */
   readonly hint: string | undefined;
 
-  /**
-   * @param message What is wrong with which argument.
-   * @param hint What to type or read instead.
-   */
   constructor(message: string, hint?: string) {
     super(message);
     this.hint = hint;
@@ -46,7 +42,6 @@ export type ReadText<T> = (text: string, option: string) => T;
  * An option that stands alone.
  *
  * @param usage How it is typed: `--json`, or with a short form `-q, --quiet`.
- * @param help What it does.
  */
 export function flag(usage: string, help: string): Option<boolean> {
   return { ...describe(usage, help), read: (texts) => texts.length > 0 };
@@ -151,7 +146,6 @@ export function retryOf(
 /**
  * Sorts arguments into options and words. `--name value` and `--name=value` are the same; `--` ends the options.
  *
- * @param args What was typed.
  * @param optionsAfter The options that may be given after these words.
  * @param hintFor What to say about one that may not.
  */

@@ -29,8 +29,6 @@ const OTHER_NAME = /(?:(?:md5|sha1|sha224|sha384|sha512)(?:sums?)?|b[23]sums?)(?
  * those beside them: one for all, or one for each.
  *
  * @param words Paths and URLs, in order.
- * @param host Where files come from.
- * @param options How they are read.
  * @throws {ArchiveError} If they are not all parts of one archive, whole and in order.
  */
 export async function openParts(

@@ -3,9 +3,6 @@ import { quote, UsageError } from "./options.ts";
 /**
  * The text of a file with certificates.
  *
- * @param path The file, for messages.
- * @param text What is in it.
- * @param use What they are wanted for.
  * @throws {UsageError} Where there is none in it, in the form of RFC 7468.
  */
 export function requireCertificate(path: string, text: string, use: string): string {
@@ -16,8 +13,6 @@ export function requireCertificate(path: string, text: string, use: string): str
 /**
  * The text of a file with a private key.
  *
- * @param path The file, for messages.
- * @param text What is in it.
  * @throws {UsageError} Where there is none in it, in a form of RFC 7468 or as OpenSSL writes it, or it has a password.
  */
 export function requireKey(path: string, text: string): string {

@@ -60,7 +60,6 @@ export class ProgressState implements LiveState {
   /**
    * Takes an event in.
    *
-   * @param event What happened.
    * @param now Time in milliseconds, on any clock that only goes forward.
    */
   apply(event: PushEvent, now: number): void {

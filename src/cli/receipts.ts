@@ -44,8 +44,6 @@ export class Receipts {
   /**
    * Reads what a file says is done; there may be none yet.
    *
-   * @param host Where it is.
-   * @param path The file.
    * @param isWritten Whether receipts will be added: that they can be is found out now, and not when an archive is pushed.
    * @throws {UsageError} If the file has something else in it.
    */

@@ -7,14 +7,7 @@ import { connectionOptions } from "./connection.ts";
 /** Attempts of a command that a person waits for: a push is worth more of them. */
 const ATTEMPTS = 3;
 
-/**
- * Connects a command to a registry; nothing is sent yet.
- *
- * @param target Registry, and the scheme where one was typed.
- * @param command The options that say how.
- * @param host Where files and connections come from.
- * @param signal Aborts every request.
- */
+/** Connects a command to a registry; nothing is sent yet. */
 export async function openRegistry(
   { registry, scheme }: Pick<Reference, "registry" | "scheme">,
   command: CommonOptions,

@@ -95,8 +95,6 @@ export function plannedLines(
 /**
  * The lines that an event leaves in a log or above the bars; most events leave none.
  *
- * @param event What happened.
- * @param paint How to colour.
  * @param pushed What to call a blob that was transferred.
  */
 export function eventLines(event: PushEvent, paint: Paint, pushed = "pushed"): string[] {
@@ -127,8 +125,6 @@ const STATUS_COLORS = { pushed: "green", exists: "dim", mounted: "blue" } as con
 /**
  * The closing line of a push.
  *
- * @param state What happened to the blobs.
- * @param milliseconds How long it took.
  * @param word What to call a blob that was transferred.
  */
 export function summaryLine(state: ProgressState, milliseconds: number, word = "pushed"): string {

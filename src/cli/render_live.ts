@@ -13,10 +13,7 @@ const GAP = "  ";
 /**
  * The live part of the display: a bar for each blob in flight and a line for the whole.
  *
- * @param state What is known.
  * @param now Time on the clock of `state`.
- * @param size Size of the terminal.
- * @param paint How to colour.
  * @returns Lines that fit the terminal, in width and in number.
  */
 export function liveLines(
@@ -148,9 +145,7 @@ export type Frame = readonly number[];
 /**
  * The text that replaces a frame by another, with lines that stay above it. One write: nothing flickers.
  *
- * @param previous The frame that stands there.
  * @param above Lines that scroll away.
- * @param lines The new frame.
  * @param columns Width of the terminal now; where it shrank, the lines of the old frame have been broken.
  */
 export function replaceFrame(

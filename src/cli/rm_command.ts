@@ -15,11 +15,6 @@ import { counted, linesText, printable, resultLine } from "./render.ts";
 /**
  * `tarpush rm`: removes a tag where the registry can, else its digest. What would go with that is named, and goes only if
  * a person or `--yes` says so.
- *
- * @param command The reference, and whether to ask.
- * @param host Where to write.
- * @param signal Aborts the requests.
- * @returns The exit code.
  */
 export function runRemove(
   command: RemoveCommand,

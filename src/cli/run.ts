@@ -10,7 +10,6 @@ import { EXIT } from "./exit.ts";
  *
  * The first interrupt lets what is under way come to an end; the second ends the process at once.
  *
- * @param host The runtime to run on.
  * @returns The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
  */
 export async function run(host: Host): Promise<number> {

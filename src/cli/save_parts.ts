@@ -19,11 +19,7 @@ export interface SavedParts {
 /**
  * Saves images into files of equal size. They get their names when all are whole, the checksum file last.
  *
- * @param images The images.
  * @param path What the archive is called; the parts have numbers behind that.
- * @param partBytes Bytes of a part.
- * @param options Settings of the pull.
- * @param host Where the files are.
  * @throws {OciError} If it makes too many parts, or parts of a longer archive are there.
  */
 export async function saveToParts(

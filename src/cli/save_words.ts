@@ -31,12 +31,7 @@ export async function listImages(
   throw new UsageError(`Nothing to save: ${listName(from ?? "")} names no image`);
 }
 
-/**
- * Parts the places whose blobs are left out into archives and registries.
- *
- * @param without What was typed.
- * @param host Where files are.
- */
+/** Parts the places whose blobs are left out into archives and registries. */
 export async function partOthers(
   without: readonly string[],
   host: Host,

@@ -24,8 +24,6 @@ export interface ServedArchives extends AsyncDisposable {
  * Opens the archives that a command line names.
  *
  * @param words `[NAME[:TAG]=]ARCHIVE` each.
- * @param host Where files come from.
- * @param signal Aborts the opening.
  * @throws {UsageError} If one comes from a pipe or a web server.
  */
 export async function serveArchives(

@@ -4,10 +4,6 @@ import type { Shard } from "./option_values.ts";
 /**
  * Keeps what belongs to a shard. Each name belongs to one, on every machine and in every version: the one whose index is
  * what the first 32 bits of the name's SHA-256 leave when they are divided by the number of shards.
- *
- * @param items What is parted.
- * @param shard Which part.
- * @param nameOf What an item is called.
  */
 export async function takeShard<T>(
   items: readonly T[],

@@ -24,8 +24,6 @@ export function listName(from: string): string {
 /**
  * Lists what the command line names, then what its list does.
  *
- * @param command Words, and the list.
- * @param host Where the list is.
  * @param example What to type where nothing is piped in.
  * @param nothing What to say of a list that names nothing: `push`, `archive`.
  * @throws {UsageError} If a line cannot be used, or there is none.
@@ -49,7 +47,6 @@ export async function listSources(
  * Reads the list that `--from` names; see {@linkcode parseSourceList}.
  *
  * @param from A file, or - for stdin.
- * @param host Where they are.
  * @param example What to type where nothing is piped in.
  * @throws {UsageError} If a line cannot be used.
  */
@@ -71,7 +68,6 @@ async function readStdin({ stdin }: Host, example: string): Promise<string> {
  * Reads a list of archives or images, one a line: `SOURCE`, `SOURCE TARGET`, or a JSON object with `source` and `target`. Empty
  * lines and those that start with `#` say nothing.
  *
- * @param text The list.
  * @param name What it is called, for messages.
  * @throws {UsageError} If a line is none of these.
  */
@@ -90,9 +86,7 @@ export function parseSourceList(text: string, name: string): ListLine[] {
 /**
  * Settles where each goes.
  *
- * @param lines The list.
  * @param targets Where those go that say nothing themselves.
- * @param verb What is done, for messages.
  * @throws {UsageError} If one has no target, or one that does not parse.
  */
 export function settleTargets(

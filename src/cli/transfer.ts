@@ -18,15 +18,7 @@ export interface TransferHooks {
   onEvent: (event: PushEvent) => Promise<void>;
 }
 
-/**
- * Runs a push or a copy: shows how it goes, and prints each name as soon as it stands, or one document.
- *
- * @param command What is to be shown.
- * @param host Where to.
- * @param signal Ends it.
- * @param transfer The work.
- * @returns What was done.
- */
+/** Runs a push or a copy: shows how it goes, and prints each name as soon as it stands, or one document. */
 export async function showTransfer(
   command: Transfer,
   host: Host,

@@ -5,10 +5,7 @@ export class Words {
   readonly #verb: string;
   readonly #words: string[];
 
-  /**
-   * @param verb The command, for hints.
-   * @param words What follows it.
-   */
+  /** @param verb The command, for hints. */
   constructor(verb: string, words: readonly string[]) {
     this.#verb = verb;
     this.#words = [...words];

@@ -22,7 +22,6 @@ export interface EncodedBlock {
  * It reads ahead by no more than three blocks for each encoder.
  *
  * @param read Gives the next piece, undefined at the end.
- * @param encoders What compresses.
  */
 export async function* compressBlocks(
   read: () => Promise<Bytes | undefined>,

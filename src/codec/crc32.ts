@@ -6,7 +6,6 @@ const TABLES = makeTables();
 /**
  * Feeds bytes to the CRC-32 of gzip (RFC 1952, section 8).
  *
- * @param bytes The next bytes.
  * @param crc What the bytes before gave; none for the first.
  * @returns The checksum so far, as an unsigned number.
  */

@@ -46,7 +46,6 @@ export function provideDecoder(kind: DecoderKind, module: WebAssembly.Module): v
 /**
  * The module of a decoder, which is compiled once; making instances of it costs little.
  *
- * @param kind What it inflates.
  * @throws {DataError} If nobody provided it and the runtime lets nobody compile: a worker at the edge, or a page whose
  * policy says so.
  */

@@ -41,9 +41,6 @@ const FREE_INFLATED_BYTES = 64 * 1024 ** 3;
  *
  * @param stream The compressed bytes; it belongs to the result from here on.
  * @param kind What {@linkcode sniffCompression} found.
- * @param name What to call the data in error messages.
- * @param options When to give up on a bomb, and who is told of what follows the data.
- * @returns The content.
  * @throws {ArchiveError} At once for bzip2, with a hint at the command to pipe through; while reading when the
  * data is corrupt, ends early or is a bomb.
  */

@@ -37,7 +37,6 @@ const shared = new Map<string, Shared>();
  * Starts encoders, on workers where the runtime has them; those of one kind and level are shared by all who use them at
  * the same time.
  *
- * @param encoding How to compress.
  * @returns The encoders; whoever asked for them disposes of them.
  * @throws {OciError} If the runtime has no way to compress so.
  */
@@ -151,10 +150,7 @@ class EncoderWorker {
   /** There once it answers no more. */
   #failure: { error: unknown } | undefined;
 
-  /**
-   * @param url What it runs.
-   * @param spare Gets the memory of blocks that are done.
-   */
+  /** @param spare Gets the memory of blocks that are done. */
   constructor(url: string, spare: Bytes[]) {
     this.#worker = new Worker(url, { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<Answer>) => {

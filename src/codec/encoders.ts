@@ -8,7 +8,6 @@ const modules = new Map<LayerCompression, Promise<WebAssembly.Module | undefined
 /**
  * The WebAssembly that compresses; it is compiled once.
  *
- * @param kind How to compress.
  * @returns Undefined where the runtime has an encoder of its own: a good one, or at least `CompressionStream`.
  * @throws {OciError} If there is no way to make zstd.
  */

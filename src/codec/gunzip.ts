@@ -31,7 +31,6 @@ const COMMENT = 16;
  * and in the last 64 KiB anywhere. When the eight bytes before a cut are the checksum and the length of the content so
  * far, the member is over; the runtime's own check decides whether that was true.
  *
- * @param pieces Compressed bytes in pieces of any size.
  * @param onTrailing Called with the position of what follows the last member and is none, if something does.
  * @returns The content, at most 16.5 MiB at a time.
  * @throws {Error} If the data is corrupt or ends inside a member.

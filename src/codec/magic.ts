@@ -28,7 +28,6 @@ const COMPRESSIONS = Object.keys(MAGIC) as Compression[];
  * Tells by the first bytes whether content is compressed; names are never trusted.
  *
  * @param head The first bytes; {@linkcode MAGIC_BYTES} are enough.
- * @returns The compression, or undefined for none that is known.
  */
 export function sniffCompression(head: Uint8Array): Compression | undefined {
   const match = COMPRESSIONS.find((name) => hasMagic(head, MAGIC[name]));

@@ -13,7 +13,6 @@ const HEADER_BYTES = 12;
  * Inflates xz data: any number of streams of any number of blocks, with padding behind them. Its index, its sizes and its
  * CRC-32 or CRC-64 are checked.
  *
- * @param pieces Compressed bytes in pieces of any size.
  * @returns The content in pieces of at most 64 KiB.
  * @throws {Error} If the data is corrupt, ends inside a stream, is followed by something else, or is made with a filter
  * or a check that is rare.

@@ -8,7 +8,6 @@ import { zstdBlocks } from "./zstd_frames.ts";
  * Inflates zstd data (RFC 8878): any number of frames, skippable ones among them. It does so natively where the runtime
  * can, elsewhere by libzstd as WebAssembly; both check the frames' checksums and sizes.
  *
- * @param pieces Compressed bytes in pieces of any size.
  * @returns The content in pieces of at most some MiB.
  * @throws {Error} If the data is corrupt, ends inside a frame or is followed by something else.
  */

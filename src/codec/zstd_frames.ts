@@ -15,7 +15,6 @@ const SKIPPABLE_MAGIC = 0x184d2a50;
  * Follows the frames of zstd data (RFC 8878, section 3.1) and passes the bytes on unchanged. A decoder behind it gets
  * complete frames with a bounded window, and never so much at once that its output could fill the memory.
  *
- * @param pieces Compressed bytes in pieces of any size.
  * @returns The same bytes, cut so that no piece holds more than {@linkcode MAX_HEADERS} headers; at the end the size of
  * the content, undefined where not every frame tells its own.
  * @throws {Error} If they are no zstd frames, need a dictionary or a larger window, or end inside a frame.

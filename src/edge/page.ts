@@ -24,8 +24,6 @@ export async function readPage(): Promise<string> {
  * Answers a request for the web page.
  *
  * @param request GET or HEAD; others are refused.
- * @param html The page.
- * @param settings What it should know of the server.
  */
 export function servePage({ method }: Request, html: string, settings: PageSettings): Response {
   if (method !== "GET" && method !== "HEAD") {

@@ -12,7 +12,6 @@ const MAX_PARTS = 64;
  *
  * @param request The request; its body belongs to the result.
  * @param isForm Whether it is a form (RFC 7578), whose one file is the archive.
- * @returns The bytes of the archive.
  * @throws {GatewayError} If there is none.
  */
 export async function openBody(

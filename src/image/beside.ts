@@ -18,7 +18,6 @@ export interface ArchiveBeside {
  * image.
  *
  * @param entries All of them, with their nodes.
- * @returns Both, in order.
  */
 export async function partEntries(
   entries: readonly IndexEntry[],
@@ -52,8 +51,6 @@ export async function partEntries(
 /**
  * What belongs to an image and to what stands below it, then what belongs to that.
  *
- * @param beside All that the archive has.
- * @param root The image.
  * @returns Each once, after what it is about.
  */
 export function besideOf(

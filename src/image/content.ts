@@ -182,9 +182,6 @@ export function isAttestation({ descriptor }: IndexEntry): boolean {
 /**
  * Parses the JSON of a file.
  *
- * @param file Where it is.
- * @param bytes Its content.
- * @returns The JSON value.
  * @throws {ArchiveError} If it is not JSON in UTF-8, or nests deeper than any real document.
  */
 export function parseJson(file: ArchiveFile, bytes: Bytes): unknown {
@@ -221,9 +218,6 @@ export function malformed(path: string, problem: string, cause?: unknown): Archi
 /**
  * Checks bytes that go under a digest.
  *
- * @param path Where they are, for the message.
- * @param bytes The whole content.
- * @param expected The digest they go under.
  * @throws {DigestMismatchError} If they have another one.
  */
 export async function verifyBytes(path: string, bytes: Bytes, expected: Digest): Promise<void> {

@@ -27,7 +27,6 @@ const USUAL_MACHINE = "linux/amd64";
  * Finds the image that manifest.json can name for an image or index: of an index that for linux/amd64, else the first
  * that can be loaded; of several for the same os and architecture that which containerd would choose.
  *
- * @param node The image, index or artifact.
  * @returns The image with its config, which was read, and what it was chosen among; or why there is none, in one clause.
  */
 export async function chooseDockerImage(

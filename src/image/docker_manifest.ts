@@ -22,8 +22,6 @@ export function useUsualTypes(node: DockerNode): void {
 /**
  * Writes the manifest of a docker image; `retype()` gives it another kind.
  *
- * @param node The image.
- * @param digests Digest of each layer, in order.
  * @returns The manifest, in Docker's types, or in OCI's where a layer is zstd, which Docker's cannot say.
  */
 export async function buildManifest(

@@ -52,7 +52,6 @@ const PATH = "manifest.json";
 /**
  * Reads the images that manifest.json names, with their configs and the first bytes of each layer.
  *
- * @param files The archive.
  * @param onForeign Told where manifest.json is another program's and an OCI layout has the images; else that is an error.
  * @returns The images in order; undefined when there is no manifest.json of docker's.
  * @throws {ArchiveError} If a document is malformed, or names a file that is not there, and no index.json can know better.
@@ -109,7 +108,6 @@ export interface ListedImage {
 /**
  * Reads manifest.json alone, whatever of the files that it names is there.
  *
- * @param files The archive.
  * @param options `onForeign` as of {@linkcode readDockerImages}; `isOpen` says that more files may come, among them an
  * index.json.
  * @returns Its images in order; undefined when there is no manifest.json of docker's.

@@ -46,8 +46,6 @@ export const EMPTY_JSON: Digest =
 /**
  * Parses a manifest or an index.
  *
- * @param document What was found.
- * @param toBlob Finds the content of a config or layer.
  * @returns The manifest with its blobs, or the index with its entries, whose nodes are left to the caller.
  */
 export function parseDocument(

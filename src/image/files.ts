@@ -95,7 +95,6 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
    * Finds a file, through links.
    *
    * @param path As an archive's JSON names it.
-   * @returns The file, or undefined where there is none.
    * @throws {ArchiveError} If links lead in a circle.
    */
   find(path: string): F | undefined {
@@ -111,7 +110,6 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
    * Finds what an entry stands for: a file itself, a link's file.
    *
    * @param first The entry's clean path, from the top of the tar.
-   * @returns The file, or undefined where there is none.
    * @throws {ArchiveError} If links lead in a circle.
    */
   resolve(first: string): F | undefined {
@@ -188,8 +186,6 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
  * Reads the headers of a tar into {@linkcode ArchiveFiles}; bodies are read when they are asked for.
  *
  * @param source The tar; it must stay readable as long as the files are used.
- * @param signal Aborts the reading.
- * @returns Its files.
  * @throws {TarError} If it is no tar, or is broken.
  */
 export async function scanFiles(source: BlobSource, signal?: AbortSignal): Promise<ArchiveFiles> {

@@ -108,12 +108,7 @@ export interface ArchiveSummary {
   leftOut?: NeededBlob[];
 }
 
-/**
- * Tells what an archive holds, for people and programs. Configs are read, layers are not.
- *
- * @param archive From `openArchive`.
- * @returns Its images in order.
- */
+/** Tells what an archive holds, for people and programs. Configs are read, layers are not. */
 export async function summarizeArchive(archive: ImageArchive): Promise<ArchiveSummary> {
   const images: ImageSummary[] = [];
   for (const image of archive.images) {

@@ -48,7 +48,6 @@ export function formatLeftOut(leftOut: LeftOut): Bytes {
 /**
  * Reads what an archive leaves out.
  *
- * @param files The archive.
  * @returns Its left-out blobs; none for an archive that says nothing of that.
  * @throws {ArchiveError} If it says so in a way that is not understood.
  */
@@ -99,7 +98,6 @@ export function listNeeded(
 /**
  * Repositories of a registry that may have a blob: those of the names that the record has for it, wherever it was.
  *
- * @param blob The blob.
  * @param prefixes What may stand before the names: that of the place that an archive goes to.
  */
 export function mayHave(

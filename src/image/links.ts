@@ -14,7 +14,6 @@ const MAX_TOLD = 12;
 /**
  * Follows a link of an archive.
  *
- * @param files The archive.
  * @param path The link's clean path.
  * @returns What is wrong; undefined where it leads to a file.
  */

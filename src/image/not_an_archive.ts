@@ -16,7 +16,6 @@ const SAVE =
 /**
  * Names a manifest.json that is not docker's.
  *
- * @param json Its content.
  * @returns What it is; undefined where it may be one of docker's that is broken.
  */
 export function foreignManifest(json: unknown): Foreign | undefined {

@@ -33,7 +33,6 @@ const PATH = "index.json";
 /**
  * Reads index.json of an OCI layout and every manifest and index below it that the archive has.
  *
- * @param files The archive.
  * @returns The entries of index.json in order; undefined when there is no index.json.
  * @throws {ArchiveError} If a document is malformed or past a limit.
  * @throws {DigestMismatchError} If a document does not have the digest in its name.
@@ -168,7 +167,6 @@ class LayoutReader {
  * Finds documents among the blobs of a layout that name a subject and are named by none: cosign save leaves the signatures of
  * its newer form there, and its readers look for them.
  *
- * @param files The archive.
  * @param isNamed Whether something names the blob at a path.
  * @yields Their descriptors, as far as they can be told, and their subjects.
  */

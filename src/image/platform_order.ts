@@ -12,8 +12,6 @@ export interface Offer {
  * were not asked for, the newest variant that every machine of the architecture runs (of arm v7, v6, v5), the newest
  * os.version, most features. What it would not run without being told comes after that, the newest first.
  *
- * @param wanted What was asked for.
- * @param offers What there is.
  * @returns Those that fit, the best first; equal ones in their order.
  */
 export function rankFitting<Some extends Offer>(

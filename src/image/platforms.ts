@@ -43,11 +43,7 @@ const MAX_LISTED = 12;
  * Narrows an image to platforms. One gives a child manifest itself: of several that fit, that which containerd would
  * choose. Several platforms give a new index of all children that fit and their attestations.
  *
- * @param node The image.
  * @param platforms Platforms asked for; none keeps the whole image.
- * @param platformOf Reads a platform from a config.
- * @param words How to tell of the choice, and to refuse it.
- * @returns What was chosen.
  */
 export async function selectPlatforms<Node extends ContentNode>(
   node: Node,

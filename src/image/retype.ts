@@ -46,7 +46,6 @@ export function toKind(mediaType: string, kind: ManifestKind): string {
  * Writes a manifest or index again in the types of a kind: the same config and layers, the same entries.
  *
  * @param node One that was written for this push; any other keeps its bytes.
- * @param kind Docker's types or OCI's.
  * @returns The manifest, with a digest of its own; the same where it has that kind.
  */
 export async function retype(

@@ -13,7 +13,6 @@ const MAX_READ = 4;
 /**
  * The images that a signature or an attestation of cosign says it is about.
  *
- * @param manifest Its manifest.
  * @returns Their digests; none where its content tells nothing, or is not there.
  */
 export async function signedDigests(manifest: ManifestNode): Promise<Digest[]> {

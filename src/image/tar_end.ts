@@ -15,10 +15,6 @@ const PIECE_BYTES = 64 * 1024;
 /**
  * Looks for data behind the end of a tar that can be read at any offset.
  *
- * @param source The tar.
- * @param end Where it ends.
- * @param signal Aborts the reading.
- * @param limit How far to look.
  * @returns Position of the first byte that is not zero; undefined where there is none.
  */
 export async function findTrailing(

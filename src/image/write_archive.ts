@@ -92,7 +92,6 @@ const LAYOUT = { imageLayoutVersion: "1.0.0" };
  * there is one, else its first: what a docker without containerd's image store loads.
  *
  * @param contents What to write. The files of their blobs must stay readable as long as the stream is.
- * @param options Layout, and a listener.
  * @returns The archive; of the blobs only the config of the image that manifest.json names has been read.
  * @throws {OciError} If a blob is absent that must not be.
  */

@@ -24,12 +24,7 @@ interface BunTls {
   rejectUnauthorized?: boolean;
 }
 
-/**
- * Makes the host's `fetch`; see `fetchWith` in host.ts.
- *
- * @param options How TLS connections are checked.
- * @param env A variable; undefined where it is not set.
- */
+/** Makes the host's `fetch`; see `fetchWith` in host.ts. */
 export function createBunFetch(
   { ca, insecureHosts = [] }: TlsOptions,
   env: (name: string) => string | undefined,

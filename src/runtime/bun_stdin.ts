@@ -11,8 +11,6 @@ const PIECE_BYTES = 1024 * 1024;
 /**
  * Standard input from where it stands. Bun reads a file that it was redirected from at byte 0, whatever the programs
  * before this one have read of it.
- *
- * @returns The bytes as they come.
  */
 export async function openBunStdin(): Promise<ReadableStream<Uint8Array>> {
   const { stdin } = Bun;

@@ -8,9 +8,6 @@ const MILLISECONDS = 3_000;
 /**
  * Says why TLS fails, which Bun's `fetch` does not: with every alert it throws the same.
  *
- * @param url What was asked for.
- * @param ca Further root certificates.
- * @param cause What `fetch` threw.
  * @returns An error in the words of BoringSSL; `cause` where another connection does not fail so.
  */
 export async function explainTlsFailure(

@@ -18,7 +18,6 @@ const NO_PROXY = "*,0.0.0.0/0,::/0";
  * Makes the host's `fetch`; see `fetchWith` in host.ts. What goes over https goes over HTTP/1.1: with the windows of 64
  * KiB that many servers have, Deno's HTTP/2 uploads 1.6 MiB/s whatever the line, and loads nothing faster.
  *
- * @param options How TLS connections are checked.
  * @param env A variable; undefined where it is not set or may not be read.
  */
 export function createDenoFetch(

@@ -8,7 +8,6 @@ const PASSED_ON: Deno.Signal = "SIGUSR1";
  * line alone, not by code. Standard streams, arguments, rights and environment are those of this process.
  *
  * @param hosts Names or addresses of the hosts, without ports.
- * @returns The child's exit code.
  * @throws {OciError} If this process may not start a child like itself; the hint tells what to type.
  */
 export async function restartTrusting(hosts: readonly string[]): Promise<number> {
@@ -39,7 +38,6 @@ export function interruptSignals(): Deno.Signal[] {
  * Calls `handler` at every interrupt. Ctrl-C in a terminal reaches a parent and its child, `kill` only the parent, which
  * passes on what it gets: the two ways are counted apart, and the larger count is that of the interrupts.
  *
- * @param handler What to call.
  * @returns What takes it back.
  */
 export function countInterrupts(handler: () => void): () => void {

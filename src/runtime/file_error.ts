@@ -44,7 +44,6 @@ const HINTS: Record<string, Partial<Record<FileState, string>>> = {
  * The error for a file that cannot be used.
  *
  * @param action What was being done, such as `open`.
- * @param path The file.
  * @param state What is wrong with it; text is taken as it is.
  * @param options `cause`, and a `hint` that replaces the usual one.
  */
@@ -65,9 +64,6 @@ export function fileError(
 /**
  * The error for what a runtime throws about a file; an error of ours is returned as it is.
  *
- * @param action What was being done, such as `open`.
- * @param path The file.
- * @param cause What was thrown.
  * @param state What is wrong with the file, where the runtime tells; else its code says it, or its text.
  */
 export function toFileError(

@@ -8,8 +8,6 @@ const OTHER_KEY = /KeyMismatch|KEY_VALUES_MISMATCH|KEY_TYPE_MISMATCH/;
 /**
  * The error for a server that cannot listen.
  *
- * @param options Where it was to listen.
- * @param cause What the runtime has thrown.
  * @param isInUse Whether that says that the port is taken.
  */
 export function listenFailure(

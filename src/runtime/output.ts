@@ -40,7 +40,6 @@ export function createByteOutput(device: OutputDevice): ByteOutput {
  * Makes an output of text. Writes keep their order, and are dropped silently once nobody reads: `tarpush ... | head -1` is no
  * failure.
  *
- * @param output Takes the bytes of the text.
  * @param sizeNow Size of the terminal; throws or leaves something out where it cannot be asked.
  */
 export function createTextOutput(

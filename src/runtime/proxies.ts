@@ -17,8 +17,6 @@ export interface ProxyVariables {
  * `NO_PROXY` or `no_proxy` names: hosts, domains with all that is below them, addresses, networks (`10.0.0.0/8`), each of
  * them with a port if need be, or `*`.
  *
- * @param env A variable; undefined where it is not set.
- * @param variables What the runtime reads.
  * @returns Undefined where no proxy is set.
  */
 export function readProxies(

@@ -4,7 +4,6 @@ const MAX_LINE_CHARACTERS = 4096;
 /**
  * Reads up to the first end of a line.
  *
- * @param pieces Bytes as they come.
  * @returns The line without its end; what there was when the input ended, or grew too long, before it.
  */
 export async function readLine(pieces: AsyncIterable<Uint8Array>): Promise<string> {

@@ -1,7 +1,6 @@
 /**
  * Tells a runtime by its globals. Bun has no Deno global unless a program brings its own; it is asked for first.
  *
- * @param scope Where the globals are.
  * @throws {TypeError} If the runtime is neither Deno nor Bun.
  */
 export function runtimeName(scope: object): "deno" | "bun" {

@@ -2,7 +2,6 @@
  * The request as handlers count on it: with a URL that can be parsed. One without a Host, as the checks of load balancers
  * are (HTTP/1.0), has a path alone on Bun, and the address of the server on Deno.
  *
- * @param request The request as the server of a runtime gives it.
  * @returns The request; undefined where its Host is none.
  */
 export function withWholeUrl(request: Request): Request | undefined {

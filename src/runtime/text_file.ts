@@ -6,8 +6,6 @@ const MAX_TEXT_BYTES = 256 * 1024 * 1024;
 /**
  * Checks that a file is small enough to be held.
  *
- * @param path The file.
- * @param size Its length in bytes.
  * @throws {OciError} If it is not.
  */
 export function requireTextSize(path: string, size: number): void {

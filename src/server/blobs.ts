@@ -117,8 +117,6 @@ export interface ByteRange {
 /**
  * Reads the header Range against a known size (RFC 9110, 14.1.2).
  *
- * @param header The header's value.
- * @param size Size of the content.
  * @returns The range; undefined for what a server may ignore: several ranges, another unit, another form.
  */
 export function parseRange(header: string, size: number): ByteRange | "unsatisfiable" | undefined {

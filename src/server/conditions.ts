@@ -2,7 +2,6 @@
  * Whether a client says that it has what it asks for (RFC 9110, 13.1.2).
  *
  * @param request A GET or HEAD for what is there.
- * @param etag The ETag of that.
  */
 export function isNotModified({ headers }: Request, etag: string): boolean {
   const known = headers.get("If-None-Match")?.split(",") ?? [];

@@ -39,7 +39,6 @@ export function preflightResponse(): Response {
  * The headers that let a page read an answer.
  *
  * @param origins Origins that may, `*` for all.
- * @param origin The header Origin of the request.
  * @returns The headers for the answer; only Vary where the origin is not allowed.
  */
 export function corsHeaders(

@@ -28,9 +28,7 @@ export interface ManifestDocument {
 /**
  * Reads and checks a manifest.
  *
- * @param bytes The document.
  * @param contentType The header Content-Type under which it came, if any; parameters are ignored.
- * @returns What the registry must know of it.
  * @throws {Problem} 400 where it is none, or where header and content disagree.
  */
 export function parseManifestDocument(

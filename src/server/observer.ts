@@ -46,10 +46,7 @@ export class RegistryObserver {
   readonly #onAnswer: (request: AnsweredRequest) => void;
   readonly #now: () => number;
 
-  /**
-   * @param onAnswer Told of each request.
-   * @param now The clock, in milliseconds.
-   */
+  /** @param now The clock, in milliseconds. */
   constructor(onAnswer: (request: AnsweredRequest) => void, now: () => number = Date.now) {
     this.#onAnswer = onAnswer;
     this.#now = now;

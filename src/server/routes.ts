@@ -38,7 +38,6 @@ const TAGS = /^\/v2\/(.+)\/tags\/list$/s;
  * Finds out what a path means.
  *
  * @param pathname Path of the request's URL, percent-encoded as it came.
- * @returns The endpoint and its parts, checked.
  * @throws {Problem} 404 for no endpoint, 400 for a name or digest that breaks the grammar.
  */
 export function parseRoute(pathname: string): Route {
@@ -85,7 +84,6 @@ export function allowedMethods(
  * Checks a digest that a client named.
  *
  * @param text The digest as received, null where it is missing.
- * @returns The same text, typed.
  * @throws {Problem} 400 if it is none.
  */
 export function requireDigest(text: string | null): Digest {

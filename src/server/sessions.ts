@@ -99,9 +99,7 @@ export class Sessions {
    * Runs `work` while the session belongs to it alone. The newest request wins: a client that lost its connection
    * comes back before the server may have noticed, so the request before it is stopped through its signal, and awaited.
    *
-   * @param session The session.
    * @param work What to do; it must end soon after its signal is aborted.
-   * @returns What `work` returns.
    * @throws {Problem} 404 if the session was closed meanwhile.
    */
   async use<T>(session: Session, work: (signal: AbortSignal) => Promise<T>): Promise<T> {

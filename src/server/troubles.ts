@@ -36,8 +36,6 @@ export type Troubles = (request: Request) => Promise<Response | undefined>;
 /**
  * Makes what stands before a registry and answers in its place.
  *
- * @param troubles What goes wrong.
- * @param now The clock, in milliseconds.
  * @returns What to ask before each request is looked at; undefined where nothing ever goes wrong.
  * @throws {RangeError} If `latency` is no length of time.
  */

@@ -6,8 +6,6 @@ import type { Session } from "./sessions.ts";
 /**
  * Reads `<start>-<end>`, both inclusive (distribution-spec, "Pushing a blob in chunks").
  *
- * @param header The header Content-Range.
- * @returns Its two numbers.
  * @throws {Problem} 400 for another form, or an end before the start.
  */
 export function parseContentRange(header: string): { start: number; end: number } {
@@ -23,12 +21,8 @@ export function parseContentRange(header: string): { start: number; end: number 
  * Appends the request's body to a session as it arrives. Whatever goes wrong, the session counts exactly the bytes
  * that were written.
  *
- * @param session Session to append to.
  * @param request Request whose body is read to its end, or cancelled.
  * @param rangeLength Length that Content-Range announced; bytes past it are not written.
- * @param signal Stops the reading.
- * @param limits Lengths that the registry insists on.
- * @param maxBlobBytes Most bytes of the whole blob.
  * @throws {Problem} 400 when the body breaks off or has another length than announced, 409 when it was stopped; what
  *   `limits` do not allow, 413 where it is too long.
  */

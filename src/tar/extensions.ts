@@ -23,8 +23,6 @@ export interface Overrides {
  * Keys other than `path`, `linkpath`, `size` and the ones of sparse files are checked in form and left out.
  *
  * @param content The records, without padding.
- * @param offset Where in the tar their header starts, for errors.
- * @returns What they change.
  * @throws {TarError} If a record is malformed: readers that skip such a record see another archive.
  */
 export function parsePax(content: Uint8Array, offset: number): Overrides {
@@ -47,8 +45,6 @@ export function parsePax(content: Uint8Array, offset: number): Overrides {
  * Reads the body of a GNU long name or long link record: a text that ends with a NUL.
  *
  * @param content The body, without padding.
- * @param offset Where in the tar its header starts, for errors.
- * @returns The name.
  * @throws {TarError} If it is empty or too long.
  */
 export function parseLongName(content: Uint8Array, offset: number): string {

@@ -51,7 +51,6 @@ export interface TarHeader {
  * Knows V7, ustar, star and GNU headers, octal and base-256 numbers, and checksums summed over unsigned or, as old
  * writers did, signed bytes.
  *
- * @param block The 512 bytes.
  * @param offset Where in the tar they start; 0 means that the error says whether this is a tar at all.
  * @returns The header, or `undefined` for a block of zeros.
  * @throws {TarError} If the checksum is wrong or a number is malformed, negative or too large.
@@ -100,10 +99,7 @@ export function paddedSize(size: number): number {
 /**
  * Makes the error for what was found at a place in a tar.
  *
- * @param offset Position of the header concerned.
- * @param entry Name of the entry, where one is known.
  * @param state What was found and what was expected.
- * @returns The error, not thrown.
  */
 export function tarError(
   offset: number,
@@ -172,13 +168,7 @@ export class NotTarError extends TarError {
   /** The first bytes, as many as there were at hand. */
   readonly head: Uint8Array;
 
-  /**
-   * Makes one.
-   *
-   * @param state What is wrong with them.
-   * @param head The first bytes.
-   * @param hint What helps.
-   */
+  /** Makes one. */
   constructor(state: string, head: Uint8Array, hint?: string) {
     const message = `Cannot read tar at byte 0: input is not a tar archive, ${state}`;
     super(message, { offset: 0, hint });

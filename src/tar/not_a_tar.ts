@@ -5,7 +5,6 @@ import { NotTarError } from "./header.ts";
 /**
  * Says what input is that does not begin as a tar does.
  *
- * @param error What its first block was refused with.
  * @returns An error that says so; undefined where the block alone does not tell.
  */
 export function explainHead({ head }: NotTarError): TarError | undefined {

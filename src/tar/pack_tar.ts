@@ -85,7 +85,6 @@ export function packedSize(entries: Iterable<PackedEntry>): number {
  * the size is 8 GiB or more. Such a size stands in the block as well, in base-256, so that readers that know one of the
  * two find the same end of the body.
  *
- * @param header Name and length of the entry.
  * @returns One block, or three and more.
  * @throws {RangeError} If the size is no whole number from 0 to 2^53 - 1.
  */

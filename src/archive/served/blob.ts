@@ -7,8 +7,6 @@ import { endedEarly } from "../read_blob.ts";
  * A file of an archive that is handed out as a blob, long after the archive was opened. What is no more what it was is no
  * answer: its stream fails before it is whole.
  *
- * @param file The file.
- * @returns Its content.
  * @throws {OciError} If the archive has changed since it was opened, or is gone.
  */
 export async function openServedBlob(file: ArchiveFile): Promise<BlobSource> {

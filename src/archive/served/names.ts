@@ -41,7 +41,6 @@ export function parseGivenName(text: string): GivenName {
  * The names that an image gets: its own, without their hosts. Bare tags, and images that have no name at all, need a
  * repository: that is called after the archive.
  *
- * @param image The image.
  * @param archive What the archive is called: its path.
  * @param isOnly Whether the archive has no other image: without any tag it is `latest` then.
  */

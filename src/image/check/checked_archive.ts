@@ -47,7 +47,6 @@ const FILES_AT_ONCE = 3;
  * Reads every file of a tar that can be read at any offset, several at once.
  *
  * @param source The tar; it must stay readable as long as the result is used.
- * @param options Hasher, signal and progress.
  * @returns What was read; a tar that breaks off has its `failure`, and the files before that.
  */
 export async function checkRandom(
@@ -98,9 +97,7 @@ export async function checkRandom(
 /**
  * Reads every file of a tar that comes only once.
  *
- * @param entries Its entries.
  * @param tarEnd Asked at the end how the tar ended; undefined where nothing tells.
- * @param options Hasher, signal and progress.
  * @returns What was read; a tar that breaks off has its `failure`, and the files before that.
  */
 export async function checkPassing(

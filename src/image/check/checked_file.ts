@@ -40,12 +40,9 @@ const IN_MEMORY_BYTES = 8 * 1024 * 1024;
  * Reads a file of an archive to its end.
  *
  * @param path Its clean path.
- * @param size Its length.
  * @param body Its content, of exactly that length; it belongs to this call.
  * @param again Where the content can be read again.
  * @param documents Room for JSON documents, which are kept where they cannot.
- * @param options Hasher, signal and progress.
- * @returns What is known of it now.
  * @throws {ArchiveError} If the body has another length. Errors of the body itself pass unchanged.
  */
 export async function checkFile(

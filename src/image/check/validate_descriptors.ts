@@ -21,14 +21,7 @@ export interface DescriptorList {
   count: number;
 }
 
-/**
- * Reads a list of descriptors; those that are malformed are reported and left out.
- *
- * @param validation The check.
- * @param value The list as it was found.
- * @param place Where.
- * @param role Role of the document.
- */
+/** Reads a list of descriptors; those that are malformed are reported and left out. */
 export function readDescriptors(
   validation: Validation,
   value: unknown,

@@ -33,8 +33,6 @@ const PATH = "manifest.json";
 /**
  * Checks manifest.json and what it names.
  *
- * @param validation The check.
- * @param configs Configs that were read.
  * @returns Its images; undefined where there is no manifest.json.
  */
 export async function validateDocker(

@@ -42,8 +42,6 @@ const PATH = "index.json";
 /**
  * Checks index.json and everything below it.
  *
- * @param validation The check.
- * @param configs Configs that were read.
  * @param dockerLayers Number of layers that manifest.json has for a config.
  * @returns What it holds; undefined where there is no index.json.
  */

@@ -35,11 +35,7 @@ export class Manifests {
   readonly #configs: Configs;
   readonly #dockerLayers: ReadonlyMap<Digest, number>;
 
-  /**
-   * @param validation The check.
-   * @param configs Configs that were read.
-   * @param dockerLayers Number of layers that manifest.json has for a config.
-   */
+  /** @param dockerLayers Number of layers that manifest.json has for a config. */
   constructor(
     validation: Validation,
     configs: Configs,

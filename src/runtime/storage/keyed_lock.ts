@@ -2,13 +2,7 @@
 export class KeyedLock {
   readonly #last = new Map<string, Promise<unknown>>();
 
-  /**
-   * Runs `work` when all that was asked for before under this key has ended.
-   *
-   * @param key What it is about.
-   * @param work The work.
-   * @returns What `work` returns.
-   */
+  /** Runs `work` when all that was asked for before under this key has ended. */
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key);
     const run = before ? before.then(work, work) : work();

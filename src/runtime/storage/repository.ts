@@ -176,10 +176,7 @@ export class Repository {
 /**
  * Writes a file that has its name when it is whole, and not before; the folder is for the caller to sync.
  *
- * @param files The file system.
  * @param temporary What it is called meanwhile.
- * @param bytes Its content.
- * @param path Its name.
  */
 export async function writeWhole(
   files: StorageFiles,

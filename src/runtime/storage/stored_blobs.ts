@@ -7,13 +7,7 @@ export const BLOB_ALGORITHMS: readonly DigestAlgorithm[] = ["sha256", "sha512"];
 /** Up to here a file is hashed in one go. */
 const ONE_PIECE_BYTES = 1024 * 1024;
 
-/**
- * Lists the blobs and manifests of a layout, which is a repository or what all share.
- *
- * @param files The file system.
- * @param folder The layout.
- * @param signal Ends it between two files.
- */
+/** Lists the blobs and manifests of a layout, which is a repository or what all share. */
 export async function* listBlobs(
   files: StorageFiles,
   folder: string,
@@ -28,15 +22,7 @@ export async function* listBlobs(
   }
 }
 
-/**
- * Hashes a file that is whole.
- *
- * @param files The file system.
- * @param path The file.
- * @param size Its length.
- * @param algorithm Of the digest.
- * @param signal Ends it between two pieces.
- */
+/** Hashes a file that is whole. */
 export async function hashFile(
   files: StorageFiles,
   path: string,

@@ -17,8 +17,6 @@ export class VerifiedBlob implements BlobSource {
   readonly #onDamage: () => Error;
 
   /**
-   * @param source The blob.
-   * @param digest What it must have.
    * @param startHash Begins to hash it; the signal says that nobody reads any more.
    * @param onDamage Makes the error for a blob that has another one.
    */
