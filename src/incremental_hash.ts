@@ -22,6 +22,19 @@ export function createHash(algorithm: DigestAlgorithm): IncrementalHash | Promis
   return nativeHash(algorithm, globalThis as HashScope) ?? wasmHash(algorithm);
 }
 
+/** Feeds a hash all of the pieces, and ends it; the signal ends that between two of them. */
+export async function hashAll(
+  pieces: AsyncIterable<Uint8Array>,
+  hash: IncrementalHash,
+  signal?: AbortSignal,
+): Promise<Digest> {
+  for await (const piece of pieces) {
+    signal?.throwIfAborted();
+    await hash.update(piece);
+  }
+  return await hash.digest();
+}
+
 /** Whether the runtime has an incremental hasher of its own. */
 export function hasNativeHash(algorithm: DigestAlgorithm): boolean {
   return nativeHash(algorithm, globalThis as HashScope) !== undefined;

@@ -1,5 +1,4 @@
-import type { Digest } from "../digest.ts";
-import { createHash, type Hasher } from "../incremental_hash.ts";
+import { createHash, hashAll, type Hasher } from "../incremental_hash.ts";
 import { quoteName } from "../quote_name.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 import { JoinedSource } from "../source/joined_source.ts";
@@ -123,7 +122,8 @@ async function checkListed(
     const isRead = reading.verify === "all" ||
       (reading.verify === "auto" && entry && !isTold(entry));
     if (!entry || !isRead) continue;
-    const actual = await hashSource(source, reading);
+    const content = source.slice(0, source.size).stream();
+    const actual = await hashAll(content, await reading.hasher("sha256"), reading.signal);
     if (actual === entry.sha256) continue;
     const other = listed.find(({ sha256 }) => sha256 === actual);
     throw unusablePart(
@@ -163,16 +163,4 @@ function describeSwap({ name }: ListedPart): string {
 
 function differs(what: string, actual: string, expected: string): string {
   return `it is damaged, or of another archive: its ${what} is ${actual}, expected ${expected} by the checksum file`;
-}
-
-async function hashSource(
-  source: BlobSource,
-  { signal, hasher }: PartReading,
-): Promise<Digest> {
-  const hash = await hasher("sha256");
-  for await (const piece of source.slice(0, source.size).stream()) {
-    signal?.throwIfAborted();
-    await hash.update(piece);
-  }
-  return await hash.digest();
 }

@@ -5,7 +5,7 @@ import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { type ArchiveBlob, mismatch } from "../image/content.ts";
 import type { ArchiveFile } from "../image/files.ts";
-import type { Hasher } from "../incremental_hash.ts";
+import { hashAll, type Hasher } from "../incremental_hash.ts";
 import { quoteName } from "../quote_name.ts";
 import { readRange } from "../source/blob_source.ts";
 
@@ -86,13 +86,8 @@ export async function hashBlob(
   }
   const hash = await hasher(algorithm);
   if (!inflates || !blob.diffId) {
-    for await (const piece of openFileBody(file)) {
-      signal?.throwIfAborted();
-      await hash.update(piece);
-    }
-    return checkPlain(blob, file, await hash.digest());
+    return checkPlain(blob, file, await hashAll(openFileBody(file), hash, signal));
   }
-  const inflated = await hasher(digestAlgorithm(blob.diffId));
   const tapped = openFileBody(file).pipeThrough(
     new TransformStream<Bytes, Bytes>({
       async transform(piece, controller) {
@@ -101,11 +96,8 @@ export async function hashBlob(
       },
     }),
   );
-  for await (const piece of decompress(tapped, compression, quoteName(file.path))) {
-    signal?.throwIfAborted();
-    await inflated.update(piece);
-  }
-  const actual = await inflated.digest();
+  const inflated = decompress(tapped, compression, quoteName(file.path));
+  const actual = await hashAll(inflated, await hasher(digestAlgorithm(blob.diffId)), signal);
   if (actual !== blob.diffId) throw mismatch(`${file.path} (inflated)`, blob.diffId, actual);
   return await hash.digest();
 }

@@ -13,10 +13,12 @@ import type { ArchiveBeside } from "./beside.ts";
 import {
   type ContentNode,
   type DockerNode,
+  entriesBelow,
   type IndexEntry,
   type IndexNode,
   isArtifact,
   type ManifestNode,
+  nodesOf,
   walk,
 } from "./content.ts";
 import { type DockerImage, readDockerImages } from "./docker_save.ts";
@@ -198,11 +200,7 @@ class ImageList {
         namesOf(descriptor).forEach((name) => indexNames.add(keyOf(name)));
       }
     }
-    const below = new Set(
-      walk(...all.flatMap(({ node }) => node ?? []))
-        .flatMap((node) => node.kind === "index" ? node.entries : [])
-        .map(({ descriptor }) => descriptor.digest),
-    );
+    const below = new Set(entriesBelow(...nodesOf(all)).map(({ descriptor }) => descriptor.digest));
     for (const entry of entries) {
       // A name on both an index and an image means the index.
       const names = namesOf(entry.descriptor)

@@ -1,6 +1,13 @@
 import type { CosignKind } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
-import { type IndexEntry, type IndexNode, type ManifestNode, walk } from "./content.ts";
+import {
+  entriesBelow,
+  type IndexEntry,
+  type IndexNode,
+  type ManifestNode,
+  nodesOf,
+  walk,
+} from "./content.ts";
 import { besideRole, keyOf, namesOf } from "./entry_names.ts";
 import { signedDigests } from "./signed_digests.ts";
 
@@ -23,9 +30,7 @@ export async function partEntries(
   entries: readonly IndexEntry[],
 ): Promise<{ images: IndexEntry[]; beside: ArchiveBeside[] }> {
   const found = new Map<IndexEntry, ArchiveBeside[]>();
-  const present = new Set(
-    walk(...entries.flatMap(({ node }) => node ?? [])).map(({ digest }) => digest),
-  );
+  const present = new Set(walk(...nodesOf(entries)).map(({ digest }) => digest));
   const names = namesByDigest(entries);
   for (const entry of entries) {
     const beside = besideByItself(entry, present, names);
@@ -151,10 +156,8 @@ function onlyDigest(entries: readonly IndexEntry[]): Digest | undefined {
 
 /** The entries that stand below no other. */
 function topmost(entries: readonly IndexEntry[]): IndexEntry[] {
-  const roots = entries.flatMap(({ node }) => node ?? []);
   const below = new Set(
-    walk(...roots).flatMap((node) => node.kind === "index" ? node.entries : [])
-      .map(({ descriptor }) => descriptor.digest),
+    entriesBelow(...nodesOf(entries)).map(({ descriptor }) => descriptor.digest),
   );
   return entries.filter(({ node, descriptor }) => node && !below.has(descriptor.digest));
 }

@@ -110,11 +110,8 @@ export interface Absent {
 export function absentFrom(node: ContentNode): Absent[] {
   const absent = new Map<Digest, Absent>();
   if (node.kind === "index") {
-    for (const below of walk(node)) {
-      if (below.kind !== "index") continue;
-      for (const { descriptor: { digest }, node, blob } of below.entries) {
-        if (!node && !blob) absent.set(digest, { kind: "manifest", digest });
-      }
+    for (const { descriptor: { digest }, node: child, blob } of entriesBelow(node)) {
+      if (!child && !blob) absent.set(digest, { kind: "manifest", digest });
     }
   }
   for (const { file, digest, mediaType } of blobsOf(node)) {
@@ -171,6 +168,16 @@ export function walkUnseen(
   };
   visit(node);
   return found;
+}
+
+/** The nodes of entries, as far as the archive has them. */
+export function nodesOf(entries: readonly IndexEntry[]): (ManifestNode | IndexNode)[] {
+  return entries.flatMap(({ node }) => node ?? []);
+}
+
+/** The entries of all indexes among the given nodes and below them. */
+export function entriesBelow(...nodes: (ManifestNode | IndexNode)[]): IndexEntry[] {
+  return walk(...nodes).flatMap((node) => node.kind === "index" ? node.entries : []);
 }
 
 /** Whether an index entry is an attestation or the like: it goes with an image, it is none itself. */

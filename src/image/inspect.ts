@@ -10,11 +10,11 @@ import {
   blobsOf,
   buildRecord,
   type ContentNode,
+  entriesBelow,
   type IndexEntry,
   type IndexNode,
   isArtifact,
   isAttestation,
-  walk,
 } from "./content.ts";
 import { knownManifest, manifestType } from "./docker_manifest.ts";
 import { readConfig, readPlatform } from "./image_config.ts";
@@ -172,7 +172,7 @@ async function summarizeImage(image: ArchiveImage): Promise<ImageSummary> {
 async function summarizeEntries(index: IndexNode): Promise<IndexEntrySummary[]> {
   const entries = new Map<string, IndexEntrySummary>();
   const platforms = await platformsBelow(index);
-  for (const entry of entriesBelow(index)) {
+  for (const entry of entriesBelow(index).filter(({ blob }) => !blob)) {
     const { node, descriptor: { digest, artifactType } } = entry;
     const isRepeated = !isAttestation(entry) && !platforms.has(entry);
     if (node?.kind === "index" || isRepeated) continue;
@@ -201,11 +201,6 @@ function presenceOf(
   const needed = blobs.filter(({ mediaType }) => !isForeignLayer(mediaType));
   if (needed.every(({ file }) => file)) return "whole";
   return needed.some(({ file }) => file) ? "partly" : "no";
-}
-
-function entriesBelow(index: IndexNode): IndexEntry[] {
-  const indexes = walk(index).filter((below): below is IndexNode => below.kind === "index");
-  return indexes.flatMap(({ entries }) => entries.filter(({ blob }) => !blob));
 }
 
 async function platformsBelow(index: IndexNode): Promise<Map<IndexEntry, Platform | undefined>> {

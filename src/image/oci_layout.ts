@@ -13,6 +13,7 @@ import {
   type IndexNode,
   malformed,
   type ManifestNode,
+  nodesOf,
   parseJsonObject,
   verifyBytes,
   walk,
@@ -74,7 +75,7 @@ class LayoutReader {
 
   /** What refers to a document of the layout and is named by none. */
   async unlisted(entries: readonly IndexEntry[]): Promise<IndexEntry[]> {
-    const nodes = walk(...entries.flatMap(({ node }) => node ?? []));
+    const nodes = walk(...nodesOf(entries));
     const present = new Set(nodes.map(({ digest }) => digest));
     const blobs = nodes.flatMap((node) =>
       node.kind === "manifest" ? [node.config, ...node.layers] : []

@@ -2,11 +2,11 @@ import type { Digest } from "../digest.ts";
 import { formatPlatform, lacksVersion, type Platform, readJsonObject } from "../media_types.ts";
 import {
   type ContentNode,
+  entriesBelow,
   type IndexEntry,
   type IndexNode,
   isAttestation,
   type ManifestNode,
-  walk,
 } from "./content.ts";
 import { normalizePlatform, type Offer, rankFitting } from "./platform_order.ts";
 import { encodeDocument } from "./retype.ts";
@@ -148,16 +148,13 @@ export async function childImages(
   platformOf: PlatformOf,
 ): Promise<PlatformOffer[]> {
   const offers = new Map<string, PlatformOffer>();
-  for (const below of walk(index)) {
-    if (below.kind !== "index") continue;
-    for (const entry of below.entries) {
-      if (entry.node?.kind === "index" || entry.blob || isAttestation(entry)) continue;
-      const { platform: said, digest } = entry.descriptor;
-      const platform = said ?? (entry.node && await platformOf(entry.node));
-      // One manifest may stand for several platforms.
-      const key = `${digest} ${showPlatform(platform)}`;
-      if (!offers.has(key)) offers.set(key, { platform, entry });
-    }
+  for (const entry of entriesBelow(index)) {
+    if (entry.node?.kind === "index" || entry.blob || isAttestation(entry)) continue;
+    const { platform: said, digest } = entry.descriptor;
+    const platform = said ?? (entry.node && await platformOf(entry.node));
+    // One manifest may stand for several platforms.
+    const key = `${digest} ${showPlatform(platform)}`;
+    if (!offers.has(key)) offers.set(key, { platform, entry });
   }
   return await tellApart([...offers.values()], platformOf);
 }
@@ -206,11 +203,10 @@ function showPlatform(platform: Platform | undefined): string {
 
 async function rebuildIndex(index: IndexNode, chosen: readonly IndexEntry[]): Promise<IndexNode> {
   const digests = new Set(chosen.map(({ descriptor }) => descriptor.digest));
-  const attestations = walk(index).flatMap((below) => below.kind === "index" ? below.entries : [])
-    .filter((entry) => {
-      const about = entry.descriptor.annotations?.["vnd.docker.reference.digest"];
-      return entry.node && isAttestation(entry) && about && digests.has(about as Digest);
-    });
+  const attestations = entriesBelow(index).filter((entry) => {
+    const about = entry.descriptor.annotations?.["vnd.docker.reference.digest"];
+    return entry.node && isAttestation(entry) && about && digests.has(about as Digest);
+  });
   const entries = [...new Set([...chosen, ...attestations])];
   const json = { ...readJsonObject(index.bytes), manifests: entries.map(({ raw }) => raw) };
   return { ...index, ...await encodeDocument(json), entries };

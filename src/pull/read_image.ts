@@ -1,6 +1,6 @@
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
-import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { entriesBelow, type IndexNode, type ManifestNode } from "../image/content.ts";
 import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
@@ -110,8 +110,7 @@ async function choosePlatforms(
 
 /** What to say of an index that the repository has only in part; undefined where it has all of it. */
 async function describeAbsent(index: IndexNode, reference: string): Promise<string | undefined> {
-  const absent = walk(index).flatMap((below) => below.kind === "index" ? below.entries : [])
-    .filter(({ node, blob }) => !node && !blob);
+  const absent = entriesBelow(index).filter(({ node, blob }) => !node && !blob);
   if (absent.length === 0) return undefined;
   const images = await childImages(index, readPlatform);
   const there = images.filter(({ entry }) => entry.node);

@@ -1,6 +1,7 @@
 import { type Bytes, toBytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, parseDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
+import { hashAll } from "../incremental_hash.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 import { type BlobContent, getBlob } from "./blob_content.ts";
 import { headBlob, nameOf, type ReadHooks, type RepositoryContext } from "./blobs.ts";
@@ -127,12 +128,7 @@ export class RepositoryBlobs {
   }
 
   async #hash(stream: ReadableStream<Bytes>, signal?: AbortSignal): Promise<Digest> {
-    const hash = await this.#services.hasher("sha256");
-    for await (const piece of stream) {
-      signal?.throwIfAborted();
-      await hash.update(piece);
-    }
-    return await hash.digest();
+    return await hashAll(stream, await this.#services.hasher("sha256"), signal);
   }
 
   async #pushStream(

@@ -1,7 +1,13 @@
 import type { PassingFile } from "../../archive/passing_file.ts";
 import { blobPath, type Digest } from "../../digest.ts";
 import { addName, type ArchiveImage } from "../../image/archive.ts";
-import { blobsOf, type ContentNode, type IndexEntry, walk } from "../../image/content.ts";
+import {
+  blobsOf,
+  type ContentNode,
+  entriesBelow,
+  type IndexEntry,
+  nodesOf,
+} from "../../image/content.ts";
 import { type ListedImage, readManifestJson } from "../../image/docker_save.ts";
 import { besideRole, namesOf } from "../../image/entry_names.ts";
 import { type ArchiveFiles, cleanPath, digestOfName } from "../../image/files.ts";
@@ -145,8 +151,7 @@ function pathsOf(node: ContentNode): string[] {
 }
 
 function awaitedOf(entries: readonly IndexEntry[]): string[] {
-  const below = walk(...entries.flatMap(({ node }) => node ?? []))
-    .flatMap((node) => node.kind === "index" ? node.entries : []);
+  const below = entriesBelow(...nodesOf(entries));
   return [...entries, ...below].filter(({ node, blob }) => !node && !blob)
     .map(({ descriptor }) => blobPath(descriptor.digest));
 }

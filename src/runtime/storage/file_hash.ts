@@ -1,7 +1,7 @@
 import type { Bytes } from "../../bytes.ts";
 import { Places } from "../../concurrency.ts";
 import { type Digest, type DigestAlgorithm, digestBytes, toDigest } from "../../digest.ts";
-import { createHash, type IncrementalHash } from "../../incremental_hash.ts";
+import { createHash, hashAll, type IncrementalHash } from "../../incremental_hash.ts";
 import { detach } from "../../owned_bytes.ts";
 
 /** What file hashes are made with. */
@@ -106,7 +106,8 @@ export class FileHashes {
     const run = () => this.#run(command, [file], algorithm, signal);
     const digest = await this.#places.run(signal, run);
     signal?.throwIfAborted();
-    return digest ?? await this.#hashPieces(path, algorithm, signal);
+    if (digest) return digest;
+    return await hashAll(this.#tools.readPieces(path), await createHash(algorithm), signal);
   }
 
   async #run(
@@ -118,19 +119,6 @@ export class FileHashes {
     const text = await this.#tools.run(program, [...args, ...files], signal) ?? "";
     // sha256sum has a backslash first where it escapes the name of the file.
     return toDigest(algorithm, /^\\?([0-9a-f]+)/.exec(text)?.[1] ?? "");
-  }
-
-  async #hashPieces(
-    path: string,
-    algorithm: DigestAlgorithm,
-    signal: AbortSignal | undefined,
-  ): Promise<Digest> {
-    const hash = await createHash(algorithm);
-    for await (const piece of this.#tools.readPieces(path)) {
-      signal?.throwIfAborted();
-      await hash.update(piece);
-    }
-    return await hash.digest();
   }
 
   async #hashAtOnce(path: string, algorithm: DigestAlgorithm): Promise<Digest> {

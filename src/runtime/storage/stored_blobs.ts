@@ -1,4 +1,5 @@
 import { type Digest, type DigestAlgorithm, digestBytes, toDigest } from "../../digest.ts";
+import { hashAll } from "../../incremental_hash.ts";
 import type { StorageFiles } from "./storage_files.ts";
 
 /** Algorithms of the digests that content is kept under. */
@@ -35,9 +36,5 @@ export async function hashFile(
   }
   const hash = await files.hashWhole(path, algorithm, signal);
   // What reads the file by itself has no use for these, and the system has them at hand.
-  for await (const piece of files.open(path, size).slice(0, size).stream()) {
-    signal?.throwIfAborted();
-    await hash.update(piece);
-  }
-  return await hash.digest();
+  return await hashAll(files.open(path, size).slice(0, size).stream(), hash, signal);
 }
