@@ -153,8 +153,14 @@ function blockReader(source: BlobSource): BlobSource {
     if (!block || start < block.start || end > Math.min(block.start + BLOCK_BYTES, source.size)) {
       block = { start, bytes: readRange(source, start, start + BLOCK_BYTES) };
     }
-    const { start: offset, bytes } = block;
-    return (await bytes).subarray(start - offset, end - offset);
+    const current = block;
+    try {
+      return (await current.bytes).subarray(start - current.start, end - current.start);
+    } catch (error) {
+      // The next attempt is to ask anew.
+      if (block === current) block = undefined;
+      throw error;
+    }
   };
   return {
     size: source.size,

@@ -292,6 +292,21 @@ test("openUrl() gives the bytes of the file at any offset", async () => {
   }
 });
 
+test("openUrl() asks again for what could not be read", async () => {
+  const answer = fileServer(tar);
+  let failures = 1;
+  const fetch = (request: Request) => {
+    const isProbe = request.headers.get("range") === "bytes=0-0";
+    if (!isProbe && failures-- > 0) return Promise.reject(new TypeError("connection reset"));
+    return Promise.resolve(answer(request));
+  };
+  const url = new URL("http://localhost/image.tar");
+  const source = await openUrl(url, new AbortController().signal, { fetch });
+  assert(isBlobSource(source));
+  await assertRejects(() => readRange(source, 0, 10), NetworkError, "no answer");
+  assertEquals(await readRange(source, 0, 10), tar.slice(0, 10));
+});
+
 test("openUrl() takes an empty file for what it is", async () => {
   await using server = serve(fileServer(new Uint8Array(0)));
   const source = await openUrl(server.url, new AbortController().signal);
