@@ -156,7 +156,7 @@ export class RemoteCheck {
     const wanted: Wanted[] = [];
     await this.#tolerate(`the list of what refers to ${subject}`, async () => {
       for await (
-        const { digest, size } of listReferrers(this.#context, subject, undefined, { signal })
+        const { digest, size } of listReferrers(this.#context, subject, { signal })
       ) {
         wanted.push({ reference: digest, digest, size, role });
       }

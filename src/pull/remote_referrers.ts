@@ -101,7 +101,7 @@ class ReferrersReader {
   }
 
   async *#listed(subject: Digest): AsyncGenerator<RemoteReferrer, void, void> {
-    const list = listReferrers(this.#context, subject, undefined, this.#hooks());
+    const list = listReferrers(this.#context, subject, this.#hooks());
     for await (const { digest } of list) {
       if (this.#seen.has(digest)) continue;
       this.#seen.add(digest);

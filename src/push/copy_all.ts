@@ -1,11 +1,11 @@
 import { anySignal, Places, requireCount } from "../concurrency.ts";
-import { type Digest, isDigest } from "../digest.ts";
+import { isDigest } from "../digest.ts";
 import { RegistryError } from "../errors.ts";
 import { nameFilter } from "../name_pattern.ts";
 import { formatReference, type Reference, registryOrigin, withTag } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
-import { headManifest } from "../registry/manifests.ts";
+import { headDigest, headManifest } from "../registry/manifests.ts";
 import { resultsAsTheyEnd } from "./as_they_end.ts";
 import { claimTag } from "./claims.ts";
 import type { CopyOptions } from "./copy.ts";
@@ -235,22 +235,13 @@ async function findStanding(
       const name = formatReference(reference);
       standing.push({ reference: name, digest: found.digest, mediaType, blobs: [] });
     }
-    const wanted = from.digest ?? await digestOf(context, from, hooks);
+    const wanted = from.digest ?? await headDigest(context, withTag(from).tag ?? "", hooks);
     return standing.every(({ digest }) => digest === wanted) ? standing : undefined;
   } catch (error) {
     // What cannot be asked for may still be written.
     if (error instanceof RegistryError) return undefined;
     throw error;
   }
-}
-
-async function digestOf(
-  context: Copy["context"],
-  { tag = "latest" }: Reference,
-  hooks: ReturnType<typeof hooksFor>,
-): Promise<Digest | undefined> {
-  const found = await headManifest(context, tag, hooks);
-  return isDigest(found?.digest) ? found.digest : undefined;
 }
 
 async function tellStanding(

@@ -153,7 +153,7 @@ async function isListed(
   if (!subject) return true;
   const { listReferrers } = await import("../registry/listing.ts");
   try {
-    const list = listReferrers(target, subject.digest, undefined, hooksFor(settings));
+    const list = listReferrers(target, subject.digest, hooksFor(settings));
     for await (const entry of list) if (entry.digest === digest) return true;
   } catch (error) {
     // A list that cannot be read is made anew, and goes wrong there.

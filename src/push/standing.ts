@@ -1,12 +1,12 @@
-import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
+import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import type { IndexNode, ManifestNode } from "../image/content.ts";
 import type { Reference } from "../reference.ts";
-import { headManifest } from "../registry/manifests.ts";
 import type { PushWords } from "./content.ts";
 import type { OnExisting } from "./options.ts";
 import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
+import { headDigest } from "../registry/manifests.ts";
 
 /** A reference with a tag. */
 export type Tagged = Reference & { tag: string };
@@ -49,8 +49,7 @@ async function askTag(
   settings: UploadSettings,
 ): Promise<Digest | undefined> {
   try {
-    const found = await headManifest(target, tag, hooksFor(settings));
-    return isDigest(found?.digest) ? found.digest : undefined;
+    return await headDigest(target, tag, hooksFor(settings));
   } catch (error) {
     // Whatever is wrong with the question, writing the tag will tell.
     if (error instanceof OciError) return undefined;

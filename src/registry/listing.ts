@@ -110,8 +110,8 @@ export async function* listUsableTags(
 export async function* listReferrers(
   context: RepositoryContext,
   digest: Digest,
-  artifactType?: string,
   hooks: ReadHooks = {},
+  artifactType?: string,
 ): AsyncGenerator<Descriptor, void, void> {
   const url = repositoryUrl(context, `referrers/${digest}`);
   if (artifactType !== undefined) url.searchParams.set("artifactType", artifactType);

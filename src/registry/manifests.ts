@@ -59,6 +59,16 @@ export async function headManifest(
   };
 }
 
+/** The digest of what a tag names; undefined where there is no such tag, or the registry does not say. */
+export async function headDigest(
+  context: RepositoryContext,
+  tag: string,
+  hooks: UploadHooks,
+): Promise<Digest | undefined> {
+  const head = await headManifest(context, tag, hooks);
+  return isDigest(head?.digest) ? head.digest : undefined;
+}
+
 /**
  * Stores a manifest or index under a tag or its digest (distribution-spec, "Pushing Manifests"). All that it names
  * must be there before.

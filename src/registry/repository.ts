@@ -57,7 +57,7 @@ export class Repository {
     options: CallOptions & { artifactType?: string | undefined } = {},
   ): AsyncIterable<Descriptor> {
     const hooks = this.#services.hooks(options);
-    return listReferrers(this.#context, parseDigest(digest), options.artifactType, hooks);
+    return listReferrers(this.#context, parseDigest(digest), hooks, options.artifactType);
   }
 
   /**

@@ -273,7 +273,7 @@ test("listReferrers() trusts a filter that the registry says it applied, and fil
     [FILTERED, { body: indexOf([SBOM]), headers: { "OCI-Filters-Applied": "artifactType" } }],
   ]);
   const repository = makeRepository(script.fetch);
-  const list = (type?: string) => collectAll(listReferrers(repository, SUBJECT, type));
+  const list = (type?: string) => collectAll(listReferrers(repository, SUBJECT, {}, type));
   assertEquals(await list(), [SIGNATURE, SBOM]);
   assertEquals(await list(SBOM.artifactType), [SBOM]);
   assertEquals(await list(SBOM.artifactType), [SBOM]);
@@ -312,7 +312,7 @@ test("listReferrers() reads the referrers tag where there is no API, or nothing"
     }],
   ]);
   const repository = makeRepository(script.fetch);
-  const list = (type?: string) => collectAll(listReferrers(repository, SUBJECT, type));
+  const list = (type?: string) => collectAll(listReferrers(repository, SUBJECT, {}, type));
   assertEquals(await list(SBOM.artifactType), [SBOM]);
   assertEquals(await list(), []);
   await assertRejects(() => list(), RegistryError, "expected an index");

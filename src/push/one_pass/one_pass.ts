@@ -18,10 +18,7 @@ import type { Destination, Route } from "./passing_settings.ts";
 import { PassingUploads } from "./passing_uploads.ts";
 
 /** What a pipe is pushed with: the push that it is part of. */
-export interface PassingPush {
-  settings: LeftOutPush["settings"];
-  /** What is known of the repository that a reference names. */
-  repository(reference: Reference): RepositoryState;
+export interface PassingPush extends LeftOutPush {
   /** Pushes what the archive turned out to hold, once all of it has passed. */
   archive(archive: ImageArchive, targets: readonly PushTarget[]): Promise<void>;
 }

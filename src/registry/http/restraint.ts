@@ -7,29 +7,21 @@ const FIRST_INTERVAL_PART = 30;
 const LONGEST_INTERVAL_PART = 7.5;
 /** After so long without a refusal requests follow each other twice as fast as right after it, in milliseconds. */
 const RECOVERY = 10_000;
+
 /** What the refusals of a registry have taught: until when nothing is sent, and how far apart requests are after that. */
 export class Restraint {
   readonly #retry: Required<RetryOptions>;
-  #pausedUntil = -Infinity;
+  /** Until when nothing is sent. */
+  pausedUntil = -Infinity;
+  /** Refusals in a row; those of requests that were under way at the same time are one. */
+  row = 0;
   /** Milliseconds between two requests, right after the last refusal. */
   #interval = 0;
   #refusedAt = -Infinity;
-  /** Refusals in a row; those of requests that were under way at the same time are one. */
-  #row = 0;
 
   /** @param retry Complete options: waits are made of their delays. */
   constructor(retry: Required<RetryOptions>) {
     this.#retry = retry;
-  }
-
-  /** Until when nothing is sent. */
-  get pausedUntil(): number {
-    return this.#pausedUntil;
-  }
-
-  /** Refusals since another answer. */
-  get row(): number {
-    return this.#row;
   }
 
   /** Milliseconds that two requests are apart: fewer the longer the last refusal is ago. */
@@ -40,7 +32,7 @@ export class Restraint {
 
   /** Has nothing sent for some milliseconds; a longer pause stands. */
   pause(now: number, milliseconds: number): void {
-    this.#pausedUntil = Math.max(this.#pausedUntil, now + milliseconds);
+    this.pausedUntil = Math.max(this.pausedUntil, now + milliseconds);
   }
 
   /**
@@ -58,14 +50,14 @@ export class Restraint {
     this.#interval = Math.min(delay / LONGEST_INTERVAL_PART, interval);
     this.#refusedAt = now;
     if (wait === undefined) {
-      const longest = Math.min(maxDelay, delay * 2 ** this.#row) / PAUSE_PART;
+      const longest = Math.min(maxDelay, delay * 2 ** this.row) / PAUSE_PART;
       this.pause(now, longest * (1 + random()) / 2);
     }
-    this.#row++;
+    this.row++;
   }
 
   /** Takes in that a request was answered, well or badly. */
   accepted(): void {
-    this.#row = 0;
+    this.row = 0;
   }
 }
