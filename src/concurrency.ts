@@ -49,45 +49,63 @@ export function requireCount(option: string, value: number): void {
   throw new RangeError(`Cannot use ${option} ${value}: expected a whole number above 0`);
 }
 
-/** A number of places for jobs, which are given in the order in which they were asked for. */
-export class Places {
+/** An amount of something, such as memory: taking waits until enough has been given back, one taker after the other. */
+export class Budget {
+  readonly size: number;
   #free: number;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<{ amount: number; resume: () => void }>();
 
-  /** @param count Most jobs at once, a whole number above 0. */
-  constructor(count: number) {
-    this.#free = count;
+  constructor(size: number) {
+    this.size = this.#free = size;
   }
 
-  /** Runs a job when there is a place for it; the signal ends the waiting. */
-  async run<T>(signal: AbortSignal | undefined, job: () => Promise<T>): Promise<T> {
-    await this.#take(signal);
-    try {
-      return await job();
-    } finally {
-      this.#giveBack();
-    }
-  }
-
-  async #take(signal: AbortSignal | undefined): Promise<void> {
+  /** Takes some; the signal ends the waiting. */
+  async take(amount: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (this.#free > 0) return void this.#free--;
+    if (this.#waiting.size === 0 && amount <= this.#free) {
+      this.#free -= amount;
+      return;
+    }
     const { promise, resolve } = createPromise();
-    this.#waiting.add(resolve);
+    const taker = { amount, resume: resolve };
+    this.#waiting.add(taker);
     try {
       await untilAborted(promise, signal);
     } catch (error) {
-      // A place that was given at the same moment goes to the next.
-      if (!this.#waiting.delete(resolve)) this.#giveBack();
+      // What was given at the same moment goes to the next, and so does the turn of who has gone.
+      this.giveBack(this.#waiting.delete(taker) ? 0 : amount);
       throw error;
     }
   }
 
-  #giveBack(): void {
-    const [next] = this.#waiting;
-    if (!next) return void this.#free++;
-    this.#waiting.delete(next);
-    next();
+  giveBack(amount: number): void {
+    this.#free += amount;
+    for (const taker of this.#waiting) {
+      if (taker.amount > this.#free) return;
+      this.#waiting.delete(taker);
+      this.#free -= taker.amount;
+      taker.resume();
+    }
+  }
+}
+
+/** A number of places for jobs, which are given in the order in which they were asked for. */
+export class Places {
+  readonly #free: Budget;
+
+  /** @param count Most jobs at once, a whole number above 0. */
+  constructor(count: number) {
+    this.#free = new Budget(count);
+  }
+
+  /** Runs a job when there is a place for it; the signal ends the waiting. */
+  async run<T>(signal: AbortSignal | undefined, job: () => Promise<T>): Promise<T> {
+    await this.#free.take(1, signal);
+    try {
+      return await job();
+    } finally {
+      this.#free.giveBack(1);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Digest, isDigest, parseDigest } from "./digest.ts";
+import { type Digest, isDigest } from "./digest.ts";
 
 /** Where an image is or goes: `[http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`. */
 export interface Reference {
@@ -240,17 +240,12 @@ function checkTag(text: string, tag: string): string {
 }
 
 function checkDigest(text: string, digest: string): Digest {
-  try {
-    return parseDigest(digest);
-  } catch (cause) {
-    const error = invalid(
-      text,
-      `digest ${quote(digest)} is not valid`,
-      '"sha256:" and 64 lowercase hex digits',
-    );
-    error.cause = cause;
-    throw error;
-  }
+  if (isDigest(digest)) return digest;
+  throw invalid(
+    text,
+    `digest ${quote(digest)} is not valid`,
+    '"sha256:" and 64 lowercase hex digits',
+  );
 }
 
 function invalid(text: string, found: string, expected: string): SyntaxError {

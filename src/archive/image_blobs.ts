@@ -15,7 +15,7 @@ import {
 } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import type { ImageTarEntry } from "../source/open_source.ts";
-import type { MemoryBudget } from "./memory_budget.ts";
+import type { Budget } from "../concurrency.ts";
 import { emptyFile, PassingFile } from "./passing_file.ts";
 import { hashed, hashInflated, inflated } from "./passing_streams.ts";
 
@@ -48,7 +48,7 @@ const LAYER_NAME = /(?:^|\/)layer$|\.tar$/;
 
 /** Settings of {@linkcode ImageBlobs}. */
 export interface ImageBlobsOptions {
-  budget: MemoryBudget;
+  budget: Budget;
   hasher: Hasher;
   /** Hash every large blob on the way, not only those that nothing else would tell the digest of. */
   verify: boolean;

@@ -3,7 +3,7 @@ import { createHash, type Hasher } from "../incremental_hash.ts";
 import type { ImageTarEntry, PassingInput } from "../source/open_source.ts";
 import { UntarStream } from "../tar/untar_stream.ts";
 import { ImageBlobs, type PassingBlob } from "./image_blobs.ts";
-import { MemoryBudget } from "./memory_budget.ts";
+import { Budget } from "../concurrency.ts";
 
 /**
  * Reads what an archive holds that comes only once, and keeps nothing but its documents.
@@ -19,7 +19,7 @@ export async function readPassing(
     signal?: AbortSignal;
   } = {},
 ): Promise<ImageArchive> {
-  const budget = new MemoryBudget(memoryBudget);
+  const budget = new Budget(memoryBudget);
   const blobs = new ImageBlobs({ budget, hasher, verify: false });
   const discard = new WritableStream<PassingBlob>({
     async write({ file, stream }) {

@@ -16,6 +16,7 @@ import {
   printable,
   resultLine,
 } from "./render.ts";
+import { liveLines } from "./render_live.ts";
 import { isResult, type ReporterOptions } from "./reporter.ts";
 
 /** What is shown of a call for many. */
@@ -50,7 +51,9 @@ export class ArchivesReporter {
     this.#options = options;
     this.#paint = paint;
     this.#state = state;
-    this.#screen = isLive ? new LiveScreen(host, state, paint) : undefined;
+    this.#screen = isLive
+      ? new LiveScreen(host, (now, size) => liveLines(state, now, size, paint))
+      : undefined;
   }
 
   /** @param sizes Sizes of the archives, as far as they are known; undefined where nobody knows how many there are. */

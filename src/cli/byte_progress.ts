@@ -1,7 +1,7 @@
 import type { Host } from "../runtime/host.ts";
 import { canMoveCursor } from "./create_reporter.ts";
+import { LiveScreen } from "./live_screen.ts";
 import { formatSeconds, formatSize } from "./render.ts";
-import { type Frame, replaceFrame, toFrame } from "./render_live.ts";
 
 /** A line on a terminal that tells how far a reading is. */
 export interface ByteProgress {
@@ -11,7 +11,6 @@ export interface ByteProgress {
   finish(): Promise<void>;
 }
 
-const FRAME_MILLISECONDS = 100;
 /** What is over by then needs no line. */
 const FIRST_MILLISECONDS = 500;
 
@@ -23,49 +22,18 @@ export async function startByteProgress(
 ): Promise<ByteProgress> {
   const isLive = !isQuiet && await canMoveCursor(host);
   if (!isLive) return { report: () => {}, finish: () => Promise.resolve() };
-  return new Line(host, verb);
-}
-
-class Line implements ByteProgress {
-  readonly #host: Host;
-  readonly #verb: string;
-  readonly #start = performance.now();
-  readonly #timer: ReturnType<typeof setInterval>;
-  #progress: { bytes: number; total?: number } = { bytes: 0 };
-  #frame: Frame = [];
-  #writing: Promise<void> | undefined;
-
-  constructor(host: Host, verb: string) {
-    this.#host = host;
-    this.#verb = verb;
-    this.#timer = setInterval(() => this.#tick(), FRAME_MILLISECONDS);
-  }
-
-  readonly report: ByteProgress["report"] = (progress) => void (this.#progress = progress);
-
-  async finish(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#writing;
-    if (this.#frame.length > 0) await this.#draw([]).catch(() => {});
-  }
-
-  #tick(): void {
-    const elapsed = performance.now() - this.#start;
-    // A terminal that is slower than the frames gets fewer of them.
-    if (this.#writing || elapsed < FIRST_MILLISECONDS) return;
-    const line = byteProgressLine(this.#verb, this.#progress, elapsed);
-    const { columns } = this.#host.stderr.size();
+  const start = performance.now();
+  let latest: { bytes: number; total?: number } = { bytes: 0 };
+  const screen = new LiveScreen(host, (now, { columns }) => {
+    const elapsed = now - start;
+    if (elapsed < FIRST_MILLISECONDS) return [];
+    return [byteProgressLine(verb, latest, elapsed).slice(0, columns - 1)];
+  });
+  return {
+    report: (progress) => void (latest = progress),
     // A terminal that went away is no reason to fail.
-    this.#writing = this.#draw([line.slice(0, columns - 1)])
-      .catch(() => clearInterval(this.#timer))
-      .finally(() => this.#writing = undefined);
-  }
-
-  #draw(lines: string[]): Promise<void> {
-    const text = replaceFrame(this.#frame, [], lines, this.#host.stderr.size().columns);
-    this.#frame = toFrame(lines);
-    return this.#host.stderr.write(text);
-  }
+    finish: () => screen.finish().catch(() => {}),
+  };
 }
 
 /** The line for a reading under way. */

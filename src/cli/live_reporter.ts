@@ -3,6 +3,7 @@ import type { Host } from "../runtime/host.ts";
 import { LiveScreen } from "./live_screen.ts";
 import { ProgressState } from "./progress_state.ts";
 import { eventLines, type Paint, resultLine, summaryLine } from "./render.ts";
+import { liveLines } from "./render_live.ts";
 import { isResult, type Reporter, type ReporterOptions, wordOf } from "./reporter.ts";
 
 /** Bars on a terminal that can move its cursor. */
@@ -15,7 +16,10 @@ export class LiveReporter implements Reporter {
   constructor(host: Host, options: ReporterOptions, paint: Paint) {
     this.#options = options;
     this.#paint = paint;
-    this.#screen = new LiveScreen(host, this.#state, paint);
+    this.#screen = new LiveScreen(
+      host,
+      (now, size) => liveLines(this.#state, now, size, paint),
+    );
   }
 
   async handle(event: PushEvent): Promise<void> {

@@ -1,26 +1,25 @@
 import type { Host } from "../runtime/host.ts";
-import type { LiveState } from "./progress_state.ts";
-import type { Paint } from "./render.ts";
-import { type Frame, liveLines, replaceFrame, toFrame } from "./render_live.ts";
+import { type Frame, replaceFrame, toFrame } from "./render_live.ts";
 
 /** Ten frames a second look smooth; more only cost. */
 const FRAME_MILLISECONDS = 100;
 
-/** The lower part of a terminal, drawn again and again from a state; other lines scroll away above it. */
+/** What is to be seen now, on a terminal of this size. */
+export type LinesNow = (now: number, size: { columns: number; rows: number }) => string[];
+
+/** The lower part of a terminal, drawn again and again; other lines scroll away above it. */
 export class LiveScreen {
   readonly #host: Host;
-  readonly #state: LiveState;
-  readonly #paint: Paint;
+  readonly #linesNow: LinesNow;
   readonly #timer: ReturnType<typeof setInterval>;
   #above: string[] = [];
   #frame: Frame = [];
   #isDrawing = false;
   #isCleared = false;
 
-  constructor(host: Host, state: LiveState, paint: Paint) {
+  constructor(host: Host, linesNow: LinesNow) {
     this.#host = host;
-    this.#state = state;
-    this.#paint = paint;
+    this.#linesNow = linesNow;
     this.#timer = setInterval(() => this.#tick(), FRAME_MILLISECONDS);
   }
 
@@ -51,7 +50,7 @@ export class LiveScreen {
   #tick(): void {
     // A terminal that is slower than the frames gets fewer of them.
     if (this.#isDrawing || this.#isCleared) return;
-    const lines = liveLines(this.#state, performance.now(), this.#host.stderr.size(), this.#paint);
+    const lines = this.#linesNow(performance.now(), this.#host.stderr.size());
     this.#isDrawing = true;
     // A terminal that went away is no reason to fail: the push goes on without a display.
     this.#replace(lines).catch(() => clearInterval(this.#timer)).finally(() =>
@@ -60,6 +59,7 @@ export class LiveScreen {
   }
 
   #replace(lines: string[]): Promise<void> {
+    if (this.#frame.length + this.#above.length + lines.length === 0) return Promise.resolve();
     const text = replaceFrame(this.#frame, this.#above, lines, this.#host.stderr.size().columns);
     this.#frame = toFrame(lines);
     this.#above = [];

@@ -70,36 +70,44 @@ async function mountBlob(
  * arrived stays: the client asks for the session's range and goes on from there.
  */
 function sendChunk(
-  { sessions, quirks, maxBlobBytes }: RegistryContext,
+  context: RegistryContext,
   session: Session,
   request: Request,
 ): Promise<Response> {
-  return sessions.use(session, async (signal) => {
-    const length = checkRange(session, request);
-    await writeBody(session, request, length, signal, quirks.chunkLimits, maxBlobBytes);
+  return context.sessions.use(session, async (signal) => {
+    await append(context, session, request, signal);
     return sessionResponse(session, 202);
   });
 }
 
 /** Appends the last bytes, if any, and closes the session, which a wrong digest ends as well. */
 function commitUpload(
-  { sessions, quirks, maxBlobBytes }: RegistryContext,
+  context: RegistryContext,
   session: Session,
   digest: Digest,
   request: Request,
 ): Promise<Response> {
-  return sessions.use(session, async (signal) => {
-    const length = checkRange(session, request);
-    await writeBody(session, request, length, signal, quirks.chunkLimits, maxBlobBytes);
+  return context.sessions.use(session, async (signal) => {
+    await append(context, session, request, signal);
     try {
       await session.writer.commit(session.repository, digest);
     } catch (error) {
       throw error instanceof DigestMismatchError ? digestProblem(error) : error;
     } finally {
-      sessions.close(session);
+      context.sessions.close(session);
     }
     return blobCreated(session.repository, digest);
   });
+}
+
+async function append(
+  { quirks, maxBlobBytes }: RegistryContext,
+  session: Session,
+  request: Request,
+  signal: AbortSignal,
+): Promise<void> {
+  const length = checkRange(session, request);
+  await writeBody(session, request, length, signal, quirks.chunkLimits, maxBlobBytes);
 }
 
 async function cancelUpload({ sessions }: RegistryContext, session: Session): Promise<Response> {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ImageBlobs, type PassingBlob } from "../../src/archive/image_blobs.ts";
-import { MemoryBudget } from "../../src/archive/memory_budget.ts";
+import { Budget } from "../../src/concurrency.ts";
 import { digestBytes, digestHex } from "../../src/digest.ts";
 import { ArchiveError } from "../../src/errors.ts";
 import { createHash } from "../../src/incremental_hash.ts";
@@ -25,7 +25,7 @@ async function sort(
   entries: readonly TarWriterEntry[],
   { verify = false, size = BUDGET }: { verify?: boolean; size?: number } = {},
 ) {
-  const budget = new MemoryBudget(size);
+  const budget = new Budget(size);
   const blobs = new ImageBlobs({ budget, hasher: createHash, verify });
   const seen: Seen[] = [];
   const passing: PassingBlob[] = [];
@@ -173,8 +173,8 @@ test("ImageBlobs knows what a document is too long for", async () => {
   );
 });
 
-test("MemoryBudget lets takers in one after the other, large ones not last", async () => {
-  const budget = new MemoryBudget(10);
+test("Budget lets takers in one after the other, large ones not last", async () => {
+  const budget = new Budget(10);
   const order: string[] = [];
   await budget.take(8);
   const large = budget.take(9).then(() => order.push("large"));

@@ -1,6 +1,6 @@
 import type { Digest } from "../../digest.ts";
 import type { BlobSource } from "../../source/blob_source.ts";
-import type { BlobWriter, Storage, StoredManifest } from "../../storage.ts";
+import type { Storage, StoredManifest } from "../../storage.ts";
 import { openServedBlob } from "./blob.ts";
 import type { ServedImage } from "./image.ts";
 import type { ServedName } from "./names.ts";
@@ -49,6 +49,13 @@ function keyOf(repository: string): string {
 /** The storage of a registry that shows what archives hold; see `openArchives`. */
 export class ArchiveStorage implements Storage {
   readonly readOnly = true;
+  readonly createBlob = refuse;
+  readonly mountBlob = refuse;
+  readonly deleteBlob = refuse;
+  readonly putManifest = refuse;
+  readonly deleteManifest = refuse;
+  readonly putTag = refuse;
+  readonly deleteTag = refuse;
   readonly #repositories: ServedRepositories;
   readonly #host: string | undefined;
 
@@ -84,34 +91,6 @@ export class ArchiveStorage implements Storage {
 
   listRepositories(): Promise<string[]> {
     return Promise.resolve(this.#repositories.names());
-  }
-
-  createBlob(): Promise<BlobWriter> {
-    return refuse();
-  }
-
-  mountBlob(): Promise<boolean> {
-    return refuse();
-  }
-
-  deleteBlob(): Promise<boolean> {
-    return refuse();
-  }
-
-  putManifest(): Promise<void> {
-    return refuse();
-  }
-
-  deleteManifest(): Promise<boolean> {
-    return refuse();
-  }
-
-  putTag(): Promise<void> {
-    return refuse();
-  }
-
-  deleteTag(): Promise<boolean> {
-    return refuse();
   }
 }
 

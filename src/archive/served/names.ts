@@ -7,13 +7,7 @@ export interface ServedName {
   /** Host of the image's own name; "" for Docker Hub's, and where nothing tells. */
   host: string;
   repository: string;
-  /** Absent where the image can be had by its digest alone. */
-  tag: string | undefined;
-}
-
-/** A name that the caller gives to the images of an archive. */
-export interface GivenName extends Pick<ServedName, "host" | "repository"> {
-  /** Absent where they keep the tags that they have. */
+  /** Absent where the image can be had by its digest alone; of a name that the caller gives, where images keep their tags. */
   tag: string | undefined;
 }
 
@@ -26,7 +20,7 @@ const NAMELESS = "image";
  * @param text `[HOST/]REPOSITORY[:TAG]`.
  * @throws {TypeError} If it is none.
  */
-export function parseGivenName(text: string): GivenName {
+export function parseGivenName(text: string): ServedName {
   const name = parseImageName(text);
   if (!name) {
     throw new TypeError(
@@ -55,7 +49,7 @@ export function ownNames(image: ArchiveImage, archive: string, isOnly: boolean):
 /** The names that an image gets where the caller gives one: with all of its own tags, unless that has one. */
 export function givenNames(
   image: ArchiveImage,
-  { tag, ...name }: GivenName,
+  { tag, ...name }: ServedName,
   isOnly: boolean,
 ): ServedName[] {
   return tag === undefined ? tagged(name, tagsOf(image), isOnly) : [{ ...name, tag }];

@@ -4,13 +4,7 @@ import type { Hasher } from "../../incremental_hash.ts";
 import { quoteName } from "../../quote_name.ts";
 import { ServedRepositories } from "./archive_storage.ts";
 import { ServedArchive, ServedImage } from "./image.ts";
-import {
-  formatServedName,
-  type GivenName,
-  givenNames,
-  ownNames,
-  type ServedName,
-} from "./names.ts";
+import { formatServedName, givenNames, ownNames, type ServedName } from "./names.ts";
 
 /** A name under which an image of an archive can be pulled. */
 export interface ServedImageName {
@@ -41,7 +35,7 @@ export class Shelf {
   async add(
     { images, beside, notices }: ImageArchive,
     name: string,
-    as: GivenName | undefined,
+    as: ServedName | undefined,
   ): Promise<void> {
     this.notices.push(...notices.map((notice) => `${quoteName(name)}: ${notice}`));
     // Caches and the like are no images that anybody pulls, unless there is nothing else.
@@ -107,7 +101,7 @@ function keyOf({ node, known }: ServedImage): string {
   return known?.digest ?? (node.kind === "docker" ? `config ${node.config.digest}` : node.digest);
 }
 
-function severalImages(archive: string, as: GivenName, count: number): TypeError {
+function severalImages(archive: string, as: ServedName, count: number): TypeError {
   return new TypeError(
     `Cannot serve ${quoteName(archive)} as ${formatServedName(as)}: it has ${count} images, ` +
       "expected one; without a tag all of them keep theirs",

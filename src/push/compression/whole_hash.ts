@@ -1,4 +1,4 @@
-import { MemoryBudget } from "../../archive/memory_budget.ts";
+import { Budget } from "../../concurrency.ts";
 import type { Bytes } from "../../bytes.ts";
 import { type DigestAlgorithm, digestBytes } from "../../digest.ts";
 import {
@@ -21,13 +21,13 @@ export interface HeldHash {
  * WebAssembly, but takes all at once: as many layers as fit are held for it, others wait for their turn.
  */
 export class WholeHashes {
-  readonly #budget: MemoryBudget;
+  readonly #budget: Budget;
   readonly #hasher: Hasher;
   #spare: Bytes | undefined;
 
   /** @param hasher Makes hashes where nothing is held: one that the caller of the push chose, and for larger layers. */
   constructor(bytes: number, hasher: Hasher) {
-    this.#budget = new MemoryBudget(bytes);
+    this.#budget = new Budget(bytes);
     this.#hasher = hasher;
   }
 

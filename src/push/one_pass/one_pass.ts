@@ -1,5 +1,5 @@
 import { ImageBlobs } from "../../archive/image_blobs.ts";
-import { MemoryBudget } from "../../archive/memory_budget.ts";
+import { Budget } from "../../concurrency.ts";
 import { PassingFile } from "../../archive/passing_file.ts";
 import { openEntries, readPassing } from "../../archive/read_passing.ts";
 import { type ImageArchive, readArchive } from "../../image/archive.ts";
@@ -40,7 +40,7 @@ export async function pushPassing(
   push: PassingPush,
   options: ResolvedOptions,
 ): Promise<void> {
-  const budget = new MemoryBudget(options.memoryBudget);
+  const budget = new Budget(options.memoryBudget);
   const { hasher, verify, compression } = options;
   const blobs = new ImageBlobs({ budget, hasher, verify, streamsPlain: compression !== undefined });
   // Of a reference with a digest only the end tells whether the archive has what it wants.

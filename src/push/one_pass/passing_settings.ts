@@ -1,4 +1,4 @@
-import type { MemoryBudget } from "../../archive/memory_budget.ts";
+import type { Budget } from "../../concurrency.ts";
 import type { PassingBlob } from "../../archive/image_blobs.ts";
 import type { PassingFile } from "../../archive/passing_file.ts";
 import type { Digest } from "../../digest.ts";
@@ -9,7 +9,7 @@ import type { Staged } from "./staged_uploads.ts";
 
 /** Settings of `PassingUploads`. */
 export interface PassingUploadSettings extends UploadSettings {
-  budget: MemoryBudget;
+  budget: Budget;
   /** Whether images of the archive may be left out: nothing is committed then before it is known to be needed. */
   selective: boolean;
   /** Tells where files go. */

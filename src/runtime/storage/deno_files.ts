@@ -4,7 +4,7 @@ import { own } from "../../owned_bytes.ts";
 import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
 import { writeAll } from "../output.ts";
 import { throwFileError } from "../deno_file_error.ts";
-import { fileError } from "../file_error.ts";
+import { errorCode, fileError } from "../file_error.ts";
 import { FileHashes } from "./file_hash.ts";
 import type { FileLock, FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
 
@@ -149,13 +149,11 @@ async function link(from: string, to: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return true;
-    if (error instanceof Deno.errors.NotFound || NO_LINKS.includes(codeOf(error))) return false;
+    if (error instanceof Deno.errors.NotFound || NO_LINKS.includes(String(errorCode(error)))) {
+      return false;
+    }
     throw throwFileError("write", to, error);
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
 async function isThere(work: Promise<void>, action: string, path: string): Promise<boolean> {

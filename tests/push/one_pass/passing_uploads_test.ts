@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ImageBlobs } from "../../../src/archive/image_blobs.ts";
-import { MemoryBudget } from "../../../src/archive/memory_budget.ts";
+import { Budget } from "../../../src/concurrency.ts";
 import { createHash } from "../../../src/incremental_hash.ts";
 import { PassingUploads } from "../../../src/push/one_pass/passing_uploads.ts";
 import { resolveOptions } from "../../../src/push/options.ts";
@@ -36,7 +36,7 @@ function makePipeline(
     buffers: [],
   };
   const target = repositoryState(registry, "app");
-  const budget = new MemoryBudget(1024 * 1024);
+  const budget = new Budget(1024 * 1024);
   const route = () => Promise.resolve({ target });
   const settings = {
     ...options,
