@@ -3,7 +3,13 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage } from "../helpers/archives.ts";
 import { createAuthority } from "../helpers/certificates.ts";
 import { startForwardProxy } from "../helpers/forward_proxy.ts";
-import { cliCommand, type ProcessResult, runProcess, temporaryFolder } from "../helpers/process.ts";
+import {
+  cliCommand,
+  type ProcessResult,
+  runProcess,
+  temporaryFolder,
+  toPath,
+} from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 import { serveTls } from "../helpers/tls_server.ts";
@@ -132,8 +138,7 @@ test("tarpush goes past the proxy to an archive on this machine", async () => {
 
 test("tarpush asks for no variable that Deno may not read", async () => {
   await using registry = await serve(createRegistry());
-  await using folder = await temporaryFolder();
-  const tar = await folder.write("image.tar", TAR);
+  const tar = toPath(new URL("../fixtures/docker28-single.tar", import.meta.url));
   const { command, args } = cliCommand("push", tar, `${registry.host}/app:1`);
   const rights = [`--allow-net=${registry.host}`, `--allow-read=${tar}`];
   // Without --no-prompt: what asks for more would wait for an answer, or say that there is nobody to ask.
