@@ -141,7 +141,9 @@ export class ProgressView {
       plan ? `${doneBlobs} of ${count(plan.blobs, "blob")}` : count(doneBlobs, "blob"),
       isOver || rate === undefined ? timeText(now - this.#start) : `${sizeText(rate)}/s`,
     ];
-    if (!isOver && left !== undefined) parts.push(`${timeText(left)} left`);
+    if (!isOver && left !== undefined) {
+      parts.push(left > 0 ? `${timeText(left)} left` : "waiting for the registry");
+    }
     const { done, all } = this.#names;
     if (all > 1) parts.unshift(`${numberText(done)} of ${count(all, "name")}`);
     fill(this.#text, ...parts.map((part) => element("span", {}, part)));

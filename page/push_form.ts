@@ -113,6 +113,9 @@ export class PushForm {
       cancel.disabled = true;
       stop.abort(new DOMException("cancelled", "AbortError"));
     });
+    // No request of a page that is gone goes on; what an abort sends at once does.
+    const leave = () => stop.abort(new DOMException("the page was closed", "AbortError"));
+    addEventListener("pagehide", leave);
     this.#fields.disabled = true;
     this.isRunning = true;
     fill(this.#outcome, progress, cancel);
@@ -129,6 +132,7 @@ export class PushForm {
       const box = stop.signal.aborted ? cancelledBox() : failureBox(error);
       cancel.replaceWith(...(tags.length > 0 ? [pushed()] : []), box);
     } finally {
+      removeEventListener("pagehide", leave);
       this.isRunning = false;
       this.#fields.disabled = false;
       // The button that had the focus is gone.

@@ -121,7 +121,7 @@ class View {
     if (names.length === 0) {
       return element("p", { class: "hint" }, "It holds nothing yet: push something.");
     }
-    return longList(names.sort(), {
+    return longList(names.sort(byNumbers), {
       what: ["repository", "repositories"],
       nameOf: (name) => name,
       show: (name) => element("a", { href: hashOf({ repository: name, reference: "" }) }, name),
@@ -130,7 +130,7 @@ class View {
 
   async #tags(client: RegistryClient, name: string, signal: AbortSignal): Promise<HTMLElement> {
     const repository = client.repository(name);
-    const tags = await Array.fromAsync(repository.tags());
+    const tags = (await Array.fromAsync(repository.tags())).sort(byNumbers);
     if (tags.length === 0) return element("p", { class: "hint" }, "No tags are left here.");
     const notes = new Map(tags.map((tag) => [tag, element("span", { class: "note" })]));
     const list = longList(tags, {
@@ -174,6 +174,9 @@ class View {
     return view;
   }
 }
+
+/** `v1.9` before `v1.10`. */
+const { compare: byNumbers } = new Intl.Collator("en", { numeric: true });
 
 function noteOf({ kind, size, created, platform, entries }: ImageInfo): string {
   const images = entries.filter(({ isAttestation }) => !isAttestation);

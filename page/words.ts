@@ -70,7 +70,7 @@ export function failureBox(error: unknown): HTMLElement {
 
 /** What a failure says. */
 export function wordsOf(error: unknown): { message: string; hint: string | undefined } {
-  if (error instanceof OciError) return { message: error.message, hint: error.hint };
+  if (error instanceof OciError) return { message: error.message, hint: hintInPage(error.hint) };
   if (error instanceof DOMException && error.name === "NotReadableError") {
     return {
       message: "The file has changed or is gone since it was chosen",
@@ -78,6 +78,11 @@ export function wordsOf(error: unknown): { message: string; hint: string | undef
     };
   }
   return { message: error instanceof Error ? error.message : String(error), hint: undefined };
+}
+
+/** A page has no options: what helps by one helps in a terminal. */
+function hintInPage(hint: string | undefined): string | undefined {
+  return hint && /(?:^|\s)--[a-z]/.test(hint) ? `with tarpush in a terminal: ${hint}` : hint;
 }
 
 /** A message with the beginnings of its digests. */

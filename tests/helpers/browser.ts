@@ -118,6 +118,14 @@ export class Tab {
     await this.until("document.readyState === 'complete' && location.href !== 'about:blank'");
   }
 
+  /** Goes away although the page asks whether to. */
+  async leave(): Promise<void> {
+    const gone = this.go("about:blank#left");
+    const accept = () => this.send("Page.handleJavaScriptDialog", { accept: true });
+    await retrying(accept);
+    await gone;
+  }
+
   /** Runs a script before any of the pages that are gone to from here on. */
   async runBefore(source: string): Promise<void> {
     await this.send("Page.addScriptToEvaluateOnNewDocument", { source });
@@ -279,6 +287,15 @@ class Connection {
     this.#waiting.delete(id);
     if (isJsonObject(result)) waiting?.resolve(result);
     else waiting?.reject(new Error(JSON.stringify(error)));
+  }
+}
+
+/** Calls something until it succeeds. */
+async function retrying(call: () => Promise<unknown>): Promise<void> {
+  const end = performance.now() + WAIT_MILLISECONDS;
+  while (performance.now() < end) {
+    if (await call().then(() => true, () => false)) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
   }
 }
 

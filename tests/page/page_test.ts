@@ -207,6 +207,20 @@ test("the page says what is wrong with an archive", async () => {
   assertMatch(await page.text(), /sha256:/);
 }, { skip });
 
+test("the page tells of options where they are", async () => {
+  const registry = createRegistry();
+  await using server = await serveRegistry({}, async (request) => {
+    const isUpload = request.method === "PUT" && request.url.includes("digest=");
+    return isUpload ? new Response("large", { status: 400 }) : await registry(request);
+  });
+  await using folder = await temporaryFolder();
+  await using browser = await startBrowser();
+  const page = await browser.open(`http://${server.host}/`);
+  await push(page, await writeArchive(folder, ["one"]));
+  await page.until('document.querySelector("[role=alert]")');
+  assertMatch(await page.text(), /With tarpush in a terminal: .* --chunk-size/i);
+}, { skip });
+
 test("the page tells what it takes to push from a file", async () => {
   await using folder = await temporaryFolder();
   const path = await folder.write("index.html", new TextEncoder().encode(await readPage()));
@@ -217,36 +231,47 @@ test("the page tells what it takes to push from a file", async () => {
   await page.untilText("Access-Control-Allow-Origin: *");
 }, { skip });
 
-test("the page cancels a push: no tag, no upload left open", async () => {
-  const registry = createRegistry();
-  const uploading = Promise.withResolvers<void>();
-  const { promise: held, resolve: release } = Promise.withResolvers<void>();
-  const open = new Set<string>();
-  await using server = await serveRegistry({}, async (request) => {
-    const { method, url } = request;
-    if (method === "PUT" && url.includes("digest=")) {
-      uploading.resolve();
-      await held;
-    }
-    const response = await registry(request);
-    const location = response.headers.get("location") ?? "";
-    if (method === "POST") open.add(new URL(location, url).pathname);
-    if (method === "DELETE") open.delete(new URL(url).pathname);
-    return response;
-  });
-  await using folder = await temporaryFolder();
-  await using browser = await startBrowser();
-  const page = await browser.open(`http://${server.host}/`);
-  await push(page, await writeArchive(folder, [randomBytes(2 * MIB)]));
-  await page.untilText("0 of 2 blobs");
-  await uploading.promise;
-  assert(open.size > 0);
-  await page.click("Cancel");
-  await page.untilText("Cancelled");
-  assertEquals([...open], []);
-  release();
-  assertEquals((await registry(new Request("http://r/v2/team/app/manifests/1.0"))).status, 404);
-}, { skip });
+const ENDS: [how: string, end: (page: Tab) => Promise<void>][] = [
+  ["when it is told to", async (page) => {
+    await page.click("Cancel");
+    await page.untilText("Cancelled");
+  }],
+  ["when it is closed", (page) => page.leave()],
+];
+for (const [how, end] of ENDS) {
+  test(`the page cancels a push ${how}: no tag, no upload left open`, async () => {
+    const registry = createRegistry();
+    const uploading = Promise.withResolvers<void>();
+    const cancelled = Promise.withResolvers<void>();
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const open = new Set<string>();
+    await using server = await serveRegistry({}, async (request) => {
+      const { method, url } = request;
+      if (method === "PUT" && url.includes("digest=")) {
+        uploading.resolve();
+        await held;
+      }
+      const response = await registry(request);
+      const location = response.headers.get("location") ?? "";
+      if (method === "POST") open.add(new URL(location, url).pathname);
+      if (method === "DELETE") open.delete(new URL(url).pathname);
+      if (method === "DELETE" && open.size === 0) cancelled.resolve();
+      return response;
+    });
+    await using folder = await temporaryFolder();
+    await using browser = await startBrowser();
+    const page = await browser.open(`http://${server.host}/`);
+    await push(page, await writeArchive(folder, [randomBytes(2 * MIB)]));
+    await page.untilText("0 of 2 blobs");
+    await uploading.promise;
+    assert(open.size > 0);
+    await end(page);
+    await cancelled.promise;
+    assertEquals([...open], []);
+    release();
+    assertEquals((await registry(new Request("http://r/v2/team/app/manifests/1.0"))).status, 404);
+  }, { skip });
+}
 
 test(
   "the page pushes below a prefix, and shows the registry, what is no image, and no date",

@@ -36,6 +36,8 @@ export async function sendFromPage(request: FromPage): Promise<Response> {
     redirect: "follow",
     // What a browser kept of the registry may be from before a push.
     cache: "no-store",
+    // Uploads are cancelled when the page is closed, too, and nothing else is sent then.
+    keepalive: request.init.method === "DELETE",
   };
   const answer = await send({ ...request, init }).catch(async (cause) => {
     if (clock.signal.aborted || !(cause instanceof TypeError)) throw cause;
