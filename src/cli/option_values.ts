@@ -1,20 +1,18 @@
-import { quote, type ReadText, UsageError } from "./options.ts";
+import { type ReadText, wrongValue } from "./options.ts";
 
 /** Makes a parser of whole numbers from `least` to `most`. */
 export function parseCount(least: number, most = 1_000_000): ReadText<number> {
   return (text, option) => {
     const count = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
     if (count >= least && count <= most) return count;
-    throw new UsageError(
-      `Option ${option} is ${quote(text)}, expected a whole number from ${least} to ${most}`,
-    );
+    throw wrongValue(option, text, `a whole number from ${least} to ${most}`);
   };
 }
 
 /** Reads an address to listen on: an empty one would be all of them to Bun. */
 export function parseAddress(text: string, option: string): string {
   if (text.trim() !== "") return text;
-  throw new UsageError(`Option ${option} is "", expected an address such as 127.0.0.1`);
+  throw wrongValue(option, "", "an address such as 127.0.0.1");
 }
 
 /** Reads an origin of pages as browsers send it (Fetch standard, "Origin header"): written otherwise it lets none in. */
@@ -23,26 +21,22 @@ export function parseOrigin(text: string, option: string): string {
   // Of an extension or an app, URL tells none.
   const isOther = origin === "null" && /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.test(text);
   if (text === "*" || text === origin || isOther) return text;
-  throw new UsageError(
-    `Option ${option} is ${quote(text)}, expected an origin such as https://app.example, or *`,
-    origin === "null" ? undefined : `${option} ${origin}`,
-  );
+  const hint = origin === "null" ? undefined : `${option} ${origin}`;
+  throw wrongValue(option, text, "an origin such as https://app.example, or *", hint);
 }
 
 /** Reads a length of time in seconds. */
 export function parseSeconds(text: string, option: string): number {
   const seconds = /^\d{1,7}(\.\d+)?$/.test(text) ? Number(text) : 0;
   if (seconds > 0) return seconds;
-  throw new UsageError(`Option ${option} is ${quote(text)}, expected a number of seconds above 0`);
+  throw wrongValue(option, text, "a number of seconds above 0");
 }
 
 /** Reads how often something may happen in a second. */
 export function parseFrequency(text: string, option: string): number {
   const frequency = /^\d{1,7}(\.\d{1,6})?$/.test(text) ? Number(text) : 0;
   if (frequency > 0) return frequency;
-  throw new UsageError(
-    `Option ${option} is ${quote(text)}, expected a number above 0, such as 0.5`,
-  );
+  throw wrongValue(option, text, "a number above 0, such as 0.5");
 }
 
 const SIZE_PATTERN = /^(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT])?(iB|B)?$/i;
@@ -54,7 +48,7 @@ export function parseSize(text: string, option: string): number {
   const base = prefix && suffix.toLowerCase() === "b" ? 1000 : 1024;
   const bytes = Math.round(Number(digits) * base ** " KMGT".indexOf(prefix.toUpperCase() || " "));
   if (digits && bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
-  throw new UsageError(`Option ${option} is ${quote(text)}, expected a size such as 8MiB`);
+  throw wrongValue(option, text, "a size such as 8MiB");
 }
 
 /** One of several parts of a list of archives, each for a process of its own. */
@@ -72,7 +66,5 @@ const MAX_SHARDS = 100_000;
 export function parseShard(text: string, option: string): Shard {
   const [, index = NaN, count = NaN] = (/^(\d{1,6})\/(\d{1,6})$/.exec(text) ?? []).map(Number);
   if (index < count && count <= MAX_SHARDS) return { index, count };
-  throw new UsageError(
-    `Option ${option} is ${quote(text)}, expected I/N with I from 0 to N-1, such as 0/3`,
-  );
+  throw wrongValue(option, text, "I/N with I from 0 to N-1, such as 0/3");
 }

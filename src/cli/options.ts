@@ -73,10 +73,19 @@ export function choice<const Word extends string>(
   const read = (given: string, option: string) => {
     const word = words.find((known) => known === given);
     if (word !== undefined) return word;
-    const expected = words.join(", ").replace(/, (?=[^,]*$)/, " or ");
-    throw new UsageError(`Option ${option} is ${quote(given)}, expected ${expected}`);
+    throw wrongValue(option, given, words.join(", ").replace(/, (?=[^,]*$)/, " or "));
   };
   return { ...value(usage, help, read), words };
+}
+
+/** The error for a text that an option does not take. */
+export function wrongValue(
+  option: string,
+  given: string,
+  expected: string,
+  hint?: string,
+): UsageError {
+  return new UsageError(`Option ${option} is ${quote(given)}, expected ${expected}`, hint);
 }
 
 /** An option that may be given several times. */

@@ -34,6 +34,11 @@ function compressed(name: string, command: string): FormatDescription {
   return { what: `compressed with ${name}`, hint };
 }
 
+/** One format that is told by any of several beginnings. */
+function each(magics: readonly string[], description: FormatDescription): Format[] {
+  return magics.map((magic) => ({ magic, ...description }));
+}
+
 function other(what: string, hint: string = SAVE): FormatDescription {
   return { what, hint };
 }
@@ -44,8 +49,7 @@ export const FORMATS: readonly Format[] = [
   { magic: MAGIC.zstd, compression: "zstd", ...compressed("zstd", "zstd -dc") },
   { magic: MAGIC.bzip2, compression: "bzip2", ...compressed("bzip2", "bunzip2 -c") },
   { magic: MAGIC.xz, compression: "xz", ...compressed("xz", "xz -dc") },
-  { magic: "\x04\x22\x4d\x18", ...compressed("lz4", "lz4 -dc") },
-  { magic: "\x02\x21\x4c\x18", ...compressed("lz4", "lz4 -dc") },
+  ...each(["\x04\x22\x4d\x18", "\x02\x21\x4c\x18"], compressed("lz4", "lz4 -dc")),
   { magic: "LZIP", ...compressed("lzip", "lzip -dc") },
   { magic: "\x5d\0\0", ...compressed("lzma", "xz --format=lzma -dc") },
   { magic: "\x1f\x9d", ...compressed("compress", "gzip -dc") },
@@ -57,10 +61,7 @@ export const FORMATS: readonly Format[] = [
   { magic: "BZ3v1", ...compressed("bzip3", "bzip3 -dc") },
   { magic: "\xff\x06\0\0sNaPpY", ...compressed("snappy", "snzip -dc") },
   { magic: "bvx", ...compressed("lzfse", "lzfse -decode -i") },
-  { magic: "\x78\x9c", ...compressed("zlib", "pigz -dc") },
-  { magic: "\x78\xda", ...compressed("zlib", "pigz -dc") },
-  { magic: "\x78\x5e", ...compressed("zlib", "pigz -dc") },
-  { magic: "\x78\x01", ...compressed("zlib", "pigz -dc") },
+  ...each(["\x78\x9c", "\x78\xda", "\x78\x5e", "\x78\x01"], compressed("zlib", "pigz -dc")),
 
   {
     magic: "PK\x03\x04",
@@ -76,11 +77,10 @@ export const FORMATS: readonly Format[] = [
     magic: "Rar!\x1a\x07",
     ...other("a rar archive", `${UNPACK}: unrar p -inul FILE | tarpush push - TARGET`),
   },
-  { magic: "070701", ...other("a cpio archive", CONVERT) },
-  { magic: "070702", ...other("a cpio archive", CONVERT) },
-  { magic: "070707", ...other("a cpio archive", CONVERT) },
-  { magic: "\xc7\x71", ...other("a cpio archive", CONVERT) },
-  { magic: "\x71\xc7", ...other("a cpio archive", CONVERT) },
+  ...each(
+    ["070701", "070702", "070707", "\xc7\x71", "\x71\xc7"],
+    other("a cpio archive", CONVERT),
+  ),
   { magic: "!<arch>\ndebian-binary", ...other("a Debian package") },
   { magic: "!<arch>\n", ...other("an ar archive", CONVERT) },
   { magic: "!<thin>\n", ...other("a thin ar archive") },
@@ -92,8 +92,7 @@ export const FORMATS: readonly Format[] = [
   { magic: "MSWIM\0\0\0", ...other("a Windows image (WIM)") },
 
   { magic: "SIF_MAGIC", at: 32, ...other("a Singularity or Apptainer image (SIF)") },
-  { magic: "hsqs", ...other("a squashfs file system") },
-  { magic: "sqsh", ...other("a squashfs file system") },
+  ...each(["hsqs", "sqsh"], other("a squashfs file system")),
   { magic: "\x45\x3d\xcd\x28", ...other("a cramfs file system") },
   { magic: "\xe2\xe1\xf5\xe0", at: 1024, ...other("an EROFS file system") },
   { magic: "\x53\xef", at: 1080, ...other("an ext file system") },
@@ -146,15 +145,23 @@ export const FORMATS: readonly Format[] = [
       "fetch the file first: git annex get FILE",
     ),
   },
-  { magic: "\xff\xfe", ...other("text in UTF-16, as Windows PowerShell's > writes it", DECODED) },
-  { magic: "\xfe\xff", ...other("text in UTF-16, as Windows PowerShell's > writes it", DECODED) },
+  ...each(
+    ["\xff\xfe", "\xfe\xff"],
+    other("text in UTF-16, as Windows PowerShell's > writes it", DECODED),
+  ),
   // What 8b, b5 and fd of the magics above become where UTF-8, code page 437 or Windows-1252 is read and UTF-8 written.
-  ...["\x1f\xef\xbf\xbd\x08", "\x1f\xc3\xaf\x08", "\x1f\xe2\x80\xb9\x08", "\x1f\xc2\x8b\x08"]
-    .map((magic) => ({ magic, ...other("gzip data that was decoded as text", DECODED) })),
-  ...["\x28\xef\xbf\xbd\x2f", "\x28\xe2\x95\xa1\x2f", "\x28\xc2\xb5\x2f"]
-    .map((magic) => ({ magic, ...other("zstd data that was decoded as text", DECODED) })),
-  ...["\xef\xbf\xbd7zXZ", "\xc2\xb27zXZ", "\xc3\xbd7zXZ"]
-    .map((magic) => ({ magic, ...other("xz data that was decoded as text", DECODED) })),
+  ...each(
+    ["\x1f\xef\xbf\xbd\x08", "\x1f\xc3\xaf\x08", "\x1f\xe2\x80\xb9\x08", "\x1f\xc2\x8b\x08"],
+    other("gzip data that was decoded as text", DECODED),
+  ),
+  ...each(
+    ["\x28\xef\xbf\xbd\x2f", "\x28\xe2\x95\xa1\x2f", "\x28\xc2\xb5\x2f"],
+    other("zstd data that was decoded as text", DECODED),
+  ),
+  ...each(
+    ["\xef\xbf\xbd7zXZ", "\xc2\xb27zXZ", "\xc3\xbd7zXZ"],
+    other("xz data that was decoded as text", DECODED),
+  ),
 ];
 
 /**

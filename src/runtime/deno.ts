@@ -2,7 +2,7 @@ import type { Bytes } from "../bytes.ts";
 import { own } from "../owned_bytes.ts";
 import { createDenoFetch } from "./deno_fetch.ts";
 import { openDenoFile, PIECE_BYTES } from "./deno_file.ts";
-import { throwFileError } from "./deno_file_error.ts";
+import { failed, throwFileError } from "./deno_file_error.ts";
 import { countInterrupts, restartTrusting } from "./deno_restart.ts";
 import type { ByteInput, ByteOutput, FileInfo, Host } from "./host.ts";
 import { createByteOutput, createTextOutput, writeAll } from "./output.ts";
@@ -34,14 +34,11 @@ export function createDenoHost(): Host {
     },
     openPipe,
     readTextFile,
-    writeTextFile: (path, text) =>
-      Deno.writeTextFile(path, text).catch((error) => throwFileError("write", path, error)),
+    writeTextFile: (path, text) => Deno.writeTextFile(path, text).catch(failed("write", path)),
     fileInfo,
     appendText: (path, text) =>
-      Deno.writeTextFile(path, text, { append: true })
-        .catch((error) => throwFileError("write", path, error)),
-    makeDirectory: (path) =>
-      Deno.mkdir(path, { recursive: true }).catch((error) => throwFileError("make", path, error)),
+      Deno.writeTextFile(path, text, { append: true }).catch(failed("write", path)),
+    makeDirectory: (path) => Deno.mkdir(path, { recursive: true }).catch(failed("make", path)),
     // Loaded by what saves an image; a push does without.
     createFile: async (path) => await (await import("./deno_new_file.ts")).createDenoFile(path),
     onInterrupt: countInterrupts,
@@ -94,8 +91,7 @@ async function openPipe(path: string): Promise<ReadableStream<Uint8Array> | unde
 }
 
 async function* readPipe(path: string): AsyncGenerator<Uint8Array> {
-  using file = await Deno.open(path, { read: true })
-    .catch((error) => throwFileError("open", path, error));
+  using file = await Deno.open(path, { read: true }).catch(failed("open", path));
   yield* readWhole(file, path, own);
 }
 
@@ -113,8 +109,7 @@ async function* readWhole(
     const piece = use(new Uint8Array(PIECE_BYTES));
     let filled = 0;
     while (filled < PIECE_BYTES) {
-      const count = await input.read(piece.subarray(filled))
-        .catch((error) => throwFileError("read", path, error));
+      const count = await input.read(piece.subarray(filled)).catch(failed("read", path));
       hasMore = count !== null;
       if (count === null) break;
       filled += count;

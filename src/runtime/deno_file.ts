@@ -1,7 +1,7 @@
 import type { Bytes } from "../bytes.ts";
 import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
-import { throwFileError } from "./deno_file_error.ts";
+import { failed, throwFileError } from "./deno_file_error.ts";
 import { fileError, type FileIdentity, requireSame } from "./file_error.ts";
 import type { OpenFile } from "./host.ts";
 
@@ -89,8 +89,7 @@ export class DenoFile implements OpenFile {
     use = (piece: Bytes): Bytes => piece,
   ): AsyncGenerator<Uint8Array> {
     this.#requireOpen();
-    using file = await Deno.open(this.#path, { read: true })
-      .catch((error) => throwFileError("read", this.#path, error));
+    using file = await Deno.open(this.#path, { read: true }).catch(failed("read", this.#path));
     await file.seek(start, Deno.SeekMode.Start);
     for (let position = start; position < end;) {
       const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
@@ -102,8 +101,7 @@ export class DenoFile implements OpenFile {
   }
 
   async #checkUnchanged(): Promise<void> {
-    const now = await Deno.stat(this.#path)
-      .catch((error) => throwFileError("read", this.#path, error));
+    const now = await Deno.stat(this.#path).catch(failed("read", this.#path));
     requireSame(this.#path, this.#opened, now);
   }
 

@@ -16,6 +16,11 @@ export function throwFileError(action: string, path: string | URL, cause: unknow
   throw toFileError(action, path, cause, stateOfClass(cause));
 }
 
+/** What to catch with: throws as {@linkcode throwFileError} does. */
+export function failed(action: string, path: string | URL): (cause: unknown) => never {
+  return (cause) => throwFileError(action, path, cause);
+}
+
 function stateOfClass(error: unknown): FileState | undefined {
   if (error instanceof Deno.errors.NotFound) return "missing";
   if (error instanceof Deno.errors.PermissionDenied) return "denied";

@@ -31,7 +31,7 @@ export const bunStorageFiles: StorageFiles = {
   copy: async (from, to) => {
     await Bun.write(to, Bun.file(from)).catch(failed("write", to));
   },
-  remove: (path) => isThere(Bun.file(path).delete(), "remove", path),
+  remove: (path) => orAbsent(false, "remove", path, () => Bun.file(path).delete().then(() => true)),
   touch: async (path) => {
     if (!await stat(path)) return false;
     await touch(path);
@@ -55,15 +55,6 @@ export const bunStorageFiles: StorageFiles = {
   hashGrowing: async (_path, algorithm) => await createHash(algorithm),
   hashWhole: async (_path, algorithm) => await createHash(algorithm),
 };
-
-async function read(path: string): Promise<Bytes | undefined> {
-  try {
-    return await Bun.file(path).bytes();
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return undefined;
-    throw toFileError("read", path, error);
-  }
-}
 
 function failed(action: string, path: string): (error: unknown) => never {
   return (error) => {
@@ -175,26 +166,32 @@ function missingProgram(program: string, cause: unknown): OciError {
   });
 }
 
-async function isThere(work: Promise<void>, action: string, path: string): Promise<boolean> {
+/** What there is of a file, or `absent`, where there is none. */
+async function orAbsent<Found, Absent>(
+  absent: Absent,
+  action: string,
+  path: string,
+  find: () => Promise<Found>,
+): Promise<Found | Absent> {
   try {
-    await work;
-    return true;
+    return await find();
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return false;
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return absent;
     throw toFileError(action, path, error);
   }
 }
 
-async function stat(path: string): Promise<FoundFile | undefined> {
-  try {
+function read(path: string): Promise<Bytes | undefined> {
+  return orAbsent(undefined, "read", path, () => Bun.file(path).bytes());
+}
+
+function stat(path: string): Promise<FoundFile | undefined> {
+  return orAbsent(undefined, "read", path, async () => {
     const info = await Bun.file(path).stat();
     const { size, mtime, nlink, dev, ino } = info;
     const isDirectory = info.isDirectory();
     return { isDirectory, size, modified: mtime.getTime(), links: nlink, id: `${dev}:${ino}` };
-  } catch (error) {
-    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
-    throw toFileError("read", path, error);
-  }
+  });
 }
 
 async function list(path: string): Promise<{ name: string; isDirectory: boolean }[]> {
@@ -203,14 +200,12 @@ async function list(path: string): Promise<{ name: string; isDirectory: boolean 
   return all.map((name) => ({ name, isDirectory: !files.has(name) }));
 }
 
-async function scan(path: string, onlyFiles: boolean): Promise<string[]> {
-  const names: string[] = [];
-  try {
-    for await (const name of new Bun.Glob("*").scan({ cwd: path, dot: true, onlyFiles })) {
-      names.push(name);
-    }
-  } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw toFileError("read", path, error);
-  }
-  return names;
+function scan(path: string, onlyFiles: boolean): Promise<string[]> {
+  const glob = new Bun.Glob("*");
+  return orAbsent(
+    [],
+    "read",
+    path,
+    () => Array.fromAsync(glob.scan({ cwd: path, dot: true, onlyFiles })),
+  );
 }

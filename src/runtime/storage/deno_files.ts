@@ -3,7 +3,7 @@ import { untilAborted } from "../../concurrency.ts";
 import { own } from "../../owned_bytes.ts";
 import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
 import { writeAll } from "../output.ts";
-import { throwFileError } from "../deno_file_error.ts";
+import { failed, throwFileError } from "../deno_file_error.ts";
 import { errorCode, fileError } from "../file_error.ts";
 import { FileHashes } from "./file_hash.ts";
 import type { FileLock, FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
@@ -34,8 +34,9 @@ export const denoStorageFiles: StorageFiles = {
   rename: (from, to) => Deno.rename(from, to).catch(failed("write", to)),
   link,
   copy: (from, to) => Deno.copyFile(from, to).catch(failed("write", to)),
-  remove: (path) => isThere(Deno.remove(path), "remove", path),
-  touch: (path) => isThere(Deno.utime(path, new Date(), new Date()), "touch", path),
+  remove: (path) => orAbsent(false, "remove", path, () => Deno.remove(path).then(() => true)),
+  touch: (path) =>
+    orAbsent(false, "touch", path, () => Deno.utime(path, new Date(), new Date()).then(() => true)),
   makeDirectory: (path) => Deno.mkdir(path, { recursive: true }).catch(failed("make", path)),
   stat,
   list,
@@ -82,19 +83,6 @@ async function runProgram(
 async function* readFilePieces(path: string): AsyncGenerator<Bytes> {
   const size = (await stat(path))?.size ?? 0;
   yield* new DenoStoredFile(path, size).pieces(0, size);
-}
-
-async function read(path: string): Promise<Bytes | undefined> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw throwFileError("read", path, error);
-  }
-}
-
-function failed(action: string, path: string): (error: unknown) => never {
-  return (error) => throwFileError(action, path, error);
 }
 
 async function lock(path: string): Promise<FileLock | undefined> {
@@ -156,40 +144,37 @@ async function link(from: string, to: string): Promise<boolean> {
   }
 }
 
-async function isThere(work: Promise<void>, action: string, path: string): Promise<boolean> {
+/** What there is of a file, or `absent`, where there is none. */
+async function orAbsent<Found, Absent>(
+  absent: Absent,
+  action: string,
+  path: string,
+  find: () => Promise<Found>,
+): Promise<Found | Absent> {
   try {
-    await work;
-    return true;
+    return await find();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return absent;
+    }
     throw throwFileError(action, path, error);
   }
 }
 
-async function stat(path: string): Promise<FoundFile | undefined> {
-  try {
+function read(path: string): Promise<Bytes | undefined> {
+  return orAbsent(undefined, "read", path, () => Deno.readFile(path));
+}
+
+function stat(path: string): Promise<FoundFile | undefined> {
+  return orAbsent(undefined, "read", path, async () => {
     const { isDirectory, size, mtime, nlink, dev, ino } = await Deno.stat(path);
     const modified = mtime?.getTime() ?? 0;
     return { isDirectory, size, modified, links: nlink ?? 1, id: `${dev}:${ino}` };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return undefined;
-    }
-    throw throwFileError("read", path, error);
-  }
+  });
 }
 
-async function list(path: string): Promise<{ name: string; isDirectory: boolean }[]> {
-  try {
-    const entries = [];
-    for await (const { name, isDirectory } of Deno.readDir(path)) {
-      entries.push({ name, isDirectory });
-    }
-    return entries;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw throwFileError("read", path, error);
-  }
+function list(path: string): Promise<{ name: string; isDirectory: boolean }[]> {
+  return orAbsent([], "read", path, () => Array.fromAsync(Deno.readDir(path)));
 }
 
 /** A file that is open only while it is read. */

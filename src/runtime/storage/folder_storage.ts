@@ -4,7 +4,7 @@ import type { BlobSource } from "../../source/blob_source.ts";
 import type { BlobWriter, Storage, StoredManifest } from "../../storage.ts";
 import { folderOf, type FolderPaths } from "./folder_paths.ts";
 import { KeyedLock } from "./keyed_lock.ts";
-import { damaged, Repository, writeWhole } from "./repository.ts";
+import { damaged, renameWhole, Repository, writeWhole } from "./repository.ts";
 import { RepositoryNames } from "./repository_names.ts";
 import type { StorageFiles } from "./storage_files.ts";
 import { hashFile } from "./stored_blobs.ts";
@@ -284,14 +284,7 @@ export class FolderStorage implements Storage {
 
   async #copy(source: string, target: string, upload: string): Promise<void> {
     const { files } = this.settings;
-    try {
-      await files.copy(source, upload);
-      await files.sync([upload]);
-      await files.rename(upload, target);
-    } catch (error) {
-      await files.remove(upload).catch(() => {});
-      throw error;
-    }
+    await renameWhole(files, upload, target, () => files.copy(source, upload));
   }
 
   async #writeManifest(path: string, digest: Digest, bytes: Uint8Array<ArrayBuffer>) {

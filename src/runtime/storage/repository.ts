@@ -2,6 +2,7 @@ import type { Bytes } from "../../bytes.ts";
 import { blobPath, type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { OciError } from "../../errors.ts";
 import { readNamedContent } from "../../named_content.ts";
+import { reasonOf } from "../file_error.ts";
 import { folderOf, type FolderPaths } from "./folder_paths.ts";
 import { RepositoryIndex } from "./repository_index.ts";
 import type { StorageFiles } from "./storage_files.ts";
@@ -95,11 +96,8 @@ export class Repository {
     try {
       index = RepositoryIndex.parse(new TextDecoder().decode(bytes));
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new OciError(
-        `Cannot read ${JSON.stringify(path)}: ${reason}, expected the index of an OCI layout`,
-        { cause },
-      );
+      const state = `${reasonOf(cause)}, expected the index of an OCI layout`;
+      throw new OciError(`Cannot read ${JSON.stringify(path)}: ${state}`, { cause });
     }
     if (!index.isComplete) await this.#complete(index);
     return this.#index ??= index;
@@ -184,18 +182,37 @@ export async function writeWhole(
   bytes: Uint8Array,
   path: string,
 ): Promise<void> {
+  await renameWhole(files, temporary, path, () => writeFile(files, temporary, bytes));
+}
+
+/** Brings what `make` has put into a file to the disk, and gives it its name; where that fails nothing is left of it. */
+export async function renameWhole(
+  files: StorageFiles,
+  temporary: string,
+  path: string,
+  make: () => Promise<void>,
+): Promise<void> {
   try {
-    const file = await files.create(temporary);
-    try {
-      await file.write(bytes);
-    } finally {
-      await file.close();
-    }
+    await make();
     await files.sync([temporary]);
     await files.rename(temporary, path);
   } catch (error) {
     await files.remove(temporary).catch(() => {});
     throw error;
+  }
+}
+
+/** Writes a new file; that it is on the disk is for the caller. */
+export async function writeFile(
+  files: StorageFiles,
+  path: string,
+  bytes: Uint8Array,
+): Promise<void> {
+  const file = await files.create(path);
+  try {
+    await file.write(bytes);
+  } finally {
+    await file.close();
   }
 }
 

@@ -4,6 +4,7 @@ import { DigestMismatchError, OciError } from "../../errors.ts";
 import type { IncrementalHash } from "../../incremental_hash.ts";
 import { free } from "../../owned_bytes.ts";
 import type { BlobWriter } from "../../storage.ts";
+import { writeFile } from "./repository.ts";
 import type { GrowingFile, StorageFiles } from "./storage_files.ts";
 import { hashFile } from "./stored_blobs.ts";
 
@@ -164,7 +165,9 @@ export class UploadWriter implements BlobWriter {
     if (!this.#file) {
       const { bytes } = this.#waiting;
       const actual = await digestBytes(bytes, algorithm);
-      if (actual === expected) await this.#writeSmall(bytes);
+      if (actual !== expected) return actual;
+      await writeFile(this.#files, this.#path, bytes);
+      await this.#files.sync([this.#path]);
       return actual;
     }
     if (this.#waiting.bytes.length > 0) await this.#flush();
@@ -175,16 +178,6 @@ export class UploadWriter implements BlobWriter {
     // Few blobs have another digest: those are read once more.
     if (algorithm === "sha256") return actual;
     return await hashFile(this.#files, this.#path, this.#size, algorithm);
-  }
-
-  async #writeSmall(bytes: Uint8Array): Promise<void> {
-    const file = await this.#files.create(this.#path);
-    try {
-      await file.write(bytes);
-    } finally {
-      await file.close();
-    }
-    await this.#files.sync([this.#path]);
   }
 
   #requireOpen(action: string): void {
