@@ -1,6 +1,4 @@
 import { parseReference, registryOrigin } from "../reference.ts";
-import type { Http } from "../registry/http/call.ts";
-import { httpFor } from "../registry/http/request_options.ts";
 import { type Copy, copyInto, openSource } from "./copy_into.ts";
 import { referencesFor } from "./copy_targets.ts";
 import { type PushOptions, resolveOptions } from "./options.ts";
@@ -85,10 +83,8 @@ export async function copyImage(
   const origin = registryOrigin(from, resolved.plainHttp);
   const push = new Push(resolved, { source: { origin, repository: from.repository } });
   const { referrers = false, sourceHeaders } = options;
-  const http = (seen?: Http["seen"]) =>
-    httpFor(origin, { ...resolved, headers: sourceHeaders ?? {} }, seen);
   const copy: Copy = {
-    context: openSource(push, from, references, sourceHeaders !== undefined, http),
+    context: openSource(push, from, references, { headers: sourceHeaders }),
     from,
     references,
     beside: referrers ? "brought" : "told",

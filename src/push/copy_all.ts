@@ -2,14 +2,13 @@ import { anySignal, Places, requireCount } from "../concurrency.ts";
 import { isDigest } from "../digest.ts";
 import { RegistryError } from "../errors.ts";
 import { nameFilter } from "../name_pattern.ts";
-import { formatReference, type Reference, registryOrigin, withTag } from "../reference.ts";
+import { formatReference, registryOrigin, withTag } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
-import { httpFor } from "../registry/http/request_options.ts";
 import { headDigest, headManifest } from "../registry/manifests.ts";
 import { resultsAsTheyEnd } from "./as_they_end.ts";
 import { claimTag } from "./claims.ts";
 import type { CopyOptions } from "./copy.ts";
-import { type Copy, copyInto, openSource } from "./copy_into.ts";
+import { type Copy, copyInto, openSource, type SourceAccess } from "./copy_into.ts";
 import { type CopyInput, type FoundCopy, listCopies, type ListedCopy } from "./copy_list.ts";
 import type { PushEvent } from "./events.ts";
 import type { PushedImage } from "./image_push.ts";
@@ -98,14 +97,13 @@ export async function* copyAll(
   const over = new AbortController();
   const signal = anySignal(resolved.signal, over.signal);
   const call = startCall(resolved, rest, images, onEvent);
-  const asking = new Push(resolved, { shared: call.shared });
   const listed = listCopies(sources, target, {
     allTags,
     tagFilter: nameFilter(tags),
     isBesideApart: rest.referrers === true || resolved.platforms.length > 0,
     signal,
-    targetOf: (reference) => asking.repository(reference),
-    sourceOf: (from, references) => sourceOf(call, asking, from, references),
+    push: new Push(resolved, { shared: call.shared }),
+    access: call.access,
   });
   try {
     yield* resultsAsTheyEnd(
@@ -122,38 +120,39 @@ export async function* copyAll(
 
 interface Call {
   settings: ResolvedOptions;
-  options: Pick<CopyOptions, "referrers" | "sourceHeaders">;
+  /** Whether what refers to images goes along. */
+  isBesideWanted: boolean;
   onEvent: CopyAllOptions["onEvent"];
   shared: SharedPush;
-  /** Registries that are read alone, by their origins. */
-  sources: Map<string, Http>;
+  access: SourceAccess;
   /** Where images wait for their turn. */
   places: Places;
 }
 
 function startCall(
   settings: ResolvedOptions,
-  options: Call["options"],
+  { referrers = false, sourceHeaders }: CopyOptions,
   images: number,
   onEvent: Call["onEvent"],
 ): Call {
   const seen = new Map<string, Http["seen"]>();
+  const seenOf = (origin: string) => {
+    const known = seen.get(origin) ?? { answered: false };
+    seen.set(origin, known);
+    return known;
+  };
   return {
     settings,
-    options,
+    isBesideWanted: referrers,
     onEvent,
     shared: {
       registries: new Map(),
       toldLayers: new Set(),
       claims: new Map(),
       share: () => new Sharing(settings.concurrency),
-      seenOf(origin) {
-        const known = seen.get(origin) ?? { answered: false };
-        seen.set(origin, known);
-        return known;
-      },
+      seenOf,
     },
-    sources: new Map(),
+    access: { headers: sourceHeaders, known: new Map(), seenOf },
     places: new Places(images),
   };
 }
@@ -168,7 +167,7 @@ async function copyOne(
   if ("error" in item) {
     return { ...image, status: "failed", error: item.error, images: [], bytesUploaded: 0 };
   }
-  const { settings, onEvent, shared, options } = call;
+  const { settings, onEvent, shared } = call;
   const resolved = settingsOfOne(settings, image, onEvent, signal);
   const { from, references, left } = item;
   const origin = registryOrigin(from, settings.plainHttp);
@@ -177,10 +176,10 @@ async function copyOne(
   return await resultOfOne(image, push, async () => {
     signal.throwIfAborted();
     const copy: Copy = {
-      context: sourceOf(call, push, from, references),
+      context: openSource(push, from, references, call.access),
       from,
       references,
-      beside: options.referrers ? "brought" : left ?? "told",
+      beside: call.isBesideWanted ? "brought" : left ?? "told",
     };
     for (const message of item.notices) await resolved.emit({ type: "warning", message });
     const start = performance.now();
@@ -195,26 +194,9 @@ async function copyOne(
   });
 }
 
-/** The repository that an image is read from; registries that are read alone are known to all images of the call. */
-function sourceOf(
-  { settings, options: { sourceHeaders }, shared, sources }: Call,
-  push: Push,
-  from: Reference,
-  references: readonly Reference[],
-): Copy["context"] {
-  const origin = registryOrigin(from, settings.plainHttp);
-  return openSource(push, from, references, sourceHeaders !== undefined, () => {
-    const headers = sourceHeaders ?? {};
-    const http = sources.get(origin) ??
-      httpFor(origin, { ...settings, headers }, shared.seenOf?.(origin));
-    sources.set(origin, http);
-    return http;
-  });
-}
-
 /** Whether a tag with the same digest is all that is wanted. */
-function isWhole({ settings, options }: Call): boolean {
-  return settings.platforms.length === 0 && !options.referrers;
+function isWhole({ settings, isBesideWanted }: Call): boolean {
+  return settings.platforms.length === 0 && !isBesideWanted;
 }
 
 /** What stands at all targets, where that is what the source has; undefined where it is not, or nobody says. */

@@ -14,7 +14,8 @@ import {
 } from "./copy_beside.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { PlannedImage } from "./plan.ts";
-import type { Push, PushResult } from "./push.ts";
+import type { Push, PushResult, SharedPush } from "./push.ts";
+import { httpFor } from "../registry/http/request_options.ts";
 
 /** An image of a registry, and where it is copied to. */
 export interface Copy {
@@ -66,26 +67,37 @@ export async function copyInto(
   };
 }
 
+/** How the registries of sources are asked. */
+export interface SourceAccess {
+  /** Headers for them alone. */
+  headers: Record<string, string> | undefined;
+  /** Those that were asked before, by their origins. */
+  known?: Map<string, Http>;
+  /** What is known of registries that are written to as well. */
+  seenOf?: SharedPush["seenOf"];
+}
+
 /**
  * The repository that is read. Within one registry both sides share what is known of it, and headers unless the source has
  * its own.
- *
- * @param hasOwnHeaders Whether the source has its own.
- * @param http Makes the registry of the source, given what is known of it.
  */
 export function openSource(
   push: Push,
   from: Reference,
   references: readonly Reference[],
-  hasOwnHeaders: boolean,
-  http: (seen?: Http["seen"]) => Http,
+  { headers, known = new Map(), seenOf }: SourceAccess,
 ): RepositoryContext {
-  const { plainHttp } = push.settings;
-  const origin = registryOrigin(from, plainHttp);
-  const isShared = references.some((reference) => registryOrigin(reference, plainHttp) === origin);
-  if (!isShared) return { http: http(), repository: from.repository };
-  const shared = push.repository(from);
-  return hasOwnHeaders ? { ...shared, http: http(shared.http.seen) } : shared;
+  const { settings } = push;
+  const origin = registryOrigin(from, settings.plainHttp);
+  const isShared = references.some((reference) =>
+    registryOrigin(reference, settings.plainHttp) === origin
+  );
+  const shared = isShared ? push.repository(from) : undefined;
+  if (shared && !headers) return shared;
+  const seen = shared?.http.seen ?? seenOf?.(origin);
+  const http = known.get(origin) ?? httpFor(origin, { ...settings, headers: headers ?? {} }, seen);
+  known.set(origin, http);
+  return { http, repository: from.repository };
 }
 
 function openBeside(

@@ -3,10 +3,11 @@ import { OciError, RegistryError } from "../errors.ts";
 import { listTexts } from "../image/platforms.ts";
 import type { NameFilter } from "../name_pattern.ts";
 import { formatReference, parseReference, type Reference } from "../reference.ts";
-import type { RepositoryContext } from "../registry/blobs.ts";
 import { listUsableTags } from "../registry/listing.ts";
 import { CosignLeft, type LeftTag } from "./copy_beside.ts";
 import { nameOf, referencesFor } from "./copy_targets.ts";
+import { openSource, type SourceAccess } from "./copy_into.ts";
+import type { Push } from "./push.ts";
 
 /** An image, or with `allTags` a repository, that is copied in a call with others. */
 export interface CopyInput {
@@ -44,10 +45,9 @@ export interface ListSettings {
   /** Whether what belongs to an image has no place of its own among the tags. */
   isBesideApart: boolean;
   signal: AbortSignal;
-  /** The repository that a target names. */
-  targetOf: (reference: Reference) => RepositoryContext;
-  /** The repository that an image is read from, given where it goes. */
-  sourceOf: (from: Reference, references: readonly Reference[]) => RepositoryContext;
+  /** Knows the repositories that are asked for tags. */
+  push: Push;
+  access: SourceAccess;
 }
 
 /** Most tags of a repository: their names are held, for a list that is read as slowly as images are copied breaks off. */
@@ -124,11 +124,11 @@ function refuseOneImage(reference: Reference): void {
 /** The tags that a target has; undefined where it does not tell, or has very many. */
 async function tagsThere(
   reference: Reference,
-  { targetOf, signal }: ListSettings,
+  { push, signal }: ListSettings,
 ): Promise<ReadonlySet<string> | undefined> {
   const tags = new Set<string>();
   try {
-    for await (const tag of listUsableTags(targetOf(reference), { signal })) {
+    for await (const tag of listUsableTags(push.repository(reference), { signal })) {
       if (tags.add(tag).size > MAX_TAGS) return undefined;
     }
     return tags;
@@ -143,7 +143,7 @@ async function tagsThere(
 async function tagsOf(
   from: Reference,
   references: readonly Reference[],
-  { sourceOf, tagFilter, isBesideApart, signal }: ListSettings,
+  { push, access, tagFilter, isBesideApart, signal }: ListSettings,
 ): Promise<{ tags: string[]; left: CosignLeft; notices: string[] }> {
   const tags: string[] = [];
   const others: string[] = [];
@@ -152,7 +152,8 @@ async function tagsOf(
   const onWarning = (message: string) => void notices.push(message);
   const name = formatReference(from);
   let listed = 0;
-  for await (const tag of listUsableTags(sourceOf(from, references), { signal, onWarning })) {
+  const source = openSource(push, from, references, access);
+  for await (const tag of listUsableTags(source, { signal, onWarning })) {
     const cosign = parseCosignTag(tag);
     const isApart = isBesideApart && (cosign !== undefined || REFERRERS_TAG.test(tag));
     if (!isApart && tagFilter(tag)) tags.push(tag);
