@@ -30,7 +30,8 @@ export type ShareBlob = (
   signal: AbortSignal,
 ) => Promise<unknown>;
 
-interface Brought {
+/** A blob that was brought to a repository, and how. */
+export interface Brought {
   digest: Digest;
   status: BlobStatus;
 }

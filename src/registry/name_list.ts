@@ -5,16 +5,10 @@ import type { Call, Http } from "./http/call.ts";
 import { request } from "./http/http.ts";
 import { readJsonList } from "./json_list.ts";
 import { MAX_PAGES, Pages } from "./pages.ts";
+import type { ListNamesOptions } from "./call_options.ts";
 
 /** How a list of names is asked for. */
-export interface ListOptions extends ReadHooks {
-  /** Names to ask for at a time. */
-  pageSize?: number | undefined;
-  /** The name after which the list begins. */
-  last?: string | undefined;
-  /** Told where the list may be no whole one. */
-  onWarning?: ((message: string) => void) | undefined;
-}
+export type ListOptions = ListNamesOptions & ReadHooks;
 
 /** Names asked for at a time: registry:2 refuses more for the catalog (since CVE-2023-2253), ECR for tags. */
 export const MAX_PAGE_NAMES = 1000;

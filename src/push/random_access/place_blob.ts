@@ -10,6 +10,7 @@ import {
 } from "../repository_state.ts";
 import { hooksFor, pathOf, type UploadSettings } from "../upload_settings.ts";
 import type { Ahead } from "./look_ahead.ts";
+import type { Brought } from "../share_blob.ts";
 
 /** Puts one blob into a repository, unless this push knows that it is there. */
 export async function pushBlob(
@@ -39,7 +40,7 @@ async function placeBlob(
   digest: Digest,
   settings: UploadSettings,
   ahead: Ahead,
-): Promise<{ digest: Digest; status: BlobStatus }> {
+): Promise<Brought> {
   const hooks = hooksFor(settings, blob);
   const { file } = blob;
   if (file?.digest && file.digest !== digest) throw mismatch(file.path, digest, file.digest);

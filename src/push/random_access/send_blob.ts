@@ -16,7 +16,6 @@ import {
   startUpload,
   type UploadSession,
 } from "../../registry/upload/upload_session.ts";
-import type { BlobStatus } from "../events.ts";
 import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "../repository_state.ts";
 import type { UploadSettings } from "../upload_settings.ts";
 import {
@@ -27,6 +26,7 @@ import {
   passedBy,
   readFileBody,
 } from "../../archive/read_blob.ts";
+import type { Brought } from "../share_blob.ts";
 
 /**
  * Brings a blob into a repository that lacks it: from another repository of the registry, else from the archive.
@@ -44,7 +44,7 @@ export async function bringBlob(
   settings: UploadSettings,
   hooks: UploadHooks,
   { isGuess, holder }: { isGuess?: boolean | undefined; holder?: string | undefined } = {},
-): Promise<{ digest: Digest; status: BlobStatus }> {
+): Promise<Brought> {
   const { file } = blob;
   // A repository that lacks what it said it had mounted is sent it.
   const isSent = target.isDoubted && file?.body !== undefined;
@@ -82,8 +82,8 @@ export async function aloneWith(
   target: RepositoryState,
   digest: Digest,
   { signal, shareBlob, force }: UploadSettings,
-  bring: (holder?: string) => Promise<{ digest: Digest; status: BlobStatus }>,
-): Promise<{ digest: Digest; status: BlobStatus }> {
+  bring: (holder?: string) => Promise<Brought>,
+): Promise<Brought> {
   const { sharing } = target.registry;
   const bringIt = async () => {
     // What this call has put somewhere concerns nobody else.
@@ -92,7 +92,7 @@ export async function aloneWith(
     return await bringShared(target, digest, signal, shareBlob, bring);
   };
   if (!sharing) return await bringIt();
-  const plan = (): { key: string } | { result: { digest: Digest; status: BlobStatus } } => {
+  const plan = (): { key: string } | { result: Brought } => {
     const status = knownBlob(target, digest);
     if (status) return { result: { digest, status } };
     // Once a repository has it, all others can mount it at the same time.

@@ -1,6 +1,12 @@
 import { BLOCKED_PORT } from "../../blocked_ports.ts";
 import { NetworkError } from "../../errors.ts";
-import { explainTunnel, signedHint, throughHint, unreachableHint } from "./proxy_tunnel.ts";
+import {
+  explainTunnel,
+  type Obstacle,
+  signedHint,
+  throughHint,
+  unreachableHint,
+} from "./proxy_tunnel.ts";
 import { NO_HANDSHAKE, NO_TLS, TLS_REASONS, UNTRUSTED } from "./tls_reasons.ts";
 
 /** What was asked for, and what helps to say what failed. */
@@ -39,13 +45,7 @@ export function toNetworkError(
   });
 }
 
-interface Explanation {
-  state: string;
-  hint: string | undefined;
-  isFinal: boolean;
-}
-
-function explain(text: string, { url, hint, ifBroken, via }: FailedRequest): Explanation {
+function explain(text: string, { url, hint, ifBroken, via }: FailedRequest): Obstacle {
   const told = withoutAddresses(text);
   const tunnel = explainTunnel(told, new URL(url), via);
   if (tunnel) return tunnel;

@@ -1,7 +1,7 @@
-/** Why a request did not get through a proxy, and what to do. */
+/** Why a request did not get through, and what to do. */
 export interface Obstacle {
   state: string;
-  hint: string;
+  hint: string | undefined;
   /** Whether trying again is pointless. */
   isFinal: boolean;
 }
