@@ -4,7 +4,7 @@ import type { FetchHandler } from "../registry/http/call.ts";
 import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
 import { isBlobSource } from "../source/blob_source.ts";
-import { parsePartList } from "../source/part_list.ts";
+import { baseName, parsePartList } from "../source/part_list.ts";
 import { checksumNames } from "../source/part_names.ts";
 import { type Input, urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
@@ -120,7 +120,3 @@ async function readList(path: string, host: Host): Promise<string> {
 
 /** A line or two for each of some thousand parts; what is longer is something else. */
 const MAX_LIST_BYTES = 16 * 1024 * 1024;
-
-function baseName(path: string): string {
-  return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
-}

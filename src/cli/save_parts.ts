@@ -2,7 +2,7 @@ import { OciError } from "../errors.ts";
 import type { ImageToPull } from "../pull/list_images.ts";
 import type { PullImagesOptions } from "../pull/options.ts";
 import type { Host, NewFile } from "../runtime/host.ts";
-import { formatPartList, type ListedPart, PartSummary } from "../source/part_list.ts";
+import { baseName, formatPartList, type ListedPart, PartSummary } from "../source/part_list.ts";
 import { gatherImages } from "./save_output.ts";
 
 /** Files that one archive is written to: more are a mistake in the size. */
@@ -129,8 +129,4 @@ class PartFiles implements AsyncDisposable {
     this.#listed.push(await PartSummary.start());
     this.#left = this.#partBytes;
   }
-}
-
-function baseName(path: string): string {
-  return path.replace(/^.*[/\\]/, "");
 }

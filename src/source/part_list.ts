@@ -53,7 +53,8 @@ export function parsePartList(text: string): ListedPart[] {
   return [...parts.values()];
 }
 
-function baseName(path: string): string {
+/** What follows the last slash of a path, be it one of Windows. */
+export function baseName(path: string): string {
   return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
 }
 
