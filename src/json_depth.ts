@@ -17,6 +17,18 @@ export function isTooDeep(text: string): boolean {
   return false;
 }
 
+/** JSON in UTF-8 from others; else whether it nests too deep, or why it is none. */
+export function readJson(
+  bytes: Uint8Array,
+): { json: unknown } | { isDeep: boolean; cause?: unknown } {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return isTooDeep(text) ? { isDeep: true } : { json: JSON.parse(text) };
+  } catch (cause) {
+    return { isDeep: false, cause };
+  }
+}
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const BRACKET = 0x5b;

@@ -2,7 +2,7 @@ import { type BuildRecord, buildRecordOf, commonRecord } from "../build_record.t
 import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { ArchiveError, DigestMismatchError } from "../errors.ts";
-import { isTooDeep, MAX_JSON_DEPTH } from "../json_depth.ts";
+import { MAX_JSON_DEPTH, readJson } from "../json_depth.ts";
 import {
   type Descriptor,
   isConfigType,
@@ -192,19 +192,10 @@ export function isAttestation({ descriptor }: IndexEntry): boolean {
  * @throws {ArchiveError} If it is not JSON in UTF-8, or nests deeper than any real document.
  */
 export function parseJson(file: ArchiveFile, bytes: Bytes): unknown {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    if (!isTooDeep(text)) return JSON.parse(text);
-  } catch (cause) {
-    throw new ArchiveError(
-      `Cannot read ${quoteName(file.path)} of the archive: it is not JSON`,
-      {
-        path: file.path,
-        cause,
-      },
-    );
-  }
-  throw malformed(file.path, `it nests more than ${MAX_JSON_DEPTH} levels deep`);
+  const read = readJson(bytes);
+  if ("json" in read) return read.json;
+  const state = read.isDeep ? `it nests more than ${MAX_JSON_DEPTH} levels deep` : "it is not JSON";
+  throw malformed(file.path, state, read.cause);
 }
 
 /** Like {@linkcode parseJson}, for a document that must be an object. */

@@ -21,6 +21,7 @@ import { getBlob } from "./blob_content.ts";
 import { nameOf, type ReadHooks, type RepositoryContext } from "./blobs.ts";
 import { getManifest, isAbsence } from "./get_manifest.ts";
 import { badAnswer } from "./http/answer_body.ts";
+import { MAX_JSON_DEPTH, readJson } from "../json_depth.ts";
 
 /** What a registry has under a tag or digest. */
 export interface ImageInfo {
@@ -236,12 +237,14 @@ async function readConfig(
     const message = `Cannot trust ${what}: it has ${bytes.length} bytes, the manifest says ${size}`;
     throw new DigestMismatchError(message, { expected: digest });
   }
-  try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (isJsonObject(value)) return value;
-  } catch (cause) {
-    throw new OciError(`Cannot read ${what}: it is not JSON`, { cause });
+  const read = readJson(bytes);
+  if (!("json" in read)) {
+    const state = read.isDeep
+      ? `it nests more than ${MAX_JSON_DEPTH} levels deep`
+      : "it is not JSON";
+    throw new OciError(`Cannot read ${what}: ${state}`, { cause: read.cause });
   }
+  if (isJsonObject(read.json)) return read.json;
   throw new OciError(`Cannot read ${what}: it is not a JSON object`);
 
   function tooLarge(): OciError {

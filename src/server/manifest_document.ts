@@ -1,4 +1,4 @@
-import { isTooDeep, MAX_JSON_DEPTH } from "../json_depth.ts";
+import { MAX_JSON_DEPTH, readJson } from "../json_depth.ts";
 import {
   type Descriptor,
   isIndexType,
@@ -55,17 +55,12 @@ export function parseManifestDocument(
 }
 
 function parseJson(bytes: Uint8Array): JsonObject {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    const json: unknown = isTooDeep(text) ? undefined : JSON.parse(text);
-    if (isJsonObject(json)) return json;
-    if (json === undefined) {
-      throw invalid(`it nests more than ${MAX_JSON_DEPTH} levels deep`);
-    }
-  } catch (cause) {
-    if (cause instanceof Problem) throw cause;
-    throw invalid("it is not JSON in UTF-8", { cause });
+  const read = readJson(bytes);
+  if (!("json" in read)) {
+    if (read.isDeep) throw invalid(`it nests more than ${MAX_JSON_DEPTH} levels deep`);
+    throw invalid("it is not JSON in UTF-8", { cause: read.cause });
   }
+  if (isJsonObject(read.json)) return read.json;
   throw invalid("it is not a JSON object");
 }
 

@@ -115,13 +115,14 @@ test("readImage() tells every platform of an index, what is absent and what is a
   assertEquals(shelf.requests.length, new Set(shelf.requests).size, "something was read twice");
 });
 
-test("readImage() fails where a config is absent, wrong, too large or no JSON object", async () => {
+test("readImage() fails where a config is absent, wrong, too large or deep, or no JSON object", async () => {
   const cases: [config: unknown, change: object, kind: typeof OciError, message: string][] = [
     [{}, { digest: LAYER.digest }, RegistryError, "404"],
     [{}, { size: 99 }, DigestMismatchError, "it has 2 bytes, the manifest says 99"],
     [{}, { size: 1e9 }, OciError, "it has more than 33554432 bytes"],
     [[], {}, OciError, "it is not a JSON object"],
     [encode("{"), {}, OciError, "it is not JSON"],
+    [encode(`{"a":${"[".repeat(9999)}${"]".repeat(9999)}}`), {}, OciError, "200 levels deep"],
   ];
   for (const [content, change, kind, message] of cases) {
     const shelf = new Shelf();

@@ -1,6 +1,6 @@
 import { type Bytes, collect, createStream, toBytes } from "../../bytes.ts";
 import { RegistryError, TimeoutError } from "../../errors.ts";
-import { isTooDeep, MAX_JSON_DEPTH } from "../../json_depth.ts";
+import { MAX_JSON_DEPTH, readJson } from "../../json_depth.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { escapeText } from "../../quote_name.ts";
 import { MAX_WAIT } from "./alarms.ts";
@@ -83,18 +83,14 @@ export async function requestBytes(
  * @throws {RegistryError} If it is none.
  */
 export function parseAnswer(call: ReadCall, response: Response, bytes: Bytes): JsonObject {
-  let isDeep = false;
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    const value: unknown = isTooDeep(text) ? undefined : JSON.parse(text);
-    if (isJsonObject(value)) return value;
-    isDeep = value === undefined;
-  } catch (cause) {
-    throw badAnswer(call, response, `${describeType(response)} that is not JSON`, { cause });
+  const read = readJson(bytes);
+  if (!("json" in read)) {
+    const found = read.isDeep
+      ? `JSON that nests more than ${MAX_JSON_DEPTH} levels deep`
+      : `${describeType(response)} that is not JSON`;
+    throw badAnswer(call, response, found, { cause: read.cause });
   }
-  if (isDeep) {
-    throw badAnswer(call, response, `JSON that nests more than ${MAX_JSON_DEPTH} levels deep`);
-  }
+  if (isJsonObject(read.json)) return read.json;
   throw badAnswer(call, response, "JSON that is no object");
 }
 
