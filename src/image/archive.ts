@@ -13,9 +13,9 @@ import type { ArchiveBeside } from "./beside.ts";
 import {
   type ContentNode,
   type DockerNode,
+  type DocumentNode,
   entriesBelow,
   type IndexEntry,
-  type IndexNode,
   isArtifact,
   type ManifestNode,
   nodesOf,
@@ -243,7 +243,7 @@ class ImageList {
     for (const name of others) if (!isTag(name)) addTo(image.aliases, name);
   }
 
-  #lacksLayers(node: ManifestNode | IndexNode): boolean {
+  #lacksLayers(node: DocumentNode): boolean {
     return node.kind === "manifest" && node.layers.length === 0 &&
       node.config?.digest !== undefined && this.#configs.has(node.config.digest);
   }

@@ -1,19 +1,12 @@
 import type { CosignKind } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
-import {
-  entriesBelow,
-  type IndexEntry,
-  type IndexNode,
-  type ManifestNode,
-  nodesOf,
-  walk,
-} from "./content.ts";
+import { type DocumentNode, entriesBelow, type IndexEntry, nodesOf, walk } from "./content.ts";
 import { besideRole, keyOf, namesOf } from "./entry_names.ts";
 import { signedDigests } from "./signed_digests.ts";
 
 /** A signature, an attestation, an SBOM or the like: it belongs to an image of the archive and is none itself. */
 export interface ArchiveBeside {
-  node: ManifestNode | IndexNode;
+  node: DocumentNode;
   /** Digest of what it is about, which the archive has. */
   subject: Digest;
   /** What cosign keeps of it under a tag; absent for a referrer, which names its subject itself. */
@@ -60,7 +53,7 @@ export async function partEntries(
  */
 export function besideOf(
   beside: readonly ArchiveBeside[],
-  root: ManifestNode | IndexNode,
+  root: DocumentNode,
 ): ArchiveBeside[] {
   const subjects = new Set(walk(root).map(({ digest }) => digest));
   const waiting = new Set(beside);
@@ -109,7 +102,7 @@ function besideByItself(
 }
 
 /** The entries of a list of referrers, which a push makes anew; undefined where it is no whole list of such. */
-function listed(node: ManifestNode | IndexNode, subject: Digest): ArchiveBeside[] | undefined {
+function listed(node: DocumentNode, subject: Digest): ArchiveBeside[] | undefined {
   if (node.kind !== "index") return undefined;
   const children = node.entries.map((entry) => entry.node);
   const whole = children.filter((child) => child?.subject?.digest === subject);

@@ -64,10 +64,13 @@ export interface IndexEntry {
   /** The descriptor as it stands in the index. */
   raw: JsonObject;
   /** What it names; absent where the archive lacks it. */
-  node?: ManifestNode | IndexNode;
+  node?: DocumentNode;
   /** The blob that it names where its type is none of a manifest: BuildKit's cache lists layers in an index. */
   blob?: ArchiveBlob;
 }
+
+/** What has bytes and a digest of its own. */
+export type DocumentNode = ManifestNode | IndexNode;
 
 /** An image of manifest.json for which the archive has no manifest: one is written for it. */
 export interface DockerNode {
@@ -78,7 +81,7 @@ export interface DockerNode {
 }
 
 /** Anything that can be pushed under a tag. */
-export type ContentNode = ManifestNode | IndexNode | DockerNode;
+export type ContentNode = DocumentNode | DockerNode;
 
 /** The blobs of a node and, for an index, of all that is below it; each digest once, in order. */
 export function blobsOf(node: ContentNode): ArchiveBlob[] {
@@ -148,19 +151,19 @@ export function buildRecord(node: ContentNode): BuildRecord | undefined {
 }
 
 /** All nodes below and including the given ones, children before parents, each once. */
-export function walk(...nodes: (ManifestNode | IndexNode)[]): (ManifestNode | IndexNode)[] {
+export function walk(...nodes: DocumentNode[]): DocumentNode[] {
   const seen = new Set<Digest>();
   return nodes.flatMap((node) => walkUnseen(node, seen));
 }
 
 /** Like {@linkcode walk} for one node, without what `seen` has; that grows by what is returned. */
 export function walkUnseen(
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   seen: Set<Digest>,
-): (ManifestNode | IndexNode)[] {
-  const found: (ManifestNode | IndexNode)[] = [];
+): DocumentNode[] {
+  const found: DocumentNode[] = [];
   // Documents name each other by hash, so there is no circle, but one may be named very often.
-  const visit = (at: ManifestNode | IndexNode) => {
+  const visit = (at: DocumentNode) => {
     if (seen.has(at.digest)) return;
     seen.add(at.digest);
     for (const entry of at.kind === "index" ? at.entries : []) if (entry.node) visit(entry.node);
@@ -171,12 +174,12 @@ export function walkUnseen(
 }
 
 /** The nodes of entries, as far as the archive has them. */
-export function nodesOf(entries: readonly IndexEntry[]): (ManifestNode | IndexNode)[] {
+export function nodesOf(entries: readonly IndexEntry[]): DocumentNode[] {
   return entries.flatMap(({ node }) => node ?? []);
 }
 
 /** The entries of all indexes among the given nodes and below them. */
-export function entriesBelow(...nodes: (ManifestNode | IndexNode)[]): IndexEntry[] {
+export function entriesBelow(...nodes: DocumentNode[]): IndexEntry[] {
   return walk(...nodes).flatMap((node) => node.kind === "index" ? node.entries : []);
 }
 

@@ -3,7 +3,7 @@ import { MAX_CONFIG_BYTES } from "../config_json.ts";
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { formatPlatform, type Platform } from "../media_types.ts";
-import { type IndexNode, isArtifact, type ManifestNode, parseJsonObject } from "./content.ts";
+import { type DocumentNode, isArtifact, type ManifestNode, parseJsonObject } from "./content.ts";
 import { diffIdsOf } from "./docker_save.ts";
 import type { ArchiveFile } from "./files.ts";
 import { readPlatform } from "./image_config.ts";
@@ -30,7 +30,7 @@ const USUAL_MACHINE = "linux/amd64";
  * @returns The image with its config, which was read, and what it was chosen among; or why there is none, in one clause.
  */
 export async function chooseDockerImage(
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
 ): Promise<DockerLoadable | { problem: string }> {
   if (node.kind === "manifest") return await loadable(node);
   let problem = "its index has no image";

@@ -11,7 +11,7 @@ import {
   parseDescriptor,
 } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
-import type { ArchiveBlob, IndexEntry, IndexNode, ManifestNode } from "./content.ts";
+import type { ArchiveBlob, DocumentNode, IndexEntry, ManifestNode } from "./content.ts";
 import type { ArchiveFile } from "./files.ts";
 
 /** A manifest or index as it was found in an archive or a registry; its digest was checked. */
@@ -51,7 +51,7 @@ export const EMPTY_JSON: Digest =
 export function parseDocument(
   document: FoundDocument,
   toBlob: (descriptor: Descriptor) => ArchiveBlob,
-): ManifestNode | IndexNode {
+): DocumentNode {
   const { digest, bytes, json, malformed } = document;
   const mediaType = typeOf(document);
   const common = { digest, mediaType, bytes, ...subjectOf(json, malformed) };

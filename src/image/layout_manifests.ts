@@ -1,8 +1,8 @@
 import type { Digest } from "../digest.ts";
 import {
   type DockerNode,
+  type DocumentNode,
   type IndexEntry,
-  type IndexNode,
   type ManifestNode,
   walkUnseen,
 } from "./content.ts";
@@ -10,7 +10,7 @@ import { keyOf, namesOf } from "./entry_names.ts";
 
 /** A manifest, and the entry of index.json that it belongs to. */
 export interface Placed {
-  root: ManifestNode | IndexNode;
+  root: DocumentNode;
   manifest: ManifestNode;
 }
 
@@ -20,9 +20,9 @@ const MAX_NAMESAKES = 16;
 /** The manifests of index.json, to be found by what manifest.json says of an image. */
 export class LayoutManifests {
   readonly #placed = new Map<string, Placed>();
-  readonly #byName = new Map<string, Set<ManifestNode | IndexNode>>();
+  readonly #byName = new Map<string, Set<DocumentNode>>();
   /** What the roots hold that have been looked into. */
-  readonly #held = new Map<ManifestNode | IndexNode, ReadonlyMap<string, ManifestNode>>();
+  readonly #held = new Map<DocumentNode, ReadonlyMap<string, ManifestNode>>();
 
   constructor(entries: readonly IndexEntry[]) {
     const seen = new Set<Digest>();
@@ -51,13 +51,13 @@ export class LayoutManifests {
     return undefined;
   }
 
-  #addName(key: string, node: ManifestNode | IndexNode): void {
+  #addName(key: string, node: DocumentNode): void {
     const nodes = this.#byName.get(key) ?? new Set();
     if (nodes.size < MAX_NAMESAKES) this.#byName.set(key, nodes.add(node));
   }
 
   /** A manifest itself, or those that an index lists. */
-  #heldBy(root: ManifestNode | IndexNode): ReadonlyMap<string, ManifestNode> {
+  #heldBy(root: DocumentNode): ReadonlyMap<string, ManifestNode> {
     const known = this.#held.get(root);
     if (known) return known;
     const nodes = root.kind === "index" ? root.entries.map(({ node }) => node) : [root];

@@ -9,10 +9,9 @@ import {
 import { KIND_ANNOTATION } from "./entry_names.ts";
 import {
   type ArchiveBlob,
+  type DocumentNode,
   type IndexEntry,
-  type IndexNode,
   malformed,
-  type ManifestNode,
   nodesOf,
   parseJsonObject,
   verifyBytes,
@@ -55,7 +54,7 @@ export async function readLayout(files: ArchiveFiles): Promise<IndexEntry[] | un
 
 class LayoutReader {
   readonly #files: ArchiveFiles;
-  readonly #nodes = new Map<Digest, ManifestNode | IndexNode>();
+  readonly #nodes = new Map<Digest, DocumentNode>();
   /** How many documents stand above each other at and below a node. */
   readonly #heights = new Map<Digest, number>();
   #bytes = 0;
@@ -94,7 +93,7 @@ class LayoutReader {
     descriptor: Descriptor,
     parent: string,
     depth: number,
-  ): Promise<ManifestNode | IndexNode | undefined> {
+  ): Promise<DocumentNode | undefined> {
     const { digest, size } = descriptor;
     const known = this.#nodes.get(digest);
     if (known) {
@@ -127,7 +126,7 @@ class LayoutReader {
     file: ArchiveFile,
     descriptor: Descriptor,
     depth: number,
-  ): Promise<ManifestNode | IndexNode> {
+  ): Promise<DocumentNode> {
     const { digest } = descriptor;
     const bytes = await file.bytes(MAX_MANIFEST_BYTES);
     this.#bytes += bytes.length;

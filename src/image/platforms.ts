@@ -2,11 +2,11 @@ import type { Digest } from "../digest.ts";
 import { formatPlatform, lacksVersion, type Platform, readJsonObject } from "../media_types.ts";
 import {
   type ContentNode,
+  type DocumentNode,
   entriesBelow,
   type IndexEntry,
   type IndexNode,
   isAttestation,
-  type ManifestNode,
 } from "./content.ts";
 import { normalizePlatform, type Offer, rankFitting } from "./platform_order.ts";
 import { encodeDocument } from "./retype.ts";
@@ -32,7 +32,7 @@ export interface PlatformWords {
 
 /** What was chosen of an image, and what a person should know about that. */
 export interface PlatformChoice<Node extends ContentNode> {
-  node: Node | ManifestNode | IndexNode;
+  node: Node | DocumentNode;
   notices: string[];
 }
 
@@ -72,7 +72,7 @@ function chooseBest(
   fitting: readonly PlatformOffer[],
   wanted: readonly Platform[],
   { verb, done, place, toError }: PlatformWords,
-): { node: ManifestNode | IndexNode; notices: string[] } {
+): { node: DocumentNode; notices: string[] } {
   const [best] = fitting;
   if (!best) throw new TypeError("unreachable: what does not fit is refused");
   const { node, descriptor: { digest } } = best.entry;

@@ -11,7 +11,7 @@ import {
   OCI_MANIFEST,
   readJsonObject,
 } from "../media_types.ts";
-import type { ArchiveBlob, IndexNode, ManifestNode } from "./content.ts";
+import type { ArchiveBlob, DocumentNode } from "./content.ts";
 
 /** Whose media types a manifest has: those of Docker's schema 2, or those of OCI. */
 export type ManifestKind = "docker" | "oci";
@@ -49,9 +49,9 @@ export function toKind(mediaType: string, kind: ManifestKind): string {
  * @returns The manifest, with a digest of its own; the same where it has that kind.
  */
 export async function retype(
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   kind: ManifestKind,
-): Promise<ManifestNode | IndexNode> {
+): Promise<DocumentNode> {
   const mediaType = toKind(node.mediaType, kind);
   if (mediaType === node.mediaType) return node;
   const json = readJsonObject(node.bytes);

@@ -12,7 +12,7 @@ import {
 } from "../reference.ts";
 import { type PackedEntry, packedSize, packTar } from "../tar/pack_tar.ts";
 import type { BlobSource } from "../source/blob_source.ts";
-import { blobsOf, type IndexNode, type ManifestNode, walk } from "./content.ts";
+import { blobsOf, type DocumentNode, walk } from "./content.ts";
 import { MAX_DOCUMENT_BYTES, MAX_ENTRIES } from "./documents.ts";
 import { MAX_DOCUMENTS } from "./oci_layout.ts";
 import { chooseDockerImage } from "./docker_image.ts";
@@ -22,7 +22,7 @@ import { formatLeftOut, type LeftOut } from "./left_out.ts";
 
 /** An image, index or artifact to be written, with its names. */
 export interface NamedContent {
-  node: ManifestNode | IndexNode;
+  node: DocumentNode;
   /**
    * Full names, such as `localhost:5000/team/app:1.0`, or with its digest for a tag; without one it can be had by its digest
    * alone.

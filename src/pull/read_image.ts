@@ -1,6 +1,6 @@
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
-import { entriesBelow, type IndexNode, type ManifestNode } from "../image/content.ts";
+import { type DocumentNode, entriesBelow, type IndexNode } from "../image/content.ts";
 import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
@@ -31,7 +31,7 @@ export interface FoundImage {
   /** `host[:port]/repository:tag`, or `...@digest` where there is no tag. */
   reference: string;
   repository: string;
-  node: ManifestNode | IndexNode;
+  node: DocumentNode;
   contents: NamedContent[];
   /** What a person should know. */
   notices: string[];
@@ -93,10 +93,10 @@ function refuseOtherDigest(
 
 /** What is saved of an image, and what a person should know about that. */
 async function choosePlatforms(
-  content: ManifestNode | IndexNode,
+  content: DocumentNode,
   reference: string,
   { platforms }: ResolvedPullOptions,
-): Promise<{ node: ManifestNode | IndexNode; notices: string[] }> {
+): Promise<{ node: DocumentNode; notices: string[] }> {
   const { node, notices } = await selectPlatforms(content, platforms, readPlatform, {
     verb: "save",
     done: "saved",

@@ -2,7 +2,7 @@ import { runAll } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
 import { DigestMismatchError, NetworkError, OciError, RegistryError } from "../errors.ts";
 import { FindingList } from "../image/check/findings.ts";
-import type { IndexNode, ManifestNode } from "../image/content.ts";
+import type { DocumentNode, IndexNode } from "../image/content.ts";
 import { MAX_DOCUMENT_BYTES, parseDocument } from "../image/documents.ts";
 import { formatPlatform } from "../media_types.ts";
 import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
@@ -29,8 +29,6 @@ interface Wanted {
   role: string;
 }
 
-type Node = ManifestNode | IndexNode;
-
 /** Manifests of one check: the largest official images have some twenty, and a repository has thousands of tags. */
 const MAX_MANIFESTS = 20_000;
 
@@ -47,7 +45,7 @@ export class RemoteCheck {
   readonly #context: RepositoryContext;
   readonly #options: RemoteCheckOptions;
   /** What was read, or asked for in vain. */
-  readonly #seen = new Map<Digest, Node | undefined>();
+  readonly #seen = new Map<Digest, DocumentNode | undefined>();
   readonly #blobs: RemoteBlobs;
   /** The digest that the reference leads to, as far as anybody says. */
   #rootDigest: Digest | undefined;
@@ -101,7 +99,7 @@ export class RemoteCheck {
     await this.#checkBelow(await this.#readAll(wanted));
   }
 
-  async #checkBelow(roots: readonly Node[]): Promise<void> {
+  async #checkBelow(roots: readonly DocumentNode[]): Promise<void> {
     this.#hasAnswered = true;
     await this.#readBelow(roots);
     await this.#readReferrers();
@@ -113,7 +111,7 @@ export class RemoteCheck {
   }
 
   /** Reads what stands below indexes, level by level. */
-  async #readBelow(roots: readonly Node[]): Promise<void> {
+  async #readBelow(roots: readonly DocumentNode[]): Promise<void> {
     let level = [...roots];
     while (level.length > 0) {
       const wanted = level.flatMap((node) => node.kind === "index" ? entriesOf(node) : []);
@@ -122,8 +120,8 @@ export class RemoteCheck {
   }
 
   /** Reads manifests that have not been read; returns those that could be. */
-  async #readAll(wanted: readonly Wanted[]): Promise<Node[]> {
-    const nodes: Node[] = [];
+  async #readAll(wanted: readonly Wanted[]): Promise<DocumentNode[]> {
+    const nodes: DocumentNode[] = [];
     await runAll(wanted, this.#options.concurrency, async (each, signal) => {
       if (each.digest && this.#seen.has(each.digest)) return;
       if (each.digest) this.#seen.set(each.digest, undefined);
@@ -191,7 +189,7 @@ export class RemoteCheck {
   async #readManifest(
     wanted: Wanted,
     signal: AbortSignal | undefined = this.#options.signal,
-  ): Promise<Node | undefined> {
+  ): Promise<DocumentNode | undefined> {
     if (++this.#asked > MAX_MANIFESTS || this.#documentBytes > MAX_DOCUMENT_BYTES) {
       this.findings.error("limit", `there is more below the reference than is checked`, {
         expected: `at most ${MAX_MANIFESTS} manifests of ${MAX_DOCUMENT_BYTES} bytes together`,
@@ -225,7 +223,7 @@ export class RemoteCheck {
   async #parseManifest(
     { reference, digest: expected, size, role }: Wanted,
     signal: AbortSignal | undefined,
-  ): Promise<Node | undefined> {
+  ): Promise<DocumentNode | undefined> {
     const { call, response, bytes } = await requestManifest(this.#context, reference, { signal });
     this.manifests++;
     this.#count(bytes.length);

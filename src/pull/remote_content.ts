@@ -1,7 +1,7 @@
 import { runAll } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
-import type { ArchiveBlob, IndexEntry, IndexNode, ManifestNode } from "../image/content.ts";
+import type { ArchiveBlob, DocumentNode, IndexEntry } from "../image/content.ts";
 import {
   emptyContent,
   MAX_DOCUMENT_BYTES,
@@ -35,7 +35,7 @@ export async function readRemoteContent(
   context: RepositoryContext,
   reference: string,
   options: RemoteReadOptions = {},
-): Promise<ManifestNode | IndexNode> {
+): Promise<DocumentNode> {
   return await new RemoteReader(context, reference, options).read();
 }
 
@@ -43,7 +43,7 @@ class RemoteReader {
   readonly #context: RepositoryContext;
   readonly #reference: string;
   readonly #options: RemoteReadOptions;
-  readonly #nodes = new Map<Digest, ManifestNode | IndexNode>();
+  readonly #nodes = new Map<Digest, DocumentNode>();
   readonly #foreign = new Map<Digest, ArchiveBlob[]>();
   #bytes = 0;
 
@@ -53,7 +53,7 @@ class RemoteReader {
     this.#options = options;
   }
 
-  async read(): Promise<ManifestNode | IndexNode> {
+  async read(): Promise<DocumentNode> {
     const root = await this.#document(this.#reference, this.#options.signal);
     // Level by level: documents name each other by hash, so there is no circle, but one may be named very often.
     let level = root.kind === "index" ? root.entries : [];
@@ -98,7 +98,7 @@ class RemoteReader {
   async #document(
     reference: string,
     signal: AbortSignal | undefined,
-  ): Promise<ManifestNode | IndexNode> {
+  ): Promise<DocumentNode> {
     const { onRetry, onRead } = this.#options;
     const pulled = await getManifest(this.#context, reference, { signal, onRetry });
     const { call, response, bytes } = pulled;

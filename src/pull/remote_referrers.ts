@@ -1,6 +1,6 @@
 import type { Digest } from "../digest.ts";
 import { OciError, RegistryError } from "../errors.ts";
-import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { type DocumentNode, walk } from "../image/content.ts";
 import { nameOf, type ReadHooks, type RepositoryContext } from "../registry/blobs.ts";
 import { isAbsence } from "../registry/get_manifest.ts";
 import { listReferrers } from "../registry/listing.ts";
@@ -18,7 +18,7 @@ export interface ReferrersOptions extends RemoteReadOptions {
 
 /** Something about a manifest: a signature, an attestation, an SBOM. */
 export interface RemoteReferrer {
-  node: ManifestNode | IndexNode;
+  node: DocumentNode;
   /** The tag that it is looked for under, where it does not name its subject itself. */
   cosign?: CosignTag;
 }
@@ -37,7 +37,7 @@ const MAX_REFERRERS = 1000;
  */
 export function readReferrers(
   context: RepositoryContext,
-  root: ManifestNode | IndexNode,
+  root: DocumentNode,
   options: ReferrersOptions,
 ): AsyncIterable<RemoteReferrer> {
   return new ReferrersReader(context, root, options).read();
@@ -45,7 +45,7 @@ export function readReferrers(
 
 class ReferrersReader {
   readonly #context: RepositoryContext;
-  readonly #root: ManifestNode | IndexNode;
+  readonly #root: DocumentNode;
   readonly #options: ReferrersOptions;
   /** What may be referred to; it grows while it is gone through. */
   readonly #subjects: Set<Digest>;
@@ -54,7 +54,7 @@ class ReferrersReader {
 
   constructor(
     context: RepositoryContext,
-    root: ManifestNode | IndexNode,
+    root: DocumentNode,
     options: ReferrersOptions,
   ) {
     this.#context = context;
@@ -146,7 +146,7 @@ class ReferrersReader {
   async #content(
     reference: string,
     where: string,
-  ): Promise<ManifestNode | IndexNode | undefined> {
+  ): Promise<DocumentNode | undefined> {
     try {
       return await readRemoteContent(this.#context, reference, this.#options);
     } catch (error) {

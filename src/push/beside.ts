@@ -1,18 +1,18 @@
 import { cosignTag } from "../cosign_tags.ts";
 import { type ArchiveBeside, besideOf } from "../image/beside.ts";
-import type { IndexNode, ManifestNode } from "../image/content.ts";
+import type { DocumentNode } from "../image/content.ts";
 import type { PlannedImage } from "./plan.ts";
 
 /** What goes into a repository beside an image: signatures and the like. */
 export interface Beside {
-  node: ManifestNode | IndexNode;
+  node: DocumentNode;
   /** The tag that it is looked for under; what names its subject needs none. */
   tag?: string | undefined;
 }
 
 /** Finds what goes beside an image, in an order in which it may be written. */
 export type BesideOf = (
-  root: ManifestNode | IndexNode,
+  root: DocumentNode,
 ) => Iterable<Beside> | AsyncIterable<Beside> | Promise<Iterable<Beside>>;
 
 /**
@@ -21,7 +21,7 @@ export type BesideOf = (
  * @param left What went beside no image so far; it shrinks.
  */
 export function findBeside(
-  root: ManifestNode | IndexNode,
+  root: DocumentNode,
   beside: readonly ArchiveBeside[],
   left: Set<ArchiveBeside>,
 ): Beside[] {

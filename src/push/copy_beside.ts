@@ -1,6 +1,6 @@
 import { anySignal } from "../concurrency.ts";
 import { COSIGN_KINDS, type CosignKind } from "../cosign_tags.ts";
-import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { type DocumentNode, walk } from "../image/content.ts";
 import { type CosignTag, findCosignTags } from "../pull/find_cosign_tags.ts";
 import type { RemoteReadOptions } from "../pull/remote_file.ts";
 import { readReferrers } from "../pull/remote_referrers.ts";
@@ -67,7 +67,7 @@ const PATIENCE = 2_000;
  */
 export function countLeft(
   context: RepositoryContext,
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   { signal }: RemoteReadOptions,
   emit: Emit,
 ): CopiedBeside {
@@ -101,7 +101,7 @@ export class CosignLeft {
   }
 
   /** Tells what is left behind of an image; returns what goes beside it: nothing. */
-  async tell(root: ManifestNode | IndexNode, emit: Emit): Promise<[]> {
+  async tell(root: DocumentNode, emit: Emit): Promise<[]> {
     const copied = new Set(walk(root).map(({ digest }) => digest));
     const left = this.#isTold ? [] : this.#tags.filter(({ subject }) => copied.has(subject));
     if (left.length === 0) return [];

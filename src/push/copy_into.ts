@@ -1,5 +1,5 @@
 import { OciError } from "../errors.ts";
-import type { IndexNode, ManifestNode } from "../image/content.ts";
+import type { DocumentNode } from "../image/content.ts";
 import { readRemoteContent } from "../pull/remote_content.ts";
 import type { RemoteReadOptions } from "../pull/remote_file.ts";
 import { formatReference, type Reference, registryOrigin, withTag } from "../reference.ts";
@@ -102,7 +102,7 @@ export function openSource(
 
 function openBeside(
   { context, references, beside }: Copy,
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   reading: RemoteReadOptions,
   { plainHttp, emit }: ResolvedOptions,
 ): CopiedBeside {
@@ -117,7 +117,7 @@ function openBeside(
 }
 
 function planCopies(
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   { from, references }: Copy,
 ): [planned: PlannedImage[], notices: string[]] {
   const image = { id: "#1", names: [], tags: [], pinned: [], aliases: [], node, named: [] };

@@ -6,8 +6,7 @@ import {
   absentFrom,
   blobsOf,
   type ContentNode,
-  type IndexNode,
-  type ManifestNode,
+  type DocumentNode,
 } from "../image/content.ts";
 import type { Platform } from "../media_types.ts";
 import { formatReference, type Reference } from "../reference.ts";
@@ -58,7 +57,7 @@ export interface ImageSettings extends TagSettings, PlaceSettings, KindSettings,
 
 /** What goes beside an image under a tag, and whether that names it already. */
 interface TaggedBeside {
-  node: ManifestNode | IndexNode;
+  node: DocumentNode;
   reference: Tagged;
   stands: boolean;
 }
@@ -271,7 +270,7 @@ function toPushed(
 }
 
 /** A blob with the media type that the manifest gives it, whatever it was to be at first. */
-function typedBy(root: ManifestNode | IndexNode, blob: UploadedBlob): UploadedBlob {
+function typedBy(root: DocumentNode, blob: UploadedBlob): UploadedBlob {
   if (root.kind === "index") return blob;
   const named = [root.config, ...root.layers].find((named) => named?.digest === blob.digest);
   return named ? { ...blob, mediaType: named.mediaType } : blob;

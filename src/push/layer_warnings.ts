@@ -1,6 +1,6 @@
 import { sniffCompression } from "../codec/magic.ts";
 import type { Digest } from "../digest.ts";
-import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { type DocumentNode, walk } from "../image/content.ts";
 import { isEncryptedType, isLayerType, isUnpacked } from "../image/layer_type.ts";
 
 /**
@@ -11,7 +11,7 @@ import { isEncryptedType, isLayerType, isUnpacked } from "../image/layer_type.ts
  * @returns What to say, a sentence for all layers of one kind.
  */
 export async function warnOfLayers(
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   told: Set<Digest>,
 ): Promise<string[]> {
   const layers = new Map<string, Digest[]>();

@@ -1,5 +1,5 @@
 import { PushError } from "../errors.ts";
-import { type ContentNode, type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { type ContentNode, type DocumentNode, walk } from "../image/content.ts";
 import { buildManifest, needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind, retype } from "../image/retype.ts";
 import type { Reference } from "../reference.ts";
@@ -75,14 +75,14 @@ function kindsOf(
   return first === "docker" ? ["docker", "oci"] : ["oci", "docker"];
 }
 
-function isBelow(found: ContentNode, node: ManifestNode | IndexNode): boolean {
+function isBelow(found: ContentNode, node: DocumentNode): boolean {
   return found === node || (found.kind === "index" && walk(found).includes(node));
 }
 
 /** What may be written for a node, the best first; its digests were settled. */
 export async function draftsOf(
   { node, kinds }: RootChoice,
-): Promise<(ManifestNode | IndexNode)[]> {
+): Promise<DocumentNode[]> {
   const draft = node.kind === "docker"
     ? await buildManifest(node, node.layers.flatMap(({ digest }) => digest ?? []))
     : node;

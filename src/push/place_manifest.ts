@@ -1,6 +1,6 @@
 import { runAll } from "../concurrency.ts";
 import { OciError, RegistryError, restate } from "../errors.ts";
-import { type IndexNode, type ManifestNode, walk } from "../image/content.ts";
+import { type DocumentNode, type ManifestNode, walk } from "../image/content.ts";
 import { isForeignLayer } from "../media_types.ts";
 import { withoutRetry } from "../registry/blobs.ts";
 import { headManifest, putManifest } from "../registry/manifests.ts";
@@ -21,7 +21,7 @@ export interface PlaceSettings extends UploadSettings {
  */
 export async function placeManifest(
   target: RepositoryState,
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   settings: PlaceSettings,
 ): Promise<void> {
   if (settings.dryRun || await findManifest(target, node, settings)) return;
@@ -31,13 +31,13 @@ export async function placeManifest(
 /** Puts all that stands below an index into a repository; several are asked for at once. */
 export async function placeBelow(
   target: RepositoryState,
-  root: ManifestNode | IndexNode,
+  root: DocumentNode,
   settings: PlaceSettings,
 ): Promise<void> {
   if (root.kind !== "index" || settings.dryRun) return;
   const below = walk(root).filter((node) => node !== root);
   const manifests = below.filter(({ kind }) => kind === "manifest");
-  const found = new Set<ManifestNode | IndexNode>();
+  const found = new Set<DocumentNode>();
   await runAll(manifests, settings.concurrency, async (node, signal) => {
     if (await findManifest(target, node, { ...settings, signal })) found.add(node);
   }, settings.signal);
@@ -50,7 +50,7 @@ export async function placeBelow(
 /** Whether a repository has a manifest, as far as this push knows or may find out. */
 async function findManifest(
   target: RepositoryState,
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   settings: PlaceSettings,
 ): Promise<boolean> {
   const { digest, subject } = node;
@@ -67,7 +67,7 @@ async function findManifest(
 
 async function writeNew(
   target: RepositoryState,
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   settings: UploadSettings,
 ): Promise<void> {
   const { digest, subject } = node;
@@ -87,7 +87,7 @@ async function writeNew(
 /** Writes a manifest under a tag or its digest, whatever is there. */
 export async function writeManifest(
   target: RepositoryState,
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   reference: string,
   settings: UploadSettings,
 ): Promise<void> {
@@ -106,7 +106,7 @@ export async function writeManifest(
 }
 
 /** Whether a repository had all that a manifest names when this push came to it, so that it may have that as well. */
-function hadAllOf(target: RepositoryState, node: ManifestNode | IndexNode): boolean {
+function hadAllOf(target: RepositoryState, node: DocumentNode): boolean {
   if (target.isDoubted) return false;
   if (node.kind === "manifest") {
     const blobs = node.config ? [node.config, ...node.layers] : node.layers;
@@ -128,7 +128,7 @@ function hadBlob(
 
 async function hasManifest(
   target: RepositoryState,
-  { digest }: ManifestNode | IndexNode,
+  { digest }: DocumentNode,
   settings: UploadSettings,
 ): Promise<boolean> {
   try {
@@ -147,7 +147,7 @@ async function hasManifest(
 /** Whether a manifest is in the list of what refers to its subject, the registry's own or the one under a tag. */
 async function isListed(
   target: RepositoryState,
-  { digest, subject }: ManifestNode | IndexNode,
+  { digest, subject }: DocumentNode,
   settings: UploadSettings,
 ): Promise<boolean> {
   if (!subject) return true;

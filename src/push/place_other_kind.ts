@@ -1,5 +1,5 @@
 import type { RegistryError } from "../errors.ts";
-import type { IndexNode, ManifestNode } from "../image/content.ts";
+import type { DocumentNode } from "../image/content.ts";
 import { kindOfType } from "../image/retype.ts";
 import { placeManifest, type PlaceSettings } from "./place_manifest.ts";
 import { refusesType } from "./refusals.ts";
@@ -13,8 +13,8 @@ import type { RepositoryState } from "./repository_state.ts";
  */
 export async function placeOther(
   target: RepositoryState,
-  refused: ManifestNode | IndexNode,
-  other: ManifestNode | IndexNode,
+  refused: DocumentNode,
+  other: DocumentNode,
   refusal: RegistryError,
   settings: PlaceSettings,
 ): Promise<void> {

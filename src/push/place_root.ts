@@ -1,5 +1,5 @@
 import { RegistryError } from "../errors.ts";
-import type { IndexNode, ManifestNode } from "../image/content.ts";
+import type { DocumentNode } from "../image/content.ts";
 import { retype } from "../image/retype.ts";
 import type { Reference } from "../reference.ts";
 import { refuseOtherDigest } from "./content.ts";
@@ -10,7 +10,7 @@ import { findStanding, type TagSettings } from "./standing.ts";
 
 /** A manifest as a registry has taken it. */
 export interface PlacedRoot {
-  root: ManifestNode | IndexNode;
+  root: DocumentNode;
   /** Whether the tag names it already. */
   stands: boolean;
 }
@@ -25,7 +25,7 @@ export interface PlacedRoot {
  */
 export async function placeRoot(
   target: RepositoryState,
-  { root, blobs }: { root: ManifestNode | IndexNode; blobs: readonly UploadedBlob[] },
+  { root, blobs }: { root: DocumentNode; blobs: readonly UploadedBlob[] },
   { kinds }: RootChoice,
   reference: Reference,
   settings: TagSettings & PlaceSettings,

@@ -1,11 +1,5 @@
 import { type RegistryError, restate } from "../errors.ts";
-import {
-  blobsOf,
-  type ContentNode,
-  type IndexNode,
-  type ManifestNode,
-  walk,
-} from "../image/content.ts";
+import { blobsOf, type ContentNode, type DocumentNode, walk } from "../image/content.ts";
 import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
 import { isForeignLayer, OCI_ARTIFACT, readJsonObject } from "../media_types.ts";
@@ -36,7 +30,7 @@ const FOREIGN_CODES = new Set(["UNKNOWN", "MANIFEST_BLOB_UNKNOWN"]);
 export function fallbackNotice(
   refusal: RegistryError,
   refused: ManifestKind,
-  { digest, mediaType }: ManifestNode | IndexNode,
+  { digest, mediaType }: DocumentNode,
 ): string {
   const host = new URL(refusal.url).host;
   return `${host} takes no ${KIND_NAMES[refused]} manifest (it answered ${refusal.status}): ` +
@@ -112,7 +106,7 @@ function explainType(
 }
 
 /** Whether a document leaves its media type to its descriptor, as OCI allows. */
-function lacksType({ bytes }: ManifestNode | IndexNode): boolean {
+function lacksType({ bytes }: DocumentNode): boolean {
   return readJsonObject(bytes)?.mediaType === undefined;
 }
 

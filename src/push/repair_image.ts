@@ -7,8 +7,7 @@ import {
   type ArchiveBlob,
   blobsOf,
   type ContentNode,
-  type IndexNode,
-  type ManifestNode,
+  type DocumentNode,
   walk,
 } from "../image/content.ts";
 import { knownManifest } from "../image/docker_manifest.ts";
@@ -118,7 +117,7 @@ class Repair {
   readonly #tried = new Set<Digest>();
   readonly #blobs = new Map<Digest, ArchiveBlob>();
   /** Manifests and indexes of the archive, children before parents. */
-  readonly #manifests = new Map<Digest, ManifestNode | IndexNode>();
+  readonly #manifests = new Map<Digest, DocumentNode>();
   #isRead = false;
 
   /** @param pushRoot Pushes an image of the archive to the reference, where that names one. */
@@ -255,7 +254,7 @@ function brokenOf({ findings }: ImageCheck): Digest[] {
 }
 
 /** The manifests of a node, the root last; of a docker archive those that a push writes, the usual kind last. */
-async function manifestsIn(node: ContentNode): Promise<(ManifestNode | IndexNode)[]> {
+async function manifestsIn(node: ContentNode): Promise<DocumentNode[]> {
   if (node.kind !== "docker") return walk(node);
   const usual = await knownManifest(node);
   if (!usual) return [];

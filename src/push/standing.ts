@@ -1,6 +1,6 @@
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { OciError } from "../errors.ts";
-import type { IndexNode, ManifestNode } from "../image/content.ts";
+import type { DocumentNode } from "../image/content.ts";
 import type { Reference } from "../reference.ts";
 import type { PushWords } from "./content.ts";
 import type { OnExisting } from "./options.ts";
@@ -28,11 +28,11 @@ export interface TagSettings extends UploadSettings {
 export async function findStanding(
   target: RepositoryState,
   tag: string | undefined,
-  root: ManifestNode | IndexNode,
-  other: (() => Promise<ManifestNode | IndexNode>) | undefined,
+  root: DocumentNode,
+  other: (() => Promise<DocumentNode>) | undefined,
   blobs: readonly UploadedBlob[],
   settings: UploadSettings,
-): Promise<ManifestNode | IndexNode | undefined> {
+): Promise<DocumentNode | undefined> {
   if (tag === undefined || settings.dryRun) return undefined;
   const known = target.tags.get(tag);
   if (!known && blobs.some(({ status }) => status !== "exists")) return undefined;
@@ -59,7 +59,7 @@ async function askTag(
 
 /** Whether a manifest has a digest, whatever the algorithm: by tag it is sha256, also where an archive says sha512. */
 export async function hasDigest(
-  { digest, bytes }: ManifestNode | IndexNode,
+  { digest, bytes }: DocumentNode,
   found: Digest,
 ): Promise<boolean> {
   const algorithm = digestAlgorithm(found);

@@ -1,5 +1,5 @@
 import { RegistryError } from "../errors.ts";
-import type { IndexNode, ManifestNode } from "../image/content.ts";
+import type { DocumentNode } from "../image/content.ts";
 import { kindOfType, retype } from "../image/retype.ts";
 import type { RootChoice } from "./manifest_kind.ts";
 import { placeBelow, placeManifest, type PlaceSettings } from "./place_manifest.ts";
@@ -16,11 +16,11 @@ import { writeTag } from "./write_tag.ts";
  */
 export async function tagRoot(
   target: RepositoryState,
-  root: ManifestNode | IndexNode,
+  root: DocumentNode,
   { kinds }: RootChoice,
   reference: Tagged,
   settings: TagSettings & PlaceSettings,
-): Promise<{ root: ManifestNode | IndexNode; isWritten: boolean }> {
+): Promise<{ root: DocumentNode; isWritten: boolean }> {
   await placeBelow(target, root, settings);
   await placeManifest(target, root, settings);
   try {

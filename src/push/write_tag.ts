@@ -1,6 +1,6 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { PushError, RegistryError, restate } from "../errors.ts";
-import type { IndexNode, ManifestNode } from "../image/content.ts";
+import type { DocumentNode } from "../image/content.ts";
 import { formatReference } from "../reference.ts";
 import { getManifest } from "../registry/get_manifest.ts";
 import { headManifest } from "../registry/manifests.ts";
@@ -19,7 +19,7 @@ import { hooksFor, type UploadSettings } from "./upload_settings.ts";
 export async function findOther(
   target: RepositoryState,
   { tag }: Tagged,
-  roots: readonly (ManifestNode | IndexNode)[],
+  roots: readonly DocumentNode[],
   settings: TagSettings,
 ): Promise<Digest | undefined> {
   if (settings.onExisting === "overwrite") return undefined;
@@ -37,7 +37,7 @@ export async function findOther(
 export async function leaveTag(
   reference: Tagged,
   found: Digest,
-  { digest }: ManifestNode | IndexNode,
+  { digest }: DocumentNode,
   { onExisting, words, emit }: TagSettings,
 ): Promise<void> {
   const name = formatReference(reference);
@@ -60,7 +60,7 @@ export async function leaveTag(
 export async function writeTag(
   target: RepositoryState,
   reference: Tagged,
-  root: ManifestNode | IndexNode,
+  root: DocumentNode,
   settings: TagSettings,
 ): Promise<boolean> {
   // Long uploads go before this: somebody else may have been here.
@@ -93,7 +93,7 @@ function explainStanding(
   refusal: RegistryError,
   found: Digest,
   reference: Tagged,
-  { digest }: ManifestNode | IndexNode,
+  { digest }: DocumentNode,
   { words }: TagSettings,
 ): RegistryError {
   const message = `Cannot ${words.verb} ${formatReference(reference)}: ${

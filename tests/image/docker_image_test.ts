@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { IndexNode, ManifestNode } from "../../src/image/content.ts";
+import type { DocumentNode, IndexNode, ManifestNode } from "../../src/image/content.ts";
 import { chooseDockerImage } from "../../src/image/docker_image.ts";
 import { MAX_CONFIG_BYTES } from "../../src/config_json.ts";
 import { digestBytes } from "../../src/digest.ts";
@@ -22,7 +22,7 @@ async function manifestOf(config: Bytes, size = config.length): Promise<Manifest
   };
 }
 
-async function problemOf(node: ManifestNode | IndexNode): Promise<string | undefined> {
+async function problemOf(node: DocumentNode): Promise<string | undefined> {
   const found = await chooseDockerImage(node);
   return "problem" in found ? found.problem : undefined;
 }

@@ -1,6 +1,11 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
-import type { ArchiveBlob, IndexNode, ManifestNode } from "../../src/image/content.ts";
+import type {
+  ArchiveBlob,
+  DocumentNode,
+  IndexNode,
+  ManifestNode,
+} from "../../src/image/content.ts";
 import { kindOfType, retype } from "../../src/image/retype.ts";
 import { DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
@@ -39,7 +44,7 @@ async function manifest(mediaType: string, types: readonly string[]): Promise<Ma
 test("retype() turns every type into the one of the other kind, and back", async () => {
   const docker = await manifest(DOCKER_MANIFEST, SAME.map(([docker]) => docker));
   const oci = await manifest(OCI_MANIFEST, SAME.map(([, oci]) => oci));
-  const types = (node: ManifestNode | IndexNode) =>
+  const types = (node: DocumentNode) =>
     node.kind === "manifest"
       ? [node.config, ...node.layers].map((blob) => blob?.mediaType)
       : undefined;

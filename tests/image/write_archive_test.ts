@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Digest, digestAlgorithm, digestBytes } from "../../src/digest.ts";
 import { OciError } from "../../src/errors.ts";
 import { type ArchiveImage, openArchive } from "../../src/image/archive.ts";
-import type { ContentNode, IndexNode, ManifestNode } from "../../src/image/content.ts";
+import type { ContentNode, DocumentNode } from "../../src/image/content.ts";
 import { buildManifest } from "../../src/image/docker_manifest.ts";
 import { type ArchiveFormat, planArchive } from "../../src/image/write_archive.ts";
 import { OCI_MANIFEST } from "../../src/media_types.ts";
@@ -41,7 +41,7 @@ function jsonOf(files: Map<string, Bytes>, path: string): any {
 }
 
 /** What a push of the image would leave: a manifest, written where the archive has none. */
-async function written(node: ContentNode): Promise<ManifestNode | IndexNode> {
+async function written(node: ContentNode): Promise<DocumentNode> {
   if (node.kind !== "docker") return node;
   const digests: Digest[] = [];
   for (const { file } of node.layers) {
@@ -54,7 +54,7 @@ async function written(node: ContentNode): Promise<ManifestNode | IndexNode> {
 }
 
 async function archiveOf(
-  node: ManifestNode | IndexNode,
+  node: DocumentNode,
   { names = [NAME], format = "docker" }: { names?: string[]; format?: ArchiveFormat } = {},
 ) {
   const plan = await planArchive([{ node, names }], { format });
@@ -246,7 +246,7 @@ test("planArchive() writes an image without a name, and several contents in one 
 async function strange(
   change: (manifest: Record<string, unknown>) => unknown,
   image?: Parameters<OciLayout["image"]>[0],
-): Promise<ManifestNode | IndexNode> {
+): Promise<DocumentNode> {
   const layout = new OciLayout();
   const descriptor = await layout.image(image ?? await makeImage(["a"]));
   const manifest = JSON.parse(new TextDecoder().decode(layout.blobs.get(pathOf(descriptor))));

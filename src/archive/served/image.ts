@@ -4,7 +4,7 @@ import type {
   ArchiveBlob,
   ContentNode,
   DockerNode,
-  IndexNode,
+  DocumentNode,
   ManifestNode,
 } from "../../image/content.ts";
 import { buildManifest } from "../../image/docker_manifest.ts";
@@ -17,7 +17,7 @@ export class ServedImage {
   readonly archive: ServedArchive;
   readonly node: ContentNode;
   /** Its manifest or index, as soon as that is known. */
-  known: ManifestNode | IndexNode | undefined;
+  known: DocumentNode | undefined;
   /** Signatures and the like of it. */
   readonly beside: readonly ArchiveBeside[];
 
@@ -29,7 +29,7 @@ export class ServedImage {
   }
 
   /** Its manifest or index. Layers that no name tells the digest of are read for it, once. */
-  async root(): Promise<ManifestNode | IndexNode> {
+  async root(): Promise<DocumentNode> {
     const { node } = this;
     return this.known ??= node.kind === "docker" ? await this.#write(node) : node;
   }

@@ -1,6 +1,6 @@
 import { cosignTag } from "../../cosign_tags.ts";
 import type { Digest } from "../../digest.ts";
-import { blobsOf, type IndexNode, type ManifestNode, walk } from "../../image/content.ts";
+import { blobsOf, type DocumentNode, walk } from "../../image/content.ts";
 import type { ArchiveFile } from "../../image/files.ts";
 import type { StoredManifest } from "../../storage.ts";
 import type { ServedImage } from "./image.ts";
@@ -99,7 +99,7 @@ export class ServedRepository {
     return late;
   }
 
-  #show({ beside }: ServedImage, root: ManifestNode | IndexNode): void {
+  #show({ beside }: ServedImage, root: DocumentNode): void {
     this.#showNode(root);
     for (const { node, subject, kind } of beside) {
       this.#showNode(node);
@@ -108,7 +108,7 @@ export class ServedRepository {
     }
   }
 
-  #showNode(root: ManifestNode | IndexNode): void {
+  #showNode(root: DocumentNode): void {
     for (const { digest, mediaType, bytes, subject } of walk(root)) {
       this.#manifests.set(digest, { digest, mediaType, bytes, subject: subject?.digest });
       if (!subject) continue;

@@ -3,6 +3,7 @@ import type { Digest } from "../../digest.ts";
 import {
   type ArchiveBlob,
   type DockerNode,
+  type DocumentNode,
   type IndexEntry,
   type IndexNode,
   isAttestation,
@@ -20,7 +21,7 @@ export type Replace = (
 
 /** Content with other layers. */
 export interface Rewritten {
-  node: ManifestNode | IndexNode;
+  node: DocumentNode;
   /** Manifests below an index that were left out, since they are about ones that have another digest now. */
   leftOut: number;
 }
@@ -50,12 +51,12 @@ export function rewriteDocker(node: DockerNode, replace: Replace): DockerNode {
  * @returns The same node where nothing changes.
  */
 export async function rewriteContent(
-  root: ManifestNode | IndexNode,
+  root: DocumentNode,
   replace: Replace,
 ): Promise<Rewritten> {
-  const done = new Map<Digest, ManifestNode | IndexNode>();
+  const done = new Map<Digest, DocumentNode>();
   let leftOut = 0;
-  const rewrite = async (node: ManifestNode | IndexNode) => {
+  const rewrite = async (node: DocumentNode) => {
     const known = done.get(node.digest);
     if (known) return known;
     const written = node.kind === "manifest"
@@ -95,7 +96,7 @@ function isAbout(entry: IndexEntry, changed: ReadonlySet<string | undefined>): b
 
 function entryOf(
   entry: IndexEntry,
-  done: ReadonlyMap<Digest, ManifestNode | IndexNode>,
+  done: ReadonlyMap<Digest, DocumentNode>,
 ): IndexEntry {
   const node = entry.node && done.get(entry.node.digest);
   if (!node || node === entry.node) return entry;
@@ -110,7 +111,7 @@ function entryOf(
 async function rewriteManifest(
   node: ManifestNode,
   replace: Replace,
-): Promise<ManifestNode | IndexNode> {
+): Promise<DocumentNode> {
   const replaced = node.layers.map((layer) => replace(layer, node));
   if (replaced.every((layer) => layer === undefined)) return node;
   const json = readJsonObject(node.bytes);

@@ -4,7 +4,7 @@ import {
   blobsOf,
   type ContentNode,
   type DockerNode,
-  type IndexNode,
+  type DocumentNode,
   type ManifestNode,
   manifestsOf,
   mismatch,
@@ -25,7 +25,7 @@ export async function uploadContent(
   target: RepositoryState,
   node: ContentNode,
   settings: UploadSettings,
-): Promise<{ root: ManifestNode | IndexNode; blobs: UploadedBlob[] }> {
+): Promise<{ root: DocumentNode; blobs: UploadedBlob[] }> {
   const blobs = blobsOf(node).filter(({ file, mediaType }) => file || !isForeignLayer(mediaType));
   const done = new Map<ArchiveBlob, UploadedBlob>();
   const place = async (blobs: readonly ArchiveBlob[], ahead: Ahead) => {
