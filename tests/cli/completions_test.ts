@@ -8,6 +8,8 @@ import { test } from "../helpers/test.ts";
 import { fakeHost } from "./fake_host.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
+/** A shell that is told to speak a language that is not installed complains. */
+const PLAIN = { env: { LC_ALL: "C" } };
 
 test("completionScript() knows every command and option, for every shell", () => {
   for (const shell of SHELLS) {
@@ -32,7 +34,7 @@ for (const shell of SHELLS) {
   test(`${shell} can parse its completions`, async () => {
     await using folder = await temporaryFolder();
     const file = await folder.write("script", completionScript(shell));
-    const { code, stderr } = await runProcess(program.path, ["-n", file]);
+    const { code, stderr } = await runProcess(program.path, ["-n", file], PLAIN);
     assertEquals([code, stderr], [0, ""]);
   }, { skip: program.skip });
 }
@@ -61,7 +63,7 @@ test("fish completes commands and options, with common options before the comman
   for (const [line, expected] of COMPLETIONS) {
     const typed = line.replaceAll("FOLDER", folder.path);
     const command = `source ${script}; complete -C "${typed}"`;
-    const { stdout, stderr } = await runProcess(fish.path, ["--no-config", "-c", command]);
+    const { stdout, stderr } = await runProcess(fish.path, ["--no-config", "-c", command], PLAIN);
     assertEquals(stderr, "");
     const offered = stdout.split("\n").filter(Boolean).map((row) => row.split("\t")[0]);
     assertEquals(offered, expected.map((word) => word.replace("FOLDER", folder.path)), line);
@@ -96,7 +98,7 @@ test("bash completes commands, options, shells and files", async () => {
   for (const [words, expected] of cases) {
     const line = `. '${script}'; COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})
       COMP_CWORD=${words.length - 1}; _tarpush; printf '%s\n' "\${COMPREPLY[@]}"`;
-    const { stdout, stderr } = await runProcess(bash.path, ["-c", line]);
+    const { stdout, stderr } = await runProcess(bash.path, ["-c", line], PLAIN);
     assertEquals(stderr, "");
     assertEquals(stdout.split("\n").filter(Boolean), expected, words.join(" "));
   }

@@ -18,7 +18,7 @@ test("deno task demo fetches no package, and its first line is the demo's", asyn
   await using cache = await temporaryFolder();
   const { code, stdout, stderr } = await runProcess(Deno.execPath(), ["task", "demo"], {
     cwd: clone.path,
-    env: { DENO_DIR: cache.path, NO_COLOR: "1" },
+    env: { DENO_DIR: cache.path, NO_COLOR: "1", FORCE_COLOR: undefined },
   });
   assertEquals([code, stderr], [0, `Task demo ${(await readJson("deno.json")).tasks.demo}\n`]);
   assertStringIncludes(stdout.slice(0, 30), "1. A registry of our own");
