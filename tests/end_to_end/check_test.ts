@@ -51,7 +51,7 @@ for (const file of FIXTURES.keys()) {
       for (const at of [0, header.size >> 1, header.size - 1]) {
         const { findings } = await check(new Blob([flipByte(bytes, bodyOffset + at)]));
         if (UNPROTECTED.test(path)) continue;
-        const clean = path.replace(/^\.\//, "");
+        const clean = path.replace(/^\.?\//, "");
         const found = findings.some(({ path, severity }) => path === clean && severity === "error");
         assert(found, `byte ${at} of ${path}: ${findings.map(({ message }) => message)}`);
         protectedFiles++;
@@ -71,7 +71,7 @@ for (const file of FIXTURES.keys()) {
       const { findings } = await check(cutBody(blob, offset, header.size));
       const isBare = /(?:manifest|index|store)\.json$|audit\.log$/.test(path) ||
         isV1(bytes, offset, header.size);
-      const clean = path.replace(/^\.\//, "");
+      const clean = path.replace(/^\.?\//, "");
       const isTold = findings.some((finding) =>
         finding.severity === "error" || finding.path === clean ||
         (finding.digest && clean.endsWith(finding.digest.slice("sha256:".length)))
