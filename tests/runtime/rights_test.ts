@@ -138,7 +138,7 @@ test("each command asks a person at a terminal for no more rights", async () => 
     const line = `${piped === undefined ? "" : `cat '${piped}' | `}${words.join(" ")}`;
     const { code, stdout } = await runProcess(script ?? "", ["-qec", line, "/dev/null"], {
       cwd: toPath(root),
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", FORCE_COLOR: undefined },
     });
     assertEquals(code, 0, `${name}: ${stdout}`);
     assertStringIncludes(stdout, prints, name);
