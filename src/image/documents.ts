@@ -110,6 +110,9 @@ function parseLayers(json: JsonObject, malformed: MakeMalformed): Descriptor[] {
 export function typeOf(
   { json, mediaType, malformed }: Pick<FoundDocument, "json" | "mediaType" | "malformed">,
 ): string {
+  if (json.schemaVersion === 1) {
+    throw malformed("it is a manifest of Docker's schema 1, which registries do not take any more");
+  }
   const isIndex = Array.isArray(json.manifests);
   if (isIndex && (json.layers !== undefined || json.config !== undefined)) {
     throw malformed(

@@ -444,6 +444,13 @@ test("a document that is index and manifest in one is refused (CVE-2021-41190)",
   }
 });
 
+test("a manifest of Docker's schema 1 is refused before anything is sent", async () => {
+  const manifest = { schemaVersion: 1, name: "app", tag: "1", fsLayers: [], history: [] };
+  await pushFails(await layoutOf(manifest), ArchiveError, "Docker's schema 1");
+  const type = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+  await pushFails(await layoutOf({ ...manifest, mediaType: type }), ArchiveError, "schema 1");
+});
+
 test("a media type of a document is shown without what a terminal obeys", async () => {
   const index = { schemaVersion: 2, manifests: [], mediaType: NASTY + "x".repeat(100_000) };
   await pushFails(await layoutOf(index), ArchiveError, "media type");
