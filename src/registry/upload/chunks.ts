@@ -3,6 +3,7 @@ import { NetworkError, RegistryError, restate } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import { waitForRetry } from "../http/http.ts";
 import { isBroken } from "../http/network.ts";
+import { CUT_HINT } from "../http/stranger.ts";
 import { isBodyLimit, shrinkBodies } from "./body_limits.ts";
 import { isGatewayTimeout, isLostSession } from "./lost_answers.ts";
 import {
@@ -55,6 +56,7 @@ async function deliver(
   hooks: UploadHooks,
 ): Promise<void> {
   let sent = 0;
+  let cut: NetworkError | undefined;
   for (let attempt = 2; sent < chunk.length; attempt++) {
     const part = chunk.subarray(sent, sent + most.bytes);
     try {
@@ -66,12 +68,17 @@ async function deliver(
         most.bytes = smaller(context, session, part, error);
         continue;
       }
-      await waitForRetry(context.http, hooks, asRetryable(error), attempt);
+      if (error instanceof NetworkError) cut = error;
+      const reason = cut && isRangeRefusal(error) ? cut : asRetryable(error);
+      await waitForRetry(context.http, hooks, reason, attempt);
       const arrived = await standsAt(context, session, start + sent, part, error, hooks);
       if (arrived < start || arrived > start + chunk.length) throw error;
       // The offset was right: what GHCR means by a 416 is the length.
       const isTooLarge = isRangeRefusal(error) && arrived === start + sent;
       if (isTooLarge) most.bytes = smaller(context, session, part, error);
+      if (isRangeRefusal(error) && arrived > start + sent) {
+        cut ??= cutOff(part, arrived - start - sent, error);
+      }
       if (arrived === start + sent && mayBeHidden(context, error)) {
         const size = shrinkBodies(context.http, part.length, session.minChunk);
         if (size !== undefined) [most.bytes, attempt] = [size, 1];
@@ -121,6 +128,19 @@ function smaller(
 /** Whether a proxy may have refused a chunk for its size: a page sees no answer that does not let it in, and a 413 seldom does. */
 function mayBeHidden({ http }: RepositoryContext, error: unknown): boolean {
   return http.page !== undefined && error instanceof NetworkError && isBroken(error);
+}
+
+/**
+ * What became of a request that was refused for its offset although that was right: Deno sends a body of bytes once more by
+ * itself where the connection was cut, and the registry has a part of it by then.
+ */
+function cutOff(part: Bytes, arrived: number, refusal: RegistryError): NetworkError {
+  const { method, url } = refusal;
+  const { host } = new URL(url);
+  return new NetworkError(
+    `Cannot push a part of a blob to ${host}: ${arrived} of its ${part.length} bytes arrived`,
+    { method, url, cause: refusal, hint: CUT_HINT },
+  );
 }
 
 /** An offset that the registry refuses is settled by asking it, like a failure that may pass. */

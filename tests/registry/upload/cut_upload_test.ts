@@ -53,6 +53,21 @@ test("uploadBlob() in chunks says that the connection was cut, where the registr
   assert(error.hint?.includes("--chunk-size"), error.hint);
 });
 
+test("uploadBlob() in chunks says how much arrived, where the registry got a cut request twice", async () => {
+  const stands = () => new Response(null, { status: 204, headers: { range: "0-299999" } });
+  const repository = repositoryWith({
+    PATCH: () => new Response(null, { status: 416 }),
+    GET: stands,
+  });
+  repository.http.seen.chunkSize = 1024 * 1024;
+  const error = await assertRejects(
+    () => uploadBlob(repository, BLOB),
+    NetworkError,
+    "Cannot push a part of a blob to registry.test: 300000 of its 1048576 bytes arrived",
+  );
+  assert(error.hint?.includes("--chunk-size"), error.hint);
+});
+
 test("uploadBlob() shows the page that something before the registry answers with", async () => {
   const error = await assertRejects(
     () => uploadBlob(repositoryWith({ PUT: PAGE, GET: GONE }), BLOB),
