@@ -1,9 +1,6 @@
 import { formatPlatform } from "../media_types.ts";
 import type { ImageInfo, IndexEntryInfo } from "../registry/image.ts";
-import { formatSize, type Paint, printable } from "./render.ts";
-
-/** Wide enough for the longest label. */
-const LABEL_WIDTH = 9;
+import { formatSize, labelled, type Paint, printable } from "./render.ts";
 
 /**
  * What `info` shows to people: labels and values in columns, a line for each platform or layer.
@@ -11,17 +8,14 @@ const LABEL_WIDTH = 9;
  * @returns Lines without line ends.
  */
 export function infoLines(reference: string, info: ImageInfo, paint: Paint): string[] {
-  const line = (label: string, text: string) =>
-    `  ${paint("dim", label.padEnd(LABEL_WIDTH))}  ${text}`;
-  const lines = (label: string, texts: string[]) =>
-    texts.map((text, index) => line(index === 0 ? label : "", printable(text)));
+  const lines = (label: string, texts: string[]) => labelled(label, texts, paint);
   const labels = Object.entries(info.labels).map(([name, value]) => `${name}=${value}`);
   return [
     `${paint("cyan", printable(reference))}  ${info.buildRecord ?? info.kind}, ${
       formatSize(info.size)
     }`,
-    line("digest", info.digest),
-    line("type", info.mediaType),
+    ...lines("digest", [info.digest]),
+    ...lines("type", [info.mediaType]),
     ...lines("platform", info.platform ? [formatPlatform(info.platform)] : []),
     ...lines("created", info.created ? [info.created] : []),
     ...lines(labels.length === 1 ? "label" : "labels", labels),

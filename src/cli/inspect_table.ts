@@ -6,7 +6,7 @@ import type {
   LayerSummary,
 } from "../image/inspect.ts";
 import type { NeededBlob } from "../image/left_out.ts";
-import { counted, formatSize, type Paint, printable } from "./render.ts";
+import { counted, formatSize, labelled, type Paint, printable } from "./render.ts";
 
 /**
  * What `inspect` shows to people: a block for each image, its labels and layers in columns.
@@ -38,15 +38,9 @@ function leftOutLines(leftOut: readonly NeededBlob[], paint: Paint): string[] {
   ];
 }
 
-/** Wide enough for the longest label. */
-const LABEL_WIDTH = 9;
-
 function imageLines(image: ImageSummary, paint: Paint): string[] {
   const { kind, layers, entries = [], beside = [] } = image;
-  const line = (label: string, text: string) =>
-    `  ${paint("dim", label.padEnd(LABEL_WIDTH))}  ${text}`;
-  const lines = (label: string, texts: string[]) =>
-    texts.map((text, index) => line(index === 0 ? label : "", printable(text)));
+  const lines = (label: string, texts: string[]) => labelled(label, texts, paint);
   const names = [...image.names, ...image.tags];
   const isIndex = kind === "index";
   return [

@@ -84,6 +84,16 @@ export function resultLine(reference: string, digest: string): string {
   return printable(reference.endsWith(`@${digest}`) ? reference : `${reference}@${digest}`);
 }
 
+/** Wide enough for the longest label of a table. */
+const LABEL_WIDTH = 9;
+
+/** Lines of a table for people, with a label before the first. */
+export function labelled(label: string, texts: readonly string[], paint: Paint): string[] {
+  return texts.map((text, index) =>
+    `  ${paint("dim", (index === 0 ? label : "").padEnd(LABEL_WIDTH))}  ${printable(text)}`
+  );
+}
+
 /** The lines of a dry run for names that would stand. */
 export function plannedLines(
   verb: "push" | "copy",

@@ -1,10 +1,12 @@
 import { type Bytes, toBytes } from "../bytes.ts";
+import { OnceEach } from "../concurrency.ts";
 import { DataError } from "./data_error.ts";
 
 /** What is inflated by WebAssembly where the runtime itself cannot. */
 export type DecoderKind = "zstd" | "xz";
 
-const modules = new Map<DecoderKind, Promise<WebAssembly.Module>>();
+const provided = new Map<DecoderKind, WebAssembly.Module>();
+const compiled = new OnceEach<DecoderKind, WebAssembly.Module>();
 
 /**
  * The WebAssembly of a decoder: libzstd's, or XZ Embedded. For a runtime that takes no code but what was deployed, such as
@@ -40,7 +42,7 @@ export async function unpackWasm(base64: string): Promise<Bytes> {
  * @param module What {@linkcode readDecoder} gives, compiled.
  */
 export function provideDecoder(kind: DecoderKind, module: WebAssembly.Module): void {
-  modules.set(kind, Promise.resolve(module));
+  provided.set(kind, module);
 }
 
 /**
@@ -49,14 +51,8 @@ export function provideDecoder(kind: DecoderKind, module: WebAssembly.Module): v
  * @throws {DataError} If nobody provided it and the runtime lets nobody compile: a worker at the edge, or a page whose
  * policy says so.
  */
-export function compiledDecoder(kind: DecoderKind): Promise<WebAssembly.Module> {
-  const known = modules.get(kind);
-  if (known) return known;
-  const compiling = compile(kind);
-  modules.set(kind, compiling);
-  // It may be provided later.
-  compiling.catch(() => modules.delete(kind));
-  return compiling;
+export async function compiledDecoder(kind: DecoderKind): Promise<WebAssembly.Module> {
+  return provided.get(kind) ?? await compiled.get(kind, () => compile(kind));
 }
 
 async function compile(kind: DecoderKind): Promise<WebAssembly.Module> {

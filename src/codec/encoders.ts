@@ -1,9 +1,10 @@
+import { OnceEach } from "../concurrency.ts";
 import { OciError } from "../errors.ts";
 import { hasNativeEncoder } from "./block_encoder.ts";
 import { unpackWasm } from "./decoders.ts";
 import type { LayerCompression } from "./magic.ts";
 
-const modules = new Map<LayerCompression, Promise<WebAssembly.Module | undefined>>();
+const modules = new OnceEach<LayerCompression, WebAssembly.Module | undefined>();
 
 /**
  * The WebAssembly that compresses; it is compiled once.
@@ -12,9 +13,7 @@ const modules = new Map<LayerCompression, Promise<WebAssembly.Module | undefined
  * @throws {OciError} If there is no way to make zstd.
  */
 export function encoderModule(kind: LayerCompression): Promise<WebAssembly.Module | undefined> {
-  const known = modules.get(kind) ?? compile(kind);
-  modules.set(kind, known);
-  return known;
+  return modules.get(kind, () => compile(kind));
 }
 
 async function compile(kind: LayerCompression): Promise<WebAssembly.Module | undefined> {

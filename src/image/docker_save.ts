@@ -59,7 +59,7 @@ const PATH = "manifest.json";
  */
 export async function readDockerImages(
   files: ArchiveFiles,
-  onForeign: (notice: string) => void = () => {},
+  onForeign: (notice: string) => void,
 ): Promise<DockerImage[] | undefined> {
   const listed = await readManifestJson(files, { onForeign });
   if (!listed) return undefined;
@@ -178,7 +178,7 @@ async function readImage(
 ): Promise<DockerNode> {
   const file = files.find(path);
   if (!file) throw missingFile(files, path, "config");
-  // One config may be named any number of times.
+  // One config may be named any number of times, also one that cannot be read.
   const config = configs.get(path) ?? readConfig(file, path);
   configs.set(path, config);
   const { digest, diffIds, platform } = await config;

@@ -32,7 +32,7 @@ export async function writeBody(
   rangeLength: number | undefined,
   signal: AbortSignal,
   { min = 0, max: maxChunk = Infinity }: ChunkLimits = {},
-  maxBlobBytes = Infinity,
+  maxBlobBytes: number,
 ): Promise<void> {
   const start = session.writer.size;
   const max = Math.min(maxChunk, maxBlobBytes - start);

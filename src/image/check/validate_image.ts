@@ -1,3 +1,4 @@
+import { OnceEach } from "../../concurrency.ts";
 import { configPlatform, MAX_CONFIG_BYTES } from "../../config_json.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { goMember } from "../../go_json.ts";
@@ -29,7 +30,7 @@ export interface LayerFacts {
 /** Reads configs, each once. */
 export class Configs {
   readonly #validation: Validation;
-  readonly #known = new Map<string, Promise<ConfigFacts | undefined>>();
+  readonly #known = new OnceEach<string, ConfigFacts | undefined>();
 
   constructor(validation: Validation) {
     this.#validation = validation;
@@ -37,11 +38,7 @@ export class Configs {
 
   /** What a config says; undefined where it cannot be read, which has been reported. */
   read(file: CheckedFile, role: Role): Promise<ConfigFacts | undefined> {
-    const known = this.#known.get(file.path);
-    if (known) return known;
-    const facts = this.#read(file, role);
-    this.#known.set(file.path, facts);
-    return facts;
+    return this.#known.get(file.path, () => this.#read(file, role));
   }
 
   async #read(file: CheckedFile, role: Role): Promise<ConfigFacts | undefined> {

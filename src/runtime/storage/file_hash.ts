@@ -1,5 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
-import { Places } from "../../concurrency.ts";
+import { OnceEach, Places } from "../../concurrency.ts";
 import { type Digest, type DigestAlgorithm, digestBytes, toDigest } from "../../digest.ts";
 import { createHash, hashAll, type IncrementalHash } from "../../incremental_hash.ts";
 import { detach } from "../../owned_bytes.ts";
@@ -44,7 +44,7 @@ const ONE_PIECE_BYTES = 4 * 1024 * 1024;
 export class FileHashes {
   readonly #tools: FileHashTools;
   readonly #places: Places;
-  readonly #commands = new Map<DigestAlgorithm, Promise<Command | undefined>>();
+  readonly #commands = new OnceEach<DigestAlgorithm, Command | undefined>();
 
   constructor(tools: FileHashTools) {
     this.#tools = tools;
@@ -80,9 +80,7 @@ export class FileHashes {
   }
 
   #command(algorithm: DigestAlgorithm): Promise<Command | undefined> {
-    const known = this.#commands.get(algorithm) ?? this.#findCommand(algorithm);
-    this.#commands.set(algorithm, known);
-    return known;
+    return this.#commands.get(algorithm, () => this.#findCommand(algorithm));
   }
 
   /** The first program that hashes nothing at all right, and in time. */
