@@ -5,8 +5,9 @@ import { RegistryClient } from "../../../src/registry/client.ts";
 import type { FetchHandler } from "../../../src/registry/http/call.ts";
 import { moveBetween } from "../../../src/registry/http/redirect.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
-import { dockerSave, makeImage, toBlob } from "../../helpers/archives.ts";
+import { dockerSave, makeImage, makeLayer, toBlob } from "../../helpers/archives.ts";
 import { allTags } from "../../helpers/expected.ts";
+import { writeTar } from "../../helpers/tar_writer.ts";
 import { test } from "../../helpers/test.ts";
 
 const TARGET = "http://registry.test/team/app:1";
@@ -68,6 +69,19 @@ for (const base of ["https://registry.test", "https://moved.test", "http://regis
     });
   }
 }
+
+test("pushImage() of a pipe follows a registry that has moved where an upload is the first request", async () => {
+  const MIB = 1024 * 1024;
+  const layer = await makeLayer(writeTar([{ path: "x", body: new Uint8Array(2 * MIB).fill(7) }]));
+  const tar = toBlob(dockerSave([{ image: await makeImage([layer]), repoTags: ["app:1"] }]));
+  for (const status of [301, 302]) {
+    const { fetch, requests } = moved("https://moved.test", status);
+    await pushImage(tar.stream(), TARGET, { fetch, memoryBudget: MIB });
+    assert(requests[0]?.startsWith("POST "), requests[0]);
+    await using client = new RegistryClient("https://moved.test", { fetch });
+    assert(await client.repository("team/app").manifests.head("1"));
+  }
+});
 
 test("pushImage() names where writes alone are redirected", async () => {
   const { fetch, requests } = moved("https://other.test", 301, ({ method }) => method === "POST");
