@@ -24,6 +24,9 @@ const DIGEST_PATTERN = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
  * @throws {SyntaxError} If it is not `sha256:` and 64 or `sha512:` and 128 lowercase hex digits.
  */
 export function parseDigest(text: string): Digest {
+  if (typeof text !== "string") {
+    throw new TypeError(`Cannot parse a digest: it is ${typeof text}, expected text`);
+  }
   if (isDigest(text)) return text;
   throw new SyntaxError(
     `Cannot parse digest ${

@@ -65,8 +65,13 @@ export function parseReference(text: string): Reference {
  * Parses what a push may go to: a reference, or a place (`HOST[:PORT]`, or a prefix ending in `/`).
  *
  * @throws {SyntaxError} If it is neither.
+ * @throws {TypeError} If it is no text.
  */
 export function parseTarget(text: string): Target {
+  // JavaScript brings here what was never set.
+  if (typeof text !== "string") {
+    throw new TypeError(`Cannot parse a reference: it is ${typeof text}, expected text: ${FORM}`);
+  }
   const scheme = /^(https?):\/\//i.exec(text)?.[1]?.toLowerCase() as Reference["scheme"];
   const rest = scheme ? text.slice(scheme.length + 3) : text;
   if (rest.includes("://")) {

@@ -1,4 +1,12 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  checkImage,
+  copyImage,
+  parseDigest,
+  pullImage,
+  pushImage,
+  RegistryClient,
+} from "../mod.ts";
 import {
   formatImageName,
   formatReference,
@@ -208,5 +216,21 @@ test("parsePinnedName() takes names with a digest, with a tag or without", () =>
   }
   for (const text of ["app", "app@sha256:1", `@${digest}`, `A B@${digest}`, `a@${digest}@x`]) {
     assertEquals(parsePinnedName(text), undefined, text);
+  }
+});
+
+test("what JavaScript brings in place of a reference is told by its kind, wherever one is taken", async () => {
+  const unset = undefined as unknown as string;
+  const calls: (() => unknown)[] = [
+    () => parseReference(unset),
+    () => parseDigest(unset),
+    () => new RegistryClient(unset),
+    () => pushImage(new Blob([]), unset),
+    () => copyImage(unset, "h/a:1"),
+    () => checkImage(unset),
+    () => pullImage(unset).cancel(),
+  ];
+  for (const call of calls) {
+    await assertRejects(async () => await call(), TypeError, "it is undefined", `${call}`);
   }
 });

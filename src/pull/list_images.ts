@@ -31,8 +31,10 @@ const MAX_NAMED = 5;
 export function parseImages(images: string | Iterable<string | ImageToPull>): WantedImage[] {
   const wanted = new Map<string, WantedImage>();
   // A text alone is iterable, too.
-  for (const image of typeof images === "string" ? [images] : images) {
-    const { reference: text, names } = typeof image === "string" ? { reference: image } : image;
+  for (const image of typeof images === "object" && images !== null ? images : [images]) {
+    const { reference: text, names } = typeof image === "object" && image !== null
+      ? image
+      : { reference: image };
     const reference = parseReference(text);
     names?.forEach(checkName);
     const key = JSON.stringify([text, ...names ?? []]);

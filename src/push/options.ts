@@ -175,10 +175,22 @@ export function resolveOptions(options: PushOptions) {
     compressionLevel,
     forceCompress = false,
   } = options;
+  for (const [name, list] of Object.entries({ images, platforms, rename, mountFrom })) {
+    // A text is a list of its letters.
+    if (Array.isArray(list)) continue;
+    throw new TypeError(`Cannot use ${name} ${JSON.stringify(list)}: expected a list`);
+  }
   requireOneOf("compression", compression, COMPRESSIONS);
   requireOneOf("manifestType", manifestType, MANIFEST_TYPES);
   requireOneOf("onExisting", onExisting, ON_EXISTING);
   requireCount("concurrency", concurrency);
+  // One of another realm is one, too.
+  if (typeof signal?.throwIfAborted !== "function") {
+    throw new TypeError(`Cannot use signal: it is ${typeof signal}, expected an AbortSignal`);
+  }
+  if (onEvent && typeof onEvent !== "function") {
+    throw new TypeError(`Cannot use onEvent: it is ${typeof onEvent}, expected a function`);
+  }
   if (chunkSize !== undefined && !(Number.isInteger(chunkSize) && chunkSize > 0)) {
     throw new RangeError(
       `Cannot use chunkSize ${chunkSize}: expected a whole number of bytes above 0`,

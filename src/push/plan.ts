@@ -55,7 +55,7 @@ export function parseTargets(
   target: string | readonly string[],
   verb: PushWords["verb"] = "push",
 ): Target[] {
-  const texts = new Set(typeof target === "string" ? [target] : target);
+  const texts = new Set(Array.isArray(target) ? target : [target]);
   const targets = [...texts].map(parseTarget);
   if (targets.length === 0) {
     throw new TypeError(`Cannot ${verb}: no target given, expected HOST[:PORT]/REPOSITORY[:TAG]`);

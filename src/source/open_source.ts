@@ -224,9 +224,18 @@ function countStream(
 ): ReadableStream<Uint8Array> {
   const reader = stream.getReader();
   const next = async () => {
-    const { value } = await reader.read();
-    count.read += value?.length ?? 0;
+    const { done, value } = await reader.read();
+    if (done) return undefined;
+    requireBytes(value);
+    count.read += value.length;
     return value;
   };
   return createStream(next, (reason) => reader.cancel(reason));
+}
+
+/** What was decoded to text is no archive any more, and a length can be had of many things. */
+function requireBytes(value: unknown): void {
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return;
+  const kind = value === null ? "null" : typeof value;
+  throw new TypeError(`Cannot read the archive: its stream gives ${kind}, expected Uint8Array`);
 }

@@ -29,6 +29,17 @@ test("resolveOptions() refuses numbers out of range before anything is read", ()
   ) assertThrows(() => resolveOptions(options), RangeError, "Cannot use", JSON.stringify(options));
 });
 
+test("resolveOptions() refuses what is of another kind, as JavaScript may bring it", () => {
+  for (const name of ["images", "platforms", "rename", "mountFrom"]) {
+    const options = { [name]: "app:1" };
+    assertThrows(() => resolveOptions(options), TypeError, `Cannot use ${name} "app:1"`);
+  }
+  const signal: unknown = {};
+  const onEvent: unknown = "console.log";
+  assertThrows(() => resolveOptions({ signal } as object), TypeError, "Cannot use signal");
+  assertThrows(() => resolveOptions({ onEvent } as object), TypeError, "Cannot use onEvent");
+});
+
 test("httpFor() hands the chunk size on as what is known of the registry", () => {
   const http = httpFor("http://localhost:5000", resolveOptions({ chunkSize: 1000 }));
   assertEquals(http.seen.chunkSize, 1000);

@@ -112,6 +112,18 @@ test("openSource() refuses what is no source", async () => {
   }
 });
 
+test("openSource() refuses a stream of anything but bytes, where it comes", async () => {
+  for (const piece of ["text", "", null, {}]) {
+    const stream = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new Uint8Array(512));
+        controller.enqueue(piece);
+      },
+    });
+    await assertRejects(() => pushImage(stream, "h/a:1"), TypeError, "expected Uint8Array");
+  }
+});
+
 test("openSource() refuses a stream that somebody else reads", async () => {
   const stream = new Blob(["a"]).stream();
   stream.getReader();
