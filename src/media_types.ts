@@ -105,6 +105,12 @@ export function lacksVersion(platform: Platform | undefined): boolean {
   return platform?.os === "windows" && platform["os.version"] === undefined;
 }
 
+/** Whether a descriptor in an index is one of an attestation or the like: it goes with an image, it is none itself. */
+export function isAttestation({ annotations, platform }: Descriptor): boolean {
+  return annotations?.["vnd.docker.reference.type"] !== undefined ||
+    (platform?.os === "unknown" && platform.architecture === "unknown");
+}
+
 /** A JSON object of unknown content. */
 export type JsonObject = Record<string, unknown>;
 

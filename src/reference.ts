@@ -122,6 +122,16 @@ export function withTag(reference: Reference): Reference {
   return { ...reference, tag: DEFAULT_TAG };
 }
 
+/** @throws {TypeError} If a reference names one image where a repository is meant; `action` cannot be done then. */
+export function requireRepository(
+  { tag, digest }: Reference,
+  action: string,
+  expected = "HOST/REPOSITORY alone",
+): void {
+  if (tag === undefined && !digest) return;
+  throw new TypeError(`Cannot ${action}: it names one image, expected ${expected}`);
+}
+
 /** The repository of a reference as its own name has it: Docker Hub's `library/` is left out. */
 export function ownRepository({ registry, repository }: Reference): string {
   return isDockerHub(registry) ? withoutLibrary(repository) : repository;

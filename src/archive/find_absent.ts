@@ -6,6 +6,7 @@ import {
   parseImageName,
   parseTarget,
   registryOrigin,
+  requireRepository,
   type Target,
 } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
@@ -59,7 +60,10 @@ export async function findAbsent(
 ): Promise<AbsentBlob[]> {
   const resolved = resolveRequestOptions(options);
   const parsed = parseTarget(target);
-  refuseOneImage(parsed);
+  if (parsed.kind === "reference") {
+    const action = `look for what an archive leaves out in ${formatReference(parsed.reference)}`;
+    requireRepository(parsed.reference, action, "HOST or HOST/REPOSITORY");
+  }
   const { registry, ...forced } = parsed.kind === "place" ? parsed.place : parsed.reference;
   const http = httpFor(registryOrigin({ registry, ...forced }, resolved.plainHttp), resolved);
   const missing: AbsentBlob[] = [];
@@ -85,17 +89,6 @@ export async function findAbsent(
   const order = new Map(leftOut.map(({ digest }, at) => [digest, at]));
   return missing.sort((one, other) =>
     (order.get(one.digest) ?? 0) - (order.get(other.digest) ?? 0)
-  );
-}
-
-function refuseOneImage(target: Target): void {
-  if (target.kind === "place") return;
-  const { tag, digest } = target.reference;
-  if (tag === undefined && !digest) return;
-  throw new TypeError(
-    `Cannot look for what an archive leaves out in ${
-      formatReference(target.reference)
-    }: it names one image, expected HOST or HOST/REPOSITORY`,
   );
 }
 

@@ -183,12 +183,6 @@ export function entriesBelow(...nodes: DocumentNode[]): IndexEntry[] {
   return walk(...nodes).flatMap((node) => node.kind === "index" ? node.entries : []);
 }
 
-/** Whether an index entry is an attestation or the like: it goes with an image, it is none itself. */
-export function isAttestation({ descriptor }: IndexEntry): boolean {
-  return descriptor.annotations?.["vnd.docker.reference.type"] !== undefined ||
-    (descriptor.platform?.os === "unknown" && descriptor.platform.architecture === "unknown");
-}
-
 /**
  * Parses the JSON of a file.
  *

@@ -2,7 +2,7 @@ import type { BuildRecord } from "../build_record.ts";
 import { configCreated } from "../config_json.ts";
 import { cosignTag } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
-import { formatPlatform, isForeignLayer, type Platform } from "../media_types.ts";
+import { formatPlatform, isAttestation, isForeignLayer, type Platform } from "../media_types.ts";
 import type { ArchiveImage, ImageArchive } from "./archive.ts";
 import { besideOf } from "./beside.ts";
 import {
@@ -14,7 +14,6 @@ import {
   type IndexEntry,
   type IndexNode,
   isArtifact,
-  isAttestation,
 } from "./content.ts";
 import { knownManifest, manifestType } from "./docker_manifest.ts";
 import { readConfig, readPlatform } from "./image_config.ts";
@@ -174,12 +173,12 @@ async function summarizeEntries(index: IndexNode): Promise<IndexEntrySummary[]> 
   const platforms = await platformsBelow(index);
   for (const entry of entriesBelow(index).filter(({ blob }) => !blob)) {
     const { node, descriptor: { digest, artifactType } } = entry;
-    const isRepeated = !isAttestation(entry) && !platforms.has(entry);
+    const isRepeated = !isAttestation(entry.descriptor) && !platforms.has(entry);
     if (node?.kind === "index" || isRepeated) continue;
     const isNoImage = node ? kindOf(node) === "artifact" : artifactType !== undefined;
     const blobs = node ? blobsOf(node) : [];
     const summary: IndexEntrySummary = {
-      kind: isAttestation(entry) ? "attestation" : isNoImage ? "artifact" : "image",
+      kind: isAttestation(entry.descriptor) ? "attestation" : isNoImage ? "artifact" : "image",
       digest,
       size: blobs.reduce((sum, { size, file }) => sum + (file ? size : 0), 0),
       present: presenceOf(node, blobs),

@@ -1,12 +1,17 @@
 import type { Digest } from "../digest.ts";
-import { formatPlatform, lacksVersion, type Platform, readJsonObject } from "../media_types.ts";
+import {
+  formatPlatform,
+  isAttestation,
+  lacksVersion,
+  type Platform,
+  readJsonObject,
+} from "../media_types.ts";
 import {
   type ContentNode,
   type DocumentNode,
   entriesBelow,
   type IndexEntry,
   type IndexNode,
-  isAttestation,
 } from "./content.ts";
 import { normalizePlatform, type Offer, rankFitting } from "./platform_order.ts";
 import { encodeDocument } from "./retype.ts";
@@ -149,7 +154,7 @@ export async function childImages(
 ): Promise<PlatformOffer[]> {
   const offers = new Map<string, PlatformOffer>();
   for (const entry of entriesBelow(index)) {
-    if (entry.node?.kind === "index" || entry.blob || isAttestation(entry)) continue;
+    if (entry.node?.kind === "index" || entry.blob || isAttestation(entry.descriptor)) continue;
     const { platform: said, digest } = entry.descriptor;
     const platform = said ?? (entry.node && await platformOf(entry.node));
     // One manifest may stand for several platforms.
@@ -205,7 +210,7 @@ async function rebuildIndex(index: IndexNode, chosen: readonly IndexEntry[]): Pr
   const digests = new Set(chosen.map(({ descriptor }) => descriptor.digest));
   const attestations = entriesBelow(index).filter((entry) => {
     const about = entry.descriptor.annotations?.["vnd.docker.reference.digest"];
-    return entry.node && isAttestation(entry) && about && digests.has(about as Digest);
+    return entry.node && isAttestation(entry.descriptor) && about && digests.has(about as Digest);
   });
   const entries = [...new Set([...chosen, ...attestations])];
   const json = { ...readJsonObject(index.bytes), manifests: entries.map(({ raw }) => raw) };

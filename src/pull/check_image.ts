@@ -1,7 +1,13 @@
 import { requireCount } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import type { Finding } from "../image/check/findings.ts";
-import { formatReference, parseReference, registryOrigin, withTag } from "../reference.ts";
+import {
+  formatReference,
+  parseReference,
+  registryOrigin,
+  requireRepository,
+  withTag,
+} from "../reference.ts";
 import {
   httpFor,
   type RequestOptions,
@@ -87,10 +93,8 @@ export async function checkImage(
   const { signal, quick = false, allTags = false, concurrency = 4, onProgress, retry } = options;
   requireCount("concurrency", concurrency);
   const image = parseReference(reference);
-  if (allTags && (image.tag ?? image.digest) !== undefined) {
-    throw new TypeError(
-      `Cannot check all tags of ${reference}: it names one image, expected HOST[:PORT]/REPOSITORY`,
-    );
+  if (allTags) {
+    requireRepository(image, `check all tags of ${reference}`, "HOST[:PORT]/REPOSITORY");
   }
   const resolved = resolveRequestOptions({ ...options, retry: { attempts: ATTEMPTS, ...retry } });
   const origin = registryOrigin(image, resolved.plainHttp);

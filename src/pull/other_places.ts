@@ -10,6 +10,7 @@ import {
   parseTarget,
   type Place,
   type Reference,
+  requireRepository,
 } from "../reference.ts";
 
 /** An archive that has blobs which another need not have. */
@@ -40,12 +41,9 @@ export function parsePlaces(without: readonly (string | OtherArchive)[]): OtherP
     const target = parseTarget(other);
     if (target.kind === "place") return target;
     const { reference } = target;
-    if (reference.tag === undefined && !reference.digest) return { kind: "repository", reference };
-    throw new TypeError(
-      `Cannot leave out what ${
-        formatReference(reference)
-      } has: it names one image, expected HOST or HOST/REPOSITORY`,
-    );
+    const action = `leave out what ${formatReference(reference)} has`;
+    requireRepository(reference, action, "HOST or HOST/REPOSITORY");
+    return { kind: "repository", reference };
   });
 }
 

@@ -2,7 +2,12 @@ import { parseCosignTag } from "../cosign_tags.ts";
 import { OciError, RegistryError } from "../errors.ts";
 import { listTexts } from "../image/platforms.ts";
 import type { NameFilter } from "../name_pattern.ts";
-import { formatReference, parseReference, type Reference } from "../reference.ts";
+import {
+  formatReference,
+  parseReference,
+  type Reference,
+  requireRepository,
+} from "../reference.ts";
 import { listUsableTags } from "../registry/listing.ts";
 import { CosignLeft, type LeftTag } from "./copy_beside.ts";
 import { nameOf, referencesFor } from "./copy_targets.ts";
@@ -94,7 +99,9 @@ async function* listRepository(
   settings: ListSettings,
 ): AsyncGenerator<FoundCopy, void, void> {
   const references = referencesFor(from, target);
-  [from, ...references].forEach(refuseOneImage);
+  for (const each of [from, ...references]) {
+    requireRepository(each, `copy all tags with ${formatReference(each)}`);
+  }
   const there = await Promise.all(references.map((reference) => tagsThere(reference, settings)));
   const { tags, left, notices } = await tagsOf(from, references, settings);
   for (const tag of tags) {
@@ -110,15 +117,6 @@ async function* listRepository(
       notices: notices.splice(0),
     };
   }
-}
-
-function refuseOneImage(reference: Reference): void {
-  if (reference.tag === undefined && !reference.digest) return;
-  throw new TypeError(
-    `Cannot copy all tags with ${
-      formatReference(reference)
-    }: it names one image, expected HOST/REPOSITORY alone`,
-  );
 }
 
 /** The tags that a target has; undefined where it does not tell, or has very many. */

@@ -11,6 +11,7 @@ import {
   parseTarget,
   type Place,
   type Reference,
+  requireRepository,
   type Target,
   withTag,
 } from "../reference.ts";
@@ -211,13 +212,7 @@ function planOne(
 }
 
 function planTags(images: ArchiveImage[], reference: Reference): PlannedImage[] {
-  if (reference.tag !== undefined || reference.digest) {
-    throw new TypeError(
-      `Cannot push all tags to ${
-        formatReference(reference)
-      }: it names one image, expected HOST/REPOSITORY alone`,
-    );
-  }
+  requireRepository(reference, `push all tags to ${formatReference(reference)}`);
   const planned = images.flatMap((image) =>
     tagsOf(image).map((tag) => ({ image, reference: { ...reference, tag } }))
   );

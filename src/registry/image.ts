@@ -8,6 +8,7 @@ import { goMember } from "../go_json.ts";
 import {
   type Descriptor,
   formatPlatform,
+  isAttestation,
   isConfigType,
   isDocumentType,
   isIndexType,
@@ -264,11 +265,6 @@ function addConfig(info: ImageInfo, config: JsonObject): void {
   for (const [name, value] of Object.entries(labels)) {
     if (typeof value === "string") info.labels[name] = value;
   }
-}
-
-function isAttestation({ annotations, platform }: Descriptor): boolean {
-  return annotations?.["vnd.docker.reference.type"] !== undefined ||
-    (platform?.os === "unknown" && platform.architecture === "unknown");
 }
 
 /** What a pull of everything costs, each digest once. */

@@ -2,6 +2,7 @@ import { type Digest, isDigest, shortDigest } from "../../digest.ts";
 import {
   type Descriptor,
   formatPlatform,
+  isAttestation,
   isDocumentType,
   isIndexType,
   isJsonObject,
@@ -12,7 +13,7 @@ import {
 } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { namesOf } from "../entry_names.ts";
-import { isAttestation, malformed, parseJson } from "../content.ts";
+import { malformed, parseJson } from "../content.ts";
 import { MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "../documents.ts";
 import { mayLackReferrers, unlistedReferrers } from "../oci_layout.ts";
 import type { CheckedFile } from "./checked_file.ts";
@@ -232,7 +233,7 @@ class LayoutWalk {
         this.#blobEntry(descriptor, path, { image: role.image, what: "entry" });
         continue;
       }
-      const attestation = isAttestation({ descriptor, raw: {} });
+      const attestation = isAttestation(descriptor);
       const platform = descriptor.platform && !attestation
         ? formatPlatform(descriptor.platform)
         : undefined;

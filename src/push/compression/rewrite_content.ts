@@ -1,17 +1,16 @@
 import type { LayerCompression } from "../../codec/magic.ts";
 import type { Digest } from "../../digest.ts";
-import {
-  type ArchiveBlob,
-  type DockerNode,
-  type DocumentNode,
-  type IndexEntry,
-  type IndexNode,
-  isAttestation,
-  type ManifestNode,
+import type {
+  ArchiveBlob,
+  DockerNode,
+  DocumentNode,
+  IndexEntry,
+  IndexNode,
+  ManifestNode,
 } from "../../image/content.ts";
 import { needsOci, useUsualTypes } from "../../image/docker_manifest.ts";
 import { encodeDocument, kindOfType, retype } from "../../image/retype.ts";
-import { DOCKER_LAYER, OCI_LAYER, readJsonObject } from "../../media_types.ts";
+import { DOCKER_LAYER, isAttestation, OCI_LAYER, readJsonObject } from "../../media_types.ts";
 
 /** Finds what stands in the place of a layer of a manifest; undefined where that stays as it is. */
 export type Replace = (
@@ -90,7 +89,9 @@ export async function rewriteContent(
 /** Whether an entry is about a manifest that has another digest now. */
 function isAbout(entry: IndexEntry, changed: ReadonlySet<string | undefined>): boolean {
   const { annotations } = entry.descriptor;
-  const about = isAttestation(entry) ? annotations?.["vnd.docker.reference.digest"] : undefined;
+  const about = isAttestation(entry.descriptor)
+    ? annotations?.["vnd.docker.reference.digest"]
+    : undefined;
   return changed.has(about) || changed.has(entry.node?.subject?.digest);
 }
 
