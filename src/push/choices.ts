@@ -38,7 +38,7 @@ export function ambiguous(
   all: readonly ArchiveImage[],
 ): AmbiguousImageError {
   const choices = choicesOf(images, all);
-  const hasNames = images.every(({ id }, index) => choices[index] !== id);
+  const areTold = images.every(({ id }, index) => choices[index] !== id);
   // A shell takes what follows a # for a comment.
   const numbers = choices.slice(0, MAX_LISTED).map((choice) => `--image '${choice}'`).join(" or ");
   return new AmbiguousImageError(
@@ -47,11 +47,23 @@ export function ambiguous(
     }, expected one`,
     {
       choices,
-      hint: hasNames
-        ? "choose one with --image NAME, or push all under their own names: HOST[:PORT]"
+      hint: areTold
+        ? `choose one with --image NAME${togetherHint(images)}`
         : `choose one: ${numbers}`,
     },
   );
+}
+
+/** How to push all of several images, where that is possible with nothing but their names or tags. */
+function togetherHint(images: readonly ArchiveImage[]): string {
+  const areApart = (texts: readonly string[]) => new Set(texts).size === texts.length;
+  const haveNames = images.every(({ names, pinned }) => names.length + pinned.length > 0);
+  if (haveNames && areApart(images.flatMap(({ names }) => names))) {
+    return ", or push all under their own names: HOST[:PORT]";
+  }
+  const haveTags = images.every((image) => tagsOf(image).length > 0);
+  if (!haveTags || !areApart(images.flatMap(tagsOf))) return "";
+  return ", or push all under their tags: HOST[:PORT]/REPOSITORY --all-tags";
 }
 
 /** Images for a message: a name where it is one's own, else the number and the digest; many are only counted. */

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import { AmbiguousImageError, ArchiveError, DigestMismatchError } from "../../src/errors.ts";
 import { pushImage } from "../../src/push/push.ts";
@@ -399,6 +399,23 @@ test("one reference for several images is refused with the choices", async () =>
       const expected = choice === "b:1" || choice === "v2" || choice === "#2" ? 1 : index;
       assertEquals(await contentOf(registry, "app", "1"), `image ${expected}`);
     }
+  }
+});
+
+test("the hint for several images names what pushes all of them", async () => {
+  const cases: [TarWriterEntry[], string | undefined, string][] = [
+    [await docker(["a:1", "a:2"], ["b:1"]), HOST, "own names: HOST[:PORT]"],
+    [await oci(["v1"], ["v2"]), `${HOST}/app`, "tags: HOST[:PORT]/REPOSITORY --all-tags"],
+    [await oci(["v1"], ["team/app:2"]), `${HOST}/app`, "HOST[:PORT]/REPOSITORY --all-tags"],
+    // Neither: one has no repository, and two have the same tag.
+    [await oci(["v1"], ["a:1"], ["b:1"]), undefined, "choose one with --image NAME"],
+  ];
+  for (const [archive, target, hint] of cases) {
+    const error = await pushFails(archive, AmbiguousImageError, "images for it");
+    assert(error.hint?.endsWith(hint), error.hint);
+    if (target === undefined) continue;
+    const allTags = target.includes("/");
+    await pushTo(archive, target, { allTags });
   }
 });
 
