@@ -30,7 +30,7 @@ export async function restartTrusting(hosts: readonly string[]): Promise<number>
 }
 
 /** Signals that ask a program to end. */
-export function interruptSignals(): Deno.Signal[] {
+function interruptSignals(): Deno.Signal[] {
   return Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM"];
 }
 

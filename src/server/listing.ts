@@ -8,9 +8,9 @@ import type { Route } from "./routes.ts";
 /** Entries of a page of the catalog where the request names no number, as in distribution. */
 const CATALOG_PAGE = 100;
 /** Most entries of a page of the catalog: an uncapped `n` cost distribution its memory (CVE-2023-2253). */
-export const MAX_CATALOG_PAGE = 1000;
+const MAX_CATALOG_PAGE = 1000;
 /** Most descriptors of a page of referrers; with usual annotations it stays below a manifest's 4 MiB. */
-export const MAX_REFERRERS_PAGE = 1000;
+const MAX_REFERRERS_PAGE = 1000;
 
 /** GET on the tags of a repository (distribution-spec, "Listing Tags"); all of them unless `n` says otherwise. */
 export async function listTags(

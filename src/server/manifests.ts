@@ -14,7 +14,7 @@ import type { ManifestReference, Route } from "./routes.ts";
 type ManifestRoute = Route & { kind: "manifest" };
 
 /** Most tags that one PUT may set; distribution-spec, "Pushing Manifests", asks for ten at least. */
-export const MAX_TAGS_PER_PUT = 100;
+const MAX_TAGS_PER_PUT = 100;
 
 /** GET, HEAD, PUT and DELETE on a manifest. */
 export async function handleManifest(

@@ -103,7 +103,7 @@ export type FindingDetails = Omit<Finding, "severity" | "code" | "message">;
 /** Most findings of one severity: a hostile archive has any number, and nobody reads more. */
 export const MAX_FINDINGS = 1000;
 /** Most characters of a message, of a path and of an image's name in a finding. */
-export const MAX_MESSAGE_CHARACTERS = 1000;
+const MAX_MESSAGE_CHARACTERS = 1000;
 const MAX_NAME_CHARACTERS = 256;
 
 const SEVERITIES: readonly Severity[] = ["error", "warning", "note"];

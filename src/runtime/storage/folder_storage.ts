@@ -5,6 +5,7 @@ import type { BlobWriter, Storage, StoredManifest } from "../../storage.ts";
 import { folderOf, type FolderPaths } from "./folder_paths.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { damaged, renameWhole, Repository, writeWhole } from "./repository.ts";
+import type { RepositoryIndex } from "./repository_index.ts";
 import { RepositoryNames } from "./repository_names.ts";
 import type { StorageFiles } from "./storage_files.ts";
 import { hashFile } from "./stored_blobs.ts";
@@ -88,7 +89,7 @@ export class FolderStorage implements Storage {
   }
 
   async deleteBlob(repository: string, digest: Digest): Promise<boolean> {
-    const index = await this.use(repository, (found) => found.index());
+    const index = await this.#index(repository);
     if (!index || index.manifests.has(digest)) return false;
     const path = this.settings.paths.blob(repository, digest);
     return await this.#blobs.run(path, () => this.removeBlob(path, digest));
@@ -127,14 +128,14 @@ export class FolderStorage implements Storage {
   }
 
   async listReferrers(repository: string, subject: Digest): Promise<Digest[]> {
-    const index = await this.use(repository, (found) => found.index());
+    const index = await this.#index(repository);
     const referrers = [...index?.manifests.values() ?? []];
     return referrers.filter((manifest) => manifest.subject === subject)
       .map(({ digest }) => digest);
   }
 
   async getTag(repository: string, tag: string): Promise<Digest | undefined> {
-    return (await this.use(repository, (found) => found.index()))?.tags.get(tag);
+    return (await this.#index(repository))?.tags.get(tag);
   }
 
   putTag(repository: string, tag: string, digest: Digest): Promise<void> {
@@ -157,7 +158,7 @@ export class FolderStorage implements Storage {
   }
 
   async listTags(repository: string): Promise<string[] | undefined> {
-    const index = await this.use(repository, (found) => found.index());
+    const index = await this.#index(repository);
     return index && [...index.tags.keys()];
   }
 
@@ -209,11 +210,13 @@ export class FolderStorage implements Storage {
     }
   }
 
+  /** The index of a repository, where it exists. */
+  #index(name: string): Promise<RepositoryIndex | undefined> {
+    return this.use(name, (found) => found.index());
+  }
+
   /** Changes the index of a repository that exists; false where nothing was changed. */
-  async #change(
-    name: string,
-    change: (index: NonNullable<Awaited<ReturnType<Repository["index"]>>>) => boolean,
-  ): Promise<boolean> {
+  async #change(name: string, change: (index: RepositoryIndex) => boolean): Promise<boolean> {
     return await this.use(name, async (found) => {
       if (!await found.index()) return false;
       let isChanged = false;
