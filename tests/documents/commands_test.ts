@@ -4,6 +4,7 @@ import { serve } from "../end_to_end/registry_server.ts";
 import { createAuthority } from "../helpers/certificates.ts";
 import {
   environment,
+  fewRightsSkip,
   runProcess,
   type TemporaryFolder,
   temporaryFolder,
@@ -61,7 +62,7 @@ for (const document of DOCUMENTS) {
       hosts.set(host, registries.use(await serve(createRegistry({ allowDelete: true }))).host);
     }
     for (const line of lines) await run(line, hosts, folder);
-  }, { skip });
+  }, { skip: skip ?? fewRightsSkip() });
 }
 
 test("the documents have commands", async () => {

@@ -113,6 +113,12 @@ export async function temporaryFolder(): Promise<TemporaryFolder> {
   return bunFolder(path);
 }
 
+/** For the options of a test: why what has few rights of Deno reads no temporary file here. */
+export function fewRightsSkip(): string | undefined {
+  const isBelow = environment().TMPDIR?.startsWith("/dev/");
+  return isBelow ? "temporary files are below /dev, for which Deno wants every right" : undefined;
+}
+
 interface Settings {
   cwd: string | undefined;
   env: Record<string, string>;

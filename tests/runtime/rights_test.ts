@@ -7,7 +7,7 @@ import { closedPort, serveRegistry } from "../end_to_end/registry_server.ts";
 import { storeAsZstd } from "../helpers/archives.ts";
 import { createAuthority } from "../helpers/certificates.ts";
 import {
-  environment,
+  fewRightsSkip,
   runProcess,
   spawnProcess,
   temporaryFolder,
@@ -19,9 +19,7 @@ import { serveTls } from "../helpers/tls_server.ts";
 
 const host = currentHost();
 const onlyDeno = host.name === "deno" ? undefined : "only Deno has rights to give";
-/** Whoever has not every right reads nothing below /dev. */
-const needsFiles = onlyDeno ??
-  (environment().TMPDIR?.startsWith("/dev/") ? "temporary files are below /dev" : undefined);
+const needsFiles = onlyDeno ?? fewRightsSkip();
 const root = new URL("../../", import.meta.url);
 const MAIN = "src/cli/main.ts";
 const FIXTURE = "tests/fixtures/docker28-single.tar";
