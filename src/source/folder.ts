@@ -66,21 +66,27 @@ async function openFiles(
 }
 
 function noImage(files: ReadonlyMap<string, unknown>): ArchiveError {
-  const [first] = files.keys();
+  const paths = [...files.keys()].sort();
+  const [first] = paths;
+  const inner = paths.map((path) => INNER_IMAGE.exec(path)?.[1])
+    .find((name) => name !== undefined);
   return unusable(
     first === undefined ? "it is empty" : `it starts with ${quoteName(first.slice(0, 60))}`,
     "index.json or manifest.json in it",
+    inner && `if the image is in the folder inside, name that: FOLDER/${inner}`,
   );
 }
 
-function unusable(found: string, expected: string): ArchiveError {
-  return new ArchiveError(
-    `Cannot use the folder as an image: ${found}, expected ${expected}`,
-    {
-      hint:
-        "make one with skopeo copy ... oci:FOLDER, or unpack a docker save; a folder of archives is pushed as FOLDER/*.tar",
-    },
-  );
+/** Where a folder inside has an image, as a package of Zarf; no shell takes its name for more. */
+const INNER_IMAGE = /^(\w[\w.-]{0,100})\/(?:index|manifest)\.json$/;
+
+const USUAL_HINT =
+  "make one with skopeo copy ... oci:FOLDER, or unpack a docker save; a folder of archives is pushed as FOLDER/*.tar";
+
+function unusable(found: string, expected: string, hint = USUAL_HINT): ArchiveError {
+  return new ArchiveError(`Cannot use the folder as an image: ${found}, expected ${expected}`, {
+    hint,
+  });
 }
 
 /** The files of a `FileSystemDirectoryHandle`, as far as an image needs them. */

@@ -151,6 +151,10 @@ test("a folder without an image is told by what it has, and opens nothing", asyn
     'Cannot use the folder as an image: it starts with "README.md", expected index.json or manifest.json in it',
   );
   assertStringIncludes(error.hint ?? "", "FOLDER/*.tar");
+  const inside = toFolder({ "zarf.yaml": "", "images/index.json": "{}", "a b/index.json": "{}" });
+  const outer = await assertRejects(() => openArchive(inside), ArchiveError);
+  assertStringIncludes(outer.message, 'it starts with "a b/index.json"');
+  assertEquals(outer.hint, "if the image is in the folder inside, name that: FOLDER/images");
   const empty = await assertRejects(() => openArchive(toFolder({})), ArchiveError);
   assertStringIncludes(empty.message, "it is empty");
 });
