@@ -66,8 +66,7 @@ export function readPushWords(
     throw new UsageError("--parts pushes one archive, without the options for many");
   }
   if (to.length > 0 || from !== undefined) {
-    const sources = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
-    return { isMany: true, sources, targets: to } as const;
+    return { isMany: true, sources: wordsOrList(words, from, nothing), targets: to } as const;
   }
   const source = words.next(nothing);
   const targets = words.rest();
@@ -106,8 +105,7 @@ export function readCopyWords(
   const { allTags, tags, from, to, images, failFast } = options;
   const nothing = `Nothing to copy, expected ${REFERENCE}`;
   if (to.length > 0 || from !== undefined) {
-    const sources = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
-    return { isMany: true, sources, targets: to } as const;
+    return { isMany: true, sources: wordsOrList(words, from, nothing), targets: to } as const;
   }
   const source = words.next(nothing);
   const targets = [words.next(`Nowhere to copy to, expected ${REFERENCE}`), ...words.rest()];
@@ -130,7 +128,7 @@ export function readSaveWords(
     throw new UsageError("Cannot leave out what a pipe has, expected a file");
   }
   const nothing = `Nothing to save, expected ${REFERENCE}`;
-  const given = from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
+  const given = wordsOrList(words, from, nothing);
   const tar = given.pop();
   const [first = "--from FILE"] = given;
   if (tar === "-" && split !== undefined) {
@@ -149,6 +147,11 @@ export function readSaveWords(
     "Nothing to write to, expected a file, a folder or -",
     `tarpush save ${tar ?? first} image.tar`,
   );
+}
+
+/** All words that are left: at least one, unless a list has more of them. */
+function wordsOrList(words: Words, from: string | undefined, nothing: string): string[] {
+  return from === undefined ? [words.next(nothing), ...words.rest()] : words.rest();
 }
 
 /** Parts of one archive, and its target: the last word, unless `--to` names some or it is a part as well. */
