@@ -158,11 +158,12 @@ http: ${JSON.stringify(http)}
 `;
 }
 
+/** Docker's types are taken, as distribution takes them; a blob is there alone where it was sent, and cannot be mounted. */
 function zotConfig(folder: string, port: string, tls?: ServerCertificate): string {
   return JSON.stringify({
     distSpecVersion: "1.1.1",
-    storage: { rootDirectory: `${folder}/data` },
-    http: { address: "127.0.0.1", port, ...(tls && { tls }) },
+    storage: { rootDirectory: `${folder}/data`, dedupe: false },
+    http: { address: "127.0.0.1", port, compat: ["docker2s2"], ...(tls && { tls }) },
     log: { level: "info" },
   });
 }

@@ -190,7 +190,7 @@ for (const { title, skip, start } of upstreams) {
     assertEquals(streamed.digest, await digestBytes(encode("streamed")));
     assertEquals(await blobs.head(streamed.digest), { size: 8 });
     assertEquals((await blobs.push(encode("streamed"))).status, "exists");
-  }, { skip });
+  }, { skip: title === "zot" ? "zot mounts nothing as it is started here" : skip });
 
   test(`RegistryClient deletes tags, digests and blobs from ${title}`, async () => {
     await using server = await start();

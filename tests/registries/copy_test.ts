@@ -152,7 +152,8 @@ for (const { from, to } of PAIRS) {
         await readBack(handlerOf(source.host), "app", "1"),
       );
     },
-    { skip },
+    // A body without a length is cut before it could be counted.
+    { skip: to.title === "zot" ? "zot reads no body without a length" : skip },
   );
 }
 
@@ -176,5 +177,5 @@ for (const { title, skip, start } of KINDS) {
       assertEquals(await readBack(registry, copied, "2"), read, name);
       assertEquals(await readBack(registry, repository, "2"), read, name);
     }
-  }, { skip });
+  }, { skip: title === "zot" ? "zot mounts nothing as it is started here" : skip });
 }

@@ -68,7 +68,7 @@ for (const { kind, title, skip } of realRegistries()) {
     let always = 0;
     await using broken = await startTcpProxy(
       server.host,
-      (request) => isLarge(request) && ++always ? { kind: "cut-response", after: 400 } : undefined,
+      (request) => isLarge(request) && ++always ? { kind: "cut-response", after: 100 } : undefined,
     );
     const never = pullImage(`${broken.host}/app:1`, { retry: { delay: 1, attempts: 3 } });
     await assertRejects(() => new Response(never).blob(), NetworkError);

@@ -42,5 +42,5 @@ for (const { kind, title, skip } of realRegistries()) {
       await readBack(handlerOf(registry.host), `many/app${at}`, "1");
     }
     assertEquals((await push()).map(({ status }) => status), Array(COUNT).fill("exists"));
-  }, { skip });
+  }, { skip: kind === "zot" ? "zot mounts nothing as it is started here" : skip });
 }

@@ -140,6 +140,15 @@ test("headBlob() names the page that a web server answers with", async () => {
   );
 });
 
+test("headBlob() takes what names the digest for the word of a registry, whatever type it has", async () => {
+  const headers = { "content-type": "text/html; charset=utf-8", "docker-content-digest": DIGEST };
+  const script = scriptedFetch([[`HEAD ${BLOB}`, {
+    headers: { ...headers, "content-length": "7" },
+  }]]);
+  assertEquals(await headBlob(makeRepository(script.fetch), DIGEST), 7);
+  script.assertDone();
+});
+
 test("headBlob() takes the refusal of a registry that has moved behind TLS for its own", async () => {
   const moved = { status: 301, headers: { location: `https://registry.test${BLOB}` } };
   const headers = { "www-authenticate": "Basic" };

@@ -123,7 +123,11 @@ export function isPage(response: Response): boolean {
   return ["text/html", "application/xhtml+xml"].includes(contentType(response));
 }
 
-/** Whether this is a web server that answers 200 to everything, and no registry at all. */
+/**
+ * Whether this is a web server that answers 200 to everything, and no registry at all. What names a digest is one, whatever
+ * it calls the content: some frameworks (Flask) call everything a page.
+ */
 export function isWebPage({ method, isDocument }: Call, response: Response): boolean {
-  return response.status === 200 && (method !== "GET" || isDocument === true) && isPage(response);
+  return response.status === 200 && (method !== "GET" || isDocument === true) && isPage(response) &&
+    !response.headers.has("docker-content-digest");
 }

@@ -171,7 +171,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   if (text && status !== 200 && isBlobBody(call, url)) return { state, hint: CUT_HINT };
   if (status === 404 || status === 200) {
     const hint = `check that ${http.origin} is a registry: ${http.origin}/v2/ should answer 200`;
-    return { state, hint };
+    return { state, hint: call.method === "POST" ? `${hint}; ${NAMES_HINT}` : hint };
   }
   return { state, hint: isPage(response) ? PAGE_HINTS[status] ?? PAGE_HINT : undefined };
 }
@@ -181,6 +181,7 @@ const ALGORITHM_HINT =
   "the digest is one of sha512: a registry that knows sha256 alone does not take such images";
 const ABSENT_HINT =
   "the registry makes no repository by itself: make it there first, or the project that it belongs to";
+const NAMES_HINT = "one that does may take no name with so many parts";
 const CROWD_HINT =
   "nginx answers so above its limit_req or limit_conn (try --max-requests-per-second 2), and where no registry runs behind it";
 const PAGE_HINT =

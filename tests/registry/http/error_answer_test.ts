@@ -234,6 +234,13 @@ const ANSWERS: [
     /v2\/ should answer 200/,
   ],
   [
+    "a registry whose names have one part",
+    { method: "POST", path: "/v2/team/app/blobs/uploads/" },
+    { status: 404 },
+    "404 Not Found",
+    /v2\/ should answer 200; .*name with so many parts/,
+  ],
+  [
     "a read-only registry",
     START,
     { status: 405, headers: { "content-type": "text/plain", allow: "GET, HEAD" } },
