@@ -191,7 +191,7 @@ test("tarpush says so where https meets plain http, and plain http TLS", async (
     [
       `http://${tls.host}`,
       /: it speaks https, not plain http$/,
-      /--plain-http.*https:\/\/127\.0\.0\.1:\d+\//,
+      /write https:\/\/127\.0\.0\.1:\d+\//,
     ],
   ];
   for (const [origin, message, hint] of cases) {

@@ -40,7 +40,10 @@ for (const { kind, title, skip } of realRegistries()) {
     for (const args of [`ping http://${host}`, `push image.tar http://${host}/app:1`]) {
       const { code, stderr } = await tarpush(args);
       assertEquals(code, 1);
-      assertMatch(stderr, /it speaks https, not plain http\nhint: .*https:\/\/127\.0\.0\.1:\d+\//);
+      assertMatch(
+        stderr,
+        /it speaks https, not plain http\nhint: write https:\/\/127\.0\.0\.1:\d+\//,
+      );
     }
   }, { skip });
 }

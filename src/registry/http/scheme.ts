@@ -1,5 +1,6 @@
 import { NetworkError } from "../../errors.ts";
 import { discard, type Http } from "./call.ts";
+import { isLoopback } from "./location.ts";
 import { isBroken, toNetworkError } from "./network.ts";
 import { PROBE_MILLISECONDS, probeSignal } from "./time_limits.ts";
 
@@ -52,10 +53,13 @@ export function schemeText({ protocol }: URL): string {
 }
 
 /** How to ask for the other scheme. */
-export function schemeHint({ protocol, host }: URL): string {
-  return protocol === "https:"
-    ? `use --plain-http, or write http://${host}/... in the reference`
-    : `leave out --plain-http, or write https://${host}/... in the reference`;
+export function schemeHint({ protocol, host, hostname }: URL): string {
+  if (protocol === "https:") {
+    return `use --plain-http, or write http://${host}/... in the reference`;
+  }
+  const write = `write https://${host}/... in the reference`;
+  // This machine is spoken to in plain http by itself.
+  return isLoopback(hostname) ? write : `leave out --plain-http, or ${write}`;
 }
 
 const NO_TLS = /: (?:it speaks no TLS|TLS handshake failed)$/;
