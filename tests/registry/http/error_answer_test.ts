@@ -12,7 +12,8 @@ async function told(
   { method, path }: { method: Call["method"]; path: string },
   answer: ScriptedAnswer,
 ): Promise<[message: string, hint: string]> {
-  const script = scriptedFetch([[`${method} ${path}`, answer]]);
+  // A write that is led elsewhere is not followed where reads are not.
+  const script = scriptedFetch([[`${method} ${path}`, answer], [/^HEAD .*list$/, { status: 404 }]]);
   const http = makeHttp(script.fetch, { retry: { attempts: 1 } });
   const url = new URL(path, http.origin);
   const call: Call = { action: "do it", method, url, expect: [201] };
