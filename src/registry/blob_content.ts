@@ -37,6 +37,9 @@ export interface GetBlobOptions extends ReadHooks {
   verify?: boolean | undefined;
 }
 
+/** So much more than at the failure before makes a failure the first one again. */
+const PROGRESS_BYTES = 64 * 1024;
+
 /** What may be wrong with a blob that came without its length: such an answer was inflated on its way to here. */
 export const INFLATED_HINT =
   "where the registry or its store labels blobs with a Content-Encoding, Deno before 2.8 inflates them, as does a fetch of Bun that is not called with decompress: false";
@@ -188,6 +191,8 @@ function readOn(
   hash: IncrementalHash | undefined,
 ): ReadableStream<Bytes> {
   let position = start;
+  let failedAt = start;
+  let attempt = 1;
   let open: OpenPart | undefined = first;
   const close = (reason: unknown) => {
     // The connection is given up; that its end may be untidy is of no interest.
@@ -214,7 +219,7 @@ function readOn(
     }
   };
   return createStream(async () => {
-    for (let attempt = 2;; attempt++) {
+    for (;;) {
       try {
         const piece = await readPiece();
         if (!piece) break;
@@ -224,6 +229,8 @@ function readOn(
       } catch (error) {
         close(error);
         if (position === end) break;
+        attempt = position - failedAt < PROGRESS_BYTES ? attempt + 1 : 2;
+        failedAt = position;
         await waitForRetry(context.http, call, error, attempt);
       }
     }

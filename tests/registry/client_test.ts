@@ -334,9 +334,9 @@ test("getBlob() says what page came in the place of a blob", async () => {
   }
 });
 
-/** A body that breaks after its text. */
-function breaking(text: string): ReadableStream<Bytes> {
-  const pieces = [encode(text)];
+/** A body that breaks after what it has. */
+function breaking(content: string | Bytes): ReadableStream<Bytes> {
+  const pieces = [typeof content === "string" ? encode(content) : content];
   return new ReadableStream({
     pull(controller) {
       const piece = pieces.shift();
@@ -364,6 +364,30 @@ test("blobs.get() goes on where a connection broke, and verifies the whole", asy
     "bytes=6-9",
   ]);
   script.assertDone();
+});
+
+test("blobs.get() gives up where each attempt brings next to nothing, and not where it brings much", async () => {
+  const content = new Uint8Array(500_000).fill(7);
+  const digest = await digestBytes(content);
+  for (const [most, requests] of [[10, 3], [100_000, 5]] as const) {
+    let count = 0;
+    const { blobs } = makeClient(({ headers }) => {
+      count++;
+      const start = Number(/\d+/.exec(headers.get("range") ?? "0")?.[0]);
+      const range = `bytes ${start}-${content.length - 1}/${content.length}`;
+      const body = breaking(content.slice(start, start + most));
+      return Promise.resolve(
+        start === 0
+          ? new Response(body, { headers: { "content-length": `${content.length}` } })
+          : new Response(body, { status: 206, headers: { "content-range": range } }),
+      );
+    }, { retry: { attempts: 3, delay: 0 } }).repository("team/app");
+    const { body } = await blobs.get(digest);
+    const read = new Response(body).bytes();
+    if (most < 100) await assertRejects(() => read, NetworkError);
+    else assertEquals((await read).length, content.length);
+    assertEquals(count, requests);
+  }
 });
 
 test("blobs.get() fails at the end of wrong, short or silent content", async () => {
