@@ -24,7 +24,8 @@ export async function askPastCache(
 ): Promise<Response> {
   const isRead = call.method === "GET" || call.method === "HEAD";
   if (!isRead || call.url.origin !== http.origin) return response;
-  if (response.ok && BY_DIGEST.test(url.pathname)) return response;
+  const mayHaveChanged = response.ok ? !BY_DIGEST.test(url.pathname) : response.status === 404;
+  if (!mayHaveChanged) return response;
   await discard(response);
   // What a registry wrote of an upload is opaque: it is added to, never written anew.
   const never = `past-cache=${Date.now()}-${http.retry.random()}`;

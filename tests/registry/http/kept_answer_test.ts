@@ -1,12 +1,15 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { RegistryError } from "../../../src/errors.ts";
 import { pullImage } from "../../../src/pull/pull.ts";
 import type { PushOptions } from "../../../src/push/options.ts";
 import { pushImage } from "../../../src/push/push.ts";
 import type { FetchHandler } from "../../../src/registry/http/call.ts";
+import { headManifest } from "../../../src/registry/manifests.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
 import { dockerSave, makeImage, toBlob } from "../../helpers/archives.ts";
 import { readBack } from "../../helpers/expected.ts";
 import { test } from "../../helpers/test.ts";
+import { makeRepository } from "../make_http.ts";
 
 const TARGET = "http://registry.test/app:1";
 
@@ -89,4 +92,17 @@ test("pullImage() reads what a cache says is absent, and leaves the rest to the 
   passed.length = 0;
   await Array.fromAsync(pullImage(TARGET, { fetch }));
   assertEquals(passed.map((line) => line.replace(/\?.*/, "")), ["GET /v2/app/manifests/1"]);
+});
+
+test("a refusal that came through a cache is not asked for again", async () => {
+  for (const status of [429, 503]) {
+    let asked = 0;
+    const fetch: FetchHandler = () => {
+      asked++;
+      return Promise.resolve(new Response(null, { status, headers: { age: "0" } }));
+    };
+    const repository = makeRepository(fetch, { retry: { attempts: 1 } });
+    await assertRejects(() => headManifest(repository, "1"), RegistryError);
+    assertEquals(asked, 1, `${status}`);
+  }
 });
