@@ -39,9 +39,13 @@ const MIN_CHUNK_BYTES = 20_000;
 /** Where the package is written. */
 const NPM_FOLDER = `${ROOT}dist/npm`;
 
-/** Members of TypeScript's enums: `ScriptTarget.ESNext` and `ModuleKind.ESNext`, `ModuleResolutionKind.Bundler`. */
+/** Members of TypeScript's enums: `ScriptTarget.ESNext` and `ModuleKind.ESNext`, `.ES2022`, `ModuleResolutionKind.Bundler`. */
 const LATEST = 99;
+const ES2022 = 9;
 const BUNDLER = 100;
+
+/** Begins declarations that name what `using` takes: the libraries of ES2022 have no such types. */
+const DISPOSABLE = '/// <reference lib="esnext.disposable" />\n';
 
 /** Node.js 22 and some edge runtimes know no `using`. */
 const OLDEST_SYNTAX = "--target=es2022";
@@ -184,17 +188,24 @@ async function writeDeclarations(
   const input = entryFiles(paths, made, ".d.ts");
   const merged = await rollup({ input, plugins: [dts()], logLevel: "warn", onwarn: report });
   const { output } = await merged.generate(names(".d.ts"));
-  for (const { fileName, code } of output) await writeFile(`${NPM_FOLDER}/${fileName}`, edit(code));
+  for (const { fileName, code } of output) {
+    const lib = /AsyncDisposable|asyncDispose/.test(code) ? DISPOSABLE : "";
+    await writeFile(`${NPM_FOLDER}/${fileName}`, lib + edit(code));
+  }
   await Deno.remove(made, { recursive: true });
   checkDeclarations(typescript, output.map(({ fileName }) => `${NPM_FOLDER}/${fileName}`));
 }
 
-/** Checks the declarations as a program does that leaves no library out: to join files renames what is in them. */
+/**
+ * Checks the declarations as a program does that leaves no library out and compiles for ES2022: to join files renames what is
+ * in them.
+ */
 function checkDeclarations(typescript: Typescript, paths: readonly string[]): void {
   const program = typescript.createProgram(paths, {
     strict: true,
+    exactOptionalPropertyTypes: true,
     types: [],
-    target: LATEST,
+    target: ES2022,
     module: LATEST,
     moduleResolution: BUNDLER,
     noEmit: true,
