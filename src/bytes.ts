@@ -50,11 +50,17 @@ export function openLater<T extends object>(
   open: () => Promise<ReadableStream<T>>,
 ): ReadableStream<T> {
   let reader: ReadableStreamDefaultReader<T> | undefined;
+  let end: { reason: unknown } | undefined;
   const next = async () => {
     reader ??= (await open()).getReader();
+    // Who cancels does not wait for what is still being opened.
+    if (end) await reader.cancel(end.reason);
     return (await reader.read()).value;
   };
-  return createStream(next, (reason) => reader?.cancel(reason));
+  return createStream(next, (reason) => {
+    end = { reason };
+    return reader?.cancel(reason);
+  });
 }
 
 /**

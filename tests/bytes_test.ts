@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { collect, createStream, openLater, readHead } from "../src/bytes.ts";
+import { createPromise } from "../src/concurrency.ts";
 import { test } from "./helpers/test.ts";
 
 const tooLarge = () => new Error("too large");
@@ -44,6 +45,26 @@ test("openLater() opens nothing that nobody reads", async () => {
   assertEquals(count, 0);
   assertEquals(await collect(openLater(open), 2, tooLarge), new Uint8Array([1, 2]));
   assertEquals(count, 1);
+});
+
+test("openLater() closes what was still being opened when nobody wanted it any more", async () => {
+  const told: unknown[] = [];
+  const [asked, opened, closed] = [createPromise(), createPromise(), createPromise()];
+  const reader = openLater(async () => {
+    asked.resolve();
+    await opened.promise;
+    return createStream(() => new Uint8Array(1), (reason) => {
+      told.push(reason);
+      closed.resolve();
+    });
+  }).getReader();
+  const read = reader.read();
+  await asked.promise;
+  await reader.cancel("enough");
+  assertEquals((await read).done, true);
+  opened.resolve();
+  await closed.promise;
+  assertEquals(told, ["enough"]);
 });
 
 test("readHead() gives the beginning, and all of the stream with it", async () => {

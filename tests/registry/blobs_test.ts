@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import type { Bytes } from "../../src/bytes.ts";
+import { type Bytes, createStream } from "../../src/bytes.ts";
+import { createPromise } from "../../src/concurrency.ts";
 import { type Digest, digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, NetworkError, RegistryError } from "../../src/errors.ts";
 import { headBlob } from "../../src/registry/blobs.ts";
@@ -502,6 +503,20 @@ test("uploadBlob() does not wait for a listener less than a body needs", async (
     },
   });
   assertEquals(order.filter((what) => what === "told").length, 3);
+});
+
+test("uploadBlob() closes its source when the listener fails", async () => {
+  const closed = createPromise();
+  const blob: UploadBlob = {
+    digest: LARGE_DIGEST,
+    size: LARGE.length,
+    open: () => createStream(() => LARGE.subarray(0, 65_536), closed.resolve),
+  };
+  const error = new Error("no more");
+  const onProgress = () => Promise.reject(error);
+  const uploading = uploadBlob(makeRepository(createRegistry()), blob, { onProgress });
+  assertEquals(await assertRejects(() => uploading), error);
+  await closed.promise;
 });
 
 // Mounting

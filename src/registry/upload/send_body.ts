@@ -90,7 +90,13 @@ export function reportProgress(
       }
       last = value;
       controller.enqueue(value);
-      await onProgress?.(sent += value.length);
+      try {
+        await onProgress?.(sent += value.length);
+      } catch (error) {
+        // Nobody reads on; what closing the source throws changes nothing.
+        reader.cancel(error).catch(() => {});
+        throw error;
+      }
     },
     cancel: (reason) => reader.cancel(reason),
   }, { highWaterMark: 0 });
