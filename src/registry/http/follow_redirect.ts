@@ -1,3 +1,4 @@
+import { NetworkError } from "../../errors.ts";
 import { type Call, discard, type Http } from "./call.ts";
 import { resolveLocation } from "./location.ts";
 import { type Move, moveBetween } from "./redirect.ts";
@@ -50,8 +51,14 @@ async function movesReads(http: Http, call: Call, url: URL, move: Move): Promise
   );
   const { action, signal } = call;
   const question: Call = { action, method: "HEAD", url: read, expect: [], signal };
-  const response = await send(http, question, read);
-  await discard(response);
-  await followRedirect(http, question, read, response);
+  try {
+    const response = await send(http, question, read);
+    await discard(response);
+    await followRedirect(http, question, read, response);
+  } catch (error) {
+    signal?.throwIfAborted();
+    // That this has no answer is not what is to be told of the write.
+    if (!(error instanceof NetworkError)) throw error;
+  }
   return hasMovedReads(http, move);
 }

@@ -94,6 +94,23 @@ test("pushImage() names where writes alone are redirected", async () => {
   assertEquals(requests.filter((line) => line.includes("other.test")), []);
 });
 
+test("pushImage() names where writes are redirected where nobody says whether reads are", async () => {
+  const { fetch } = moved("https://other.test", 301, ({ method }) => method === "POST");
+  const bad = { status: 301, headers: { location: "ftp://other.test/" } };
+  for (
+    const answer of [() => Promise.reject(new TypeError("reset")), () => new Response(null, bad)]
+  ) {
+    await assertRejects(
+      async () =>
+        await pushImage(await archive(), TARGET, {
+          fetch: async (request) => request.url.endsWith("/list") ? await answer() : fetch(request),
+        }),
+      RegistryError,
+      "registry.test answered 301 Moved Permanently: it redirects to https://other.test",
+    );
+  }
+});
+
 test("pushImage() does not send to a mirror that only reads are redirected to", async () => {
   const { fetch, requests } = moved("https://mirror.test", 302, ({ method }) => method === "HEAD");
   await pushImage(await archive(), TARGET, { fetch });
