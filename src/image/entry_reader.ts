@@ -16,12 +16,16 @@ export class EntryReader {
     this.#reader = readable.getReader();
   }
 
+  /** The next piece, which has bytes: streams of others give empty ones, too. */
   async next(): Promise<Bytes | undefined> {
     const rest = this.#rest;
     this.#rest = undefined;
     if (rest) return rest;
-    const { value } = await this.#reader.read();
-    return value && toBytes(value);
+    for (;;) {
+      const { value } = await this.#reader.read();
+      if (!value) return undefined;
+      if (value.length > 0) return toBytes(value);
+    }
   }
 
   /** The next `length` bytes. */

@@ -40,11 +40,29 @@ async function sourcesOf(bytes: Uint8Array<ArrayBuffer>): Promise<[string, () =>
   return [
     ["a Blob", () => new Blob([bytes])],
     ["a stream", () => inPieces(new Blob([bytes]), 1000)],
+    ["a source with pieces of no bytes", () => withEmptyPieces(new Blob([bytes]))],
     ["a gzip file", () => new Blob([zipped])],
     ["a gzip stream", () => inPieces(new Blob([zipped]), 100)],
     ["a zstd file", () => new Blob([zstd])],
     ["entries", () => ({ entries: new Blob([bytes]).stream().pipeThrough(new UntarStream()) })],
   ];
+}
+
+/** The same, with a piece of no bytes before and behind each. */
+function withEmptyPieces(blob: Blob): BlobSource {
+  const empty = new Uint8Array(0);
+  const stream = (part: Blob) =>
+    part.stream().pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({
+        transform(piece, controller) {
+          for (const each of [empty, piece, empty]) controller.enqueue(each);
+        },
+      }),
+    );
+  return {
+    size: blob.size,
+    slice: (start, end) => ({ stream: () => stream(blob.slice(start, end)) }),
+  };
 }
 
 test("checkArchive() tells the same of every kind of source", async () => {
