@@ -43,10 +43,14 @@ class WatchedSlice implements SourceSlice {
   #watch(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
     const reader = stream.getReader();
     let left = this.#length;
+    let isOver = false;
     const next = async () => {
+      // What becomes of the archive from here on is nothing to who has all of it.
+      if (isOver) return undefined;
       const { value } = await reader.read();
       left -= value?.length ?? 0;
-      if (!value || left <= 0) {
+      isOver = !value || left <= 0;
+      if (isOver) {
         // The file is closed by that: nobody reads on.
         await reader.cancel();
         // The last piece makes it whole.
