@@ -14,20 +14,17 @@ export interface NewFileSteps {
   /** Brings all of it to the file, and closes that, also where this fails. */
   end(): Promise<void>;
   /** Closes the file, which nobody needs. */
-  drop(): Promise<unknown>;
+  drop(): Promise<void>;
   rename(): Promise<void>;
   remove(): Promise<void>;
 }
 
 /** Makes a {@linkcode NewFile} of its steps. */
 export function createNewFile(steps: NewFileSteps): NewFile {
-  let isOpen = true;
+  let ended: Promise<void> | undefined;
   let isThere = true;
-  const end = async () => {
-    if (!isOpen) return;
-    isOpen = false;
-    await steps.end();
-  };
+  // What has not come to the disk has not when it is asked again, and gets no name.
+  const end = () => ended ??= steps.end();
   return {
     write: (bytes) => steps.write(bytes),
     end,
@@ -38,9 +35,9 @@ export function createNewFile(steps: NewFileSteps): NewFile {
     },
     async [Symbol.asyncDispose]() {
       // What failed fails again, and somebody else may have removed it; what led here is what counts.
-      if (isOpen) await steps.drop().catch(() => {});
+      await (ended ??= steps.drop()).catch(() => {});
       if (isThere) await steps.remove().catch(() => {});
-      isOpen = isThere = false;
+      isThere = false;
     },
   };
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { OciError } from "../../src/errors.ts";
 import { fileError, stateOfCode } from "../../src/runtime/file_error.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
+import { createNewFile } from "../../src/runtime/new_file.ts";
 import { createByteOutput } from "../../src/runtime/output.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
@@ -83,6 +84,27 @@ test("Host.createFile() says what is in the way", async () => {
   const hint = await refused("/dev/null", "it is a pipe or device, expected a file");
   assert(hint?.includes("tarpush save REFERENCE - | COMMAND"), hint);
 }, { skip: isWindows ? "no /dev/null" : undefined });
+
+test("NewFile gives no name to what has not come to the disk, however often it is asked to", async () => {
+  const done: string[] = [];
+  const step = (name: string, error?: Error) => () => {
+    done.push(name);
+    return error ? Promise.reject(error) : Promise.resolve();
+  };
+  {
+    await using file = createNewFile({
+      write: step("write"),
+      end: step("end", new Error("disk full")),
+      drop: step("drop"),
+      rename: step("rename"),
+      remove: step("remove"),
+    });
+    for (const again of [() => file.end(), () => file.commit(), () => file.commit()]) {
+      await assertRejects(again, Error, "disk full");
+    }
+  }
+  assertEquals(done, ["end", "remove"]);
+});
 
 test("stateOfCode() knows what people meet", () => {
   assertEquals(stateOfCode("ENOSPC"), "full");
