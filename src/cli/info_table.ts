@@ -36,10 +36,11 @@ function entryRow({ descriptor, platform, isAttestation, image }: IndexEntryInfo
 }
 
 function columns(rows: string[][]): string[] {
+  const shown = rows.map((row) => row.map(printable));
   const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => printable(row[column] ?? "").length))
+    Math.max(...shown.map((row) => (row[column] ?? "").length))
   );
-  return rows.map((row) =>
+  return shown.map((row) =>
     row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()
   );
 }
