@@ -122,8 +122,8 @@ async function checkListed(
     const isRead = reading.verify === "all" ||
       (reading.verify === "auto" && entry && !isTold(entry));
     if (!entry || !isRead) continue;
-    const content = source.slice(0, source.size).stream();
-    const actual = await hashAll(content, await reading.hasher("sha256"), reading.signal);
+    const hash = await reading.hasher("sha256");
+    const actual = await hashAll(source.slice(0, source.size).stream(), hash, reading.signal);
     if (actual === entry.sha256) continue;
     const other = listed.find(({ sha256 }) => sha256 === actual);
     throw unusablePart(

@@ -88,6 +88,7 @@ export async function hashBlob(
   if (!inflates || !blob.diffId) {
     return checkPlain(blob, file, await hashAll(openFileBody(file), hash, signal));
   }
+  const inflatedHash = await hasher(digestAlgorithm(blob.diffId));
   const tapped = openFileBody(file).pipeThrough(
     new TransformStream<Bytes, Bytes>({
       async transform(piece, controller) {
@@ -97,7 +98,7 @@ export async function hashBlob(
     }),
   );
   const inflated = decompress(tapped, compression, quoteName(file.path));
-  const actual = await hashAll(inflated, await hasher(digestAlgorithm(blob.diffId)), signal);
+  const actual = await hashAll(inflated, inflatedHash, signal);
   if (actual !== blob.diffId) throw mismatch(`${file.path} (inflated)`, blob.diffId, actual);
   return await hash.digest();
 }

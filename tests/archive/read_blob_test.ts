@@ -4,7 +4,7 @@ import { digestBytes } from "../../src/digest.ts";
 import { ArchiveError, DigestMismatchError } from "../../src/errors.ts";
 import type { ArchiveBlob } from "../../src/image/content.ts";
 import type { ArchiveFile } from "../../src/image/files.ts";
-import { createHash } from "../../src/incremental_hash.ts";
+import { createHash, type Hasher } from "../../src/incremental_hash.ts";
 import { hashBlob, openFileBody, readFileBody } from "../../src/archive/read_blob.ts";
 import { type BlobSource, bytesSource } from "../../src/source/blob_source.ts";
 import { test } from "../helpers/test.ts";
@@ -73,6 +73,32 @@ test("hashBlob() inflates a compressed layer and compares what comes out", async
   assertEquals(await hashBlob(blobOf(gzip, { diffId }), createHash), await digestBytes(gzip));
   const wrong = blobOf(gzip, { diffId: await digestBytes(gzip) });
   await assertRejects(() => hashBlob(wrong, createHash), DigestMismatchError, "(inflated)");
+});
+
+test("hashBlob() opens no file that it then has no hash for", async () => {
+  const gzip = new Uint8Array(
+    await new Response(
+      new Blob([pattern(1000)]).stream().pipeThrough(new CompressionStream("gzip")),
+    ).arrayBuffer(),
+  );
+  for (const failing of [1, 2]) {
+    let opened = 0;
+    const body: BlobSource = {
+      size: gzip.length,
+      slice: (start, end) => {
+        opened++;
+        return bytesSource(gzip).slice(start, end);
+      },
+    };
+    let asked = 0;
+    const hasher: Hasher = (algorithm) => {
+      if (++asked === failing) throw new Error("no hash");
+      return createHash(algorithm);
+    };
+    const blob = blobOf(gzip, { diffId: await digestBytes(gzip), file: fileOf(gzip, body) });
+    await assertRejects(() => hashBlob(blob, hasher), Error, "no hash");
+    assertEquals([opened, asked], [0, failing]);
+  }
 });
 
 test("hashBlob() stops when it is told to", async () => {
