@@ -131,9 +131,12 @@ function rangeSource(
   };
   const stream = (start: number, end: number) => {
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+    let isOver = false;
     const next = async () => {
       if (start >= end) return undefined;
       reader ??= await open(start, end);
+      // Who cancels does not wait for the answer.
+      if (isOver) await reader.cancel();
       const piece = await readFrom(url, reader, true, connection);
       if (!piece) throw failure(url, `the answer ended ${end - start} bytes early`, true);
       start += piece.length;
@@ -141,7 +144,10 @@ function rangeSource(
       await reader.cancel();
       throw failure(url, "the answer has more bytes than asked for", false);
     };
-    return createStream(next, (reason) => reader?.cancel(reason));
+    return createStream(next, (reason) => {
+      isOver = true;
+      return reader?.cancel(reason);
+    });
   };
   return { size, slice: (start, end) => ({ stream: () => stream(start, Math.min(end, size)) }) };
 }

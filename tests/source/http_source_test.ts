@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createStream } from "../../src/bytes.ts";
+import { createPromise } from "../../src/concurrency.ts";
 import { NetworkError } from "../../src/errors.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
@@ -305,6 +307,29 @@ test("openUrl() asks again for what could not be read", async () => {
   assert(isBlobSource(source));
   await assertRejects(() => readRange(source, 0, 10), NetworkError, "no answer");
   assertEquals(await readRange(source, 0, 10), tar.slice(0, 10));
+});
+
+test("openUrl() closes an answer that nobody waits for any more", async () => {
+  const long = new Uint8Array(200_000);
+  const answer = fileServer(long);
+  const [asked, wanted, closed] = [createPromise(), createPromise(), createPromise()];
+  const fetch = async (request: Request) => {
+    const response = await answer(request);
+    if (request.headers.get("range") === "bytes=0-0") return response;
+    asked.resolve();
+    await wanted.promise;
+    return new Response(createStream(() => long.subarray(0, 9), closed.resolve), response);
+  };
+  const url = new URL("http://localhost/image.tar");
+  const source = await openUrl(url, new AbortController().signal, { fetch });
+  assert(isBlobSource(source));
+  const reader = source.slice(0, long.length).stream().getReader();
+  const read = reader.read();
+  await asked.promise;
+  await reader.cancel();
+  wanted.resolve();
+  assertEquals((await read).done, true);
+  await closed.promise;
 });
 
 test("openUrl() takes an empty file for what it is", async () => {
