@@ -22,6 +22,7 @@ const DIGEST_PATTERN = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
  * @param text The digest as received.
  * @returns The same text, typed.
  * @throws {SyntaxError} If it is not `sha256:` and 64 or `sha512:` and 128 lowercase hex digits.
+ * @throws {TypeError} If it is no text.
  */
 export function parseDigest(text: string): Digest {
   if (typeof text !== "string") {

@@ -54,6 +54,7 @@ const FORM = "HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]";
  * @param text The reference as typed.
  * @returns Its parts; `tag` and `digest` only where the text has them.
  * @throws {SyntaxError} If a part is missing or breaks the grammar of distribution-spec, "Pulling manifests".
+ * @throws {TypeError} If it is no text.
  */
 export function parseReference(text: string): Reference {
   const target = parseTarget(text);

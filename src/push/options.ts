@@ -150,7 +150,7 @@ export type ResolvedOptions = ReturnType<typeof resolveOptions>;
  * Checks options once, before anything is read or sent.
  *
  * @throws {RangeError} If a number is out of range.
- * @throws {TypeError} If a word is none of those that are known.
+ * @throws {TypeError} If an option is of another kind, or a word none of those that are known.
  */
 export function resolveOptions(options: PushOptions) {
   const {
