@@ -30,7 +30,7 @@ const docker = [
 ];
 
 /** A layout whose names, media types, platforms and annotations are such, with an entry that is not there. */
-async function layout(): Promise<TarWriterEntry[]> {
+async function makeLayout(): Promise<OciLayout> {
   const made = new OciLayout();
   const child = await made.image(image);
   const blob = await made.blob(encodeJson([1]), NASTY);
@@ -48,7 +48,7 @@ async function layout(): Promise<TarWriterEntry[]> {
   });
   made.add(await made.document(manifest, OCI_MANIFEST), { ref: `a${NASTY}` });
   made.add(absent, { ref: NASTY });
-  return made.entries();
+  return made;
 }
 
 /** Archives that fail, each with such a name in what is said about it. */
@@ -75,6 +75,8 @@ async function outputOf(args: string[], tar: Uint8Array, registry: Registry, isT
 const COMMANDS = [
   ["inspect", "TAR"],
   ["inspect", "TAR", "--json"],
+  ["check", "TAR"],
+  ["check", "TAR", "--json"],
   ["push", "TAR"],
   ["push", "TAR", "localhost:5000/app:1", "--insecure"],
   ["push", "TAR", "localhost:5000/app:1", "--insecure", "--json", "--debug"],
@@ -84,14 +86,11 @@ const COMMANDS = [
 
 for (const command of COMMANDS) {
   test(`run() ${command.join(" ")} shows no name that a terminal would obey`, async () => {
-    for (const entries of [docker, await layout(), ...broken]) {
+    for (const entries of [docker, (await makeLayout()).entries(), ...broken]) {
       const tar = writeTar(entries.map((entry) => ({ format: "pax", ...entry })));
       for (const isTerminal of [false, true]) {
         const { code, stdout, stderr } = await outputOf(command, tar, createRegistry(), isTerminal);
-        for (const text of [stdout, stderr]) {
-          const found = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u.exec(text.replaceAll("\n", ""))?.[0];
-          assertEquals(found, undefined, JSON.stringify(text));
-        }
+        for (const text of [stdout, stderr]) assertHarmless(text, command.join(" "));
         assert(stdout + stderr !== "", `nothing said, exit ${code}`);
         if (command.includes("--json")) JSON.parse(stdout || "{}");
       }
@@ -122,9 +121,38 @@ test("run() shows no words of a registry that a terminal would obey", async () =
       const registry: Registry = () => Promise.resolve(answer());
       const { stdout, stderr } = await outputOf([...command, "--insecure"], tar, registry, true);
       const text = `${stdout}${stderr}`;
-      const found = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u.exec(text.replaceAll("\n", ""))?.[0];
-      assertEquals(found, undefined, `${command.join(" ")}: ${JSON.stringify(text)}`);
+      assertHarmless(text, command.join(" "));
       assert(text !== "" || command[0] === "ls", command.join(" "));
     }
   }
 });
+
+test("run() shows no text of an image in a registry that a terminal would obey", async () => {
+  const { blobs, index } = await makeLayout();
+  const registry: Registry = ({ url }) => {
+    const [, kind, name = ""] = /\/(blobs|manifests)\/([^/]+)$/.exec(new URL(url).pathname) ?? [];
+    const entry = index[Number(name)];
+    const bytes = blobs.get(`blobs/${(entry?.digest ?? name).replace(":", "/")}`);
+    if (!bytes) return Promise.resolve(new Response(null, { status: 404 }));
+    const type = kind === "blobs" ? "application/octet-stream" : "";
+    return Promise.resolve(new Response(bytes, { headers: { "content-type": type } }));
+  };
+  const images = [...blobs.keys()].map((path) => `app@sha256:${path.split("/").at(-1)}`);
+  let shown = 0;
+  for (const image of ["app:0", "app:1", ...images]) {
+    for (const command of ["info", "check"]) {
+      for (const json of [[], ["--json"]]) {
+        const args = [command, `localhost:5000/${image}`, "--insecure", ...json];
+        const { code, stdout, stderr } = await outputOf(args, new Uint8Array(0), registry, true);
+        if (code === 0) shown++;
+        assertHarmless(`${stdout}${stderr}`, args.join(" "));
+      }
+    }
+  }
+  assert(shown > 5, `${shown} shown`);
+});
+
+function assertHarmless(text: string, message: string): void {
+  const found = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u.exec(text.replaceAll("\n", ""))?.[0];
+  assertEquals(found, undefined, `${message}: ${JSON.stringify(text)}`);
+}
