@@ -226,7 +226,13 @@ function countStream(
   const next = async () => {
     const { done, value } = await reader.read();
     if (done) return undefined;
-    requireBytes(value);
+    try {
+      requireBytes(value);
+    } catch (error) {
+      // Nothing more of it is wanted; what its closing throws changes nothing.
+      reader.cancel(error).catch(() => {});
+      throw error;
+    }
     count.read += value.length;
     return value;
   };

@@ -114,13 +114,17 @@ test("openSource() refuses what is no source", async () => {
 
 test("openSource() refuses a stream of anything but bytes, where it comes", async () => {
   for (const piece of ["text", "", null, {}]) {
+    const reasons: unknown[] = [];
     const stream = new ReadableStream({
       start(controller) {
         controller.enqueue(new Uint8Array(512));
         controller.enqueue(piece);
       },
+      cancel: (reason) => void reasons.push(reason),
     });
-    await assertRejects(() => pushImage(stream, "h/a:1"), TypeError, "expected Uint8Array");
+    const pushing = () => pushImage(stream, "h/a:1");
+    const error = await assertRejects(pushing, TypeError, "expected Uint8Array");
+    assertEquals(reasons, [error]);
   }
 });
 
