@@ -396,12 +396,16 @@ test("sendWhole() tells of a refusal where the body comes only once", async () =
   script.assertDone();
 });
 
-for (const status of [400, 401, 403, 405, 413]) {
-  test(`uploadBlob() does not try again after a ${status} on the body`, async () => {
+for (const [status, otherwise] of [[400, "PATCH"], [401], [403], [405, "PATCH"], [413]] as const) {
+  test(`uploadBlob() does not try a PUT again after a ${status} on the body`, async () => {
+    const cancelled: ScriptStep = ["DELETE /u/1", { status: 204 }];
     const script = scriptedFetch([
       [POST, OPENED],
       [PUT, { status }],
-      ["DELETE /u/1", { status: 204 }],
+      cancelled,
+      ...otherwise
+        ? [[POST, OPENED], [`${otherwise} /u/1`, { status }], cancelled] satisfies ScriptStep[]
+        : [],
     ]);
     const error = await assertRejects(
       () => uploadBlob(makeRepository(script.fetch), small()),

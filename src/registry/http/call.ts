@@ -43,6 +43,8 @@ export interface Http {
     wantsLength?: boolean;
     /** A small body that went as a stream broke: others go as bytes. */
     breaksStreams?: boolean;
+    /** Whether it takes the body of an upload in the PUT that ends it; false where only a PATCH brought one. */
+    takesPut?: boolean;
   };
 }
 

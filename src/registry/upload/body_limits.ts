@@ -23,6 +23,9 @@ export function chunkSizeFor(
   tellsLength = false,
 ): number | undefined {
   const { minChunk = 0, maxChunk = Infinity } = session;
+  if (size > 0 && (session.wantsPatch || http.seen.takesPut === false)) {
+    return Math.min(http.seen.chunkSize ?? DEFAULT_CHUNK_BYTES, maxChunk, size);
+  }
   const wanted = http.seen.chunkSize ??
     (size > maxChunk || (!tellsLength && wantsLength(http, session))
       ? DEFAULT_CHUNK_BYTES
@@ -61,6 +64,21 @@ export function mayMissLength(error: unknown): error is RegistryError {
   return mayWantLength(error) ||
     (error instanceof RegistryError && error.status === 400 &&
       error.errors.some(({ code }) => code === "DIGEST_INVALID"));
+}
+
+/**
+ * Whether a registry may have no use for a body in the PUT that ends an upload: docker, containerd and podman send none
+ * there, and all before it in a PATCH. So container-registry 0.3.1 (Rust) answers 500.
+ *
+ * @param isAgain Whether it failed before: 500 passes more often than not.
+ */
+export function mayWantPatch(
+  { seen }: Http,
+  error: unknown,
+  isAgain: boolean,
+): error is RegistryError {
+  if (seen.takesPut !== undefined || !mayWantLength(error)) return false;
+  return error.status !== 411 && (error.status !== 500 || isAgain);
 }
 
 /** Whether a registry, or a proxy before it, refused the size of one request, not the blob. */

@@ -50,6 +50,10 @@ export interface Way {
   refusal: RegistryError | undefined;
   /** From memory or in chunks, because of that. */
   tellsLength: boolean;
+  /** What a body in a PUT was answered, if it may have to come in a PATCH; tried once. */
+  refusedPut: RegistryError | undefined;
+  /** In a PATCH, because of that. */
+  byPatch: boolean;
 }
 
 /** Bodies up to this size are sent from memory: one request with a length, where a stream is two writes and chunked. */

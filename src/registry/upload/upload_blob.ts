@@ -9,6 +9,7 @@ import {
   DEFAULT_CHUNK_BYTES,
   isBodyLimit,
   mayMissLength,
+  mayWantPatch,
   shrinkBodies,
 } from "./body_limits.ts";
 import { chooseBody, SMALL_BODY_BYTES, type UploadBlob, type Way } from "./choose_body.ts";
@@ -39,13 +40,15 @@ export async function uploadBlob(
     isFirst: true,
     refusal: undefined,
     tellsLength: false,
+    refusedPut: undefined,
+    byPatch: false,
   };
   const inDoubt: UploadSession[] = [];
   for (let attempt = 2;; attempt++) {
     const open: UploadSession = session ?? await openUpload(context, hooks);
     try {
       await uploadOnce(context, blob, hooks, way, open);
-      if (way.refusal && way.tellsLength) context.http.seen.wantsLength = true;
+      remember(context.http, way);
       return await forget(context, inDoubt);
     } catch (error) {
       if (open.isClosing) inDoubt.push(open);
@@ -54,13 +57,20 @@ export async function uploadBlob(
       await hooks.onProgress?.(0);
       if (turn(context.http, blob, way, open, error)) attempt--;
       else {
-        const cause = asRetryable(context.http, withoutLength(way, error), action);
+        const cause = asRetryable(context.http, firstRefusal(way, error), action);
         await waitForRetry(context.http, hooks, cause, attempt);
       }
     }
     session = undefined;
     way.isFirst = false;
   }
+}
+
+/** Notes, for all blobs of the registry, how it took this one. */
+function remember({ seen }: Http, way: Way): void {
+  if (way.refusal && way.tellsLength) seen.wantsLength = true;
+  if (way.byPatch) seen.takesPut = false;
+  else if (way.sent !== "chunks") seen.takesPut = true;
 }
 
 /** Cancels uploads that were left open because the registry might have been committing them: the blob is there now. */
@@ -118,6 +128,7 @@ async function sendAndClose(
   const { http } = context;
   way.sent = undefined;
   session.wantsLength = way.tellsLength;
+  session.wantsPatch = way.byPatch;
   way.fromPage = http.page && blob.blob?.();
   const chunkSize = chunkSizeFor(http, session, blob.size, way.fromPage !== undefined);
   if (chunkSize !== undefined) {
@@ -161,6 +172,10 @@ function turn(
     [way.refusal, way.tellsLength] = [error, true];
     return true;
   }
+  if (!way.refusedPut && size > 0 && mayWantPatch(http, error, !way.isFirst)) {
+    [way.refusedPut, way.byPatch] = [error, true];
+    return true;
+  }
   if (isBodyLimit(error)) return shrinkBodies(http, size, minChunk) !== undefined;
   const inPage = http.page !== undefined;
   const mayBeLimit = inPage || way.sent !== "bytes";
@@ -185,9 +200,11 @@ function isForWantOfLength(error: unknown, { sent }: Way): error is RegistryErro
   return mayMissLength(error) || (sent === "piece" && isBodyLimit(error));
 }
 
-/** What was the reason where bodies with a length are refused as well: what was answered first, and may pass. */
-function withoutLength(way: Way, error: unknown): unknown {
-  const { refusal } = way;
+/** What was the reason where another way of sending the body is refused as well: what was answered first. */
+function firstRefusal(way: Way, error: unknown): unknown {
+  const { refusal, refusedPut, byPatch } = way;
+  way.byPatch = false;
+  if (byPatch && error instanceof RegistryError) return refusedPut;
   if (!refusal?.retryable || !(error instanceof RegistryError) || error.retryable) return error;
   if (isLostSession(error) || error.status === 400) return error;
   way.tellsLength = false;

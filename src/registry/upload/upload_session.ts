@@ -24,6 +24,8 @@ export interface UploadSession {
   maxChunk?: number;
   /** Bodies must tell their length. */
   wantsLength?: boolean;
+  /** Bodies must come in PATCH requests alone. */
+  wantsPatch?: boolean;
   /** A part of its body was not answered: the upload may stand elsewhere than `location` says. */
   isStale?: boolean;
   /** All was sent and no answer came: the registry may be committing it, so it must not be cancelled. */

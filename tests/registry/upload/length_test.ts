@@ -22,6 +22,7 @@ async function blobOf(size: number): Promise<UploadBlob> {
   return { digest: await digestBytes(bytes), size, open };
 }
 
+const TINY = await blobOf(1000);
 const SMALL = await blobOf(2 * MIB);
 const LARGE = await blobOf(9 * MIB);
 
@@ -79,6 +80,61 @@ test("uploadBlob() takes an error of the content for one where a length does not
   const repository = makeRepository(fetch, ONCE);
   await assertRejects(() => uploadBlob(repository, SMALL), RegistryError, "DIGEST_INVALID");
   assertEquals([bodies.length, repository.http.seen.wantsLength], [2, undefined]);
+});
+
+/** A registry that has no use for a body in the PUT that ends an upload, and tells of all that had one. */
+function patchesOnly(status: number) {
+  const registry = createRegistry();
+  const bodies: string[] = [];
+  const fetch: FetchHandler = async (request) => {
+    const { method, url, headers } = request;
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    if (bytes.length > 0) bodies.push(method);
+    if (method === "PUT" && bytes.length > 0 && url.includes("/uploads/")) {
+      return new Response(null, { status });
+    }
+    const init = bytes.length > 0 ? { method, headers, body: bytes } : { method, headers };
+    return await registry(new Request(url, init));
+  };
+  return { fetch, bodies };
+}
+
+for (const status of [400, 405, 500, 501]) {
+  test(`uploadBlob() sends bodies in PATCH requests after a ${status} to any PUT with one, and remembers it`, async () => {
+    const { fetch, bodies } = patchesOnly(status);
+    const repository = makeRepository(fetch, { retry: { attempts: 2 } });
+    await uploadBlob(repository, TINY);
+    assertEquals([bodies.at(-1), repository.http.seen.takesPut], ["PATCH", false]);
+    bodies.length = 0;
+    for (const blob of [TINY, SMALL, LARGE]) await uploadBlob(repository, blob);
+    assertEquals(bodies, ["PATCH", "PATCH", "PATCH", "PATCH"]);
+  });
+}
+
+test("uploadBlob() takes the first answer to a PUT for the reason where a PATCH is refused as well", async () => {
+  const script = scriptedFetch([
+    [/^POST /, { status: 202, headers: { location: "/u/1" } }],
+    [/^PUT \/u\/1/, { status: 405 }],
+    ["DELETE /u/1", { status: 204 }],
+    [/^POST /, { status: 202, headers: { location: "/u/2" } }],
+    ["PATCH /u/2", { status: 501 }],
+    ["DELETE /u/2", { status: 204 }],
+  ]);
+  const repository = makeRepository(script.fetch, ONCE);
+  const error = await assertRejects(() => uploadBlob(repository, TINY), RegistryError);
+  assertEquals([error.status, repository.http.seen.takesPut], [405, undefined]);
+  script.assertDone();
+});
+
+test("uploadBlob() sends no PATCH where another blob came in a PUT", async () => {
+  const { fetch, bodies } = refusing(405, undefined, Infinity);
+  let isBroken = false;
+  const registry = createRegistry();
+  const repository = makeRepository((request) => (isBroken ? fetch : registry)(request), ONCE);
+  await uploadBlob(repository, SMALL);
+  isBroken = true;
+  await assertRejects(() => uploadBlob(repository, TINY), RegistryError, "405");
+  assertEquals(bodies.map(({ method }) => method), ["PUT"]);
 });
 
 test("uploadBlob() goes back to what a registry said first where a length does not help", async () => {
