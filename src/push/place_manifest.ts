@@ -74,8 +74,8 @@ async function writeNew(
   try {
     await writeManifest(target, node, digest, settings);
   } catch (error) {
-    const { refusesChange } = await import("./refusals.ts");
-    if (!refusesChange(error) || !await hasManifest(target, node, settings)) throw error;
+    const { mayHaveKept } = await import("./refusals.ts");
+    if (!mayHaveKept(error) || !await hasManifest(target, node, settings)) throw error;
     // What is written once may not be written again, not even the same.
     target.manifests.set(digest, "exists");
     if (subject && !await isListed(target, node, settings)) {

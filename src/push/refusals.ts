@@ -28,6 +28,16 @@ export function refusesChange(error: unknown): boolean {
 }
 
 /**
+ * Whether a registry may have kept what it refuses: container-registry 0.3.1 (Rust) writes a manifest that comes under its
+ * digest, and answers 400 because that is no tag.
+ */
+export function mayHaveKept(error: unknown): boolean {
+  return refusesChange(error) ||
+    (isRefusal(error) && error.errors.length === 0 &&
+      (error.status === 400 || error.status === 405));
+}
+
+/**
  * Whether a registry refuses a manifest for its media type: "surely" where it says so, "maybe" where it only says that
  * the manifest is invalid, as distribution and zot do; ECR says UNSUPPORTED with 405.
  */

@@ -143,6 +143,23 @@ test("pushImage() writes a manifest that is there under another tag by that tag 
   }
 });
 
+for (const status of [400, 405]) {
+  test(`pushImage() goes on where a manifest is kept that was answered ${status} without a word`, async () => {
+    const registry = createRegistry();
+    const written: string[] = [];
+    const fetch: FetchHandler = async (request) => {
+      const [, reference] = /\/manifests\/(.*)$/.exec(request.url) ?? [];
+      const isPut = request.method === "PUT" && reference !== undefined;
+      const answer = await registry(request);
+      if (isPut) written.push(reference.replace(/^sha256:.*/, "a digest"));
+      return isPut && reference.includes(":") ? new Response(null, { status }) : answer;
+    };
+    await pushImage(await index("kept"), TARGET, { fetch });
+    assertEquals(written, [...Array(5).fill("a digest"), "1"]);
+    assertEquals((await readBack(registry, "app", "1")).children.length, 2);
+  });
+}
+
 test("pushImage() puts back a child of an index whose tag stands", async () => {
   const registry = createRegistry({ allowDelete: true });
   const tar = await index("one");
