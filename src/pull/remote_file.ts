@@ -150,6 +150,8 @@ class RemoteBlob implements BlobSource {
         return this.#options.isOwn && isRuntimeFetch(http) ? own(piece) : piece;
       } catch (error) {
         this.failure = error;
+        // There may be more of it that nobody wants; what giving it up throws changes nothing.
+        reader?.cancel(error).catch(() => {});
         throw error;
       }
     };

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "@std/assert";
-import { type Bytes, toBytes } from "../../src/bytes.ts";
+import { type Bytes, createStream, toBytes } from "../../src/bytes.ts";
+import { createPromise } from "../../src/concurrency.ts";
 import { digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, NetworkError, OciError } from "../../src/errors.ts";
 import { free } from "../../src/owned_bytes.ts";
@@ -188,6 +189,15 @@ test("remoteFile() refuses content of another size than its descriptor says, tol
       assertEquals(blobs.taken > 0, !tells);
     }
   }
+});
+
+test("remoteFile() gives up an answer that has more than its descriptor says", async () => {
+  const given = createPromise();
+  const fetch = () =>
+    Promise.resolve(new Response(createStream(() => new Uint8Array(PIECE), given.resolve)));
+  const file = remoteFile(makeRepository(fetch), { digest: DIGEST, size: CONTENT.length }, {});
+  await assertRejects(() => readAll(streamOf(file)), DigestMismatchError, "it has more bytes");
+  await given.promise;
 });
 
 test("remoteFile() reads no document that is larger than its limit", async () => {
