@@ -5,7 +5,7 @@
  * No package carries encoders that are as fast: docs/decisions/encoders.md has the figures and the versions.
  */
 import { ROOT, run, writeFile } from "./project.ts";
-import { BSD, MIT, moduleText } from "./wasm.ts";
+import { BSD, MIT, moduleText, packSmall } from "./wasm.ts";
 
 /** An encoder that is made here. */
 interface Encoder {
@@ -76,7 +76,7 @@ async function makeModule(encoder: Encoder, source: string): Promise<string> {
     ]);
     const bytes = await Deno.readFile(made);
     const name = `${what}, compiled from its release ${numbers.join(".")}`;
-    return await moduleText(bytes, name, notices, "encoders");
+    return moduleText(await packSmall(bytes), name, notices, "encoders");
   } finally {
     await Deno.remove(made);
   }

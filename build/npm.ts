@@ -47,6 +47,9 @@ const BUNDLER = 100;
 /** Begins declarations that name what `using` takes: the libraries of ES2022 have no such types. */
 const DISPOSABLE = '/// <reference lib="esnext.disposable" />\n';
 
+/** An example in a comment: docs/library.md and JSR have them, and they are a twentieth of the declarations. */
+const EXAMPLE = /\n *\* @example(?:(?!\n *\* @|\n *\*\/)[^])*/g;
+
 /** Node.js 22 and some edge runtimes know no `using`. */
 const OLDEST_SYNTAX = "--target=es2022";
 
@@ -190,7 +193,7 @@ async function writeDeclarations(
   const { output } = await merged.generate(names(".d.ts"));
   for (const { fileName, code } of output) {
     const lib = /AsyncDisposable|asyncDispose/.test(code) ? DISPOSABLE : "";
-    await writeFile(`${NPM_FOLDER}/${fileName}`, lib + edit(code));
+    await writeFile(`${NPM_FOLDER}/${fileName}`, lib + edit(code.replaceAll(EXAMPLE, "")));
   }
   await Deno.remove(made, { recursive: true });
   checkDeclarations(typescript, output.map(({ fileName }) => `${NPM_FOLDER}/${fileName}`));

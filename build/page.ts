@@ -43,7 +43,7 @@ async function build(): Promise<string> {
       "page/main.ts",
       ...["--bundle", "--format=iife", "--legal-comments=eof"],
       ...UNUSED.map((name) => `--external:*/${name}.ts`),
-      // Of that package the page needs two of twenty parts, and they come as files of their own.
+      // Of that package the page needs two of twenty parts.
       `--alias:hash-wasm=${ROOT}page/hash_wasm.js`,
     ),
   ]);

@@ -79,18 +79,28 @@ const CARRIERS: readonly Carrier[] = [
   },
 ];
 
+/** Compresses with gzip. */
+export type Pack = (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>;
+
+/** Compresses by 7% better than runtimes do; run by its exact version and no dependency of the project. */
+const ZOPFLI = "npm:@gfx/zopfli@1.0.15";
+
 /**
  * Makes the modules out of what the packages hold.
  *
+ * @param pack Compresses the WebAssembly.
  * @returns Their text, by path.
  */
-export async function makeWasmModules(): Promise<Map<string, string>> {
+export async function makeWasmModules(pack: Pack): Promise<Map<string, string>> {
   const modules = new Map<string, string>();
-  for (const carrier of CARRIERS) modules.set(carrier.path, await makeModule(carrier));
+  for (const carrier of CARRIERS) modules.set(carrier.path, await makeModule(carrier, pack));
   return modules;
 }
 
-async function makeModule({ package: name, file, what, notices }: Carrier): Promise<string> {
+async function makeModule(
+  { package: name, file, what, notices }: Carrier,
+  pack: Pack,
+): Promise<string> {
   const folder = `${ROOT}node_modules/${name}`;
   const { version } = JSON.parse(await Deno.readTextFile(`${folder}/package.json`));
   const code = await Deno.readTextFile(`${folder}/${file}`);
@@ -98,17 +108,16 @@ async function makeModule({ package: name, file, what, notices }: Carrier): Prom
   const [, base64] = /["',](AGFzbQEAAAA[A-Za-z0-9+/]+=*)["']/.exec(code) ?? [];
   if (!base64) throw new Error(`Cannot find WebAssembly in ${name}/${file}: it holds none`);
   const title = `${what}, as the npm package ${name}@${version} carries it`;
-  return await moduleText(Uint8Array.fromBase64(base64), title, notices);
+  return moduleText(await pack(Uint8Array.fromBase64(base64)), title, notices);
 }
 
-/** The text of a file that carries WebAssembly. */
-export async function moduleText(
-  bytes: Uint8Array<ArrayBuffer>,
+/** The text of a file that carries WebAssembly, packed. */
+export function moduleText(
+  packed: Uint8Array,
   title: string,
   notices: readonly string[],
   task = "wasm",
-): Promise<string> {
-  const packed = await pack(bytes);
+): string {
   const notice = notices.join("\n\n").replaceAll(/^(?=.)/gm, " * ").replaceAll(/^$/gm, " *");
   return `// Written by \`deno task ${task}\`; do not edit.
 
@@ -124,14 +133,14 @@ export const WASM: string =
 `;
 }
 
-/** Base64 of what is compressed already takes less of a package than what base64 leaves to compress. */
-async function pack(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
-  return await new Response(packed).bytes();
+/** Packs as small as it gets: base64 of what is compressed takes less of a package than what base64 leaves to compress. */
+export async function packSmall(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const { gzipAsync } = await import(ZOPFLI);
+  return await gzipAsync(bytes, { numiterations: 50 });
 }
 
 if (import.meta.main) {
-  for (const [path, text] of await makeWasmModules()) {
+  for (const [path, text] of await makeWasmModules(packSmall)) {
     await writeFile(ROOT + path, text);
     console.log(path);
   }

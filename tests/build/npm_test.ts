@@ -6,7 +6,7 @@ import { test } from "../helpers/test.ts";
 
 const ROOT = toPath(new URL("../../", import.meta.url));
 const FIXTURE = `${ROOT}tests/fixtures/docker28-single.tar`;
-const MAX_PACKED_BYTES = 400 * 1024;
+const MAX_PACKED_BYTES = 400_000;
 
 const npm = requireProgram("npm");
 const bun = requireProgram("bun");
