@@ -143,8 +143,14 @@ class EntrySorter {
     }
     const isStreamed = isPlain && streamsPlain && file.size > SMALL_PLAIN_BYTES;
     // What waits gives nothing back before the end.
-    if (file.size > budget.size - room || isStreamed) {
-      return await this.#stream(blob, head, body, compression);
+    const most = budget.size - room;
+    if (file.size > most || isStreamed) {
+      const window = Math.min(MAX_WINDOW_BYTES, Math.floor(budget.size / WINDOW_SHARE));
+      return await this.#stream(blob, head, body, compression, window);
+    }
+    // No other fits beside it: its name is all that there is to know before it is sent, so it is sent while it is read.
+    if (named && file.size > most / 2) {
+      return await this.#stream(blob, head, body, compression, file.size);
     }
     await budget.take(file.size);
     const bytes = await hold(file, head, body);
@@ -159,11 +165,11 @@ class EntrySorter {
     head: Bytes,
     body: EntryReader,
     compression: Compression | undefined,
+    window: number,
   ): Promise<PassingBlob> {
     const { budget, verify, hasher } = this.#options;
     const { file, named } = blob;
     // Taken here, in order of the entries: behind a later one that is held, it might never come.
-    const window = Math.min(MAX_WINDOW_BYTES, Math.floor(budget.size / WINDOW_SHARE));
     await budget.take(window);
     file.reserve(window);
     // Without a name the digest of a plain layer comes from the config, that of a compressed one only from its bytes.

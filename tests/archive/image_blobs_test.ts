@@ -16,6 +16,7 @@ interface Seen {
   path: string;
   /** Undefined where it was held. */
   streamed: number | undefined;
+  window: number;
   likely: boolean;
   named: string | undefined;
   hint: string | undefined;
@@ -34,7 +35,7 @@ async function sort(
     const { file, stream, likely, named, hint } = blob;
     let streamed: number | undefined;
     if (stream) streamed = (await new Response(stream).arrayBuffer()).byteLength;
-    seen.push({ path: file.path, streamed, likely, named, hint });
+    seen.push({ path: file.path, streamed, window: file.window, likely, named, hint });
     passing.push(blob);
     budget.giveBack(file.release());
   }
@@ -92,6 +93,18 @@ test("ImageBlobs lets a blob pass that does not fit, and reads its name", async 
     [streamed, undefined, undefined],
   ]);
   assertEquals(passing.map(({ file }) => file.digest), [undefined, undefined, undefined]);
+});
+
+test("ImageBlobs lets a named blob pass that would be held alone, and keeps room for all of it", async () => {
+  const layer = await makeLayer(writeTar([{ path: "x", body: new Uint8Array(BUDGET * 3 / 8) }]));
+  const [{ length }, hex] = [layer.bytes, digestHex(layer.digest)];
+  const { seen } = await sort([
+    { path: `blobs/sha256/${hex}`, body: layer.bytes },
+    { path: `${hex}.tar.gz`, body: layer.bytes },
+    { path: `blobs/sha256/${digestHex(small.digest)}`, body: small.bytes },
+  ]);
+  assertEquals(seen.map(({ streamed }) => streamed), [length, undefined, undefined]);
+  assertEquals(seen[0]?.window, length);
 });
 
 test("ImageBlobs hashes on the way what nothing else would tell the digest of", async () => {

@@ -280,6 +280,7 @@ export class PassingUploads {
       await cancelUpload(target, session);
       throw named ? asMismatch(error, file, named) : error;
     }
+    body.forget();
     if (!named) return void this.#staged.add(file, { target, session });
     file.digest = named;
     await this.#pushed(target, named, file);

@@ -106,6 +106,12 @@ export class ResumableBody {
     [this.#start, this.#end, this.#ended] = [0, 0, false];
   }
 
+  /** Forgets what is kept: all has arrived. */
+  forget(): void {
+    this.halt();
+    for (const piece of this.#kept.splice(0)) if (this.#ended) this.#onPassed?.(piece);
+  }
+
   /** Gives the rest of the stream up. */
   async cancel(reason: unknown): Promise<void> {
     this.halt();

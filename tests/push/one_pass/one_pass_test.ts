@@ -1047,3 +1047,26 @@ test("pushImage() of a pipe reports each blob from start to done, with its path 
   assertEquals(done.map(({ digest }) => digest).includes(named.digest), true);
   assertEquals(events.at(-1)?.type, "tag");
 });
+
+test("pushImage() of a pipe begins a named blob again that fits the budget, though nearly all of it had gone", async () => {
+  const layer = await makeLayer(writeTar([{ path: "a", body: noise(1, 600_000) }]));
+  const layout = new OciLayout();
+  layout.add(await layout.image(await makeImage([layer])), { ref: "1" });
+  const registry = createRegistry();
+  let broken = 0;
+  const fetch: FetchHandler = async (request) => {
+    const isLayer = request.method === "PUT" &&
+      request.url.includes(encodeURIComponent(layer.digest));
+    if (!isLayer || broken++ > 0) return await registry(request);
+    let read = 0;
+    for await (const piece of request.body ?? []) {
+      if ((read += piece.length) > 550_000) break;
+    }
+    throw new TypeError("connection reset");
+  };
+  const pipe = new Blob([writeTar(layout.entries())]).stream();
+  await pushImage(pipe, TARGET, { ...SMALL, fetch, retry: { delay: 1 } });
+  assertEquals(broken, 2);
+  const { layers } = await readBack(registry, "app", "1");
+  assertEquals(layers.map(({ digest }) => digest), [layer.digest]);
+});

@@ -125,3 +125,16 @@ test("ResumableBody gives up each piece once it is behind the window", async () 
   assertEquals(passed, [0, 1, 2]);
   assertEquals(await take(body.open(30), 20), [3, 4].flatMap((at) => Array(10).fill(at)));
 });
+
+test("ResumableBody gives back what it keeps when all has arrived", async () => {
+  const passed: number[] = [];
+  const body = new ResumableBody(
+    ReadableStream.from([1, 2, 3].map((n) => new Uint8Array(n))),
+    100,
+    (piece) => passed.push(piece.length),
+  );
+  await take(body.open(0), Infinity);
+  assertEquals(passed, []);
+  body.forget();
+  assertEquals(passed, [1, 2, 3]);
+});
