@@ -1,4 +1,5 @@
 import { runAll } from "../concurrency.ts";
+import type { Digest } from "../digest.ts";
 import { OciError, RegistryError, restate } from "../errors.ts";
 import { type DocumentNode, type ManifestNode, walk } from "../image/content.ts";
 import { isForeignLayer } from "../media_types.ts";
@@ -76,6 +77,7 @@ async function writeNew(
   } catch (error) {
     const { mayHaveKept } = await import("./refusals.ts");
     if (!mayHaveKept(error) || !await hasManifest(target, node, settings)) throw error;
+    await readBackDoubted(target, digest, settings);
     // What is written once may not be written again, not even the same.
     target.manifests.set(digest, "exists");
     if (subject && !await isListed(target, node, settings)) {
@@ -94,15 +96,23 @@ export async function writeManifest(
   const { digest, mediaType, subject } = node;
   const isKnown = target.manifests.has(digest);
   const answer = await putManifest(target, reference, node, hooksFor(settings));
-  if (reference === digest && (settings.force || target.untold.has(digest))) {
-    const { readBackManifest } = await import("./read_back.ts");
-    await readBackManifest(target, digest, hooksFor(settings));
-  }
+  if (reference === digest) await readBackDoubted(target, digest, settings);
   settings.onWritten();
   if (isKnown) return;
   target.manifests.set(digest, "pushed");
   if (subject && !answer.has("oci-subject")) target.unlisted.push({ ...node, subject });
   await settings.emit({ type: "manifest", digest, mediaType });
+}
+
+/** Reads a manifest back where what is said to be there may be damaged. */
+async function readBackDoubted(
+  target: RepositoryState,
+  digest: Digest,
+  settings: UploadSettings,
+): Promise<void> {
+  if (!settings.force && !target.untold.has(digest)) return;
+  const { readBackManifest } = await import("./read_back.ts");
+  await readBackManifest(target, digest, hooksFor(settings));
 }
 
 /** Whether a repository had all that a manifest names when this push came to it, so that it may have that as well. */

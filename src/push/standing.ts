@@ -2,11 +2,11 @@ import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import type { DocumentNode } from "../image/content.ts";
 import type { Reference } from "../reference.ts";
+import { headDigest } from "../registry/manifests.ts";
 import type { PushWords } from "./content.ts";
 import type { OnExisting } from "./options.ts";
 import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
-import { headDigest } from "../registry/manifests.ts";
 
 /** A reference with a tag. */
 export type Tagged = Reference & { tag: string };

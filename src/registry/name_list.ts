@@ -1,11 +1,11 @@
 import { RegistryError } from "../errors.ts";
 import type { ReadHooks } from "./blobs.ts";
+import type { ListNamesOptions } from "./call_options.ts";
 import { badAnswer, openAnswer } from "./http/answer_body.ts";
 import type { Call, Http } from "./http/call.ts";
 import { request } from "./http/http.ts";
 import { readJsonList } from "./json_list.ts";
 import { MAX_PAGES, Pages } from "./pages.ts";
-import type { ListNamesOptions } from "./call_options.ts";
 
 /** How a list of names is asked for. */
 export type ListOptions = ListNamesOptions & ReadHooks;

@@ -160,6 +160,23 @@ for (const status of [400, 405]) {
   });
 }
 
+test("pushImage() with force reads back what is said to be there though it was refused", async () => {
+  const registry = createRegistry();
+  const archive = ARCHIVES["a docker archive"];
+  assert(archive);
+  await pushImage(archive, TARGET, { fetch: registry });
+  const fetch: FetchHandler = async (request) => {
+    const isManifest = /\/manifests\/sha256:/.test(request.url);
+    if (isManifest && request.method === "PUT") return new Response(null, { status: 400 });
+    const answer = await registry(request);
+    if (!isManifest || request.method !== "GET") return answer;
+    return new Response(`${await answer.text()} `, { headers: answer.headers });
+  };
+  const options = { fetch, force: true, manifestType: "docker", retry: { attempts: 1 } } as const;
+  const error = await assertRejects(() => pushImage(archive, TARGET, options), PushError);
+  assertStringIncludes(error.message, "manifest");
+});
+
 test("pushImage() puts back a child of an index whose tag stands", async () => {
   const registry = createRegistry({ allowDelete: true });
   const tar = await index("one");

@@ -23,16 +23,16 @@ export function chunkSizeFor(
   tellsLength = false,
 ): number | undefined {
   const { minChunk = 0, maxChunk = Infinity } = session;
-  if (size > 0 && (session.wantsPatch || http.seen.takesPut === false)) {
-    return Math.min(http.seen.chunkSize ?? DEFAULT_CHUNK_BYTES, maxChunk, size);
-  }
+  const byPatch = size > 0 && (session.wantsPatch === true || http.seen.takesPut === false);
   const wanted = http.seen.chunkSize ??
-    (size > maxChunk || (!tellsLength && wantsLength(http, session))
+    (byPatch || size > maxChunk || (!tellsLength && wantsLength(http, session))
       ? DEFAULT_CHUNK_BYTES
       : undefined);
   if (wanted === undefined) return undefined;
   const chunk = Math.min(Math.max(wanted, minChunk), maxChunk, MAX_CHUNK_BYTES);
-  return size > chunk ? chunk : undefined;
+  if (size > chunk) return chunk;
+  // One chunk, however short: a body of its own would come in the PUT.
+  return byPatch ? size : undefined;
 }
 
 /**

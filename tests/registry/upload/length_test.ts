@@ -4,6 +4,7 @@ import { digestBytes } from "../../../src/digest.ts";
 import { RegistryError } from "../../../src/errors.ts";
 import { RegistryClient } from "../../../src/registry/client.ts";
 import type { FetchHandler } from "../../../src/registry/http/call.ts";
+import { chunkSizeFor } from "../../../src/registry/upload/body_limits.ts";
 import type { UploadBlob } from "../../../src/registry/upload/choose_body.ts";
 import { uploadBlob } from "../../../src/registry/upload/upload_blob.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
@@ -124,6 +125,14 @@ test("uploadBlob() takes the first answer to a PUT for the reason where a PATCH 
   const error = await assertRejects(() => uploadBlob(repository, TINY), RegistryError);
   assertEquals([error.status, repository.http.seen.takesPut], [405, undefined]);
   script.assertDone();
+});
+
+test("chunkSizeFor() keeps to the limits of a registry that takes bytes in PATCH requests alone", () => {
+  const { http } = makeRepository(createRegistry());
+  http.seen.takesPut = false;
+  const session = { location: new URL("http://registry.test/u"), minChunk: 10 * MIB };
+  const chunks = [0, 1000, 10 * MIB, 25 * MIB].map((size) => chunkSizeFor(http, session, size));
+  assertEquals(chunks, [undefined, 1000, 10 * MIB, 10 * MIB]);
 });
 
 test("uploadBlob() sends no PATCH where another blob came in a PUT", async () => {
