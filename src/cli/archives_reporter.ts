@@ -37,7 +37,7 @@ export class ArchivesReporter {
   readonly #paint: Paint;
   readonly #state: ArchivesState;
   readonly #screen: LiveScreen | undefined;
-  readonly #counts = { pushed: 0, exists: 0, failed: 0 };
+  readonly #counts = { pushed: 0, exists: 0, left: 0, failed: 0 };
   readonly #failures: FailedArchive[] = [];
 
   private constructor(
@@ -97,7 +97,7 @@ export class ArchivesReporter {
   /** Takes in that an archive has ended. */
   async end(result: ArchiveResult): Promise<void> {
     this.#state.end(result);
-    this.#counts[result.status]++;
+    this.#counts[outcomeOf(result)]++;
     if (result.status === "failed") this.#failures.push(result);
     await this.note(archiveLine(result, this.#options, this.#paint));
   }
@@ -119,7 +119,7 @@ export class ArchivesReporter {
     await this.#screen?.finish();
     const { quiet, dryRun, verb } = this.#options;
     const { noun, done, toDo } = WORDS[verb];
-    const { pushed, exists, failed } = this.#counts;
+    const { pushed, exists, left: leftAlone, failed } = this.#counts;
     const { blobs, bytesUploaded } = this.#state;
     const sent = `${counted(blobs.pushed, "blob")} sent (${formatSize(bytesUploaded)}), ` +
       `${blobs.mounted} mounted`;
@@ -127,12 +127,13 @@ export class ArchivesReporter {
     const rows: [number, string, string][] = [
       [pushed, dryRun ? toDo : done, dryRun ? missing : sent],
       [exists, "already there", ""],
+      [leftAlone, "left alone", "their names have other images"],
       [skipped, "done before", ""],
       [failed, "failed", ""],
       [left, "not done", ""],
     ];
     const lines = quiet ? [] : [
-      `${counted(pushed + exists + skipped + failed + left, noun)} in ${
+      `${counted(pushed + exists + leftAlone + skipped + failed + left, noun)} in ${
         formatDuration(milliseconds)
       }`,
       ...rows.filter(([count]) => count > 0).map(([count, what, more]) =>
@@ -153,10 +154,15 @@ export class ArchivesReporter {
 }
 
 /** What became of an archive, for programs, behind what names it. */
-export function resultDocument(result: ArchiveResult, named: object): string {
+export function resultDocument(result: ArchiveResult, named: object, dryRun: boolean): string {
   const { index: _index, name: _name, ...told } = result;
   const failure = result.status === "failed" ? { error: failureDocument(result.error) } : {};
-  return jsonLine({ ...named, ...told, ...failure });
+  return jsonLine({ ...named, ...dryRun && { dryRun }, ...told, ...failure });
+}
+
+/** What became of an archive, for people: one whose names all have another image and keep it was neither pushed, nor is it there. */
+function outcomeOf({ status, images }: ArchiveResult): ArchiveResult["status"] | "left" {
+  return status !== "failed" && images.length === 0 ? "left" : status;
 }
 
 /** The line for an archive that has ended. */
@@ -165,7 +171,9 @@ function archiveLine(result: ArchiveResult, { verb, dryRun }: ManyOptions, paint
   if (result.status === "failed") {
     return `${paint("red", "failed")}   ${name}: ${printable(messageOf(result.error))}`;
   }
-  if (result.status === "exists") return `${paint("dim", "exists")}   ${name}`;
+  const outcome = outcomeOf(result);
+  if (outcome === "exists") return `${paint("dim", "exists")}   ${name}`;
+  if (outcome === "left") return `${paint("dim", "left")}     ${name}`;
   const { images, bytesUploaded, milliseconds } = result;
   const statuses = images.flatMap(({ blobs }) => blobs).map(({ status }) => status);
   const count = (wanted: string) => statuses.filter((status) => status === wanted).length;

@@ -7,6 +7,7 @@ import type { CopyManyCommand } from "./command.ts";
 import { registryOf } from "./connection.ts";
 import { toCopyOptions } from "./copy_command.ts";
 import { EXIT } from "./exit.ts";
+import { withErrorLine } from "./json_document.ts";
 import { quote, UsageError } from "./options.ts";
 import { plannedLines } from "./render.ts";
 import { type ListLine, listSources, requireUse, settleTargets } from "./source_list.ts";
@@ -17,10 +18,19 @@ export async function runCopyMany(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
+  return await withErrorLine(command, host, () => copyMany(command, host, signal));
+}
+
+async function copyMany(
+  command: CopyManyCommand,
+  host: Host,
+  signal: AbortSignal,
+): Promise<number> {
   const start = performance.now();
   const allTags = command.allTags || command.tags.length > 0;
   const example = "tarpush copy --from images.txt --to HOST";
-  const lines = await listSources(command, host, example, { verb: "copy", noun: "image" });
+  const nothing = { verb: "copy", noun: "image" };
+  const lines = await listSources(command, host, example, nothing, signal);
   for (const line of lines) checkSource(line, allTags);
   // What is wrong with a pattern is wrong usage, and no end of a copy.
   nameFilter(command.tags);
@@ -45,7 +55,9 @@ export async function runCopyMany(
     ) {
       if (command.json) {
         const target = allTags ? {} : { target: listed[result.index]?.targets };
-        await reporter.print(resultDocument(result, { source: result.name, ...target }));
+        await reporter.print(
+          resultDocument(result, { source: result.name, ...target }, command.dryRun),
+        );
       }
       await reporter.end(result);
       if (command.dryRun && result.status === "pushed") {

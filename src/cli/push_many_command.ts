@@ -1,11 +1,12 @@
 import { mapAll } from "../concurrency.ts";
 import type { PushOptions } from "../push/options.ts";
-import { type ArchiveInput, type ArchiveResult, pushAll } from "../push/push_all.ts";
+import { type ArchiveInput, type ArchiveResult, type GivenTag, pushAll } from "../push/push_all.ts";
 import type { FileInfo, Host } from "../runtime/host.ts";
 import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
 import type { PushManyCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { openInput, urlOf } from "./input.ts";
+import { withErrorLine } from "./json_document.ts";
 import { UsageError } from "./options.ts";
 import { PIPE_EXAMPLE, toPushOptions, writeDigests } from "./push_command.ts";
 import { Receipts, type SourceIdentity } from "./receipts.ts";
@@ -13,9 +14,22 @@ import { counted, jsonLine, plannedLines } from "./render.ts";
 import { takeShard } from "./shard.ts";
 import { type ListedSource, type ListLine, listSources, settleTargets } from "./source_list.ts";
 
-/** An archive to push, and what tells it from what it was at another time; nothing does for a pipe. */
+/** An archive to push. */
 interface Source extends ListedSource {
+  /** What it is called in lines and receipts. */
+  name: string;
+  /** Its place among the sources, counted from 1, where its name does not tell it from all others. */
+  number?: number;
+}
+
+/** What tells an archive from what it was at another time; nothing does for a pipe. */
+interface IdentifiedSource extends Source {
   identity: SourceIdentity | undefined;
+}
+
+/** An archive that the receipts say is done, and what stands of it. */
+interface SkippedSource extends Source {
+  tags: readonly GivenTag[];
 }
 
 /** `tarpush push SOURCE... --to TARGET`: pushes many archives; one that fails does not stop the others. */
@@ -24,16 +38,30 @@ export async function runPushMany(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
+  return await withErrorLine(command, host, () => pushMany(command, host, signal));
+}
+
+async function pushMany(
+  command: PushManyCommand,
+  host: Host,
+  signal: AbortSignal,
+): Promise<number> {
   const start = performance.now();
-  const whole = settleTargets(await listArchives(command, host), command.targets);
+  const lines = await listArchives(command, host, signal);
+  const whole = nameAll(settleTargets(lines, command.targets));
   const listed = await takeOwn(whole, command);
   const options = await toPushOptions(command, host);
   const receipts = command.receipts === undefined
     ? undefined
     : await Receipts.open(host, command.receipts, !command.dryRun);
   const all = await identify(listed, command, options, signal, host);
-  const done = all.map(({ identity }) => identity && receipts?.find(identity));
-  const sources = all.filter((_, at) => done[at] === undefined);
+  const sources: IdentifiedSource[] = [];
+  const skipped: SkippedSource[] = [];
+  for (const source of all) {
+    const tags = source.identity && receipts?.find(source.identity);
+    if (tags) skipped.push({ ...source, tags });
+    else sources.push(source);
+  }
   const sizes = sources.map(({ identity }) => identity?.size);
   const reporter = await ArchivesReporter.create(host, command, sizes);
   if (command.shard) {
@@ -41,15 +69,16 @@ export async function runPushMany(
       `${all.length} of ${counted(whole.length, "archive")} belong to this shard`,
     );
   }
-  await tellSkipped(all, sources, command, reporter);
-  const digests = new Set<string>();
+  await tellSkipped(skipped, all.length, command, reporter);
+  const standing = skipped.flatMap(({ tags }) => tags);
+  const digests = new Set<string>(standing.map(({ digest }) => digest));
   try {
     for await (
       const result of pushAll(sources.map((source) => toInput(source, host)), undefined, {
         ...options,
         ...(command.archives !== undefined && { archives: command.archives }),
         failFast: command.failFast,
-        given: done.flatMap((tags) => tags ?? []),
+        given: standing,
         signal,
         onEvent: (event, archive) => reporter.handle(event, archive),
       })
@@ -61,17 +90,22 @@ export async function runPushMany(
       if (command.dryRun) await reporter.note(...plannedLines("push", result.images));
     }
   } finally {
-    const skipped = all.length - sources.length;
-    await reporter.finish(performance.now() - start, skipped, sources.length - reporter.ended);
+    const left = sources.length - reporter.ended;
+    await reporter.finish(performance.now() - start, skipped.length, left);
   }
   await writeDigests(command, host, digests);
   return reporter.hasFailed ? EXIT.failed : EXIT.done;
 }
 
-async function listArchives(command: PushManyCommand, host: Host): Promise<ListLine[]> {
+async function listArchives(
+  command: PushManyCommand,
+  host: Host,
+  signal: AbortSignal,
+): Promise<ListLine[]> {
   const { from, shard } = command;
   const example = "ls *.tar | tarpush push --from - --to TARGET";
-  const lines = await listSources(command, host, example, { verb: "push", noun: "archive" });
+  const nothing = { verb: "push", noun: "archive" };
+  const lines = await listSources(command, host, example, nothing, signal);
   const pipes = lines.filter(({ source }) => source === "-").length + (from === "-" ? 1 : 0);
   if (pipes > 1) throw new UsageError("stdin can be read once only, expected one -");
   if (shard && lines.some(({ source }) => source === "-")) {
@@ -80,35 +114,65 @@ async function listArchives(command: PushManyCommand, host: Host): Promise<ListL
   return lines;
 }
 
-async function takeOwn(
-  listed: ListedSource[],
-  { shard }: PushManyCommand,
-): Promise<ListedSource[]> {
+/** Names the archives: what a URL has after its path may be what tells some apart, and is not shown. */
+function nameAll(listed: readonly ListedSource[]): Source[] {
+  const sources = new Map<string, string>();
+  const several = new Set<string>();
+  for (const { source } of listed) {
+    const name = nameOf(source);
+    if ((sources.get(name) ?? source) !== source) several.add(name);
+    sources.set(name, source);
+  }
+  return listed.map((each, at) => {
+    const name = nameOf(each.source);
+    return { ...each, name, ...several.has(name) && { number: at + 1 } };
+  });
+}
+
+/** What an archive is called in lines and receipts: what a URL has after its path may be secret, and new each time. */
+function nameOf(source: string): string {
+  const url = urlOf(source);
+  if (url) return url.origin + url.pathname;
+  return source === "-" ? "stdin" : source;
+}
+
+async function takeOwn(listed: Source[], { shard }: PushManyCommand): Promise<Source[]> {
   if (!shard) return listed;
-  return await takeShard(listed, shard, ({ source }) => nameOf(source));
+  return await takeShard(listed, shard, ({ name }) => name);
 }
 
 /** Finds out what tells the archives from what they were at another time. */
 async function identify(
-  listed: readonly ListedSource[],
-  { images, platforms, allTags, rename, receipts }: PushManyCommand,
+  listed: readonly Source[],
+  command: PushManyCommand,
   options: PushOptions,
   signal: AbortSignal,
   host: Host,
-): Promise<Source[]> {
-  const chosen = { images, platforms, rename, allTags: allTags ? [true] : [] };
-  const given = Object.entries(chosen).filter(([, values]) => values.length > 0);
-  const choice = given.length > 0 ? { options: Object.fromEntries(given) } : {};
-  const asking = { isAsked: receipts !== undefined, signal };
-  const ambiguous = namesOfSeveral(listed);
-  return await mapAll(listed, IDENTIFY_CONCURRENCY, async ({ source, targets }) => {
-    const name = nameOf(source);
-    const version = ambiguous.has(name)
-      ? undefined
-      : await findVersion(source, options, asking, host);
+): Promise<IdentifiedSource[]> {
+  const choice = choiceOf(command);
+  const asking = { isAsked: command.receipts !== undefined, signal };
+  return await mapAll(listed, IDENTIFY_CONCURRENCY, async (each) => {
+    const { source, targets, name, number } = each;
+    const version = number === undefined
+      ? await findVersion(source, options, asking, host)
+      : undefined;
     const identity = version && { source: name, ...version, target: targets, ...choice };
-    return { source, targets, identity };
+    return { ...each, identity };
   });
+}
+
+/** The options that decide what of an archive stands in the end, and as what; `force` has what stood sent again. */
+function choiceOf(command: PushManyCommand): Pick<SourceIdentity, "options"> {
+  const { images, platforms, rename, allTags, force, onExisting } = command;
+  const { compression, compressionLevel, forceCompress, manifestType } = command;
+  const typed = {
+    ...{ images, platforms, rename, allTags: allTags ? [true] : [], force, onExisting },
+    ...{ compression, compressionLevel, forceCompress, manifestType },
+  };
+  const isTyped = (value: unknown) =>
+    Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
+  const options = Object.entries(typed).filter(([, value]) => isTyped(value));
+  return options.length > 0 ? { options: Object.fromEntries(options) } : {};
 }
 
 /** Files and servers asked at once. */
@@ -138,62 +202,47 @@ async function imageInfo(path: string, host: Host): Promise<FileInfo | undefined
   return await host.fileInfo(`${path}/index.json`) ?? await host.fileInfo(`${path}/manifest.json`);
 }
 
-/** What an archive is called in lines and receipts: what a URL has after its path may be secret, and new each time. */
-function nameOf(source: string): string {
-  const url = urlOf(source);
-  if (url) return url.origin + url.pathname;
-  return source === "-" ? "stdin" : source;
-}
-
-/** Names that several sources have: what a URL has after its path may be what tells them apart. */
-function namesOfSeveral(listed: readonly ListedSource[]): Set<string> {
-  const sources = new Map<string, string>();
-  const several = new Set<string>();
-  for (const { source } of listed) {
-    const name = nameOf(source);
-    if ((sources.get(name) ?? source) !== source) several.add(name);
-    sources.set(name, source);
-  }
-  return several;
-}
-
-function toInput({ source, targets }: Source, host: Host): ArchiveInput {
+function toInput({ source, name, number, targets }: Source, host: Host): ArchiveInput {
   return {
-    name: nameOf(source),
+    name: number === undefined ? name : `${name} (#${number})`,
     target: targets,
     source: async () => (await openInput(source, host, PIPE_EXAMPLE)).source,
   };
 }
 
 async function tellSkipped(
-  all: readonly Source[],
-  left: readonly Source[],
+  skipped: readonly SkippedSource[],
+  count: number,
   { json, receipts }: PushManyCommand,
   reporter: ArchivesReporter,
 ): Promise<void> {
-  const kept = new Set(left);
-  const skipped = all.filter((source) => !kept.has(source));
   if (skipped.length === 0) return;
   await reporter.note(
-    `${skipped.length} of ${all.length} archives are skipped: ${receipts} says that they are done`,
+    `${skipped.length} of ${count} archives are skipped: ${receipts} says that they are done`,
   );
   if (!json) return;
-  const lines = skipped.map(({ source, targets }) =>
-    jsonLine({ source: nameOf(source), target: targets, status: "skipped" })
-  );
+  const lines = skipped.map((source) => {
+    const images = source.tags.map(({ reference, digest }) => ({ reference, digest }));
+    return jsonLine({ ...wordsOf(source), status: "skipped", images });
+  });
   await reporter.print(...lines);
+}
+
+/** What tells an archive from the others of a call, for programs. */
+function wordsOf({ name, number, targets }: Source) {
+  return { source: name, ...number !== undefined && { number }, target: targets };
 }
 
 /** Writes down what became of an archive, for the next run and for programs. */
 async function record(
-  { source, targets, identity }: Source,
+  source: IdentifiedSource,
   result: ArchiveResult,
   receipts: Receipts | undefined,
   { json, dryRun }: PushManyCommand,
   reporter: ArchivesReporter,
 ): Promise<void> {
-  const what = { source: nameOf(source), target: targets };
-  if (!dryRun) await receipts?.add(identity ?? what, result);
+  const words = wordsOf(source);
+  if (!dryRun) await receipts?.add(source.identity ?? words, result);
   if (!json) return;
-  await reporter.print(resultDocument(result, what));
+  await reporter.print(resultDocument(result, words, dryRun));
 }

@@ -14,7 +14,7 @@ export interface SourceIdentity {
   /** When it changed last: a time, or what a server says of its version. */
   modified: string;
   target: string[];
-  /** Options that choose what of the archive is pushed, where there are any. */
+  /** Options that decide what of the archive stands, and as what, where there are any. */
   options?: Record<string, unknown>;
 }
 
@@ -67,7 +67,7 @@ export class Receipts {
 
   /** Adds what became of an archive. */
   async add(
-    identity: SourceIdentity | { source: string; target: string[] },
+    identity: SourceIdentity | { source: string; number?: number; target: string[] },
     result: ArchiveResult,
   ): Promise<void> {
     const { status, bytesUploaded } = result;

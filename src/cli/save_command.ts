@@ -41,7 +41,7 @@ export async function runSave(
 
 async function save(command: SaveCommand, host: Host, signal: AbortSignal): Promise<number> {
   const start = performance.now();
-  const images = await listImages(command, host);
+  const images = await listImages(command, host, signal);
   const isFolder = await isFolderName(command.tar, host);
   const format = command.format ?? (isFolder ? "oci" : "docker");
   if (isFolder && format !== "oci") {

@@ -18,10 +18,12 @@ import { listName, readSourceList, requireUse } from "./source_list.ts";
 export async function listImages(
   { references, from }: SaveCommand,
   host: Host,
+  signal: AbortSignal,
 ): Promise<ImageToPull[]> {
   const images: ImageToPull[] = references.map((reference) => ({ reference }));
   if (from !== undefined) {
-    const lines = await readSourceList(from, host, "tarpush save --from images.txt images.tar");
+    const example = "tarpush save --from images.txt images.tar";
+    const lines = await readSourceList(from, host, example, signal);
     for (const { source, target, place } of lines) {
       requireUse(place, () => parseReference(source));
       images.push({ reference: source, ...target && { names: target } });

@@ -1,5 +1,8 @@
+import { concat } from "../bytes.ts";
+import { untilAborted } from "../concurrency.ts";
 import { parseTargets } from "../push/plan.ts";
 import type { Host } from "../runtime/host.ts";
+import { decodeText, requireTextSize } from "../runtime/text_file.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** An archive or image of many, and where it goes. */
@@ -26,6 +29,7 @@ export function listName(from: string): string {
  *
  * @param example What to type where nothing is piped in.
  * @param nothing What to say of a list that names nothing: `push`, `archive`.
+ * @param signal Ends the waiting for a pipe.
  * @throws {UsageError} If a line cannot be used, or there is none.
  */
 export async function listSources(
@@ -33,11 +37,12 @@ export async function listSources(
   host: Host,
   example: string,
   nothing: { verb: string; noun: string },
+  signal: AbortSignal,
 ): Promise<ListLine[]> {
   const place = "on the command line";
-  const lines: ListLine[] = sources.map((source) => ({ source, target: undefined, place }));
-  if (from === undefined) return lines;
-  lines.push(...await readSourceList(from, host, example));
+  const named: ListLine[] = sources.map((source) => ({ source, target: undefined, place }));
+  if (from === undefined) return named;
+  const lines = named.concat(await readSourceList(from, host, example, signal));
   if (lines.length > 0) return lines;
   const { verb, noun } = nothing;
   throw new UsageError(`Nothing to ${verb}: ${listName(from)} names no ${noun}`);
@@ -48,20 +53,30 @@ export async function listSources(
  *
  * @param from A file, or - for stdin.
  * @param example What to type where nothing is piped in.
+ * @param signal Ends the waiting for a pipe.
  * @throws {UsageError} If a line cannot be used.
  */
 export async function readSourceList(
   from: string,
   host: Host,
   example: string,
+  signal: AbortSignal,
 ): Promise<ListLine[]> {
-  const text = from === "-" ? await readStdin(host, example) : await host.readTextFile(from);
-  return parseSourceList(text, listName(from));
+  const read = from === "-" ? readStdin(host, example) : host.readTextFile(from);
+  // Whoever writes to a pipe may never come to an end.
+  return parseSourceList(await untilAborted(read, signal), listName(from));
 }
 
 async function readStdin({ stdin }: Host, example: string): Promise<string> {
   if (await stdin.isTerminal()) throw new UsageError("Nothing is piped in", example);
-  return await new Response(stdin.stream()).text();
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of stdin.stream()) {
+    pieces.push(piece);
+    size += piece.length;
+    requireTextSize("stdin", size);
+  }
+  return decodeText(concat(pieces, size));
 }
 
 /**
@@ -103,12 +118,21 @@ export function settleTargets(
         `tarpush ${verb} SOURCE... --to TARGET`,
       );
     }
+    if (target?.length === 1 && HALF_OF_PATH.test(wanted[0] ?? "")) {
+      throw new UsageError(`${quote(wanted[0] ?? "")} is no target (${place})`, SPACES_HINT);
+    }
     const key = wanted.join("\n");
     if (!checked.has(key)) requireUse(place, () => parseTargets(wanted, verb));
     checked.add(key);
     return { source, targets: wanted };
   });
 }
+
+/** What no registry is called, but the end of a path with a space in it is: `image.tar`, `image.tar"`. */
+const HALF_OF_PATH = /^[^/]*\.(?:tar|tgz|tzst)(?:\.\w+)?["']?$/i;
+
+const SPACES_HINT =
+  'names with spaces are written as JSON: {"source": "my image.tar", "target": "registry.lan"}';
 
 /** Runs what checks a line: what is wrong with that is told with its place. */
 export function requireUse(place: string, check: () => unknown): void {
@@ -127,7 +151,7 @@ function parseWords(line: string, place: string): ListLine {
   }
   throw new UsageError(
     `Cannot use ${place}: it has ${more.length + 2} words, expected SOURCE or SOURCE TARGET`,
-    'names with spaces are written as JSON: {"source": "my image.tar", "target": "registry.lan"}',
+    SPACES_HINT,
   );
 }
 

@@ -33,7 +33,10 @@ export async function showTransfer(
       for (const line of plannedLines(command.verb, result.images)) await reporter.note(line);
     }
     await reporter.finish(command.dryRun ? undefined : result.milliseconds);
-    if (command.json) await host.stdout.write(`${jsonText(result)}\n`);
+    if (command.json) {
+      const { dryRun } = command;
+      await host.stdout.write(`${jsonText({ ...dryRun && { dryRun }, ...result })}\n`);
+    }
     return result;
   } catch (error) {
     await reporter.finish();

@@ -71,7 +71,7 @@ export type ArchiveResult = PushedArchive | FailedArchive;
 
 /** An archive whose images stand. */
 export interface PushedArchive extends ArchiveName, PushResult {
-  /** `exists` where all of its images stood already, so that nothing was written. */
+  /** `exists` where nothing was written: its images stood already, or their tags were to be left as they are; those are not among `images`. */
   status: "pushed" | "exists";
 }
 

@@ -120,6 +120,112 @@ test("push --receipts writes what was done, and skips that the next time", async
   assertEquals((await runWith(other, { registry, files })).stderr.includes("skipped"), false);
 });
 
+const OTHER_WISHES = [
+  "--compress gzip",
+  "--manifest-type oci",
+  "--force",
+  "--on-existing overwrite",
+];
+
+for (const wish of OTHER_WISHES) {
+  test(`push --receipts does not take what was pushed without ${wish} for done with it`, async () => {
+    const registry = createRegistry();
+    const args = `push ${SINGLE} --to localhost:5000/app:1 --receipts done`;
+    // A tag that was to be left alone is not what the archive has.
+    const first = wish.startsWith("--on") ? `${args} --on-existing skip` : args;
+    const { files } = await runWith(first, { registry });
+    const second = await runWith(`${args} ${wish}`, { registry, files });
+    assertEquals([second.code, second.stderr.includes("done before")], [0, false]);
+    const third = await runWith(`${args} ${wish}`, { registry, files: second.files });
+    assertStringIncludes(third.stderr, "1  done before");
+  });
+}
+
+test("push --on-existing skip of many tells what was left alone", async () => {
+  const registry = createRegistry();
+  const args = `push ${SINGLE} --to localhost:5000/app:1`;
+  await runWith(args, { registry });
+  const other = `${args} --on-existing skip`.replace(SINGLE, OTHER);
+  const { code, stderr } = await runWith(other, { registry });
+  assertEquals(code, 0);
+  assertMatch(stderr, /^left {5}tests\/fixtures\/skopeo-docker\.tar$/m);
+  assertMatch(stderr, /\n1 archive in .*\n {7}1 {2}left alone: their names have other images\n$/);
+});
+
+test("push of many tells again what receipts say is done, to programs and in --digestfile", async () => {
+  const registry = createRegistry();
+  const args =
+    `push ${SINGLE} --to localhost:5000/app:1 --receipts done --digestfile digests --json`;
+  const { files } = await runWith(args, { registry });
+  const digests = files.get("digests");
+  const again = await runWith(args, { registry, files: new Map([...files, ["digests", ""]]) });
+  assertEquals([again.files.get("digests"), digests], [`${DIGEST}\n`, `${DIGEST}\n`]);
+  assertEquals(linesOf(again.stdout), [{
+    source: SINGLE,
+    target: ["localhost:5000/app:1"],
+    status: "skipped",
+    images: [{ reference: "localhost:5000/app:1", digest: DIGEST }],
+  }]);
+});
+
+test("push of many numbers what only the query of a URL tells apart", async () => {
+  const fetch = asNetwork(() => Promise.resolve(new Response("no", { status: 404 })));
+  const args =
+    "push no.tar http://files.test/get?a http://files.test/get?b --to localhost:5000 --json --receipts done";
+  const { stderr, stdout, files } = await runWith(args, { registry: fetch });
+  assertMatch(stderr, /^failed {3}http:\/\/files\.test\/get \(#3\): /m);
+  for (const text of [stdout, files.get("done")]) {
+    const numbers = linesOf(text).map(({ source, number }) => `${source} ${number}`).sort();
+    assertEquals(numbers, [
+      "http://files.test/get 2",
+      "http://files.test/get 3",
+      "no.tar undefined",
+    ]);
+  }
+});
+
+test("push --json of many writes a line for what ends all of it", async () => {
+  const absent = await runWith("push --from list --to localhost:5000 --json");
+  assertEquals(absent.code, 2);
+  assertStringIncludes(JSON.stringify(linesOf(absent.stdout)), "list names no archive");
+});
+
+/** A pipe that nobody writes to, in which something happens as soon as it is read. */
+function silentPipe(onRead: () => void): Host["stdin"] {
+  return {
+    isTerminal: () => false,
+    stream: () => new ReadableStream({ pull: () => void onRead() }, { highWaterMark: 0 }),
+    line: () => Promise.reject(new Error("nobody types")),
+  };
+}
+
+for (const args of ["push --from - --to localhost:5000", "save --from - out.tar"]) {
+  test(`${args} does not wait for its list after an interrupt`, async () => {
+    const host = fakeHost(args.split(" "), {
+      overrides: { stdin: silentPipe(() => host.interrupt()) },
+    });
+    assertEquals(await run(host), 130);
+    assertStringIncludes(host.written.stderr, "tarpush: Interrupted\n");
+  });
+}
+
+test("push --from - gives up a pipe that does not end", async () => {
+  const piece = new TextEncoder().encode("a.tar\n".repeat(1_000_000));
+  let given = 0;
+  const stream = () =>
+    ReadableStream.from({
+      async *[Symbol.asyncIterator]() {
+        for (; given < 100; given++) yield piece;
+      },
+    });
+  const stdin = { ...silentPipe(() => {}), stream };
+  const { code, stderr } = await runWith("push --from - --to localhost:5000", {
+    overrides: { stdin },
+  });
+  assertEquals([code, given < 50], [1, true]);
+  assertStringIncludes(stderr, "expected a text of at most 268435456");
+});
+
 test("push --receipts lets nothing else take the name of what is done", async () => {
   const registry = createRegistry();
   const args = `push ${SINGLE} --to localhost:5000/app:1 --receipts done`;
@@ -240,6 +346,8 @@ test("push --dry-run of many counts a shared blob once, and writes no receipts",
     `push ${SINGLE} --to localhost:5000/a:1 --to localhost:5000/b:1 --dry-run --receipts done`;
   const { stderr, files, stdout } = await runWith(args);
   assertStringIncludes(stderr, "1  to push: 4 blobs missing\n");
+  const [told] = linesOf((await runWith(`${args} --json`)).stdout);
+  assertEquals([told?.dryRun, told?.status], [true, "pushed"]);
   assertStringIncludes(stderr, `would push localhost:5000/a:1@${DIGEST}\n`);
   assertEquals([files.size, stdout], [0, ""]);
 });
@@ -255,11 +363,13 @@ const WRONG: [args: string, says: string][] = [
   ["push in/a.tar in/b.tar in/c.tar", "tarpush push in/a.tar in/b.tar ... --to TARGET"],
   [`push ${SINGLE} --to localhost:5000 --receipts a.tar`, "it has something else in it"],
   ["push --from a.tar --to localhost:5000", "Cannot use a.tar: it is no text"],
+  ["push --from spaces --to localhost:5000", '"image.tar" is no target (line 1 of spaces)'],
 ];
 
 for (const [args, says] of WRONG) {
   test(`${args} is wrong usage`, async () => {
     const files = new Map([["list", "a.tar\n"], ["empty", "# nothing\n"], ["a.tar", "a\0b"]]);
+    files.set("spaces", "my image.tar\n");
     const { code, stderr, stdout } = await runWith(args, { files });
     assertEquals([code, stdout], [2, ""]);
     assertStringIncludes(stderr, says);
