@@ -29,14 +29,18 @@ export interface RunAllOptions {
   check?: boolean;
 }
 
-/** Longest time for all tests on one runtime: a test that hangs is a failure, not a job that never ends. */
+/** No test at all. */
+const NOTHING: TestResults = { passed: 0, failed: 0, skipped: 0, failures: [] };
+
+/** Longest time for all tests of one process: a test that hangs is a failure, not a job that never ends. */
 const RUN_MILLISECONDS = 30 * 60_000;
 
 /** How the tests are run on one runtime. */
 interface Runtime {
   name: string;
-  /** The command line without the files, and the report that it writes. */
+  /** The command line without the report and the files. */
   command: string[];
+  /** The option that writes a report to a file. */
   report: string;
   /** The option that runs tests by their names alone. */
   only: (names: readonly string[]) => string;
@@ -48,44 +52,69 @@ export async function runAllTests(
   { paths = [], coverage, check = true }: RunAllOptions = {},
 ): Promise<TestResults> {
   const places = paths.length > 0 ? paths : ["tests"];
-  const reports = await Deno.makeTempDir({ prefix: "tarpush-reports-" });
   const deno: Runtime = {
     name: "Deno",
-    command: [
-      ...[Deno.execPath(), "test", "-A", "--permit-no-files", ...(check ? [] : ["--no-check"])],
-      `--junit-path=${reports}/deno.xml`,
-    ],
-    report: `${reports}/deno.xml`,
+    command: [Deno.execPath(), "test", "-A", "--no-check", "--permit-no-files"],
+    report: "--junit-path=",
     only: (names) => `--filter=/${patternOf(names)}/`,
     env: coverage === undefined ? {} : { DENO_COVERAGE_DIR: coverage },
   };
   const bun: Runtime = {
     name: "Bun",
-    command: [
-      ...[...bunCommand(), "test", "--pass-with-no-tests"],
-      ...["--reporter=junit", `--reporter-outfile=${reports}/bun.xml`],
-    ],
-    report: `${reports}/bun.xml`,
+    command: [...bunCommand(), "test", "--pass-with-no-tests", "--reporter=junit"],
+    report: "--reporter-outfile=",
     only: (names) => `--test-name-pattern=${patternOf(names)}`,
   };
-  try {
-    // Bun reads what Deno would install when it starts.
-    await run([Deno.execPath(), "install", "--quiet"]);
-    // Each keeps about one processor busy, and waits now and then: together they take little longer than one.
-    const held = new HeldOutput();
-    const besides = runTests(bun, places, held);
-    console.log("\n== Deno");
-    const denoResults = await runTests(deno, places);
-    console.log("\n== Bun");
-    const bunResults = await besides;
-    await held.show();
-    return sumOf(
-      await lastResults(deno, places, denoResults),
-      await lastResults(bun, places, bunResults),
-    );
-  } finally {
-    await Deno.remove(reports, { recursive: true });
+  // Bun reads what Deno would install when it starts.
+  await run([Deno.execPath(), "install", "--quiet"]);
+  const files = (await Promise.all(places.map(listTests))).flat();
+  if (check && await run([Deno.execPath(), "check", "--quiet", ...files]) !== 0) {
+    const text = "Failed outside of any test: the types of the tests";
+    return { passed: 0, failed: 1, skipped: 0, failures: [{ name: "", text }] };
   }
+
+  // A process keeps about one processor busy, and waits now and then. Deno takes more than twice the time of Bun, so
+  // what runs beside it is Bun, and then parts of its own.
+  const parts = partsOf(files);
+  async function takeParts(output?: HeldOutput): Promise<TestResults> {
+    let sum = NOTHING;
+    for (let part = parts.shift(); part; part = parts.shift()) {
+      sum = sumOf(sum, await runTests(deno, part, output));
+    }
+    return sum;
+  }
+  const held = new HeldOutput();
+  const besides = runTests(bun, places, held).then(async (results) => ({
+    bun: results,
+    deno: await takeParts(held),
+  }));
+  console.log("\n== Deno");
+  const denoResults = await takeParts();
+  const others = await besides;
+  console.log("\n== Bun, and the rest on Deno");
+  await held.show();
+  return sumOf(
+    await lastResults(deno, places, sumOf(denoResults, others.deno)),
+    await lastResults(bun, places, others.bun),
+  );
+}
+
+/** The test files of a file or a folder. */
+async function listTests(place: string): Promise<string[]> {
+  const info = await Deno.stat(place).catch(() => undefined);
+  if (!info?.isDirectory) return [place];
+  const entries = await Array.fromAsync(Deno.readDir(place));
+  const found = await Promise.all(entries.map(({ name, isDirectory }) => {
+    if (isDirectory) return listTests(`${place}/${name}`);
+    return name.endsWith("_test.ts") ? [`${place}/${name}`] : [];
+  }));
+  return found.flat().sort();
+}
+
+/** Parts by the folder in `tests/`, the largest first: what builds the same files is in one folder. */
+function partsOf(files: readonly string[]): string[][] {
+  const parts = Map.groupBy(files, (path) => /^tests\/[^/]+\//.exec(path)?.[0]);
+  return [...parts.values()].sort((a, b) => b.length - a.length);
 }
 
 /** Results of a runtime when both are through, and it has the machine for itself. */
@@ -109,12 +138,18 @@ async function runTests(
   places: readonly string[],
   output?: HeldOutput,
 ): Promise<TestResults> {
-  const code = await run([...command, ...places.map((path) => `./${path}`)], env, output);
-  const results = readReport(await Deno.readTextFile(report).catch(() => ""));
-  // A file that does not load, a type error or a crash is in no report, but it is a failure.
-  if (code === 0 || results.failed > 0) return results;
-  const text = `Failed outside of any test: ${command[0]} ended with exit code ${code}`;
-  return { ...results, failed: 1, failures: [{ name: "", text }] };
+  const file = await Deno.makeTempFile({ prefix: "tarpush-report-", suffix: ".xml" });
+  try {
+    const paths = places.map((path) => `./${path}`);
+    const code = await run([...command, report + file, ...paths], env, output);
+    const results = readReport(await Deno.readTextFile(file));
+    // A file that does not load or a crash is in no report, but it is a failure.
+    if (code === 0 || results.failed > 0) return results;
+    const text = `Failed outside of any test: ${command[0]} ended with exit code ${code}`;
+    return { ...results, failed: 1, failures: [{ name: "", text }] };
+  } finally {
+    await Deno.remove(file);
+  }
 }
 
 /** Runs a command to its end, its output going where that of this process goes or being held. */

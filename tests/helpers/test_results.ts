@@ -60,8 +60,12 @@ export async function tryAgain(
 
 /** A regular expression, as JavaScript and Rust read it, for the tests of these names and no others. */
 export function patternOf(names: readonly string[]): string {
-  const escaped = names.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-  return `^(?:${escaped.join("|")})$`;
+  return `^(?:${names.map(escapePattern).join("|")})$`;
+}
+
+/** Text as a regular expression of JavaScript and Rust that finds it. */
+export function escapePattern(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
 /** Adds up the results of two runs. */
