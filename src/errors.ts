@@ -32,6 +32,25 @@ export class OciError extends Error {
   }
 }
 
+/** A disk that takes nothing more: it is full, or read-only. No further attempt changes that. */
+export class DiskError extends OciError {
+  /** The class name. */
+  override name = "DiskError";
+  /** What is wrong, without a path: `the disk is full`. */
+  readonly state: string;
+
+  /**
+   * Makes one.
+   *
+   * @param message The whole message.
+   * @param options `state`: the end of it that anybody may hear.
+   */
+  constructor(message: string, options: OciErrorOptions & { state: string }) {
+    super(message, options);
+    this.state = options.state;
+  }
+}
+
 /** A tar stream or file that cannot be read. */
 export class TarError extends OciError {
   /** The class name. */

@@ -50,7 +50,7 @@ export interface BlobWriter {
  *
  * Names, tags and digests have been checked against their grammar before they get here. Every method is atomic as seen
  * by the others; a repository comes into being with its first blob or manifest. Failures of the medium reject with any
- * error, the registry answers them with 500.
+ * error, the registry answers them with 500; with a `DiskError` where nothing more can be kept, which is 507.
  */
 export interface Storage {
   /**

@@ -1,6 +1,6 @@
 import type { OciError } from "../errors.ts";
 import type { BunGlobals, BunShellCommand } from "./bun_globals.ts";
-import { fileError, type FileState } from "./file_error.ts";
+import { fileError, type FileState, stateOfNumber } from "./file_error.ts";
 
 const { Bun } = globalThis as unknown as BunGlobals;
 
@@ -45,7 +45,6 @@ const STATES: readonly [RegExp, FileState][] = [
 
 /** Where a write of `echo` fails it says nothing: its exit code is the negative of the system's number, in 16 bits. */
 const FIRST_NEGATIVE = 0x8000;
-const NUMBERS: Readonly<Record<number, FileState>> = { 27: "limit", 28: "full", 122: "full" };
 
 function shellFailure(
   action: string,
@@ -57,5 +56,5 @@ function shellFailure(
   if (state !== undefined) return fileError(action, path, state);
   if (text !== "") return fileError(action, path, { text });
   const number = exitCode >= FIRST_NEGATIVE ? 2 * FIRST_NEGATIVE - exitCode : exitCode;
-  return fileError(action, path, NUMBERS[number] ?? { text: `system error ${number}` });
+  return fileError(action, path, stateOfNumber(number) ?? { text: `system error ${number}` });
 }

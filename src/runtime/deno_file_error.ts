@@ -1,5 +1,13 @@
 import type { OciError } from "../errors.ts";
-import { fileError, type FileState, toFileError } from "./file_error.ts";
+import {
+  errorCode,
+  fileError,
+  type FileState,
+  reasonOf,
+  stateOfCode,
+  stateOfNumber,
+  toFileError,
+} from "./file_error.ts";
 
 /** Throws the error for what Deno throws about a file: with the right that it lacks, or as {@linkcode toFileError} has it. */
 export function throwFileError(action: string, path: string | URL, cause: unknown): never {
@@ -13,7 +21,7 @@ export function throwFileError(action: string, path: string | URL, cause: unknow
         : `add --allow-${right}=${path} to deno run`,
     });
   }
-  throw toFileError(action, path, cause, stateOfClass(cause));
+  throw toFileError(action, path, cause, stateOfClass(cause) ?? stateOfText(cause));
 }
 
 /** What to catch with: throws as {@linkcode throwFileError} does. */
@@ -26,6 +34,12 @@ function stateOfClass(error: unknown): FileState | undefined {
   if (error instanceof Deno.errors.PermissionDenied) return "denied";
   if (error instanceof Deno.errors.IsADirectory) return "directory";
   return undefined;
+}
+
+/** Deno has no code for some numbers. */
+function stateOfText(error: unknown): FileState | undefined {
+  const [, number] = /\(os error ([0-9]+)\)/.exec(reasonOf(error)) ?? [];
+  return stateOfCode(errorCode(error)) ?? stateOfNumber(Number(number));
 }
 
 /** A file is written under another name first, and then renamed: that takes more than the right to write it. */

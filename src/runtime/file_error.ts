@@ -1,4 +1,4 @@
-import { OciError } from "../errors.ts";
+import { DiskError, OciError } from "../errors.ts";
 
 /** A condition of a file that people meet, whatever the runtime calls it. */
 export type FileState =
@@ -28,6 +28,9 @@ const STATES: Record<FileState, string> = {
   "read-only": "the disk is read-only",
 };
 
+/** States of the disk that no other name or right changes. */
+const DISK_STATES: readonly FileState[] = ["full", "limit", "read-only"];
+
 /** What to do instead, by what was being done: archives are opened, texts are read. */
 const HINTS: Record<string, Partial<Record<FileState, string>>> = {
   open: {
@@ -55,10 +58,12 @@ export function fileError(
 ): OciError {
   const text = typeof state === "string" ? STATES[state] : state.text;
   const hint = options.hint ?? (typeof state === "string" ? HINTS[action]?.[state] : undefined);
-  return new OciError(`Cannot ${action} ${JSON.stringify(String(path))}: ${text}`, {
-    cause: options.cause,
-    hint,
-  });
+  const message = `Cannot ${action} ${JSON.stringify(String(path))}: ${text}`;
+  const isOfDisk = typeof state === "string" && DISK_STATES.includes(state);
+  const about = { cause: options.cause, hint };
+  return isOfDisk
+    ? new DiskError(message, { ...about, state: text })
+    : new OciError(message, about);
 }
 
 /**
@@ -102,6 +107,18 @@ const CODES: Readonly<Record<string, FileState>> = {
   EDQUOT: "full",
   EFBIG: "limit",
   EROFS: "read-only",
+};
+
+/** The state behind an error number of the system, where nothing tells its code. */
+export function stateOfNumber(number: number): FileState | undefined {
+  return NUMBERS[number];
+}
+
+const NUMBERS: Readonly<Record<number, FileState>> = {
+  27: "limit",
+  28: "full",
+  30: "read-only",
+  122: "full",
 };
 
 /** What is known of a file that was opened, to see whether it is still the same. */

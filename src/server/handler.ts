@@ -55,7 +55,7 @@ export interface RegistryOptions extends RegistryQuirks, RegistryTroubles {
    * @default {3600}
    */
   uploadIdleSeconds?: number;
-  /** Told about every failure that is answered with 500, or breaks an answer off; the answer itself says nothing about it. */
+  /** Told about every failure that is answered with 500 or 507, or breaks an answer off; a 500 says nothing about it. */
   onError?: (error: unknown, request: Request) => void;
   /**
    * The clock, in milliseconds.
@@ -73,7 +73,7 @@ const UPLOAD_IDLE_SECONDS = 3600;
  * Makes an OCI registry that is a fetch handler: give it to a server, or to a client in place of `fetch`.
  *
  * It speaks the whole of distribution-spec v1.1, asks for no login and stores manifests byte for byte. It never
- * rejects: a failure inside is answered with 500. Blobs are streamed in and out. An upload whose body breaks off stands
+ * rejects: a failure inside is answered with 500, a full disk with 507. Blobs are streamed in and out. An upload whose body breaks off stands
  * at the bytes that arrived, and nothing is readable before the closing request has named the right digest.
  *
  * @example Asking for a tag that nobody pushed

@@ -30,6 +30,7 @@ export type { ChunkLimits, RegistryQuirks } from "./quirks.ts";
 export type { RateLimit, RegistryTroubles } from "./troubles.ts";
 export { MemoryStorage, type MemoryStorageOptions } from "./memory.ts";
 export type { BlobWriter, Storage, StoredManifest } from "../storage.ts";
+export { DiskError, OciError, type OciErrorOptions } from "../errors.ts";
 export type { Digest, DigestAlgorithm } from "../digest.ts";
 export type { Hasher, IncrementalHash } from "../incremental_hash.ts";
 export type { BlobSource, SourceSlice } from "../source/blob_source.ts";

@@ -1,4 +1,4 @@
-import type { RegistryErrorEntry } from "../errors.ts";
+import { DiskError, type RegistryErrorEntry } from "../errors.ts";
 
 /** What a {@linkcode Problem} may carry beside its error list. */
 export interface ProblemOptions extends ErrorOptions {
@@ -33,6 +33,11 @@ export class Problem extends Error {
 export function problemResponse(error: unknown): Response {
   if (error instanceof Problem) {
     return jsonResponse({ errors: error.errors }, error.headers, error.status);
+  }
+  if (error instanceof DiskError) {
+    // Who pushes cannot help it, but has to know that trying again is no use (RFC 4918, 11.5).
+    const message = `the registry can keep nothing more: ${error.state}`;
+    return jsonResponse({ errors: [{ code: "UNKNOWN", message }] }, {}, 507);
   }
   return jsonResponse({ errors: [{ code: "UNKNOWN", message: "internal error" }] }, {}, 500);
 }

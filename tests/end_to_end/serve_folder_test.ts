@@ -101,7 +101,9 @@ test("tarpush serve --dir on a full disk refuses what it cannot keep, and goes o
   await using server = await startServer("sh", [
     ...["-c", `trap '' XFSZ; ulimit -f 4096; exec "$@"`, "sh", command, ...args],
   ], { listening: TARPUSH_LISTENS });
-  assertEquals((await upload(server.port, new Uint8Array(5 * MIB))).status, 500);
+  const refused = await upload(server.port, new Uint8Array(5 * MIB));
+  assertEquals(refused.status, 507);
+  assertStringIncludes(await refused.text(), "it is larger than a file may be here");
   await server.logged(`: Cannot write "${folder.path}/_uploads/`);
   const { stdout } = await runProcess("ls", [`${folder.path}/_uploads`]);
   assertEquals(stdout, "");

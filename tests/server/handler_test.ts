@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { createRegistry } from "../../src/server/mod.ts";
+import { createRegistry, DiskError } from "../../src/server/mod.ts";
 import { MemoryStorage } from "../../src/server/memory.ts";
 import { test } from "../helpers/test.ts";
 import { call, codes, location, pushBlob, pushImage, putManifest } from "./registry_calls.ts";
@@ -112,6 +112,26 @@ test("createRegistry() answers any failure inside with 500", async () => {
   const response = await call(registry, "GET", `/v2/app/blobs/sha256:${"0".repeat(64)}`);
   assertEquals((await response.clone().text()).includes("secret"), false);
   assertEquals(await codes(response, 500), ["UNKNOWN"]);
+});
+
+test("createRegistry() says of a disk that takes nothing more what is wrong with it, and not where", async () => {
+  class FullStorage extends MemoryStorage {
+    override createBlob(): never {
+      throw new DiskError('Cannot write "/secret/path": the disk is full', {
+        state: "the disk is full",
+      });
+    }
+  }
+  const told: unknown[] = [];
+  const registry = createRegistry({
+    storage: new FullStorage(),
+    onError: (error) => told.push(error),
+  });
+  const response = await call(registry, "POST", "/v2/app/blobs/uploads/");
+  const { errors } = await response.json();
+  const message = "the registry can keep nothing more: the disk is full";
+  assertEquals([response.status, errors], [507, [{ code: "UNKNOWN", message }]]);
+  assert(told[0] instanceof DiskError);
 });
 
 test("createRegistry() works behind any host name", async () => {

@@ -58,10 +58,10 @@ export async function toRegistryError(
 }
 
 function isRetryable(status: number, errors: readonly RegistryErrorEntry[]): boolean {
+  if (isDiskFailure(status, errors)) return false;
   const has = (codes: ReadonlySet<string>) => errors.some(({ code }) => codes.has(code));
   return has(RETRYABLE_CODES) ||
-    (RETRYABLE_STATUS.has(status) && !(status === 500 && has(FINAL_CODES)) &&
-      !isDiskFailure(status, errors));
+    (RETRYABLE_STATUS.has(status) && !(status === 500 && has(FINAL_CODES)));
 }
 
 /** Whether nginx itself answered 503: its limit_req and limit_conn do so as they come, and so does an ingress without pods. */

@@ -435,11 +435,16 @@ test("request() names both addresses where an upload is led elsewhere", async ()
 });
 
 test("a registry whose disk is full is not asked again", async () => {
-  const body = errors("UNKNOWN", "unknown error", NO_SPACE);
-  const script = scriptedFetch([["POST /v2/app/blobs/uploads/", { status: 500, body }]]);
-  const http = makeHttp(script.fetch, { retry: { attempts: 3, delay: 0 } });
-  const url = new URL(START.path, http.origin);
-  const call: Call = { action: "do it", method: "POST", url, expect: [202] };
-  const error = await assertRejects(() => request(http, call), RegistryError);
-  assertEquals([error.retryable, script.requests.length], [false, 1]);
+  const answers = [
+    { status: 500, body: errors("UNKNOWN", "unknown error", NO_SPACE) },
+    { status: 507, body: errors("UNAVAILABLE", "the disk is full") },
+  ];
+  for (const answer of answers) {
+    const script = scriptedFetch([["POST /v2/app/blobs/uploads/", answer]]);
+    const http = makeHttp(script.fetch, { retry: { attempts: 3, delay: 0 } });
+    const url = new URL(START.path, http.origin);
+    const call: Call = { action: "do it", method: "POST", url, expect: [202] };
+    const error = await assertRejects(() => request(http, call), RegistryError);
+    assertEquals([error.retryable, script.requests.length], [false, 1]);
+  }
 });
