@@ -210,7 +210,8 @@ async function readConfig(
   name: string,
 ): Promise<Config> {
   const bytes = await file.bytes(MAX_CONFIG_BYTES);
-  const named = digestOfPath(file.path) ?? digestOfName(file.path) ?? digestOfName(name);
+  const named = digestOfPath(name) ?? digestOfPath(file.path) ?? digestOfName(file.path) ??
+    digestOfName(name);
   const digest = await digestBytes(bytes, named && digestAlgorithm(named));
   if (named && named !== digest) throw mismatch(file.path, named, digest);
   const config = parseJsonObject(file, bytes);
@@ -253,7 +254,8 @@ async function readLayer(
     ? `${DOCKER_LAYER}.gzip`
     : `${OCI_LAYER}+zstd`;
   const layer: ArchiveBlob = { origin: "unknown", size: file.size, mediaType, file };
-  const named = digestOfPath(file.path);
+  // A layout's name counts for what a link leads to as well, unless it is known better.
+  const named = digestOfPath(file.path) ?? (file.digest ? undefined : digestOfPath(path));
   if (diffId && (compression || named)) layer.diffId = diffId;
   if (named) return { ...layer, digest: named, origin: "named" };
   if (file.digest) {

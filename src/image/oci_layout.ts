@@ -25,6 +25,7 @@ import {
   parseEntries,
 } from "./documents.ts";
 import { type ArchiveFile, type ArchiveFiles, digestOfPath, isJson } from "./files.ts";
+import { linkProblem } from "./links.ts";
 
 /** Manifests and indexes of one archive: they are all held, 600 images of 9 platforms with attestations are 11,400. */
 export const MAX_DOCUMENTS = 50_000;
@@ -174,10 +175,10 @@ export async function* unlistedReferrers(
   files: ArchiveFiles,
   isNamed: (blob: { digest: Digest; path: string }) => boolean,
 ): AsyncIterable<Descriptor & { subject: Digest }> {
-  for (const file of files.files()) {
-    const { path } = file;
+  for (const path of files.paths()) {
     const digest = path.startsWith(`${files.root}blobs/`) ? digestOfPath(path) : undefined;
-    if (!digest || isNamed({ digest, path })) continue;
+    const file = digest && !linkProblem(files, path) ? files.resolve(path) : undefined;
+    if (!digest || !file || isNamed({ digest, path: file.path })) continue;
     const found = await readReferrer(file);
     if (found) yield { ...found, digest, size: file.size };
   }

@@ -270,6 +270,18 @@ export class OciLayout {
   }
 }
 
+/** Makes links of the blobs of a layout, as the tar of a folder has it where each is a hard link to an earlier file. */
+export function linkBlobs(
+  entries: readonly TarWriterEntry[],
+  type: "link" | "symlink" = "link",
+): TarWriterEntry[] {
+  return entries.flatMap((entry, at): TarWriterEntry[] => {
+    if (!entry.path.startsWith("blobs/") || entry.body === undefined) return [entry];
+    const linkname = `${type === "symlink" ? "../../" : ""}same/${at}`;
+    return [{ ...entry, path: `same/${at}` }, { path: entry.path, type, linkname }];
+  });
+}
+
 /** manifest.json as docker writes it beside an OCI layout: configs and layers are its blobs. */
 export function hybridManifest(images: readonly DockerSaveImage[]): Bytes {
   return encodeJson(images.map(({ image, repoTags = null }) => ({

@@ -7,6 +7,7 @@ import {
   dockerSave,
   encode,
   hybridManifest,
+  linkBlobs,
   makeImage,
   makeLayer,
   OciLayout,
@@ -71,6 +72,31 @@ test("openArchive() merges manifest.json and index.json by content", async () =>
   assertEquals(images.map(({ node }) => node.kind), ["manifest", "manifest"]);
   assertEquals(images.map(({ names }) => names), [["two:1"], []]);
   assertEquals(images.map(({ id }) => id), ["#1", "#2"]);
+});
+
+test("openArchive() merges them where the blobs of a layout are links", async () => {
+  for (const algorithm of ["sha256", "sha512"] as const) {
+    for (const type of ["link", "symlink"] as const) {
+      const layout = new OciLayout();
+      const image = await makeImage([await makeLayer("one", "gzip")]);
+      const descriptor = await layout.image(image, {}, algorithm);
+      layout.add(descriptor, { ref: "1" });
+      const manifest = JSON.parse(new TextDecoder().decode(layout.blobs.get(pathOf(descriptor))));
+      const item = {
+        Config: pathOf(manifest.config),
+        RepoTags: ["app:1"],
+        Layers: manifest.layers.map(pathOf),
+      };
+      const entries = [...layout.entries(), {
+        path: "manifest.json",
+        body: JSON.stringify([item]),
+      }];
+      const { images } = await open(linkBlobs(entries, type));
+      assertEquals(images.map(({ names }) => names), [["app:1"]]);
+      const [{ node } = {}] = images;
+      assertEquals(node?.kind === "manifest" && node.digest, descriptor.digest);
+    }
+  }
 });
 
 /** An artifact, and the archive that containerd makes of it: manifest.json lists it as if it were an image. */

@@ -8,6 +8,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import {
   encodeJson,
   gzip,
+  linkBlobs,
   type MadeDescriptor,
   makeImage,
   OciLayout,
@@ -268,11 +269,13 @@ test("pushImage() brings signatures along that cosign save leaves among the blob
   });
   const stray = await layout.document({ schemaVersion: 2, subject: "nothing" }, "text/json");
   layout.add(ofKind(image, "dev.cosignproject.cosign/image"));
-  for (const open of Object.values(SOURCES)) {
-    const fetch = createRegistry();
-    await pushImage(await open(layout.entries()), `${HOST}/app:1`, { fetch });
-    await readBack(fetch, "app", bundle.digest);
-    assertEquals(await allTags(fetch), ["app:1"]);
+  for (const entries of [layout.entries(), linkBlobs(layout.entries())]) {
+    for (const open of Object.values(SOURCES)) {
+      const fetch = createRegistry();
+      await pushImage(await open(entries), `${HOST}/app:1`, { fetch });
+      await readBack(fetch, "app", bundle.digest);
+      assertEquals(await allTags(fetch), ["app:1"]);
+    }
   }
   const { findings } = await check(layout.entries());
   assertEquals(findings.map(({ code, digest }) => [code, digest]), [[
