@@ -173,7 +173,10 @@ const REFERENCE_START = /^(?:https?:\/\/|[\w.-]+:\d+\/)/i;
 
 /** Whether a text is the path of an archive, as far as it tells itself: no registry and no repository is called so. */
 export function isArchivePath(text: string): boolean {
-  return ARCHIVE_PATH.test(text) || ARCHIVE_PATH.test(text.slice(text.lastIndexOf("/") + 1));
+  const [path = ""] = /^https?:/i.test(text) ? text.split(/[?#]/) : [text];
+  // No registry is called with a query: what has one is signed.
+  return path !== text || ARCHIVE_PATH.test(path) ||
+    ARCHIVE_PATH.test(path.slice(path.lastIndexOf("/") + 1));
 }
 
 /** What no registry is called. */

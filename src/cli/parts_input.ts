@@ -1,5 +1,6 @@
 import type { ArchivePart } from "../archive/check_joins.ts";
 import { joinParts, type JoinPartsOptions } from "../archive/join_parts.ts";
+import { collect } from "../bytes.ts";
 import type { FetchHandler } from "../registry/http/call.ts";
 import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
@@ -19,6 +20,8 @@ export interface PartsOptions {
   timeouts?: Pick<Timeouts, "idle"> | undefined;
 }
 
+type Reading = Omit<PartsOptions, "verify">;
+
 /** What checksum files are called: `A.tar.sha256`, `SHA256SUMS`, `sha256sum.txt` and the like. */
 const LIST_NAME = /sha256(?:sums?)?(?:\.txt)?$/i;
 /** The same with sums that are not read here. */
@@ -36,11 +39,13 @@ export async function openParts(
   host: Host,
   { verify, signal, ...reading }: PartsOptions,
 ): Promise<Input> {
-  const paths = words.filter((word) => !LIST_NAME.test(word));
-  const other = paths.find((path) => OTHER_NAME.test(path));
+  const paths = words.filter((word) => !LIST_NAME.test(nameOf(word)));
+  const other = paths.find((path) => OTHER_NAME.test(nameOf(path)));
   if (other !== undefined) {
     throw new UsageError(
-      `${quote(other)} is no part and has no SHA-256 sums, expected parts and what sha256sum wrote`,
+      `${
+        quote(shownAs(other))
+      } is no part and has no SHA-256 sums, expected parts and what sha256sum wrote`,
     );
   }
   const [first] = paths;
@@ -52,10 +57,10 @@ export async function openParts(
   try {
     const parts: ArchivePart[] = [];
     for (const path of paths) parts.push(await openPart(path, open, host, { signal, ...reading }));
-    const named = words.filter((word) => LIST_NAME.test(word));
+    const named = words.filter((word) => LIST_NAME.test(nameOf(word)));
     const lists = named.length > 0 ? named : await findLists(paths, host);
     const texts: string[] = [];
-    for (const list of lists) texts.push(await readList(list, host));
+    for (const list of lists) texts.push(await readList(list, host, { signal, ...reading }));
     const checksums = texts.join("\n");
     const source = await joinParts(parts, { checksums, verify, signal });
     return { source, [Symbol.asyncDispose]: close };
@@ -69,10 +74,10 @@ async function openPart(
   path: string,
   open: AsyncDisposable[],
   host: Host,
-  { signal, fetch, timeouts }: Omit<PartsOptions, "verify">,
+  { signal, fetch, timeouts }: Reading,
 ): Promise<ArchivePart> {
   const url = urlOf(path);
-  const name = baseName(url ? url.pathname : path);
+  const name = nameOf(path);
   if (!url) {
     if (path === "-") {
       throw new UsageError("stdin is no part of an archive, expected files or URLs");
@@ -85,9 +90,9 @@ async function openPart(
   const source = await openUrl(url, signal, { fetch, idle: timeouts?.idle });
   if (isBlobSource(source)) return { name, source };
   await source.cancel();
-  // What a URL has after its path may be secret.
-  const shown = quote(url.origin + url.pathname);
-  throw new UsageError(`${shown} cannot be read in ranges: its server sends all or nothing`);
+  throw new UsageError(
+    `${quote(shownAs(path))} cannot be read in ranges: its server sends all or nothing`,
+  );
 }
 
 /** The checksum files beside parts, where there are some. */
@@ -106,16 +111,45 @@ async function findLists(paths: readonly string[], host: Host): Promise<string[]
   return found;
 }
 
-async function readList(path: string, host: Host): Promise<string> {
-  const text = await host.readTextFile(path);
+async function readList(path: string, host: Host, reading: Reading): Promise<string> {
+  const url = urlOf(path);
+  const text = url ? await readUrl(url, reading) : await host.readTextFile(path);
   // A sum alone is of the file that has the same name but for the end.
   const list = /^\s*[0-9a-f]{64}\s*$/i.test(text)
-    ? `${text.trim()}  ${baseName(path).replace(/\.[^.]*$/, "")}`
+    ? `${text.trim()}  ${nameOf(path).replace(/\.[^.]*$/, "")}`
     : text;
   if (parsePartList(list).length > 0) return list;
   throw new UsageError(
-    `${quote(path)} has no sums as sha256sum writes them, expected a line for each part`,
+    `${quote(shownAs(path))} has no sums as sha256sum writes them, expected a line for each part`,
   );
+}
+
+async function readUrl(url: URL, { signal, fetch, timeouts }: Reading): Promise<string> {
+  const { openUrl } = await import("../source/http_source.ts");
+  const source = await openUrl(url, signal, { fetch, idle: timeouts?.idle });
+  const stream = isBlobSource(source) ? source.slice(0, source.size).stream() : source;
+  const bytes = await collect(stream, MAX_LIST_BYTES, () =>
+    new UsageError(
+      `${quote(shownAs(url.href))} is too long, expected a line for each part`,
+    ));
+  return new TextDecoder().decode(bytes);
+}
+
+/** What a file or URL is called, without what leads to it. */
+function nameOf(word: string): string {
+  const path = urlOf(word)?.pathname;
+  if (path === undefined) return baseName(word);
+  try {
+    return baseName(decodeURIComponent(path));
+  } catch {
+    return baseName(path);
+  }
+}
+
+/** A file or URL in a message: what a URL has after its path may be secret. */
+function shownAs(word: string): string {
+  const url = urlOf(word);
+  return url ? url.origin + url.pathname : word;
 }
 
 /** A line or two for each of some thousand parts; what is longer is something else. */

@@ -20,7 +20,7 @@ export async function runPush(
 ): Promise<number> {
   if (command.targets.length === 0) {
     const { withErrorDocument } = await import("./json_document.ts");
-    return await withErrorDocument(command, host, () => refuseWithoutTarget(command, host));
+    return await withErrorDocument(command, host, () => refuseWithoutTarget(command, host, signal));
   }
   const result = await showTransfer(command, host, signal, async (hooks) => {
     const options = await toPushOptions(command, host);
@@ -72,7 +72,11 @@ export async function toPushOptions(command: PushCommand, host: Host): Promise<P
 }
 
 /** Wrong usage, but the archive can tell what to type. */
-async function refuseWithoutTarget(command: PushOneCommand, host: Host): Promise<never> {
+async function refuseWithoutTarget(
+  command: PushOneCommand,
+  host: Host,
+  signal: AbortSignal,
+): Promise<never> {
   const { source, parts } = command;
   const message = "No target given, expected a reference such as localhost:5000/team/app:1.0";
   if (parts.length > 0) {
@@ -81,8 +85,8 @@ async function refuseWithoutTarget(command: PushOneCommand, host: Host): Promise
   if (source === "-") throw new UsageError(message, `tarpush push ${source} REFERENCE`);
   const { openArchive } = await import("../archive/open_archive.ts");
   await using input = await openInput(source, host, PIPE_EXAMPLE);
-  const { fetch } = await connectionOptions(command, [], host);
-  const { images } = await openArchive(input.source, { fetch });
+  const connection = await connectionOptions(command, [], host);
+  const { images } = await openArchive(input.source, { signal, ...connection, verify: false });
   const names = images.flatMap((image) => image.names);
   const tags = images.flatMap((image) => image.tags);
   if (names.length + tags.length === 0) {

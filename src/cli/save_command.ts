@@ -53,7 +53,7 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   if (isFolder && command.without.length > 0) {
     throw new UsageError("Cannot leave blobs out of a folder, expected a file or -");
   }
-  const options = await toPullOptions(command, images, format, host);
+  const options = await toPullOptions(command, images, format, signal, host);
   const shown = { ...command, dryRun: false, word: "saved" };
   const reporter = await createReporter(host, shown, signal);
   try {
@@ -142,6 +142,7 @@ async function toPullOptions(
   command: SaveCommand,
   images: readonly ImageToPull[],
   format: ArchiveFormat,
+  signal: AbortSignal,
   host: Host,
 ): Promise<PullImagesOptions> {
   const { namesFirst, platforms, tags, allTags } = command;
@@ -158,7 +159,7 @@ async function toPullOptions(
     tags,
     without: [
       ...without.registries,
-      ...await openOthers(without.archives, connection.fetch, host),
+      ...await openOthers(without.archives, { signal, ...connection }, host),
     ],
     signatures: true,
     ...given({ retry: retryOf(command) }),

@@ -1,13 +1,14 @@
-import { openArchive } from "../archive/open_archive.ts";
+import { openArchive, type OpenArchiveOptions } from "../archive/open_archive.ts";
+import { ArchiveError, TarError } from "../errors.ts";
 import type { OtherArchive } from "../pull/other_places.ts";
 import type { ImageToPull } from "../pull/list_images.ts";
 import { parseReference } from "../reference.ts";
-import type { FetchHandler } from "../registry/http/call.ts";
 import type { Host } from "../runtime/host.ts";
+import { baseName } from "../source/part_list.ts";
 import type { SaveCommand } from "./command.ts";
-import { isArchivePath } from "./command_words.ts";
-import { openInput } from "./input.ts";
-import { UsageError } from "./options.ts";
+import { FIRST_PART, isArchivePath } from "./command_words.ts";
+import { openInput, urlOf } from "./input.ts";
+import { quote, UsageError } from "./options.ts";
 import { listName, readSourceList, requireUse } from "./source_list.ts";
 
 /**
@@ -50,14 +51,31 @@ export async function partOthers(
 /** Reads the names and manifests of archives. */
 export async function openOthers(
   paths: readonly string[],
-  fetch: FetchHandler,
+  reading: Pick<OpenArchiveOptions, "signal" | "fetch" | "timeouts">,
   host: Host,
 ): Promise<OtherArchive[]> {
   const others: OtherArchive[] = [];
   for (const path of paths) {
+    const url = urlOf(path);
+    const shown = url ? url.origin + url.pathname : path;
     await using input = await openInput(path, host, "");
-    const archive = await openArchive(input.source, { fetch, verify: false });
-    others.push({ name: path.replace(/^.*[/\\]/, ""), archive });
+    const archive = await openArchive(input.source, { ...reading, verify: false })
+      .catch((error) => {
+        throw withName(shown, error);
+      });
+    others.push({ name: baseName(shown), archive });
   }
   return others;
+}
+
+/** Says which archive it is that cannot be read: it may be one of several. */
+function withName(path: string, error: unknown): unknown {
+  if (!(error instanceof ArchiveError || error instanceof TarError)) return error;
+  const hint = FIRST_PART.test(path)
+    ? "it is called as the first of several parts is: join them to one file"
+    : error.hint;
+  return new ArchiveError(`Cannot leave out what ${quote(path)} has: ${error.message}`, {
+    hint,
+    cause: error,
+  });
 }

@@ -151,8 +151,8 @@ test("run() push reads parts behind URLs by ranges, and wants a server that know
   ]);
   const urls = [...files.keys()].map((path) => `http://files.lan${path}?token=1`);
   const registry = createRegistry();
-  const push = async (knowsRanges: boolean) => {
-    const host = fakeHost(["push", "--parts", ...urls, TARGET], {
+  const push = async (knowsRanges: boolean, ...more: string[]) => {
+    const host = fakeHost(["push", "--parts", ...urls, ...more, TARGET], {
       overrides: {
         fetchWith: () => async (request) => {
           const content = files.get(new URL(request.url).pathname);
@@ -172,6 +172,12 @@ test("run() push reads parts behind URLs by ranges, and wants a server that know
   const { code, stderr } = await push(true);
   assertEquals(code, 0, stderr);
   await readBack(registry, "app", "1");
+  const list = "http://files.lan/a/app.tar.sha256?token=2";
+  files.set("/a/app.tar.sha256", new TextEncoder().encode(`${"0".repeat(64)}  app.tar.001\n`));
+  assertStringIncludes((await push(true, list)).stderr, "the checksum file does not know it");
+  files.set("/a/app.tar.sha256", new TextEncoder().encode("no sums\n"));
+  const unread = (await push(true, list)).stderr;
+  assertStringIncludes(unread, '"http://files.lan/a/app.tar.sha256" has no sums');
   const refused = await push(false);
   assertEquals(refused.code, 2);
   assertMatch(

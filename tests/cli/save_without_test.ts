@@ -5,6 +5,7 @@ import type { FetchHandler } from "../../src/registry/http/call.ts";
 import type { Host } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, flipByte, gzip, makeImage, toBlob } from "../helpers/archives.ts";
+import { asNetwork } from "../helpers/as_network.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
@@ -117,6 +118,38 @@ test("save --without a registry leaves out what it has, also to a pipe", async (
   assertMatch(none.stderr, /\nnothing is left out: none of the layers is there\n/);
 });
 
+test("save --without reads an archive behind a URL that is signed", async () => {
+  const { fetch } = await makeRegistries();
+  const { bytes } = await runWith(fetch, ["save", `${HOST}/team/app:1`, "-", "-q"]);
+  const base = new Blob(bytes as BlobPart[]);
+  const network = asNetwork((request: Request) =>
+    new URL(request.url).host === "files.lan"
+      ? Promise.resolve(new Response(base.stream()))
+      : fetch(request)
+  );
+  for (const url of ["http://files.lan/base.tar?token=1", "http://files.lan/get?name=base"]) {
+    const args = ["save", `${HOST}/team/app:2`, "-", "--without", url];
+    const { code, stderr } = await runWith(network, args);
+    assertEquals(code, 0, stderr);
+    assertMatch(stderr, /\n1 layer of 2\.05 kB left out/);
+  }
+});
+
+test("save --without does not wait for an archive that does not come after an interrupt", async () => {
+  const { fetch } = await makeRegistries();
+  const silent = asNetwork((request: Request) => {
+    if (new URL(request.url).host !== "files.lan") return fetch(request);
+    return Promise.resolve(
+      new Response(
+        new ReadableStream({ pull: () => void host.interrupt() }, { highWaterMark: 0 }),
+      ),
+    );
+  });
+  const args = ["save", `${HOST}/team/app:2`, "out.tar", "--without", "http://files.lan/a.tar"];
+  const host = fakeHost(args, { overrides: { fetchWith: () => silent } });
+  assertEquals(await run(host), 130);
+});
+
 test("save --without refuses what it cannot leave out", async () => {
   await using folder = await temporaryFolder();
   const { fetch } = await makeRegistries();
@@ -128,6 +161,11 @@ test("save --without refuses what it cannot leave out", async () => {
     [[...save, file, "--without", `${HOST}/a:1`], 2, /Cannot leave out what \S+ has: it names one/],
     [[...save, file, "--without", "gone/base.tar"], 1, /gone\/base\.tar": no such file/],
     [[...save, file, "--without", await folder.write("no.tar", "x")], 1, /no tar|Cannot read/],
+    [
+      [...save, file, "--without", await folder.write("p.tar.001", "x")],
+      1,
+      /Cannot leave out what ".*p\.tar\.001" has: .*\nhint: .* join them to one file/,
+    ],
     [["check", await folder.write("b.tar", ""), "--against", `${HOST}/a:1`], 2, /names one image/],
     [["check", `${HOST}/team/app:1`, "--against", HOST], 2, /--against is for an archive/],
   ];
