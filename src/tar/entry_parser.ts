@@ -31,6 +31,14 @@ export interface ParsedEntry {
 }
 
 /**
+ * Where the body of an entry ends. A tar may end there, too: a program in Go that does not close its writer leaves out the
+ * padding of the last body with the two zero blocks, and what else is in Go, as docker and podman are, reads that.
+ */
+export function endOfBody({ bodyOffset, header }: ParsedEntry): number {
+  return bodyOffset + header.size;
+}
+
+/**
  * Turns blocks into entries: the one place that decides what a header means. It reads nothing itself. Its driver gives
  * it the `needs` bytes at `offset`, again and again, until `ended` or the input is over.
  */
@@ -96,7 +104,7 @@ export class EntryParser {
 
   /** Makes the error for input that ends at `end`, within what is needed next or within the body of `entry`. */
   truncated(end: number, entry?: ParsedEntry): TarError {
-    const expected = entry ? this.offset : this.offset + this.needs;
+    const expected = entry ? endOfBody(entry) : this.offset + this.needs;
     const offset = entry?.offset ?? this.#record?.offset ?? this.offset;
     return tarError(
       offset,

@@ -21,7 +21,7 @@ export interface TarHeader {
   gid: number;
   /** Length of the body in bytes. */
   size: number;
-  /** Time of the last change, in seconds since 1970. */
+  /** Time of the last change, in seconds since 1970. Numbers beyond 2^53 are rounded, but for the size. */
   mtime: number;
   /** Sum of the header's bytes, as stored. */
   checksum: number;
@@ -53,7 +53,7 @@ export interface TarHeader {
  *
  * @param offset Where in the tar they start; 0 means that the error says whether this is a tar at all.
  * @returns The header, or `undefined` for a block of zeros.
- * @throws {TarError} If the checksum is wrong or a number is malformed, negative or too large.
+ * @throws {TarError} If the checksum is wrong, a number is malformed, or the size negative or too large.
  */
 export function parseHeader(block: Uint8Array, offset: number): TarHeader | undefined {
   const all = sumBytes(block);
@@ -67,11 +67,16 @@ export function parseHeader(block: Uint8Array, offset: number): TarHeader | unde
   const name = parseText(block, 0, 100);
   const number = (field: string, at: number, length: number): number => {
     const value = parseNumber(block, at, length);
-    if (typeof value === "number") return value;
-    throw tarError(offset, name, `${field} ${value.problem}, expected an octal or base-256 number`);
+    if (!Number.isNaN(value)) return value;
+    const text = decoder.decode(block.subarray(at, at + length)).replace(/\0+$/, "");
+    const state = `${field} is ${quoteName(text)}, expected an octal or base-256 number`;
+    throw tarError(offset, name, state);
   };
   const size = number("size", 124, 12);
   if (size < 0) throw tarError(offset, name, `size is ${size}, expected at least 0`);
+  if (!Number.isSafeInteger(size)) {
+    throw tarError(offset, name, `size is ${size}, expected at most 2^53 - 1`);
+  }
   const header: TarHeader = {
     name,
     mode: number("mode", 100, 8),
@@ -176,27 +181,22 @@ export class NotTarError extends TarError {
   }
 }
 
-interface Malformed {
-  problem: string;
-}
-
-function parseNumber(block: Uint8Array, at: number, length: number): number | Malformed {
+/** NaN where it is none. */
+function parseNumber(block: Uint8Array, at: number, length: number): number {
   const first = block[at] ?? 0;
-  if (first >= 0x80) return parseBase256(block, at, length);
-  const value = parseOctal(block, at, length);
-  if (!Number.isNaN(value)) return value;
-  const text = decoder.decode(block.subarray(at, at + length)).replace(/\0+$/, "");
-  return { problem: `is ${quoteName(text)}` };
+  return first >= 0x80 ? parseBase256(block, at, length) : parseOctal(block, at, length);
 }
 
-/** Two's complement, big-endian, with the top bit of the first byte set as the mark of the format. */
-function parseBase256(block: Uint8Array, at: number, length: number): number | Malformed {
+/**
+ * Two's complement, big-endian, with the top bit of the first byte set as the mark of the format; beyond 2^53 rounded, as
+ * broken clocks and file systems have led to times that mean nothing.
+ */
+function parseBase256(block: Uint8Array, at: number, length: number): number {
   const first = block[at] ?? 0;
   const negative = (first & 0x40) !== 0;
   let value = negative ? (first & 0x7f) - 0x80 : first & 0x7f;
   for (let index = at + 1; index < at + length; index++) {
     value = value * 256 + (block[index] ?? 0);
-    if (!Number.isSafeInteger(value)) return { problem: "is beyond 2^53" };
   }
   return value;
 }

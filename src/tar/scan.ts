@@ -5,7 +5,7 @@ import {
   readRange,
   type SourceSlice,
 } from "../source/blob_source.ts";
-import { EntryParser, type ParsedEntry } from "./entry_parser.ts";
+import { endOfBody, EntryParser, type ParsedEntry } from "./entry_parser.ts";
 import { NotTarError } from "./header.ts";
 
 /** One entry found by {@linkcode scanTar}. */
@@ -108,8 +108,9 @@ export async function* scanRuns(
       }
       const entry = parser.push(bytes);
       if (!entry) continue;
-      if (parser.offset > source.size) throw parser.truncated(source.size, entry);
+      if (endOfBody(entry) > source.size) throw parser.truncated(source.size, entry);
       run.push(toScanned(entry));
+      if (parser.offset > source.size) break;
     }
   } catch (error) {
     // What comes before a broken entry is found all the same.

@@ -245,9 +245,7 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
     if (this.#foreign) this.#explain(this.#foreign);
     if (this.#parser.ended) return;
     const { remaining = 0, padding = 0, entry } = this.#body ?? {};
-    if (remaining + padding === 0) {
-      return this.#finishParser();
-    }
+    if (remaining === 0) return this.#finishParser();
     throw this.#parser.truncated(this.#parser.offset - remaining - padding, entry);
   }
 

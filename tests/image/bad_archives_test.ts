@@ -10,6 +10,7 @@ import {
 } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
+import { scanTar } from "../../src/tar/scan.ts";
 import {
   dockerSave,
   encode,
@@ -96,8 +97,10 @@ test("a tar that ends early is refused wherever it was cut", async () => {
   layout.add(await layout.image(image));
   for (const entries of [legacy, layout.entries([{ image, repoTags: ["app:1"] }])]) {
     const whole = writeTar(entries);
+    const isPadding = await paddingOf(whole);
     for (let end = 512; end < whole.length - 1024; end += 512) {
       for (const at of [end - 1, end + 1]) {
+        if (isPadding(at)) continue;
         const cut = new Blob([whole.subarray(0, at)]);
         const error = await pushFails(cut, OciError, "Cannot");
         assert(
@@ -108,6 +111,13 @@ test("a tar that ends early is refused wherever it was cut", async () => {
     }
   }
 });
+
+/** Tells whether a tar that is cut at a place has lost nothing of the entry before it. */
+async function paddingOf(tar: Uint8Array<ArrayBuffer>): Promise<(at: number) => boolean> {
+  const ends = (await Array.fromAsync(scanTar(new Blob([tar]))))
+    .map(({ bodyOffset, header }) => bodyOffset + header.size);
+  return (at) => ends.some((end) => at >= end && at <= Math.ceil(end / 512) * 512);
+}
 
 test("a tar that ends between two entries lacks what they held", async () => {
   for (let count = 1; count < legacy.length; count++) {
@@ -130,11 +140,11 @@ test("manifest.json that is no list of images is refused", async () => {
     ["{", "is not JSON"],
     ["[", "is not JSON"],
     [`[{"Config":"${NASTY}`, "is not JSON"],
-    ["null", "no list of images"],
     ["{}", "no list of images"],
     ['"manifest"', "no list of images"],
     ["5", "no list of images"],
     ["[]", "names no image"],
+    ["null", "names no image"],
     ["[null]", "item 0 is not a JSON object"],
     ["[[]]", "item 0 is not a JSON object"],
     ["[5]", "item 0"],
