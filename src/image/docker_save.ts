@@ -119,7 +119,8 @@ export async function readManifestJson(
 ): Promise<ListedImage[] | undefined> {
   const file = files.find(PATH);
   if (!file) return undefined;
-  const list = parseJson(file, await file.bytes(MAX_MANIFEST_JSON_BYTES));
+  // Go writes an empty list as null.
+  const list = parseJson(file, await file.bytes(MAX_MANIFEST_JSON_BYTES)) ?? [];
   const foreign = await nameForeign(list);
   if (foreign && (isOpen || files.find("index.json"))) {
     onForeign?.(foreignText(foreign));
@@ -261,9 +262,12 @@ async function readLayer(
   if (file.digest) {
     return { ...layer, digest: checkPassed(file, compression, diffId), origin: "hashed" };
   }
-  if (!compression && diffId) return { ...layer, digest: diffId, origin: "diff-id" };
+  // Few registries take another algorithm, and what comes once is hashed before its config is read.
+  const isUsual = diffId && digestAlgorithm(diffId) === "sha256";
+  if (!compression && isUsual) return { ...layer, digest: diffId, origin: "diff-id" };
   const hint = digestOfName(file.path);
-  return hint ? { ...layer, digest: hint, origin: "hint" } : layer;
+  // A compressed layer that is called after its diff_id has another digest.
+  return hint && hint !== diffId ? { ...layer, digest: hint, origin: "hint" } : layer;
 }
 
 /** The digest of a layer that was read as it passed, compared with what the config says. */
@@ -276,7 +280,9 @@ function checkPassed(
   if (inflateError) throw inflateError;
   if (!digest) throw new TypeError("unreachable: the file was hashed");
   const plain = compression ? inflatedDigest : digest;
-  if (plain && diffId && plain !== diffId) throw mismatch(file.path, diffId, plain);
+  // Nobody knew then that the config would name a digest of another algorithm.
+  const isComparable = plain && diffId && digestAlgorithm(plain) === digestAlgorithm(diffId);
+  if (isComparable && plain !== diffId) throw mismatch(file.path, diffId, plain);
   return digest;
 }
 

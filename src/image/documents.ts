@@ -5,6 +5,7 @@ import {
   isDocumentType,
   isIndexType,
   isJsonObject,
+  isManifestType,
   type JsonObject,
   OCI_INDEX,
   OCI_MANIFEST,
@@ -131,6 +132,22 @@ export function typeOf(
     }
   }
   return type;
+}
+
+/**
+ * What any registry refuses of a document that can be read all the same, whatever types it takes: a sentence that begins
+ * with "it". Undefined where there is nothing of that.
+ */
+export function faultOf(json: JsonObject, mediaType: string): string | undefined {
+  if (json.schemaVersion !== 2) return "its schemaVersion is not 2, which registries require";
+  if (!isDocumentType(mediaType)) {
+    return `its media type is ${quoteName(mediaType)}, which registries do not know`;
+  }
+  const lacksConfig = json.config === undefined || json.config === null;
+  if (isManifestType(mediaType) && lacksConfig) {
+    return "it names no config, which registries require";
+  }
+  return undefined;
 }
 
 function subjectOf(json: JsonObject, malformed: MakeMalformed): { subject?: Descriptor } {

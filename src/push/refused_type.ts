@@ -1,5 +1,6 @@
 import { type RegistryError, restate } from "../errors.ts";
 import { blobsOf, type ContentNode, type DocumentNode, walk } from "../image/content.ts";
+import { faultOf } from "../image/documents.ts";
 import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
 import { isForeignLayer, OCI_ARTIFACT, readJsonObject } from "../media_types.ts";
@@ -68,6 +69,12 @@ function explainType(
   const own = below.find(({ digest }) => error.url.endsWith(`/${digest}`)) ?? below.at(-1);
   if (how && own?.mediaType === OCI_ARTIFACT) {
     return restate(error, error.message, { hint: DROPPED_HINT });
+  }
+  const fault = how && own && faultOf(readJsonObject(own.bytes) ?? {}, own.mediaType);
+  if (fault) {
+    const hint =
+      `the ${words.place} keeps the bytes of ${own.digest}, and that is malformed: ${fault}`;
+    return restate(error, error.message, { hint });
   }
   const ownKind = own && kindOfType(own.mediaType);
   // What an index names has the kind that the archive gave it, whatever the index is written in.

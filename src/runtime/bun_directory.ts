@@ -65,7 +65,8 @@ class BunDirectory implements FolderSource {
   async *#scan(pattern: string, onlyFiles: boolean): AsyncGenerator<string> {
     const glob = new Bun.Glob(pattern);
     for await (const path of glob.scan({ cwd: this.#path, dot: true, onlyFiles })) {
-      yield path.replaceAll("\\", "/");
+      // Elsewhere it may be part of a name.
+      yield process.platform === "win32" ? path.replaceAll("\\", "/") : path;
     }
   }
 

@@ -56,6 +56,7 @@ export interface BunGlobals {
     stderr: BunTerminal;
     on(signal: string, handler: () => void): void;
     off(signal: string, handler: () => void): void;
+    readonly platform: string;
     cwd(): string;
     exit(code: number): never;
   };

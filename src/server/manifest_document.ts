@@ -38,10 +38,10 @@ export function parseManifestDocument(
   const json = parseJson(bytes);
   const mediaType = chooseMediaType(json, contentType);
   checkShape(json, mediaType);
-  const config = json.config === undefined ? [] : descriptors([json.config], "config");
+  const config = isAbsent(json.config) ? [] : descriptors([json.config], "config");
   const blobs = [...config, ...descriptors(json.layers, "layers")];
   const children = descriptors(json.manifests, "manifests");
-  const [subject] = json.subject === undefined ? [] : descriptors([json.subject], "subject");
+  const [subject] = isAbsent(json.subject) ? [] : descriptors([json.subject], "subject");
   const artifactType = typeof json.artifactType === "string" ? json.artifactType : "";
   const annotations = isJsonObject(json.annotations) ? json.annotations : undefined;
   return {
@@ -66,7 +66,8 @@ function parseJson(bytes: Uint8Array): JsonObject {
 
 function chooseMediaType(json: JsonObject, contentType: string | null): string {
   const sent = contentType?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
-  const { mediaType = sent } = json;
+  // Go reads a null as an empty text, and distribution takes that as none.
+  const mediaType = json.mediaType || sent;
   if (typeof mediaType !== "string") throw invalid("its mediaType is not a string");
   if (sent && mediaType !== sent) {
     throw invalid(
@@ -85,14 +86,21 @@ function checkShape(json: JsonObject, mediaType: string): void {
   const [needed, forbidden] = isIndexType(mediaType)
     ? ["manifests", ["config", "layers", "fsLayers"]] as const
     : ["config", ["manifests", "fsLayers"]] as const;
-  if (json[needed] === undefined) throw invalid(`it has no ${needed}, as ${mediaType} must`);
+  // dockerd has written null for an empty list of manifests (moby issue 47210).
+  const isMissing = needed === "config" ? isAbsent(json.config) : json.manifests === undefined;
+  if (isMissing) throw invalid(`it has no ${needed}, as ${mediaType} must`);
   const extra = forbidden.find((member) => json[member] !== undefined);
   if (extra) throw invalid(`it has ${extra}, as ${mediaType} must not`);
 }
 
+/** Go reads a null like a member that is not there. */
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
 /** Go writes an empty list as null, so null is one. */
 function descriptors(value: unknown, member: string): Descriptor[] {
-  if (value === undefined || value === null) return [];
+  if (isAbsent(value)) return [];
   if (!Array.isArray(value)) throw invalid(`its ${member} is not a list`);
   try {
     return value.map(parseDescriptor);

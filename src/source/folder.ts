@@ -66,7 +66,9 @@ async function openFiles(
 }
 
 function noImage(files: ReadonlyMap<string, unknown>): ArchiveError {
-  const paths = [...files.keys()].sort();
+  // Some runtimes name folders as well.
+  const folders = new Set([...files.keys()].map((path) => path.replace(/\/?[^/]*$/, "")));
+  const paths = [...files.keys()].filter((path) => !folders.has(path)).sort();
   const [first] = paths;
   const inner = paths.map((path) => INNER_IMAGE.exec(path)?.[1])
     .find((name) => name !== undefined);

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { openArchive } from "../../src/archive/open_archive.ts";
 import { digestBytes, digestHex } from "../../src/digest.ts";
 import { ArchiveError, DigestMismatchError } from "../../src/errors.ts";
 import {
@@ -186,6 +187,56 @@ test("HEX.tar.gz that is called after its diff_id goes under its true digest", a
   });
   const read = await assertPushed(entries, image);
   assertEquals(read.layers.map(({ digest }) => digest), image.layers.map(({ digest }) => digest));
+});
+
+test("HEX.tar.gz that is called after its diff_id is sent once, and inspect does not guess", async () => {
+  const image = await makeImage([await makeLayer("one", "gzip")]);
+  const entries = dockerSave([{ image }], {
+    layerPath: ({ diffId }) => `${digestHex(diffId)}.tar.gz`,
+  });
+  const { fetch, seen } = faultLayer(createRegistry());
+  const { images: [pushed] } = await pushImage(toBlob(entries), TARGET, { fetch });
+  const sent = seen.filter(({ method, path }) => method === "PUT" && path.includes("/blobs/"));
+  assertEquals(sent.length, 2, "layer and config");
+  const { images: [shown] } = await openArchive(toBlob(entries));
+  assert(shown?.digest === undefined || shown.digest === pushed?.digest, shown?.digest);
+});
+
+for (const compression of [undefined, "gzip"] as const) {
+  test(`a diff_id of sha512, layer ${compression ?? "plain"}: file and pipe give one manifest`, async () => {
+    const layer = await makeLayer("one", compression);
+    const diffId = await digestBytes(layer.tar, "sha512");
+    const image = await makeImage([{ ...layer, diffId }]);
+    const entries = dockerSave([{ image, repoTags: ["app:1"] }]);
+    const { registry, result } = await pushTo(entries, TARGET);
+    const read = await readBack(registry, "app", "1");
+    assertEquals(read.layers.map(({ digest }) => digest), [layer.digest]);
+    const piped = await pushTo(toBlob(entries).stream(), TARGET);
+    assertEquals(piped.result.images[0]?.digest, result.images[0]?.digest);
+    assertEquals((await check(entries)).ok, true);
+  });
+}
+
+test("an OCI layout beside a manifest.json that is null, as Go writes no images", async () => {
+  const image = await makeImage(["one"]);
+  const layout = new OciLayout();
+  layout.add(await layout.image(image), { ref: "1" });
+  await assertPushed([...layout.entries(), { path: "manifest.json", body: "null" }], image);
+  assertEquals(
+    (await check([...layout.entries(), { path: "manifest.json", body: "null" }])).ok,
+    true,
+  );
+});
+
+test("an archive whose writer was not closed, its last body without padding", async () => {
+  const image = await makeImage(["one"]);
+  const entries = dockerSave([{ image, repoTags: ["app:1"] }]);
+  const padding = 512 - String(entries.at(-1)?.body).length % 512;
+  const whole = writeTar(entries, { end: 0 });
+  const unclosed = whole.slice(0, whole.length - padding);
+  await assertPushed(new Blob([unclosed]), image);
+  const { registry } = await pushTo(new Blob([unclosed]).stream(), TARGET);
+  assertEquals(await allTags(registry), ["app:1"]);
 });
 
 test("HEX.tar.gz whose name lies goes under its true digest as long as the diff_id is right", async () => {

@@ -16,6 +16,7 @@ import {
   OCI_LAYER,
   OCI_MANIFEST,
 } from "../../src/media_types.ts";
+import { checkArchive } from "../../src/archive/check_archive.ts";
 import { copyImage } from "../../src/push/copy.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
@@ -362,6 +363,23 @@ test("pushImage() tells what may be wrong with a manifest of the archive's own t
       error.hint ?? "",
       mediaType ? /may take Docker manifests only.*v2s2/ : /does not say its own media type/,
     );
+  }
+});
+
+test("pushImage() tells what is wrong with a manifest that every registry refuses, and blames no types", async () => {
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ schemaVersion: undefined }, /malformed: its schemaVersion is not 2/],
+    [{ config: null }, /malformed: it names no config/],
+    [{ mediaType: "x/y" }, /malformed: its media type is "x\/y"/],
+  ];
+  for (const [members, hint] of cases) {
+    const layout = new OciLayout();
+    layout.add(await layout.image(image, members), { ref: "1" });
+    const archive = toBlob(layout.entries());
+    const error = await assertRejects(() => pushTo(archive, TARGET), RegistryError);
+    assert(!error.message.includes("manifests only"), error.message);
+    assertMatch(error.hint ?? "", hint);
+    assertEquals((await checkArchive(archive)).ok, false);
   }
 });
 

@@ -38,6 +38,15 @@ test("openDirectory() lists files where images have them, and no deeper", async 
   });
 }, NEEDS_SHELL);
 
+test("openDirectory() opens files with any letters in their names", async () => {
+  const script = "mkdir layout && printf 1 > 'layout/a\\b' && printf 2 > 'layout/c d?'";
+  await using folder = await makeFolder(script);
+  assertEquals(await contents(await openDirectory(`${folder.path}/layout`)), {
+    "a\\b": "1",
+    "c d?": "2",
+  });
+}, NEEDS_SHELL);
+
 test("openDirectory() reads parts of files, at once and as streams", async () => {
   await using folder = await makeFolder("mkdir layout && printf 0123456789 > layout/index.json");
   for await (const { open } of (await openDirectory(`${folder.path}/layout`)).files()) {

@@ -122,6 +122,7 @@ test("manifest: documents that are none, or two things at once, are refused", as
     { ...document, layers: {} },
     { ...document, layers: [{ mediaType: OCI_LAYER, digest: "sha256:x", size: 1 }] },
     { ...document, config: undefined },
+    { ...document, config: null },
     { ...document, subject: "x" },
     { ...index, manifests: [null] },
   ];
@@ -135,6 +136,18 @@ test("manifest: documents that are none, or two things at once, are refused", as
     assertEquals(await codes(put, 400), ["MANIFEST_INVALID"]);
   }
   assertEquals((await call(registry, "HEAD", "/v2/app/manifests/x")).status, 404);
+});
+
+test("manifest: a null is like a member that is not there, as for programs in Go", async () => {
+  const registry = createRegistry();
+  const document = await makeManifest(registry);
+  for (const members of [{ mediaType: null }, { mediaType: "" }, { subject: null }]) {
+    const body = JSON.stringify({ ...document, ...members });
+    const put = await call(registry, "PUT", "/v2/app/manifests/x", body, {
+      "Content-Type": OCI_MANIFEST,
+    });
+    assertEquals(put.status, 201, JSON.stringify(members));
+  }
 });
 
 test("manifest: what nests so deep that a list of referrers could not be written is refused", async () => {

@@ -118,6 +118,8 @@ class File implements CheckedFile {
 
   async bytes(limit: number): Promise<Bytes> {
     if (this.size > limit) throw tooLarge(this.path, this.size, limit);
+    // Short enough to be no document at all, such as the null that Go writes for an empty list.
+    if (this.size <= this.#head.length) return this.#head;
     const isDocument = isJson(this.#head);
     if (isDocument && this.body) return await readRange(this.body, 0, this.size);
     const problem = isDocument

@@ -42,7 +42,8 @@ export async function validateDocker(
   const file = validation.find(PATH, WHOLE);
   if (!file) return undefined;
   const list = await validation.json(file, MAX_MANIFEST_JSON_BYTES, WHOLE);
-  if (list === undefined) return [];
+  // Go writes an empty list as null.
+  if (list === undefined || list === null) return [];
   const foreign = await nameForeign(list);
   if (foreign && validation.find("index.json", WHOLE)) {
     validation.findings.warning("malformed", foreignText(foreign), { path: PATH });

@@ -14,7 +14,7 @@ import {
 import { quoteName } from "../../quote_name.ts";
 import { namesOf } from "../entry_names.ts";
 import { malformed, parseJson } from "../content.ts";
-import { MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "../documents.ts";
+import { faultOf, MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "../documents.ts";
 import { mayLackReferrers, unlistedReferrers } from "../oci_layout.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import { LayoutNames } from "./layout_names.ts";
@@ -211,9 +211,8 @@ class LayoutWalk {
       const details = { path, expected: descriptor.mediaType, actual: mediaType };
       validation.report("warning", "media-type", role, text, details);
     }
-    if (json.schemaVersion !== 2) {
-      validation.malformed(file.path, "its schemaVersion is not 2, which registries require", role);
-    }
+    const fault = faultOf(json, mediaType);
+    if (fault) validation.malformed(file.path, fault, role);
     const node = isIndexType(mediaType)
       ? await this.#index(file, json, depth, role)
       : await this.#manifest(file, json, role);
