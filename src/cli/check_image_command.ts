@@ -64,6 +64,11 @@ function repairLines(
   { repair = "" }: CheckCommand,
   paint: Paint,
 ): string[] {
+  if (sent.length + absent.length + failed.length === 0) {
+    const text = "nothing is sent, for nobody can tell what belongs there; to put an image there " +
+      `all the same: tarpush push ${printable(repair)} REFERENCE --force`;
+    return [`${paint("yellow", "hint:")}    ${text}`];
+  }
   return [
     ...sent.map((digest) => `${paint("green", "sent")}     ${digest}`),
     ...absent.map((digest) =>

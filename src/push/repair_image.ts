@@ -15,6 +15,8 @@ import { retype } from "../image/retype.ts";
 import { isNetworkFetch } from "../network_fetch.ts";
 import { checkImage, type CheckImageOptions, type ImageCheck } from "../pull/check_image.ts";
 import { parseImageName, parseReference, type Reference } from "../reference.ts";
+import { headBlob } from "../registry/blobs.ts";
+import { headManifest } from "../registry/manifests.ts";
 import { openSource, type PassingInput, type PushSource } from "../source/open_source.ts";
 import type { PushEvent } from "./events.ts";
 import { type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -160,10 +162,36 @@ class Repair {
       await this.#note(digest, () => this.#sendBlob(digest, blob, signal));
     }, settings.signal);
     for (const [digest, node] of manifests) {
-      await this.#note(digest, () => writeManifest(this.#target, node, digest, settings));
+      await this.#note(digest, async () => {
+        await this.#sendMissing(node);
+        await writeManifest(this.#target, node, digest, settings);
+      });
     }
     await listUnlisted(this.#target, settings);
     return blobs.length + manifests.length > 0;
+  }
+
+  /**
+   * Sends what a manifest names and the registry lacks, for it takes none before that is there. No check has found it: nobody
+   * could read what names it.
+   */
+  async #sendMissing(node: DocumentNode): Promise<void> {
+    const { settings } = this.#push;
+    const hooks = hooksFor(settings);
+    await runAll(blobsOf(node), settings.concurrency, async ({ digest }, signal) => {
+      const blob = digest && this.#blobs.get(digest);
+      if (!blob || this.#tried.has(digest)) return;
+      if (await headBlob(this.#target, digest, { ...hooks, signal }) !== undefined) return;
+      this.#tried.add(digest);
+      await this.#note(digest, () => this.#sendBlob(digest, blob, signal));
+    }, settings.signal);
+    for (const child of walk(node)) {
+      const { digest } = child;
+      if (child === node || this.#tried.has(digest)) continue;
+      if (await headManifest(this.#target, digest, hooks)) continue;
+      this.#tried.add(digest);
+      await this.#note(digest, () => writeManifest(this.#target, child, digest, settings));
+    }
   }
 
   async #sendBlob(digest: Digest, blob: ArchiveBlob, signal: AbortSignal): Promise<void> {

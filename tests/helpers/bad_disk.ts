@@ -40,6 +40,9 @@ export function badDisk(): BadDisk {
     async fetch(request) {
       const { pathname, searchParams } = new URL(request.url);
       requests.push(`${request.method} ${pathname}`);
+      const isManifest = request.method === "PUT" && pathname.includes("/manifests/");
+      const lost = isManifest ? await lostBelow(request.clone()) : undefined;
+      if (lost !== undefined) return refusal("MANIFEST_BLOB_UNKNOWN", 400, lost);
       const response = await registry(request);
       const written = response.headers.get("docker-content-digest") ?? searchParams.get("digest");
       if (request.method === "PUT" && response.status === 201) {
@@ -53,21 +56,29 @@ export function badDisk(): BadDisk {
     },
   };
 
+  /** What a manifest names that is not there. */
+  async function lostBelow(request: Request): Promise<string | undefined> {
+    const { config, layers = [], manifests = [] } = await request.json();
+    const named: { digest: Digest }[] = [...config ? [config] : [], ...layers, ...manifests];
+    return named.find(({ digest }) => faults.get(digest)?.kind === "lost")?.digest;
+  }
+
   function set(digest: string, fault: Fault): void {
     if (!isDigest(digest)) throw new TypeError(`no digest: ${digest}`);
     faults.set(digest, fault);
   }
 }
 
+function refusal(code: string, status: number, detail?: string): Response {
+  return Response.json({ errors: [{ code, message: "unknown", detail }] }, { status });
+}
+
 function answer(request: Request, { headers, status }: Response, fault: Fault): Response {
   const isHead = request.method === "HEAD";
   if (fault.kind === "lost") {
     const code = request.url.includes("/blobs/") ? "BLOB_UNKNOWN" : "MANIFEST_UNKNOWN";
-    const error = JSON.stringify({ errors: [{ code, message: "unknown" }] });
-    return new Response(isHead ? null : error, {
-      status: 404,
-      headers: { "content-type": "application/json" },
-    });
+    const { body, headers } = refusal(code, 404);
+    return new Response(isHead ? null : body, { status: 404, headers });
   }
   if (fault.kind === "unreadable") return new Response(null, { status: 500 });
   if (fault.kind === "damaged") {

@@ -85,10 +85,19 @@ test("repairImage() finds what is broken below what was", async () => {
   const disk = await pushed();
   disk.lose(child.digest);
   const [, deep] = arm.layers;
-  disk.lose(deep?.digest ?? "");
+  disk.lose(deep?.digest ?? "", { isRemembered: true });
   const { before, after, sent } = await repair(disk);
   assertEquals(before.findings.map(({ digest }) => digest), [child.digest]);
   assertEquals([after.ok, sent], [true, [child.digest, deep?.digest ?? child.digest]]);
+});
+
+test("repairImage() sends what a lost manifest names before that, where it is lost, too", async () => {
+  const disk = await pushed();
+  const [, deep] = arm.layers;
+  const lost = [deep?.digest ?? "", child.digest];
+  for (const digest of lost) disk.lose(digest);
+  const { after, sent, failed } = await repair(disk);
+  assertEquals([after.ok, sent, failed], [true, lost, []]);
 });
 
 test("repairImage() gives a tag that leads nowhere its image again", async () => {
