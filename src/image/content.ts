@@ -130,7 +130,9 @@ export function manifestsOf(node: ContentNode): (ManifestNode | DockerNode)[] {
 }
 
 /** Whether a manifest is that of something else than an image. */
-export function isArtifact({ artifactType, config }: ManifestNode): boolean {
+export function isArtifact(
+  { artifactType, config }: { artifactType?: unknown; config?: { mediaType: string } | undefined },
+): boolean {
   return artifactType !== undefined || !isConfigType(config?.mediaType);
 }
 

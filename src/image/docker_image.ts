@@ -3,6 +3,7 @@ import { MAX_CONFIG_BYTES } from "../config_json.ts";
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { formatPlatform, type Platform } from "../media_types.ts";
+import { quoteName } from "../quote_name.ts";
 import { type DocumentNode, isArtifact, type ManifestNode, parseJsonObject } from "./content.ts";
 import { diffIdsOf } from "./docker_save.ts";
 import type { ArchiveFile } from "./files.ts";
@@ -76,11 +77,14 @@ function noticeOthers(chosen: PlatformOffer, group: readonly PlatformOffer[]): s
 
 async function loadable(node: ManifestNode): Promise<DockerLoadable | { problem: string }> {
   const { config, layers } = node;
-  const isImage = !isArtifact(node) &&
-    layers.every(({ mediaType }) => isLayerType(mediaType) && !isEncryptedType(mediaType));
-  if (!isImage || !config?.file || !config.digest) {
+  if (isArtifact(node) || !config?.file || !config.digest) {
     return { problem: "it is an artifact, no image" };
   }
+  if (layers.some(({ mediaType }) => isEncryptedType(mediaType))) {
+    return { problem: "its layers are encrypted" };
+  }
+  const other = layers.find(({ mediaType }) => !isLayerType(mediaType));
+  if (other) return { problem: `${quoteName(other.mediaType)} is no type of a layer to docker` };
   const away = layers.find(({ file }) => !file)?.digest;
   if (away) return { problem: `layer ${away} may not be distributed and is not in it` };
   const { digest, file } = config;

@@ -36,10 +36,17 @@ function isImgpkgItem(item: unknown): boolean {
   return isJsonObject(item.Image) || isJsonObject(item.ImageIndex);
 }
 
+/** Configs of models of docker's, such as `application/vnd.docker.ai.model.config.v0.1+json`. */
+const MODEL_TYPE = /^application\/vnd\.docker\.ai\.model\.config\./;
+
 const MANIFESTS: readonly [(json: Record<string, unknown>) => boolean, Foreign][] = [
   [({ schemaVersion }) => schemaVersion === 1, {
     what: "a manifest of Docker's schema 1, which registries do not take any more",
     hint: "pull the image with a client that converts it, and save it again",
+  }],
+  [({ config }) => isJsonObject(config) && MODEL_TYPE.test(`${config.mediaType}`), {
+    what: "the manifest of a model by itself, as Docker's model-distribution-tool writes it",
+    hint: "push it as it is made: model-distribution-tool package --tag HOST/REPOSITORY:TAG MODEL",
   }],
   [({ schemaVersion }) => schemaVersion !== undefined, {
     what: "the manifest of an image by itself, as in a folder of skopeo's dir: transport",

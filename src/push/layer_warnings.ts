@@ -1,6 +1,6 @@
 import { sniffCompression } from "../codec/magic.ts";
 import type { Digest } from "../digest.ts";
-import { type DocumentNode, walk } from "../image/content.ts";
+import { type DocumentNode, isArtifact, walk } from "../image/content.ts";
 import { isEncryptedType, isLayerType, isUnpacked } from "../image/layer_type.ts";
 
 /**
@@ -16,7 +16,8 @@ export async function warnOfLayers(
 ): Promise<string[]> {
   const layers = new Map<string, Digest[]>();
   for (const manifest of walk(node)) {
-    if (manifest.kind === "index") continue;
+    // oras types any file of an artifact as a tar, and nobody unpacks those.
+    if (manifest.kind === "index" || isArtifact(manifest)) continue;
     for (const { digest, file, mediaType } of manifest.layers) {
       if (!digest || !file || told.has(digest)) continue;
       if (!isLayerType(mediaType) || isEncryptedType(mediaType)) continue;

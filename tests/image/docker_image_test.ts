@@ -3,7 +3,7 @@ import type { DocumentNode, IndexNode, ManifestNode } from "../../src/image/cont
 import { chooseDockerImage } from "../../src/image/docker_image.ts";
 import { MAX_CONFIG_BYTES } from "../../src/config_json.ts";
 import { digestBytes } from "../../src/digest.ts";
-import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
+import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
 import { type Bytes, encode } from "../helpers/archives.ts";
 import { test } from "../helpers/test.ts";
 
@@ -20,6 +20,10 @@ async function manifestOf(config: Bytes, size = config.length): Promise<Manifest
     config: { digest, size, mediaType: OCI_CONFIG, origin: "named", file },
     layers: [],
   };
+}
+
+function read(): Promise<Bytes> {
+  return Promise.resolve(encode("layer"));
 }
 
 async function problemOf(node: DocumentNode): Promise<string | undefined> {
@@ -40,6 +44,21 @@ test("chooseDockerImage() says what is wrong with a config that manifest.json ca
     await problemOf(await manifestOf(broken)),
     `its config ${await digestBytes(broken)} is no image config`,
   );
+});
+
+test("chooseDockerImage() says what docker does not know of the layers of an image", async () => {
+  const digest = await digestBytes(encode("layer"));
+  const node = await manifestOf(encode(`{"rootfs":{"type":"layers","diff_ids":["${digest}"]}}`));
+  const cases: [mediaType: string, problem: string | undefined][] = [
+    [`${OCI_LAYER}+gzip`, undefined],
+    [`${OCI_LAYER}+gzip+encrypted`, "its layers are encrypted"],
+    ["application/vnd.x.squashfs", '"application/vnd.x.squashfs" is no type of a layer to docker'],
+  ];
+  for (const [mediaType, problem] of cases) {
+    const file = { path: digest, size: 5, peek: read, bytes: read };
+    const layers = [{ digest, size: 5, mediaType, origin: "named" as const, file }];
+    assertEquals(await problemOf({ ...node, layers }), problem);
+  }
 });
 
 test("chooseDockerImage() says that an index without an image has none, or why its images are none", async () => {

@@ -26,6 +26,11 @@ const MANIFESTS: Record<string, [json: unknown, message: string, hint: string]> 
     "the manifest of an image by itself",
     "skopeo copy dir:FOLDER oci-archive:FILE",
   ],
+  "a model of docker's": [
+    { schemaVersion: 2, config: { mediaType: "application/vnd.docker.ai.model.config.v0.1+json" } },
+    "the manifest of a model by itself",
+    "model-distribution-tool package --tag",
+  ],
   "schema 1": [
     { schemaVersion: 1, fsLayers: [], history: [] },
     "Docker's schema 1",

@@ -50,6 +50,13 @@ const gzip = (await makeLayer("gzip", "gzip")).bytes;
 const zstd = (await makeLayer("zstd", "zstd")).bytes;
 const plain = (await makeLayer("plain")).bytes;
 
+test("pushImage() says nothing of the files of an artifact, which oras types as tars", async () => {
+  const layout = new OciLayout();
+  const layers = [await layout.blob(gzip, OCI_LAYER)];
+  layout.add(await layout.artifact("text", "application/vnd.example", { layers }), { ref: "1" });
+  assertEquals((await warningsOf(layout))?.warnings, []);
+});
+
 test("pushImage() pushes gzip layers of type .tar as they are, and says what containerd makes of them", async () => {
   const { layout, image, layers } = await archiveOf([
     [plain, OCI_LAYER],

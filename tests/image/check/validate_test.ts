@@ -7,6 +7,7 @@ import {
   DOCKER_LAYER,
   DOCKER_MANIFEST,
   OCI_CONFIG,
+  OCI_EMPTY,
   OCI_INDEX,
   OCI_LAYER,
   OCI_MANIFEST,
@@ -92,6 +93,17 @@ test("validateArchive() finds nothing in whole archives of every kind", async ()
   long.add(await long.image(image, {}, "sha512"), { ref: "v1" });
   const artifact = new OciLayout();
   artifact.add(await artifact.artifact("text", "application/vnd.example"), { ref: "v1" });
+  for (const config of [OCI_EMPTY, OCI_CONFIG]) {
+    // As oras types a file that is given without a type, and writes a config for a platform alone.
+    const members = {
+      config: await artifact.blob(encode('{"architecture":"arm64","os":"linux"}'), config),
+      layers: [
+        await artifact.blob(encode("a file"), OCI_LAYER),
+        await artifact.blob(zipped.layers[0]?.bytes ?? encode(""), OCI_LAYER),
+      ],
+    };
+    artifact.add(await artifact.artifact("text", "application/vnd.example", members));
+  }
   const empty = await makeImage([]);
   const archives: TarWriterEntry[][] = [
     legacy,
