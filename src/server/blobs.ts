@@ -1,6 +1,7 @@
 import { createStream } from "../bytes.ts";
 import { ownBody } from "../owned_bytes.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
+import { chooseRanges, formatRange, multipart } from "./byte_ranges.ts";
 import { isNotModified } from "./conditions.ts";
 import type { RegistryContext } from "./context.ts";
 import { emptyResponse, Problem } from "./problem.ts";
@@ -38,21 +39,28 @@ export async function handleBlob(
 async function blobResponse(
   blob: BlobSource,
   request: Request,
-  headers: Record<string, string> & { ETag: string },
+  headers: Record<string, string> & { "ETag": string; "Content-Type": string },
   onFailure: (error: unknown) => void,
 ): Promise<Response> {
   if (isNotModified(request, headers.ETag)) return emptyResponse(304, headers);
-  const range = chooseRange(request, blob.size, headers.ETag);
-  if (range === "unsatisfiable") {
+  const ranges = chooseRanges(request, blob.size, headers.ETag);
+  if (ranges?.length === 0) {
     const message = `the blob has ${blob.size} bytes`;
     throw new Problem(416, { code: "SIZE_INVALID", message }, {
       headers: { "Content-Range": `bytes */${blob.size}` },
     });
   }
+  if (ranges && ranges.length > 1) {
+    const { contentType, length, body } = multipart(blob, ranges, headers["Content-Type"]);
+    const own = { "Content-Type": contentType, "Content-Length": `${length}` };
+    const init = { status: 206, headers: { ...headers, ...own } };
+    return new Response(reportFailure(body, onFailure), init);
+  }
+  const [range] = ranges ?? [];
   const { start, end } = range ?? { start: 0, end: blob.size };
   const length = { "Content-Length": `${end - start}` };
   const part: Record<string, string> = range
-    ? { "Content-Range": `bytes ${start}-${end - 1}/${blob.size}` }
+    ? { "Content-Range": formatRange(range, blob.size) }
     : {};
   const init = { status: range ? 206 : 200, headers: { ...headers, ...length, ...part } };
   if (request.method === "HEAD") return new Response(null, init);
@@ -95,41 +103,6 @@ function reportFailure(
     }
   };
   return createStream(next, (reason) => reader.cancel(reason));
-}
-
-function chooseRange(
-  { method, headers }: Request,
-  size: number,
-  etag: string,
-): ByteRange | "unsatisfiable" | undefined {
-  const header = headers.get("Range");
-  if (header === null || method !== "GET") return undefined;
-  if ((headers.get("If-Range") ?? etag) !== etag) return undefined;
-  return parseRange(header, size);
-}
-
-/** A part of a blob: first byte, and one past the last. */
-export interface ByteRange {
-  start: number;
-  end: number;
-}
-
-/**
- * Reads the header Range against a known size (RFC 9110, 14.1.2).
- *
- * @returns The range; undefined for what a server may ignore: several ranges, another unit, another form.
- */
-export function parseRange(header: string, size: number): ByteRange | "unsatisfiable" | undefined {
-  const [, first, last] = /^bytes=\s*([0-9]{0,15})-([0-9]{0,15})\s*$/i.exec(header) ?? [];
-  if (first === undefined || last === undefined || first + last === "") return undefined;
-  if (first === "") {
-    const length = Math.min(Number(last), size);
-    return length === 0 ? "unsatisfiable" : { start: size - length, end: size };
-  }
-  const start = Number(first);
-  if (last !== "" && Number(last) < start) return undefined;
-  if (start >= size) return "unsatisfiable";
-  return { start, end: last === "" ? size : Math.min(Number(last) + 1, size) };
 }
 
 function unknownBlob(digest: string): Problem {

@@ -15,7 +15,7 @@ import { readJsonList } from "../../src/registry/json_list.ts";
 import { parseNextLink } from "../../src/registry/pages.ts";
 import { readRateLimit } from "../../src/registry/http/rate_limit.ts";
 import { parseRetryAfter } from "../../src/registry/http/retry.ts";
-import { parseRange as parseRequestRange } from "../../src/server/blobs.ts";
+import { parseRanges } from "../../src/server/byte_ranges.ts";
 import { Problem } from "../../src/server/problem.ts";
 import { parseRoute } from "../../src/server/routes.ts";
 import { parseContentRange } from "../../src/server/upload_body.ts";
@@ -210,11 +210,12 @@ function examineUploadRange(text: string, tally: Tally): void {
 }
 
 function examineRequestRange(text: string, size: number, tally: Tally): void {
-  const range = parseRequestRange(text, size);
-  if (range === undefined || range === "unsatisfiable") return tally(`Range ${range ?? "ignored"}`);
-  const { start, end } = range;
-  assert(0 <= start && start < end && end <= size, `${start} to ${end} of ${size}`);
-  tally("Range read");
+  const ranges = parseRanges(text, size);
+  if (!ranges) return tally("Range ignored");
+  for (const { start, end } of ranges) {
+    assert(0 <= start && start < end && end <= size, `${start} to ${end} of ${size}`);
+  }
+  tally(`Range of ${Math.min(ranges.length, 2)} parts`);
 }
 
 function examineContentRange(text: string, tally: Tally): void {
