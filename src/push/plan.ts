@@ -2,6 +2,7 @@ import { digestHex } from "../digest.ts";
 import { type AmbiguousImageError, ArchiveError } from "../errors.ts";
 import { type ArchiveImage, type ImageArchive, tagsOf } from "../image/archive.ts";
 import { blobsOf, buildRecord } from "../image/content.ts";
+import { isLeftBehind } from "../image/left_behind.ts";
 import { quoteName } from "../quote_name.ts";
 import {
   formatImageName,
@@ -96,7 +97,11 @@ export function planImages(
       const image = byId.get(target.id) ?? selectImage(archive.images, target.id);
       planned.push(planOne([image], target.reference, notices, refuse));
     } else if (options.allTags) planned.push(...planTags(images, target.reference));
-    else planned.push(planOne(images, target.reference, notices, refuse));
+    else {
+      const isExact = options.images.length > 0 || target.reference.digest !== undefined;
+      const candidates = isExact ? images : withoutLeftBehind(images, notices);
+      planned.push(planOne(candidates, target.reference, notices, refuse));
+    }
   }
   refuseCollisions(planned, refuse);
   for (const { from, isUsed } of renames) {
@@ -138,6 +143,19 @@ export function selectImages(
   }
   const chosen = new Set(wanted.map((text) => selectImage(archive.images, text)));
   return archive.images.filter((image) => chosen.has(image));
+}
+
+/** The images that one reference may be meant for, where there are any. */
+function withoutLeftBehind(images: ArchiveImage[], notices: string[]): ArchiveImage[] {
+  const rest = images.filter((image) => !isLeftBehind(image));
+  if (rest.length === 0 || rest.length === images.length) return images;
+  const left = images.filter(isLeftBehind);
+  notices.push(
+    `${
+      listImages(left, images)
+    } belongs to an image that the archive has not: it is not pushed; choosing it with --image pushes it`,
+  );
+  return rest;
 }
 
 function noticesOfRecords(archive: ImageArchive, images: readonly ArchiveImage[]): string[] {
