@@ -130,8 +130,11 @@ test("run() check --repair says what the archive lacks and what the registry kee
     stdout,
     /\nfailed {3}Cannot push blob sha256:.*\nhint: {4}it may keep .*\n.*: broken, 1 error/,
   );
-  const spoiled = await pushed();
-  spoiled.spoil(root.digest);
-  const unread = await runWith(spoiled, "check", "--repair", tar, TARGET, "--timeout", "5");
-  assertMatch(unread.stdout, /^error.*unreadable.*\nhint: {4}nothing is sent, for nobody can tell/);
+  const lost = await pushed();
+  lost.lose(root.digest);
+  const untold = await runWith(lost, "check", "--repair", tar, "--all-tags", "localhost:5000/app");
+  assertMatch(
+    untold.stdout,
+    /^error.*\nhint: {4}nothing is sent, for nobody can tell what belongs/,
+  );
 });
