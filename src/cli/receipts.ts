@@ -48,6 +48,7 @@ export class Receipts {
    * @throws {UsageError} If the file has something else in it.
    */
   static async open(host: Host, path: string, isWritten: boolean): Promise<Receipts> {
+    if (path === "-") throw new UsageError("Cannot keep receipts in a pipe, expected a file");
     const isFile = (await host.fileInfo(path))?.kind === "file";
     const text = isFile ? await host.readTextFile(path) : "";
     requireReceipts(path, text);
@@ -106,7 +107,9 @@ function readReceipt(line: string): Receipt | undefined {
     if (!isJsonObject(receipt)) return undefined;
     const { source, status, images } = receipt;
     const tags = Array.isArray(images) ? images.flatMap((image) => toTag(image, source)) : [];
-    return { key: keyOf(receipt), isDone: status === "pushed" || status === "exists", tags };
+    // Without an image all tags were left to others, as they may not be any more.
+    const isDone = (status === "pushed" || status === "exists") && tags.length > 0;
+    return { key: keyOf(receipt), isDone, tags };
   } catch {
     // A line that was cut off, or that somebody else wrote.
     return undefined;

@@ -150,6 +150,9 @@ test("push --on-existing skip of many tells what was left alone", async () => {
   assertEquals(code, 0);
   assertMatch(stderr, /^left {5}tests\/fixtures\/skopeo-docker\.tar$/m);
   assertMatch(stderr, /\n1 archive in .*\n {7}1 {2}left alone: their names have other images\n$/);
+  const kept = `${other} --receipts done`;
+  const { files } = await runWith(kept, { registry });
+  assertStringIncludes((await runWith(kept, { registry, files })).stderr, "1  left alone");
 });
 
 test("push of many tells again what receipts say is done, to programs and in --digestfile", async () => {
@@ -295,7 +298,8 @@ test("push --receipts does not skip a file that has changed", async () => {
   const args = ["push", path, "--to", "localhost:5000", "--receipts", "done"];
   const broken = await runWith(args, { registry });
   const line = JSON.parse(broken.files.get("done") ?? "");
-  const forged = `${JSON.stringify({ ...line, status: "pushed" })}\n`;
+  const images = [{ reference: "localhost:5000/app:1", digest: DIGEST }];
+  const forged = `${JSON.stringify({ ...line, status: "pushed", images })}\n`;
   const files = new Map([["done", forged]]);
   assertEquals((await runWith(args, { registry, files })).code, 0);
   await folder.write("a.tar", "no tar, either");
@@ -362,6 +366,7 @@ const WRONG: [args: string, says: string][] = [
   [`push localhost:5000/app:1 a.tar`, '"localhost:5000/app:1" is no archive'],
   ["push in/a.tar in/b.tar in/c.tar", "tarpush push in/a.tar in/b.tar ... --to TARGET"],
   [`push ${SINGLE} --to localhost:5000 --receipts a.tar`, "it has something else in it"],
+  [`push ${SINGLE} --to localhost:5000 --receipts -`, "Cannot keep receipts in a pipe"],
   ["push --from a.tar --to localhost:5000", "Cannot use a.tar: it is no text"],
   ["push --from spaces --to localhost:5000", '"image.tar" is no target (line 1 of spaces)'],
 ];
