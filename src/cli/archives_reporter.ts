@@ -120,8 +120,8 @@ export class ArchivesReporter {
     const { quiet, dryRun, verb } = this.#options;
     const { noun, done, toDo } = WORDS[verb];
     const { pushed, exists, left: leftAlone, failed } = this.#counts;
-    const { blobs, bytesUploaded } = this.#state;
-    const sent = `${counted(blobs.pushed, "blob")} sent (${formatSize(bytesUploaded)}), ` +
+    const { blobs, sentBytes } = this.#state;
+    const sent = `${counted(blobs.pushed, "blob")} sent (${formatSize(sentBytes)}), ` +
       `${blobs.mounted} mounted`;
     const missing = `${counted(blobs.pushed, "blob")} missing`;
     const rows: [number, string, string][] = [

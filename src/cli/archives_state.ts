@@ -15,15 +15,16 @@ const LABEL_LENGTH = 12;
 export class ArchivesState implements LiveState {
   /** Archives that have ended. */
   ended = 0;
-  /** Blobs that were sent, or mounted, and bytes that were sent. */
+  /** Blobs that were sent, or mounted. */
   readonly blobs = { pushed: 0, mounted: 0 };
-  bytesUploaded = 0;
   readonly #noun: string;
   readonly #sizes: readonly (number | undefined)[] | undefined;
   readonly #running = new Map<number, ProgressState>();
   readonly #rate = new ByteRate();
   /** Bytes of archives that have ended, by their plans, and of those that have not, by their plans or sizes. */
   #endedBytes = 0;
+  /** Bytes that archives which have ended have sent. */
+  #bytesUploaded = 0;
   #openBytes = 0;
 
   /** @param sizes Sizes of the archives, as far as they are known; undefined where nobody knows how many there are. */
@@ -41,7 +42,7 @@ export class ArchivesState implements LiveState {
     state.apply(event, now);
     this.#openBytes += this.#bytesOf(index) - before;
     if (event.type === "blob-done" && event.status !== "exists") this.blobs[event.status]++;
-    this.#rate.sample(now, this.#sentBytes);
+    this.#rate.sample(now, this.sentBytes);
   }
 
   /** Takes in that an archive has ended. */
@@ -50,7 +51,7 @@ export class ArchivesState implements LiveState {
     this.ended++;
     this.#endedBytes += bytes;
     this.#openBytes -= bytes;
-    this.bytesUploaded += bytesUploaded;
+    this.#bytesUploaded += bytesUploaded;
     this.#running.delete(index);
   }
 
@@ -84,15 +85,16 @@ export class ArchivesState implements LiveState {
   }
 
   bytesPerSecond(now: number): number | undefined {
-    return this.#rate.perSecond(now, this.#sentBytes);
+    return this.#rate.perSecond(now, this.sentBytes);
   }
 
   millisecondsLeft(now: number): number | undefined {
     return timeLeft(this, now);
   }
 
-  get #sentBytes(): number {
-    return this.#sum(this.bytesUploaded, ({ sentBytes }) => sentBytes);
+  /** Bytes that were sent, also of archives that have not ended. */
+  get sentBytes(): number {
+    return this.#sum(this.#bytesUploaded, ({ sentBytes }) => sentBytes);
   }
 
   #sum(start: number, bytesOf: (state: ProgressState) => number): number {

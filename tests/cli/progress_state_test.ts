@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { ArchivesState } from "../../src/cli/archives_state.ts";
 import { ProgressState } from "../../src/cli/progress_state.ts";
 import { parseDigest } from "../../src/digest.ts";
 import { test } from "../helpers/test.ts";
@@ -88,4 +89,16 @@ test("ProgressState tells rate and time left from the last seconds", () => {
   assertEquals(state.bytesPerSecond(20_000), 5000 * 1000 / 15_000);
   state.apply({ type: "blob-progress", digest: A, sent: 0 }, 20_000);
   assertEquals([state.bytesPerSecond(20_600), state.millisecondsLeft(20_600)], [0, undefined]);
+});
+
+test("ArchivesState counts what was sent of archives that have not ended", () => {
+  const state = new ArchivesState("archive", [100, 100]);
+  const [one, two] = [{ index: 0, name: "one" }, { index: 1, name: "two" }];
+  for (const [digest, archive] of [[A, one], [B, two]] as const) {
+    state.apply({ type: "plan", images: 1, blobs: 1, bytes: 100 }, archive, 0);
+    state.apply({ type: "blob-start", digest, size: 100 }, archive, 0);
+    state.apply({ type: "blob-done", digest, size: 100, status: "pushed" }, archive, 0);
+  }
+  state.end({ ...one, status: "failed", error: "no", images: [], bytesUploaded: 100 });
+  assertEquals([state.ended, state.blobs.pushed, state.sentBytes], [1, 2, 200]);
 });
