@@ -1,6 +1,8 @@
+import { parseCosignTag } from "../cosign_tags.ts";
 import { type Digest, shortDigest } from "../digest.ts";
 import { AmbiguousImageError } from "../errors.ts";
 import { type ArchiveImage, tagsOf } from "../image/archive.ts";
+import { digestOfTag } from "../image/entry_names.ts";
 import { quoteName } from "../quote_name.ts";
 
 /** Names that a message lists before it only counts. */
@@ -52,6 +54,23 @@ export function ambiguous(
         : `choose one: ${numbers}`,
     },
   );
+}
+
+/**
+ * Whether an image of an archive is none, but belongs to one that the archive has not: a signature, an SBOM, a list of
+ * referrers. Programs that change an image in a folder leave behind what belonged to it before (`regctl image mod`).
+ */
+export function isLeftBehind(image: ArchiveImage): boolean {
+  const { node } = image;
+  if (node.kind === "docker") return false;
+  const tags = tagsOf(image);
+  if (tags.length === 0) return node.subject !== undefined;
+  return tags.every((tag) => {
+    if (parseCosignTag(tag)) return true;
+    const subject = digestOfTag(tag);
+    return subject !== undefined && subject !== node.digest && node.kind === "index" &&
+      node.entries.every((entry) => entry.node?.subject?.digest === subject);
+  });
 }
 
 /** How to push all of several images, where that is possible with nothing but their names or tags. */

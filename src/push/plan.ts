@@ -2,7 +2,6 @@ import { digestHex } from "../digest.ts";
 import { type AmbiguousImageError, ArchiveError } from "../errors.ts";
 import { type ArchiveImage, type ImageArchive, tagsOf } from "../image/archive.ts";
 import { blobsOf, buildRecord } from "../image/content.ts";
-import { isLeftBehind } from "../image/left_behind.ts";
 import { quoteName } from "../quote_name.ts";
 import {
   formatImageName,
@@ -16,7 +15,7 @@ import {
   type Target,
   withTag,
 } from "../reference.ts";
-import { ambiguous, choicesOf, listImages, MAX_LISTED } from "./choices.ts";
+import { ambiguous, choicesOf, isLeftBehind, listImages, MAX_LISTED } from "./choices.ts";
 import type { PushWords } from "./content.ts";
 import { parseRename, type Rename, renamed } from "./rename.ts";
 
