@@ -110,13 +110,19 @@ class EntrySorter {
     const body = new EntryReader(clean, size, readable);
     const head = await body.read(Math.min(size, PEEK_BYTES));
     const file = new PassingFile(clean, size, head);
+    const blob = await this.#take(file, head, body);
+    // Only now: who sends the blobs before it looks for documents meanwhile, and must find this one whole or not yet.
     this.files.add(path, { typeflag, linkname }, () => file);
-    if (isJson(head) && this.#documents.take(clean, size)) {
-      // A manifest, an index or a config, perhaps: only the end tells what is needed of it.
-      await hold(file, head, body);
-      return;
+    return blob;
+  }
+
+  async #take(file: PassingFile, head: Bytes, body: EntryReader): Promise<PassingBlob | undefined> {
+    if (!isJson(head) || !this.#documents.take(file.path, file.size)) {
+      return await this.#pass(file, head, body);
     }
-    return await this.#pass(file, head, body);
+    // A manifest, an index or a config, perhaps: only the end tells what is needed of it.
+    await hold(file, head, body);
+    return undefined;
   }
 
   async #pass(file: PassingFile, head: Bytes, body: EntryReader): Promise<PassingBlob | undefined> {

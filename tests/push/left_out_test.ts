@@ -275,6 +275,24 @@ test("pushImage() finds what is left out under the names that archives were rena
   assertEquals(images.map(({ reference }) => reference), [`${TO}/staging/web:1`]);
 });
 
+for (const [name, toSource] of SOURCES) {
+  test(`pushImage() of ${name} with one image under two names finds what it leaves out`, async () => {
+    assert(BASE && NEW);
+    const layout = new OciLayout();
+    layout.add(await layout.image(await makeImage([BASE, NEW])), { ref: "1" });
+    const names = ["app:1", "app:2"];
+    const registry = createRegistry();
+    const references = names.map((name) => `${FROM}/${name}`);
+    await pushImage(toBlob(layout.entries()), references, { fetch: registry });
+    const { tar: base, other } = await saveBase();
+    const { tar } = await save(names, [other], { fetch: registry });
+    const fetch = createRegistry();
+    await pushImage(base, `${TO}/app:0`, { fetch });
+    const { images: [pushed] } = await pushImage(toSource(tar), `${TO}/app:3`, { fetch });
+    assertEquals(pushed?.digest, layout.index[0]?.digest);
+  });
+}
+
 test("pushImage() finds what is left out in a repository that the caller names", async () => {
   const { tar: base, other } = await saveBase();
   const { tar } = await save(["team/web:1"], [other]);

@@ -1,10 +1,9 @@
 import type { ArchiveFiles } from "../../image/files.ts";
-import { besideRole } from "../../image/entry_names.ts";
 import { readLeftOut } from "../../image/left_out.ts";
 import { readLayout } from "../../image/oci_layout.ts";
 import { findLeftOut, type LeftOutPush } from "../left_out.ts";
 import { planImages, type PlanOptions, type PushTarget } from "../plan.ts";
-import { layoutImage } from "./names_first.ts";
+import { layoutImages } from "./names_first.ts";
 
 /**
  * Looks for what a sparse archive leaves out when its first blob comes: its names and manifests have come before. Where they have
@@ -21,8 +20,7 @@ export async function findEarly(
   if (options.images.some((text) => text.startsWith("#"))) return;
   const entries = await readLayout(files);
   if (!entries || entries.some(({ node, blob }) => !node && !blob)) return;
-  const images = entries.filter(({ descriptor }) => !besideRole(descriptor))
-    .map((entry, at) => ({ ...layoutImage(entry).image, id: `#${at + 1}` }));
+  const images = layoutImages(entries).map(({ image }, at) => ({ ...image, id: `#${at + 1}` }));
   const { planned } = planImages(
     { dialect: "oci", images, beside: [], notices: [], files },
     targets,

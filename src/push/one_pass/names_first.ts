@@ -6,6 +6,7 @@ import {
   type ContentNode,
   entriesBelow,
   type IndexEntry,
+  manifestsOf,
   nodesOf,
 } from "../../image/content.ts";
 import { type ListedImage, readManifestJson } from "../../image/docker_save.ts";
@@ -75,13 +76,12 @@ export class NamesFirst {
     const entries = layout ?? [];
     this.#hasLayout = layout !== undefined;
     this.#awaited = awaitedOf(entries);
-    const images = [
-      ...(listed ?? []).map(listedImage),
+    const places = listed && entries.length > 0 ? pathsByConfig(entries) : undefined;
+    this.#plan([
+      ...(listed ?? []).map((item) => listedImage(item, places)),
       // manifest.json knows better what its images are called, and may leave some to index.json.
-      ...entries.filter(({ descriptor }) => !besideRole(descriptor)).map(layoutImage)
-        .filter(({ image }) => !listed || image.names.length > 0),
-    ].map((image, at) => ({ ...image, image: { ...image.image, id: `#${at + 1}` } }));
-    this.#plan(images);
+      ...layoutImages(entries).filter(({ image }) => !listed || image.names.length > 0),
+    ]);
     for (const { node, descriptor } of entries) {
       // What goes beside an image has no name of its own; it is there before the image is.
       const isBeside = node?.subject !== undefined || besideRole(descriptor) !== undefined;
@@ -93,6 +93,7 @@ export class NamesFirst {
     const { places, rename, images: wanted, repository } = this.#options;
     const renames = rename.map(parseRename);
     const images = light.map(({ image }) => image);
+    for (const [at, image] of images.entries()) image.id = `#${at + 1}`;
     const paths = new Map(light.map(({ image, paths }) => [image, paths]));
     const chosen = selectImages({ images }, wanted);
     for (const place of places) {
@@ -117,19 +118,50 @@ export class NamesFirst {
 }
 
 /** As much of an image as its names tell, and the paths of its blobs. */
-interface LightImage {
+export interface LightImage {
   image: ArchiveImage;
   paths: readonly string[];
 }
 
-function listedImage({ repoTags, config, layers }: ListedImage): LightImage {
-  const image = lightImage(standIn(digestOfName(config)));
+function listedImage(
+  { repoTags, config, layers }: ListedImage,
+  places?: ReadonlyMap<string, readonly (readonly string[])[]>,
+): LightImage {
+  const digest = digestOfName(config);
+  const image = lightImage(standIn(digest));
   for (const text of repoTags) addName(image, /[:/@]/.test(text) ? text : `${text}:latest`);
-  return { image, paths: layers };
+  return { image, paths: [...layers, ...(digest && places?.get(digest) || []).flat()] };
 }
 
-/** An image of index.json. */
-export function layoutImage({ node, descriptor }: IndexEntry): LightImage {
+/** What an image of manifest.json needs where it is one of a layout, which may be a whole index: by the digest of its config. */
+function pathsByConfig(entries: readonly IndexEntry[]): Map<Digest, string[][]> {
+  const places = new Map<Digest, string[][]>();
+  for (const node of new Set(nodesOf(entries))) {
+    const paths = pathsOf(node);
+    for (const { config } of manifestsOf(node)) {
+      if (!config?.digest) continue;
+      const known = places.get(config.digest);
+      if (known) known.push(paths);
+      else places.set(config.digest, [paths]);
+    }
+  }
+  return places;
+}
+
+/** The images of index.json as the end will have them: each once, under all of its names. */
+export function layoutImages(entries: readonly IndexEntry[]): LightImage[] {
+  const found = new Map<Digest, LightImage>();
+  for (const entry of entries) {
+    const { descriptor } = entry;
+    if (besideRole(descriptor)) continue;
+    const known = found.get(descriptor.digest);
+    if (!known) found.set(descriptor.digest, layoutImage(entry));
+    else for (const name of namesOf(descriptor)) addName(known.image, name);
+  }
+  return [...found.values()];
+}
+
+function layoutImage({ node, descriptor }: IndexEntry): LightImage {
   const image = lightImage(node ?? standIn());
   image.digest = descriptor.digest;
   for (const name of namesOf(descriptor)) addName(image, name);

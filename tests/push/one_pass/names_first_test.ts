@@ -3,17 +3,19 @@ import { ArchiveError } from "../../../src/errors.ts";
 import type { PushOptions } from "../../../src/push/options.ts";
 import { pushImage } from "../../../src/push/push.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
+import { scanTar } from "../../../src/tar/scan.ts";
 import {
   dockerSave,
   makeImage,
   makeLayer,
   OciLayout,
+  pathOf,
   toBlob,
   withPlatform,
 } from "../../helpers/archives.ts";
 import { allTags, readBack } from "../../helpers/expected.ts";
 import { faultLayer, type SeenRequest } from "../../helpers/fault_layer.ts";
-import type { TarWriterEntry } from "../../helpers/tar_writer.ts";
+import { type TarWriterEntry, writeTar } from "../../helpers/tar_writer.ts";
 import { test } from "../../helpers/test.ts";
 
 const shared = await makeLayer("shared");
@@ -113,6 +115,71 @@ test("a pipe with manifest.json first and index.json last goes to its own names,
   const { registry, result } = await push(first(entries, "manifest.json"), "localhost:5000");
   assertEquals(await allTags(registry), ["team/one:1"]);
   assertEquals(result.images[0]?.digest, layout.index[0]?.digest);
+});
+
+test("a pipe finds the index around an image that only manifest.json names", async () => {
+  const layout = new OciLayout();
+  const children = [
+    withPlatform(await layout.image(one), "linux/amd64"),
+    withPlatform(await layout.image(two), "linux/arm64"),
+  ];
+  layout.add(await layout.indexOf(children), { ref: "1" });
+  const entries = layout.entries([{ image: one, repoTags: ["team/one:1"] }]);
+  // Every document, then the blobs: from the first one on, all is known.
+  const documents = entries.filter(({ body }) => body instanceof Uint8Array && body[0] === 0x7b)
+    .map(({ path }) => path);
+  const { registry, result } = await push(
+    first(entries, "manifest.json", "index.json", ...documents),
+    "localhost:5000",
+  );
+  assertEquals(await allTags(registry), ["team/one:1"]);
+  assertEquals(result.images[0]?.digest, layout.index[0]?.digest);
+  await readBack(registry, "team/one", "1");
+});
+
+test("a pipe with an image under a full name and a bare tag goes to the full one, as a file does", async () => {
+  const layout = new OciLayout();
+  const image = await layout.image(one);
+  layout.add(image, { name: "docker.io/team/one:1" });
+  layout.add(image, { ref: "latest" });
+  const entries = first(layout.entries(), "index.json");
+  const { registry } = await push(entries, "localhost:5000");
+  assertEquals(await allTags(registry), ["team/one:1"]);
+});
+
+test("a document of which only the head has come is not asked for by the blob before it", async () => {
+  const layout = new OciLayout();
+  const annotations = { padding: "x".repeat(1000) };
+  for (let number = 1; number <= 8; number++) {
+    const image = await layout.image(await makeImage([`${number}`]), { annotations });
+    layout.add(image, { name: `docker.io/team/app:${number}` });
+  }
+  // While the first blob's way is looked for in all manifests but the last one, that begins to come.
+  const manifests = layout.index.map(pathOf);
+  const manifest = manifests.pop() ?? "";
+  const entries = layout.entries();
+  const layer = entries.find(({ body }) => body && body[0] !== 0x7b)?.path ?? "";
+  const tar = writeTar(first(entries, "index.json", ...manifests, layer, manifest));
+  let place = 0;
+  for await (const { path, bodyOffset } of scanTar(new Blob([tar]))) {
+    if (path === manifest) place = bodyOffset + 600;
+  }
+  const { promise: isAsked, resolve } = Promise.withResolvers<void>();
+  const pieces = [tar.subarray(0, place), tar.subarray(place)];
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      // The rest comes once a blob has been sent, or at least looked at.
+      if (pieces.length === 1) await isAsked;
+      const piece = pieces.shift();
+      if (piece) controller.enqueue(piece);
+      else controller.close();
+    },
+    cancel: () => resolve(),
+  }, { highWaterMark: 0 });
+  const registry = createRegistry();
+  const fetch = (request: Request) => (resolve(), registry(request));
+  await pushImage(stream, "localhost:5000", { fetch });
+  assertEquals((await allTags(registry)).length, 8);
 });
 
 test("a pipe with names first obeys --rename and --image", async () => {
