@@ -312,7 +312,7 @@ test("openArchive() throws for broken archives as before, from a stream too", as
     replaceBody(legacy, gzipPath ?? "", image.layers[1]?.bytes.slice(0, -3) ?? ""),
   );
   await assertRejects(() => openArchive(inPieces(corrupt, 999)), ArchiveError, "Cannot inflate");
-  const cut = new Blob([tar.subarray(0, 2000)]);
+  const cut = new Blob([tar.subarray(0, 1540)]);
   await assertRejects(() => openArchive(inPieces(cut, 999)), TarError);
   await assertRejects(() => openArchive(cut), TarError);
   await assertRejects(() => openArchive(inPieces(toBlob([]), 999)), ArchiveError);
