@@ -5,6 +5,7 @@
  * needed; `@std/` is inside, the libraries that do the hashing and inflating are dependencies. The declarations are a file
  * for each entry point and some for what these share, without what nobody outside can name.
  */
+import { sortIntoFiles } from "./npm_files.ts";
 import {
   type Config,
   emptyFolder,
@@ -33,8 +34,33 @@ const ROLLUP_TYPES = "npm:rollup-plugin-dts@6.5.1";
 const LEFT_OUT = ["gzip_encoder_wasm", "zstd_encoder_wasm"];
 const EMPTY = "\0empty";
 
-/** What is loaded on demand in pieces smaller than this goes with other pieces: each file has its price in a package. */
-const MIN_CHUNK_BYTES = 20_000;
+/** What a bundle may be about; what none of the ones before leads to is kept out of their files. */
+const SUBJECTS = [
+  // Nobody waits for a library, or for the page, who needs something else.
+  "src/wasm_hash.ts",
+  "src/edge/page_html.ts",
+  "src/push/push.ts",
+  "mod.ts",
+  "src/server/mod.ts",
+  "src/edge/mod.ts",
+  "src/runtime/mod.ts",
+  "src/cli/main.ts",
+];
+
+/**
+ * What the program needs on Bun to start, for a push of what the registry has, and for one of what it lacks. Every file costs
+ * some of a millisecond: these are in one for each subject.
+ */
+const STAGES = [
+  ["src/cli/main.ts", "src/runtime/bun.ts"],
+  [
+    ...["src/cli/push_command.ts", "src/cli/input.ts", "src/cli/create_reporter.ts"],
+    ...["src/cli/plain_reporter.ts", "src/cli/render.ts", "src/runtime/bun_file.ts"],
+    ...["src/image/docker_manifest.ts", "src/image/layout_manifests.ts"],
+    ...["src/push/layer_warnings.ts", "src/runtime/bun_fetch.ts"],
+  ],
+  ["src/push/random_access/send_blob.ts", "src/push/tag_root.ts"],
+];
 
 /** Where the package is written. */
 const NPM_FOLDER = `${ROOT}dist/npm`;
@@ -119,16 +145,20 @@ async function main(): Promise<void> {
 async function bundle(paths: readonly string[]): Promise<void> {
   const made = `${ROOT}dist/npm-chunks/`;
   const external = Object.keys(await dependencies());
+  const metafile = `${made}meta.json`;
   await emptyFolder(made);
   await esbuild([
     ...[...paths, "--bundle", "--splitting", "--format=esm", "--minify", OLDEST_SYNTAX],
     ...external.map((name) => `--external:${name}`),
     ...LEFT_OUT.map((name) => `--external:*/${name}.ts`),
-    ...[`--outdir=${made}`, `--outbase=${ROOT}`],
+    ...[`--outdir=${made}`, `--outbase=${ROOT}`, `--metafile=${metafile}`],
   ]);
+  const { outputs } = JSON.parse(await Deno.readTextFile(metafile));
   const { rollup }: Rollup = await import(ROLLUP);
+  const input = entryFiles(paths, made, ".js");
+  const entries = new Set(Object.values(input));
   const merged = await rollup({
-    input: entryFiles(paths, made, ".js"),
+    input,
     external,
     plugins: [{
       name: "left out",
@@ -140,12 +170,16 @@ async function bundle(paths: readonly string[]): Promise<void> {
     logLevel: "warn",
     onwarn: report,
   });
+  // To load an entry point of the package is to load no other: each is a file of its own.
+  const fileNames = new Map(
+    sortIntoFiles(outputs, { subjects: SUBJECTS, stages: STAGES }).flatMap((paths, number) =>
+      paths.map((path) => [ROOT + path, `part${number}`] as const)
+    ).filter(([path]) => !entries.has(path)),
+  );
   const { output } = await merged.generate({
     ...names(".js"),
-    // To load the program is to run it: the library finds none of its parts in there.
-    manualChunks: (path: string) => path.endsWith("/cli/main.js") ? "program" : undefined,
+    manualChunks: (path: string) => fileNames.get(path),
     onlyExplicitManualChunks: true,
-    experimentalMinChunkSize: MIN_CHUNK_BYTES,
     hoistTransitiveImports: false,
     compact: true,
   });

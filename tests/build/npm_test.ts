@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { esbuild } from "../../build/project.ts";
 import { serveRegistry } from "../end_to_end/registry_server.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder, toPath } from "../helpers/process.ts";
 import { findProgram, installSkip, requireProgram } from "../helpers/programs.ts";
@@ -7,6 +8,8 @@ import { test } from "../helpers/test.ts";
 const ROOT = toPath(new URL("../../", import.meta.url));
 const FIXTURE = `${ROOT}tests/fixtures/docker28-single.tar`;
 const MAX_PACKED_BYTES = 400_000;
+/** What a page has to load that pushes, and does nothing else: a tenth less than this, unless something came along. */
+const MAX_BUNDLE_BYTES = 380_000;
 
 const npm = requireProgram("npm");
 const bun = requireProgram("bun");
@@ -94,6 +97,29 @@ test("the npm package works on Bun, Deno and Node.js once it is installed", asyn
     }
     await run(Deno.execPath(), ["check", "typed.ts"], place.path);
   }
+}, { skip: installed });
+
+test("who bundles a push has neither the web page nor a registry nor the program", async () => {
+  await using folder = await temporaryFolder();
+  const archive = await pack(folder);
+  await folder.write("package.json", '{ "type": "module", "private": true }');
+  await folder.write("push.js", 'export { pushImage } from "tarpush";');
+  await run(bun.path, ["add", archive], folder.path);
+  const bundle = `${folder.path}/bundle.js`;
+  const args = ["--bundle", "--minify", "--format=esm", `--outfile=${bundle}`];
+  await esbuild([`${folder.path}/push.js`, ...args]);
+  const { size } = await Deno.stat(bundle);
+  assert(size <= MAX_BUNDLE_BYTES, `${size} bytes, expected at most ${MAX_BUNDLE_BYTES}`);
+  const text = await Deno.readTextFile(bundle);
+  // Of the page, the registry, the program, and what hash-wasm has beside SHA-2.
+  for (const foreign of ["<!doctype html>", "Docker-Upload-UUID", "--digestfile", "Whirlpool"]) {
+    assert(!text.includes(foreign), foreign);
+  }
+  const { pushImage } = await import(`file://${bundle}`);
+  const { createRegistry } = await import("../../src/server/mod.ts");
+  const tar = new Blob([await Deno.readFile(FIXTURE)]);
+  const { images } = await pushImage(tar, "localhost:5000/app", { fetch: createRegistry() });
+  assertEquals(images[0].digest, await expectedDigest());
 }, { skip: installed });
 
 test("the npm package brings a command that bunx starts", async () => {
