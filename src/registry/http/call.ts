@@ -65,7 +65,7 @@ export interface Call {
   headers?: Record<string, string>;
   /** All of it, or a function that opens the body; it is called once for each time that the request is sent. */
   body?: Bytes | Blob | (() => ReadableStream<Bytes>);
-  /** Whether bytes go as a stream of one piece: `fetch` would copy them, but would tell their length on Deno. */
+  /** Whether bytes go as a stream of one piece: `fetch` would copy them. */
   asPiece?: boolean | undefined;
   /** Of a Blob that is a part of a file, large enough to be watched on its way. */
   file?: FileBody | undefined;

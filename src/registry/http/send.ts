@@ -54,7 +54,8 @@ export async function send(http: Http, call: Call, url: URL): Promise<Response> 
     );
     init.duplex = "half";
   } else if (call.asPiece && body instanceof Uint8Array) {
-    init.body = onePiece(body);
+    const { withLength } = await import("./known_length.ts");
+    init.body = withLength(onePiece(body), body.length);
     init.duplex = "half";
   } else if (body) init.body = body;
   // workerd and browsers refuse to have it called as a method of something.
@@ -146,7 +147,7 @@ function headersFor(http: Http, call: Call, url: URL): Record<string, string> {
     // The caller's headers may be credentials: they stay with the registry that they were given for.
     ...(url.origin === http.origin ? http.headers : undefined),
     ...call.headers,
-    // Deno ignores it for a streamed body and sends chunks; Bun keeps it.
+    // Bun keeps it for a stream; others are told in ways of their own.
     ...(call.size === undefined ? undefined : { "content-length": String(call.size) }),
   };
 }

@@ -25,7 +25,7 @@ export function watchBody(
     pace?: Pace | undefined;
   },
   onError: (error: unknown) => void,
-): ReadableStream<Bytes> {
+): ReadableStream<Bytes> | Blob {
   const { signal } = clock;
   const reader = body.getReader();
   const start = performance.now();

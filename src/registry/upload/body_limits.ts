@@ -36,7 +36,7 @@ export function chunkSizeFor(
 }
 
 /**
- * Whether bodies must tell their length, which streams do not do on Deno: the registry named lengths that it takes when
+ * Whether bodies must tell their length, which streams of unknown length do not: the registry named lengths that it takes when
  * it opened the upload, or refused a body without one before. In a web page all do: Chromium takes a stream over HTTP/2 and
  * later only and does not say what it speaks, other browsers take none.
  */
@@ -54,16 +54,6 @@ export function mayWantLength(error: unknown): error is RegistryError {
   const { status, errors } = error;
   if (status === 400) return !errors.some(({ code }) => code === "DIGEST_INVALID");
   return status === 411 || status === 501 || status === 405 || status === 500;
-}
-
-/**
- * Whether a body without a length may be what failed: it was refused for that, or passed over, so that the digest found is
- * that of no content, as zot (main of 2026-08) does with what comes in a PUT.
- */
-export function mayMissLength(error: unknown): error is RegistryError {
-  return mayWantLength(error) ||
-    (error instanceof RegistryError && error.status === 400 &&
-      error.errors.some(({ code }) => code === "DIGEST_INVALID"));
 }
 
 /**

@@ -46,17 +46,13 @@ export interface Way {
   asBytes: boolean;
   /** Nothing has gone wrong yet. */
   isFirst: boolean;
-  /** What a body without a length was answered, if that may have been the reason; tried once. */
-  refusal: RegistryError | undefined;
-  /** From memory or in chunks, because of that. */
-  tellsLength: boolean;
   /** What a body in a PUT was answered, if it may have to come in a PATCH; tried once. */
   refusedPut: RegistryError | undefined;
   /** In a PATCH, because of that. */
   byPatch: boolean;
 }
 
-/** Bodies up to this size are sent from memory: one request with a length, where a stream is two writes and chunked. */
+/** Bodies up to this size are sent from memory. */
 export const SMALL_BODY_BYTES = 1024 * 1024;
 /** Fewer bytes are copied faster than streamed. */
 const LEAST_PIECE_BYTES = 128 * 1024;

@@ -8,7 +8,6 @@ import {
   chunkSizeFor,
   DEFAULT_CHUNK_BYTES,
   isBodyLimit,
-  mayMissLength,
   mayWantPatch,
   shrinkBodies,
 } from "./body_limits.ts";
@@ -38,8 +37,6 @@ export async function uploadBlob(
     isCut: false,
     asBytes: blob.size <= SMALL_BODY_BYTES,
     isFirst: true,
-    refusal: undefined,
-    tellsLength: false,
     refusedPut: undefined,
     byPatch: false,
   };
@@ -68,7 +65,6 @@ export async function uploadBlob(
 
 /** Notes, for all blobs of the registry, how it took this one. */
 function remember({ seen }: Http, way: Way): void {
-  if (way.refusal && way.tellsLength) seen.wantsLength = true;
   if (way.byPatch) seen.takesPut = false;
   else if (way.sent !== "chunks") seen.takesPut = true;
 }
@@ -127,7 +123,6 @@ async function sendAndClose(
 ): Promise<void> {
   const { http } = context;
   way.sent = undefined;
-  session.wantsLength = way.tellsLength;
   session.wantsPatch = way.byPatch;
   way.fromPage = http.page && blob.blob?.();
   const chunkSize = chunkSizeFor(http, session, blob.size, way.fromPage !== undefined);
@@ -153,7 +148,7 @@ async function sendAndClose(
 }
 
 /**
- * Turns to another way of sending the body where that may be what failed: one that tells its length, or smaller ones.
+ * Turns to another way of sending the body where that may be what failed: in a PATCH, in smaller ones, or from memory.
  *
  * @returns Whether it is tried at once, with no attempt spent.
  */
@@ -167,11 +162,6 @@ function turn(
   if (way.sent === undefined || way.sent === "chunks") return false;
   // What is wrong with the file, reading it here will say.
   if (isOfFile(way, error)) return true;
-  const isWithoutLength = way.sent === "stream" || way.sent === "piece";
-  if (isWithoutLength && !way.refusal && isForWantOfLength(error, way)) {
-    [way.refusal, way.tellsLength] = [error, true];
-    return true;
-  }
   if (!way.refusedPut && size > 0 && mayWantPatch(http, error, !way.isFirst)) {
     [way.refusedPut, way.byPatch] = [error, true];
     return true;
@@ -195,20 +185,11 @@ function isOfFile({ sent, isCut }: Way, error: unknown): boolean {
   return sent === "file" && (isCut || (error instanceof NetworkError && isUnreadable(error)));
 }
 
-/** A small body may be above a limit that is for streams alone. */
-function isForWantOfLength(error: unknown, { sent }: Way): error is RegistryError {
-  return mayMissLength(error) || (sent === "piece" && isBodyLimit(error));
-}
-
-/** What was the reason where another way of sending the body is refused as well: what was answered first. */
+/** What was the reason where a PATCH is refused as well: what the PUT was answered. */
 function firstRefusal(way: Way, error: unknown): unknown {
-  const { refusal, refusedPut, byPatch } = way;
+  const { refusedPut, byPatch } = way;
   way.byPatch = false;
-  if (byPatch && error instanceof RegistryError) return refusedPut;
-  if (!refusal?.retryable || !(error instanceof RegistryError) || error.retryable) return error;
-  if (isLostSession(error) || error.status === 400) return error;
-  way.tellsLength = false;
-  return refusal;
+  return byPatch && error instanceof RegistryError ? refusedPut : error;
 }
 
 /** From here on bodies are sent in parts, each of which takes the registry less time. */
