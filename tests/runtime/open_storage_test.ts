@@ -211,6 +211,23 @@ test("openStorage() serves an OCI layout that another program put into the folde
   assertEquals(saved.manifests[0], entry);
 });
 
+test("openStorage() lists no repository behind a link, which may lead anywhere, and in a circle", async () => {
+  await using folder = await temporaryFolder();
+  await using other = await temporaryFolder();
+  await currentHost().makeDirectory(`${other.path}/app`);
+  await other.write("app/index.json", JSON.stringify({ schemaVersion: 2, manifests: null }));
+  await openStorage(folder.path).then((storage) => storage[Symbol.asyncDispose]());
+  for (const [target, name] of [[other.path, "other"], [".", "loop"], ["/nowhere", "none"]]) {
+    await runProcess("ln", ["-s", `${target}`, `${folder.path}/${name}`]);
+  }
+  await runProcess("cp", ["-r", `${other.path}/app`, `${folder.path}/app`]);
+  await using storage = await openStorage(folder.path);
+  assertEquals(await storage.listRepositories(), ["app"]);
+  // Go writes an empty list as null.
+  assertEquals(await storage.listTags("app"), []);
+  assertEquals(await storage.listTags("other/app"), []);
+});
+
 test("openStorage() finds damage when it serves: the answer breaks off, and it is told", async () => {
   await using folder = await temporaryFolder();
   const told: string[] = [];

@@ -195,17 +195,18 @@ function stat(path: string): Promise<FoundFile | undefined> {
 }
 
 async function list(path: string): Promise<{ name: string; isDirectory: boolean }[]> {
-  const files = new Set(await scan(path, true));
-  const all = await scan(path, false);
-  return all.map((name) => ({ name, isDirectory: !files.has(name) }));
+  const all = await scan(path, "*");
+  // A link to a folder is none: it may lead anywhere, and back up as well.
+  const folders = new Set(await scan(path, "*/"));
+  return all.map((name) => ({ name, isDirectory: folders.has(name) }));
 }
 
-function scan(path: string, onlyFiles: boolean): Promise<string[]> {
-  const glob = new Bun.Glob("*");
+function scan(path: string, pattern: string): Promise<string[]> {
+  const glob = new Bun.Glob(pattern);
   return orAbsent(
     [],
     "read",
     path,
-    () => Array.fromAsync(glob.scan({ cwd: path, dot: true, onlyFiles })),
+    () => Array.fromAsync(glob.scan({ cwd: path, dot: true, onlyFiles: false })),
   );
 }

@@ -46,12 +46,12 @@ export class RepositoryIndex {
    */
   static parse(text: string): RepositoryIndex {
     const json: unknown = JSON.parse(text);
-    if (!isJsonObject(json) || !Array.isArray(json.manifests)) {
-      throw new SyntaxError("it has no list of manifests");
-    }
-    const { annotations } = json;
+    const { manifests, annotations } = isJsonObject(json) ? json : {};
+    // Go writes an empty list as null.
+    const entries: unknown = manifests === null ? [] : manifests;
+    if (!Array.isArray(entries)) throw new SyntaxError("it has no list of manifests");
     const index = new RepositoryIndex(isJsonObject(annotations) && annotations[COMPLETE] === "yes");
-    for (const entry of json.manifests) index.#add(entry);
+    for (const entry of entries) index.#add(entry);
     return index;
   }
 

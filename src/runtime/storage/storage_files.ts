@@ -61,7 +61,7 @@ export interface StorageFiles {
   makeDirectory(path: string): Promise<void>;
   /** What there is under a path; undefined for nothing. */
   stat(path: string): Promise<FoundFile | undefined>;
-  /** What is in a folder; empty where there is none. */
+  /** What is in a folder, where a link is never one; empty where there is none. */
   list(path: string): Promise<{ name: string; isDirectory: boolean }[]>;
   /** Reads a whole file; undefined where there is none. */
   read(path: string): Promise<Bytes | undefined>;
