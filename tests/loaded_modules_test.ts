@@ -22,7 +22,8 @@ push/choices push/content push/image_push push/manifest_kind push/options push/p
 push/plan push/push push/rename push/repository_state push/standing push/upload_settings
 push/random_access/look_ahead push/random_access/place_blob push/random_access/upload
 registry/blobs registry/existence registry/manifests
-registry/http/alarms registry/http/call registry/http/http registry/http/redirect registry/http/request_options
+registry/http/alarms registry/http/call registry/http/http registry/http/kept_answer registry/http/redirect
+registry/http/request_options
 registry/http/retry registry/http/send registry/http/time_limits
 runtime/runtime_name
 source/blob_source source/open_source

@@ -8,6 +8,7 @@ import { formatPlatform } from "../media_types.ts";
 import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
 import { describeManifest, isAbsence, requestManifest } from "../registry/get_manifest.ts";
 import { badAnswer } from "../registry/http/answer_body.ts";
+import { headerOf } from "../registry/http/call.ts";
 import { listReferrers, listTags } from "../registry/listing.ts";
 import { headManifest } from "../registry/manifests.ts";
 import { findCosignTags } from "./find_cosign_tags.ts";
@@ -228,7 +229,7 @@ export class RemoteCheck {
     this.manifests++;
     this.#count(bytes.length);
     this.#documentBytes += bytes.length;
-    const header = response.headers.get("docker-content-digest")?.trim();
+    const header = headerOf(response, "docker-content-digest");
     const named = expected ??
       (isDigest(reference) ? reference : isDigest(header) ? header : undefined);
     this.#rootDigest ??= named;

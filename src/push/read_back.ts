@@ -36,7 +36,7 @@ export async function readBackManifest(
   { signal, onRetry }: UploadHooks,
 ): Promise<void> {
   await readBack(context, "manifest", digest, async (patient) => {
-    await getManifest(patient, digest, { signal, onRetry });
+    await getManifest(patient, digest, { signal, onRetry, isFresh: true });
   });
 }
 

@@ -118,5 +118,7 @@ async function readTag(
   const found = await headManifest(target, tag, hooks);
   if (!found) return undefined;
   // Older registries do not say it.
-  return isDigest(found.digest) ? found.digest : (await getManifest(target, tag, hooks)).digest;
+  return isDigest(found.digest)
+    ? found.digest
+    : (await getManifest(target, tag, { ...hooks, isFresh: true })).digest;
 }

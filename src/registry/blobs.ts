@@ -1,7 +1,7 @@
 import { type Digest, digestAlgorithm, isDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
 import { askWhetherThere } from "./existence.ts";
-import type { Call, Http } from "./http/call.ts";
+import { type Call, headerOf, type Http } from "./http/call.ts";
 
 /** One repository of a registry. */
 export interface RepositoryContext {
@@ -43,10 +43,9 @@ export async function headBlob(
   });
   if (!response) return undefined;
   checkDigestHeader(response, digest, `blob of ${nameOf(context)}`);
-  const { status, headers } = response;
-  const length = status === 200
-    ? headers.get("content-length")
-    : headers.get("content-range")?.replace(/^.*\//, "");
+  const length = response.status === 200
+    ? headerOf(response, "content-length")
+    : headerOf(response, "content-range")?.replace(/^.*\//, "");
   return length && /^\d+$/.test(length) ? Number(length) : -1;
 }
 
@@ -84,8 +83,8 @@ export function checkDigestHeader(response: Response, expected: Digest, what: st
  * What the registry names in place of the digest that is meant. One of another algorithm may be right: a registry names
  * what it stores in its own (distribution-spec, "Pulling blobs").
  */
-function otherDigest({ headers }: Response, expected: Digest): string | undefined {
-  const actual = headers.get("docker-content-digest")?.trim();
+function otherDigest(response: Response, expected: Digest): string | undefined {
+  const actual = headerOf(response, "docker-content-digest");
   if (!actual || actual === expected) return undefined;
   const isOwn = isDigest(actual) && digestAlgorithm(actual) !== digestAlgorithm(expected);
   return isOwn ? undefined : actual;

@@ -10,8 +10,11 @@ import {
   type UploadHooks,
 } from "./blobs.ts";
 import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
-import { type Call, contentType } from "./http/call.ts";
+import { type Call, contentType, headerOf } from "./http/call.ts";
 import type { ManifestContent } from "./manifests.ts";
+
+/** Listeners of a request, and what an answer must be. */
+export type ManifestHooks = UploadHooks & Pick<Call, "isFresh">;
 
 /** Most bytes of a manifest to read: twice what registries are asked to take. */
 export const MAX_PULLED_MANIFEST_BYTES = 8 * 1024 * 1024;
@@ -34,7 +37,7 @@ export interface PulledManifest extends ManifestContent {
 export async function getManifest(
   context: RepositoryContext,
   reference: string,
-  hooks: UploadHooks = {},
+  hooks: ManifestHooks = {},
 ): Promise<PulledManifest & { call: ReadCall; response: Response }> {
   const { call, response, bytes } = await requestManifest(context, reference, hooks);
   const digest = await checkDigests(context, reference, response, bytes);
@@ -45,7 +48,7 @@ export async function getManifest(
 export async function requestManifest(
   context: RepositoryContext,
   reference: string,
-  hooks: UploadHooks = {},
+  hooks: ManifestHooks = {},
 ): Promise<{ call: ReadCall; response: Response; bytes: Bytes }> {
   const call: Call = {
     action: `read manifest ${reference} of ${nameOf(context)}`,
@@ -54,6 +57,7 @@ export async function requestManifest(
     url: repositoryUrl(context, `manifests/${reference}`),
     headers: { accept: MANIFEST_TYPES.join(", ") },
     expect: [200],
+    isFresh: hooks.isFresh,
     signal: hooks.signal,
     onRetry: hooks.onRetry,
   };
@@ -104,7 +108,7 @@ async function checkDigests(
   bytes: Bytes,
 ): Promise<Digest> {
   const what = `manifest ${reference} of ${nameOf(context)}`;
-  const named = response.headers.get("docker-content-digest")?.trim();
+  const named = headerOf(response, "docker-content-digest");
   const digest = await digestBytes(bytes, isDigest(named) ? digestAlgorithm(named) : "sha256");
   checkDigestHeader(response, digest, what);
   if (!isDigest(reference)) return digest;

@@ -9,7 +9,7 @@ import {
   type UploadHooks,
 } from "./blobs.ts";
 import { askWhetherThere } from "./existence.ts";
-import { contentType, discard } from "./http/call.ts";
+import { contentType, discard, headerOf } from "./http/call.ts";
 import { request } from "./http/http.ts";
 
 /** A manifest or index to be stored. */
@@ -33,7 +33,7 @@ export interface ManifestHead {
 }
 
 /**
- * Asks whether a repository has a manifest.
+ * Asks whether a repository has a manifest, now and not when a cache was last asked: who asks goes on to write, or to remove.
  *
  * @param reference Tag or digest.
  * @returns Undefined when it is not there; else its digest, where the registry says it.
@@ -47,13 +47,14 @@ export async function headManifest(
     action: `look for manifest ${reference} in ${nameOf(context)}`,
     url: repositoryUrl(context, `manifests/${reference}`),
     headers: { accept: MANIFEST_TYPES.join(", ") },
+    isFresh: true,
     signal: hooks.signal,
     onRetry: hooks.onRetry,
   });
   if (response?.status !== 200) return undefined;
-  const length = response.headers.get("content-length") ?? "";
+  const length = headerOf(response, "content-length") ?? "";
   return {
-    digest: response.headers.get("docker-content-digest")?.trim(),
+    digest: headerOf(response, "docker-content-digest"),
     mediaType: contentType(response) || undefined,
     size: /^\d{1,15}$/.test(length) ? Number(length) : undefined,
   };
@@ -100,10 +101,10 @@ export async function putManifest(
 
 /** What comes by tag gets a digest of the registry's algorithm, sha256, also where an archive says sha512. */
 async function digestToExpect(
-  { headers }: Response,
+  response: Response,
   { digest, bytes }: ManifestContent,
 ): Promise<Digest> {
-  const named = headers.get("docker-content-digest");
+  const named = headerOf(response, "docker-content-digest");
   if (!isDigest(named) || digestAlgorithm(named) === digestAlgorithm(digest)) return digest;
   return await digestBytes(bytes, digestAlgorithm(named));
 }

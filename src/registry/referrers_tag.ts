@@ -51,7 +51,10 @@ async function readIndex(
   hooks: UploadHooks,
 ): Promise<JsonObject & { manifests?: unknown[] | null }> {
   try {
-    const { json, mediaType, call, response } = await getManifest(context, tag, hooks);
+    const { json, mediaType, call, response } = await getManifest(context, tag, {
+      ...hooks,
+      isFresh: true,
+    });
     const { manifests = null } = json;
     if (mediaType === OCI_INDEX && (manifests === null || Array.isArray(manifests))) {
       return { ...json, manifests };

@@ -136,7 +136,8 @@ export class RepositoryManifests {
     if (head && isDigest(reference)) return reference;
     if (head && isDigest(head.digest)) return head.digest;
     // Older registries do not name the digest; and only an answer with a body says why something is not there.
-    return (await this.get(reference, options)).digest;
+    const hooks = { ...this.#services.hooks(options), isFresh: true };
+    return (await getManifest(this.#context, checkReference(reference), hooks)).digest;
   }
 
   /**

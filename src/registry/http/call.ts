@@ -75,6 +75,8 @@ export interface Call {
   isPatient?: boolean | undefined;
   /** Whether the answer to a GET is a document of the registry, and a page for people therefore none: a blob may be one. */
   isDocument?: boolean;
+  /** Whether an old answer, which a cache has kept, would do harm: what is written, or removed, follows from it. */
+  isFresh?: boolean | undefined;
   /** Statuses to return; any other becomes a {@linkcode RegistryError}. */
   expect: readonly number[];
   signal?: AbortSignal | undefined;
@@ -115,9 +117,22 @@ export async function discard(response: Response): Promise<void> {
   if (response.body) await response.body.cancel().catch(() => {});
 }
 
+/** A value that came several times, as `fetch` joins them. */
+const REPEATED = /^(.+?)(?:, ?\1)+$/;
+
+/**
+ * What a header of an answer says. A proxy may add one that the registry has sent already: the same said twice is said once.
+ *
+ * @returns Without spaces around it; undefined where there is none, or an empty one.
+ */
+export function headerOf({ headers }: Pick<Response, "headers">, name: string): string | undefined {
+  const text = headers.get(name)?.trim() || undefined;
+  return text?.includes(",") ? REPEATED.exec(text)?.[1] ?? text : text;
+}
+
 /** The media type of an answer, in lower case and without parameters; "" where it has none. */
-export function contentType({ headers }: Response): string {
-  return headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+export function contentType(response: Response): string {
+  return headerOf(response, "content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
 /** Whether an answer is a page for people. */

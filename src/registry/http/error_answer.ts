@@ -1,6 +1,6 @@
 import { RegistryError, type RegistryErrorEntry } from "../../errors.ts";
 import { parseErrors, readShown, wantsLogin } from "./answer_content.ts";
-import { type Call, describe, type Http, isPage, isWebPage } from "./call.ts";
+import { type Call, describe, headerOf, type Http, isPage, isWebPage } from "./call.ts";
 import { describeStranger } from "./describe_stranger.ts";
 import { entryWords, isDiskFailure } from "./error_details.ts";
 import { isRegistry, placeHint, placeOf } from "./place.ts";
@@ -71,9 +71,10 @@ function isCrowd({ status, headers }: Response, text: string): boolean {
 }
 
 /** Milliseconds that a registry wants to be left alone; undefined where it does not say. */
-function waitOf({ retry }: Http, { status, headers }: Response): number | undefined {
+function waitOf({ retry }: Http, response: Response): number | undefined {
+  const { status, headers } = response;
   const now = Date.now();
-  const wait = parseRetryAfter(headers.get("retry-after"), now);
+  const wait = parseRetryAfter(headerOf(response, "retry-after"), now);
   if (wait !== undefined || status !== 429) return wait;
   const { reset } = readRateLimit(headers, now);
   // Long windows are counted in hours, and some requests are answered before they end.
@@ -213,8 +214,8 @@ async function isWithoutCertificate(
 
 /** A write that is redirected so that it would not stay one. */
 function explainRedirect({ url, response }: Refusal): Explanation | undefined {
-  const { status, headers } = response;
-  const location = headers.get("location");
+  const { status } = response;
+  const location = headerOf(response, "location");
   const target = status > 300 && status < 400 && location ? URL.parse(location, url) : null;
   if (!target) return undefined;
   const { to } = moveBetween(url, target) ?? {};

@@ -1,5 +1,5 @@
 import { NetworkError } from "../../errors.ts";
-import { type Call, discard, type Http } from "./call.ts";
+import { type Call, discard, headerOf, type Http } from "./call.ts";
 import { resolveLocation } from "./location.ts";
 import { type Move, moveBetween } from "./redirect.ts";
 import { send } from "./send.ts";
@@ -24,8 +24,8 @@ export async function followRedirect(
   response: Response,
 ): Promise<URL | undefined> {
   const { seen } = http;
-  const { status, headers } = response;
-  const location = headers.get("location");
+  const { status } = response;
+  const location = headerOf(response, "location");
   if (!location || !REDIRECTS.includes(status)) return undefined;
   const isRead = call.method === "GET" || call.method === "HEAD";
   const isKept = isRead || KEEPING_METHOD.includes(status);

@@ -4,6 +4,7 @@ import { isNetworkFetch } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
 import { type Call, describe, discard, type Http, isWebPage } from "./call.ts";
 import type { Pace } from "./pace.ts";
+import { askPastCache, pastCaches } from "./kept_answer.ts";
 import { currentUrl, noteAnswer } from "./redirect.ts";
 import type { Refusals } from "./refusals.ts";
 import { retryDelay, sleep } from "./retry.ts";
@@ -147,11 +148,12 @@ async function paceOf({ limits = {}, retry, seen }: Http): Promise<Pace> {
 
 /** Sends a request to where it is led. */
 async function sendOn(http: Http, call: Call): Promise<Response> {
-  let url = currentUrl(http, call.url);
+  const asked = currentUrl(http, call.url);
+  let url = call.isFresh ? pastCaches(http, asked) : asked;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const answer = await send(http, call, url);
-    const response = hops === 0 && answer.headers.has("age")
-      ? await pastCache(http, call, url, answer)
+    const response = hops === 0 && !call.isFresh && answer.headers.has("age")
+      ? await askPastCache(http, call, url, answer)
       : answer;
     // A TLS port answers 400 to all that comes without TLS.
     if (response.status !== 400) noteServer(http, url);
@@ -171,13 +173,6 @@ async function sendOn(http: Http, call: Call): Promise<Response> {
     ...describe(call, url),
     retryable: false,
   });
-}
-
-async function pastCache(
-  ...question: Parameters<typeof import("./kept_answer.ts").askPastCache>
-): Promise<Response> {
-  const { askPastCache } = await import("./kept_answer.ts");
-  return await askPastCache(...question);
 }
 
 async function redirectOf(

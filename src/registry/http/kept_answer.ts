@@ -5,10 +5,19 @@ import { send } from "./send.ts";
 const BY_DIGEST = /\/(?:blobs|manifests)\/[^/]+:[^/]+$/;
 
 /**
+ * The same URL, past every cache on the way: with a query that nobody had before. Caches heed no `Cache-Control` of a
+ * request (Varnish, nginx), and nginx does not tell what it has kept; registries ignore what they do not know in a query, as
+ * containerd sends each mirror `?ns=`.
+ */
+export function pastCaches({ retry }: Http, url: URL): URL {
+  const never = `past-cache=${Date.now()}-${retry.random()}`;
+  // What a registry wrote of an upload is opaque: it is added to, never written anew.
+  return new URL(`${url.href}${url.search ? "&" : "?"}${never}`);
+}
+
+/**
  * Asks again where an answer that passed a cache (header `Age`) may be of another time: what a tag names changes, and what
- * is absent comes. Varnish, with its defaults, keeps either for two minutes, whatever writes pass it meanwhile, and heeds no
- * `Cache-Control` of a request. A query that nobody had before leads past such a cache; registries ignore what they do not
- * know in it.
+ * is absent comes. Varnish, with its defaults, keeps either for two minutes, whatever writes pass it meanwhile.
  *
  * @param http The registry.
  * @param call The request.
@@ -27,7 +36,5 @@ export async function askPastCache(
   const mayHaveChanged = response.ok ? !BY_DIGEST.test(url.pathname) : response.status === 404;
   if (!mayHaveChanged) return response;
   await discard(response);
-  // What a registry wrote of an upload is opaque: it is added to, never written anew.
-  const never = `past-cache=${Date.now()}-${http.retry.random()}`;
-  return await send(http, call, new URL(`${url.href}${url.search ? "&" : "?"}${never}`));
+  return await send(http, call, pastCaches(http, url));
 }

@@ -87,7 +87,7 @@ export function retryDelay(
  * @param now Present time in milliseconds since 1970.
  * @returns Milliseconds to wait, at least 0; undefined where the text is neither.
  */
-export function parseRetryAfter(text: string | null, now: number): number | undefined {
+export function parseRetryAfter(text: string | null | undefined, now: number): number | undefined {
   const value = text?.trim();
   if (!value) return undefined;
   if (/^\d+$/.test(value)) return Number(value) * 1000;

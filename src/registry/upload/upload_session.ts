@@ -8,7 +8,7 @@ import {
   type UploadHooks,
   withoutRetry,
 } from "../blobs.ts";
-import { type Call, discard } from "../http/call.ts";
+import { type Call, discard, headerOf } from "../http/call.ts";
 import { requestOnce, withRetry } from "../http/http.ts";
 import { resolveLocation } from "../http/location.ts";
 import { answeredAt } from "../http/redirect.ts";
@@ -128,7 +128,7 @@ export async function readUploadStatus(
   });
   await discard(response);
   moveOn(context, session, response, action);
-  return parseRange(response.headers.get("range"));
+  return parseRange(headerOf(response, "range"));
 }
 
 /**
@@ -136,7 +136,7 @@ export async function readUploadStatus(
  *
  * @returns Bytes that have arrived, or undefined where the text does not tell.
  */
-export function parseRange(text: string | null): number | undefined {
+export function parseRange(text: string | null | undefined): number | undefined {
   const match = /^(?:bytes[= ])?0-(\d{1,15})$/.exec(text?.trim() ?? "");
   const last = match ? Number(match[1]) : 0;
   return last > 0 ? last + 1 : undefined;
@@ -233,7 +233,7 @@ function moveOn(
   response: Response,
   action: string,
 ): boolean {
-  const location = response.headers.get("location");
+  const location = headerOf(response, "location");
   const at = answeredAt({ url: session.location }, response);
   if (location) session.location = resolveLocation(http, action, location, at);
   session.isStale = false;
@@ -241,6 +241,6 @@ function moveOn(
 }
 
 function lengthHeader(response: Response, name: string): number | undefined {
-  const text = response.headers.get(name)?.trim() ?? "";
+  const text = headerOf(response, name) ?? "";
   return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }

@@ -1,14 +1,32 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { digestBytes } from "../../../src/digest.ts";
 import { RegistryError } from "../../../src/errors.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  OCI_EMPTY,
+  OCI_MANIFEST,
+} from "../../../src/media_types.ts";
 import { pullImage } from "../../../src/pull/pull.ts";
 import type { PushOptions } from "../../../src/push/options.ts";
 import { pushImage } from "../../../src/push/push.ts";
+import { getManifest } from "../../../src/registry/get_manifest.ts";
 import type { FetchHandler } from "../../../src/registry/http/call.ts";
-import { headManifest } from "../../../src/registry/manifests.ts";
+import { headManifest, putManifest } from "../../../src/registry/manifests.ts";
+import { keepReferrersTag, referrersTag } from "../../../src/registry/referrers_tag.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
-import { dockerSave, makeImage, toBlob } from "../../helpers/archives.ts";
+import {
+  dockerSave,
+  encode,
+  encodeJson,
+  makeImage,
+  OciLayout,
+  toBlob,
+  withPlatform,
+} from "../../helpers/archives.ts";
 import { readBack } from "../../helpers/expected.ts";
 import { test } from "../../helpers/test.ts";
+import { pushBlob } from "../../server/registry_calls.ts";
 import { makeRepository } from "../make_http.ts";
 
 const TARGET = "http://registry.test/app:1";
@@ -23,8 +41,21 @@ interface Cache {
   passed: string[];
 }
 
-/** What stands before a registry as Varnish does: every read, and that something is absent, is kept for its URL. */
-function cacheBefore(registry: FetchHandler): Cache {
+interface CacheOptions {
+  /** Whether answers have the header `Age`. */
+  tellsAge?: boolean;
+  /** Statuses whose answers are kept. */
+  keeps?: readonly number[];
+}
+
+/**
+ * What stands before a registry as Varnish does: every read, and that something is absent, is kept for its URL. nginx does
+ * not tell the age of what it has kept, and keeps what is absent only where it is told to.
+ */
+function cacheBefore(
+  registry: FetchHandler,
+  { tellsAge = true, keeps = [200, 404] }: CacheOptions = {},
+): Cache {
   const kept = new Map<string, Response>();
   const passed: string[] = [];
   const fetch: FetchHandler = async (request) => {
@@ -35,19 +66,19 @@ function cacheBefore(registry: FetchHandler): Cache {
     if (!answer) passed.push(key);
     const { status, headers, body } = answer?.clone() ?? await registry(request);
     const aged = new Headers(headers);
-    aged.set("age", "0");
+    if (tellsAge) aged.set("age", "0");
     const response = new Response(body, { status, headers: aged });
-    if (isRead && (status === 200 || status === 404)) kept.set(key, response.clone());
+    if (isRead && keeps.includes(status)) kept.set(key, response.clone());
     return response;
   };
   return { fetch, passed };
 }
 
 /** A registry that has all of both images but their tag, and a cache before it. */
-async function setUp() {
+async function setUp(cache?: CacheOptions) {
   const registry = createRegistry();
   for (const each of [FIRST, SECOND]) await push(each, registry, {}, "http://registry.test/app:x");
-  return { registry, ...cacheBefore(registry) };
+  return { registry, ...cacheBefore(registry, cache) };
 }
 
 async function push(
@@ -106,3 +137,71 @@ test("a refusal that came through a cache is not asked for again", async () => {
     assertEquals(asked, 1, `${status}`);
   }
 });
+
+/** As nginx does with `proxy_cache_valid 200 1m`. */
+const SILENT: CacheOptions = { tellsAge: false, keeps: [200] };
+
+test("pushImage() writes a tag that a cache says stands without telling how old that is", async () => {
+  const { registry, fetch } = await setUp(SILENT);
+  const first = await push(FIRST, registry);
+  assertEquals(await push(FIRST, fetch), first);
+  assert(await push(SECOND, fetch) !== first);
+  assertEquals(await push(FIRST, fetch), first);
+  assertEquals((await readBack(registry, "app", "1")).digest, first);
+});
+
+test("pushImage() writes an index and its manifests that were deleted since a cache was asked", async () => {
+  const registry = createRegistry({ allowDelete: true });
+  const { fetch } = cacheBefore(registry, SILENT);
+  const layout = new OciLayout();
+  const children = [];
+  for (const platform of ["linux/amd64", "linux/arm64"]) {
+    children.push(withPlatform(await layout.image(await makeImage([platform])), platform));
+  }
+  const index = await layout.indexOf(children);
+  layout.add(index, { ref: "1" });
+  const archive = toBlob(layout.entries());
+  await push(archive, fetch);
+  await push(archive, fetch);
+  for (const { digest } of [...children, index]) {
+    const url = `http://registry.test/v2/app/manifests/${digest}`;
+    await fetch(new Request(url));
+    assertEquals((await registry(new Request(url, { method: "DELETE" }))).status, 202);
+  }
+  await push(archive, fetch);
+  assertEquals((await readBack(registry, "app", "1")).digest, index.digest);
+});
+
+test("keepReferrersTag() adds to the list as it is, not as a cache has kept it", async () => {
+  const registry = createRegistry();
+  await pushBlob(registry, "{}", "team/app");
+  const repository = makeRepository(cacheBefore(registry, SILENT).fetch);
+  const subject = { mediaType: OCI_MANIFEST, digest: await digestBytes(encode("{}")), size: 2 };
+  const refer = async (artifactType: string) => {
+    const config = { mediaType: OCI_EMPTY, digest: subject.digest, size: 2 };
+    const json = {
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      artifactType,
+      config,
+      layers: [],
+      subject,
+    };
+    const bytes = encodeJson(json);
+    const manifest = { mediaType: OCI_MANIFEST, digest: await digestBytes(bytes), bytes };
+    await putManifest(repository, manifest.digest, manifest);
+    await keepReferrersTag(repository, { ...manifest, subject });
+    return manifest.digest;
+  };
+  const tag = referrersTag(subject.digest);
+  const first = await refer("text/a");
+  await getManifest(repository, tag);
+  const expected = [first, await refer("text/b"), await refer("text/c")];
+  const { json } = await getManifest(makeRepository(registry), tag);
+  assertEquals(parseList(json), expected);
+});
+
+function parseList({ manifests }: JsonObject): unknown[] {
+  assert(Array.isArray(manifests));
+  return manifests.map((entry) => isJsonObject(entry) ? entry.digest : entry);
+}
