@@ -74,10 +74,11 @@ export async function* listCopies(
   target: string | readonly string[] | undefined,
   settings: ListSettings,
 ): AsyncGenerator<ListedCopy, void, void> {
-  for await (const input of inputs) {
-    const { source, target: own = target ?? [] } = typeof input === "string"
-      ? { source: input }
-      : input;
+  // A text alone is iterable, too.
+  for await (const input of typeof inputs === "object" && inputs !== null ? inputs : [inputs]) {
+    const { source, target: own = target ?? [] } = typeof input === "object" && input !== null
+      ? input
+      : { source: input };
     try {
       const from = parseReference(source);
       if (settings.allTags) yield* listRepository(from, own, settings);

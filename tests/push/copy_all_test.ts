@@ -206,6 +206,18 @@ test("copyAll() goes on when an image fails, and tells why", async () => {
   assertEquals(first.at(-1)?.status, "failed");
 });
 
+test("copyAll() takes a text alone for one image, and what is none for a failure of its own", async () => {
+  const { fetch } = await world(["team/app:1"]);
+  const failures = async (sources: unknown) => {
+    const results = copyAll(sources as Sources, TARGET, { fetch });
+    return (await Array.fromAsync(results)).map(({ name, status }) => [name, status]);
+  };
+  assertEquals(await failures(`${APP}:1`), [[`${APP}:1`, "pushed"]]);
+  assertEquals((await failures([null, undefined, 5])).map(([, status]) => status), [
+    ...["failed", "failed", "failed"],
+  ]);
+});
+
 test("copyAll() of a repository that is not there fails for that alone", async () => {
   const { to, fetch } = await world(["a:1"]);
   const sources = [`${SOURCE}/none`, `${SOURCE}/a`, `${SOURCE}/a:1`];
