@@ -2,7 +2,7 @@ import { createHash } from "@tarpush/tarpush";
 
 /** An archive to push. */
 export interface Job {
-  /** A URL, or a path that all workers have. */
+  /** A URL, or a path that all workers have, of a file or a folder. */
   source: string;
   target: string | string[];
 }

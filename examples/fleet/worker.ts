@@ -2,7 +2,7 @@
 //   deno run -A worker.ts [--stay]
 // --stay waits for more. FLEET_ARCHIVES (4) are worked on at the same time, with FLEET_CONCURRENCY (3) uploads in all.
 import { type ArchiveInput, type ArchiveResult, pushAll } from "@tarpush/tarpush";
-import { currentHost, openFile } from "@tarpush/tarpush/runtime";
+import { currentHost, openDirectory, openFile } from "@tarpush/tarpush/runtime";
 import { numberOf, openFleet } from "./fleet.ts";
 import { urlOf } from "./jobs.ts";
 import { shareBlobs } from "./share_blobs.ts";
@@ -60,9 +60,15 @@ async function* takeArchives(): AsyncGenerator<ArchiveInput> {
     }
     console.log(`${worker} takes ${name}, try ${tries}`);
     taken.set(index++, one);
-    const open = async () => urlOf(source) ?? await openFile(source);
+    const open = async () => urlOf(source) ?? await openPath(source);
     yield { name, target, source: open };
   }
+}
+
+/** Opens a file, or a folder with an image in it. */
+async function openPath(path: string) {
+  const isFolder = (await host.fileInfo(path))?.kind === "directory";
+  return isFolder ? await openDirectory(path) : await openFile(path);
 }
 
 /** Whether nothing is left, and no worker has anything that may come back. */

@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { idOf, nameOf } from "../../examples/fleet/jobs.ts";
+import { currentHost } from "../../src/runtime/mod.ts";
+import { makeImage, OciLayout } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { ownLayer, SHARED, startFleet } from "../helpers/fleet.ts";
 import { natsSkip } from "../helpers/nats_server.ts";
@@ -51,6 +53,23 @@ test("a fleet gives up what fails five times, and takes it again when it is told
   await fleet.startWorker().ended;
   assertEquals(await allTags(fleet.registry.handler), ["bad:1", "good:1"]);
   assertMatch(await fleet.run("status.ts", "--follow"), /^2 done .* 0 given up/);
+}, { skip: natsSkip });
+
+test("a worker of a fleet takes a folder, too", async () => {
+  await using fleet = await startFleet();
+  await fleet.add("app");
+  const line = new TextDecoder().decode(await fleet.folder.read("list"));
+  const { makeDirectory } = currentHost();
+  await makeDirectory(`${fleet.folder.path}/layout/blobs/sha256`);
+  const layout = new OciLayout();
+  layout.add(await layout.image(await makeImage(["one"])), { ref: "1" });
+  for (const { path, body } of layout.entries()) {
+    if (body !== undefined) await fleet.folder.write(`layout/${path}`, body);
+  }
+  await fleet.folder.write("list", line.replace("app.tar", "layout").replace("/app:", "/dir:"));
+  await fleet.run("enqueue.ts", fleet.list);
+  await fleet.startWorker().ended;
+  assertEquals(await allTags(fleet.registry.handler), ["dir:1"]);
 }, { skip: natsSkip });
 
 test("a URL that is signed anew is the same archive of a fleet, one with another query is not", async () => {
