@@ -1,5 +1,6 @@
 import { runAll } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
+import { DiskError } from "../../errors.ts";
 import { type NamedContent, reachContent, readNamedContent } from "../../named_content.ts";
 import { type FolderStorage, TOUCH_AGE } from "./folder_storage.ts";
 import type { Repository } from "./repository.ts";
@@ -68,6 +69,12 @@ function nextUnneeded(
   return unneeded.map(([digest]) => digest).filter((digest) => !named.has(digest));
 }
 
+/** To remove a manifest takes some room, for the new list: blobs make it, and the next collection has it. */
+function falseWhereFull(error: unknown): false {
+  if (error instanceof DiskError) return false;
+  throw error;
+}
+
 class Collection {
   readonly collected: CollectedContent = { manifests: 0, blobs: 0, uploads: 0, bytes: 0 };
   readonly #storage: FolderStorage;
@@ -98,7 +105,8 @@ class Collection {
     const known = new Set(manifests.keys());
     for (let next = nextUnneeded(roots, manifests); next.length > 0;) {
       await runAll(next, CONCURRENCY, async (digest) => {
-        if (await this.#removeManifest(repository, digest)) manifests.delete(digest);
+        const isRemoved = await this.#removeManifest(repository, digest).catch(falseWhereFull);
+        if (isRemoved) manifests.delete(digest);
         // What somebody has asked for since stays, and all that it needs.
         else roots.add(digest);
       });

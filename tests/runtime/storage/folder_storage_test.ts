@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Digest, digestBytes } from "../../../src/digest.ts";
-import { OciError } from "../../../src/errors.ts";
+import { DiskError, OciError } from "../../../src/errors.ts";
 import { openFolder } from "../../../src/runtime/storage/open_storage.ts";
 import type { StorageFiles } from "../../../src/runtime/storage/storage_files.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
@@ -21,7 +21,8 @@ const files: StorageFiles = "Deno" in globalThis
 /** The same on a disk that is full whenever it is said to be. */
 function fillableDisk() {
   const disk = { isFull: false };
-  const fail = () => Promise.reject(new OciError("Cannot write: the disk is full"));
+  const fail = () =>
+    Promise.reject(new DiskError("Cannot write: the disk is full", { state: "the disk is full" }));
   const full: StorageFiles = {
     ...files,
     create: (path) => disk.isFull ? fail() : files.create(path),
@@ -110,6 +111,24 @@ test("a folder storage drops an upload that cannot be written, large or small", 
     await again.commit("app", digest);
     assertEquals((await storage.openBlob("app", digest))?.size, size);
   }
+});
+
+test("a folder storage on a full disk collects what takes no room to remove, and the rest afterwards", async () => {
+  await using folder = await temporaryFolder();
+  let time = Date.now();
+  const { disk, full } = fillableDisk();
+  await using storage = await openFolder(folder.path, full, { now: () => time });
+  const registry = createRegistry({ storage });
+  await pushImage(registry, "1", { annotations: { old: "yes" } });
+  const image = await pushImage(registry, "1");
+  await pushBlob(registry, "nobody names it");
+  time += 48 * 3600 * 1000;
+  disk.isFull = true;
+  const { manifests, blobs } = await storage.collect();
+  assertEquals([manifests, blobs], [0, 1]);
+  disk.isFull = false;
+  assertEquals((await storage.collect()).manifests, 1);
+  assertEquals(await storage.getTag("app", "1"), image);
 });
 
 test("a folder storage says which of its documents is damaged, and collects nothing there", async () => {
