@@ -4,6 +4,7 @@ import { addName, type ArchiveImage } from "../../image/archive.ts";
 import {
   blobsOf,
   type ContentNode,
+  type DocumentNode,
   entriesBelow,
   type IndexEntry,
   manifestsOf,
@@ -11,7 +12,7 @@ import {
 } from "../../image/content.ts";
 import { type ListedImage, readManifestJson } from "../../image/docker_save.ts";
 import { besideRole, namesOf } from "../../image/entry_names.ts";
-import { type ArchiveFiles, cleanPath, digestOfName } from "../../image/files.ts";
+import { type ArchiveFiles, cleanPath, digestOfName, digestOfPath } from "../../image/files.ts";
 import { readLayout } from "../../image/oci_layout.ts";
 import { DOCKER_CONFIG } from "../../media_types.ts";
 import type { Place, Reference } from "../../reference.ts";
@@ -76,12 +77,7 @@ export class NamesFirst {
     const entries = layout ?? [];
     this.#hasLayout = layout !== undefined;
     this.#awaited = awaitedOf(entries);
-    const places = listed && entries.length > 0 ? pathsByConfig(entries) : undefined;
-    this.#plan([
-      ...(listed ?? []).map((item) => listedImage(item, places)),
-      // manifest.json knows better what its images are called, and may leave some to index.json.
-      ...layoutImages(entries).filter(({ image }) => !listed || image.names.length > 0),
-    ]);
+    this.#plan(imagesOf(listed, entries, this.#awaited.length > 0));
     for (const { node, descriptor } of entries) {
       // What goes beside an image has no name of its own; it is there before the image is.
       const isBeside = node?.subject !== undefined || besideRole(descriptor) !== undefined;
@@ -105,7 +101,7 @@ export class NamesFirst {
     }
   }
 
-  #add(paths: readonly string[], destination: Destination): void {
+  #add(paths: Iterable<string>, destination: Destination): void {
     for (const path of paths) {
       const clean = cleanPath(path) ?? path;
       const inTar = `${this.#files.root}${clean}`;
@@ -120,56 +116,76 @@ export class NamesFirst {
 /** As much of an image as its names tell, and the paths of its blobs. */
 export interface LightImage {
   image: ArchiveImage;
-  paths: readonly string[];
+  paths: Set<string>;
 }
 
-function listedImage(
-  { repoTags, config, layers }: ListedImage,
-  places?: ReadonlyMap<string, readonly (readonly string[])[]>,
-): LightImage {
-  const digest = digestOfName(config);
-  const image = lightImage(standIn(digest));
-  for (const text of repoTags) addName(image, /[:/@]/.test(text) ? text : `${text}:latest`);
-  return { image, paths: [...layers, ...(digest && places?.get(digest) || []).flat()] };
-}
-
-/** What an image of manifest.json needs where it is one of a layout, which may be a whole index: by the digest of its config. */
-function pathsByConfig(entries: readonly IndexEntry[]): Map<Digest, string[][]> {
-  const places = new Map<Digest, string[][]>();
-  for (const node of new Set(nodesOf(entries))) {
-    const paths = pathsOf(node);
-    for (const { config } of manifestsOf(node)) {
-      if (!config?.digest) continue;
-      const known = places.get(config.digest);
-      if (known) known.push(paths);
-      else places.set(config.digest, [paths]);
+/** The images that manifest.json and index.json name, merged as the end will merge them. */
+function imagesOf(
+  listed: readonly ListedImage[] | undefined,
+  entries: readonly IndexEntry[],
+  isOpen: boolean,
+): LightImage[] {
+  if (!listed) return layoutImages(entries);
+  const images = new Map<string, LightImage>();
+  const named = new Set<LightImage>();
+  const roots = rootsByConfig(entries);
+  for (const { repoTags, config, layers } of listed) {
+    const digest = digestOfPath(config) ?? digestOfName(config);
+    // It may be one of a layout, and there a part of an index.
+    const nodes = [...digest && roots.get(digest) || []];
+    const key = nodes[0]?.digest ?? `${config} ${layers}`;
+    const found = images.get(key) ??
+      { image: lightImage(nodes[0] ?? standIn(digest)), paths: new Set(nodes.flatMap(pathsOf)) };
+    images.set(key, found);
+    for (const path of layers) found.paths.add(path);
+    for (const text of repoTags) {
+      named.add(found);
+      addName(found.image, /[:/@]/.test(text) ? text : `${text}:latest`);
     }
   }
-  return places;
+  for (const light of layoutImages(entries)) {
+    const { digest = "" } = light.image;
+    const known = images.get(digest);
+    // manifest.json knows better what its images are called, and may leave some to index.json.
+    if (known && !named.has(known)) images.set(digest, light);
+    // A bare tag may be that of an image whose manifest has not come.
+    else if (!known && (light.image.names.length > 0 || !isOpen)) images.set(digest, light);
+  }
+  return [...images.values()];
+}
+
+/** The documents of index.json that have an image, by the digest of its config; indexes first. */
+function rootsByConfig(entries: readonly IndexEntry[]): Map<Digest, Set<DocumentNode>> {
+  const roots = new Map<Digest, Set<DocumentNode>>();
+  for (const kind of ["index", "manifest"]) {
+    for (const node of new Set(nodesOf(entries))) {
+      if (node.kind !== kind) continue;
+      for (const { config } of manifestsOf(node)) {
+        if (!config?.digest) continue;
+        roots.set(config.digest, (roots.get(config.digest) ?? new Set()).add(node));
+      }
+    }
+  }
+  return roots;
 }
 
 /** The images of index.json as the end will have them: each once, under all of its names. */
 export function layoutImages(entries: readonly IndexEntry[]): LightImage[] {
   const found = new Map<Digest, LightImage>();
-  for (const entry of entries) {
-    const { descriptor } = entry;
+  for (const { node, descriptor } of entries) {
     if (besideRole(descriptor)) continue;
-    const known = found.get(descriptor.digest);
-    if (!known) found.set(descriptor.digest, layoutImage(entry));
-    else for (const name of namesOf(descriptor)) addName(known.image, name);
+    const { digest } = descriptor;
+    const known = found.get(digest);
+    const { image } = known ?? { image: lightImage(node ?? standIn(), digest) };
+    for (const name of namesOf(descriptor)) addName(image, name);
+    if (!known) found.set(digest, { image, paths: new Set(node && pathsOf(node)) });
   }
   return [...found.values()];
 }
 
-function layoutImage({ node, descriptor }: IndexEntry): LightImage {
-  const image = lightImage(node ?? standIn());
-  image.digest = descriptor.digest;
-  for (const name of namesOf(descriptor)) addName(image, name);
-  return { image, paths: node ? pathsOf(node) : [] };
-}
-
-function lightImage(node: ContentNode): ArchiveImage {
-  return { id: "", names: [], tags: [], pinned: [], aliases: [], node, named: [] };
+function lightImage(node: ContentNode, digest?: Digest): ArchiveImage {
+  const names = { names: [], tags: [], pinned: [], aliases: [], named: [] };
+  return { id: "", ...names, node, ...digest && { digest } };
 }
 
 /** What stands for the content of an image that has not come. */

@@ -86,7 +86,10 @@ export async function pushPassing(
     // workerd's pipes end without an error when they are aborted.
     options.signal.throwIfAborted();
     blobs.files.trailing = trailing();
-    await push.archive(await readArchive(blobs.files), targets);
+    const archive = await readArchive(blobs.files);
+    // Before all names had come, a blob may have gone to the repository of another image.
+    if (!target) planImages(archive, targets, options).planned.forEach((it) => reach(it.reference));
+    await push.archive(archive, targets);
   } finally {
     await uploads.settled();
     await uploads.cancelRest();

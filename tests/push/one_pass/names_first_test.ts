@@ -147,6 +147,42 @@ test("a pipe with an image under a full name and a bare tag goes to the full one
   assertEquals(await allTags(registry), ["team/one:1"]);
 });
 
+test("a pipe commits what it sent for one image before it knew that another needs it", async () => {
+  const layout = new OciLayout();
+  await layout.image(one);
+  layout.add(await layout.image(nameless), { name: "docker.io/team/late:1" });
+  const entries = layout.entries([
+    { image: one, repoTags: ["team/one:1"] },
+    { image: nameless, repoTags: null },
+  ]);
+  const documents = entries.filter(({ body }) => body instanceof Uint8Array && body[0] === 0x7b)
+    .map(({ path }) => path).filter((path) => path !== "index.json");
+  const tar = first(entries, "manifest.json", ...documents, ...one.layers.map(pathOf));
+  const { registry } = await push(
+    [
+      ...tar.filter(({ path }) => path !== "index.json"),
+      ...entries.filter(({ path }) => path === "index.json"),
+    ],
+    "localhost:5000",
+  );
+  assertEquals(await allTags(registry), ["team/late:1", "team/one:1"]);
+  await readBack(registry, "team/late", "1");
+});
+
+test("--image counts the images of a pipe as those of a file", async () => {
+  const layout = new OciLayout();
+  layout.add(await layout.image(one), { name: "docker.io/team/one:1" });
+  layout.add(await layout.image(two), { name: "docker.io/team/two:1" });
+  const entries = layout.entries([{ image: one }, { image: two }]);
+  const documents = entries.filter(({ body }) => body instanceof Uint8Array && body[0] === 0x7b)
+    .map(({ path }) => path);
+  const ordered = first(entries, "manifest.json", "index.json", ...documents);
+  for (const [id, name] of [["#1", "team/one:1"], ["#2", "team/two:1"]] as const) {
+    const { registry } = await push(ordered, "localhost:5000", { images: [id] });
+    assertEquals(await allTags(registry), [name]);
+  }
+});
+
 test("a document of which only the head has come is not asked for by the blob before it", async () => {
   const layout = new OciLayout();
   const annotations = { padding: "x".repeat(1000) };
