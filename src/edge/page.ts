@@ -31,9 +31,10 @@ export function servePage({ method }: Request, html: string, settings: PageSetti
   }
   // A name may hold what would end the script.
   const json = JSON.stringify(settings).replaceAll("<", "\\u003c");
-  const page = html.replace(SETTINGS, () => json);
+  const page = new TextEncoder().encode(html.replace(SETTINGS, () => json));
   return new Response(method === "HEAD" ? null : page, {
     headers: {
+      "content-length": `${page.length}`,
       "content-type": "text/html; charset=utf-8",
       "cache-control": "no-cache",
       "x-content-type-options": "nosniff",

@@ -16,7 +16,8 @@ const EXPOSED_HEADERS = [
 const ALLOWED_METHODS = "HEAD, GET, POST, PATCH, PUT, DELETE, OPTIONS";
 const ALLOWED_HEADERS = [
   ...["Content-Type", "Content-Range", "Authorization", "Accept", "Range"],
-  ...["If-Range", "If-None-Match"],
+  // Pages about registries ask past the caches on the way with the last (joxit/docker-registry-ui).
+  ...["If-Range", "If-None-Match", "Cache-Control"],
 ].join(", ");
 /** How long a browser may remember a preflight: Chromium keeps none longer than two hours. */
 const MAX_AGE_SECONDS = 7200;

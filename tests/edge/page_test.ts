@@ -25,8 +25,9 @@ test("servePage() tells the page about its server, and lets no name end the scri
 });
 
 test("servePage() answers HEAD without the page, and no other method", async () => {
-  const head = servePage(new Request("http://a.test/", { method: "HEAD" }), "page", {});
+  const head = servePage(new Request("http://a.test/", { method: "HEAD" }), "päge", {});
   assertEquals([head.status, await head.text()], [200, ""]);
+  assertEquals(head.headers.get("content-length"), "5");
   const put = servePage(new Request("http://a.test/", { method: "PUT" }), "page", {});
   assertEquals([put.status, put.headers.get("allow")], [405, "GET, HEAD"]);
 });
