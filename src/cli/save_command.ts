@@ -13,7 +13,13 @@ import { createReporter } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { given, retryOf, UsageError } from "./options.ts";
 import { counted, formatSize, jsonText, linesText, resultLine } from "./render.ts";
-import { isFolderName, saveToFile, saveToFolder, saveToPipe } from "./save_output.ts";
+import {
+  isFolderName,
+  requireFolder,
+  saveToFile,
+  saveToFolder,
+  saveToPipe,
+} from "./save_output.ts";
 import type { SavedParts } from "./save_parts.ts";
 import { listImages, openOthers, partOthers } from "./save_words.ts";
 
@@ -47,6 +53,7 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   if (isFolder && format !== "oci") {
     throw new UsageError(`Cannot write ${format} into a folder, expected --format oci`);
   }
+  if (isFolder) await requireFolder(command.tar, host);
   if (isFolder && command.split !== undefined) {
     throw new UsageError("Cannot split what goes into a folder, expected a file");
   }

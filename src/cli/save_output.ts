@@ -4,11 +4,23 @@ import type { ImageToPull } from "../pull/list_images.ts";
 import type { PullImagesOptions } from "../pull/options.ts";
 import { pullImages } from "../pull/pull.ts";
 import type { Host } from "../runtime/host.ts";
+import { quote, UsageError } from "./options.ts";
 
 /** Whether a name is that of a folder: one that is there, or a new one. */
 export async function isFolderName(name: string, host: Host): Promise<boolean> {
   if (name === "-") return false;
   return /[/\\]$/.test(name) || (await host.fileInfo(name))?.kind === "directory";
+}
+
+/** @throws {UsageError} If a file is where the folder is to be. */
+export async function requireFolder(name: string, host: Host): Promise<void> {
+  const info = await host.fileInfo(withoutSlash(name));
+  if (info?.kind !== "file") return;
+  throw new UsageError(`Cannot write into ${quote(name)}: it is a file, expected a folder`);
+}
+
+function withoutSlash(folder: string): string {
+  return folder.replace(/[/\\]+$/, "");
 }
 
 /** Saves images into the layout of a folder. */
@@ -19,7 +31,7 @@ export async function saveToFolder(
   host: Host,
 ): Promise<void> {
   const { pullToFolder } = await import("../pull/pull_to_folder.ts");
-  const path = (name: string) => `${folder.replace(/[/\\]+$/, "")}/${name}`;
+  const path = (name: string) => `${withoutSlash(folder)}/${name}`;
   await pullToFolder(images, {
     name: folder,
     isEmpty: async () => await isEmptyFolder(folder, host),

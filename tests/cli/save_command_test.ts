@@ -75,6 +75,7 @@ test("run() save answers wrong usage before it asks or writes anything", async (
       /Nothing to write to, expected a file, a folder or -\nhint: tarpush save h\/app:1 image/,
     ],
     ["save h/app:1 a.tar b.tar", /Cannot parse reference "a\.tar"/],
+    ["save h/app:1 deno.json/", /Cannot write into "deno\.json\/": it is a file/],
     ["save --from images.txt", /Nothing to write to.*\nhint: tarpush save --from FILE image\.tar/],
     ["save h/app:1 a.tar --tag v[1", /Cannot use pattern "v\[1": it has a \[ without its \]/],
     ["save h/app:1 a.tar --all-tags", /Cannot save all tags of h\/app:1: it names one image/],
