@@ -22,6 +22,7 @@ import {
   flag,
   type Given,
   list,
+  listFile,
   type OptionTable,
   text,
   value,
@@ -137,7 +138,7 @@ export const COMMANDS = {
         "Write the digests of what was pushed to FILE, one a line",
       ),
       to: list("--to TARGET", "Push every SOURCE to TARGET"),
-      from: text(
+      from: listFile(
         "--from FILE",
         "Push what FILE lists, - for stdin; one a line: SOURCE, SOURCE TARGET, or both as JSON",
       ),
@@ -228,7 +229,7 @@ export const COMMANDS = {
         "--tag PATTERN",
         "Save the tags of the repositories that fit, such as 'v1.*'; '!*-rc*' leaves out",
       ),
-      from: text(
+      from: listFile(
         "--from FILE",
         "Save what FILE lists, - for stdin; one a line: REFERENCE, REFERENCE NAME, or both as JSON",
       ),
@@ -269,7 +270,7 @@ export const COMMANDS = {
         "--tag PATTERN",
         "Copy the tags of the repository that fit, such as 'v1.*'; '!*-rc*' leaves out",
       ),
-      from: text(
+      from: listFile(
         "--from FILE",
         "Copy what FILE lists, - for stdin; one a line: SOURCE, SOURCE TARGET, or both as JSON",
       ),

@@ -64,6 +64,21 @@ export function text(usage: string, help: string): Option<string | undefined> {
   return value(usage, help, (given) => given);
 }
 
+/** An option whose value is a list of what to do: of several, all but the last would be left out without a word. */
+export function listFile(usage: string, help: string): Option<string | undefined> {
+  const description = describe(usage, help);
+  return {
+    ...description,
+    read: ([first, second]) => {
+      if (second === undefined) return first;
+      throw new UsageError(
+        `Option --${description.name} is given more than once, expected one list`,
+        `cat ${first} ${second} | tarpush ... --${description.name} -`,
+      );
+    },
+  };
+}
+
 /** An option whose value is one of some words. */
 export function choice<const Word extends string>(
   usage: string,

@@ -358,6 +358,7 @@ test("push --dry-run of many counts a shared blob once, and writes no receipts",
 
 const WRONG: [args: string, says: string][] = [
   ["push --to localhost:5000", "Nothing to push"],
+  ["push --from list --from empty --to localhost:5000", "--from is given more than once"],
   ["push --from empty --to localhost:5000", "Nothing to push: empty names no archive"],
   ["push --from list", 'No target for "a.tar" (line 1 of list)'],
   [`push ${SINGLE} --to localhost:5000/UPPER`, "(on the command line)"],
