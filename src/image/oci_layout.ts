@@ -6,7 +6,7 @@ import {
   OCI_MANIFEST,
   parseDescriptor,
 } from "../media_types.ts";
-import { KIND_ANNOTATION } from "./entry_names.ts";
+import { KIND_ANNOTATION, writtenNames } from "./entry_names.ts";
 import {
   type ArchiveBlob,
   type DocumentNode,
@@ -48,9 +48,26 @@ export async function readLayout(files: ArchiveFiles): Promise<IndexEntry[] | un
     (problem, cause) => malformed(PATH, problem, cause),
     (descriptor) => reader.blob(descriptor, PATH),
   );
+  if (isZarfPackage(files)) { for (const entry of entries) nameAsZarf(entry); }
   await reader.attach(entries, PATH, 0);
   const isOpen = mayLackReferrers(entries.map(({ descriptor }) => descriptor));
   return isOpen ? [...entries, ...await reader.unlisted(entries)] : entries;
+}
+
+/** Whether the layout is that of a package of Zarf, which has it in a folder beside its own zarf.yaml. */
+function isZarfPackage(files: ArchiveFiles): boolean {
+  return files.root === "images/" && files.resolve("zarf.yaml") !== undefined;
+}
+
+/** Zarf, before it wrote packages with oras (tried with those of 2025-02), named images where others name their base. */
+function nameAsZarf(entry: IndexEntry): void {
+  const { annotations = {} } = entry.descriptor;
+  const name = annotations["org.opencontainers.image.base.name"];
+  if (name === undefined || writtenNames(entry.descriptor).length > 0) return;
+  entry.descriptor = {
+    ...entry.descriptor,
+    annotations: { ...annotations, "org.opencontainers.image.ref.name": name },
+  };
 }
 
 class LayoutReader {

@@ -239,6 +239,21 @@ test("openArchive() knows digests without reading layers", async () => {
   }
 });
 
+test("openArchive() knows the names of a package of Zarf, where others name the base of an image", async () => {
+  const layout = new OciLayout();
+  const base = { "org.opencontainers.image.base.name": "docker.io/library/old:1" };
+  layout.add({ ...await layout.image(await makeImage(["one"])), annotations: base });
+  layout.add({ ...await layout.image(await makeImage(["two"])), annotations: base }, {
+    ref: "host.example/new:2",
+  });
+  const images = layout.entries().map((entry) => ({ ...entry, path: `images/${entry.path}` }));
+  const zarf = { path: "zarf.yaml", body: "kind: ZarfPackageConfig" };
+  const named = async (entries: TarWriterEntry[]) =>
+    (await open(entries)).images.map(({ names }) => names);
+  assertEquals(await named([...images, zarf]), [["old:1"], ["host.example/new:2"]]);
+  assertEquals(await named(images), [[], ["host.example/new:2"]]);
+});
+
 test("openArchive() stops at an aborted signal", async () => {
   const blob = toBlob(dockerSave([{ image: await makeImage(["one"]) }]));
   const reason = new Error("stopped");
