@@ -1,5 +1,5 @@
 import { NetworkError, RegistryError } from "../errors.ts";
-import { type Call, discard, type Http } from "./http/call.ts";
+import { type Call, discard, type Http, namesLogin } from "./http/call.ts";
 import { requestOnce, waitForRetry } from "./http/http.ts";
 import { answeredAt } from "./http/redirect.ts";
 
@@ -16,7 +16,8 @@ export interface ExistenceOptions {
 
 /**
  * Asks whether something is there, with HEAD. Where the answer says nothing of that, it is asked with GET: a proxy may let
- * no HEAD through, the registry sends it on to a store where only the GET was signed, or tells of something else.
+ * no HEAD through, the registry sends it on to a store where only the GET was signed, tells of something else, or refuses
+ * it with a reason that only a GET shows.
  *
  * @param options Of the GET.
  * @returns The answer where it is there, its body discarded; undefined where it is not, and where nobody says.
@@ -44,7 +45,7 @@ async function ask(http: Http, call: Call): Promise<Response | undefined> {
       const at = answeredAt(call, response);
       const isAway = isElsewhere(call.url, at);
       const isMute = MUTE.includes(response.status);
-      if (isMute && !isAway && response.headers.has("www-authenticate")) {
+      if (isMute && !isAway && namesLogin(response)) {
         const { toRegistryError } = await import("./http/error_answer.ts");
         throw await toRegistryError(http, call, at, response);
       }
@@ -62,15 +63,17 @@ async function ask(http: Http, call: Call): Promise<Response | undefined> {
 }
 
 async function saysNothing({ method, url }: Call, error: unknown): Promise<boolean> {
-  if (error instanceof RegistryError && error.status === 200) {
-    // A web page: what it is called shows to a GET.
-    return method === "HEAD";
-  }
+  if (method === "HEAD" && error instanceof RegistryError && isMuteRefusal(error)) return true;
   const { isBadLocation } = await import("./http/location.ts");
   if (isBadLocation(error)) return true;
   // What a store says, or that it is out of reach from here, is no word of the registry.
   return (error instanceof RegistryError || error instanceof NetworkError) &&
     isElsewhere(url, new URL(error.url));
+}
+
+/** Whether an answer to HEAD needs a body to say what it is: a web page, and a refusal that has a reason. */
+function isMuteRefusal({ status, retryable, hint }: RegistryError): boolean {
+  return status === 200 || (status >= 400 && status < 500 && !retryable && hint === undefined);
 }
 
 /** Whether a request was led to something else than the same resource of the same server, behind TLS for one. */

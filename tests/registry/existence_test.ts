@@ -130,6 +130,33 @@ test("headBlob() does not ask again where the registry says that it wants a logi
   script.assertDone();
 });
 
+// Harbor 2.16, for a name without a project, and for one of a project that it does not have.
+const REASONS: [status: number, reason: string, headers: Record<string, string>][] = [
+  [400, "BAD_REQUEST: bad request: invalid repository name: app", {}],
+  [401, "UNAUTHORIZED: project shop not found", { "www-authenticate": "" }],
+];
+for (const [status, reason, headers] of REASONS) {
+  test(`headBlob() asks with GET why HEAD was answered with ${status} (${reason})`, async () => {
+    const [code, message] = reason.split(/: (.*)/);
+    const body = JSON.stringify({ errors: [{ code, message }] });
+    const script = scriptedFetch([
+      [`HEAD ${BLOB}`, { status: 404 }],
+      [`HEAD ${BLOB}`, { status, headers }],
+      [`GET ${BLOB}`, { status, headers, body }],
+    ]);
+    const repository = makeRepository(script.fetch);
+    await headBlob(repository, DIGEST);
+    await assertRejects(
+      () => headBlob(repository, DIGEST),
+      RegistryError,
+      `registry.test answered ${status} ${
+        status === 400 ? "Bad Request" : "Unauthorized"
+      }: ${reason}`,
+    );
+    script.assertDone();
+  });
+}
+
 test("headBlob() names the page that a web server answers with", async () => {
   const page = { headers: { "content-type": "text/html" }, body: "<title>My router</title>" };
   const script = scriptedFetch([[`HEAD ${BLOB}`, page], [`GET ${BLOB}`, page]]);

@@ -1,6 +1,7 @@
 import type { RegistryErrorEntry } from "../../errors.ts";
 import { isTooDeep } from "../../json_depth.ts";
 import { isJsonObject } from "../../media_types.ts";
+import { namesLogin } from "./call.ts";
 import { codingOf, inflateText } from "./content_encoding.ts";
 
 /** Most bytes read of an answer that is shown, not used. */
@@ -9,7 +10,9 @@ const MAX_SHOWN_BYTES = 64 * 1024;
 const LOGIN_CODES = new Set(["UNAUTHORIZED", "DENIED", "FORBIDDEN"]);
 /** What those codes are used for besides. */
 const OTHER_REASONS =
-  /immutable|overwrit|read.?only|quota|polic|vulnerab|proxy (?:project|cache)|to groups?\b|firewall|client with ip/i;
+  /immutable|overwrit|read.?only|quota|exceed|polic|vulnerab|proxy (?:project|cache)|to groups?\b|firewall|client with ip/i;
+/** Harbor answers 401 to somebody who is known, where there is no such project. */
+const NO_PROJECT = /\b(?:project|organi[sz]ation|namespace)\b.*\b(?:not found|does not exist)\b/i;
 
 /**
  * Reads what an answer says that is shown and not used. A body that breaks off or never ends counts as far as it came.
@@ -56,14 +59,21 @@ export function parseErrors(text: string): RegistryErrorEntry[] {
  * or says so in its error list. A status alone is no such word: firewalls, proxies and web servers refuse with it, too.
  */
 export function wantsLogin(
-  { status, headers }: Response,
+  response: Response,
   errors: readonly RegistryErrorEntry[],
 ): boolean {
+  const { status } = response;
   if (status !== 401 && status !== 403) return false;
-  if (headers.has("www-authenticate")) return true;
-  return errors.some(({ code, message }) =>
-    status === 401 || (LOGIN_CODES.has(code) && !OTHER_REASONS.test(message))
-  );
+  if (namesLogin(response)) return true;
+  return !lacksProject(errors) &&
+    errors.some(({ code, message }) =>
+      status === 401 || (LOGIN_CODES.has(code) && !OTHER_REASONS.test(message))
+    );
+}
+
+/** Whether a registry says that it misses what a repository belongs to. */
+export function lacksProject(errors: readonly RegistryErrorEntry[]): boolean {
+  return errors.some(({ message }) => NO_PROJECT.test(message));
 }
 
 /** JSON that is not nested too deep; undefined where it is something else. */

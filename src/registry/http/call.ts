@@ -148,3 +148,8 @@ export function isWebPage({ method, isDocument }: Call, response: Response): boo
   return response.status === 200 && (method !== "GET" || isDocument === true) && isPage(response) &&
     !response.headers.has("docker-content-digest");
 }
+
+/** Whether an answer says how to log in; Harbor (2.16) leaves the header empty where a login changes nothing. */
+export function namesLogin(response: Response): boolean {
+  return headerOf(response, "www-authenticate") !== undefined;
+}

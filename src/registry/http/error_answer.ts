@@ -1,5 +1,5 @@
 import { RegistryError, type RegistryErrorEntry } from "../../errors.ts";
-import { parseErrors, readShown, wantsLogin } from "./answer_content.ts";
+import { lacksProject, parseErrors, readShown, wantsLogin } from "./answer_content.ts";
 import { type Call, describe, headerOf, type Http, isPage, isWebPage } from "./call.ts";
 import { describeStranger } from "./describe_stranger.ts";
 import { entryWords, isDiskFailure } from "./error_details.ts";
@@ -162,7 +162,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   if (status === 413) {
     return { state, hint: "a limit on the size of a request: try a smaller --chunk-size" };
   }
-  if (status === 404 && call.method === "POST" && errors.length > 0) {
+  if (lacksProject(errors) || (status === 404 && call.method === "POST" && errors.length > 0)) {
     return { state, hint: ABSENT_HINT };
   }
   if (status === 400 && /\bsha512(?::|%3A)/i.test(url.href)) return { state, hint: ALGORITHM_HINT };
@@ -172,7 +172,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   if (text && status !== 200 && isBlobBody(call, url)) return { state, hint: CUT_HINT };
   if (status === 404 || status === 200) {
     const hint = `check that ${http.origin} is a registry: ${http.origin}/v2/ should answer 200`;
-    return { state, hint: call.method === "POST" ? `${hint}; ${NAMES_HINT}` : hint };
+    return { state, hint: status === 404 ? `${hint}; ${NAMES_HINT}` : hint };
   }
   return { state, hint: isPage(response) ? PAGE_HINTS[status] ?? PAGE_HINT : undefined };
 }
@@ -182,7 +182,8 @@ const ALGORITHM_HINT =
   "the digest is one of sha512: a registry that knows sha256 alone does not take such images";
 const ABSENT_HINT =
   "the registry makes no repository by itself: make it there first, or the project that it belongs to";
-const NAMES_HINT = "one that does may take no name with so many parts";
+const NAMES_HINT =
+  "one that does may have no user or project of that name, or take no name with so many parts";
 const CROWD_HINT =
   "nginx answers so above its limit_req or limit_conn (try --max-requests-per-second 2), and where no registry runs behind it";
 const PAGE_HINT =

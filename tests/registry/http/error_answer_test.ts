@@ -103,6 +103,41 @@ const ANSWERS: [
     /^$/,
   ],
   [
+    "the quota of a project of Harbor",
+    START,
+    {
+      status: 403,
+      body: errors(
+        "DENIED",
+        "adding 2.0 MiB of storage resource, which when updated to current usage of 6.2 MiB will exceed the configured upper limit of 7.0 MiB.",
+      ),
+    },
+    "403 Forbidden: DENIED: adding 2.0 MiB of storage resource, which when updated to current usage of 6.2 MiB will exceed the configured upper limit of 7.0 MiB.",
+    /^$/,
+  ],
+  [
+    "a project that Harbor does not have, for somebody whom it knows",
+    READ,
+    {
+      status: 401,
+      headers: { "www-authenticate": "" },
+      body: errors("UNAUTHORIZED", "project shop not found: project shop not found"),
+    },
+    "401 Unauthorized: UNAUTHORIZED: project shop not found: project shop not found",
+    /^the registry makes no repository by itself/,
+  ],
+  [
+    "a project that nobody is told of without a login",
+    READ,
+    {
+      status: 401,
+      headers: { "www-authenticate": 'Bearer realm="https://harbor.test/service/token"' },
+      body: errors("UNAUTHORIZED", "project shop not found"),
+    },
+    "401 Unauthorized: UNAUTHORIZED: project shop not found",
+    /wants a login/,
+  ],
+  [
     "a firewall of Azure",
     READ,
     { status: 403, body: errors("DENIED", "client with IP '192.0.2.1' is not allowed access.") },
@@ -240,6 +275,13 @@ const ANSWERS: [
     { status: 404 },
     "404 Not Found",
     /v2\/ should answer 200; .*name with so many parts/,
+  ],
+  [
+    "a name of a user whom Gitea does not know",
+    READ,
+    { status: 404, headers: { "content-type": "text/plain;charset=utf-8" }, body: "Not found." },
+    '404 Not Found with text/plain ("Not found.") that is no registry error',
+    /v2\/ should answer 200; .*no user or project/,
   ],
   [
     "a read-only registry",
