@@ -10,6 +10,7 @@ import {
   chunkSizeFor,
   DEFAULT_CHUNK_BYTES,
   isBodyLimit,
+  mayMissLength,
   mayWantLength,
   shrinkBodies,
   wantsLength,
@@ -81,7 +82,7 @@ export async function sendPassing(
       if (isWhole && !isTurned && isRefusedAsItWas(context.http, blob, error)) {
         isTurned = true;
         start = await beginAgain(context, session, body, hooks);
-        tellsLength = session.wantsLength = mayWantLength(error);
+        tellsLength = session.wantsLength = mayMissLength(error);
         await hooks.onProgress?.(0);
         continue;
       }
@@ -235,7 +236,7 @@ async function beginAgain(
  */
 function isRefusedAsItWas(http: Http, { body, size }: PassingBody, error: unknown): boolean {
   if (!body.canRewind) return false;
-  return mayWantLength(error) || (isBodyLimit(error) && shrinkBodies(http, size) !== undefined);
+  return mayMissLength(error) || (isBodyLimit(error) && shrinkBodies(http, size) !== undefined);
 }
 
 /** The same where nothing arrived: Deno often loses an early 413 and sees only a broken connection. */

@@ -39,7 +39,7 @@ export interface Http {
     moves?: Map<string, string>;
     /** Other servers that have answered: where uploads and redirects lead. */
     others?: Set<string>;
-    /** It took a body with a length after it had refused one without. */
+    /** It refused a body without a length. */
     wantsLength?: boolean;
     /** A small body that went as a stream broke: others go as bytes. */
     breaksStreams?: boolean;
@@ -70,7 +70,7 @@ export interface Call {
   /** Of a Blob that is a part of a file, large enough to be watched on its way. */
   file?: FileBody | undefined;
   /** Length of a streamed body, where it is known. */
-  size?: number;
+  size?: number | undefined;
   /** Whether reading the body has time limits of its own: while it is waited for, none runs here. */
   isPatient?: boolean | undefined;
   /** Whether the answer to a GET is a document of the registry, and a page for people therefore none: a blob may be one. */

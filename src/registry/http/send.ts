@@ -1,6 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { OciError } from "../../errors.ts";
-import { sentFromFiles, takesInit } from "../../network_fetch.ts";
+import { proxyFor, sentFromFiles, takesInit } from "../../network_fetch.ts";
 import type { Page } from "../../page.ts";
 import { type Call, discard, type Http, type SentCall } from "./call.ts";
 import type { Pace } from "./pace.ts";
@@ -20,6 +20,7 @@ export async function send(http: Http, call: Call, url: URL): Promise<Response> 
   const count = call.file && !pace ? await sentFromFiles(http.fetch, url) : undefined;
   const stream = openBody(http, call, { pace, isCounted: count !== undefined });
   const body = stream || typeof call.body === "function" ? undefined : call.body;
+  const size = stream && leavesLength(http, url) ? undefined : call.size;
   await pace?.pass(lengthOf(body), call.signal);
   const clock = startClock(http.alarms, http.timeouts, {
     isFirst: !http.seen.answered,
@@ -36,7 +37,7 @@ export async function send(http: Http, call: Call, url: URL): Promise<Response> 
   const onError = (error: unknown) => void (bodyError = error);
   const init: RequestInit & { duplex?: "half"; decompress: boolean } = {
     method: call.method,
-    headers: headersFor(http, call, url),
+    headers: headersFor(http, { ...call, size }, url),
     redirect: "manual",
     // Bun inflates what a web server or a store labels as compressed, although it was asked for as it is.
     decompress: false,
@@ -49,7 +50,7 @@ export async function send(http: Http, call: Call, url: URL): Promise<Response> 
     init.body = watchBody(
       stream,
       clock,
-      { idle, isPatient, size: call.size, pace },
+      { idle, isPatient, size, pace },
       onError,
     );
     init.duplex = "half";
@@ -83,6 +84,14 @@ export async function send(http: Http, call: Call, url: URL): Promise<Response> 
   } finally {
     clock.stop();
   }
+}
+
+/**
+ * Whether what is streamed to a URL goes without its length: of bodies that tell it and come fast, Squid 5.7 as a proxy of
+ * plain http drops those of several MiB.
+ */
+export function leavesLength({ fetch, seen }: Http, url: URL): boolean {
+  return url.protocol === "http:" && !seen.wantsLength && proxyFor(fetch, url) !== undefined;
 }
 
 /**

@@ -57,6 +57,16 @@ export function mayWantLength(error: unknown): error is RegistryError {
 }
 
 /**
+ * Whether a body without a length may be what failed: it was refused for that, or passed over, so that the digest found is
+ * that of no content, as zot (main of 2026-08) does with what comes in a PUT.
+ */
+export function mayMissLength(error: unknown): error is RegistryError {
+  return mayWantLength(error) ||
+    (error instanceof RegistryError && error.status === 400 &&
+      error.errors.some(({ code }) => code === "DIGEST_INVALID"));
+}
+
+/**
  * Whether a registry may have no use for a body in the PUT that ends an upload: docker, containerd and podman send none
  * there, and all before it in a PATCH. So container-registry 0.3.1 (Rust) answers 500.
  *

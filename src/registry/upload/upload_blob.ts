@@ -3,11 +3,13 @@ import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import type { Http } from "../http/call.ts";
 import { wasPage } from "../http/stranger.ts";
 import { waitForRetry } from "../http/http.ts";
+import { leavesLength } from "../http/send.ts";
 import { isBroken, isUnreadable } from "../http/network.ts";
 import {
   chunkSizeFor,
   DEFAULT_CHUNK_BYTES,
   isBodyLimit,
+  mayMissLength,
   mayWantPatch,
   shrinkBodies,
 } from "./body_limits.ts";
@@ -156,12 +158,15 @@ function turn(
   http: Http,
   { size }: UploadBlob,
   way: Way,
-  { minChunk }: UploadSession,
+  { location, minChunk }: UploadSession,
   error: unknown,
 ): boolean {
   if (way.sent === undefined || way.sent === "chunks") return false;
   // What is wrong with the file, reading it here will say.
   if (isOfFile(way, error)) return true;
+  if (way.sent === "stream" && leavesLength(http, location) && mayMissLength(error)) {
+    return http.seen.wantsLength = true;
+  }
   if (!way.refusedPut && size > 0 && mayWantPatch(http, error, !way.isFirst)) {
     [way.refusedPut, way.byPatch] = [error, true];
     return true;

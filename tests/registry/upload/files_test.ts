@@ -37,6 +37,29 @@ test("uploadBlob() reads a large file after a failure: what is wrong with it, th
   assertEquals(sent, ["file", "stream"]);
 });
 
+test("uploadBlob() leaves the length of a stream out where a proxy of plain http is on the way, until it is asked for", async () => {
+  const sent: [length: string | null, body: string][] = [];
+  const fetch = Object.assign((_url: string | URL | Request, init: RequestInit = {}) => {
+    if (init.method !== "PUT") {
+      return Promise.resolve(redirect(init.method === "POST" ? 202 : 404, "/u/1"));
+    }
+    const length = new Headers(init.headers).get("content-length");
+    sent.push([length, init.body instanceof ReadableStream ? "stream" : "bytes"]);
+    const status = init.body instanceof ReadableStream ? 411 : 201;
+    return Promise.resolve(new Response(null, { status }));
+  }, { proxyFor: ({ protocol }: URL) => protocol === "http:" ? "http://proxy.test" : undefined });
+  const blob = {
+    digest: await digestBytes(CONTENT),
+    size: CONTENT.length,
+    open: () => new Blob([CONTENT]).stream(),
+  };
+  const repository = makeRepository(fetch);
+  await uploadBlob(repository, blob);
+  assertEquals(sent, [[null, "stream"], [`${CONTENT.length}`, "bytes"]]);
+  await uploadBlob(repository, blob);
+  assertEquals(sent.slice(2), [[`${CONTENT.length}`, "bytes"]]);
+});
+
 async function blobOf(content: Uint8Array<ArrayBuffer>): Promise<UploadBlob> {
   return {
     digest: await digestBytes(content),
