@@ -157,6 +157,11 @@ test("save --without refuses what it cannot leave out", async () => {
   const save = ["save", `${HOST}/team/app:2`];
   const cases: [args: string[], code: number, message: RegExp][] = [
     [[...save, file, "--without", "-"], 2, /Cannot leave out what a pipe has, expected a file/],
+    [
+      [...save, "./a.tar", "--without", "a.tar"],
+      2,
+      /Cannot leave out what ".\/a.tar" has and write/,
+    ],
     [[...save, `${file}/`, "--without", HOST], 2, /Cannot leave blobs out of a folder/],
     [[...save, file, "--without", `${HOST}/a:1`], 2, /Cannot leave out what \S+ has: it names one/],
     [[...save, file, "--without", "gone/base.tar"], 1, /gone\/base\.tar": no such file/],
