@@ -110,7 +110,7 @@ export class EntryParser {
       offset,
       entry?.path,
       `input ends at byte ${end}, expected at least ${expected} bytes`,
-      TruncatedTarError,
+      { Kind: TruncatedTarError },
     );
   }
 
@@ -167,7 +167,8 @@ export class EntryParser {
   #entry(header: TarHeader, offset: number): ParsedEntry {
     const path = this.#name("path", offset) || headerPath(header);
     if (header.typeflag === "S" || (this.#next.sparse ?? this.#global.sparse)) {
-      throw tarError(offset, path, "it is a sparse file, expected one stored in full");
+      const state = "it is a sparse file, expected one stored in full";
+      throw tarError(offset, path, state, { hint: SPARSE_HINT });
     }
     header.linkname = this.#name("linkpath", offset) || header.linkname;
     const { size = this.#global.size } = this.#next;
@@ -225,6 +226,9 @@ interface ExtensionRecord {
   header: TarHeader;
   offset: number;
 }
+
+/** bsdtar writes a file with holes as a sparse one unless it is told not to; its gnutar format has none. */
+const SPARSE_HINT = "write it in full: bsdtar --format=gnutar -cf - @FILE | tarpush push - TARGET";
 
 type RecordKind = "PAX" | "GNU long name" | "GNU long link";
 

@@ -110,10 +110,10 @@ export function tarError(
   offset: number,
   entry: string | undefined,
   state: string,
-  Kind: typeof TarError = TarError,
+  { Kind = TarError, hint }: { Kind?: typeof TarError; hint?: string } = {},
 ): TarError {
   const object = entry === undefined ? "tar" : `tar entry ${quoteName(entry)}`;
-  return new Kind(`Cannot read ${object} at byte ${offset}: ${state}`, { offset, entry });
+  return new Kind(`Cannot read ${object} at byte ${offset}: ${state}`, { offset, entry, hint });
 }
 
 /** Decodes a text that ends at its first NUL. Bytes that are not UTF-8 become U+FFFD. */

@@ -181,6 +181,7 @@ test("EntryParser refuses sparse files", () => {
   for (const tar of cases) {
     const error = assertThrows(() => parseAll(tar), TarError, "it is a sparse file");
     assertEquals(error.entry, "s");
+    assertEquals(error.hint?.includes("bsdtar --format=gnutar -cf - @FILE"), true);
   }
 });
 
