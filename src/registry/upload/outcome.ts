@@ -43,11 +43,12 @@ export async function findOutcome(
   if (failure instanceof RegistryError && failure.retryAfter !== undefined) {
     await waitForRetry(http, hooks, failure, 2);
   }
-  const isSlow = wasSlow(http, session, failure);
+  const ending = endingOf(http, session, failure);
+  const isSlow = ending !== "broken";
   const isOver = failure instanceof TimeoutError;
   const patience = isOver ? 0 : http.timeouts.response;
   const quiet = isSlow && !isOver && blob.digest ? QUIET_QUESTIONS : 0;
-  const judge = createJudge(blob.size, isSlow);
+  const judge = createJudge(blob.size, ending);
   for (let asked = 0, waited = 0;;) {
     if (await isThere(context, blob, hooks)) return "there";
     const stands = asked < quiet ? undefined : await askState(context, session, blob, hooks);
@@ -68,30 +69,33 @@ export async function findOutcome(
 type State = number | "gone" | "silent";
 
 /** Takes states in one after the other; gives the outcome once one was seen often enough in a row. */
-function createJudge(size: number, isSlow: boolean): (stands: State) => Outcome | undefined {
+function createJudge(size: number, ending: Ending): (stands: State) => Outcome | undefined {
   let last: State | undefined;
   let times = 0;
   return (stands) => {
     times = stands === last ? times + 1 : 1;
     last = stands;
-    if (times < enoughOf(stands, size, isSlow)) return undefined;
+    if (times < enoughOf(stands, size, ending)) return undefined;
     return typeof stands === "string" || stands === 0 ? "lost" : stands;
   };
 }
 
 /** How often a state must be seen in a row to be the outcome. */
-function enoughOf(stands: State, size: number, isSlow: boolean): number {
-  if (stands === "gone" || stands === size || !isSlow) return 2;
+function enoughOf(stands: State, size: number, ending: Ending): number {
+  if (stands === "gone" || stands === size || ending === "broken") return 2;
+  // What gave up waiting may hold what the registry has not seen yet; what broke late, a front that restarts for one, has
+  // lost it.
+  if (stands === 0 && ending === "slow") return Infinity;
   // About a minute: to send it again after that spoils nothing, should the registry be at work after all.
-  if (stands === "silent") return 12;
-  // Something on the way may hold what the registry has not seen yet.
-  return stands === 0 ? Infinity : 3;
+  return stands === "silent" || stands === 0 ? 12 : 3;
 }
 
-/** Whether a failure came because the registry took long, not because it broke. */
-function wasSlow({ retry }: Http, { sentAt }: UploadSession, failure: unknown): boolean {
-  if (failure instanceof TimeoutError || isGatewayTimeout(failure)) return true;
-  return sentAt !== undefined && retry.now() - sentAt > LATE;
+/** How the end came: something broke at once, or when the registry had been waited for, or gave up waiting for it. */
+type Ending = "broken" | "late" | "slow";
+
+function endingOf({ retry }: Http, { sentAt }: UploadSession, failure: unknown): Ending {
+  if (failure instanceof TimeoutError || isGatewayTimeout(failure)) return "slow";
+  return sentAt !== undefined && retry.now() - sentAt > LATE ? "late" : "broken";
 }
 
 /** Whether the blob is there; one that the registry refuses to tell of is not. */

@@ -11,6 +11,7 @@ import { bytesSource } from "../../../src/source/blob_source.ts";
 import { encodeJson } from "../../helpers/archives.ts";
 import { faultLayer } from "../../helpers/fault_layer.ts";
 import {
+  connectionReset,
   scriptedFetch,
   type ScriptedReply,
   type ScriptStep,
@@ -227,6 +228,29 @@ test("uploadBlob() does not take the time that bytes from memory need for that o
   await uploadBlob(repository, blobOf(bytes, digest));
   script.assertDone();
 });
+
+for (const [name, answer] of BROKEN) {
+  test(`uploadBlob() sends again after a minute what was lost on the way, where ${name} came late`, async () => {
+    let now = 0;
+    const script = scriptedFetch([
+      [POST, OPENED],
+      [put(1), () => {
+        now += 2000;
+        if (answer === "drop") throw connectionReset();
+        assert(typeof answer === "object");
+        return answer;
+      }],
+      ...absent(4),
+      ...asked(12, standsAt(0)),
+      [HEAD, GONE],
+      [POST, AGAIN],
+      [put(2), STORED],
+      ["DELETE /u/1", { status: 204 }],
+    ]);
+    await uploadBlob(repositoryOf(script.fetch, { retry: { now: () => now } }), BLOB);
+    script.assertDone();
+  });
+}
 
 test("uploadBlob() waits while what a slow registry has grows", async () => {
   const script = scriptedFetch([
