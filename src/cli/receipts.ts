@@ -48,9 +48,13 @@ export class Receipts {
    * @throws {UsageError} If the file has something else in it.
    */
   static async open(host: Host, path: string, isWritten: boolean): Promise<Receipts> {
-    if (path === "-") throw new UsageError("Cannot keep receipts in a pipe, expected a file");
-    const isFile = (await host.fileInfo(path))?.kind === "file";
-    const text = isFile ? await host.readTextFile(path) : "";
+    const kind = (await host.fileInfo(path))?.kind;
+    if (path === "-" || kind === "other") {
+      throw new UsageError(
+        `Cannot keep receipts in ${quote(path)}: it is a pipe or device, expected a file`,
+      );
+    }
+    const text = kind === "file" ? await host.readTextFile(path) : "";
     requireReceipts(path, text);
     if (isWritten) await host.appendText(path, "");
     return new Receipts(host, path, text);

@@ -367,7 +367,8 @@ const WRONG: [args: string, says: string][] = [
   [`push localhost:5000/app:1 a.tar`, '"localhost:5000/app:1" is no archive'],
   ["push in/a.tar in/b.tar in/c.tar", "tarpush push in/a.tar in/b.tar ... --to TARGET"],
   [`push ${SINGLE} --to localhost:5000 --receipts a.tar`, "it has something else in it"],
-  [`push ${SINGLE} --to localhost:5000 --receipts -`, "Cannot keep receipts in a pipe"],
+  [`push ${SINGLE} --to localhost:5000 --receipts -`, "it is a pipe or device"],
+  [`push ${SINGLE} --to localhost:5000 --receipts pipe`, "it is a pipe or device"],
   ["push --from a.tar --to localhost:5000", "Cannot use a.tar: it is no text"],
   ["push --from spaces --to localhost:5000", '"image.tar" is no target (line 1 of spaces)'],
 ];
@@ -376,7 +377,10 @@ for (const [args, says] of WRONG) {
   test(`${args} is wrong usage`, async () => {
     const files = new Map([["list", "a.tar\n"], ["empty", "# nothing\n"], ["a.tar", "a\0b"]]);
     files.set("spaces", "my image.tar\n");
-    const { code, stderr, stdout } = await runWith(args, { files });
+    const pipe = { kind: "other", size: 0, modified: 0 } as const;
+    const fileInfo = (path: string) => Promise.resolve(path === "pipe" ? pipe : undefined);
+    const overrides = args.endsWith(" pipe") ? { fileInfo } : {};
+    const { code, stderr, stdout } = await runWith(args, { files, overrides });
     assertEquals([code, stdout], [2, ""]);
     assertStringIncludes(stderr, says);
   });
