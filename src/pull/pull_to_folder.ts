@@ -58,7 +58,8 @@ export async function pullToFolder(
   const wanted = parseImages(images);
   const signal = resolved.signal ?? new AbortController().signal;
   const isFromNetwork = isNetworkFetch(resolved.fetch);
-  const before = await readIndex(target);
+  // Whether the folder can be used is known before anything is fetched.
+  await readIndex(target);
   const plan = await planImages(wanted, { ...resolved, signal });
   const sizes = new Map(plan.blobs.map(({ digest, size }) => [blobPath(digest), { digest, size }]));
   for (const { path } of plan.entries) if (path.endsWith("/")) await target.makeFolder(path);
@@ -74,7 +75,9 @@ export async function pullToFolder(
   if (!(index?.body instanceof Uint8Array)) {
     throw new TypeError("unreachable: a layout has an index");
   }
-  await write(target, { path: INDEX, body: merged(before, index.body) }, signal, false);
+  // Another save may have added images meanwhile.
+  const body = merged(await readIndex(target), index.body);
+  await write(target, { path: INDEX, body }, signal, false);
 }
 
 function isMarker({ path }: PackedEntry): boolean {

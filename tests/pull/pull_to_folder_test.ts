@@ -94,6 +94,21 @@ test("pullToFolder() writes a layout, index.json last, that is pushed with the s
   assertEquals(images[0]?.digest, indexOf(folder)[0]?.digest);
 });
 
+test("pullToFolder() keeps what another save has added while it was at work", async () => {
+  const registry = await makeRegistry();
+  const folder = new MemoryFolder();
+  let other: Promise<void> | undefined;
+  const fetch: FetchHandler = async (request) => {
+    if (request.url.includes("/blobs/")) {
+      await (other ??= pullToFolder("localhost:5000/two:1", folder, { fetch: registry }));
+    }
+    return await registry(request);
+  };
+  await pullToFolder("localhost:5000/one:1", folder, { fetch });
+  const names = indexOf(folder).map(({ annotations }) => annotations?.["io.containerd.image.name"]);
+  assertEquals(names.sort(), ["localhost:5000/one:1", "localhost:5000/two:1"]);
+});
+
 test("pullToFolder() frees what came from the network once it is written", async () => {
   const pieces: Bytes[] = [];
   const registry = await makeRegistry();
