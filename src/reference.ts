@@ -1,4 +1,4 @@
-import { type Digest, isDigest } from "./digest.ts";
+import { type Digest, digestAlgorithm, digestHex, isDigest } from "./digest.ts";
 
 /** Where an image is or goes: `[http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`. */
 export interface Reference {
@@ -156,6 +156,19 @@ export function registryOrigin(
 /** Whether `text` is a tag (distribution-spec, "Pulling manifests"). */
 export function isTag(text: string): boolean {
   return TAG.test(text);
+}
+
+/**
+ * The tag that stands for the referrers API where a registry has none (distribution-spec, "Referrers Tag Schema"): of a
+ * SHA-512 digest it has the first half.
+ */
+export function referrersTag(subject: Digest): string {
+  return `${digestAlgorithm(subject).slice(0, 32)}-${digestHex(subject).slice(0, 64)}`;
+}
+
+/** Whether a tag is one of {@linkcode referrersTag}, whatever it is about. */
+export function isReferrersTag(tag: string): boolean {
+  return /^sha(?:256|512)-[0-9a-f]{64}$/.test(tag);
 }
 
 /** Whether `text` is a repository name (distribution-spec, "Pulling manifests"). */

@@ -7,6 +7,7 @@ import {
   isTag,
   parseImageName,
   parsePinnedName,
+  referrersTag,
 } from "../reference.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 import type { ArchiveBeside } from "./beside.ts";
@@ -22,14 +23,7 @@ import {
   walk,
 } from "./content.ts";
 import { type DockerImage, readDockerImages } from "./docker_save.ts";
-import {
-  besideRole,
-  digestOfTag,
-  keyOf,
-  LEFT_OUT_PATH,
-  namesOf,
-  writtenNames,
-} from "./entry_names.ts";
+import { besideRole, keyOf, LEFT_OUT_PATH, namesOf, writtenNames } from "./entry_names.ts";
 import { type ArchiveFiles, missingFile, scanFiles } from "./files.ts";
 import type { LeftOut } from "./left_out.ts";
 import type { LayoutManifests, Placed } from "./layout_manifests.ts";
@@ -171,9 +165,9 @@ class ImageList {
       const name = /[:/@]/.test(text) ? text : `${text}:latest`;
       const own = manifests?.find(node, name) ?? match;
       const image = this.#dockerImage(node, own);
-      const digest = digestOfTag(parseImageName(name)?.tag ?? "");
+      const tag = parseImageName(name)?.tag;
       // hauler makes a tag of the digest where it has no other; registries keep referrers under such.
-      if (digest && [own?.root.digest, own?.manifest.digest].includes(digest)) {
+      if (own && [own.root, own.manifest].some(({ digest }) => referrersTag(digest) === tag)) {
         addTo(image.aliases, name);
       } else {
         addName(image, name);

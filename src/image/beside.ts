@@ -3,6 +3,7 @@ import type { Digest } from "../digest.ts";
 import { type DocumentNode, entriesBelow, type IndexEntry, nodesOf, walk } from "./content.ts";
 import { besideRole, keyOf, namesOf } from "./entry_names.ts";
 import { signedDigests } from "./signed_digests.ts";
+import { referrersTag } from "../reference.ts";
 
 /** A signature, an attestation, an SBOM or the like: it belongs to an image of the archive and is none itself. */
 export interface ArchiveBeside {
@@ -25,8 +26,9 @@ export async function partEntries(
   const found = new Map<IndexEntry, ArchiveBeside[]>();
   const present = new Set(walk(...nodesOf(entries)).map(({ digest }) => digest));
   const names = namesByDigest(entries);
+  const listTags = new Map([...present].map((digest) => [referrersTag(digest), digest]));
   for (const entry of entries) {
-    const beside = besideByItself(entry, present, names);
+    const beside = besideByItself(entry, { present, names, listTags });
     if (beside) found.set(entry, beside);
   }
   const isOpen = (entry: IndexEntry) => !found.has(entry) && besideRole(entry.descriptor)?.isMarked;
@@ -80,11 +82,18 @@ function namesByDigest(entries: readonly IndexEntry[]): Map<Digest, Set<string>>
   return names;
 }
 
+/** What an archive has. */
+interface Known {
+  present: ReadonlySet<Digest>;
+  names: ReadonlyMap<Digest, ReadonlySet<string>>;
+  /** What each list of referrers is about, by its tag. */
+  listTags: ReadonlyMap<string, Digest>;
+}
+
 /** What an entry is that says itself what it is about; undefined for any other. */
 function besideByItself(
   { descriptor, node }: IndexEntry,
-  present: ReadonlySet<Digest>,
-  names: ReadonlyMap<Digest, ReadonlySet<string>>,
+  { present, names, listTags }: Known,
 ): ArchiveBeside[] | undefined {
   if (!node) return undefined;
   const role = besideRole(descriptor);
@@ -93,7 +102,8 @@ function besideByItself(
   if (role && role.kind !== "referrer" && isAbout(role.subject)) {
     return [{ node, subject: role.subject, kind: role.kind }];
   }
-  if (role?.kind === "referrer" && isAbout(role.subject)) return listed(node, role.subject);
+  const about = listTags.get(role?.listTag ?? "");
+  if (isAbout(about)) return listed(node, about);
   const subject = node.subject?.digest;
   if (!isAbout(subject)) return undefined;
   // Under the name of what it is about, as hauler has it, or under none.

@@ -1,13 +1,21 @@
 import { type CosignKind, parseCosignTag } from "../cosign_tags.ts";
-import { type Digest, toDigest } from "../digest.ts";
+import type { Digest } from "../digest.ts";
 import type { Descriptor } from "../media_types.ts";
-import { formatImageName, isTag, parseImageName, parsePinnedName } from "../reference.ts";
+import {
+  formatImageName,
+  isReferrersTag,
+  isTag,
+  parseImageName,
+  parsePinnedName,
+} from "../reference.ts";
 
 /** What an entry of index.json says of itself beside its digest. */
 export interface BesideRole {
   kind: CosignKind | "referrer";
-  /** What it is about, where its name tells. */
+  /** What it is about, where its name is a tag of cosign's. */
   subject?: Digest;
+  /** The tag that says what it is about, where it is a list of referrers. */
+  listTag?: string;
   /** Whether an annotation says so, and not only its name. */
   isMarked: boolean;
 }
@@ -23,8 +31,6 @@ const KINDS: Readonly<Record<string, BesideRole["kind"]>> = {
 };
 /** The file of an archive that says what it leaves out. */
 export const LEFT_OUT_PATH = "tarpush.json";
-/** The tag that stands for a list of referrers (distribution-spec, "Referrers Tag Schema"). */
-const REFERRERS_TAG = /^(sha256|sha512)-([0-9a-f]+)$/;
 
 /** The role that an entry has by its annotations; undefined for an image. */
 export function besideRole(descriptor: Descriptor): BesideRole | undefined {
@@ -35,16 +41,9 @@ export function besideRole(descriptor: Descriptor): BesideRole | undefined {
     const tag = isTag(text) ? text : parseImageName(text)?.tag ?? "";
     const cosign = parseCosignTag(tag);
     if (cosign) return { ...cosign, isMarked };
-    const subject = digestOfTag(tag);
-    if (subject) return { kind: "referrer", subject, isMarked };
+    if (isReferrersTag(tag)) return { kind: "referrer", listTag: tag, isMarked };
   }
   return marked && { kind: marked, isMarked };
-}
-
-/** The digest that a tag is made of, `sha256-HEX`; undefined for any other. */
-export function digestOfTag(tag: string): Digest | undefined {
-  const [, algorithm = "", hex = ""] = REFERRERS_TAG.exec(tag) ?? [];
-  return toDigest(algorithm, hex);
 }
 
 /** Every name that an entry of index.json carries, as it is written. */

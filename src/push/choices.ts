@@ -2,8 +2,8 @@ import { parseCosignTag } from "../cosign_tags.ts";
 import { type Digest, shortDigest } from "../digest.ts";
 import { AmbiguousImageError } from "../errors.ts";
 import { type ArchiveImage, tagsOf } from "../image/archive.ts";
-import { digestOfTag } from "../image/entry_names.ts";
 import { quoteName } from "../quote_name.ts";
+import { isReferrersTag, referrersTag } from "../reference.ts";
 
 /** Names that a message lists before it only counts. */
 export const MAX_LISTED = 12;
@@ -67,9 +67,9 @@ export function isLeftBehind(image: ArchiveImage): boolean {
   if (tags.length === 0) return node.subject !== undefined;
   return tags.every((tag) => {
     if (parseCosignTag(tag)) return true;
-    const subject = digestOfTag(tag);
-    return subject !== undefined && subject !== node.digest && node.kind === "index" &&
-      node.entries.every((entry) => entry.node?.subject?.digest === subject);
+    if (!isReferrersTag(tag) || referrersTag(node.digest) === tag) return false;
+    return node.kind === "index" &&
+      node.entries.every(({ node }) => node?.subject && referrersTag(node.subject.digest) === tag);
   });
 }
 

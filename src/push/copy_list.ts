@@ -4,6 +4,7 @@ import { listTexts } from "../image/platforms.ts";
 import type { NameFilter } from "../name_pattern.ts";
 import {
   formatReference,
+  isReferrersTag,
   parseReference,
   type Reference,
   requireRepository,
@@ -61,8 +62,6 @@ const MAX_TAGS = 100_000;
 const MAX_LISTED = 1_000_000;
 /** Tags that a message names. */
 const MAX_NAMED = 5;
-/** What belongs to an image by its tag, where a registry keeps no list of referrers. */
-const REFERRERS_TAG = /^sha(?:256|512)-[0-9a-f]{64}$/;
 
 /**
  * Finds the images of a call, one after the other. What is wrong with one is given in its place.
@@ -154,7 +153,7 @@ async function tagsOf(
   const source = openSource(push, from, references, access);
   for await (const tag of listUsableTags(source, { signal, onWarning })) {
     const cosign = parseCosignTag(tag);
-    const isApart = isBesideApart && (cosign !== undefined || REFERRERS_TAG.test(tag));
+    const isApart = isBesideApart && (cosign !== undefined || isReferrersTag(tag));
     if (!isApart && tagFilter(tag)) tags.push(tag);
     else if (cosign) left.push(cosign);
     else if (!isApart && others.length < MAX_NAMED) others.push(tag);

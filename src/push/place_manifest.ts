@@ -3,6 +3,7 @@ import type { Digest } from "../digest.ts";
 import { OciError, RegistryError, restate } from "../errors.ts";
 import { type DocumentNode, type ManifestNode, walk } from "../image/content.ts";
 import { isForeignLayer } from "../media_types.ts";
+import { referrersTag } from "../reference.ts";
 import { withoutRetry } from "../registry/blobs.ts";
 import { headManifest, putManifest } from "../registry/manifests.ts";
 import type { RepositoryState } from "./repository_state.ts";
@@ -186,7 +187,7 @@ export async function listUnlisted(
 }
 
 async function listEach(target: RepositoryState, settings: UploadSettings): Promise<void> {
-  const { keepReferrersTag, referrersTag } = await import("../registry/referrers_tag.ts");
+  const { keepReferrersTag } = await import("../registry/referrers_tag.ts");
   const { answerOf, refusesChange } = await import("./refusals.ts");
   for (const referrer of target.unlisted.splice(0)) {
     try {

@@ -8,7 +8,7 @@ import {
   parseDescriptor,
 } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
-import { isTag } from "../reference.ts";
+import { isTag, referrersTag } from "../reference.ts";
 import { nameOf, type ReadHooks, type RepositoryContext, repositoryUrl } from "./blobs.ts";
 import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./get_manifest.ts";
 import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
@@ -16,7 +16,6 @@ import type { Call, Http } from "./http/call.ts";
 import { listNames, type ListOptions } from "./name_list.ts";
 import { Pages } from "./pages.ts";
 import { pingRegistry } from "./ping.ts";
-import { referrersTag } from "./referrers_tag.ts";
 
 /**
  * Lists the repositories of a registry, page by page. The catalog is distribution's own; some registries have none.

@@ -1,4 +1,4 @@
-import { type Digest, digestAlgorithm, digestBytes, digestHex } from "../digest.ts";
+import { digestBytes } from "../digest.ts";
 import { RegistryError } from "../errors.ts";
 import {
   type Descriptor,
@@ -11,15 +11,11 @@ import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
 import { getManifest } from "./get_manifest.ts";
 import { badAnswer } from "./http/answer_body.ts";
 import { type ManifestContent, putManifest } from "./manifests.ts";
+import { referrersTag } from "../reference.ts";
 
 /** A manifest that refers to another one. */
 export interface Referrer extends ManifestContent {
   subject: Descriptor;
-}
-
-/** The tag that stands for the referrers API where a registry has none (distribution-spec, "Referrers Tag Schema"). */
-export function referrersTag(subject: Digest): string {
-  return `${digestAlgorithm(subject).slice(0, 32)}-${digestHex(subject).slice(0, 64)}`;
 }
 
 /**

@@ -6,8 +6,8 @@ import { OCI_INDEX, OCI_MANIFEST } from "../../src/media_types.ts";
 import { copyImage, type CopyOptions } from "../../src/push/copy.ts";
 import type { PushEvent } from "../../src/push/events.ts";
 import { pushImage, type PushResult } from "../../src/push/push.ts";
+import { referrersTag } from "../../src/reference.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
-import { referrersTag } from "../../src/registry/referrers_tag.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   encode,

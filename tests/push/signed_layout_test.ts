@@ -4,6 +4,7 @@ import { AmbiguousImageError } from "../../src/errors.ts";
 import { OCI_CONFIG, OCI_MANIFEST } from "../../src/media_types.ts";
 import type { PushOptions } from "../../src/push/options.ts";
 import { pushImage } from "../../src/push/push.ts";
+import { referrersTag } from "../../src/reference.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   encodeJson,
@@ -258,6 +259,29 @@ test("pushImage() knows signatures by their tags in a layout, with the name of t
     assertEquals(await allTags(fetch), ["app:1", `app:${tagOf(image, "sig")}`]);
     await readBack(fetch, "app", list.digest);
     assertEquals((await check(layout.entries())).findings.map(({ code }) => code), []);
+  }
+});
+
+test("pushImage() knows lists of referrers by their tags, which have half of a SHA-512 digest", async () => {
+  for (const algorithm of ["sha256", "sha512"] as const) {
+    const layout = new OciLayout();
+    const image = await layout.image(await makeImage(["one"]), {}, algorithm);
+    const sbom = await layout.artifact("sbom", "application/example", { subject: image });
+    layout.add(image, { ref: "1" });
+    layout.add(await layout.indexOf([sbom]), { ref: referrersTag(image.digest) });
+    // Of an image that was there before: `regctl image mod` leaves its list in the folder.
+    const gone = await new OciLayout().image(await makeImage(["gone"]), {}, algorithm);
+    const left = await layout.artifact("left", "application/example", { subject: gone });
+    layout.add(await layout.indexOf([left]), { ref: referrersTag(gone.digest) });
+    const fetch = createRegistry();
+    await pushImage(toBlob(layout.entries()), `${HOST}/app:1`, { fetch });
+    assertEquals(await allTags(fetch), ["app:1"]);
+    await readBack(fetch, "app", image.digest);
+    await readBack(fetch, "app", sbom.digest);
+    assertEquals(
+      (await fetch(new Request(`http://${HOST}/v2/app/manifests/${left.digest}`))).status,
+      404,
+    );
   }
 });
 

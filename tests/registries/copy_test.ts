@@ -3,7 +3,6 @@ import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
 import { pullImage } from "../../src/pull/pull.ts";
 import { copyImage } from "../../src/push/copy.ts";
 import { pushImage } from "../../src/push/push.ts";
-import { referrersTag } from "../../src/registry/referrers_tag.ts";
 import { serveRegistry } from "../end_to_end/registry_server.ts";
 import { encode, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { allTags, FIXTURES, readBack, readFixture } from "../helpers/expected.ts";
@@ -12,6 +11,7 @@ import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
 import { type ProxiedRequest, startTcpProxy } from "../helpers/tcp_proxy.ts";
 import { test } from "../helpers/test.ts";
 import { handlerOf } from "./read_registry.ts";
+import { referrersTag } from "../../src/reference.ts";
 
 /** Archives with one image, or one index. */
 const SINGLE = [...FIXTURES.keys()].filter((name) => FIXTURES.get(name)?.push.expect === "accept");

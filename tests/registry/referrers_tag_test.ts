@@ -8,9 +8,10 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from "../../src/media_types.ts";
+import { referrersTag } from "../../src/reference.ts";
 import { getManifest } from "../../src/registry/get_manifest.ts";
 import { putManifest } from "../../src/registry/manifests.ts";
-import { keepReferrersTag, referrersTag } from "../../src/registry/referrers_tag.ts";
+import { keepReferrersTag } from "../../src/registry/referrers_tag.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";

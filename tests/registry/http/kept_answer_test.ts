@@ -10,10 +10,11 @@ import {
 import { pullImage } from "../../../src/pull/pull.ts";
 import type { PushOptions } from "../../../src/push/options.ts";
 import { pushImage } from "../../../src/push/push.ts";
+import { referrersTag } from "../../../src/reference.ts";
 import { getManifest } from "../../../src/registry/get_manifest.ts";
 import type { FetchHandler } from "../../../src/registry/http/call.ts";
 import { headManifest, putManifest } from "../../../src/registry/manifests.ts";
-import { keepReferrersTag, referrersTag } from "../../../src/registry/referrers_tag.ts";
+import { keepReferrersTag } from "../../../src/registry/referrers_tag.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
 import {
   dockerSave,
