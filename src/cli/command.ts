@@ -67,6 +67,9 @@ export const ASKING_OPTIONS = {
   version: flag("--version", "The version"),
 };
 
+/** Archives or images: each has some connections open, and a file; many systems let a program have 1,024, and Deno dies beyond. */
+const MOST_AT_ONCE = 200;
+
 const concurrency = (what: string) =>
   value("--concurrency N", `Blobs to ${what} at the same time (3)`, parseCount(1));
 const platforms = (what: string, platform: string) =>
@@ -145,7 +148,7 @@ export const COMMANDS = {
       archives: value(
         "--archives N",
         "Archives to work on at the same time (4)",
-        parseCount(1, 1000),
+        parseCount(1, MOST_AT_ONCE),
       ),
       receipts: text(
         "--receipts FILE",
@@ -275,7 +278,11 @@ export const COMMANDS = {
         "Copy what FILE lists, - for stdin; one a line: SOURCE, SOURCE TARGET, or both as JSON",
       ),
       to: list("--to TARGET", "Copy every SOURCE to TARGET"),
-      images: value("--images N", "Images to copy at the same time (4)", parseCount(1, 1000)),
+      images: value(
+        "--images N",
+        "Images to copy at the same time (4)",
+        parseCount(1, MOST_AT_ONCE),
+      ),
       failFast: flag("--fail-fast", "Stop at the first image that fails"),
       referrers: flag(
         "--referrers",

@@ -359,6 +359,8 @@ test("push --dry-run of many counts a shared blob once, and writes no receipts",
 const WRONG: [args: string, says: string][] = [
   ["push --to localhost:5000", "Nothing to push"],
   ["push --from list --from empty --to localhost:5000", "--from is given more than once"],
+  ["push a.tar --to localhost:5000 --archives 201", "expected a whole number from 1 to 200"],
+  ["copy h/a --to localhost:5000 --images 201", "expected a whole number from 1 to 200"],
   ["push --from empty --to localhost:5000", "Nothing to push: empty names no archive"],
   ["push --from list", 'No target for "a.tar" (line 1 of list)'],
   [`push ${SINGLE} --to localhost:5000/UPPER`, "(on the command line)"],
