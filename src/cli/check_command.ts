@@ -38,27 +38,34 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
       onProgress: progress.report,
     })
       .finally(() => progress.finish());
-    const check = await withAbsent(checked, against, { ...connection, signal });
+    const { absent, check } = await withAbsent(checked, against, { ...connection, signal });
     const exitCode = check.ok ? EXIT.done : EXIT.failed;
     if (json) {
       await writeDocument(host, check);
       return exitCode;
     }
     const name = source === "-" ? "stdin" : source;
-    await writeFindings(check.findings, quiet, host, (paint) => [verdictLine(name, check, paint)]);
+    const { leftOut = [] } = check;
+    const found = against !== undefined && leftOut.length > 0 && absent === 0
+      ? [`${printable(against)} has all that it leaves out`]
+      : [];
+    await writeFindings(check.findings, quiet, host, (paint) => [
+      ...found,
+      verdictLine(name, check, paint),
+    ]);
     const hint = check.ok ? undefined : partsHint(command);
     if (hint !== undefined) await host.stderr.write(`hint: ${printable(hint)}\n`);
     return exitCode;
   });
 }
 
-/** Adds what an archive leaves out and a registry does not have. */
+/** Adds what an archive leaves out and a registry does not have, and counts it. */
 async function withAbsent(
   check: ArchiveCheck,
   against: string | undefined,
   options: ConnectionOptions & { signal: AbortSignal },
-): Promise<ArchiveCheck> {
-  if (against === undefined) return check;
+): Promise<{ absent: number; check: ArchiveCheck }> {
+  if (against === undefined) return { absent: 0, check };
   const { findAbsent } = await import("../archive/find_absent.ts");
   const absent = await findAbsent(check, against, options);
   const errors = absent.map(({ digest, repository, images }): Finding => ({
@@ -69,11 +76,9 @@ async function withAbsent(
     })`,
     digest,
   }));
-  return {
-    ...check,
-    ok: check.ok && absent.length === 0,
-    findings: [...errors, ...check.findings],
-  };
+  const ok = check.ok && absent.length === 0;
+  const findings = [...errors, ...check.findings];
+  return { absent: absent.length, check: { ...check, ok, findings } };
 }
 
 /**

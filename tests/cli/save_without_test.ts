@@ -73,6 +73,7 @@ test("save --without an archive, inspect, check --against and push of what is le
   assertEquals((await runWith(fetch, ["push", base, "localhost:6000", "-q"])).code, 0);
   const there = await runWith(fetch, ["check", delta, "--against", "localhost:6000"]);
   assertEquals(there.code, 0, there.stdout);
+  assertMatch(there.stdout, /\nlocalhost:6000 has all that it leaves out\n.*: ok, 1 note \(/);
   const pushed = await runWith(fetch, ["push", delta, "localhost:6000", "-q"]);
   assertMatch(pushed.stdout, /^localhost:6000\/team\/app:2@sha256:/);
 });
