@@ -65,6 +65,8 @@ export interface BunGlobals {
 /** A server that listens. */
 export interface BunServer {
   port: number;
+  /** Requests that have not been answered to the last byte. */
+  pendingRequests: number;
   requestIP(request: Request): { address: string } | null;
   /** Silence after which the connection of a request is ended; until something of its answer is sent. 0 is for ever. */
   timeout(request: Request, seconds: number): void;

@@ -1,4 +1,4 @@
-import type { BunGlobals } from "./bun_globals.ts";
+import type { BunGlobals, BunServer } from "./bun_globals.ts";
 import { errorCode } from "./file_error.ts";
 import type { ListeningServer, ListenOptions, ServeHandler } from "./host.ts";
 import { listenFailure } from "./listen_failure.ts";
@@ -33,10 +33,19 @@ export function listenOnBun(handler: ServeHandler, options: ListenOptions): List
     });
     return {
       port: server.port,
-      finish: () => server.stop(false),
+      finish: () => finish(server),
       stop: () => server.stop(true),
     };
   } catch (cause) {
     throw listenFailure(options, cause, errorCode(cause) === "EADDRINUSE");
   }
+}
+
+/** A connection without a request, as browsers open ahead, would hold Bun for more than ten seconds. */
+async function finish(server: BunServer): Promise<void> {
+  const stopped = server.stop(false);
+  // Nothing else tells that the last answer has been sent.
+  while (server.pendingRequests > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await server.stop(true);
+  await stopped;
 }

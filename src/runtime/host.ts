@@ -92,7 +92,7 @@ export type ServeHandler = (request: Request, client: string) => Response | Prom
 export interface ListeningServer {
   /** The port it has. */
   readonly port: number;
-  /** Takes no more connections; settled when the requests that are under way have been answered. */
+  /** Takes no more requests; settled when those that are under way have been answered. */
   finish(): Promise<void>;
   /** Ends it at once, open connections included. */
   stop(): Promise<void>;

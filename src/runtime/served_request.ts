@@ -18,6 +18,11 @@ export function badHost(): Response {
   return new Response(null, { status: 400 });
 }
 
+/** The answer of a server that lets the requests before this one come to their end, and takes no more. */
+export function ending(): Response {
+  return new Response(null, { status: 503, headers: { "Connection": "close" } });
+}
+
 /** The answer where a handler has failed: it tells of that itself, and what it says is for nobody else. */
 export function answerFailure(): Response {
   return new Response(null, { status: 500 });

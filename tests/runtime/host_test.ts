@@ -3,13 +3,14 @@ import { OciError } from "../../src/errors.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
 import { createByteOutput, createTextOutput, type OutputDevice } from "../../src/runtime/output.ts";
 import { requireTextSize } from "../../src/runtime/text_file.ts";
-import { runProcess, temporaryFolder } from "../helpers/process.ts";
+import { runProcess, spawnProcess, temporaryFolder } from "../helpers/process.ts";
 import { createAuthority } from "../helpers/certificates.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 const host = currentHost();
 const curl = requireProgram("curl");
+const bash = requireProgram("bash");
 
 test("currentHost() is the one of the runtime", () => {
   assertEquals(host.name, "Deno" in globalThis ? "deno" : "bun");
@@ -118,6 +119,43 @@ test("Host serves HTTP on a free port, and stops", async () => {
   assertEquals(taken.message, `Cannot listen on 127.0.0.1:${server.port}: the port is in use`);
   await server.stop();
   await assertRejects(() => fetch(url).then((response) => response.body?.cancel()));
+});
+
+test(
+  "Host lets requests that are under way end, and waits for nobody who has not asked",
+  async () => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const server = await host.serve(async () => {
+      ask();
+      await gate;
+      return new Response("whole");
+    }, { hostname: "127.0.0.1", port: 0 });
+    const connect =
+      `exec 3<>/dev/tcp/127.0.0.1/${server.port}; printf 'GET / HTTP' >&3; echo; sleep 60`;
+    await using silent = spawnProcess(bash.path, ["-c", connect]);
+    await silent.stdout.getReader().read();
+    const answer = fetch(`http://127.0.0.1:${server.port}/`);
+    await asked;
+    const finished = server.finish();
+    open();
+    assertEquals(await (await answer).text(), "whole");
+    await finished;
+    await assertRejects(() => fetch(`http://127.0.0.1:${server.port}/`));
+    await server.stop();
+  },
+  { skip: bash.skip },
+);
+
+test("Host ends an answer that does not end, also after it was to finish", async () => {
+  const endless = () =>
+    new Response(new ReadableStream({ start: (to) => to.enqueue(new Uint8Array(9)) }));
+  const server = await host.serve(endless, { hostname: "127.0.0.1", port: 0 });
+  const answer = await fetch(`http://127.0.0.1:${server.port}/`);
+  const finished = server.finish();
+  await server.stop();
+  await finished;
+  await assertRejects(() => answer.bytes());
 });
 
 test("Host serves who names no host, and refuses a name that is none", async () => {
