@@ -132,7 +132,7 @@ test(
       return new Response("whole");
     }, { hostname: "127.0.0.1", port: 0 });
     const connect =
-      `exec 3<>/dev/tcp/127.0.0.1/${server.port}; printf 'GET / HTTP' >&3; echo; sleep 60`;
+      `exec 3<>/dev/tcp/127.0.0.1/${server.port}; printf 'GET / HTTP/1.1\\r\\nHost: x\\r\\nX' >&3; echo; sleep 9`;
     await using silent = spawnProcess(bash.path, ["-c", connect]);
     await silent.stdout.getReader().read();
     const answer = fetch(`http://127.0.0.1:${server.port}/`);
