@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Debian's packages unar 1.10.7, cpio 2.13, php8.2-cli (`PharData`), php-pear 1.10.13 (`Archive_Tar`) and ruby-minitar 0.9: a
-# pax archive, as Python's tarfile writes by default, of two files in one long folder.
+# Debian's packages unar 1.10.7, cpio 2.13, php8.2-cli (`PharData`), php-pear 1.10.13 (`Archive_Tar`), ruby-minitar 0.9
+# and perl 5.36 (`Archive::Tar`): a pax archive, as Python's tarfile writes by default, of two files in one long folder.
 #
-# Guess: both files under their paths, or an error. Seen in all five, without an error: paths are cut after 100 bytes, so that
+# Guess: both files under their paths, or an error. Seen in all six, without an error: paths are cut after 100 bytes, so that
 # both get one name, and one file with the second one's contents is left. cpio and minitar unpack the pax headers as files,
 # too, and cpio does the same with GNU tar's own long names.
 set -euo pipefail
@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-for package in 'unar 1.10.7' 'cpio 2.13' 'php8.2-cli 8.2' 'php-pear 1:1.10.13' 'ruby-minitar 0.9'; do
+for package in 'unar 1.10.7' 'cpio 2.13' 'php8.2-cli 8.2' 'php-pear 1:1.10.13' 'ruby-minitar 0.9' 'perl 5.36'; do
   dpkg-query -W -f '${Package} ${Version}\n' "${package% *}" 2> /dev/null | grep -q "^$package[-+.]" || { echo "needs $package"; exit 1; }
 done
 cat > make.py <<'PY'
@@ -25,7 +25,7 @@ for name, form in ("pax", tarfile.DEFAULT_FORMAT), ("gnu", tarfile.GNU_FORMAT):
 PY
 python3 make.py
 
-mkdir tar unar cpio phar pear ruby cpio-gnu
+mkdir tar unar cpio phar pear ruby perl cpio-gnu
 tar -xf pax.tar -C tar
 unar -quiet -no-directory -force-overwrite -output-directory unar pax.tar
 (cd cpio && cpio -idu --quiet -F ../pax.tar)
@@ -33,6 +33,7 @@ unar -quiet -no-directory -force-overwrite -output-directory unar pax.tar
 php -r '(new PharData("pax.tar"))->extractTo("phar") || exit(1);'
 php -d error_reporting=0 -r 'require "Archive/Tar.php"; (new Archive_Tar("pax.tar"))->extract("pear") || exit(1);'
 ruby -W0 -e 'require "archive/tar/minitar"; Archive::Tar::Minitar.unpack("pax.tar", "ruby")' 2> ruby.txt || { cat ruby.txt; exit 1; }
+(cd perl && perl -MArchive::Tar -e 'Archive::Tar->new("../pax.tar")->extract() or die')
 
 cat > list.py <<'PY'
 import os, sys
@@ -47,7 +48,7 @@ for tool in sys.argv[1:]:
             found.append(f"{known}: {text if text in ('first', 'second') else '...'}")
     print(tool, "|", ", ".join(sorted(found)))
 PY
-python3 list.py tar unar cpio cpio-gnu phar pear ruby > seen.txt
+python3 list.py tar unar cpio cpio-gnu phar pear ruby perl > seen.txt
 diff seen.txt - <<'SEEN' || { echo CHANGED; exit 1; }
 tar | 186 bytes: first, 187 bytes: second
 unar | 100 bytes: second
@@ -56,5 +57,6 @@ cpio-gnu | 100 bytes: second, @LongLink: ...
 phar | 100 bytes: second
 pear | 100 bytes: second
 ruby | 100 bytes: second, @PaxHeader: ...
+perl | 100 bytes: second
 SEEN
 echo "as recorded"
