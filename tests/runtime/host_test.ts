@@ -121,31 +121,28 @@ test("Host serves HTTP on a free port, and stops", async () => {
   await assertRejects(() => fetch(url).then((response) => response.body?.cancel()));
 });
 
-test(
-  "Host lets requests that are under way end, and waits for nobody who has not asked",
-  async () => {
-    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
-    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
-    const server = await host.serve(async () => {
-      ask();
-      await gate;
-      return new Response("whole");
-    }, { hostname: "127.0.0.1", port: 0 });
-    const connect =
-      `exec 3<>/dev/tcp/127.0.0.1/${server.port}; printf 'GET / HTTP/1.1\\r\\nHost: x\\r\\nX' >&3; echo; sleep 9`;
-    await using silent = spawnProcess(bash.path, ["-c", connect]);
-    await silent.stdout.getReader().read();
-    const answer = fetch(`http://127.0.0.1:${server.port}/`);
-    await asked;
-    const finished = server.finish();
-    open();
-    assertEquals(await (await answer).text(), "whole");
-    await finished;
-    await assertRejects(() => fetch(`http://127.0.0.1:${server.port}/`));
-    await server.stop();
-  },
-  { skip: bash.skip },
-);
+test("Host lets requests that are under way end, and waits for nobody who asks none", async () => {
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  const server = await host.serve(async () => {
+    ask();
+    await gate;
+    return new Response("whole");
+  }, { hostname: "127.0.0.1", port: 0 });
+  const connect = `exec 3<>/dev/tcp/127.0.0.1/${server.port}`;
+  const send = "printf 'GET / HTTP/1.1\\r\\nHost: x\\r\\nX' >&3; echo; sleep 9";
+  await using silent = spawnProcess(bash.path, ["-c", `${connect}; ${send}`]);
+  await silent.stdout.getReader().read();
+  const answer = fetch(`http://127.0.0.1:${server.port}/`);
+  await asked;
+  const finished = server.finish();
+  open();
+  assertEquals(await (await answer).text(), "whole");
+  const first = [finished.then(() => "the server"), silent.exited.then(() => "who is silent")];
+  assertEquals(await Promise.race(first), "the server");
+  await assertRejects(() => fetch(`http://127.0.0.1:${server.port}/`));
+  await server.stop();
+}, { skip: bash.skip });
 
 test("Host ends an answer that does not end, also after it was to finish", async () => {
   const endless = () =>
