@@ -41,8 +41,14 @@ class BunDirectory implements FolderSource {
       yield { path, open: () => this.#open(path) };
     }
     for await (const path of this.#scan(pattern, false)) {
-      if (!files.has(path)) yield { path, open: () => this.#follow(path) };
+      if (files.has(path) || await this.#isFolder(path)) continue;
+      yield { path, open: () => this.#follow(path) };
     }
+  }
+
+  async #isFolder(path: string): Promise<boolean> {
+    const info = await Bun.file(`${this.#path}/${path}`).stat().catch(() => undefined);
+    return info?.isDirectory() ?? false;
   }
 
   /** Opens what is no file: a link to one, else nothing. */

@@ -59,6 +59,8 @@ async function openFiles(
   const opened = new Map<string, BlobSource>();
   for (const [path, file] of files) {
     signal.throwIfAborted();
+    // A name that is not UTF-8 cannot be opened, and no document can have it.
+    if (path.includes("\ufffd")) continue;
     const body = await file.open();
     if (body) opened.set(path, body);
   }
@@ -66,9 +68,7 @@ async function openFiles(
 }
 
 function noImage(files: ReadonlyMap<string, unknown>): ArchiveError {
-  // Some runtimes name folders as well.
-  const folders = new Set([...files.keys()].map((path) => path.replace(/\/?[^/]*$/, "")));
-  const paths = [...files.keys()].filter((path) => !folders.has(path)).sort();
+  const paths = [...files.keys()].sort();
   const [first] = paths;
   const inner = paths.map((path) => INNER_IMAGE.exec(path)?.[1])
     .find((name) => name !== undefined);

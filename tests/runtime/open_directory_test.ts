@@ -38,6 +38,15 @@ test("openDirectory() lists files where images have them, and no deeper", async 
   });
 }, NEEDS_SHELL);
 
+test("openDirectory() names files and links, and no folders", async () => {
+  const script = "mkdir -p layout/a/b layout/c && cd layout && printf 1 > a/x && ln -s a/x link";
+  await using folder = await makeFolder(script);
+  const found: string[] = [];
+  const layout = await openDirectory(`${folder.path}/layout`);
+  for await (const { path } of layout.files()) found.push(path);
+  assertEquals(found.sort(), ["a/x", "link"]);
+}, NEEDS_SHELL);
+
 test("openDirectory() opens files with any letters in their names", async () => {
   const script = "mkdir layout && printf 1 > 'layout/a\\b' && printf 2 > 'layout/c d?'";
   await using folder = await makeFolder(script);
