@@ -22,6 +22,9 @@ export interface PartsOptions {
 
 type Reading = Omit<PartsOptions, "verify">;
 
+/** Parts that are kept open while they are read: many systems let a program open 1,024 files. */
+const MOST_HELD = 200;
+
 /** What checksum files are called: `A.tar.sha256`, `SHA256SUMS`, `sha256sum.txt` and the like. */
 const LIST_NAME = /sha256(?:sums?)?(?:\.txt)?$/i;
 /** The same with sums that are not read here. */
@@ -56,7 +59,10 @@ export async function openParts(
   };
   try {
     const parts: ArchivePart[] = [];
-    for (const path of paths) parts.push(await openPart(path, open, host, { signal, ...reading }));
+    const isHeld = paths.length <= MOST_HELD;
+    for (const path of paths) {
+      parts.push(await openPart(path, open, host, { signal, ...reading, isHeld }));
+    }
     const named = words.filter((word) => LIST_NAME.test(nameOf(word)));
     const lists = named.length > 0 ? named : await findLists(paths, host);
     const texts: string[] = [];
@@ -74,7 +80,7 @@ async function openPart(
   path: string,
   open: AsyncDisposable[],
   host: Host,
-  { signal, fetch, timeouts }: Reading,
+  { signal, fetch, timeouts, isHeld }: Reading & { isHeld: boolean },
 ): Promise<ArchivePart> {
   const url = urlOf(path);
   const name = nameOf(path);
@@ -82,7 +88,7 @@ async function openPart(
     if (path === "-") {
       throw new UsageError("stdin is no part of an archive, expected files or URLs");
     }
-    const file = await host.openFile(path);
+    const file = await host.openFile(path, { isHeld });
     open.push(file);
     return { name, source: file };
   }

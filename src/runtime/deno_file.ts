@@ -3,7 +3,7 @@ import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
 import { failed, throwFileError } from "./deno_file_error.ts";
 import { fileError, type FileIdentity, requireSame } from "./file_error.ts";
-import type { OpenFile } from "./host.ts";
+import type { OpenFile, OpenOptions } from "./host.ts";
 
 /** Bytes of one read of a body: with 64 KiB, Deno uploads at half the speed. */
 export const PIECE_BYTES = 1024 * 1024;
@@ -11,12 +11,18 @@ export const PIECE_BYTES = 1024 * 1024;
 const SMALL_READ_BYTES = 1024 * 1024;
 
 /** Opens a file; see `openFile` in host.ts. */
-export async function openDenoFile(path: string | URL): Promise<OpenFile> {
+export async function openDenoFile(
+  path: string | URL,
+  { isHeld = true }: OpenOptions = {},
+): Promise<OpenFile> {
   try {
     // Asked before opening: to open a pipe waits for somebody to write to it.
     const info = await Deno.stat(path);
     if (!info.isFile) throw fileError("open", path, info.isDirectory ? "directory" : "special");
-    return new DenoFile(path, info, await Deno.open(path, { read: true }));
+    const handle = await Deno.open(path, { read: true });
+    if (isHeld) return new DenoFile(path, info, handle);
+    handle.close();
+    return new DenoFile(path, info);
   } catch (error) {
     throw throwFileError("open", path, error);
   }

@@ -64,6 +64,15 @@ export interface FileInfo {
   modified: number;
 }
 
+/** How a file is opened. */
+export interface OpenOptions {
+  /**
+   * Whether it is kept open, as far as the runtime does that at all; one of very many is opened for each read.
+   * @default {true}
+   */
+  isHeld?: boolean;
+}
+
 /** How a TLS connection is checked. */
 export interface TlsOptions {
   /** Further root certificates, PEM. */
@@ -115,7 +124,7 @@ export interface Host {
   /** An environment variable; undefined where it is not set or may not be read. */
   env(name: string): string | undefined;
   /** {@linkcode openFile} of this runtime. */
-  openFile(path: string | URL): Promise<OpenFile>;
+  openFile(path: string | URL, options?: OpenOptions): Promise<OpenFile>;
   /** {@linkcode openDirectory} of this runtime. */
   openDirectory(path: string): Promise<FolderSource>;
   /** {@linkcode openStorage} of this runtime. */

@@ -186,6 +186,30 @@ test("run() push reads parts behind URLs by ranges, and wants a server that know
   );
 });
 
+test("run() push keeps none of very many parts open", async () => {
+  await using folder = await temporaryFolder();
+  const bytes = await makeArchive();
+  const size = Math.ceil(bytes.length / 201);
+  const paths: string[] = [];
+  for (let at = 0; at < bytes.length; at += size) {
+    const name = `app.tar.${String(paths.length + 1).padStart(3, "0")}`;
+    paths.push(await folder.write(name, bytes.subarray(at, at + size)));
+  }
+  const held = new Set<boolean | undefined>();
+  const { openFile } = currentHost();
+  const host = fakeHost(["push", "--parts", ...paths, TARGET, "-q"], {
+    overrides: {
+      fetchWith: () => createRegistry(),
+      openFile: (path, options) => {
+        held.add(options?.isHeld);
+        return openFile(path, options);
+      },
+    },
+  });
+  assertEquals(await run(host), 0, host.written.stderr);
+  assertEquals([...held], [false]);
+});
+
 test("run() push --parts wants a target, files, and one archive", async () => {
   await using folder = await temporaryFolder();
   const paths = await writeParts(folder, await makeArchive());

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
 import { collect } from "../../src/bytes.ts";
 import { OciError } from "../../src/errors.ts";
-import { openFile } from "../../src/runtime/mod.ts";
+import { currentHost, openFile } from "../../src/runtime/mod.ts";
 import { readRange } from "../../src/source/blob_source.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { optionalProgram } from "../helpers/programs.ts";
@@ -57,6 +57,19 @@ test("openFile() ends early where the file was cut", async () => {
   await folder.write("cut", patterned(100));
   assertEquals((await readAll(file.slice(0, 3 * MIB).stream())).length, 100);
   assertEquals((await readAll(file.slice(50, 1000).stream())).length, 50);
+});
+
+test("a host's openFile() reads a file that it does not keep open, and refuses what it cannot open", async () => {
+  const { openFile } = currentHost();
+  const options = { isHeld: false };
+  await using held = await openFile(FIXTURE);
+  const file = await openFile(FIXTURE, options);
+  assertEquals(await readRange(file, 512, 1024), await readRange(held, 512, 1024));
+  const [one, other] = [file, held].map((each) => readAll(each.slice(3, each.size).stream()));
+  assertEquals(await one, await other);
+  await file[Symbol.asyncDispose]();
+  await assertRejects(() => readRange(file, 0, 10), OciError, "it has been closed");
+  await assertRejects(() => openFile("no such file", options), OciError, "no such file");
 });
 
 test("openFile() takes a path as text", async () => {
