@@ -14,7 +14,7 @@ export async function collect(
 ): Promise<Bytes> {
   const pieces: Uint8Array[] = [];
   let size = 0;
-  for await (const piece of stream) {
+  for await (const piece of piecesOf(stream)) {
     size += piece.length;
     if (size > limit) throw tooLarge();
     pieces.push(piece);
@@ -100,14 +100,40 @@ export function toStream<T extends Uint8Array>(pieces: AsyncGenerator<T>): Reada
   );
 }
 
+/** What `for await` goes through: the stream itself, but in Safari, where streams have nothing for that. */
+export function piecesOf<T>(pieces: AsyncIterable<T> | ReadableStream<T>): AsyncIterable<T> {
+  return isIterable(pieces) ? pieces : readPieces(pieces);
+}
+
+function isIterable<T>(pieces: AsyncIterable<T> | ReadableStream<T>): pieces is AsyncIterable<T> {
+  return Symbol.asyncIterator in pieces && pieces[Symbol.asyncIterator] !== undefined;
+}
+
+async function* readPieces<T>(stream: ReadableStream<T>): AsyncGenerator<T> {
+  const reader = stream.getReader();
+  let isDone = false;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      isDone = done;
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // Who leaves the loop early wants no more of it.
+    if (!isDone) await reader.cancel();
+    reader.releaseLock();
+  }
+}
+
 /** The bytes from `start` up to, not including, `end` of pieces that can only be read from their beginning. */
 export async function* cutPieces<Buffer extends ArrayBufferLike>(
-  pieces: AsyncIterable<Uint8Array<Buffer>>,
+  pieces: AsyncIterable<Uint8Array<Buffer>> | ReadableStream<Uint8Array<Buffer>>,
   start: number,
   end: number,
 ): AsyncGenerator<Uint8Array<Buffer>> {
   let at = 0;
-  for await (const piece of pieces) {
+  for await (const piece of piecesOf(pieces)) {
     const part = piece.subarray(Math.max(0, start - at), Math.max(0, end - at));
     at += piece.length;
     if (part.length > 0) yield part;

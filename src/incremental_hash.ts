@@ -1,3 +1,4 @@
+import { piecesOf } from "./bytes.ts";
 import { type Digest, type DigestAlgorithm, formatDigest, parseDigest } from "./digest.ts";
 
 /** A hash that is fed piece by piece. */
@@ -24,11 +25,11 @@ export function createHash(algorithm: DigestAlgorithm): IncrementalHash | Promis
 
 /** Feeds a hash all of the pieces, and ends it; the signal ends that between two of them. */
 export async function hashAll(
-  pieces: AsyncIterable<Uint8Array>,
+  pieces: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>,
   hash: IncrementalHash,
   signal?: AbortSignal,
 ): Promise<Digest> {
-  for await (const piece of pieces) {
+  for await (const piece of piecesOf(pieces)) {
     signal?.throwIfAborted();
     await hash.update(piece);
   }

@@ -1,4 +1,4 @@
-import { toStream } from "../bytes.ts";
+import { piecesOf, toStream } from "../bytes.ts";
 import { type Compression, MAGIC_BYTES, sniffCompression } from "../codec/magic.ts";
 import { decompress } from "../codec/decompress.ts";
 import { blobPath } from "../digest.ts";
@@ -142,7 +142,7 @@ class JoinCheck {
     let at = 0;
     const whole = this.#joined.slice(0, this.#joined.size).stream();
     const counted = async function* () {
-      for await (const piece of whole) {
+      for await (const piece of piecesOf(whole)) {
         at += piece.length;
         yield piece;
       }
@@ -150,9 +150,9 @@ class JoinCheck {
     const untar = new UntarStream();
     try {
       const tar = decompress(toStream(counted()), compression, "the archive");
-      for await (const { readable } of tar.pipeThrough(untar)) {
+      for await (const { readable } of piecesOf(tar.pipeThrough(untar))) {
         this.#reading.signal?.throwIfAborted();
-        for await (const _ of readable ?? []);
+        if (readable) { for await (const _ of piecesOf(readable)); }
       }
     } catch (error) {
       if (!(error instanceof ArchiveError || error instanceof TarError)) throw error;

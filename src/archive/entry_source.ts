@@ -1,4 +1,4 @@
-import { cutPieces, toStream } from "../bytes.ts";
+import { cutPieces, piecesOf, toStream } from "../bytes.ts";
 import { cleanPath } from "../image/files.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 import type { PassingInput } from "../source/open_source.ts";
@@ -27,7 +27,7 @@ async function* readPart(
   end: number,
 ): AsyncGenerator<Uint8Array> {
   const { entries } = await openEntries(input);
-  for await (const { path: name, readable } of entries) {
+  for await (const { path: name, readable } of piecesOf(entries)) {
     if (!readable) continue;
     if (cleanPath(name) !== path) {
       await readable.cancel();

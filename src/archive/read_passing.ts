@@ -1,3 +1,4 @@
+import { piecesOf } from "../bytes.ts";
 import { type ImageArchive, readArchive } from "../image/archive.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
 import type { ImageTarEntry, PassingInput } from "../source/open_source.ts";
@@ -23,7 +24,7 @@ export async function readPassing(
   const blobs = new ImageBlobs({ budget, hasher, verify: false });
   const discard = new WritableStream<PassingBlob>({
     async write({ file, stream }) {
-      for await (const _ of stream ?? []);
+      if (stream) { for await (const _ of piecesOf(stream)); }
       budget.giveBack(file.release());
     },
   });

@@ -1,3 +1,4 @@
+import { asyncDispose } from "../async_dispose.ts";
 import type { Bytes } from "../bytes.ts";
 import {
   type BlockEncoder,
@@ -48,11 +49,11 @@ export async function useEncoders(encoding: Encoding): Promise<Encoders> {
   const giveBack = async () => {
     if (--entry.users > 0) return;
     shared.delete(key);
-    await (await entry.encoders)[Symbol.asyncDispose]();
+    await (await entry.encoders)[asyncDispose]();
   };
   try {
     const { size, takeBlock, encode } = await entry.encoders;
-    return { size, takeBlock, encode, [Symbol.asyncDispose]: giveBack };
+    return { size, takeBlock, encode, [asyncDispose]: giveBack };
   } catch (error) {
     await giveBack().catch(() => {});
     throw error;
@@ -72,7 +73,7 @@ async function startHere(settings: EncoderSettings): Promise<Encoders> {
     size: 1,
     takeBlock: () => new Uint8Array(BLOCK_BYTES),
     encode: async (block) => await encode(block),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+    [asyncDispose]: () => Promise.resolve(),
   };
 }
 
@@ -99,7 +100,7 @@ async function startWorkers(settings: EncoderSettings): Promise<Encoders | undef
     size,
     takeBlock: () => spare.pop() ?? new Uint8Array(BLOCK_BYTES),
     encode: (block) => leastBusy(workers).encode(block),
-    [Symbol.asyncDispose]: () => {
+    [asyncDispose]: () => {
       for (const worker of workers) worker.stop();
       return Promise.resolve();
     },

@@ -1,4 +1,4 @@
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, piecesOf, toStream } from "../bytes.ts";
 import { DataError } from "./data_error.ts";
 import { compiledDecoder } from "./decoders.ts";
 import { WasmCode } from "./wasm_code.ts";
@@ -52,7 +52,7 @@ async function* inflateNatively(
     }
   };
   try {
-    yield* ReadableStream.from(watched()).pipeThrough(decoder);
+    yield* piecesOf(toStream(watched()).pipeThrough(decoder));
   } catch (error) {
     throw failure ? failure.error : damaged(error);
   }

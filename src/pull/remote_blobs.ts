@@ -1,3 +1,4 @@
+import { piecesOf } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
@@ -131,7 +132,7 @@ export class RemoteBlobs {
     const content = await getBlob(this.#context, digest, { signal, size, hasher });
     let length = 0;
     try {
-      for await (const piece of content.body) {
+      for await (const piece of piecesOf(content.body)) {
         length += piece.length;
         this.#hooks.count(piece.length);
         // Whatever follows, it is not what was pushed.

@@ -1,4 +1,4 @@
-import { type Bytes, collect, createStream } from "../bytes.ts";
+import { type Bytes, collect, createStream, piecesOf } from "../bytes.ts";
 import { anySignal } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
@@ -110,7 +110,7 @@ class RemoteBlob implements BlobSource {
   async readWhole(room: Bytes, onFilled?: FilledListener): Promise<Bytes> {
     let filled = 0;
     const isFromNetwork = isRuntimeFetch(this.#context.http);
-    for await (const piece of this.#open(0, this.size, { verify: false })) {
+    for await (const piece of piecesOf(this.#open(0, this.size, { verify: false }))) {
       room.set(piece, filled);
       filled += piece.length;
       if (isFromNetwork) detach(piece.buffer);

@@ -1,3 +1,4 @@
+import { asyncDispose } from "../async_dispose.ts";
 import { anySignal } from "../concurrency.ts";
 import { COSIGN_KINDS, type CosignKind } from "../cosign_tags.ts";
 import { type DocumentNode, walk } from "../image/content.ts";
@@ -17,7 +18,7 @@ export interface CopiedBeside extends AsyncDisposable {
 /** Nothing goes beside an image. */
 export const LEFT_ALONE: CopiedBeside = {
   of: () => [],
-  [Symbol.asyncDispose]: () => Promise.resolve(),
+  [asyncDispose]: () => Promise.resolve(),
 };
 
 /** What a tag of cosign's is about. */
@@ -45,7 +46,7 @@ export function readBeside(
       }
       known.set(root.digest, read);
     },
-    [Symbol.asyncDispose]: LEFT_ALONE[Symbol.asyncDispose],
+    [asyncDispose]: LEFT_ALONE[asyncDispose],
   };
 }
 
@@ -84,7 +85,7 @@ export function countLeft(
       const left = await asked.finally(() => clearTimeout(timer));
       return await left.tell(root, emit);
     },
-    async [Symbol.asyncDispose]() {
+    async [asyncDispose]() {
       over.abort();
       await asked;
     },

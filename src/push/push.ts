@@ -1,3 +1,4 @@
+import { asyncDispose } from "../async_dispose.ts";
 import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { type ImageArchive, openArchive } from "../image/archive.ts";
@@ -205,7 +206,7 @@ export class Push {
 
   /** Gives back what the push has used. */
   async end(): Promise<void> {
-    await (await this.#compressing)?.[Symbol.asyncDispose]();
+    await (await this.#compressing)?.[asyncDispose]();
   }
 
   /** What compresses layers; started when the first has to be. */

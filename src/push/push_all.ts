@@ -1,3 +1,4 @@
+import { asyncDispose } from "../async_dispose.ts";
 import type { PushSource } from "../source/open_source.ts";
 import { requireCount } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
@@ -210,7 +211,7 @@ async function withSource<T>(
   try {
     return await use(opened);
   } finally {
-    await opened[Symbol.asyncDispose]?.();
+    await opened[asyncDispose]?.();
   }
 }
 

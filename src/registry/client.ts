@@ -1,3 +1,4 @@
+import { asyncDispose } from "../async_dispose.ts";
 import { anySignal } from "../concurrency.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import { isRepository, parseTarget, registryOrigin } from "../reference.ts";
@@ -107,7 +108,7 @@ export class RegistryClient implements AsyncDisposable {
   }
 
   /** Aborts what is under way; every later call rejects. */
-  [Symbol.asyncDispose](): Promise<void> {
+  [asyncDispose](): Promise<void> {
     this.#closed.abort(new DOMException("The registry client was disposed of", "AbortError"));
     return Promise.resolve();
   }

@@ -1,3 +1,4 @@
+import { piecesOf } from "../bytes.ts";
 import { MAX_JSON_DEPTH } from "../json_depth.ts";
 
 /** Longest string or other token that is taken; names and tags have at most 255 characters. */
@@ -19,7 +20,7 @@ export async function* readJsonList(
 ): AsyncGenerator<string[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const list = new ListReader(member);
-  for await (const piece of body) {
+  for await (const piece of piecesOf(body)) {
     const strings = list.take(decodeWith(decoder, piece), false);
     if (strings.length > 0) yield strings;
   }

@@ -1,4 +1,4 @@
-import { toStream } from "../bytes.ts";
+import { piecesOf, toStream } from "../bytes.ts";
 import type { BlobSource } from "../source/blob_source.ts";
 
 /** A part of a blob: first byte, and one past the last. */
@@ -82,7 +82,7 @@ export function multipart(
   async function* pieces(): AsyncGenerator<Uint8Array> {
     for (const { head, range } of parts) {
       yield head;
-      yield* blob.slice(range.start, range.end).stream();
+      yield* piecesOf(blob.slice(range.start, range.end).stream());
     }
     yield end;
   }

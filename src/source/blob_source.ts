@@ -1,4 +1,4 @@
-import { type Bytes, createStream, toBytes } from "../bytes.ts";
+import { type Bytes, createStream, piecesOf, toBytes } from "../bytes.ts";
 
 /**
  * Content that can be read at any offset, any number of times. A `Blob` or `File` is one, so is a Bun file; files on
@@ -80,7 +80,7 @@ export async function readRange(
   if (slice.arrayBuffer) return new Uint8Array(await slice.arrayBuffer()).subarray(0, wanted);
   const bytes = new Uint8Array(wanted);
   let filled = 0;
-  for await (const piece of slice.stream()) {
+  for await (const piece of piecesOf(slice.stream())) {
     if (filled === 0 && piece.length === wanted) return toBytes(piece);
     bytes.set(piece.subarray(0, wanted - filled), filled);
     filled += piece.length;

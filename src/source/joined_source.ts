@@ -1,4 +1,4 @@
-import { concat, toStream } from "../bytes.ts";
+import { concat, piecesOf, toStream } from "../bytes.ts";
 import type { BlobSource, SourceSlice } from "./blob_source.ts";
 
 /** A source among those that are joined, and where it begins. */
@@ -73,7 +73,7 @@ async function* concatenated(
   slices: readonly SourceSlice[],
   open: (slice: SourceSlice) => ReadableStream<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  for (const slice of slices) yield* open(slice);
+  for (const slice of slices) yield* piecesOf(open(slice));
 }
 
 async function bytesOf(slice: SourceSlice): Promise<Uint8Array> {

@@ -1,3 +1,4 @@
+import { asyncDispose } from "../async_dispose.ts";
 import { type Bytes, createStream, readHead } from "../bytes.ts";
 import { type Compression, MAGIC_BYTES, sniffCompression } from "../codec/magic.ts";
 import { currentPage } from "../page.ts";
@@ -72,7 +73,7 @@ export async function openSource(
     return await openSource(await openUrl(source, signal, options), signal);
   }
   const count = { read: 0 };
-  const common = { read: () => count.read, [Symbol.asyncDispose]: () => Promise.resolve() };
+  const common = { read: () => count.read, [asyncDispose]: () => Promise.resolve() };
   // First, for it spares Deno to load its streams, where a file needs none.
   if (isBlobSource(source)) {
     signal.throwIfAborted();
@@ -86,7 +87,7 @@ export async function openSource(
   if (source instanceof ReadableStream) {
     const { stream, dispose } = holdStream(countStream(source, count), signal);
     const open = () => inflate(stream, signal);
-    return { kind: "bytes", open, again: false, ...common, [Symbol.asyncDispose]: dispose };
+    return { kind: "bytes", open, again: false, ...common, [asyncDispose]: dispose };
   }
   if (isFolder(source)) {
     const { folderTar } = await import("./folder.ts");
@@ -95,7 +96,7 @@ export async function openSource(
   if (isEntries(source)) {
     const { stream, dispose } = holdStream(source.entries, signal);
     const open = () => stream;
-    return { kind: "entries", open, again: false, ...common, [Symbol.asyncDispose]: dispose };
+    return { kind: "entries", open, again: false, ...common, [asyncDispose]: dispose };
   }
   throw new TypeError(
     "Cannot push: expected a Blob or file, a ReadableStream, a URL, a folder, or { entries }",

@@ -8,7 +8,7 @@
  */
 export async function withValue<T>(
   object: object,
-  name: string,
+  name: PropertyKey,
   value: unknown,
   job: () => T | Promise<T>,
 ): Promise<T> {

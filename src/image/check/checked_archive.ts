@@ -1,3 +1,4 @@
+import { piecesOf } from "../../bytes.ts";
 import { runAll } from "../../concurrency.ts";
 import { ArchiveError, type OciError, TarError } from "../../errors.ts";
 import type { BlobSource } from "../../source/blob_source.ts";
@@ -111,7 +112,7 @@ export async function checkPassing(
   const onBytes = (count: number) => options.onProgress?.(read += count, undefined);
   let last: { offset: number | undefined; add: () => void } | undefined;
   await archive.until(async () => {
-    for await (const { path, header, offset, readable } of entries) {
+    for await (const { path, header, offset, readable } of piecesOf(entries)) {
       last?.add();
       last = undefined;
       options.signal.throwIfAborted();

@@ -1,4 +1,4 @@
-import { type Bytes, toStream } from "../../bytes.ts";
+import { type Bytes, piecesOf, toStream } from "../../bytes.ts";
 import { type Compression, isLayerCompression, sniffCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
@@ -62,7 +62,7 @@ export async function checkFile(
   const held = keep || size <= IN_MEMORY_BYTES ? await reader.readAll(head) : undefined;
   const result = held
     ? await hashHeld(path, held, compression, options)
-    : await hashPassing(path, reader.stream(head), head, compression, options);
+    : await hashPassing(path, piecesOf(reader.stream(head)), head, compression, options);
   return new File(
     path,
     size,
@@ -135,7 +135,7 @@ async function* watched(
   body: ReadableStream<Uint8Array>,
   { signal, onBytes }: CheckBodyOptions,
 ): AsyncGenerator<Uint8Array> {
-  for await (const piece of body) {
+  for await (const piece of piecesOf(body)) {
     signal.throwIfAborted();
     onBytes(piece.length);
     yield piece;

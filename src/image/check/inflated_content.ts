@@ -1,4 +1,4 @@
-import { type Bytes, concat } from "../../bytes.ts";
+import { type Bytes, concat, piecesOf } from "../../bytes.ts";
 import { decompress } from "../../codec/decompress.ts";
 import type { LayerCompression } from "../../codec/magic.ts";
 import type { Digest } from "../../digest.ts";
@@ -76,7 +76,7 @@ export class Inflated {
     let length = 0;
     try {
       hash = await hasher("sha256");
-      for await (const piece of content) {
+      for await (const piece of piecesOf(content)) {
         signal?.throwIfAborted();
         if (length < PEEK_BYTES) head.push(piece.slice(0, PEEK_BYTES));
         length += piece.length;

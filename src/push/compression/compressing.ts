@@ -1,3 +1,4 @@
+import { asyncDispose } from "../../async_dispose.ts";
 import type { Bytes } from "../../bytes.ts";
 import { compressBlocks } from "../../codec/compress.ts";
 import type { Encoding } from "../../codec/block_encoder.ts";
@@ -126,10 +127,10 @@ export class Compressing implements AsyncDisposable {
     return await this.#memory.layers.get(digest, compress);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [asyncDispose](): Promise<void> {
     for (const encoders of this.#encoders.values()) {
       // Who needed them was told of a failure.
-      await encoders.then((each) => each[Symbol.asyncDispose](), () => {});
+      await encoders.then((each) => each[asyncDispose](), () => {});
     }
     this.#encoders.clear();
   }

@@ -1,7 +1,7 @@
 import type { PassingBlob } from "../../archive/image_blobs.ts";
 import type { PassingFile } from "../../archive/passing_file.ts";
 import { checkHash, inPieces } from "../../archive/passing_streams.ts";
-import type { Bytes } from "../../bytes.ts";
+import { type Bytes, piecesOf } from "../../bytes.ts";
 import { anySignal, createPromise } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { fitsSize, headBlob, type UploadHooks } from "../../registry/blobs.ts";
@@ -336,7 +336,7 @@ export class PassingUploads {
 }
 
 async function drain(stream: ReadableStream<Bytes> | undefined): Promise<void> {
-  for await (const _ of stream ?? []);
+  if (stream) { for await (const _ of piecesOf(stream)); }
 }
 
 function identityOf(

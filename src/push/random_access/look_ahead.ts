@@ -1,3 +1,4 @@
+import { asyncDispose } from "../../async_dispose.ts";
 import { anySignal, runAll } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { RegistryError } from "../../errors.ts";
@@ -27,7 +28,7 @@ export interface Ahead extends AsyncDisposable {
 export const GUESS_ABSENT: Ahead = {
   find: () => Promise.resolve(undefined),
   isGuess: true,
-  [Symbol.asyncDispose]: () => Promise.resolve(),
+  [asyncDispose]: () => Promise.resolve(),
 };
 
 /** Fewer blobs than these are all asked for: one more question would spare too few. */
@@ -101,7 +102,7 @@ export function lookAhead(
       // What the archive does not have must be there: that is not to be guessed.
       return isNew && blob.file ? undefined : await ask(target, blob, digest, hooks);
     },
-    async [Symbol.asyncDispose]() {
+    async [asyncDispose]() {
       over.abort();
       await asked;
       await aside;

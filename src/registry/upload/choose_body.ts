@@ -1,4 +1,4 @@
-import { type Bytes, concat } from "../../bytes.ts";
+import { type Bytes, concat, piecesOf } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
 import type { RegistryError } from "../../errors.ts";
 import { sentFromFiles } from "../../network_fetch.ts";
@@ -118,7 +118,7 @@ function watchedFile(
 async function bytesOf(blob: UploadBlob): Promise<Bytes> {
   if (blob.read) return await blob.read();
   const pieces: Bytes[] = [];
-  for await (const piece of blob.open()) pieces.push(piece);
+  for await (const piece of piecesOf(blob.open())) pieces.push(piece);
   return concat(pieces, blob.size);
 }
 
