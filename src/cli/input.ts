@@ -8,6 +8,9 @@ export interface Input extends AsyncDisposable {
   source: PushSource;
 }
 
+/** Files that a command keeps open at once: many systems let a program open 1,024. */
+export const MOST_HELD = 200;
+
 /**
  * Opens what a command reads.
  *

@@ -7,7 +7,7 @@ import type { Host } from "../runtime/host.ts";
 import { isBlobSource } from "../source/blob_source.ts";
 import { baseName, parsePartList } from "../source/part_list.ts";
 import { checksumNames } from "../source/part_names.ts";
-import { type Input, urlOf } from "./input.ts";
+import { type Input, MOST_HELD, urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** How the parts of a command line are read. */
@@ -21,9 +21,6 @@ export interface PartsOptions {
 }
 
 type Reading = Omit<PartsOptions, "verify">;
-
-/** Parts that are kept open while they are read: many systems let a program open 1,024 files. */
-const MOST_HELD = 200;
 
 /** What checksum files are called: `A.tar.sha256`, `SHA256SUMS`, `sha256sum.txt` and the like. */
 const LIST_NAME = /sha256(?:sums?)?(?:\.txt)?$/i;

@@ -3,7 +3,7 @@ import { mapAll } from "../concurrency.ts";
 import { parseImageName } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { Storage } from "../storage.ts";
-import { urlOf } from "./input.ts";
+import { MOST_HELD, urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** Files that are opened at the same time. */
@@ -36,8 +36,9 @@ export async function serveArchives(
     for (const file of opened.splice(0)) await file[Symbol.asyncDispose]();
   };
   try {
+    const isHeld = words.length <= MOST_HELD;
     const archives = await mapAll(words.map(parseWord), OPENED_AT_ONCE, async (word) => {
-      return { ...word, source: await openArchive(word.name, host, opened) };
+      return { ...word, source: await openArchive(word.name, host, opened, isHeld) };
     });
     const { storage, images, notices } = await openArchives(archives, { signal });
     const notes = [
@@ -63,6 +64,7 @@ async function openArchive(
   path: string,
   host: Host,
   opened: AsyncDisposable[],
+  isHeld: boolean,
 ): Promise<ArchiveToServe["source"]> {
   const kind = path === "-" || urlOf(path) ? "other" : (await host.fileInfo(path))?.kind;
   if (kind === "other") {
@@ -72,7 +74,7 @@ async function openArchive(
     );
   }
   if (kind === "directory") return await host.openDirectory(path);
-  const file = await host.openFile(path);
+  const file = await host.openFile(path, { isHeld });
   opened.push(file);
   return file;
 }

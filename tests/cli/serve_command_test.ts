@@ -1,4 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { currentHost } from "../../src/runtime/mod.ts";
+import { serveArchives } from "../../src/cli/serve_archives.ts";
 import { createPromise } from "../../src/concurrency.ts";
 import { run } from "../../src/cli/run.ts";
 import { digestBytes } from "../../src/digest.ts";
@@ -192,4 +194,20 @@ test("serve --max-blob refuses a blob that is longer, whatever its pieces are", 
   await call("DELETE", upload);
   host.interrupt();
   assertEquals(await ended, 0);
+});
+
+test("serve keeps none of very many archives open", async () => {
+  const held = new Set<boolean | undefined>();
+  const { openFile } = currentHost();
+  const host = fakeHost([], {
+    overrides: {
+      openFile: (path, options) => {
+        held.add(options?.isHeld);
+        return openFile(path, options);
+      },
+    },
+  });
+  const words = Array.from({ length: 201 }, () => "tests/fixtures/docker28-single.tar");
+  await using served = await serveArchives(words, host, new AbortController().signal);
+  assertEquals([served.kept, [...held]], ["in 201 archives", [false]]);
 });
