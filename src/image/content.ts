@@ -193,8 +193,10 @@ export function entriesBelow(...nodes: DocumentNode[]): IndexEntry[] {
 export function parseJson(file: ArchiveFile, bytes: Bytes): unknown {
   const read = readJson(bytes);
   if ("json" in read) return read.json;
-  const state = read.isDeep ? `it nests more than ${MAX_JSON_DEPTH} levels deep` : "it is not JSON";
-  throw malformed(file.path, state, read.cause);
+  if (read.isDeep) throw malformed(file.path, `it nests more than ${MAX_JSON_DEPTH} levels deep`);
+  // What does not decode is text of another kind: PowerShell writes UTF-16 where it is not told otherwise.
+  const kind = read.cause instanceof TypeError ? "JSON in UTF-8" : "JSON";
+  throw malformed(file.path, `it is not ${kind}`, read.cause);
 }
 
 /** Like {@linkcode parseJson}, for a document that must be an object. */

@@ -157,7 +157,7 @@ test("manifest.json that is no list of images is refused", async () => {
     assertEquals(error.path, "manifest.json");
   }
   const latin1 = new Uint8Array([...encode('[{"Config":"'), 0xe9, ...encode('"}]')]);
-  await pushFails(withManifestJson(latin1), ArchiveError, "is not JSON");
+  await pushFails(withManifestJson(latin1), ArchiveError, "is not JSON in UTF-8");
 });
 
 test("manifest.json with members of the wrong type is refused", async () => {
