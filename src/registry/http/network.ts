@@ -139,7 +139,7 @@ const REASONS: readonly Reason[] = [
   [/handshake eof/i, BROKEN, "retry"],
   ...[NO_TLS, NO_HANDSHAKE].map(final),
   [
-    /invalid HTTP version|Malformed_HTTP/i,
+    /(?:invalid|unexpected) [\w-]+(?: [\w-]+)? parsed|Malformed_HTTP/i,
     "it answered with something that is no HTTP",
     "final",
   ],

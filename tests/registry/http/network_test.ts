@@ -5,8 +5,10 @@ import { test } from "../../helpers/test.ts";
 
 const request = { method: "PUT", url: "http://registry.test:5000/v2/app/blobs/uploads/1" };
 
+type Case = readonly [string, Error, RegExp, { retryable: boolean; hint?: RegExp }];
+
 // As Deno 2.9 and Bun 1.4 throw them.
-const CASES: readonly [string, Error, RegExp, { retryable: boolean; hint?: RegExp }][] = [
+const CASES: readonly Case[] = [
   [
     "Deno, nobody listens",
     denoError(
@@ -127,6 +129,17 @@ const CASES: readonly [string, Error, RegExp, { retryable: boolean; hint?: RegEx
     /answered with something that is no HTTP$/,
     { retryable: false },
   ],
+  ...[
+    "invalid HTTP header parsed",
+    "invalid HTTP status-code parsed",
+    "invalid content-length parsed",
+    "unexpected transfer-encoding parsed",
+  ].map((reason): Case => [
+    `Deno, an answer with an ${reason}`,
+    denoError("client error (SendRequest)", reason),
+    /answered with something that is no HTTP$/,
+    { retryable: false },
+  ]),
   [
     "Deno, https to a plain http port",
     denoError("client error (Connect)", "received corrupt message of type InvalidContentType"),
