@@ -38,8 +38,10 @@ export async function headBlob(
     onRetry: hooks.onRetry,
   }, {
     getHeaders: { range: "bytes=0-0" },
-    // serverless-registry (2026-06) describes its link to a mounted blob to HEAD, and sends the blob to GET.
-    isAbout: (head) => otherDigest(head, digest) === undefined,
+    // serverless-registry (2026-06) describes its link to a mounted blob to HEAD, and sends the blob to GET. A proxy that
+    // reads answers whole (koa-better-http-proxy 0.2.10) tells the length of what it read: none, for a HEAD.
+    isAbout: (head) =>
+      otherDigest(head, digest) === undefined && headerOf(head, "content-length") !== "0",
   });
   if (!response) return undefined;
   checkDigestHeader(response, digest, `blob of ${nameOf(context)}`);

@@ -224,3 +224,38 @@ test("pushImage() sends nothing again to a registry whose store takes no HEAD", 
   assert((await push()).bytesUploaded > 0);
   assertEquals((await push()).bytesUploaded, 0);
 });
+
+test("pushImage() sends nothing again through a proxy that tells HEAD a length of 0", async () => {
+  const registry = createRegistry();
+  const passed: string[] = [];
+  const fetch: FetchHandler = async (request) => {
+    passed.push(`${request.method} ${new URL(request.url).pathname}`);
+    const response = await registry(request);
+    if (request.method !== "HEAD") return response;
+    const headers = new Headers(response.headers);
+    headers.set("content-length", "0");
+    return new Response(null, { status: response.status, headers });
+  };
+  const source = toBlob(dockerSave([{ image: await makeImage(["a", "b"]) }]));
+  await pushImage(source, "http://registry.test/app:1", { fetch });
+  passed.length = 0;
+  const { bytesUploaded } = await pushImage(source, "http://registry.test/app:1", { fetch });
+  assertEquals([bytesUploaded, passed.filter((line) => /^P/.test(line))], [0, []]);
+});
+
+test("headBlob() tells of a blob without a byte that it has none", async () => {
+  const none = await digestBytes(encode(""));
+  for (
+    const rest of [{ headers: { "content-length": "0" } }, {
+      status: 416,
+      headers: { "content-range": "bytes */0" },
+    }]
+  ) {
+    const script = scriptedFetch([
+      [/^HEAD /, { headers: { "content-length": "0" } }],
+      [/^GET /, rest],
+    ]);
+    assertEquals(await headBlob(makeRepository(script.fetch), none), 0);
+    script.assertDone();
+  }
+});
