@@ -126,6 +126,11 @@ async function* readPieces<T>(stream: ReadableStream<T>): AsyncGenerator<T> {
   }
 }
 
+/** Reads a stream to its end, for what that tells, and keeps nothing; without one there is nothing to do. */
+export async function drain(stream: ReadableStream<unknown> | undefined): Promise<void> {
+  if (stream) { for await (const _ of piecesOf(stream)); }
+}
+
 /** The bytes from `start` up to, not including, `end` of pieces that can only be read from their beginning. */
 export async function* cutPieces<Buffer extends ArrayBufferLike>(
   pieces: AsyncIterable<Uint8Array<Buffer>> | ReadableStream<Uint8Array<Buffer>>,

@@ -1,4 +1,4 @@
-import { piecesOf, toStream } from "../bytes.ts";
+import { drain, piecesOf, toStream } from "../bytes.ts";
 import { type Compression, MAGIC_BYTES, sniffCompression } from "../codec/magic.ts";
 import { decompress } from "../codec/decompress.ts";
 import { blobPath } from "../digest.ts";
@@ -152,7 +152,7 @@ class JoinCheck {
       const tar = decompress(toStream(counted()), compression, "the archive");
       for await (const { readable } of piecesOf(tar.pipeThrough(untar))) {
         this.#reading.signal?.throwIfAborted();
-        if (readable) { for await (const _ of piecesOf(readable)); }
+        await drain(readable);
       }
     } catch (error) {
       if (!(error instanceof ArchiveError || error instanceof TarError)) throw error;

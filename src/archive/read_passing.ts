@@ -1,4 +1,4 @@
-import { piecesOf } from "../bytes.ts";
+import { drain } from "../bytes.ts";
 import { type ImageArchive, readArchive } from "../image/archive.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
 import type { ImageTarEntry, PassingInput } from "../source/open_source.ts";
@@ -24,7 +24,7 @@ export async function readPassing(
   const blobs = new ImageBlobs({ budget, hasher, verify: false });
   const discard = new WritableStream<PassingBlob>({
     async write({ file, stream }) {
-      if (stream) { for await (const _ of piecesOf(stream)); }
+      await drain(stream);
       budget.giveBack(file.release());
     },
   });

@@ -1,4 +1,4 @@
-import { type Bytes, piecesOf } from "../../bytes.ts";
+import { type Bytes, drain } from "../../bytes.ts";
 import type { Encoding } from "../../codec/block_encoder.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
@@ -94,7 +94,7 @@ async function sendLayer(
   const { file, origin } = layer;
   const check = (raw: Digest | undefined) => checkRaw(layer, raw);
   if (settings.dryRun) {
-    for await (const _ of piecesOf(passing.stream));
+    await drain(passing.stream);
     const { raw, ...result } = passing.ended();
     check(raw);
     return result;

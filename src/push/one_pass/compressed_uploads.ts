@@ -1,7 +1,7 @@
 import type { PassingBlob } from "../../archive/image_blobs.ts";
 import { PassingFile } from "../../archive/passing_file.ts";
 import { openFileBody } from "../../archive/read_blob.ts";
-import { type Bytes, piecesOf, readHead } from "../../bytes.ts";
+import { type Bytes, drain, readHead } from "../../bytes.ts";
 import type { Encoding } from "../../codec/block_encoder.ts";
 import type { LayerCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
@@ -166,7 +166,7 @@ export class CompressedUploads implements LayerUploads {
     const { target } = destination;
     const { settings, isLater, stage } = this.#plain;
     if (settings.dryRun) {
-      for await (const _ of piecesOf(passing.stream));
+      await drain(passing.stream);
       const { digest, size, raw } = passing.ended();
       check(raw);
       return toFile(file.path, digest, size);

@@ -1,7 +1,7 @@
 import type { PassingBlob } from "../../archive/image_blobs.ts";
 import type { PassingFile } from "../../archive/passing_file.ts";
 import { checkHash, inPieces } from "../../archive/passing_streams.ts";
-import { type Bytes, piecesOf } from "../../bytes.ts";
+import { type Bytes, drain } from "../../bytes.ts";
 import { anySignal, createPromise } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { fitsSize, headBlob, type UploadHooks } from "../../registry/blobs.ts";
@@ -333,10 +333,6 @@ export class PassingUploads {
       status,
     });
   }
-}
-
-async function drain(stream: ReadableStream<Bytes> | undefined): Promise<void> {
-  if (stream) { for await (const _ of piecesOf(stream)); }
 }
 
 function identityOf(

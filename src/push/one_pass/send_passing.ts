@@ -1,4 +1,4 @@
-import { type Bytes, piecesOf } from "../../bytes.ts";
+import { type Bytes, drain } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
 import { ArchiveError, NetworkError, RegistryError, restate } from "../../errors.ts";
 import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
@@ -129,7 +129,7 @@ async function sendFrom(
     await sendOn(context, session, { start, size, body: rest }, hooks);
   } else {
     // Only its end tells that the source was whole.
-    for await (const _ of piecesOf(rest));
+    await drain(rest);
   }
   if (digest) await commitUpload(context, session, { digest, size }, hooks);
 }
