@@ -54,6 +54,12 @@ export function urlOf(text: string): URL | undefined {
   return /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
 }
 
+/** What a path or URL is called in messages: what a URL has after its path may be secret. */
+export function shownAs(text: string): string {
+  const url = urlOf(text);
+  return url ? url.origin + url.pathname : text;
+}
+
 /** Other names of stdin, where it is a pipe or a socket: only the runtime's own stream reads all of these. */
 const STDIN_PATH = /^\/dev\/(?:stdin|fd\/0)$|^\/proc\/self\/fd\/0$/;
 

@@ -7,7 +7,7 @@ import type { Host } from "../runtime/host.ts";
 import { isBlobSource } from "../source/blob_source.ts";
 import { baseName, parsePartList } from "../source/part_list.ts";
 import { checksumNames } from "../source/part_names.ts";
-import { type Input, MOST_HELD, urlOf } from "./input.ts";
+import { type Input, MOST_HELD, shownAs, urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** How the parts of a command line are read. */
@@ -147,12 +147,6 @@ function nameOf(word: string): string {
   } catch {
     return baseName(path);
   }
-}
-
-/** A file or URL in a message: what a URL has after its path may be secret. */
-function shownAs(word: string): string {
-  const url = urlOf(word);
-  return url ? url.origin + url.pathname : word;
 }
 
 /** A line or two for each of some thousand parts; what is longer is something else. */

@@ -5,7 +5,7 @@ import type { FileInfo, Host } from "../runtime/host.ts";
 import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
 import type { PushManyCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { openInput, urlOf } from "./input.ts";
+import { openInput, shownAs, urlOf } from "./input.ts";
 import { withErrorLine } from "./json_document.ts";
 import { UsageError } from "./options.ts";
 import { PIPE_EXAMPLE, toPushOptions, writeDigests } from "./push_command.ts";
@@ -129,11 +129,9 @@ function nameAll(listed: readonly ListedSource[]): Source[] {
   });
 }
 
-/** What an archive is called in lines and receipts: what a URL has after its path may be secret, and new each time. */
+/** What an archive is called in lines and receipts: what a URL has after its path may be new each time. */
 function nameOf(source: string): string {
-  const url = urlOf(source);
-  if (url) return url.origin + url.pathname;
-  return source === "-" ? "stdin" : source;
+  return source === "-" ? "stdin" : shownAs(source);
 }
 
 async function takeOwn(listed: Source[], { shard }: PushManyCommand): Promise<Source[]> {

@@ -7,7 +7,7 @@ import type { Host } from "../runtime/host.ts";
 import { baseName } from "../source/part_list.ts";
 import type { SaveCommand } from "./command.ts";
 import { FIRST_PART, isArchivePath } from "./command_words.ts";
-import { openInput, urlOf } from "./input.ts";
+import { openInput, shownAs } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 import { listName, readSourceList, requireUse } from "./source_list.ts";
 
@@ -56,8 +56,7 @@ export async function openOthers(
 ): Promise<OtherArchive[]> {
   const others: OtherArchive[] = [];
   for (const path of paths) {
-    const url = urlOf(path);
-    const shown = url ? url.origin + url.pathname : path;
+    const shown = shownAs(path);
     await using input = await openInput(path, host, "");
     const archive = await openArchive(input.source, { ...reading, verify: false })
       .catch((error) => {
