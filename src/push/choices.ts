@@ -56,11 +56,23 @@ export function ambiguous(
   );
 }
 
+/** The images that one reference may be meant for: what is left behind only where there is nothing else. */
+export function withoutLeftBehind(images: ArchiveImage[], notices: string[]): ArchiveImage[] {
+  const left = images.filter(isLeftBehind);
+  if (left.length === 0 || left.length === images.length) return images;
+  notices.push(
+    `${
+      listImages(left, images)
+    } belongs to an image that the archive has not: it is not pushed; choosing it with --image pushes it`,
+  );
+  return images.filter((image) => !isLeftBehind(image));
+}
+
 /**
  * Whether an image of an archive is none, but belongs to one that the archive has not: a signature, an SBOM, a list of
  * referrers. Programs that change an image in a folder leave behind what belonged to it before (`regctl image mod`).
  */
-export function isLeftBehind(image: ArchiveImage): boolean {
+function isLeftBehind(image: ArchiveImage): boolean {
   const { node } = image;
   if (node.kind === "docker") return false;
   const tags = tagsOf(image);

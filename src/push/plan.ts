@@ -15,7 +15,7 @@ import {
   type Target,
   withTag,
 } from "../reference.ts";
-import { ambiguous, choicesOf, isLeftBehind, listImages, MAX_LISTED } from "./choices.ts";
+import { ambiguous, choicesOf, listImages, MAX_LISTED, withoutLeftBehind } from "./choices.ts";
 import type { PushWords } from "./content.ts";
 import { parseRename, type Rename, renamed } from "./rename.ts";
 
@@ -142,19 +142,6 @@ export function selectImages(
   }
   const chosen = new Set(wanted.map((text) => selectImage(archive.images, text)));
   return archive.images.filter((image) => chosen.has(image));
-}
-
-/** The images that one reference may be meant for, where there are any. */
-function withoutLeftBehind(images: ArchiveImage[], notices: string[]): ArchiveImage[] {
-  const rest = images.filter((image) => !isLeftBehind(image));
-  if (rest.length === 0 || rest.length === images.length) return images;
-  const left = images.filter(isLeftBehind);
-  notices.push(
-    `${
-      listImages(left, images)
-    } belongs to an image that the archive has not: it is not pushed; choosing it with --image pushes it`,
-  );
-  return rest;
 }
 
 function noticesOfRecords(archive: ImageArchive, images: readonly ArchiveImage[]): string[] {
