@@ -72,8 +72,7 @@ function explainType(
   }
   const fault = how && own && faultOf(readJsonObject(own.bytes) ?? {}, own.mediaType);
   if (fault) {
-    const hint =
-      `the ${words.place} keeps the bytes of ${own.digest}, and that is malformed: ${fault}`;
+    const hint = `manifest ${own.digest} of the ${words.place} is malformed: ${fault}`;
     return restate(error, error.message, { hint });
   }
   const ownKind = own && kindOfType(own.mediaType);

@@ -378,6 +378,7 @@ test("pushImage() tells what is wrong with a manifest that every registry refuse
     const archive = toBlob(layout.entries());
     const error = await assertRejects(() => pushTo(archive, TARGET), RegistryError);
     assert(!error.message.includes("manifests only"), error.message);
+    assertMatch(error.hint ?? "", /^manifest sha256:\w+ of the archive is malformed: /);
     assertMatch(error.hint ?? "", hint);
     assertEquals((await checkArchive(archive)).ok, false);
   }
