@@ -4,6 +4,7 @@ import { collect } from "../bytes.ts";
 import type { FetchHandler } from "../registry/http/call.ts";
 import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
+import { decodeText } from "../runtime/text_file.ts";
 import { isBlobSource } from "../source/blob_source.ts";
 import { baseName, parsePartList } from "../source/part_list.ts";
 import { checksumNames } from "../source/part_names.ts";
@@ -135,7 +136,7 @@ async function readUrl(url: URL, { signal, fetch, timeouts }: Reading): Promise<
     new UsageError(
       `${quote(shownAs(url.href))} is too long, expected a line for each part`,
     ));
-  return new TextDecoder().decode(bytes);
+  return decodeText(bytes);
 }
 
 /** What a file or URL is called, without what leads to it. */

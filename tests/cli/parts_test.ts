@@ -175,6 +175,13 @@ test("run() push reads parts behind URLs by ranges, and wants a server that know
   const list = "http://files.lan/a/app.tar.sha256?token=2";
   files.set("/a/app.tar.sha256", new TextEncoder().encode(`${"0".repeat(64)}  app.tar.001\n`));
   assertStringIncludes((await push(true, list)).stderr, "the checksum file does not know it");
+  // As Windows PowerShell writes it.
+  const wide = Uint16Array.from(
+    `\ufeff${"0".repeat(64)}  app.tar.001\n`,
+    (char) => char.charCodeAt(0),
+  );
+  files.set("/a/app.tar.sha256", new Uint8Array(wide.buffer));
+  assertStringIncludes((await push(true, list)).stderr, "the checksum file does not know it");
   files.set("/a/app.tar.sha256", new TextEncoder().encode("no sums\n"));
   const unread = (await push(true, list)).stderr;
   assertStringIncludes(unread, '"http://files.lan/a/app.tar.sha256" has no sums');
