@@ -1,8 +1,8 @@
-import { concat } from "../bytes.ts";
+import { collect } from "../bytes.ts";
 import { untilAborted } from "../concurrency.ts";
 import { parseTargets } from "../push/plan.ts";
 import type { Host } from "../runtime/host.ts";
-import { decodeText, requireTextSize } from "../runtime/text_file.ts";
+import { decodeText, MAX_TEXT_BYTES, textTooLarge } from "../runtime/text_file.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** An archive or image of many, and where it goes. */
@@ -69,14 +69,8 @@ export async function readSourceList(
 
 async function readStdin({ stdin }: Host, example: string): Promise<string> {
   if (await stdin.isTerminal()) throw new UsageError("Nothing is piped in", example);
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of stdin.stream()) {
-    pieces.push(piece);
-    size += piece.length;
-    requireTextSize("stdin", size);
-  }
-  return decodeText(concat(pieces, size));
+  const tooLarge = () => textTooLarge("stdin", `more than ${MAX_TEXT_BYTES}`);
+  return decodeText(await collect(stdin.stream(), MAX_TEXT_BYTES, tooLarge));
 }
 
 /**

@@ -1,7 +1,8 @@
+import type { OciError } from "../errors.ts";
 import { fileError } from "./file_error.ts";
 
 /** The most that is read as text, in bytes: receipts of some 400,000 archives. An archive named by mistake is larger, or no text. */
-const MAX_TEXT_BYTES = 256 * 1024 * 1024;
+export const MAX_TEXT_BYTES = 256 * 1024 * 1024;
 
 /**
  * Checks that a file is small enough to be held.
@@ -9,9 +10,13 @@ const MAX_TEXT_BYTES = 256 * 1024 * 1024;
  * @throws {OciError} If it is not.
  */
 export function requireTextSize(path: string, size: number): void {
-  if (size <= MAX_TEXT_BYTES) return;
-  throw fileError("read", path, {
-    text: `it has ${size} bytes, expected a text of at most ${MAX_TEXT_BYTES}`,
+  if (size > MAX_TEXT_BYTES) throw textTooLarge(path, `${size}`);
+}
+
+/** The error for what has more bytes than are held. */
+export function textTooLarge(path: string, count: string): OciError {
+  return fileError("read", path, {
+    text: `it has ${count} bytes, expected a text of at most ${MAX_TEXT_BYTES}`,
   });
 }
 
