@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { OCI_MANIFEST } from "../../src/media_types.ts";
-import { encodeJson, makeImage, OciLayout } from "../helpers/archives.ts";
+import { makeImage, OciLayout } from "../helpers/archives.ts";
 import { allTags, pushTo } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
 
@@ -12,12 +12,8 @@ async function leftBehind() {
   const layout = new OciLayout();
   const image = await layout.image(await makeImage(["one"]));
   layout.add(image, { ref: "1" });
-  const config = await layout.blob(encodeJson({}), "application/vnd.oci.empty.v1+json");
   const subject = { mediaType: OCI_MANIFEST, digest: ABSENT, size: 1 };
-  const artifact = await layout.document(
-    { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [config], subject },
-    OCI_MANIFEST,
-  );
+  const artifact = await layout.artifact("sbom", "application/example", { subject });
   return { layout, image, artifact };
 }
 

@@ -29,6 +29,12 @@ function first(entries: readonly TarWriterEntry[], ...paths: string[]): TarWrite
   return [...chosen, ...entries.filter((entry) => !chosen.includes(entry))];
 }
 
+/** Paths of the manifests, indexes and configs. */
+function documentsOf(entries: readonly TarWriterEntry[]): string[] {
+  return entries.filter(({ body }) => body instanceof Uint8Array && body[0] === 0x7b)
+    .map(({ path }) => path);
+}
+
 const DOCKER = first(
   dockerSave([
     { image: one, repoTags: ["team/one:1", "team/one:2"] },
@@ -87,8 +93,7 @@ for (const memoryBudget of [undefined, 1024 * 1024]) {
 test("a pipe with index.json and manifests first goes to its own names", async () => {
   const layout = await makeLayout();
   const entries = layout.entries();
-  const documents = entries.filter(({ body }) => body instanceof Uint8Array && body[0] === 0x7b)
-    .map(({ path }) => path);
+  const documents = documentsOf(entries);
   const { registry, seen } = await push(
     first(entries, "index.json", ...documents),
     "localhost:5000",
@@ -126,8 +131,7 @@ test("a pipe finds the index around an image that only manifest.json names", asy
   layout.add(await layout.indexOf(children), { ref: "1" });
   const entries = layout.entries([{ image: one, repoTags: ["team/one:1"] }]);
   // Every document, then the blobs: from the first one on, all is known.
-  const documents = entries.filter(({ body }) => body instanceof Uint8Array && body[0] === 0x7b)
-    .map(({ path }) => path);
+  const documents = documentsOf(entries);
   const { registry, result } = await push(
     first(entries, "manifest.json", "index.json", ...documents),
     "localhost:5000",
@@ -155,16 +159,10 @@ test("a pipe commits what it sent for one image before it knew that another need
     { image: one, repoTags: ["team/one:1"] },
     { image: nameless, repoTags: null },
   ]);
-  const documents = entries.filter(({ body }) => body instanceof Uint8Array && body[0] === 0x7b)
-    .map(({ path }) => path).filter((path) => path !== "index.json");
-  const tar = first(entries, "manifest.json", ...documents, ...one.layers.map(pathOf));
-  const { registry } = await push(
-    [
-      ...tar.filter(({ path }) => path !== "index.json"),
-      ...entries.filter(({ path }) => path === "index.json"),
-    ],
-    "localhost:5000",
-  );
+  const others = entries.map(({ path }) => path).filter((path) => path !== "index.json");
+  const documents = documentsOf(entries).filter((path) => others.includes(path));
+  const early = ["manifest.json", ...documents, ...one.layers.map(pathOf)];
+  const { registry } = await push(first(first(entries, ...others), ...early), "localhost:5000");
   assertEquals(await allTags(registry), ["team/late:1", "team/one:1"]);
   await readBack(registry, "team/late", "1");
 });
@@ -174,8 +172,7 @@ test("--image counts the images of a pipe as those of a file", async () => {
   layout.add(await layout.image(one), { name: "docker.io/team/one:1" });
   layout.add(await layout.image(two), { name: "docker.io/team/two:1" });
   const entries = layout.entries([{ image: one }, { image: two }]);
-  const documents = entries.filter(({ body }) => body instanceof Uint8Array && body[0] === 0x7b)
-    .map(({ path }) => path);
+  const documents = documentsOf(entries);
   const ordered = first(entries, "manifest.json", "index.json", ...documents);
   for (const [id, name] of [["#1", "team/one:1"], ["#2", "team/two:1"]] as const) {
     const { registry } = await push(ordered, "localhost:5000", { images: [id] });
