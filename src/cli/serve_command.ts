@@ -14,6 +14,9 @@ const END_SECONDS = 30;
 /** An upload between two requests is waited for where something of it came so short a time ago. */
 const QUIET_SECONDS = 10;
 
+/** What nobody reads of the log is not waited for longer than this. */
+const LOG_MILLISECONDS = 500;
+
 /** `tarpush serve`: a registry, until it is interrupted. */
 export async function runServe(
   command: ServeCommand,
@@ -131,13 +134,19 @@ async function end(
     const what = uploads.length === 1 ? "an upload" : `${uploads.length} uploads`;
     log.note(`Waiting for ${what}, at most ${END_SECONDS} s; Ctrl-C again ends at once`);
   }
+  await within(END_SECONDS * 1000, Promise.all(uploads).then(() => server.finish()));
+  await server.stop();
+  await within(LOG_MILLISECONDS, log.written());
+}
+
+/** Settled when the work has been done, or the time is over. */
+async function within(milliseconds: number, work: Promise<void>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, END_SECONDS * 1000);
+    timer = setTimeout(resolve, milliseconds);
   });
-  await Promise.race([Promise.all(uploads).then(() => server.finish()), limit]);
+  await Promise.race([work, limit]);
   clearTimeout(timer);
-  await server.stop();
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

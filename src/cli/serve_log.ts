@@ -3,6 +3,7 @@ import { messageOf } from "../failure_document.ts";
 import type { Host } from "../runtime/host.ts";
 import type { AnsweredRequest } from "../server/observer.ts";
 import type { ServeCommand } from "./command.ts";
+import { LogLines } from "./log_lines.ts";
 import { formatSize, jsonLine, printable } from "./render.ts";
 
 /** What `tarpush serve` says while it runs: on stderr for people, on stdout as JSON lines with `--json`. */
@@ -15,6 +16,8 @@ export interface ServeLog {
   error(line: string): void;
   /** A request that was answered. */
   request(request: AnsweredRequest): void;
+  /** Settled when all of it has been written. */
+  written(): Promise<void>;
 }
 
 /** Makes the log that the options ask for. */
@@ -23,36 +26,49 @@ export function createServeLog({ json, quiet }: ServeCommand, host: Host): Serve
 }
 
 function textLog({ stderr }: Host, quiet: boolean): ServeLog {
-  const write = (line: string) => stderr.write(`${printable(line)}\n`);
+  const lines = new LogLines(stderr, (missing) => `${missingText(missing)}\n`);
+  const write = (line: string) => lines.add(`${printable(line)}\n`);
   return {
-    listening: async (line) => {
-      if (!quiet) await write(line);
+    listening: (line) => {
+      if (!quiet) write(line);
+      return lines.written();
     },
     note: (line) => {
-      if (!quiet) void write(line);
+      if (!quiet) write(line);
     },
-    error: (line) => void write(`tarpush: ${line}`),
+    error: (line) => write(`tarpush: ${line}`),
     request: (request) => {
-      if (!quiet) void write(requestLine(request));
+      if (!quiet) write(requestLine(request));
     },
+    written: () => lines.written(),
   };
 }
 
 function jsonLog({ stdout }: Host, quiet: boolean): ServeLog {
-  const write = (type: string, document: object, time = Date.now()) =>
-    stdout.write(`${jsonLine({ type, time: new Date(time).toISOString(), ...document })}\n`);
+  const format = (type: string, document: object, time = Date.now()) =>
+    `${jsonLine({ type, time: new Date(time).toISOString(), ...document })}\n`;
+  const lines = new LogLines(
+    stdout,
+    (missing) => format("note", { message: missingText(missing) }),
+  );
   return {
-    listening: async (_line, document) => {
-      if (!quiet) await write("listening", document);
+    listening: (_line, document) => {
+      if (!quiet) lines.add(format("listening", document));
+      return lines.written();
     },
     note: (message) => {
-      if (!quiet) void write("note", { message });
+      if (!quiet) lines.add(format("note", { message }));
     },
-    error: (message) => void write("error", { message }),
+    error: (message) => lines.add(format("error", { message })),
     request: ({ time, ...request }) => {
-      if (!quiet) void write("request", request, time);
+      if (!quiet) lines.add(format("request", request, time));
     },
+    written: () => lines.written(),
   };
+}
+
+function missingText(count: number): string {
+  return `${count} lines are missing here: they came faster than they were read`;
 }
 
 function requestLine(request: AnsweredRequest): string {
