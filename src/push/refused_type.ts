@@ -5,7 +5,7 @@ import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
 import { isForeignLayer, OCI_ARTIFACT, readJsonObject } from "../media_types.ts";
 import { KIND_NAMES, type KindSettings, type RootChoice } from "./manifest_kind.ts";
-import { answerOf, refusesType } from "./refusals.ts";
+import { answerOf, refusesChange, refusesType } from "./refusals.ts";
 import type { RegistryState } from "./repository_state.ts";
 
 /** How to come to a manifest of the other kind. */
@@ -70,7 +70,7 @@ function explainType(
   if (how && own?.mediaType === OCI_ARTIFACT) {
     return restate(error, error.message, { hint: DROPPED_HINT });
   }
-  const fault = how && own && faultOf(readJsonObject(own.bytes) ?? {}, own.mediaType);
+  const fault = own && mayBeFault(error) && faultOf(readJsonObject(own.bytes) ?? {}, own.mediaType);
   if (fault) {
     const hint = `manifest ${own.digest} of the ${words.place} is malformed: ${fault}`;
     return restate(error, error.message, { hint });
@@ -109,6 +109,16 @@ function explainType(
     ? "the manifest does not say its own media type, which some registries want, and keeps its bytes"
     : `the registry may take ${only}: ${hint}`;
   return restate(error, error.message, { hint: error.hint ?? guess });
+}
+
+/** Statuses for what is wrong with a manifest: distribution 2.8 and 3 answer 500 where its schemaVersion is missing. */
+const FAULT_STATUS = new Set([400, 415, 422, 500]);
+
+/** Whether a registry may have refused a manifest for what is wrong with it; distribution calls a blob unknown where it names no config. */
+function mayBeFault(error: RegistryError): boolean {
+  const { method, url, status } = error;
+  return method === "PUT" && url.includes("/manifests/") && FAULT_STATUS.has(status) &&
+    !refusesChange(error);
 }
 
 /** Whether a document leaves its media type to its descriptor, as OCI allows. */
