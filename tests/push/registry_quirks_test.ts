@@ -37,6 +37,11 @@ function largeLayer(seed: number, bytes: number) {
   return makeLayer(writeTar([{ path: `${seed}`, body }]));
 }
 
+const SOURCES_OF_A_LAYOUT = {
+  "a file": (tar: Blob) => tar,
+  "a pipe": (tar: Blob) => tar.stream(),
+};
+
 const layoutOf = kept(async (bytes) => {
   const layout = new OciLayout();
   const image = await makeImage(["small", await largeLayer(3, bytes)]);
@@ -566,3 +571,37 @@ test("pushImage() tells why a manifest with a foreign layer is refused, and soon
   assertMatch(`${hint}`, /sha256:[0-9a-f]{64} .*validation\.manifests\.urls\.allow/);
   assertEquals(await refusalOf("application/vnd.oci.image.layer.v1.tar"), undefined);
 });
+
+/** pulp_container 2.30: what comes of a PUT whose connection breaks is kept under the digest of the whole. */
+function keepingBeginnings(kept: number) {
+  const registry = createRegistry();
+  const tags: string[] = [];
+  let cut: string | undefined;
+  const fetch: FetchHandler = async (request) => {
+    const { method, url } = request;
+    const { pathname, searchParams } = new URL(url);
+    const digest = searchParams.get("digest") ?? undefined;
+    if (method === "PUT" && pathname.includes("/manifests/")) tags.push(pathname);
+    if (method === "PUT" && digest && cut === undefined) {
+      cut = digest;
+      throw connectionReset();
+    }
+    const isCut = method === "HEAD" && cut !== undefined && pathname.endsWith(`/blobs/${cut}`);
+    if (!isCut) return await registry(request);
+    const headers = { "content-length": `${kept}`, "docker-content-digest": `${cut}` };
+    return new Response(null, { headers });
+  };
+  return { fetch, tags };
+}
+
+for (const [what, open] of Object.entries(SOURCES_OF_A_LAYOUT)) {
+  test(`pushImage() of ${what} tells that a registry keeps the beginning of a body that broke off`, async () => {
+    const { fetch, tags } = keepingBeginnings(1000);
+    const error = await assertRejects(
+      async () => await pushImage(open(await layoutOf(2 * MIB)), TARGET, { ...QUICK, fetch }),
+    );
+    assert(error instanceof Error);
+    assertMatch(error.message, /: the registry took it, and has 1000 bytes of it, expected \d+$/);
+    assertEquals(tags, []);
+  });
+}

@@ -236,9 +236,8 @@ export class PassingUploads {
     try {
       await uploadBlob(target, blob, hooks, session);
     } catch (error) {
-      // The digest is right: it was damaged on the way.
       if (!isDigestRefusal(error)) throw error;
-      await uploadBlob(target, blob, hooks);
+      await uploadBlob(target, { ...blob, wasRefused: true }, hooks);
     }
     this.#settings.budget.giveBack(file.release(isRuntimeFetch(target.http)));
     await this.#pushed(target, digest, file);

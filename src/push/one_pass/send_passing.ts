@@ -17,7 +17,7 @@ import {
 } from "../../registry/upload/body_limits.ts";
 import { commitUpload } from "../../registry/upload/close_upload.ts";
 import { sendChunks } from "../../registry/upload/chunks.ts";
-import { arrived, isGatewayTimeout } from "../../registry/upload/lost_answers.ts";
+import { checkLength, isGatewayTimeout, lengthThere } from "../../registry/upload/lost_answers.ts";
 import type { Outcome } from "../../registry/upload/outcome.ts";
 import { mayGoOn, sendOn } from "../../registry/upload/resume.ts";
 import { sendBody, sendWhole } from "../../registry/upload/send_body.ts";
@@ -63,18 +63,19 @@ export async function sendPassing(
   blob: PassingBody,
   hooks: UploadHooks,
 ): Promise<void> {
-  const { body, size } = blob;
+  const { body, size, digest } = blob;
   const { seen } = context.http;
   let start = 0;
   let reached = 0;
   let isTurned = false;
   let tellsLength = false;
+  let isDoubted = false;
   for (let attempt = 2;; attempt++) {
     const isWhole = start === 0 && !goesInChunks(context, session, size);
     try {
       await sendFrom(context, session, blob, start, hooks);
       if (tellsLength) seen.wantsLength = true;
-      return;
+      break;
     } catch (error) {
       body.halt();
       hooks.signal?.throwIfAborted();
@@ -92,6 +93,7 @@ export async function sendPassing(
       }
       const outcome = await outcomeOf(context, session, blob, error, hooks);
       if (outcome === "there") return await body.cancel(error);
+      isDoubted ||= outcome === "otherwise";
       if (body.end - reached >= PROGRESS_BYTES) attempt = 2;
       reached = body.end;
       await waitToGoOn(context, body, hooks, error, attempt);
@@ -102,6 +104,7 @@ export async function sendPassing(
       await hooks.onProgress?.(start);
     }
   }
+  if (isDoubted && digest) await checkLength(context, { digest, size }, hooks);
 }
 
 /** Whether a body goes in chunks, or in one of its length. */
@@ -134,19 +137,24 @@ async function sendFrom(
   if (digest) await commitUpload(context, session, { digest, size }, hooks);
 }
 
-/** What became of what was sent, where the registry may be at work on it; undefined where it is not, or is not known. */
+/**
+ * What became of what was sent, where the registry may be at work on it; undefined where it is not, or is not known,
+ * "otherwise" where there is something else under its digest.
+ */
 async function outcomeOf(
   context: RepositoryContext,
   session: UploadSession,
   { digest, size }: PassingBody,
   error: unknown,
   hooks: UploadHooks,
-): Promise<Outcome | undefined> {
+): Promise<Outcome | "otherwise" | undefined> {
   if (session.isClosing || isGatewayTimeout(error)) {
     const { findOutcome } = await import("../../registry/upload/outcome.ts");
     return await findOutcome(context, session, { digest, size }, error, hooks);
   }
-  return digest && await arrived(context, { digest, size }, error, hooks) ? "there" : undefined;
+  const found = digest && await lengthThere(context, digest, error, hooks);
+  if (found === undefined) return undefined;
+  return found === size ? "there" : "otherwise";
 }
 
 /** Opens a body for a request; the one after a redirect may come too late. */

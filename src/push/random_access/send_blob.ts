@@ -60,7 +60,7 @@ export async function bringBlob(
     throw nowhere(blob, digest);
   }
   try {
-    await send(target, blob, digest, hooks, mount);
+    await send(target, blob, digest, hooks, { session: mount });
     settings.onUploaded(blob.size);
     return { digest, status: "pushed" };
   } catch (error) {
@@ -170,7 +170,7 @@ async function resend(
     throw error;
   }
   if (actual === digest && !isDigestRefusal(refusal)) throw refusal;
-  await send(target, blob, actual, hooks);
+  await send(target, blob, actual, hooks, { wasRefused: true });
   settings.onUploaded(blob.size);
   return actual;
 }
@@ -186,7 +186,7 @@ async function send(
   blob: ArchiveBlob,
   digest: Digest,
   hooks: UploadHooks,
-  session?: UploadSession,
+  { session, wasRefused = false }: { session?: UploadSession | undefined; wasRefused?: boolean },
 ): Promise<void> {
   const { file, size } = blob;
   const holder = file?.body ? undefined : holderOf(target, digest);
@@ -203,6 +203,7 @@ async function send(
   const upload = {
     digest,
     size,
+    wasRefused,
     open: () => openFileBody(file),
     read: () => {
       buffer ??= buffers.pop() ?? new Uint8Array(SMALL_BODY_BYTES);

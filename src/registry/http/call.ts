@@ -45,6 +45,8 @@ export interface Http {
     breaksStreams?: boolean;
     /** Whether it takes the body of an upload in the PUT that ends it; false where only a PATCH brought one. */
     takesPut?: boolean;
+    /** False where the second PATCH of an upload was refused, and one with all of it taken. */
+    takesChunks?: boolean;
   };
 }
 

@@ -268,7 +268,8 @@ function explainMethod({ call: { method }, url, text, errors }: Refusal): Explan
       hint: "it is read-only or a pull-through cache: push to a registry that takes uploads",
     };
   }
-  if (method !== "PUT" && method !== "PATCH") return undefined;
+  // What a registry says in its own words was let through.
+  if ((method !== "PUT" && method !== "PATCH") || errors.length > 0) return undefined;
   return {
     state: `: ${method} is not let through`,
     hint: `a proxy or firewall before the registry has to allow ${method}`,

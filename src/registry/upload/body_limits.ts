@@ -23,7 +23,7 @@ export function chunkSizeFor(
   tellsLength = false,
 ): number | undefined {
   const { minChunk = 0, maxChunk = Infinity } = session;
-  const byPatch = size > 0 && (session.wantsPatch === true || http.seen.takesPut === false);
+  const byPatch = size > 0 && goesByPatch(http, session);
   const wanted = http.seen.chunkSize ??
     (byPatch || size > maxChunk || (!tellsLength && wantsLength(http, session))
       ? DEFAULT_CHUNK_BYTES
@@ -33,6 +33,16 @@ export function chunkSizeFor(
   if (size > chunk) return chunk;
   // One chunk, however short: a body of its own would come in the PUT.
   return byPatch ? size : undefined;
+}
+
+/** Whether the PUT that ends an upload carries no body. */
+export function goesByPatch({ seen }: Http, { wantsPatch }: UploadSession): boolean {
+  return wantsPatch === true || seen.takesPut === false;
+}
+
+/** Whether such a body comes in one PATCH, whatever its size: the registry takes no second one. */
+export function goesInOnePatch(http: Http, session: UploadSession): boolean {
+  return goesByPatch(http, session) && (session.inOnePatch ?? http.seen.takesChunks === false);
 }
 
 /**
@@ -79,6 +89,12 @@ export function mayWantPatch(
 ): error is RegistryError {
   if (seen.takesPut !== undefined || !mayWantLength(error)) return false;
   return error.status !== 411 && (error.status !== 500 || isAgain);
+}
+
+/** Whether a registry may take one PATCH for each upload: Artipie's docker-adapter 0.13.1 answers 405 to the next. */
+export function mayWantOnePatch(http: Http, session: UploadSession, error: unknown): boolean {
+  return goesByPatch(http, session) && error instanceof RegistryError &&
+    error.method === "PATCH" && [400, 405, 409, 501].includes(error.status);
 }
 
 /** Whether a registry, or a proxy before it, refused the size of one request, not the blob. */

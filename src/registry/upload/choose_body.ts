@@ -25,6 +25,11 @@ export interface UploadBlob {
   /** Whether what `blob` gives still has its end. */
   isWhole?(): Promise<boolean>;
   /**
+   * Whether a registry found another digest than this, which it has: it was damaged on the way, or the registry passes over a
+   * body in a PUT and looked at nothing, as Artipie's docker-adapter 0.13.1 does. It goes in a PATCH unless a PUT brought another one.
+   */
+  wasRefused?: boolean;
+  /**
    * There where reading the body has attempts and time limits of its own: what it failed with last. That is final, and
    * says nothing of the registry.
    */
@@ -35,9 +40,9 @@ export interface UploadBlob {
 export interface Way {
   /**
    * How the last attempt sent it: as what is in a file, the same from a web page, as a stream of one piece, as a stream,
-   * from memory, or in chunks; undefined where it did not come to that.
+   * from memory, in chunks, or in one PATCH in place of them; undefined where it did not come to that.
    */
-  sent: "file" | "blob" | "piece" | "stream" | "bytes" | "chunks" | undefined;
+  sent: "file" | "blob" | "piece" | "stream" | "bytes" | "chunks" | "patch" | undefined;
   /** The whole of it for a web page to send. */
   fromPage: Blob | undefined;
   /** What is sent as a file no longer has its end. */
@@ -50,6 +55,10 @@ export interface Way {
   refusedPut: RegistryError | undefined;
   /** In a PATCH, because of that. */
   byPatch: boolean;
+  /** After a failure the registry had something else under its digest. */
+  isDoubted: boolean;
+  /** In one PATCH, because a second one was refused. */
+  inOnePatch: boolean;
 }
 
 /** Bodies up to this size are sent from memory. */

@@ -1,6 +1,14 @@
 import type { Digest } from "../../digest.ts";
 import { NetworkError, RegistryError } from "../../errors.ts";
-import { headBlob, type RepositoryContext, type UploadHooks, withoutRetry } from "../blobs.ts";
+import {
+  fitsSize,
+  headBlob,
+  nameOf,
+  type RepositoryContext,
+  repositoryUrl,
+  type UploadHooks,
+  withoutRetry,
+} from "../blobs.ts";
 
 /** Whether a failed upload is in the registry after all: the answer was lost, or the request was sent twice. */
 export async function arrived(
@@ -9,15 +17,51 @@ export async function arrived(
   error: unknown,
   hooks: UploadHooks,
 ): Promise<boolean> {
-  if (hooks.signal?.aborted) return false;
-  if (!isOutcomeUnknown(error)) return false;
+  return await lengthThere(context, blob.digest, error, hooks) === blob.size;
+}
+
+/** What is in the registry after a failed upload, as `headBlob` tells; undefined as well where that is no question. */
+export async function lengthThere(
+  context: RepositoryContext,
+  digest: Digest,
+  error: unknown,
+  hooks: UploadHooks,
+): Promise<number | undefined> {
+  if (hooks.signal?.aborted || !isOutcomeUnknown(error)) return undefined;
   try {
-    return await headBlob({ ...context, http: withoutRetry(context.http) }, blob.digest, hooks) ===
-      blob.size;
+    return await headBlob({ ...context, http: withoutRetry(context.http) }, digest, hooks);
   } catch {
     // What counts is the failure that led here.
-    return false;
+    return undefined;
   }
+}
+
+/**
+ * Makes sure that a registry has all of a blob which it had a part of after an attempt that failed: pulp_container 2.30 keeps
+ * the beginning of a body that broke off under the digest of the whole, and that in place of what is sent afterwards.
+ *
+ * @throws {RegistryError} If it tells of another length.
+ */
+export async function checkLength(
+  context: RepositoryContext,
+  { digest, size }: { digest: Digest; size: number },
+  hooks: UploadHooks,
+): Promise<void> {
+  const found = await headBlob(context, digest, hooks);
+  if (fitsSize(found, size)) return;
+  const has = found === undefined ? "does not have it" : `has ${found} bytes of it`;
+  throw new RegistryError(
+    `Cannot push blob ${digest} to ${
+      nameOf(context)
+    }: the registry took it, and ${has}, expected ${size}`,
+    {
+      method: "HEAD",
+      url: repositoryUrl(context, `blobs/${digest}`).href,
+      status: found === undefined ? 404 : 200,
+      hint:
+        "it keeps what came before the connection broke: have that deleted there, and push again",
+    },
+  );
 }
 
 /** A connection that broke says nothing of what arrived, and neither does a gateway that lost its registry. */

@@ -8,14 +8,17 @@ import { isBroken, isUnreadable } from "../http/network.ts";
 import {
   chunkSizeFor,
   DEFAULT_CHUNK_BYTES,
+  goesInOnePatch,
   isBodyLimit,
   mayMissLength,
+  mayWantOnePatch,
   mayWantPatch,
   shrinkBodies,
 } from "./body_limits.ts";
 import { chooseBody, SMALL_BODY_BYTES, type UploadBlob, type Way } from "./choose_body.ts";
 import { closeUpload, commitUpload } from "./close_upload.ts";
-import { arrived, isGatewayTimeout, isLostSession } from "./lost_answers.ts";
+import { checkLength, isGatewayTimeout, isLostSession, lengthThere } from "./lost_answers.ts";
+import { sendBody } from "./send_body.ts";
 import { cancelUpload, openUpload, type UploadSession } from "./upload_session.ts";
 
 /**
@@ -40,19 +43,22 @@ export async function uploadBlob(
     asBytes: blob.size <= SMALL_BODY_BYTES,
     isFirst: true,
     refusedPut: undefined,
-    byPatch: false,
+    byPatch: blob.wasRefused === true && context.http.seen.takesPut === undefined,
+    inOnePatch: false,
+    isDoubted: false,
   };
   const inDoubt: UploadSession[] = [];
   for (let attempt = 2;; attempt++) {
     const open: UploadSession = session ?? await openUpload(context, hooks);
     try {
       await uploadOnce(context, blob, hooks, way, open);
-      remember(context.http, way);
-      return await forget(context, inDoubt);
+      break;
     } catch (error) {
       if (open.isClosing) inDoubt.push(open);
       if (error === blob.failure?.()) throw error;
-      if (await arrived(context, blob, error, hooks)) return await forget(context, inDoubt);
+      const found = await lengthThere(context, blob.digest, error, hooks);
+      if (found === blob.size) return await forget(context, inDoubt);
+      way.isDoubted ||= found !== undefined;
       await hooks.onProgress?.(0);
       if (turn(context.http, blob, way, open, error)) attempt--;
       else {
@@ -63,12 +69,16 @@ export async function uploadBlob(
     session = undefined;
     way.isFirst = false;
   }
+  remember(context.http, way);
+  await forget(context, inDoubt);
+  if (way.isDoubted) await checkLength(context, blob, hooks);
 }
 
 /** Notes, for all blobs of the registry, how it took this one. */
 function remember({ seen }: Http, way: Way): void {
-  if (way.byPatch) seen.takesPut = false;
-  else if (way.sent !== "chunks") seen.takesPut = true;
+  if (way.inOnePatch) seen.takesChunks = false;
+  if (way.byPatch) seen.takesPut ??= false;
+  else if (!isPatched(way)) seen.takesPut = true;
 }
 
 /** Cancels uploads that were left open because the registry might have been committing them: the blob is there now. */
@@ -107,7 +117,7 @@ async function uploadOnce(
     if (isGatewayTimeout(error)) preferChunks(context.http, blob, way);
     // A file that could not be read was not sent whole: there is nothing to ask about.
     if (isOfFile(way, error)) session.isClosing = false;
-    if (!session.isClosing || way.sent === "chunks") throw error;
+    if (!session.isClosing || isPatched(way)) throw error;
     const { finishUpload } = await import("./finish_upload.ts");
     isThere = await finishUpload(context, session, blob, error, hooks);
     if (!isThere) throw error;
@@ -126,12 +136,12 @@ async function sendAndClose(
   const { http } = context;
   way.sent = undefined;
   session.wantsPatch = way.byPatch;
+  session.inOnePatch = way.inOnePatch || undefined;
   way.fromPage = http.page && blob.blob?.();
   const chunkSize = chunkSizeFor(http, session, blob.size, way.fromPage !== undefined);
   if (chunkSize !== undefined) {
-    way.sent = "chunks";
-    const { sendChunks } = await import("./chunks.ts");
-    await sendChunks(context, session, blob.open(), chunkSize, hooks);
+    way.sent = chunkSize < blob.size && goesInOnePatch(http, session) ? "patch" : "chunks";
+    await sendByPatch(context, blob, way.sent === "patch" ? undefined : chunkSize, session, hooks);
     return await commitUpload(context, session, blob, hooks);
   }
   const body = await chooseBody(context, blob, way, session, hooks);
@@ -149,6 +159,20 @@ async function sendAndClose(
   if (typeof body.body !== "function") await hooks.onProgress?.(blob.size);
 }
 
+async function sendByPatch(
+  context: RepositoryContext,
+  blob: UploadBlob,
+  chunkSize: number | undefined,
+  session: UploadSession,
+  hooks: UploadHooks,
+): Promise<void> {
+  if (chunkSize === undefined) {
+    return await sendBody(context, session, () => blob.open(), hooks);
+  }
+  const { sendChunks } = await import("./chunks.ts");
+  await sendChunks(context, session, blob.open(), chunkSize, hooks);
+}
+
 /**
  * Turns to another way of sending the body where that may be what failed: in a PATCH, in smaller ones, or from memory.
  *
@@ -158,10 +182,15 @@ function turn(
   http: Http,
   { size }: UploadBlob,
   way: Way,
-  { location, minChunk }: UploadSession,
+  session: UploadSession,
   error: unknown,
 ): boolean {
-  if (way.sent === undefined || way.sent === "chunks") return false;
+  const { location, minChunk } = session;
+  if (way.sent === "chunks") {
+    const isFirst = (chunkSizeFor(http, session, size) ?? size) >= size;
+    return !isFirst && mayWantOnePatch(http, session, error) && (way.inOnePatch = true);
+  }
+  if (way.sent === undefined || way.sent === "patch") return false;
   // What is wrong with the file, reading it here will say.
   if (isOfFile(way, error)) return true;
   if (way.sent === "stream" && leavesLength(http, location) && mayMissLength(error)) {
@@ -185,6 +214,11 @@ function turn(
   return false;
 }
 
+/** Whether the body was sent before the upload was closed. */
+function isPatched({ sent }: Way): boolean {
+  return sent === "chunks" || sent === "patch";
+}
+
 /** Whether the runtime failed at the file that it was to send. */
 function isOfFile({ sent, isCut }: Way, error: unknown): boolean {
   return sent === "file" && (isCut || (error instanceof NetworkError && isUnreadable(error)));
@@ -194,10 +228,10 @@ function isOfFile({ sent, isCut }: Way, error: unknown): boolean {
 function firstRefusal(way: Way, error: unknown): unknown {
   const { refusedPut, byPatch } = way;
   way.byPatch = false;
-  return byPatch && error instanceof RegistryError ? refusedPut : error;
+  return byPatch && error instanceof RegistryError ? refusedPut ?? error : error;
 }
 
 /** From here on bodies are sent in parts, each of which takes the registry less time. */
-function preferChunks(http: Http, { size }: UploadBlob, { sent }: Way): void {
-  if (sent !== "chunks" && size > DEFAULT_CHUNK_BYTES) shrinkBodies(http, size);
+function preferChunks(http: Http, { size }: UploadBlob, way: Way): void {
+  if (!isPatched(way) && size > DEFAULT_CHUNK_BYTES) shrinkBodies(http, size);
 }

@@ -26,6 +26,8 @@ export interface UploadSession {
   wantsLength?: boolean;
   /** Bodies must come in PATCH requests alone. */
   wantsPatch?: boolean;
+  /** All of it in one of them; left out where that is as the registry took others. */
+  inOnePatch?: boolean | undefined;
   /** A part of its body was not answered: the upload may stand elsewhere than `location` says. */
   isStale?: boolean;
   /** All was sent and no answer came: the registry may be committing it, so it must not be cancelled. */

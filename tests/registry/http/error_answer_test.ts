@@ -323,6 +323,13 @@ const ANSWERS: [
     /^$/,
   ],
   [
+    "a registry that takes one PATCH for an upload",
+    { method: "PATCH", path: "/v2/team/app/blobs/uploads/1" },
+    { status: 405, body: errors("UNSUPPORTED", "The operation is unsupported.") },
+    "405 Method Not Allowed: UNSUPPORTED: The operation is unsupported.",
+    /^$/,
+  ],
+  [
     "a registry that knows sha256 alone, asked for a blob",
     { method: "HEAD", path: `/v2/app/blobs/sha512:${"0".repeat(128)}` },
     { status: 400 },

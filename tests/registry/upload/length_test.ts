@@ -76,22 +76,71 @@ test("uploadBlob() sends smaller bodies after a 411, and remembers it", async ()
   ]);
 });
 
-/** A registry that has no use for a body in the PUT that ends an upload, and tells of all that had one. */
-function patchesOnly(status: number) {
+/**
+ * A registry that has no use for a body in the PUT that ends an upload, and tells of all that had one.
+ *
+ * @param answer What such a PUT gets.
+ * @param takesChunks Whether it takes more than one PATCH for an upload.
+ */
+function patchesOnly(status: number, answer?: unknown, takesChunks = true) {
   const registry = createRegistry();
   const bodies: string[] = [];
+  const patched = new Set<string>();
   const fetch: FetchHandler = async (request) => {
     const { method, url, headers } = request;
     const bytes = new Uint8Array(await request.arrayBuffer());
     if (bytes.length > 0) bodies.push(method);
     if (method === "PUT" && bytes.length > 0 && url.includes("/uploads/")) {
-      return new Response(null, { status });
+      return new Response(answer === undefined ? null : encodeJson(answer), { status });
+    }
+    if (!takesChunks && method === "PATCH") {
+      const path = new URL(url).pathname;
+      if (patched.has(path)) return new Response(null, { status: 405 });
+      patched.add(path);
     }
     const init = bytes.length > 0 ? { method, headers, body: bytes } : { method, headers };
     return await registry(new Request(url, init));
   };
   return { fetch, bodies };
 }
+
+// Artipie's docker-adapter 0.13.1 (2021).
+test("uploadBlob() sends what was refused although it is right in one PATCH, where a second is refused, and remembers it", async () => {
+  const { fetch, bodies } = patchesOnly(400, DIGEST_INVALID, false);
+  const repository = makeRepository(fetch, ONCE);
+  await assertRejects(() => uploadBlob(repository, LARGE), RegistryError, "DIGEST_INVALID");
+  await uploadBlob(repository, { ...LARGE, wasRefused: true });
+  assertEquals(bodies, ["PUT", "PATCH", "PATCH", "PATCH"]);
+  assertEquals([repository.http.seen.takesPut, repository.http.seen.takesChunks], [false, false]);
+  bodies.length = 0;
+  for (const blob of [TINY, LARGE]) await uploadBlob(repository, blob);
+  assertEquals(bodies, ["PATCH", "PATCH"]);
+});
+
+test("uploadBlob() sends what was damaged on the way in a PUT again where one brought another blob", async () => {
+  const { fetch, bodies } = refusing(400, DIGEST_INVALID, 0);
+  const repository = makeRepository(fetch, ONCE);
+  await uploadBlob(repository, TINY);
+  await uploadBlob(repository, { ...SMALL, wasRefused: true });
+  assertEquals(bodies.map(({ method }) => method), ["PUT", "PUT"]);
+});
+
+test("uploadBlob() says what a PATCH of all was answered where that is refused as well", async () => {
+  const script = scriptedFetch([
+    [/^POST /, { status: 202, headers: { location: "/u/1" } }],
+    ["PATCH /u/1", { status: 202, headers: { location: "/u/1" } }],
+    ["PATCH /u/1", { status: 405 }],
+    ["DELETE /u/1", { status: 204 }],
+    [/^POST /, { status: 202, headers: { location: "/u/2" } }],
+    ["PATCH /u/2", { status: 501 }],
+    ["DELETE /u/2", { status: 204 }],
+  ]);
+  const repository = makeRepository(script.fetch, ONCE);
+  repository.http.seen.takesPut = false;
+  const error = await assertRejects(() => uploadBlob(repository, LARGE), RegistryError);
+  assertEquals([error.status, repository.http.seen.takesChunks], [501, undefined]);
+  script.assertDone();
+});
 
 for (const status of [400, 405, 500, 501]) {
   test(`uploadBlob() sends bodies in PATCH requests after a ${status} to any PUT with one, and remembers it`, async () => {
