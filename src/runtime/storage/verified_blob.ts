@@ -66,14 +66,14 @@ export class VerifiedBlob implements BlobSource {
     const ending = new AbortController();
     try {
       const hash = await this.#startHash(ending.signal);
-      let last: Uint8Array | undefined;
+      let left = this.size;
       for await (const piece of pieces) {
-        if (last) yield last;
-        last = piece;
         await hash.update(piece);
+        left -= piece.length;
+        if (left <= 0 && await hash.digest() !== this.#digest) throw this.#onDamage();
+        yield piece;
       }
-      if (await hash.digest() !== this.#digest) throw this.#onDamage();
-      if (last) yield last;
+      if (left > 0) throw this.#onDamage();
     } finally {
       ending.abort();
     }

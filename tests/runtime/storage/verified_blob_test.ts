@@ -48,3 +48,16 @@ test("VerifiedBlob keeps the last piece of what is damaged, whoever has the piec
     assert(size < CONTENT.length);
   }
 });
+
+test("VerifiedBlob says of a file that has become shorter that it is damaged", async () => {
+  const digest = await digestBytes(CONTENT);
+  const short = CONTENT.subarray(0, 2 * MIB);
+  const source = {
+    size: CONTENT.length,
+    slice: () => ({ stream: () => new Blob([short]).stream() }),
+  };
+  const hash = async () => await createHash("sha256");
+  const blob = new VerifiedBlob(source, digest, hash, () => new Error("damaged"));
+  const read = () => new Response(blob.slice(0, blob.size).stream()).bytes();
+  await assertRejects(read, Error, "damaged");
+});
