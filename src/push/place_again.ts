@@ -5,10 +5,12 @@ import { lacksPart } from "./refusals.ts";
 import { forgetBlob, type RepositoryState, type UploadedBlob } from "./repository_state.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
 
+const WRITE_A_FILE = "write the archive to a file first and push that";
+
 /**
  * Places content in a repository once more, where the registry lacks a part of it: one that was purged meanwhile, or that a
  * registry of several machines does not show everywhere yet. All parts are asked for again, and those that are not there
- * are sent.
+ * are sent. Where it told of some at first and that changes nothing, all are sent: Trow 0.10 tells of the blobs of all repositories in each.
  *
  * @param place Uploads the content and writes its manifests.
  * @returns What `place` returned; a blob keeps the status that it had at first.
@@ -29,12 +31,16 @@ export async function placeAgain<T extends { blobs: UploadedBlob[] }>(
     2,
   );
   const before = new Map(target.blobs);
-  for (const { digest } of blobsOf(node)) if (digest) forgetBlob(target, digest);
-  const manifests = node.kind === "docker" ? [] : walk(node);
-  for (const { digest } of manifests) target.manifests.delete(digest);
+  forgetParts(target, node);
   target.isDoubted = true;
   try {
-    const placed = await place();
+    const placed = await place().catch(async (second) => {
+      const wasTold = blobsOf(node).some(({ digest }) => digest && before.get(digest) === "exists");
+      if (!wasTold || !lacksPart(second)) throw second;
+      forgetParts(target, node);
+      target.sendsAll = true;
+      return await place();
+    });
     for (const blob of placed.blobs) {
       const status = before.get(blob.digest);
       if (blob.status !== "exists" || !status) continue;
@@ -44,8 +50,15 @@ export async function placeAgain<T extends { blobs: UploadedBlob[] }>(
     return placed;
   } catch (second) {
     // What a stream has given already cannot be sent again: what the registry said is the reason.
-    throw second instanceof ArchiveError ? error : second;
+    if (!(second instanceof ArchiveError)) throw second;
+    throw restate(error, error.message, { hint: error.hint ?? WRITE_A_FILE });
   } finally {
-    target.isDoubted = false;
+    target.isDoubted = target.sendsAll = false;
   }
+}
+
+function forgetParts(target: RepositoryState, node: ContentNode): void {
+  for (const { digest } of blobsOf(node)) if (digest) forgetBlob(target, digest);
+  const manifests = node.kind === "docker" ? [] : walk(node);
+  for (const { digest } of manifests) target.manifests.delete(digest);
 }

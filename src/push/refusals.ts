@@ -16,10 +16,16 @@ const TYPE_WORDS =
 /** How distribution says that it takes no manifests at all: it is the cache of another registry. */
 const TAKES_NONE = /operation is unsupported/i;
 
+/** The same in the detail of a manifest that is invalid: Trow 0.10, Artipie's docker-adapter 0.13.1. */
+const ABSENT_WORDS = /\bblob\b.*\b(?:not found|does not exist)\b/i;
+
 /** Whether a registry refuses a manifest because something that it names is not there. */
 export function lacksPart(error: unknown): boolean {
   return error instanceof RegistryError && error.method === "PUT" &&
-    error.errors.some(({ code }) => ABSENT_CODES.has(code));
+    error.errors.some((entry) =>
+      ABSENT_CODES.has(entry.code) ||
+      (entry.code === "MANIFEST_INVALID" && ABSENT_WORDS.test(JSON.stringify(entry)))
+    );
 }
 
 /** Whether a registry refuses to have something changed that is there. */
@@ -42,7 +48,7 @@ export function mayHaveKept(error: unknown): boolean {
  * the manifest is invalid, as distribution and zot do; ECR says UNSUPPORTED with 405.
  */
 export function refusesType(error: unknown): "surely" | "maybe" | undefined {
-  if (!isRefusal(error) || refusesChange(error)) return undefined;
+  if (!isRefusal(error) || refusesChange(error) || lacksPart(error)) return undefined;
   const { status, errors } = error;
   if (status === 415 || status === 406) return "surely";
   if (status === 401 || errors.some(({ code }) => OTHER_CODES.has(code))) return undefined;

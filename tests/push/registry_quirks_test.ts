@@ -605,3 +605,46 @@ for (const [what, open] of Object.entries(SOURCES_OF_A_LAYOUT)) {
     assertEquals(tags, []);
   });
 }
+
+/** Trow 0.10: a blob of any repository is told of in each, and a manifest takes those that were sent to its own. */
+function tellingOfOthers() {
+  const registry = createRegistry();
+  const refused: string[] = [];
+  const fetch: FetchHandler = async (request) => {
+    const { method, url } = request;
+    const isHead = method === "HEAD" && url.includes("/blobs/");
+    if (isHead) {
+      return await registry(new Request(url.replace("/v2/app/", "/v2/first/"), { method }));
+    }
+    const response = await registry(request);
+    if (method !== "PUT" || !url.includes("/manifests/") || response.ok) return response;
+    refused.push(url);
+    const detail = { detail: "Blob asset not found: sha256:0" };
+    const errors = [{ code: "MANIFEST_INVALID", message: "Manifest invalid", detail }];
+    return new Response(encodeJson({ errors }), { status: 400 });
+  };
+  return { fetch, registry, refused };
+}
+
+test("pushImage() sends what a registry tells of and does not have in this repository", async () => {
+  const { fetch, registry, refused } = tellingOfOthers();
+  const archive = await layoutOf(1000);
+  const options = { ...QUICK, fetch };
+  await pushImage(archive, "localhost:5000/first:1", options);
+  assertEquals(refused.length, 0);
+  await pushImage(archive, TARGET, options);
+  await readBack(registry, "app", "1");
+});
+
+test("pushImage() of a pipe says that a file may be pushed where the registry tells of what it does not have", async () => {
+  const { fetch } = tellingOfOthers();
+  const options = { ...QUICK, fetch };
+  const archive = await layoutOf(1000);
+  await pushImage(archive, "localhost:5000/first:1", options);
+  const error = await assertRejects(
+    () => pushImage(archive.stream(), TARGET, options),
+    RegistryError,
+    "MANIFEST_INVALID: Manifest invalid (Blob asset not found: ",
+  );
+  assertMatch(error.hint ?? "", /write the archive to a file/);
+});

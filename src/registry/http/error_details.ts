@@ -28,14 +28,15 @@ export function isDiskFailure(status: number, errors: readonly RegistryErrorEntr
     (status === 500 && errors.some((entry) => DISK_WORDS.test(entryWords(entry))));
 }
 
-/** A detail is anything at all; many registries write text, Quay an object with a message, distribution what its disk said. */
+/** A detail is anything at all; many registries write text, Quay an object with a message, Trow one with a detail, distribution what its disk said. */
 function detailWords(detail: unknown): string {
   if (typeof detail === "string") {
     // Before that stand long paths of the registry's own.
     return DISK_WORDS.exec(detail)?.[0] ?? detail.trim().slice(0, MAX_CHARACTERS);
   }
   if (!isJsonObject(detail)) return "";
-  const { message, Enclosed: enclosed } = detail;
-  if (typeof message === "string") return detailWords(message);
+  const { message, detail: inner, Enclosed: enclosed } = detail;
+  const words = typeof message === "string" ? message : inner;
+  if (typeof words === "string") return detailWords(words);
   return isJsonObject(enclosed) ? DISK_ERRORS[String(enclosed.Err)] ?? "" : "";
 }
