@@ -46,9 +46,9 @@ export function goesInOnePatch(http: Http, session: UploadSession): boolean {
 }
 
 /**
- * Whether bodies must tell their length, which streams of unknown length do not: the registry named lengths that it takes when
- * it opened the upload, or refused a body without one before. In a web page all do: Chromium takes a stream over HTTP/2 and
- * later only and does not say what it speaks, other browsers take none.
+ * Whether bodies must tell their length, which streams of unknown length do not: the registry named lengths that it takes
+ * when it opened the upload, or refused a body without one before. In a web page all do: Chromium takes a stream over HTTP/2
+ * and later only and does not say what it speaks, other browsers take none.
  */
 export function wantsLength({ seen, page }: Http, session: UploadSession): boolean {
   return page !== undefined || seen.wantsLength === true || session.wantsLength === true ||
@@ -87,7 +87,8 @@ export function mayWantPatch(
   error: unknown,
   isAgain: boolean,
 ): error is RegistryError {
-  if (seen.takesPut !== undefined || !mayWantLength(error)) return false;
+  // What was on its way when another one was refused may still turn.
+  if (seen.takesPut === true || !mayWantLength(error)) return false;
   return error.status !== 411 && (error.status !== 500 || isAgain);
 }
 

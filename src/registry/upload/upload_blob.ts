@@ -69,16 +69,16 @@ export async function uploadBlob(
     session = undefined;
     way.isFirst = false;
   }
-  remember(context.http, way);
+  remember(context.http, blob, way);
   await forget(context, inDoubt);
   if (way.isDoubted) await checkLength(context, blob, hooks);
 }
 
 /** Notes, for all blobs of the registry, how it took this one. */
-function remember({ seen }: Http, way: Way): void {
+function remember({ seen }: Http, { size }: UploadBlob, way: Way): void {
   if (way.inOnePatch) seen.takesChunks = false;
   if (way.byPatch) seen.takesPut ??= false;
-  else if (!isPatched(way)) seen.takesPut = true;
+  else if (!isPatched(way) && size > 0) seen.takesPut = true;
 }
 
 /** Cancels uploads that were left open because the registry might have been committing them: the blob is there now. */

@@ -38,27 +38,46 @@ test("uploadBlob() reads a large file after a failure: what is wrong with it, th
 });
 
 test("uploadBlob() leaves the length of a stream out where a proxy of plain http is on the way, until it is asked for", async () => {
-  const sent: [length: string | null, body: string][] = [];
-  const fetch = Object.assign((_url: string | URL | Request, init: RequestInit = {}) => {
-    if (init.method !== "PUT") {
-      return Promise.resolve(redirect(init.method === "POST" ? 202 : 404, "/u/1"));
-    }
-    const length = new Headers(init.headers).get("content-length");
-    sent.push([length, init.body instanceof ReadableStream ? "stream" : "bytes"]);
-    const status = init.body instanceof ReadableStream ? 411 : 201;
-    return Promise.resolve(new Response(null, { status }));
-  }, { proxyFor: ({ protocol }: URL) => protocol === "http:" ? "http://proxy.test" : undefined });
-  const blob = {
-    digest: await digestBytes(CONTENT),
-    size: CONTENT.length,
-    open: () => new Blob([CONTENT]).stream(),
-  };
+  const { sent, fetch } = proxiedFetch(() => new Response(null, { status: 411 }));
   const repository = makeRepository(fetch);
-  await uploadBlob(repository, blob);
+  await uploadBlob(repository, await streamOf(CONTENT));
   assertEquals(sent, [[null, "stream"], [`${CONTENT.length}`, "bytes"]]);
-  await uploadBlob(repository, blob);
+  await uploadBlob(repository, await streamOf(CONTENT));
   assertEquals(sent.slice(2), [[`${CONTENT.length}`, "bytes"]]);
 });
+
+test("uploadBlob() tells the length of each blob whose stream was passed over past a proxy, also of several at once", async () => {
+  const both = Promise.withResolvers<void>();
+  let streams = 0;
+  const { sent, fetch } = proxiedFetch(async () => {
+    if (++streams === 2) both.resolve();
+    await both.promise;
+    return Response.json({ errors: [{ code: "DIGEST_INVALID" }] }, { status: 400 });
+  });
+  const repository = makeRepository(fetch, { retry: { attempts: 1 } });
+  const blob = await streamOf(CONTENT);
+  await Promise.all([uploadBlob(repository, blob), uploadBlob(repository, blob)]);
+  assertEquals(sent.map(([, body]) => body), ["stream", "stream", "bytes", "bytes"]);
+});
+
+async function streamOf(content: Uint8Array<ArrayBuffer>): Promise<UploadBlob> {
+  const { digest, size, open } = await blobOf(content);
+  return { digest, size, open };
+}
+
+/** A host's `fetch` past a proxy of plain http, to a registry that takes bytes alone; notes all bodies with the length told. */
+function proxiedFetch(refuse: () => Response | Promise<Response>) {
+  const sent: [length: string | null, body: string][] = [];
+  const fetch = async (_url: string | URL | Request, init: RequestInit = {}) => {
+    if (init.method !== "PUT") return redirect(init.method === "POST" ? 202 : 404, "/u/1");
+    const isStream = init.body instanceof ReadableStream;
+    const length = new Headers(init.headers).get("content-length");
+    sent.push([length, isStream ? "stream" : "bytes"]);
+    return isStream ? await refuse() : new Response(null, { status: 201 });
+  };
+  const proxyFor = ({ protocol }: URL) => protocol === "http:" ? "http://proxy.test" : undefined;
+  return { sent, fetch: Object.assign(fetch, { proxyFor }) };
+}
 
 async function blobOf(content: Uint8Array<ArrayBuffer>): Promise<UploadBlob> {
   return {

@@ -79,10 +79,17 @@ test("uploadBlob() sends smaller bodies after a 411, and remembers it", async ()
 /**
  * A registry that has no use for a body in the PUT that ends an upload, and tells of all that had one.
  *
- * @param answer What such a PUT gets.
- * @param takesChunks Whether it takes more than one PATCH for an upload.
+ * @param options What such a PUT gets; whether it takes more than one PATCH for an upload; what happens before it refuses a
+ *   large one.
  */
-function patchesOnly(status: number, answer?: unknown, takesChunks = true) {
+function patchesOnly(
+  status: number,
+  { answer, takesChunks = true, meanwhile }: {
+    answer?: unknown;
+    takesChunks?: boolean;
+    meanwhile?: () => Promise<void>;
+  } = {},
+) {
   const registry = createRegistry();
   const bodies: string[] = [];
   const patched = new Set<string>();
@@ -91,6 +98,7 @@ function patchesOnly(status: number, answer?: unknown, takesChunks = true) {
     const bytes = new Uint8Array(await request.arrayBuffer());
     if (bytes.length > 0) bodies.push(method);
     if (method === "PUT" && bytes.length > 0 && url.includes("/uploads/")) {
+      if (bytes.length > MIB) await meanwhile?.();
       return new Response(answer === undefined ? null : encodeJson(answer), { status });
     }
     if (!takesChunks && method === "PATCH") {
@@ -106,7 +114,7 @@ function patchesOnly(status: number, answer?: unknown, takesChunks = true) {
 
 // Artipie's docker-adapter 0.13.1 (2021).
 test("uploadBlob() sends what was refused although it is right in one PATCH, where a second is refused, and remembers it", async () => {
-  const { fetch, bodies } = patchesOnly(400, DIGEST_INVALID, false);
+  const { fetch, bodies } = patchesOnly(400, { answer: DIGEST_INVALID, takesChunks: false });
   const repository = makeRepository(fetch, ONCE);
   await assertRejects(() => uploadBlob(repository, LARGE), RegistryError, "DIGEST_INVALID");
   await uploadBlob(repository, { ...LARGE, wasRefused: true });
@@ -153,6 +161,20 @@ for (const status of [400, 405, 500, 501]) {
     assertEquals(bodies, ["PATCH", "PATCH", "PATCH", "PATCH"]);
   });
 }
+
+test("uploadBlob() sends in a PATCH what was on its way in a PUT when another blob was refused so", async () => {
+  const { fetch, bodies } = patchesOnly(405, { meanwhile: () => uploadBlob(repository, TINY) });
+  const repository = makeRepository(fetch, ONCE);
+  await uploadBlob(repository, SMALL);
+  assertEquals(bodies, ["PUT", "PUT", "PATCH", "PATCH"]);
+});
+
+test("uploadBlob() learns nothing of bodies in a PUT from one without a byte", async () => {
+  const { fetch, bodies } = patchesOnly(405);
+  const repository = makeRepository(fetch, ONCE);
+  for (const blob of [await blobOf(0), TINY]) await uploadBlob(repository, blob);
+  assertEquals(bodies, ["PUT", "PATCH"]);
+});
 
 test("uploadBlob() takes the first answer to a PUT for the reason where a PATCH is refused as well", async () => {
   const script = scriptedFetch([
