@@ -131,8 +131,8 @@ function mayBeHidden({ http }: RepositoryContext, error: unknown): boolean {
 }
 
 /**
- * What became of a request that was refused for its offset although that was right: Deno sends a body of bytes once more by
- * itself where the connection was cut, and the registry has a part of it by then.
+ * What became of a request that was refused for its offset although that was right: something on the way sent it once more
+ * where the connection was cut, and the registry has a part of it by then.
  */
 function cutOff(part: Bytes, arrived: number, refusal: RegistryError): NetworkError {
   const { method, url } = refusal;
@@ -166,6 +166,8 @@ async function sendChunk(
     action,
     headers: { "content-range": `${start}-${start + chunk.length - 1}` },
     body: chunk,
+    // Bytes are sent once more by Deno itself where a connection that was used before ends without an answer.
+    asPiece: context.http.page === undefined,
     size: chunk.length,
     signal: hooks.signal,
     grace: CANCEL_MILLISECONDS,

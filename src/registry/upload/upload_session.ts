@@ -152,7 +152,7 @@ export function parseRange(text: string | null | undefined): number | undefined 
 export async function patchUpload(
   context: RepositoryContext,
   session: UploadSession,
-  call: Pick<Call, "action" | "body" | "size" | "headers" | "signal" | "grace">,
+  call: Pick<Call, "action" | "body" | "asPiece" | "size" | "headers" | "signal" | "grace">,
 ): Promise<void> {
   try {
     const response = await requestOnce(context.http, {

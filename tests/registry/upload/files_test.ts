@@ -79,6 +79,19 @@ function proxiedFetch(refuse: () => Response | Promise<Response>) {
   return { sent, fetch: Object.assign(fetch, { proxyFor }) };
 }
 
+test("uploadBlob() sends chunks as streams, which no runtime sends twice by itself", async () => {
+  const sent: [method: string | undefined, isStream: boolean][] = [];
+  const fetch = networkFetch("nowhere.test", (_url, init) => {
+    if (init.method === "POST") return redirect(202, "/u/1");
+    sent.push([init.method, "duplex" in init]);
+    return redirect(init.method === "PATCH" ? 202 : 201, "/u/1");
+  });
+  const repository = makeRepository(fetch);
+  repository.http.seen.chunkSize = CONTENT.length / 2;
+  await uploadBlob(repository, await blobOf(CONTENT));
+  assertEquals(sent, [["PATCH", true], ["PATCH", true], ["PUT", false]]);
+});
+
 async function blobOf(content: Uint8Array<ArrayBuffer>): Promise<UploadBlob> {
   return {
     digest: await digestBytes(content),
