@@ -20,7 +20,7 @@ export async function send(http: Http, call: Call, url: URL): Promise<Response> 
   const count = call.file && !pace ? await sentFromFiles(http.fetch, url) : undefined;
   const stream = openBody(http, call, { pace, isCounted: count !== undefined });
   const body = stream || typeof call.body === "function" ? undefined : call.body;
-  const size = stream && leavesLength(http, url) ? undefined : call.size;
+  const size = typeof call.body === "function" && leavesLength(http, url) ? undefined : call.size;
   await pace?.pass(lengthOf(body), call.signal);
   const clock = startClock(http.alarms, http.timeouts, {
     isFirst: !http.seen.answered,
@@ -99,13 +99,13 @@ export function leavesLength({ fetch }: Http, url: URL): boolean {
  * may have been redirected to where files are no bodies.
  */
 function openBody(
-  { page, seen }: Http,
+  { page }: Http,
   { body, file }: Call,
   { pace, isCounted }: { pace: Pace | undefined; isCounted: boolean },
 ): ReadableStream<Bytes> | undefined {
   if (typeof body === "function") return body();
   if (!(body instanceof Blob)) return undefined;
-  const isPaced = pace && body.size > pace.pieceBytes && !page && !seen.wantsLength;
+  const isPaced = pace && body.size > pace.pieceBytes && !page;
   return isPaced || (file && !isCounted) ? body.stream() : undefined;
 }
 

@@ -3,6 +3,7 @@ import { digestBytes } from "../../../src/digest.ts";
 import type { NetworkFetch } from "../../../src/network_fetch.ts";
 import type { UploadBlob } from "../../../src/registry/upload/choose_body.ts";
 import { uploadBlob } from "../../../src/registry/upload/upload_blob.ts";
+import { FakeClock } from "../../helpers/fake_clock.ts";
 import { test } from "../../helpers/test.ts";
 import { makeRepository } from "../make_http.ts";
 
@@ -60,20 +61,28 @@ test("uploadBlob() tells the length of each blob whose stream was passed over pa
   assertEquals(sent.map(([, body]) => body), ["stream", "stream", "bytes", "bytes"]);
 });
 
+test("uploadBlob() tells the length of a small file that goes past a proxy at a pace", async () => {
+  const { sent, fetch } = proxiedFetch(() => new Response(null, { status: 400 }));
+  const small = CONTENT.subarray(0, 512 * 1024);
+  const limits = { maxRate: 1024 * 1024 };
+  const repository = makeRepository(fetch, { limits, clock: new FakeClock() });
+  await uploadBlob(repository, await blobOf(small));
+  assertEquals(sent.map(([length]) => length), [`${small.length}`]);
+});
+
 async function streamOf(content: Uint8Array<ArrayBuffer>): Promise<UploadBlob> {
   const { digest, size, open } = await blobOf(content);
   return { digest, size, open };
 }
 
-/** A host's `fetch` past a proxy of plain http, to a registry that takes bytes alone; notes all bodies with the length told. */
+/** A host's `fetch` past a proxy of plain http, to what wants lengths; notes all bodies with the length told. */
 function proxiedFetch(refuse: () => Response | Promise<Response>) {
   const sent: [length: string | null, body: string][] = [];
   const fetch = async (_url: string | URL | Request, init: RequestInit = {}) => {
     if (init.method !== "PUT") return redirect(init.method === "POST" ? 202 : 404, "/u/1");
-    const isStream = init.body instanceof ReadableStream;
     const length = new Headers(init.headers).get("content-length");
-    sent.push([length, isStream ? "stream" : "bytes"]);
-    return isStream ? await refuse() : new Response(null, { status: 201 });
+    sent.push([length, init.body instanceof ReadableStream ? "stream" : "bytes"]);
+    return length === null ? await refuse() : new Response(null, { status: 201 });
   };
   const proxyFor = ({ protocol }: URL) => protocol === "http:" ? "http://proxy.test" : undefined;
   return { sent, fetch: Object.assign(fetch, { proxyFor }) };
