@@ -115,8 +115,8 @@ interface Written {
 const MINIFYING = {
   module: true,
   ecma: 2022,
-  compress: { passes: 3 },
-  format: { comments: "some", max_line_len: 500 },
+  compress: { passes: 5 },
+  format: { comments: "some", max_line_len: 1000 },
 };
 
 /** What it says of things that are meant: the program exports nothing, and classes keep their parts private. */
@@ -173,7 +173,7 @@ async function bundle(paths: readonly string[]): Promise<void> {
   // To load an entry point of the package is to load no other: each is a file of its own.
   const fileNames = new Map(
     sortIntoFiles(outputs, { subjects: SUBJECTS, stages: STAGES }).flatMap((paths, number) =>
-      paths.map((path) => [ROOT + path, `part${number}`] as const)
+      paths.map((path) => [ROOT + path, `part${`${number}`.padStart(2, "0")}`] as const)
     ).filter(([path]) => !entries.has(path)),
   );
   const { output } = await merged.generate({
@@ -182,6 +182,9 @@ async function bundle(paths: readonly string[]): Promise<void> {
     onlyExplicitManualChunks: true,
     hoistTransitiveImports: false,
     compact: true,
+    // What a file gives on demand is read, and never changed.
+    freeze: false,
+    generatedCode: { arrowFunctions: true, constBindings: true, objectShorthand: true },
   });
   for (const { fileName, code } of output) {
     await writeFile(`${NPM_FOLDER}/${fileName}`, await terser(code, MINIFYING));

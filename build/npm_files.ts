@@ -20,10 +20,13 @@ const STATIC = "import-statement";
 type Pieces = Readonly<Record<string, Piece>>;
 
 /** What is smaller goes with something else: each file has its price in a package. */
-const MIN_BYTES = 20_000;
+const MIN_BYTES = 60_000;
 
-/** Bytes loaded in vain, in all, that are worth a file less. */
-const MAX_COST = 500_000;
+/** Bytes loaded in vain, in all and weighed, that are worth a file less. */
+const MAX_COST = 6_000_000;
+
+/** How much more it counts if a command of the program loads something in vain. */
+const COMMAND_WEIGHT = 20;
 
 /** A file to be. */
 interface File {
@@ -67,7 +70,10 @@ export function sortIntoFiles(pieces: Pieces, { subjects, stages }: Sorting): st
   for (;;) {
     const pair = cheapestPair(files, new Loading(files, pieces, starts.flat()));
     if (!pair) return files.map(({ paths }) => paths);
-    files = [...files.filter((file) => !pair.includes(file)), merge(...pair)];
+    const [file, other] = pair;
+    // In its place: what is about the same stands together, and is packed smaller.
+    files = files.filter((each) => each !== other)
+      .map((each) => each === file ? merge(file, other) : each);
   }
 }
 
@@ -134,7 +140,10 @@ class Loading {
   /** For each file what makes it be loaded: entry points, and what is loaded on demand. */
   readonly #causes = new Map<File, Set<string>>();
 
+  readonly #pieces: Pieces;
+
   constructor(files: readonly File[], pieces: Pieces, starts: readonly string[]) {
+    this.#pieces = pieces;
     const fileOf = new Map(files.flatMap((file) => file.paths.map((path) => [path, file])));
     const filesOf = (paths: readonly string[]) => paths.flatMap((path) => fileOf.get(path) ?? []);
     for (const file of files) {
@@ -165,12 +174,18 @@ class Loading {
   /** Bytes that are loaded in vain, summed over all that needs one of two files and not the other. */
   costOf(a: File, b: File): number {
     const inVain = (needed: File, other: File) => {
-      const causes = this.#causesOf(needed).difference(this.#causesOf(other)).size;
+      const causes = [...this.#causesOf(needed).difference(this.#causesOf(other))]
+        .reduce((sum, cause) => sum + this.#weightOf(cause), 0);
       const bytes = [...this.loadedBy(other).difference(this.loadedBy(needed))]
         .reduce((sum, { bytes }) => sum + bytes, 0);
       return causes * bytes;
     };
     return inVain(a, b) + inVain(b, a);
+  }
+
+  /** What a command starts with is waited for each time, the rest hardly ever. */
+  #weightOf(cause: string): number {
+    return this.#pieces[cause]?.entryPoint?.startsWith("src/cli/") ? COMMAND_WEIGHT : 1;
   }
 
   #causesOf(file: File): Set<string> {
