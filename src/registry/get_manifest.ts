@@ -11,7 +11,7 @@ import {
 } from "./blobs.ts";
 import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
 import { type Call, contentType, headerOf } from "./http/call.ts";
-import type { ManifestContent } from "./manifests.ts";
+import type { ManifestContent } from "./manifest_content.ts";
 
 /** Listeners of a request, and what an answer must be. */
 export type ManifestHooks = UploadHooks & Pick<Call, "isFresh">;

@@ -1,4 +1,3 @@
-import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
 import { MANIFEST_TYPES } from "../media_types.ts";
 import {
@@ -11,16 +10,7 @@ import {
 import { askWhetherThere } from "./existence.ts";
 import { contentType, discard, headerOf } from "./http/call.ts";
 import { request } from "./http/http.ts";
-
-/** A manifest or index to be stored. */
-export interface ManifestContent {
-  /** Its digest. */
-  digest: Digest;
-  /** Sent as Content-Type; it must equal the member `mediaType` of the bytes, where there is one. */
-  mediaType: string;
-  /** Exactly as it is stored. */
-  bytes: Bytes;
-}
+import type { ManifestContent } from "./manifest_content.ts";
 
 /** What a registry tells of a manifest without sending it; each where it does. */
 export interface ManifestHead {
@@ -76,6 +66,7 @@ export async function headDigest(
  *
  * @param reference Tag or digest.
  * @throws {DigestMismatchError} If the registry stored it under another digest.
+ * @throws {RegistryError} If it was not stored, whatever the answer says.
  */
 export async function putManifest(
   context: RepositoryContext,
@@ -96,7 +87,24 @@ export async function putManifest(
   await discard(response);
   const expected = await digestToExpect(response, manifest);
   checkDigestHeader(response, expected, `manifest pushed to ${nameOf(context)}`);
+  if (!isOfRegistry(response)) {
+    const { confirmManifest } = await import("./confirm_manifest.ts");
+    await confirmManifest(context, reference, manifest, response, hooks);
+  }
   return response.headers;
+}
+
+/** What a registry says of a manifest that it has stored: 201, or else at least one of these headers. */
+const STORED_HEADERS = [
+  "docker-content-digest",
+  "docker-distribution-api-version",
+  "location",
+  "oci-subject",
+];
+
+/** Whether the answer to a PUT is one that a registry gives, and not just any server. */
+function isOfRegistry({ status, headers }: Response): boolean {
+  return status === 201 || STORED_HEADERS.some((name) => headers.has(name));
 }
 
 /** What comes by tag gets a digest of the registry's algorithm, sha256, also where an archive says sha512. */

@@ -10,7 +10,8 @@ import {
 import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
 import { getManifest } from "./get_manifest.ts";
 import { badAnswer } from "./http/answer_body.ts";
-import { type ManifestContent, putManifest } from "./manifests.ts";
+import type { ManifestContent } from "./manifest_content.ts";
+import { putManifest } from "./manifests.ts";
 import { referrersTag } from "../reference.ts";
 
 /** A manifest that refers to another one. */

@@ -103,3 +103,33 @@ for (
     script.assertDone();
   });
 }
+
+test("putManifest() takes an answer that any server gives for none", async () => {
+  for (const status of [200, 202]) {
+    const script = scriptedFetch([
+      [PUT, { status, headers: { "content-type": "text/plain" }, body: "Welcome" }],
+      [GET, { status: 404 }],
+    ]);
+    await assertRejects(
+      () => putManifest(makeRepository(script.fetch), "1.0", MANIFEST),
+      RegistryError,
+      `answered ${status} and did not store it`,
+    );
+    script.assertDone();
+  }
+});
+
+test("putManifest() reads back what may have been stored", async () => {
+  const bytes = encodeJson({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: {}, layers: [] });
+  const manifest = { digest: await digestBytes(bytes), mediaType: OCI_MANIFEST, bytes };
+  const stored = scriptedFetch([[PUT, { status: 202 }], [GET, { body: bytes }]]);
+  await putManifest(makeRepository(stored.fetch), "1.0", manifest);
+  stored.assertDone();
+  const other = encodeJson({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: {} });
+  const standing = scriptedFetch([[PUT, { status: 202 }], [GET, { body: other }]]);
+  await assertRejects(
+    () => putManifest(makeRepository(standing.fetch), "1.0", manifest),
+    RegistryError,
+    `1.0 has digest ${await digestBytes(other)}`,
+  );
+});
