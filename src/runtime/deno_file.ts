@@ -3,7 +3,7 @@ import { own } from "../owned_bytes.ts";
 import type { SourceSlice } from "../source/blob_source.ts";
 import { failed, throwFileError } from "./deno_file_error.ts";
 import { fileError, type FileIdentity, requireSame } from "./file_error.ts";
-import type { OpenFile, OpenOptions } from "./host.ts";
+import type { OpenFile, OpenFileOptions } from "./host.ts";
 
 /** Bytes of one read of a body: with 64 KiB, Deno uploads at half the speed. */
 export const PIECE_BYTES = 1024 * 1024;
@@ -13,7 +13,7 @@ const SMALL_READ_BYTES = 1024 * 1024;
 /** Opens a file; see `openFile` in host.ts. */
 export async function openDenoFile(
   path: string | URL,
-  { isHeld = true }: OpenOptions = {},
+  { isHeld = true }: OpenFileOptions = {},
 ): Promise<OpenFile> {
   try {
     // Asked before opening: to open a pipe waits for somebody to write to it.

@@ -65,7 +65,7 @@ export interface FileInfo {
 }
 
 /** How a file is opened. */
-export interface OpenOptions {
+export interface OpenFileOptions {
   /**
    * Whether it is kept open, as far as the runtime does that at all; one of very many is opened for each read.
    * @default {true}
@@ -124,7 +124,7 @@ export interface Host {
   /** An environment variable; undefined where it is not set or may not be read. */
   env(name: string): string | undefined;
   /** {@linkcode openFile} of this runtime. */
-  openFile(path: string | URL, options?: OpenOptions): Promise<OpenFile>;
+  openFile(path: string | URL, options?: OpenFileOptions): Promise<OpenFile>;
   /** {@linkcode openDirectory} of this runtime. */
   openDirectory(path: string): Promise<FolderSource>;
   /** {@linkcode openStorage} of this runtime. */

@@ -39,6 +39,7 @@ export type {
   ListenOptions,
   NewFile,
   OpenFile,
+  OpenFileOptions,
   ServeHandler,
   TextOutput,
   TlsOptions,
