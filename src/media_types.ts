@@ -119,6 +119,11 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Whether a member of a document is not there: programs in Go, which registries are, read a null like none. */
+export function isAbsent(member: unknown): member is undefined | null {
+  return member === undefined || member === null;
+}
+
 /** The JSON object that bytes are; undefined where they are something else. */
 export function readJsonObject(bytes: Uint8Array): JsonObject | undefined {
   try {

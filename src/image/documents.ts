@@ -2,6 +2,7 @@ import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
 import {
   type Descriptor,
+  isAbsent,
   isDocumentType,
   isIndexType,
   isJsonObject,
@@ -64,7 +65,7 @@ export function parseDocument(
     ...common,
     layers: parseLayers(json, malformed).map(toBlob),
   };
-  if (json.config !== undefined && json.config !== null) {
+  if (!isAbsent(json.config)) {
     node.config = toBlob(descriptorOf(json.config, malformed));
   }
   if (typeof json.artifactType === "string") node.artifactType = json.artifactType;
@@ -143,8 +144,7 @@ export function faultOf(json: JsonObject, mediaType: string): string | undefined
   if (!isDocumentType(mediaType)) {
     return `its media type is ${quoteName(mediaType)}, which registries do not know`;
   }
-  const lacksConfig = json.config === undefined || json.config === null;
-  if (isManifestType(mediaType) && lacksConfig) {
+  if (isManifestType(mediaType) && isAbsent(json.config)) {
     return "it names no config, which registries require";
   }
   return undefined;

@@ -1,7 +1,7 @@
 import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
 import { DigestMismatchError, RegistryError, restate } from "../errors.ts";
-import { isIndexType, type JsonObject, MANIFEST_TYPES } from "../media_types.ts";
+import { isAbsent, isIndexType, type JsonObject, MANIFEST_TYPES } from "../media_types.ts";
 import {
   checkDigestHeader,
   nameOf,
@@ -124,7 +124,7 @@ function chooseMediaType(call: ReadCall, response: Response, json: JsonObject): 
   const header = contentType(response);
   // Some proxies say no more than that it is JSON.
   const sent = header === "application/json" || header === "application/octet-stream" ? "" : header;
-  const mediaType = json.mediaType ?? sent;
+  const mediaType = json.mediaType === "" ? sent : json.mediaType ?? sent;
   if (typeof mediaType !== "string" || !MANIFEST_TYPES.includes(mediaType)) {
     const found = typeof mediaType === "string" && mediaType ? mediaType.slice(0, 100) : "no type";
     throw badAnswer(call, response, `a manifest of ${found}, expected an OCI or Docker v2 type`);
@@ -142,7 +142,7 @@ function checkShape(
 ): void {
   const isIndex = isIndexType(mediaType);
   const forbidden = isIndex ? ["config", "layers", "fsLayers"] : ["manifests", "fsLayers"];
-  const extra = forbidden.find((member) => json[member] !== undefined);
+  const extra = forbidden.find((member) => !isAbsent(json[member]));
   if (extra) throw badAnswer(call, response, `a document with ${extra}, as ${mediaType} must not`);
   const needed = isIndex ? "manifests" : "config";
   if (json[needed] !== undefined) return;

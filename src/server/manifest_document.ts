@@ -1,6 +1,7 @@
 import { MAX_JSON_DEPTH, readJson } from "../json_depth.ts";
 import {
   type Descriptor,
+  isAbsent,
   isIndexType,
   isJsonObject,
   type JsonObject,
@@ -67,7 +68,7 @@ function parseJson(bytes: Uint8Array): JsonObject {
 function chooseMediaType(json: JsonObject, contentType: string | null): string {
   const sent = contentType?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   // Go reads a null as an empty text, and distribution takes that as none.
-  const mediaType = json.mediaType || sent;
+  const mediaType = json.mediaType === "" ? sent : json.mediaType ?? sent;
   if (typeof mediaType !== "string") throw invalid("its mediaType is not a string");
   if (sent && mediaType !== sent) {
     throw invalid(
@@ -89,13 +90,8 @@ function checkShape(json: JsonObject, mediaType: string): void {
   // dockerd has written null for an empty list of manifests (moby issue 47210).
   const isMissing = needed === "config" ? isAbsent(json.config) : json.manifests === undefined;
   if (isMissing) throw invalid(`it has no ${needed}, as ${mediaType} must`);
-  const extra = forbidden.find((member) => json[member] !== undefined);
+  const extra = forbidden.find((member) => !isAbsent(json[member]));
   if (extra) throw invalid(`it has ${extra}, as ${mediaType} must not`);
-}
-
-/** Go reads a null like a member that is not there. */
-function isAbsent(value: unknown): boolean {
-  return value === undefined || value === null;
 }
 
 /** Go writes an empty list as null, so null is one. */

@@ -429,7 +429,8 @@ test("blobs.get() that is cancelled or aborted ends the request", async () => {
   assertEquals(cancelled, ["enough", "stop"]);
 });
 
-const MANIFEST = encodeJson({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: {}, layers: [] });
+const DOCUMENT = { schemaVersion: 2, mediaType: OCI_MANIFEST, config: {}, layers: [] };
+const MANIFEST = encodeJson(DOCUMENT);
 const MANIFEST_DIGEST = await digestBytes(MANIFEST);
 const TYPED = { "content-type": OCI_MANIFEST };
 
@@ -441,6 +442,9 @@ test("manifests.get() reads what agrees with itself, with parameters and old hea
     [{ "content-type": `${OCI_MANIFEST}; charset=utf-8` }, MANIFEST],
     [{ "content-type": "application/json" }, MANIFEST],
     [TYPED, bare],
+    // distribution 2.8 and 3.1 take these.
+    [TYPED, encodeJson({ ...DOCUMENT, mediaType: "" })],
+    [TYPED, encodeJson({ ...DOCUMENT, manifests: null })],
   ];
   for (const [headers, body] of answers) {
     const { repository } = scripted([[/manifests\/1$/, { headers, body }]]);

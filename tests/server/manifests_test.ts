@@ -106,8 +106,12 @@ test("manifest: Content-Type must agree with mediaType and be a manifest's", asy
     mediaType: "application/json",
   });
   assertEquals(await codes(unknown, 400), ["MANIFEST_INVALID"]);
+  const typed = { "Content-Type": OCI_MANIFEST };
+  assertEquals(await codes(await put(typed, { ...document, mediaType: 0 }), 400), [
+    "MANIFEST_INVALID",
+  ]);
   const { mediaType: _, ...untyped } = document;
-  assertEquals((await put({ "Content-Type": OCI_MANIFEST }, untyped)).status, 201);
+  assertEquals((await put(typed, untyped)).status, 201);
 });
 
 test("manifest: documents that are none, or two things at once, are refused", async () => {
@@ -141,12 +145,17 @@ test("manifest: documents that are none, or two things at once, are refused", as
 test("manifest: a null is like a member that is not there, as for programs in Go", async () => {
   const registry = createRegistry();
   const document = await makeManifest(registry);
-  for (const members of [{ mediaType: null }, { mediaType: "" }, { subject: null }]) {
-    const body = JSON.stringify({ ...document, ...members });
-    const put = await call(registry, "PUT", "/v2/app/manifests/x", body, {
-      "Content-Type": OCI_MANIFEST,
+  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] };
+  const documents = [
+    ...[{ mediaType: null }, { mediaType: "" }, { subject: null }, { manifests: null }]
+      .map((members) => ({ ...document, ...members })),
+    { ...index, config: null, layers: null },
+  ];
+  for (const json of documents) {
+    const put = await call(registry, "PUT", "/v2/app/manifests/x", JSON.stringify(json), {
+      "Content-Type": json.mediaType || OCI_MANIFEST,
     });
-    assertEquals(put.status, 201, JSON.stringify(members));
+    assertEquals(put.status, 201, JSON.stringify(json));
   }
 });
 

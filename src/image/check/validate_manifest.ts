@@ -1,6 +1,7 @@
 import type { Digest } from "../../digest.ts";
 import {
   type Descriptor,
+  isAbsent,
   isConfigType,
   type JsonObject,
   type Platform,
@@ -53,7 +54,7 @@ export class Manifests {
     const place = { path, member: "layers", most: MAX_BLOBS };
     const list = readDescriptors(validation, json.layers ?? json.blobs, place, role);
     const layers = list.descriptors;
-    const config = json.config === undefined || json.config === null
+    const config = isAbsent(json.config)
       ? undefined
       : readDescriptor(validation, json.config, path, "config", role);
     this.#remember(config, layers);
