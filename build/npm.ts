@@ -305,6 +305,9 @@ async function writeManifest(
     keywords: ["oci", "container", "docker", "image", "registry", "tar", "push"],
     type: "module",
     sideEffects: ["./src/cli/main.js"],
+    // For what goes by no exports: Parcel as it comes, Metro, and older resolvers.
+    main: "./mod.js",
+    types: "./mod.d.ts",
     exports: { ...exports, "./package.json": "./package.json" },
     bin: { tarpush: "./src/cli/main.js" },
     dependencies: await dependencies(),

@@ -7,9 +7,21 @@ export interface WasmHash {
   digest(form: "binary"): Uint8Array;
 }
 
-/** Starts a hash in WebAssembly, for runtimes that have nothing of their own. */
+/**
+ * Starts a hash in WebAssembly, for runtimes that have nothing of their own.
+ *
+ * @throws {TypeError} If the runtime compiles none, as in a page whose policy forbids it.
+ */
 export async function startWasmHash(algorithm: "sha256" | "sha512"): Promise<WasmHash> {
-  const hash = await (algorithm === "sha256" ? createSHA256() : createSHA512());
-  hash.init();
-  return hash;
+  try {
+    const hash = await (algorithm === "sha256" ? createSHA256() : createSHA512());
+    hash.init();
+    return hash;
+  } catch (cause) {
+    const remedy = "a policy of the page with 'wasm-unsafe-eval', or the option hasher";
+    throw new TypeError(
+      `Cannot hash by ${algorithm}: this runtime compiles no WebAssembly, expected ${remedy}`,
+      { cause },
+    );
+  }
 }

@@ -1,6 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { type Digest, type DigestAlgorithm, digestBytes } from "../src/digest.ts";
 import { createHash, nativeHash } from "../src/incremental_hash.ts";
+import { startWasmHash } from "../src/wasm_hash.ts";
+import { withValue } from "./helpers/globals.ts";
 import { test } from "./helpers/test.ts";
 
 const ALGORITHMS: DigestAlgorithm[] = ["sha256", "sha512"];
@@ -82,4 +84,11 @@ test("nativeHash() uses what Bun and workerd have, and nothing where there is ne
     assertEquals(await hash?.digest(), expected as Digest);
   }
   assertEquals(nativeHash("sha256", { crypto: {} }), undefined);
+});
+
+test("startWasmHash() says what is missing where WebAssembly is forbidden", async () => {
+  const refuse = () => Promise.reject(new TypeError("blocked by CSP"));
+  await withValue(WebAssembly, "instantiate", refuse, async () => {
+    await assertRejects(() => startWasmHash("sha512"), TypeError, "compiles no WebAssembly");
+  });
 });

@@ -1,6 +1,7 @@
 import { type Bytes, toBytes } from "../bytes.ts";
 import { OnceEach } from "../concurrency.ts";
 import { DataError } from "./data_error.ts";
+import { WasmCode } from "./wasm_code.ts";
 
 /** What is inflated by WebAssembly where the runtime itself cannot. */
 export type DecoderKind = "zstd" | "xz";
@@ -60,9 +61,27 @@ async function compile(kind: DecoderKind): Promise<WebAssembly.Module> {
   try {
     return await WebAssembly.compile(bytes);
   } catch (cause) {
-    throw new DataError(
-      `it is compressed with ${kind}, which takes WebAssembly, and this runtime compiles none`,
-      { cause, hint: "inflate it before, compress it with gzip, or provide its decoder" },
-    );
+    throw compilesNone(kind, cause);
   }
+}
+
+/**
+ * An instance of a decoder.
+ *
+ * @throws {DataError} As {@linkcode compiledDecoder} does: Safari compiles whatever the policy of a page says, and heeds it here.
+ */
+export async function startDecoder(kind: DecoderKind): Promise<WasmCode> {
+  const module = await compiledDecoder(kind);
+  try {
+    return await WasmCode.start(module);
+  } catch (cause) {
+    throw compilesNone(kind, cause);
+  }
+}
+
+function compilesNone(kind: DecoderKind, cause: unknown): DataError {
+  return new DataError(
+    `it is compressed with ${kind}, which takes WebAssembly, and this runtime compiles none`,
+    { cause, hint: "inflate it before, compress it with gzip, or provide its decoder" },
+  );
 }

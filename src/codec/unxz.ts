@@ -1,8 +1,8 @@
 import type { Bytes } from "../bytes.ts";
 import { DataError } from "./data_error.ts";
-import { compiledDecoder } from "./decoders.ts";
+import { startDecoder } from "./decoders.ts";
 import { FORMATS } from "./describe_format.ts";
-import { WasmCode } from "./wasm_code.ts";
+import type { WasmCode } from "./wasm_code.ts";
 
 /** Largest dictionary that the decoder takes, as `xz -9` makes: it holds that many bytes. */
 const MAX_DICTIONARY_BYTES = 64 * 1024 * 1024;
@@ -18,7 +18,7 @@ const HEADER_BYTES = 12;
  * or a check that is rare.
  */
 export async function* unxz(pieces: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
-  const decoder = new XzDecoder(await WasmCode.start(await compiledDecoder("xz")));
+  const decoder = new XzDecoder(await startDecoder("xz"));
   for await (const piece of pieces) yield* decoder.inflate(piece);
   yield* decoder.finish();
 }

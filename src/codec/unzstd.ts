@@ -1,7 +1,7 @@
 import { type Bytes, piecesOf, toStream } from "../bytes.ts";
 import { DataError } from "./data_error.ts";
-import { compiledDecoder } from "./decoders.ts";
-import { WasmCode } from "./wasm_code.ts";
+import { startDecoder } from "./decoders.ts";
+import type { WasmCode } from "./wasm_code.ts";
 import { zstdBlocks } from "./zstd_frames.ts";
 
 /**
@@ -59,7 +59,7 @@ async function* inflateNatively(
 }
 
 async function* inflateByWasm(blocks: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
-  const decoder = new ZstdDecoder(await WasmCode.start(await compiledDecoder("zstd")));
+  const decoder = new ZstdDecoder(await startDecoder("zstd"));
   for await (const block of blocks) yield* decoder.inflate(block);
 }
 

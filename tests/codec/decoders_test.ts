@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { DataError } from "../../src/codec/data_error.ts";
-import { readDecoder } from "../../src/codec/decoders.ts";
+import { readDecoder, startDecoder } from "../../src/codec/decoders.ts";
 import { withValue } from "../helpers/globals.ts";
 import { test } from "../helpers/test.ts";
 
@@ -37,4 +37,15 @@ test("a runtime that compiles nothing inflates with what it is given, and else s
   // It is tried again.
   const later = WebAssembly.Module.exports(await compiledDecoder("xz"));
   assertEquals(later.some(({ name }) => name === "memory"), true);
+});
+
+test("a runtime that compiles and refuses to instantiate says what it lacks, too", async () => {
+  const refuse = () => Promise.reject(new TypeError("Refused to create a WebAssembly object"));
+  await withValue(WebAssembly, "instantiate", refuse, async () => {
+    await assertRejects(
+      () => startDecoder("xz"),
+      DataError,
+      "it is compressed with xz, which takes WebAssembly, and this runtime compiles none",
+    );
+  });
 });
