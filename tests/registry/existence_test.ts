@@ -190,9 +190,9 @@ test("headBlob() takes the refusal of a registry that has moved behind TLS for i
 test("headManifest() asks with GET where another host answers the HEAD", async () => {
   const headers = { "docker-content-digest": DIGEST, "content-type": OCI_MANIFEST };
   const script = scriptedFetch([
-    [new RegExp(`^HEAD ${MANIFEST}\\?past-cache=`), led],
+    [`HEAD ${MANIFEST}`, led],
     [`HEAD ${SIGNED}`, { status: 403 }],
-    [new RegExp(`^GET ${MANIFEST}\\?past-cache=`), led],
+    [`GET ${MANIFEST}`, led],
     [`GET ${SIGNED}`, { headers }],
   ]);
   const found = await headManifest(makeRepository(script.fetch), "1.0");

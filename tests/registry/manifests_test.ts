@@ -12,9 +12,8 @@ const BYTES = encode('{ "schemaVersion": 2 }\n');
 const DIGEST = await digestBytes(BYTES);
 const MANIFEST = { digest: DIGEST, mediaType: OCI_MANIFEST, bytes: BYTES };
 const PUT = "PUT /v2/team/app/manifests/1.0";
-/** Past every cache on the way. */
-const HEAD = /^HEAD \/v2\/team\/app\/manifests\/1\.0\?past-cache=[\d.-]+$/;
-const GET = new RegExp(HEAD.source.replace("HEAD", "GET"));
+const HEAD = "HEAD /v2/team/app/manifests/1.0";
+const GET = HEAD.replace("HEAD", "GET");
 
 test("headManifest() asks for every type that there is", async () => {
   const script = scriptedFetch([[HEAD, {}], [HEAD, { status: 404 }]]);

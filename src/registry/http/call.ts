@@ -39,6 +39,8 @@ export interface Http {
     moves?: Map<string, string>;
     /** Other servers that have answered: where uploads and redirects lead. */
     others?: Set<string>;
+    /** Something before it may keep answers: what must be fresh is asked past that at once. */
+    mayKeep?: boolean;
     /** It refused a body without a length. */
     wantsLength?: boolean;
     /** A small body that went as a stream broke: others go as bytes. */

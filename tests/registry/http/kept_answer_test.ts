@@ -68,6 +68,7 @@ function cacheBefore(
     const { status, headers, body } = answer?.clone() ?? await registry(request);
     const aged = new Headers(headers);
     if (tellsAge) aged.set("age", "0");
+    else aged.set("server", "nginx/1.22.1");
     const response = new Response(body, { status, headers: aged });
     if (isRead && keeps.includes(status)) kept.set(key, response.clone());
     return response;
@@ -149,6 +150,19 @@ test("pushImage() writes a tag that a cache says stands without telling how old 
   assert(await push(SECOND, fetch) !== first);
   assertEquals(await push(FIRST, fetch), first);
   assertEquals((await readBack(registry, "app", "1")).digest, first);
+});
+
+test("headManifest() asks nginx twice, and past what it may keep from then on", async () => {
+  const { fetch, passed } = await setUp(SILENT);
+  const repository = makeRepository(fetch);
+  passed.length = 0;
+  for (const tag of ["1", "2"]) await headManifest(repository, tag);
+  const past = (tag: string) => `HEAD /v2/team/app/manifests/${tag}?past-cache`;
+  assertEquals(passed.map((line) => line.replace(/=.*/, "")), [
+    "HEAD /v2/team/app/manifests/1",
+    past("1"),
+    past("2"),
+  ]);
 });
 
 test("pushImage() writes an index and its manifests that were deleted since a cache was asked", async () => {
