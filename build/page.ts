@@ -6,13 +6,14 @@
 import { WASM as XZ } from "../src/codec/xz_wasm.ts";
 import { WASM as ZSTD } from "../src/codec/zstd_wasm.ts";
 import { esbuild, ROOT, terser, writeFile } from "./project.ts";
+import { packSmall } from "./wasm.ts";
 
 /** Two years of browsers. */
 const TARGET = "--target=chrome123,firefox125,safari17.5";
 
 /** What is loaded on demand alone, and never by this page: its source is a file, and it compresses nothing. */
 const UNUSED = [
-  ...["http_source", "folder", "watched_file"],
+  ...["http_source", "folder", "watched_file", "watched_body", "known_length"],
   ...["compress_content", "compressing", "compressed_uploads"],
 ];
 
@@ -24,7 +25,7 @@ const MODULE = `${ROOT}src/edge/page_html.ts`;
 
 async function main(): Promise<void> {
   const page = await build();
-  const module = toModule(page);
+  const module = await toModule(page);
   if (Deno.args.includes("--check")) {
     if (await Deno.readTextFile(MODULE) === module) return;
     console.error("src/edge/page_html.ts is not what the sources make: run deno task page");
@@ -76,19 +77,15 @@ async function sourceHash(text: string): Promise<string> {
   return `sha256-${new Uint8Array(hash).toBase64()}`;
 }
 
-/** The page as a module; what the package has elsewhere is taken from there. */
-function toModule(page: string): string {
-  const decoders = [["XZ", XZ], ["ZSTD", ZSTD]] as const;
-  const parts = decoders.reduce(
-    (text, [name, wasm]) => text.replace(wasm, `" + ${name} + "`),
-    JSON.stringify(page),
-  );
+/** The page as a module, packed; what the package has elsewhere is taken from there. */
+async function toModule(page: string): Promise<string> {
+  const text = page.replace(XZ, "XZ_WASM").replace(ZSTD, "ZSTD_WASM");
+  const packed = await packSmall(new TextEncoder().encode(text));
   return `// Made by \`deno task page\` of the files in page/; not to be edited.
-import { WASM as XZ } from "../codec/xz_wasm.ts";
-import { WASM as ZSTD } from "../codec/zstd_wasm.ts";
 
-/** The web page. */
-export const PAGE_HTML: string = ${parts};
+/** The web page in gzip and base64, without the decoders of src/codec/. */
+export const PACKED_PAGE: string =
+  "${packed.toBase64()}";
 `;
 }
 

@@ -1,3 +1,5 @@
+import { unpackWasm } from "../codec/decoders.ts";
+
 /** What a server tells the web page that it serves. */
 export interface PageSettings {
   /** The server is a registry. */
@@ -16,8 +18,13 @@ const SETTINGS = /(?<=<script type="application\/json" id="settings">)[^<]*/;
  * @returns HTML.
  */
 export async function readPage(): Promise<string> {
-  const { PAGE_HTML } = await import("./page_html.ts");
-  return PAGE_HTML;
+  const [{ PACKED_PAGE }, xz, zstd] = await Promise.all([
+    import("./page_html.ts"),
+    import("../codec/xz_wasm.ts"),
+    import("../codec/zstd_wasm.ts"),
+  ]);
+  const page = new TextDecoder().decode(await unpackWasm(PACKED_PAGE));
+  return page.replace("XZ_WASM", xz.WASM).replace("ZSTD_WASM", zstd.WASM);
 }
 
 /**
