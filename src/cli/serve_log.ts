@@ -21,11 +21,14 @@ export interface ServeLog {
 }
 
 /** Makes the log that the options ask for. */
-export function createServeLog({ json, quiet }: ServeCommand, host: Host): ServeLog {
+export function createServeLog(
+  { json, quiet }: Pick<ServeCommand, "json" | "quiet">,
+  host: Pick<Host, "stdout" | "stderr">,
+): ServeLog {
   return json ? jsonLog(host, quiet) : textLog(host, quiet);
 }
 
-function textLog({ stderr }: Host, quiet: boolean): ServeLog {
+function textLog({ stderr }: Pick<Host, "stderr">, quiet: boolean): ServeLog {
   const lines = new LogLines(stderr, (missing) => `${missingText(missing)}\n`);
   const write = (line: string) => lines.add(`${printable(line)}\n`);
   return {
@@ -44,7 +47,7 @@ function textLog({ stderr }: Host, quiet: boolean): ServeLog {
   };
 }
 
-function jsonLog({ stdout }: Host, quiet: boolean): ServeLog {
+function jsonLog({ stdout }: Pick<Host, "stdout">, quiet: boolean): ServeLog {
   const format = (type: string, document: object, time = Date.now()) =>
     `${jsonLine({ type, time: new Date(time).toISOString(), ...document })}\n`;
   const lines = new LogLines(
