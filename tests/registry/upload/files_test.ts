@@ -1,13 +1,15 @@
 import { assertEquals } from "@std/assert";
 import { digestBytes } from "../../../src/digest.ts";
 import type { NetworkFetch } from "../../../src/network_fetch.ts";
+import { chunkSizeFor } from "../../../src/registry/upload/body_limits.ts";
 import type { UploadBlob } from "../../../src/registry/upload/choose_body.ts";
 import { uploadBlob } from "../../../src/registry/upload/upload_blob.ts";
 import { FakeClock } from "../../helpers/fake_clock.ts";
 import { test } from "../../helpers/test.ts";
 import { makeRepository } from "../make_http.ts";
 
-const CONTENT = new Uint8Array(2 * 1024 * 1024).fill(7);
+const MIB = 1024 * 1024;
+const CONTENT = new Uint8Array(2 * MIB).fill(7);
 
 test("uploadBlob() gives fetch a large file where that is sent as it is, and reads it where not", async () => {
   const sent: string[] = [];
@@ -68,6 +70,16 @@ test("uploadBlob() tells the length of a small file that goes past a proxy at a 
   const repository = makeRepository(fetch, { limits, clock: new FakeClock() });
   await uploadBlob(repository, await blobOf(small));
   assertEquals(sent.map(([length]) => length), [`${small.length}`]);
+});
+
+test("chunkSizeFor() keeps chunks small past a proxy of plain http, unless the registry wants larger ones", () => {
+  const { http } = makeRepository(proxiedFetch(() => new Response()).fetch);
+  const sizeOf = (location: string, minChunk = 0) =>
+    chunkSizeFor(http, { location: new URL(location), minChunk }, 100 * MIB);
+  http.seen.chunkSize = 8 * MIB;
+  assertEquals(sizeOf("http://registry.test/u"), 2 * MIB);
+  assertEquals(sizeOf("http://registry.test/u", 5 * MIB), 5 * MIB);
+  assertEquals(sizeOf("https://registry.test/u"), 8 * MIB);
 });
 
 async function streamOf(content: Uint8Array<ArrayBuffer>): Promise<UploadBlob> {
