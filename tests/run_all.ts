@@ -111,10 +111,15 @@ async function listTests(place: string): Promise<string[]> {
   return found.flat().sort();
 }
 
-/** Parts by the folder in `tests/`, the largest first: what builds the same files is in one folder. */
+/** What takes longest for a file: packages are built and installed. */
+const BUILD = "tests/build/";
+
+/** Parts by the folder in `tests/`, those that take longest first: what builds the same files is in one folder. */
 function partsOf(files: readonly string[]): string[][] {
   const parts = Map.groupBy(files, (path) => /^tests\/[^/]+\//.exec(path)?.[0]);
-  return [...parts.values()].sort((a, b) => b.length - a.length);
+  const weight = ([folder, { length }]: [string | undefined, string[]]) =>
+    folder === BUILD ? Infinity : length;
+  return [...parts].sort((a, b) => weight(b) - weight(a)).map(([, part]) => part);
 }
 
 /** Results of a runtime when both are through, and it has the machine for itself. */
