@@ -1,5 +1,5 @@
 /**
- * `deno task npm`: writes the npm package to `dist/npm/`, ready for `npm publish`.
+ * `deno task npm [NAME]`: writes the npm package to `dist/npm/`, ready for `npm publish`, or to `dist/NAME/`.
  *
  * The JavaScript is one bundle with a file for each entry point, and further ones for what is loaded only when it is
  * needed; `@std/` is inside, the libraries that do the hashing and inflating are dependencies. The declarations are a file
@@ -62,8 +62,8 @@ const STAGES = [
   ["src/push/random_access/send_blob.ts", "src/push/tag_root.ts"],
 ];
 
-/** Where the package is written. */
-const NPM_FOLDER = `${ROOT}dist/npm`;
+/** Where the package is written: two that build at a time say where. */
+const NPM_FOLDER = `${ROOT}dist/${Deno.args[0] ?? "npm"}`;
 
 /** Members of TypeScript's enums: `ScriptTarget.ESNext` and `ModuleKind.ESNext`, `.ES2022`, `ModuleResolutionKind.Bundler`. */
 const LATEST = 99;
@@ -143,7 +143,7 @@ async function main(): Promise<void> {
 
 /** Bundles the entry points; tsconfig.json says where `@std/` is. */
 async function bundle(paths: readonly string[]): Promise<void> {
-  const made = `${ROOT}dist/npm-chunks/`;
+  const made = `${NPM_FOLDER}-chunks/`;
   const external = Object.keys(await dependencies());
   const metafile = `${made}meta.json`;
   await emptyFolder(made);
@@ -202,7 +202,7 @@ async function writeDeclarations(
   { exports, compilerOptions }: Config,
   edit: (text: string) => string,
 ): Promise<void> {
-  const made = `${ROOT}dist/npm-types/`;
+  const made = `${NPM_FOLDER}-types/`;
   const paths = Object.values(exports);
   await emptyFolder(made);
   const program = typescript.createProgram(

@@ -12,6 +12,7 @@ import {
 } from "../helpers/process.ts";
 import { findProgram, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
+import { buildPackage, type NpmPackage } from "./npm_package.ts";
 
 const ROOT = toPath(new URL("../../", import.meta.url));
 const FIXTURE = `${ROOT}tests/fixtures/docker28-single.tar`;
@@ -105,7 +106,8 @@ test("the action gets its runtime from npm where there is none", async () => {
 test("every command of docs/ci.md runs", async () => {
   await using server = await serveRegistry();
   await using folder = await temporaryFolder();
-  await installed(folder);
+  await using built = await buildPackage();
+  await install(built, folder);
   await folder.write("image.tar", await Deno.readFile(FIXTURE));
   const scripts = scriptsOf(await Deno.readTextFile(`${ROOT}docs/ci.md`));
   assertEquals([...scripts.keys()], ["GitLab", "Woodpecker", "Jenkins", "Anywhere else"]);
@@ -240,11 +242,9 @@ function scriptsOf(text: string): Map<string, string> {
   return scripts;
 }
 
-/** Installs the npm package where `bunx` finds it. */
-async function installed(folder: TemporaryFolder): Promise<void> {
-  const built = await runProcess(Deno.execPath(), ["task", "-q", "npm"], { cwd: ROOT });
-  assertEquals(built.code, 0, built.stderr);
+/** Installs a package where `bunx` finds it. */
+async function install({ path }: NpmPackage, folder: TemporaryFolder): Promise<void> {
   await folder.write("package.json", '{ "private": true }');
-  const added = await runProcess(bun.path, ["add", built.stdout.trim()], { cwd: folder.path });
-  assertEquals(added.code, 0, added.stderr);
+  const { code, stderr } = await runProcess(bun.path, ["add", path], { cwd: folder.path });
+  assertEquals(code, 0, stderr);
 }

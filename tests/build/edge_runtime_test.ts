@@ -4,6 +4,7 @@ import { runProcess, type TemporaryFolder, temporaryFolder, toPath } from "../he
 import { installSkip, requireProgram } from "../helpers/programs.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
+import { buildPackage } from "./npm_package.ts";
 
 const ROOT = toPath(new URL("../../", import.meta.url));
 const node = requireProgram("node");
@@ -14,8 +15,8 @@ const skip = "Deno" in globalThis ? node.skip ?? await installSkip(npm) : "the r
 const RUNTIME = "@edge-runtime/vm@5.0.0";
 
 const PROGRAM = `
-import { createGateway } from "${ROOT}dist/npm/src/edge/mod.js";
-import { createRegistry } from "${ROOT}dist/npm/src/server/mod.js";
+import { createGateway } from "PACKAGE/src/edge/mod.js";
+import { createRegistry } from "PACKAGE/src/server/mod.js";
 globalThis.push = async (base64) => {
   const gateway = createGateway({ allow: ["registry.test"], fetch: createRegistry() });
   const body = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -38,8 +39,8 @@ test(
   "the gateway pushes under @edge-runtime/vm, and says in one line what that lacks",
   async () => {
     await using folder = await temporaryFolder();
-    await run(Deno.execPath(), ["task", "-q", "npm"], ROOT);
-    await folder.write("program.ts", PROGRAM);
+    await using built = await buildPackage();
+    await folder.write("program.ts", PROGRAM.replaceAll("PACKAGE", built.path));
     await folder.write("run.cjs", RUNNER);
     await folder.write("package.json", "{}");
     const bundle = ["bundle", "-q", "--format", "iife", "--platform", "browser", "-o"];

@@ -4,6 +4,7 @@ import { serveRegistry } from "../end_to_end/registry_server.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder, toPath } from "../helpers/process.ts";
 import { findProgram, installSkip, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
+import { buildPackage } from "./npm_package.ts";
 
 const ROOT = toPath(new URL("../../", import.meta.url));
 const FIXTURE = `${ROOT}tests/fixtures/docker28-single.tar`;
@@ -137,14 +138,20 @@ test("the npm package brings a command that bunx starts", async () => {
   assertEquals(wrong.code, 2, wrong.stderr);
 }, { skip: installed });
 
-let building: Promise<string> | undefined;
+let building: Promise<Uint8Array<ArrayBuffer>> | undefined;
 
-/** Packs what is built once for all tests. */
+/** Writes what is built and packed once for all tests; returns its path. */
 async function pack(folder: TemporaryFolder): Promise<string> {
-  building ??= run(Deno.execPath(), ["task", "-q", "npm"], ROOT);
-  const target = (await building).trim();
-  const name = await run(npm.path, ["pack", "--silent", target], folder.path);
-  return `${folder.path}/${name.trim()}`;
+  building ??= buildArchive();
+  await Deno.writeFile(`${folder.path}/tarpush.tgz`, await building);
+  return `${folder.path}/tarpush.tgz`;
+}
+
+async function buildArchive(): Promise<Uint8Array<ArrayBuffer>> {
+  await using folder = await temporaryFolder();
+  await using built = await buildPackage();
+  const name = await run(npm.path, ["pack", "--silent", built.path], folder.path);
+  return await Deno.readFile(`${folder.path}/${name.trim()}`);
 }
 
 async function expectedDigest(): Promise<string> {
