@@ -14,6 +14,8 @@ const FLAGS = [
   ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
   ...["--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-port=0"],
+  // Whatever the environment has: names that only the browser maps to this machine are in no NO_PROXY.
+  "--no-proxy-server",
 ];
 
 /** How long a page may take until something is so: more than any takes where all is busy. */
