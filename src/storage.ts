@@ -82,16 +82,22 @@ export interface Storage {
   deleteBlob(repository: string, digest: Digest): Promise<boolean>;
   /** A manifest of a repository. */
   getManifest(repository: string, digest: Digest): Promise<StoredManifest | undefined>;
-  /** Stores a manifest; idempotent. Its digest has been checked. */
-  putManifest(repository: string, manifest: StoredManifest): Promise<void>;
+  /**
+   * Stores a manifest and points tags at it, whatever they named before; idempotent. Its digest has been checked.
+   *
+   * @param tags Whoever deletes the manifest meanwhile comes before all of it or after, so that none of them names nothing.
+   */
+  putManifest(
+    repository: string,
+    manifest: StoredManifest,
+    tags?: readonly string[],
+  ): Promise<void>;
   /** Deletes a manifest and every tag on it; false where the repository had none of this digest. */
   deleteManifest(repository: string, digest: Digest): Promise<boolean>;
   /** Digests of the repository's manifests with this subject, in no order. */
   listReferrers(repository: string, subject: Digest): Promise<Digest[]>;
   /** The digest that a tag names. */
   getTag(repository: string, tag: string): Promise<Digest | undefined>;
-  /** Points a tag at a manifest of the repository, whatever it named before. */
-  putTag(repository: string, tag: string, digest: Digest): Promise<void>;
   /** Deletes a tag, not what it names; false where there was none. */
   deleteTag(repository: string, tag: string): Promise<boolean>;
   /** All tags of a repository, in no order; undefined where there is no such repository. */

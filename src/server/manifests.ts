@@ -57,7 +57,7 @@ async function resolve(
   return reference.kind === "tag" ? await storage.getTag(repository, reference.tag) : undefined;
 }
 
-/** Checks a manifest and everything it names, stores it, then sets the tags: a tag never names less than a whole. */
+/** Checks a manifest and everything it names, then stores it with its tags: a tag never names less than a whole. */
 async function putManifest(
   context: RegistryContext,
   { repository, reference }: ManifestRoute,
@@ -72,8 +72,8 @@ async function putManifest(
   await checkContent(context, repository, document);
   await checkMaySet(storage, repository, tags, quirks);
   const subject = document.subject?.digest;
-  await storage.putManifest(repository, { digest, mediaType: document.mediaType, bytes, subject });
-  for (const tag of tags) await storage.putTag(repository, tag, digest);
+  const manifest = { digest, mediaType: document.mediaType, bytes, subject };
+  await storage.putManifest(repository, manifest, tags);
   return emptyResponse(201, {
     "Location": `/v2/${repository}/manifests/${digest}`,
     "Docker-Content-Digest": digest,

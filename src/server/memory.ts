@@ -120,12 +120,18 @@ export class MemoryStorage implements Storage {
   }
 
   /** See {@linkcode Storage}. */
-  putManifest(name: string, manifest: StoredManifest): Promise<void> {
+  putManifest(
+    name: string,
+    manifest: StoredManifest,
+    tags: readonly string[] = [],
+  ): Promise<void> {
     const repository = this.#open(name);
     repository.manifests.set(manifest.digest, manifest);
     repository.noteSent(manifest.digest, this.#now());
     const { blobs, children } = readNamedContent(manifest.bytes);
     for (const digest of [...blobs, ...children]) repository.noteNamed(digest);
+    for (const tag of tags) repository.tags.set(tag, manifest.digest);
+    if (tags.length > 0) repository.noteNamed(manifest.digest);
     return Promise.resolve();
   }
 
@@ -148,14 +154,6 @@ export class MemoryStorage implements Storage {
   /** See {@linkcode Storage}. */
   getTag(repository: string, tag: string): Promise<Digest | undefined> {
     return Promise.resolve(this.#repositories.get(repository)?.tags.get(tag));
-  }
-
-  /** See {@linkcode Storage}. */
-  putTag(name: string, tag: string, digest: Digest): Promise<void> {
-    const repository = this.#open(name);
-    repository.tags.set(tag, digest);
-    repository.noteNamed(digest);
-    return Promise.resolve();
   }
 
   /** See {@linkcode Storage}. */

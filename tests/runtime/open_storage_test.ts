@@ -88,14 +88,13 @@ testEach("keeps manifests, tags and referrers", async (storage) => {
   const digest = await digestBytes(bytes);
   const subject = await digestBytes(bytesOf("subject"));
   assertEquals(await storage.listTags("app"), undefined);
-  await storage.putManifest("app", { digest, mediaType: "a/b", bytes, subject });
+  await storage.putManifest("app", { digest, mediaType: "a/b", bytes, subject }, ["one"]);
   assertEquals(await storage.getManifest("app", digest), {
     ...{ digest, mediaType: "a/b", bytes, subject },
   });
   assertEquals(await storage.listReferrers("app", subject), [digest]);
   assertEquals(await storage.listReferrers("app", digest), []);
-  await storage.putTag("app", "one", digest);
-  await storage.putTag("app", "two", digest);
+  await storage.putManifest("app", { digest, mediaType: "a/b", bytes, subject }, ["two"]);
   assertEquals((await storage.listTags("app"))?.sort(), ["one", "two"]);
   assertEquals(await storage.getTag("app", "one"), digest);
   assertEquals(await storage.deleteTag("app", "one"), true);
@@ -205,8 +204,10 @@ test("openStorage() serves an OCI layout that another program put into the folde
   await using storage = await openStorage(folder.path);
   assertEquals(await storage.listRepositories(), ["x/y"]);
   assertEquals(await storage.getTag("x/y", "v1"), digest);
-  assertEquals((await storage.getManifest("x/y", childDigest))?.mediaType, "child/type");
-  await storage.putTag("x/y", "v2", childDigest);
+  const manifest = await storage.getManifest("x/y", childDigest);
+  assert(manifest);
+  assertEquals(manifest.mediaType, "child/type");
+  await storage.putManifest("x/y", manifest, ["v2"]);
   const saved = JSON.parse(new TextDecoder().decode(await folder.read("x/y/index.json")));
   assertEquals(saved.manifests[0], entry);
 });

@@ -54,7 +54,6 @@ export class ArchiveStorage implements Storage {
   readonly deleteBlob = refuse;
   readonly putManifest = refuse;
   readonly deleteManifest = refuse;
-  readonly putTag = refuse;
   readonly deleteTag = refuse;
   readonly #repositories: ServedRepositories;
   readonly #host: string | undefined;

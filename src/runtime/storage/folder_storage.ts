@@ -1,5 +1,4 @@
 import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
-import { OciError } from "../../errors.ts";
 import type { BlobSource } from "../../source/blob_source.ts";
 import type { BlobWriter, Storage, StoredManifest } from "../../storage.ts";
 import { folderOf, type FolderPaths } from "./folder_paths.ts";
@@ -107,15 +106,19 @@ export class FolderStorage implements Storage {
   putManifest(
     repository: string,
     { digest, mediaType, bytes, subject }: StoredManifest,
+    newTags: readonly string[] = [],
   ): Promise<void> {
     return this.use(repository, async (found) => {
       const path = await this.#prepare(repository, digest);
       await this.#blobs.run(path, () => this.#writeManifest(path, digest, bytes));
-      await found.update(({ manifests }) => {
+      for (const tag of newTags) await this.#keepTagged(found, tag);
+      await found.update(({ manifests, tags }) => {
         const before = manifests.get(digest);
-        if (before?.mediaType === mediaType && before.subject === subject) return false;
-        manifests.set(digest, { digest, mediaType, size: bytes.length, subject });
-        return true;
+        const isListed = before?.mediaType === mediaType && before.subject === subject;
+        if (!isListed) manifests.set(digest, { digest, mediaType, size: bytes.length, subject });
+        const moved = newTags.filter((tag) => tags.get(tag) !== digest);
+        for (const tag of moved) tags.set(tag, digest);
+        return !isListed || moved.length > 0;
       });
     });
   }
@@ -136,20 +139,6 @@ export class FolderStorage implements Storage {
 
   async getTag(repository: string, tag: string): Promise<Digest | undefined> {
     return (await this.#index(repository))?.tags.get(tag);
-  }
-
-  putTag(repository: string, tag: string, digest: Digest): Promise<void> {
-    return this.use(repository, async (found) => {
-      await this.#keepTagged(found, tag);
-      await found.update(({ manifests, tags }) => {
-        if (!manifests.has(digest)) {
-          throw new OciError(`Cannot set tag ${tag}: ${digest} has been removed meanwhile`);
-        }
-        if (tags.get(tag) === digest) return false;
-        tags.set(tag, digest);
-        return true;
-      });
-    });
   }
 
   async deleteTag(repository: string, tag: string): Promise<boolean> {

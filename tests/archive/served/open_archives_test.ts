@@ -398,7 +398,6 @@ test("openArchives() gives what refuses to be written to, and so does its regist
     () => storage.deleteBlob("app", digest),
     () => storage.putManifest("app", manifest),
     () => storage.deleteManifest("app", digest),
-    () => storage.putTag("app", "2", digest),
     () => storage.deleteTag("app", "1"),
   ];
   for (const write of writes) {

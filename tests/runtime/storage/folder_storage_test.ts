@@ -9,7 +9,7 @@ import type { Storage } from "../../../src/storage.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder } from "../../helpers/process.ts";
 import { requireProgram } from "../../helpers/programs.ts";
 import { test } from "../../helpers/test.ts";
-import { pushBlob, pushImage } from "../../server/registry_calls.ts";
+import { call, pushBlob, pushImage } from "../../server/registry_calls.ts";
 
 const MIB = 1024 * 1024;
 
@@ -33,6 +33,13 @@ function fillableDisk() {
 
 async function uploads({ path }: TemporaryFolder): Promise<string> {
   return (await runProcess("ls", [`${path}/_uploads`])).stdout;
+}
+
+/** Gives a manifest of the repository "app" one more tag. */
+async function putTag(storage: Storage, tag: string, digest: Digest): Promise<void> {
+  const manifest = await storage.getManifest("app", digest);
+  assert(manifest);
+  await storage.putManifest("app", manifest, [tag]);
 }
 
 async function contentOf(storage: Storage, repository: string, digest: Digest): Promise<string> {
@@ -62,15 +69,17 @@ test("a folder storage has not what it could not save", async () => {
     const registry = createRegistry({ storage });
     const image = await pushImage(registry, "1");
     disk.isFull = true;
-    const changes = [storage.putTag("app", "2", image), storage.putTag("app", "3", image)];
-    for (const change of changes) await assertRejects(() => change, OciError, "the disk is full");
+    const changes = [putTag(storage, "2", image), putTag(storage, "3", image)];
+    for (const change of await Promise.allSettled(changes)) {
+      assert(change.status === "rejected" && change.reason instanceof DiskError);
+    }
     assertEquals(await storage.listTags("app"), ["1"]);
     await assertRejects(() => storage.deleteTag("app", "1"), OciError);
     await assertRejects(() => pushBlob(registry, "new"));
     await assertRejects(() => pushBlob(registry, "new", "new-repository"));
     disk.isFull = false;
     assertEquals(await storage.getTag("app", "1"), image);
-    await storage.putTag("app", "4", image);
+    await putTag(storage, "4", image);
     return image;
   })();
   assertEquals(await uploads(folder), "");
@@ -85,7 +94,7 @@ test("a folder storage waits for the disk also where another request has asked f
   await using storage = await openFolder(folder.path, full, {});
   const image = await pushImage(createRegistry({ storage }), "1");
   disk.isFull = true;
-  const both = [storage.putTag("app", "2", image), storage.putTag("app", "2", image)];
+  const both = [putTag(storage, "2", image), putTag(storage, "2", image)];
   const results = await Promise.allSettled(both);
   assertEquals(results.map(({ status }) => status), ["rejected", "rejected"]);
   disk.isFull = false;
@@ -156,14 +165,35 @@ test("a folder storage says which of its documents is damaged, and collects noth
   await assertRejects(() => storage.getManifest("app", image), OciError, "no list of manifests");
 });
 
-test("a folder storage sets no tag on what is not there, and deletes no manifest as a blob", async () => {
+test("a folder storage deletes no manifest as a blob", async () => {
   await using folder = await temporaryFolder();
   await using storage = await openFolder(folder.path, files, {});
   const image = await pushImage(createRegistry({ storage }), "1");
   assertEquals(await storage.deleteBlob("app", image), false);
   assertEquals(await storage.deleteBlob("none", image), false);
-  await storage.deleteManifest("app", image);
-  await assertRejects(() => storage.putTag("app", "2", image), OciError, "removed meanwhile");
+});
+
+test("a folder storage has a manifest with its tags or neither, whoever deletes it meanwhile", async () => {
+  await using folder = await temporaryFolder();
+  let onSave = () => {};
+  const watched: StorageFiles = {
+    ...files,
+    rename: (from, to) => {
+      if (to.endsWith("/index.json")) onSave();
+      return files.rename(from, to);
+    },
+  };
+  await using storage = await openFolder(folder.path, watched, {});
+  const registry = createRegistry({ storage, allowDelete: true });
+  const image = await pushImage(registry, "1");
+  const remove = () => call(registry, "DELETE", `/v2/app/manifests/${image}`);
+  assertEquals((await remove()).status, 202);
+  let removal: Promise<Response> | undefined;
+  onSave = () => removal ??= remove();
+  assertEquals(await pushImage(registry, "2"), image);
+  assertEquals((await removal)?.status, 202);
+  assertEquals(await storage.getManifest("app", image), undefined);
+  assertEquals(await storage.listTags("app"), []);
 });
 
 test("a folder storage ends the hash of a blob when its reader has gone", async () => {
@@ -226,7 +256,7 @@ test("a folder storage writes nothing any more when it has lost its lock", async
   const lost = "the lock on it is lost, another process may have it";
   const digest = await digestBytes(new Uint8Array(2 * MIB));
   await assertRejects(() => begun.commit("app", digest), OciError, lost);
-  await assertRejects(() => storage.putTag("app", "2", image), OciError, lost);
+  await assertRejects(() => putTag(storage, "2", image), OciError, lost);
   await assertRejects(() => storage.deleteTag("app", "1"), OciError, lost);
   await assertRejects(() => pushBlob(registry, "new"));
   assertEquals(await storage.listTags("app"), ["1"]);
