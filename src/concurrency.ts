@@ -15,7 +15,7 @@ export async function runAll<T>(
   signal?: AbortSignal,
 ): Promise<void> {
   const failed = new AbortController();
-  const inner = signal ? anySignal(signal, failed.signal) : failed.signal;
+  const inner = anySignal(signal, failed.signal);
   const iterator = items[Symbol.iterator]();
   const worker = async () => {
     for (let next = iterator.next(); !next.done && !inner.aborted; next = iterator.next()) {
@@ -165,8 +165,9 @@ export async function untilAborted<T>(
   }
 }
 
-/** A signal that is aborted with the first of two, by `AbortSignal.any` where the runtime has that. */
-export function anySignal(first: AbortSignal, second: AbortSignal): AbortSignal {
+/** A signal that is aborted with the first of two, by `AbortSignal.any` where the runtime has that; with one it is that. */
+export function anySignal(first: AbortSignal | undefined, second: AbortSignal): AbortSignal {
+  if (!first) return second;
   if (typeof AbortSignal.any === "function") return AbortSignal.any([first, second]);
   const either = new AbortController();
   for (const signal of [first, second]) {

@@ -237,6 +237,19 @@ export function restate(
   return new RegistryError(message, { method, url, status, errors, hint, retryable, cause: error });
 }
 
+/** Whether an error is a registry's answer with one of these statuses. */
+export function hasStatus(error: unknown, ...statuses: readonly number[]): error is RegistryError {
+  return error instanceof RegistryError && statuses.includes(error.status);
+}
+
+/** Whether the error list of a registry's answer has one of these codes. */
+export function hasCode(
+  { errors }: Pick<RegistryError, "errors">,
+  ...codes: readonly string[]
+): boolean {
+  return errors.some(({ code }) => codes.includes(code));
+}
+
 /** A push that cannot go on although each single answer was in order: content that is nowhere, a refused plan. */
 export class PushError extends OciError {
   /** The class name. */

@@ -1,5 +1,5 @@
 import { runAll } from "../concurrency.ts";
-import { OciError, RegistryError } from "../errors.ts";
+import { hasStatus, OciError, type RegistryError } from "../errors.ts";
 import { type ArchivePlan, type NamedContent, planArchive } from "../image/write_archive.ts";
 import { type Reference, registryOrigin } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
@@ -94,7 +94,7 @@ async function readImages(
     try {
       found[at] = await readImage(image, httpOf(image.reference), { ...options, signal });
     } catch (error) {
-      if (!(error instanceof RegistryError) || error.status !== 404) throw error;
+      if (!hasStatus(error, 404)) throw error;
       absent.push({ reference: referenceOf(image), error });
     }
   }, options.signal);

@@ -68,7 +68,7 @@ export function pullImages(
   const resolved = resolvePullOptions(options);
   const wanted = parseImages(images);
   const cancelled = new AbortController();
-  const signal = resolved.signal ? anySignal(resolved.signal, cancelled.signal) : cancelled.signal;
+  const signal = anySignal(resolved.signal, cancelled.signal);
   let reader: ReadableStreamDefaultReader<Bytes> | undefined;
   const read = async () => {
     try {

@@ -1,7 +1,7 @@
 import { piecesOf } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
-import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
+import { DigestMismatchError, hasStatus, OciError } from "../errors.ts";
 import type { FindingList } from "../image/check/findings.ts";
 import type { ArchiveBlob } from "../image/content.ts";
 import { EMPTY_JSON } from "../image/documents.ts";
@@ -100,7 +100,7 @@ export class RemoteBlobs {
         reportHeader(this.#findings, what, digest, error.actual ?? "another");
         return;
       }
-      if (error instanceof RegistryError && error.status === 404) {
+      if (hasStatus(error, 404)) {
         this.#reportAbsent(blob, what);
         return;
       }

@@ -1,6 +1,12 @@
 import { runAll } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
-import { DigestMismatchError, NetworkError, OciError, RegistryError } from "../errors.ts";
+import {
+  DigestMismatchError,
+  hasStatus,
+  NetworkError,
+  OciError,
+  RegistryError,
+} from "../errors.ts";
 import { FindingList } from "../image/check/findings.ts";
 import type { DocumentNode, IndexNode } from "../image/content.ts";
 import { MAX_DOCUMENT_BYTES, parseDocument } from "../image/documents.ts";
@@ -211,7 +217,7 @@ export class RemoteCheck {
         );
         return undefined;
       }
-      if (error instanceof RegistryError && error.status === 200) {
+      if (hasStatus(error, 200)) {
         this.findings.error("malformed", `${error.message}${role}`, details);
         return undefined;
       }

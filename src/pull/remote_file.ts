@@ -172,7 +172,7 @@ class RemoteBlob implements BlobSource {
     const isWhole = start === 0 && end === this.size;
     const { size, body } = await getBlob(this.#context, this.#digest, {
       ...(isWhole ? { size: this.size } : { start, end }),
-      signal: signal ? anySignal(signal, closed) : closed,
+      signal: anySignal(signal, closed),
       onRetry: (attempt, delay, error) => onRetry?.(attempt, delay, error, this.#digest),
       hasher,
       verify,

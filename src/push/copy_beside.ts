@@ -73,7 +73,7 @@ export function countLeft(
   emit: Emit,
 ): CopiedBeside {
   const over = new AbortController();
-  const until = signal ? anySignal(signal, over.signal) : over.signal;
+  const until = anySignal(signal, over.signal);
   const quietly = { ...context, http: withoutRetry(context.http) };
   const subjects = walk(node).map(({ digest }) => digest);
   const asked = findCosignTags(quietly, subjects, { signal: until })

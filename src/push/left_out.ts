@@ -5,7 +5,7 @@ import { blobsOf } from "../image/content.ts";
 import { type LeftOut, type LeftOutBlob, mayHave } from "../image/left_out.ts";
 import type { Platform } from "../media_types.ts";
 import { formatRepository, type Reference } from "../reference.ts";
-import { fitsSize, headBlob } from "../registry/blobs.ts";
+import { fitsSize, headBlob, nameOf } from "../registry/blobs.ts";
 import { narrow } from "./choose_content.ts";
 import type { PushWords } from "./content.ts";
 import type { PlannedImage, PushTarget } from "./plan.ts";
@@ -128,9 +128,7 @@ function withRenamed(repositories: readonly string[], rename: readonly string[])
 
 function missingBlobs(missing: readonly Needed[]): PushError {
   const digests = [...new Set<Digest>(missing.map(({ blob }) => blob.digest))];
-  const places = new Set(
-    missing.map(({ target }) => `${new URL(target.http.origin).host}/${target.repository}`),
-  );
+  const places = new Set(missing.map(({ target }) => nameOf(target)));
   const named = digests.slice(0, MAX_NAMED).join(", ");
   const more = digests.length > MAX_NAMED ? ` and ${digests.length - MAX_NAMED} more` : "";
   const what = digests.length === 1 ? "a blob" : `${digests.length} blobs`;

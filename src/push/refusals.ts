@@ -1,4 +1,4 @@
-import { RegistryError } from "../errors.ts";
+import { hasCode, RegistryError } from "../errors.ts";
 
 /** How a registry says that something a manifest names is not there. */
 const ABSENT_CODES = new Set(["MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN"]);
@@ -58,7 +58,7 @@ export function refusesType(error: unknown): "surely" | "maybe" | undefined {
   if (TAKES_NONE.test(wordsOf(error))) return undefined;
   const isUnclear = errors.length === 0
     ? status === 400 || status === 422
-    : errors.some(({ code }) => code === "MANIFEST_INVALID" || code === "UNSUPPORTED");
+    : hasCode(error, "MANIFEST_INVALID", "UNSUPPORTED");
   return isUnclear ? "maybe" : undefined;
 }
 

@@ -2,6 +2,7 @@ import type { Digest } from "../digest.ts";
 import { headBlob } from "../registry/blobs.ts";
 import type { BlobStatus } from "./events.ts";
 import type { RepositoryState } from "./repository_state.ts";
+import { hostOf } from "../registry/http/call.ts";
 
 /** A blob that a repository lacks, as far as is known. */
 export interface MissingBlob {
@@ -50,7 +51,7 @@ export async function bringShared(
 ): Promise<Brought> {
   const { http, repository } = target;
   let brought: Brought | undefined;
-  await shareBlob({ registry: new URL(http.origin).host, repository, digest }, async (holder) => {
+  await shareBlob({ registry: hostOf(http), repository, digest }, async (holder) => {
     if (brought) throw new TypeError(`Cannot bring blob ${digest} twice`);
     if (holder === repository && await headBlob(target, digest, { signal }) !== undefined) {
       brought = { digest, status: "exists" };

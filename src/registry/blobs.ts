@@ -1,7 +1,7 @@
 import { type Digest, digestAlgorithm, isDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
 import { askWhetherThere } from "./existence.ts";
-import { type Call, headerOf, type Http } from "./http/call.ts";
+import { type Call, headerOf, hostOf, type Http } from "./http/call.ts";
 
 /** One repository of a registry. */
 export interface RepositoryContext {
@@ -63,7 +63,7 @@ export function repositoryUrl({ http, repository }: RepositoryContext, path: str
 
 /** `host[:port]/repository`, for messages. */
 export function nameOf({ http, repository }: RepositoryContext): string {
-  return `${http.origin.slice(http.origin.indexOf("//") + 2)}/${repository}`;
+  return `${hostOf(http)}/${repository}`;
 }
 
 /**

@@ -60,9 +60,7 @@ export class RegistryClient implements AsyncDisposable {
     this.origin = registryOrigin(target.place, resolved.plainHttp);
     this.#http = httpFor(this.origin, resolved);
     this.#hasher = resolved.hasher;
-    this.#signal = options.signal
-      ? anySignal(options.signal, this.#closed.signal)
-      : this.#closed.signal;
+    this.#signal = anySignal(options.signal, this.#closed.signal);
   }
 
   /**
@@ -114,6 +112,6 @@ export class RegistryClient implements AsyncDisposable {
   }
 
   #hooks({ signal }: CallOptions): { signal: AbortSignal } {
-    return { signal: signal ? anySignal(signal, this.#signal) : this.#signal };
+    return { signal: anySignal(signal, this.#signal) };
   }
 }

@@ -1,7 +1,8 @@
 import { digestAlgorithm, digestBytes } from "../digest.ts";
 import { OciError, RegistryError } from "../errors.ts";
-import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
+import { nameOf, type RepositoryContext, repositoryUrl, type UploadHooks } from "./blobs.ts";
 import { getManifest } from "./get_manifest.ts";
+import { hostOf } from "./http/call.ts";
 import type { ManifestContent } from "./manifest_content.ts";
 
 /**
@@ -30,15 +31,13 @@ export async function confirmManifest(
     state = error.message;
     cause = error;
   }
-  const { origin } = context.http;
-  const where = nameOf(context);
   throw new RegistryError(
-    `Cannot push manifest ${reference} to ${where}: ${
-      new URL(origin).host
+    `Cannot push manifest ${reference} to ${nameOf(context)}: ${
+      hostOf(context.http)
     } answered ${answer.status} and did not store it: ${state}`,
     {
       method: "PUT",
-      url: `${origin}/v2/${context.repository}/manifests/${reference}`,
+      url: repositoryUrl(context, `manifests/${reference}`).href,
       status: answer.status,
       cause,
       hint: "a sign-in page or a firewall may have answered for the registry",

@@ -1,5 +1,5 @@
 import { type Digest, isDigest } from "../digest.ts";
-import { RegistryError, restate } from "../errors.ts";
+import { hasCode, hasStatus, RegistryError, restate } from "../errors.ts";
 import { nameOf, type RepositoryContext, repositoryUrl, type UploadHooks } from "./blobs.ts";
 import { type Call, discard, type Http } from "./http/call.ts";
 import { request } from "./http/http.ts";
@@ -45,8 +45,7 @@ export async function deleteBlob(
 
 /** Whether a registry does not delete at all, or not this way: distribution-spec has it say 400 or 405. */
 export function isRefusedDeletion(error: unknown): error is RegistryError {
-  return error instanceof RegistryError && error.method === "DELETE" &&
-    (error.status === 405 || error.status === 400 || error.status === 501);
+  return hasStatus(error, 400, 405, 501) && error.method === "DELETE";
 }
 
 /** Sends a DELETE; what went through although its answer was lost is no failure. */
@@ -77,8 +76,8 @@ async function requestDeletion(
 }
 
 function explainRefusal(action: string, refusal: RegistryError): RegistryError {
-  const { status, errors } = refusal;
-  if (errors.some(({ code }) => code === "DIGEST_INVALID")) {
+  const { status } = refusal;
+  if (hasCode(refusal, "DIGEST_INVALID")) {
     const state = "the registry deletes by digest only, with all tags of it";
     const hint = "tarpush rm REFERENCE finds the digest and names its other tags";
     return restate(refusal, `Cannot ${action}: ${state} (${status})`, { hint });

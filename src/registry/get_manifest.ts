@@ -1,6 +1,6 @@
 import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
-import { DigestMismatchError, RegistryError, restate } from "../errors.ts";
+import { DigestMismatchError, hasCode, hasStatus, restate } from "../errors.ts";
 import { isAbsent, isIndexType, type JsonObject, MANIFEST_TYPES } from "../media_types.ts";
 import {
   checkDigestHeader,
@@ -10,7 +10,7 @@ import {
   type UploadHooks,
 } from "./blobs.ts";
 import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
-import { type Call, contentType, headerOf } from "./http/call.ts";
+import { type Call, contentType, headerOf, hostOf } from "./http/call.ts";
 import type { ManifestContent } from "./manifest_content.ts";
 
 /** Listeners of a request, and what an answer must be. */
@@ -80,8 +80,7 @@ export function describeManifest(
 
 /** Whether a failed read of a manifest, by tag or digest, means that the repository does not have it. */
 export function isAbsence(error: unknown, reference: string): boolean {
-  return error instanceof RegistryError && error.status === 404 &&
-    error.url.endsWith(`/manifests/${reference}`);
+  return hasStatus(error, 404) && error.url.endsWith(`/manifests/${reference}`);
 }
 
 /** A registry that says what is absent is one: what to check is the name. Other errors stay as they are. */
@@ -90,11 +89,9 @@ export function explainAbsence(
   { action }: Pick<Call, "action">,
   error: unknown,
 ): unknown {
-  if (!(error instanceof RegistryError) || error.status !== 404 || !error.errors.length) {
-    return error;
-  }
-  if (error.errors.some(({ code }) => code === "NAME_UNKNOWN")) {
-    const hint = `tarpush ls ${new URL(context.http.origin).host} lists the repositories`;
+  if (!hasStatus(error, 404) || error.errors.length === 0) return error;
+  if (hasCode(error, "NAME_UNKNOWN")) {
+    const hint = `tarpush ls ${hostOf(context.http)} lists the repositories`;
     return restate(error, `Cannot ${action}: the registry has no such repository`, { hint });
   }
   const hint = `tarpush ls ${nameOf(context)} lists the tags`;

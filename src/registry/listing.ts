@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { RegistryError, restate } from "../errors.ts";
+import { hasStatus, restate } from "../errors.ts";
 import {
   type Descriptor,
   isIndexType,
@@ -12,7 +12,7 @@ import { isTag, referrersTag } from "../reference.ts";
 import { nameOf, type ReadHooks, type RepositoryContext, repositoryUrl } from "./blobs.ts";
 import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./get_manifest.ts";
 import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
-import type { Call, Http } from "./http/call.ts";
+import { type Call, hostOf, type Http } from "./http/call.ts";
 import { listNames, type ListOptions } from "./name_list.ts";
 import { Pages } from "./pages.ts";
 import { pingRegistry } from "./ping.ts";
@@ -28,7 +28,7 @@ export async function* listRepositories(
   http: Http,
   options: ListOptions = {},
 ): AsyncGenerator<string, void, void> {
-  const what = `the repositories of ${new URL(http.origin).host}`;
+  const what = `the repositories of ${hostOf(http)}`;
   const url = new URL("/v2/_catalog", http.origin);
   try {
     yield* listNames(http, { what, url, member: "repositories" }, options);
@@ -47,11 +47,11 @@ async function explainNoCatalog(
   error: unknown,
   { signal }: ReadHooks,
 ): Promise<unknown> {
-  if (!(error instanceof RegistryError) || !NO_CATALOG.includes(error.status)) return error;
+  if (!hasStatus(error, ...NO_CATALOG)) return error;
   const { state } = await pingRegistry(http, { signal });
   if (state !== "registry") return error;
   return restate(error, `Cannot list ${what}: the registry has no catalog (${error.status})`, {
-    hint: `name a repository: tarpush ls ${new URL(http.origin).host}/REPOSITORY lists its tags`,
+    hint: `name a repository: tarpush ls ${hostOf(http)}/REPOSITORY lists its tags`,
   });
 }
 
@@ -169,7 +169,7 @@ async function readReferrersTag(
     if (isIndexType(mediaType)) return descriptorsOf(call, response, json);
     throw badAnswer(call, response, `${mediaType} under the tag ${tag}, expected an index`);
   } catch (error) {
-    if (error instanceof RegistryError && error.status === 404) return [];
+    if (hasStatus(error, 404)) return [];
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { RegistryError } from "../errors.ts";
+import { hasStatus, RegistryError } from "../errors.ts";
 import type { ReadHooks } from "./blobs.ts";
 import type { ListNamesOptions } from "./call_options.ts";
 import { badAnswer, openAnswer } from "./http/answer_body.ts";
@@ -88,7 +88,7 @@ async function* readFromStart(
       yield names;
     }
   } catch (error) {
-    if (isBegun || !(error instanceof RegistryError) || error.status !== 400) throw error;
+    if (isBegun || !hasStatus(error, 400)) throw error;
     yield* readLinked(reading, urlOf(reading, { last }), onLink);
   }
 }

@@ -1,5 +1,5 @@
 import { digestBytes } from "../digest.ts";
-import { RegistryError } from "../errors.ts";
+import { hasStatus } from "../errors.ts";
 import {
   type Descriptor,
   isJsonObject,
@@ -61,7 +61,7 @@ async function readIndex(
       hint: `remove what stands in its place: tarpush rm ${nameOf(context)}:${tag}`,
     });
   } catch (error) {
-    if (!(error instanceof RegistryError) || error.status !== 404) throw error;
+    if (!hasStatus(error, 404)) throw error;
   }
   return { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] };
 }

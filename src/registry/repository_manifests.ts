@@ -1,7 +1,7 @@
 import { type Bytes, toBytes } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest, parseDigest } from "../digest.ts";
-import { DigestMismatchError, OciError, RegistryError } from "../errors.ts";
+import { DigestMismatchError, hasStatus, OciError } from "../errors.ts";
 import {
   type Descriptor,
   isJsonObject,
@@ -181,7 +181,7 @@ export class RepositoryManifests {
       return await digestBytes(bytes, digestAlgorithm(wanted));
     } catch (error) {
       // Deleted since it was listed.
-      if (error instanceof RegistryError && error.status === 404) return undefined;
+      if (hasStatus(error, 404)) return undefined;
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 import { asyncDispose } from "../../async_dispose.ts";
 import { anySignal, runAll } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
-import { RegistryError } from "../../errors.ts";
+import { hasCode, hasStatus } from "../../errors.ts";
 import type { ArchiveBlob } from "../../image/content.ts";
 import {
   headBlob,
@@ -128,7 +128,6 @@ async function isUnknown(context: RepositoryContext, signal: AbortSignal): Promi
     );
     return false;
   } catch (error) {
-    return error instanceof RegistryError && error.status === 404 &&
-      error.errors.some(({ code }) => code === "NAME_UNKNOWN");
+    return hasStatus(error, 404) && hasCode(error, "NAME_UNKNOWN");
   }
 }

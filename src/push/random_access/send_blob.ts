@@ -1,6 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
-import { NetworkError, PushError, RegistryError } from "../../errors.ts";
+import { hasStatus, NetworkError, PushError, RegistryError } from "../../errors.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
 import { quoteName } from "../../quote_name.ts";
 import {
@@ -64,7 +64,7 @@ export async function bringBlob(
     settings.onUploaded(blob.size);
     return { digest, status: "pushed" };
   } catch (error) {
-    if (!(error instanceof RegistryError && error.status === 400)) throw error;
+    if (!hasStatus(error, 400)) throw error;
     return { digest: await resend(target, blob, digest, hooks, error, settings), status: "pushed" };
   }
 }
@@ -177,7 +177,7 @@ async function resend(
 
 /** Whether a registry found another digest than the request names. */
 export function isDigestRefusal(error: unknown): error is RegistryError {
-  return error instanceof RegistryError && error.status === 400 &&
+  return hasStatus(error, 400) &&
     error.errors.some(({ code, message }) => code === "DIGEST_INVALID" || /digest/i.test(message));
 }
 

@@ -115,6 +115,11 @@ export function describe(
   return { method, url: origin + pathname };
 }
 
+/** `host[:port]` of an origin, for messages and names. */
+export function hostOf({ origin }: { readonly origin: string }): string {
+  return origin.slice(origin.indexOf("//") + 2);
+}
+
 /** Reads the rest of an answer that nobody needs, so that its connection is free again. */
 export async function discard(response: Response): Promise<void> {
   // A HEAD or empty answer is at its end already; a long one is not worth reading.

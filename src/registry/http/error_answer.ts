@@ -1,4 +1,4 @@
-import { RegistryError, type RegistryErrorEntry } from "../../errors.ts";
+import { hasCode, RegistryError, type RegistryErrorEntry } from "../../errors.ts";
 import { lacksProject, parseErrors, readShown, wantsLogin } from "./answer_content.ts";
 import { type Call, describe, headerOf, type Http, isPage, isWebPage } from "./call.ts";
 import { describeStranger } from "./describe_stranger.ts";
@@ -16,9 +16,9 @@ import { CLIENT_CERTIFICATE_HINT, wantsClientCertificate } from "./tls_reasons.t
 const ERROR_MILLISECONDS = 5_000;
 // 520 to 524: Cloudflare did not reach the registry, or lost it.
 const RETRYABLE_STATUS = new Set([408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
-const RETRYABLE_CODES = new Set(["TOOMANYREQUESTS", "UNAVAILABLE"]);
+const RETRYABLE_CODES = ["TOOMANYREQUESTS", "UNAVAILABLE"];
 /** What stays as it is: distribution answers 500 where it finds several things in a manifest, this one among them. */
-const FINAL_CODES = new Set(["MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID", "NAME_INVALID"]);
+const FINAL_CODES = ["MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID", "NAME_INVALID"];
 
 /**
  * Reads an answer with a status that was not expected, and says what it means.
@@ -59,9 +59,8 @@ export async function toRegistryError(
 
 function isRetryable(status: number, errors: readonly RegistryErrorEntry[]): boolean {
   if (isDiskFailure(status, errors)) return false;
-  const has = (codes: ReadonlySet<string>) => errors.some(({ code }) => codes.has(code));
-  return has(RETRYABLE_CODES) ||
-    (RETRYABLE_STATUS.has(status) && !(status === 500 && has(FINAL_CODES)));
+  return hasCode({ errors }, ...RETRYABLE_CODES) ||
+    (RETRYABLE_STATUS.has(status) && !(status === 500 && hasCode({ errors }, ...FINAL_CODES)));
 }
 
 /** Whether nginx itself answered 503: its limit_req and limit_conn do so as they come, and so does an ingress without pods. */
@@ -251,7 +250,7 @@ function stateOf({ call, response, text, errors }: Refusal): string {
 function isUnsupported({ call: { method }, url, response: { status }, errors }: Refusal): boolean {
   return status === 405 || status === 501 ||
     (status === 400 && method === "POST" && url.search === "" &&
-      errors.some(({ code }) => code === "UNSUPPORTED"));
+      hasCode({ errors }, "UNSUPPORTED"));
 }
 
 /**

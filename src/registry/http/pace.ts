@@ -159,7 +159,7 @@ export class Pace {
   slowed(body: ReadableStream<Bytes>, signal: AbortSignal | undefined): ReadableStream<Bytes> {
     const reader = body.getReader();
     const closed = new AbortController();
-    const until = signal ? anySignal(signal, closed.signal) : closed.signal;
+    const until = anySignal(signal, closed.signal);
     const next = async () => {
       const { value } = await reader.read();
       if (value) {

@@ -1,8 +1,8 @@
-import type { Call, Http } from "./call.ts";
+import { type Call, hostOf, type Http } from "./call.ts";
 
 /** What a request went to, for messages: the server, or where that led, with how it came to that. */
-export function placeOf({ origin }: Http, call: Pick<Call, "url">, url: URL): string {
-  if (url.origin !== origin) return `${url.origin} (where ${hostOf(origin)} leads)`;
+export function placeOf(http: Http, call: Pick<Call, "url">, url: URL): string {
+  if (url.origin !== http.origin) return `${url.origin} (where ${hostOf(http)} leads)`;
   if (url.pathname === call.url.pathname) return url.host;
   return `${url.origin}${url.pathname} (where ${url.host} leads)`;
 }
@@ -16,15 +16,11 @@ export function isRegistry({ origin, seen }: Http, url: URL): boolean {
 /** What to look at where a request failed at a server that does not speak for the registry; undefined where it does. */
 export function placeHint(http: Http, { method }: Call, url: URL): string | undefined {
   if (isRegistry(http, url)) return undefined;
-  const host = hostOf(http.origin);
-  if (hostOf(url.origin) === host) {
+  const host = hostOf(http);
+  if (url.host === host) {
     return `${host} names another scheme than it speaks: a proxy before it that tells a wrong X-Forwarded-Proto makes it do so`;
   }
   return method === "GET" || method === "HEAD"
     ? `${host} redirects to it: it must answer here, too`
     : `${host} sends uploads there: a proxy before it that drops name or port of the header Host makes it do so (nginx: proxy_set_header Host $http_host)`;
-}
-
-function hostOf(origin: string): string {
-  return origin.slice(origin.indexOf("//") + 2);
 }

@@ -1,5 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
-import { RegistryError } from "../../errors.ts";
+import { hasCode, RegistryError } from "../../errors.ts";
 import type { Call } from "./call.ts";
 import type { Pace } from "./pace.ts";
 import type { RetryOptions } from "./retry.ts";
@@ -17,8 +17,7 @@ const REFUSALS_AN_ATTEMPT = 8;
  */
 export function isRefusal(error: unknown, hasServed = false): error is RegistryError {
   return error instanceof RegistryError &&
-    (error.status === 429 || (hasServed && wasCrowd(error)) ||
-      error.errors.some(({ code }) => code === "TOOMANYREQUESTS"));
+    (error.status === 429 || (hasServed && wasCrowd(error)) || hasCode(error, "TOOMANYREQUESTS"));
 }
 
 /** What one request meets at a registry that refuses it because there are too many. */

@@ -106,7 +106,7 @@ export function startClock(
   // A listener that is taken off again costs a third of what it takes to bind two signals for good.
   if (!isRead) signal?.addEventListener("abort", abort);
   const clock: Clock = {
-    signal: isRead && signal ? anySignal(signal, controller.signal) : controller.signal,
+    signal: isRead ? anySignal(signal, controller.signal) : controller.signal,
     expired: undefined,
     moved: () => alarms.putOff(alarm, performance.now() + limit),
     movedInSight() {
@@ -133,6 +133,5 @@ export const PROBE_MILLISECONDS = 5_000;
 
 /** Ends such a question, after less where the limit is lower, and with what it is asked for. */
 export function probeSignal(cancel: AbortSignal | undefined, limit = Infinity): AbortSignal {
-  const late = AbortSignal.timeout(Math.min(PROBE_MILLISECONDS, limit));
-  return cancel ? anySignal(late, cancel) : late;
+  return anySignal(cancel, AbortSignal.timeout(Math.min(PROBE_MILLISECONDS, limit)));
 }

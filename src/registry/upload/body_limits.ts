@@ -1,4 +1,4 @@
-import { RegistryError } from "../../errors.ts";
+import { hasCode, hasStatus, RegistryError } from "../../errors.ts";
 import type { Http } from "../http/call.ts";
 import { leavesLength } from "../http/send.ts";
 import type { UploadSession } from "./upload_session.ts";
@@ -65,9 +65,8 @@ export function wantsLength({ seen, page }: Http, session: UploadSession): boole
  */
 export function mayWantLength(error: unknown): error is RegistryError {
   if (!(error instanceof RegistryError)) return false;
-  const { status, errors } = error;
-  if (status === 400) return !errors.some(({ code }) => code === "DIGEST_INVALID");
-  return status === 411 || status === 501 || status === 405 || status === 500;
+  if (error.status === 400) return !hasCode(error, "DIGEST_INVALID");
+  return [405, 411, 500, 501].includes(error.status);
 }
 
 /**
@@ -76,8 +75,7 @@ export function mayWantLength(error: unknown): error is RegistryError {
  */
 export function mayMissLength(error: unknown): error is RegistryError {
   return mayWantLength(error) ||
-    (error instanceof RegistryError && error.status === 400 &&
-      error.errors.some(({ code }) => code === "DIGEST_INVALID"));
+    (hasStatus(error, 400) && hasCode(error, "DIGEST_INVALID"));
 }
 
 /**
@@ -98,16 +96,15 @@ export function mayWantPatch(
 
 /** Whether a registry may take one PATCH for each upload: Artipie's docker-adapter 0.13.1 answers 405 to the next. */
 export function mayWantOnePatch(http: Http, session: UploadSession, error: unknown): boolean {
-  return goesByPatch(http, session) && error instanceof RegistryError &&
-    error.method === "PATCH" && [400, 405, 409, 501].includes(error.status);
+  return goesByPatch(http, session) && hasStatus(error, 400, 405, 409, 501) &&
+    error.method === "PATCH";
 }
 
 /** Whether a registry, or a proxy before it, refused the size of one request, not the blob. */
 export function isBodyLimit(error: unknown): error is RegistryError {
-  if (!(error instanceof RegistryError)) return false;
-  const { status, errors } = error;
-  return status === 413 || status === 411 ||
-    (status === 416 && errors.some(({ message }) => /large|limit|exceed/i.test(message)));
+  return hasStatus(error, 411, 413) ||
+    (hasStatus(error, 416) &&
+      error.errors.some(({ message }) => /large|limit|exceed/i.test(message)));
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
-import { NetworkError, RegistryError, restate } from "../../errors.ts";
+import { hasStatus, NetworkError, RegistryError, restate } from "../../errors.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import { waitForRetry } from "../http/http.ts";
 import { isBroken } from "../http/network.ts";
@@ -149,7 +149,7 @@ function asRetryable(error: unknown): unknown {
 }
 
 function isRangeRefusal(error: unknown): error is RegistryError {
-  return error instanceof RegistryError && error.status === 416;
+  return hasStatus(error, 416);
 }
 
 async function sendChunk(

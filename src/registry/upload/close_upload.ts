@@ -1,5 +1,5 @@
 import type { Digest } from "../../digest.ts";
-import { NetworkError, RegistryError } from "../../errors.ts";
+import { hasStatus, NetworkError } from "../../errors.ts";
 import { checkDigestHeader, nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import { type Call, discard } from "../http/call.ts";
 import { requestOnce, waitForRetry } from "../http/http.ts";
@@ -78,10 +78,10 @@ export async function commitUpload(
 }
 
 /** Statuses of something on the way that lost the registry, or lost patience; 520 to 524 are Cloudflare's. */
-const GATEWAY_STATUS = new Set([499, 502, 503, 504, 520, 522, 524]);
+const GATEWAY_STATUS = [499, 502, 503, 504, 520, 522, 524];
 
 /** Whether the registry may have got all of a request, and work on it, although this is what came back. */
 function isInDoubt(error: unknown): boolean {
   if (error instanceof NetworkError) return error.retryable && !isUnsent(error);
-  return error instanceof RegistryError && GATEWAY_STATUS.has(error.status);
+  return hasStatus(error, ...GATEWAY_STATUS);
 }

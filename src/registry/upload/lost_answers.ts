@@ -1,5 +1,5 @@
 import type { Digest } from "../../digest.ts";
-import { NetworkError, RegistryError } from "../../errors.ts";
+import { hasCode, hasStatus, NetworkError, RegistryError } from "../../errors.ts";
 import {
   fitsSize,
   headBlob,
@@ -73,13 +73,13 @@ function isOutcomeUnknown(error: unknown): boolean {
 
 /** Whether something on the way had no patience with the registry; 524 is Cloudflare's. */
 export function isGatewayTimeout(error: unknown): boolean {
-  return error instanceof RegistryError && (error.status === 504 || error.status === 524);
+  return hasStatus(error, 504, 524);
 }
 
 /** Whether a registry says that it does not know an upload, or not as we do. */
-export function isLostSession({ method, status, errors }: RegistryError): boolean {
+export function isLostSession(error: RegistryError): boolean {
   // Before an upload is open there is none to lose: that 404 means the repository, or no registry at all.
-  if (method === "POST") return false;
-  return status === 404 || status === 416 ||
-    errors.some(({ code }) => code === "BLOB_UPLOAD_UNKNOWN" || code === "BLOB_UPLOAD_INVALID");
+  if (error.method === "POST") return false;
+  return error.status === 404 || error.status === 416 ||
+    hasCode(error, "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID");
 }

@@ -1,5 +1,5 @@
 import type { Digest } from "../../digest.ts";
-import { RegistryError } from "../../errors.ts";
+import { hasCode, RegistryError } from "../../errors.ts";
 import {
   checkDigestHeader,
   nameOf,
@@ -225,7 +225,7 @@ async function deleteUpload(
 /** Whether a registry knows an upload, but not at the place where it was looked for. */
 export function isOutOfDate(error: unknown): boolean {
   return error instanceof RegistryError &&
-    (error.status === 416 || error.errors.some(({ code }) => code === "BLOB_UPLOAD_INVALID"));
+    (error.status === 416 || hasCode(error, "BLOB_UPLOAD_INVALID"));
 }
 
 /** Follows the `Location` of an answer; returns whether there was one. */
