@@ -10,7 +10,7 @@ import {
   repositoryUrl,
 } from "./blobs.ts";
 import { badAnswer, openAnswer } from "./http/answer_body.ts";
-import { type Call, describe, discard, headerOf, isPage } from "./http/call.ts";
+import { type Call, contentLength, describe, discard, headerOf, isPage } from "./http/call.ts";
 import { codingOf } from "./http/content_encoding.ts";
 import { request, requestOnce, waitForRetry } from "./http/http.ts";
 
@@ -146,15 +146,14 @@ async function openPart(
 
 /** Whether a page for people came in the place of a blob, as where one has to sign in: its length is another. */
 function isPageInstead(response: Response, size: number | undefined): boolean {
-  const length = headerOf(response, "content-length");
-  return size !== undefined && response.status === 200 && Number(length ?? -1) !== size &&
+  return size !== undefined && response.status === 200 && contentLength(response) !== size &&
     isPage(response);
 }
 
 /** Whether a blob was compressed on the way: its length is another then. What a label alone says is nothing. */
 function isPacked(response: Response, size: number | undefined): boolean {
-  const length = headerOf(response, "content-length");
-  return size !== undefined && length !== undefined && Number(length) !== size &&
+  const length = contentLength(response);
+  return size !== undefined && length !== undefined && length !== size &&
     codingOf(response) !== undefined;
 }
 
@@ -166,8 +165,7 @@ function describePart(
 ): { start: number; total: number | undefined } {
   if (response.status === 200) {
     const isEncoded = response.headers.get("content-encoding");
-    const length = isEncoded ? undefined : headerOf(response, "content-length");
-    return { start: 0, total: length && /^\d{1,15}$/.test(length) ? Number(length) : undefined };
+    return { start: 0, total: isEncoded ? undefined : contentLength(response) };
   }
   const range = headerOf(response, "content-range") ?? "";
   const [, start, total] = /^bytes (\d{1,15})-\d{1,15}\/(\d{1,15}|\*)$/i.exec(range) ?? [];

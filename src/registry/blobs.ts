@@ -1,7 +1,7 @@
 import { type Digest, digestAlgorithm, isDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
 import { askWhetherThere } from "./existence.ts";
-import { type Call, headerOf, hostOf, type Http } from "./http/call.ts";
+import { type Call, contentLength, headerOf, hostOf, type Http, lengthIn } from "./http/call.ts";
 
 /** One repository of a registry. */
 export interface RepositoryContext {
@@ -40,15 +40,14 @@ export async function headBlob(
     getHeaders: { range: "bytes=0-0" },
     // serverless-registry (2026-06) describes its link to a mounted blob to HEAD, and sends the blob to GET. A proxy that
     // reads answers whole (koa-better-http-proxy 0.2.10) tells the length of what it read: none, for a HEAD.
-    isAbout: (head) =>
-      otherDigest(head, digest) === undefined && headerOf(head, "content-length") !== "0",
+    isAbout: (head) => otherDigest(head, digest) === undefined && contentLength(head) !== 0,
   });
   if (!response) return undefined;
   checkDigestHeader(response, digest, `blob of ${nameOf(context)}`);
   const length = response.status === 200
-    ? headerOf(response, "content-length")
-    : headerOf(response, "content-range")?.replace(/^.*\//, "");
-  return length && /^\d+$/.test(length) ? Number(length) : -1;
+    ? contentLength(response)
+    : lengthIn(headerOf(response, "content-range")?.replace(/^.*\//, ""));
+  return length ?? -1;
 }
 
 /** Whether what {@linkcode headBlob} found is as long as a blob should be, or nobody says how long it is. */

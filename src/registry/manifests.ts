@@ -8,7 +8,7 @@ import {
   type UploadHooks,
 } from "./blobs.ts";
 import { askWhetherThere } from "./existence.ts";
-import { contentType, discard, headerOf } from "./http/call.ts";
+import { contentLength, contentType, discard, headerOf } from "./http/call.ts";
 import { request } from "./http/http.ts";
 import type { ManifestContent } from "./manifest_content.ts";
 
@@ -42,11 +42,10 @@ export async function headManifest(
     onRetry: hooks.onRetry,
   });
   if (response?.status !== 200) return undefined;
-  const length = headerOf(response, "content-length") ?? "";
   return {
     digest: headerOf(response, "docker-content-digest"),
     mediaType: contentType(response) || undefined,
-    size: /^\d{1,15}$/.test(length) ? Number(length) : undefined,
+    size: contentLength(response),
   };
 }
 

@@ -139,6 +139,16 @@ export function headerOf({ headers }: Pick<Response, "headers">, name: string): 
   return text?.includes(",") ? REPEATED.exec(text)?.[1] ?? text : text;
 }
 
+/** The number of bytes that a header tells; undefined where it tells none. */
+export function lengthIn(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** `Content-Length` of an answer, where it tells one. */
+export function contentLength(response: Response): number | undefined {
+  return lengthIn(headerOf(response, "content-length"));
+}
+
 /** The media type of an answer, in lower case and without parameters; "" where it has none. */
 export function contentType(response: Response): string {
   return headerOf(response, "content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";

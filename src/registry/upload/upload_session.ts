@@ -8,7 +8,7 @@ import {
   type UploadHooks,
   withoutRetry,
 } from "../blobs.ts";
-import { type Call, discard, headerOf } from "../http/call.ts";
+import { type Call, discard, headerOf, lengthIn } from "../http/call.ts";
 import { requestOnce, withRetry } from "../http/http.ts";
 import { resolveLocation } from "../http/location.ts";
 import { answeredAt } from "../http/redirect.ts";
@@ -87,10 +87,11 @@ export async function startUpload(
       { method: "POST", url: url.origin + url.pathname, status: response.status },
     );
   }
-  const minChunk = lengthHeader(response, "oci-chunk-min-length");
-  const maxChunk = lengthHeader(response, "oci-chunk-max-length");
-  if (minChunk !== undefined) session.minChunk = minChunk;
-  if (maxChunk !== undefined) session.maxChunk = maxChunk;
+  const minChunk = lengthIn(headerOf(response, "oci-chunk-min-length"));
+  const maxChunk = lengthIn(headerOf(response, "oci-chunk-max-length"));
+  // A limit of 0 would be none that anybody could keep.
+  if (minChunk) session.minChunk = minChunk;
+  if (maxChunk) session.maxChunk = maxChunk;
   if (hooks.signal?.aborted) {
     await cancelUpload(context, session);
     hooks.signal.throwIfAborted();
@@ -240,9 +241,4 @@ function moveOn(
   if (location) session.location = resolveLocation(http, action, location, at);
   session.isStale = false;
   return Boolean(location);
-}
-
-function lengthHeader(response: Response, name: string): number | undefined {
-  const text = headerOf(response, name) ?? "";
-  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }
