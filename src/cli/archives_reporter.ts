@@ -121,9 +121,9 @@ export class ArchivesReporter {
     const { noun, done, toDo } = WORDS[verb];
     const { pushed, exists, left: leftAlone, failed } = this.#counts;
     const { blobs, sentBytes } = this.#state;
-    const sent = `${counted(blobs.pushed, "blob")} sent (${formatSize(sentBytes)}), ` +
-      `${blobs.mounted} mounted`;
-    const missing = `${counted(blobs.pushed, "blob")} missing`;
+    const mounted = `${blobs.mounted} mounted`;
+    const sent = `${counted(blobs.pushed, "blob")} sent (${formatSize(sentBytes)}), ${mounted}`;
+    const missing = `${counted(blobs.pushed, "blob")} missing, ${mounted}`;
     const rows: [number, string, string][] = [
       [pushed, dryRun ? toDo : done, dryRun ? missing : sent],
       [exists, "already there", ""],

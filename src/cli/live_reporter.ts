@@ -36,7 +36,7 @@ export class LiveReporter implements Reporter {
 
   async finish(milliseconds?: number): Promise<void> {
     if (milliseconds !== undefined) {
-      this.#screen.add(summaryLine(this.#state, milliseconds, this.#options.word));
+      this.#screen.add(summaryLine(this.#state, milliseconds, wordOf(this.#options)));
     }
     await this.#screen.finish();
   }

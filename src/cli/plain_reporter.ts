@@ -45,7 +45,7 @@ export class PlainReporter implements Reporter {
   async finish(milliseconds?: number): Promise<void> {
     // After a failure that is what counts, not one of the display.
     if (milliseconds === undefined) return await this.#writeNow();
-    await this.note(summaryLine(this.#state, milliseconds, this.#options.word));
+    await this.note(summaryLine(this.#state, milliseconds, wordOf(this.#options)));
     await this.#flush();
   }
 

@@ -2,6 +2,7 @@ import { format as formatBytes } from "@std/fmt/bytes";
 import { format as formatTime } from "@std/fmt/duration";
 import { shortDigest } from "../digest.ts";
 import type { PushEvent } from "../push/events.ts";
+import type { PushedImage } from "../push/image_push.ts";
 import type { ProgressState } from "./progress_state.ts";
 
 /** Colours a text, or returns it as it is. */
@@ -94,12 +95,15 @@ export function labelled(label: string, texts: readonly string[], paint: Paint):
   );
 }
 
-/** The lines of a dry run for names that would stand. */
+/** The lines of a dry run for names that would stand, or do. */
 export function plannedLines(
   verb: "push" | "copy",
-  images: readonly { reference: string; digest: string }[],
+  images: readonly Pick<PushedImage, "reference" | "digest" | "status">[],
 ): string[] {
-  return images.map(({ reference, digest }) => `would ${verb} ${resultLine(reference, digest)}`);
+  return images.map(({ reference, digest, status }) => {
+    const word = status === "exists" ? "stands already:" : `would ${verb}`;
+    return `${word} ${resultLine(reference, digest)}`;
+  });
 }
 
 /**

@@ -32,7 +32,7 @@ export async function showTransfer(
     if (command.dryRun) {
       for (const line of plannedLines(command.verb, result.images)) await reporter.note(line);
     }
-    await reporter.finish(command.dryRun ? undefined : result.milliseconds);
+    await reporter.finish(result.milliseconds);
     if (command.json) {
       const { dryRun } = command;
       await host.stdout.write(`${jsonText({ ...dryRun && { dryRun }, ...result })}\n`);

@@ -215,7 +215,8 @@ async function findStanding(
       if (!isDigest(found?.digest) || (digest && digest !== found.digest)) return undefined;
       const { mediaType = "" } = found;
       const name = formatReference(reference);
-      standing.push({ reference: name, digest: found.digest, mediaType, blobs: [] });
+      const image = { reference: name, digest: found.digest, mediaType, blobs: [] };
+      standing.push({ ...image, status: "exists" });
     }
     const wanted = from.digest ?? await headDigest(context, withTag(from).tag ?? "", hooks);
     return standing.every(({ digest }) => digest === wanted) ? standing : undefined;

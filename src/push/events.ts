@@ -1,6 +1,6 @@
 import type { Digest } from "../digest.ts";
 
-/** How a blob came to be in the repository. */
+/** How a blob came to be in the repository; in a dry run, how it would. */
 export type BlobStatus = "pushed" | "exists" | "mounted";
 
 /**
@@ -41,7 +41,12 @@ export type PushEvent =
     /** What went wrong, in one line. */
     reason: string;
   }
-  | { type: "manifest"; digest: Digest; mediaType: string }
+  | {
+    /** A manifest was written, or would be in a dry run; one that is there already is none. */
+    type: "manifest";
+    digest: Digest;
+    mediaType: string;
+  }
   | {
     /** `reference` stands now. */
     type: "tag";

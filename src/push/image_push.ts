@@ -44,6 +44,8 @@ export interface PushedImage {
   mediaType: string;
   /** Every blob of the image, each once, and how it came to be in the repository. */
   blobs: UploadedBlob[];
+  /** Whether the reference named that before: `exists`; else `pushed`, or in a dry run what would be. */
+  status: "pushed" | "exists";
   /** Signatures and the like that stand beside it under tags made of its digest, where there are any. */
   beside?: { reference: string; digest: Digest }[];
 }
@@ -107,7 +109,10 @@ export class ImagePush {
     // A failure before this leaves no tag behind, not even one of these.
     await listUnlisted(target, settings);
     const tagged = await this.#tagBeside(beside, placed.root.digest);
-    if (stands || settings.dryRun || !isTagged(reference)) return toPushed(name, placed, tagged);
+    if (stands || !isTagged(reference)) {
+      const isThere = stands || target.manifests.get(placed.root.digest) === "exists";
+      return toPushed(name, placed, tagged, isThere ? "exists" : "pushed");
+    }
     const { isWritten, ...written } = await this.#place(
       choice,
       name,
@@ -117,7 +122,7 @@ export class ImagePush {
       },
       placed,
     );
-    return isWritten ? toPushed(name, written, tagged) : undefined;
+    return isWritten ? toPushed(name, written, tagged, "pushed") : undefined;
   }
 
   async #choose(image: ArchiveImage, name: string): Promise<ContentNode> {
@@ -205,7 +210,7 @@ export class ImagePush {
     const tagged: { reference: string; digest: Digest }[] = [];
     for (const { node, reference, stands } of beside) {
       const { digest } = node;
-      if (!stands && !dryRun) {
+      if (!stands) {
         const { writeTag } = await import("./write_tag.ts");
         if (!await writeTag(target, reference, node, this.#settings)) continue;
       }
@@ -262,10 +267,11 @@ function toPushed(
   reference: string,
   { root, blobs }: UploadedContent,
   beside: NonNullable<PushedImage["beside"]>,
+  status: PushedImage["status"],
 ): PushedImage {
   const { digest, mediaType } = root;
   const typed = blobs.map((blob) => typedBy(root, blob));
-  const pushed = { reference, digest, mediaType, blobs: typed };
+  const pushed = { reference, digest, mediaType, status, blobs: typed };
   return beside.length > 0 ? { ...pushed, beside } : pushed;
 }
 

@@ -26,7 +26,7 @@ export async function placeManifest(
   node: DocumentNode,
   settings: PlaceSettings,
 ): Promise<void> {
-  if (settings.dryRun || await findManifest(target, node, settings)) return;
+  if (await findManifest(target, node, settings)) return;
   await writeNew(target, node, settings);
 }
 
@@ -36,7 +36,7 @@ export async function placeBelow(
   root: DocumentNode,
   settings: PlaceSettings,
 ): Promise<void> {
-  if (root.kind !== "index" || settings.dryRun) return;
+  if (root.kind !== "index") return;
   const below = walk(root).filter((node) => node !== root);
   const manifests = below.filter(({ kind }) => kind === "manifest");
   const found = new Set<DocumentNode>();
@@ -87,7 +87,7 @@ async function writeNew(
   }
 }
 
-/** Writes a manifest under a tag or its digest, whatever is there. */
+/** Writes a manifest under a tag or its digest, whatever is there; a dry run only tells that it would. */
 export async function writeManifest(
   target: RepositoryState,
   node: DocumentNode,
@@ -96,12 +96,15 @@ export async function writeManifest(
 ): Promise<void> {
   const { digest, mediaType, subject } = node;
   const isKnown = target.manifests.has(digest);
-  const answer = await putManifest(target, reference, node, hooksFor(settings));
-  if (reference === digest) await readBackDoubted(target, digest, settings);
+  if (!settings.dryRun) {
+    const answer = await putManifest(target, reference, node, hooksFor(settings));
+    if (reference === digest) await readBackDoubted(target, digest, settings);
+    const isListed = isKnown || !subject || answer.has("oci-subject");
+    if (!isListed) target.unlisted.push({ ...node, subject });
+  }
   settings.onWritten();
   if (isKnown) return;
   target.manifests.set(digest, "pushed");
-  if (subject && !answer.has("oci-subject")) target.unlisted.push({ ...node, subject });
   await settings.emit({ type: "manifest", digest, mediaType });
 }
 

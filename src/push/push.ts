@@ -141,7 +141,7 @@ export interface PushContext {
 export class Push {
   readonly pushed: PushedImage[] = [];
   bytesUploaded = 0;
-  /** Whether a manifest was written, be it under a tag that named another. */
+  /** Whether a manifest was written, be it under a tag that named another; in a dry run, whether one would be. */
   hasWritten = false;
   readonly settings: Omit<ResolvedOptions, "platforms"> & ImageSettings;
   readonly #source: SourceRepository | undefined;

@@ -194,7 +194,7 @@ export async function resultOfOne(
 ): Promise<ArchiveResult> {
   try {
     const result = await run();
-    const status = push.hasWritten || push.settings.dryRun ? "pushed" : "exists";
+    const status = push.hasWritten ? "pushed" : "exists";
     return { ...archive, status, ...result };
   } catch (error) {
     const { pushed: images, bytesUploaded } = push;

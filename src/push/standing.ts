@@ -33,7 +33,7 @@ export async function findStanding(
   blobs: readonly UploadedBlob[],
   settings: UploadSettings,
 ): Promise<DocumentNode | undefined> {
-  if (tag === undefined || settings.dryRun) return undefined;
+  if (tag === undefined) return undefined;
   const known = target.tags.get(tag);
   if (!known && blobs.some(({ status }) => status !== "exists")) return undefined;
   const found = known ?? await askTag(target, tag, settings);

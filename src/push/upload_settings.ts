@@ -26,7 +26,7 @@ export interface UploadSettings {
   emit: (event: PushEvent) => Promise<void>;
   /** Told how many bytes of blobs went to a registry. */
   onUploaded: (bytes: number) => void;
-  /** Told that a manifest was written, under a digest or a tag. */
+  /** Told that a manifest was written, under a digest or a tag, or would be in a dry run. */
   onWritten: () => void;
 }
 

@@ -120,7 +120,7 @@ test("copy --dry-run of many writes nothing, and says what it would", async () =
   );
   assertEquals([code, stdout], [0, ""]);
   assertEquals(stderr.match(/^would copy mirror\.lan\/app:/gm)?.length, 2);
-  assertMatch(stderr, / {7}2 {2}to copy: \d blobs missing\n {7}1 {2}already there\n$/);
+  assertMatch(stderr, / {7}2 {2}to copy: \d blobs missing, 0 mounted\n {7}1 {2}already there\n$/);
   assertEquals(await allTags(to), ["app:1.0"]);
 });
 

@@ -349,7 +349,7 @@ test("push --dry-run of many counts a shared blob once, and writes no receipts",
   const args =
     `push ${SINGLE} --to localhost:5000/a:1 --to localhost:5000/b:1 --dry-run --receipts done`;
   const { stderr, files, stdout } = await runWith(args);
-  assertStringIncludes(stderr, "1  to push: 4 blobs missing\n");
+  assertStringIncludes(stderr, "1  to push: 4 blobs missing, 4 mounted\n");
   const [told] = linesOf((await runWith(`${args} --json`)).stdout);
   assertEquals([told?.dryRun, told?.status], [true, "pushed"]);
   assertStringIncludes(stderr, `would push localhost:5000/a:1@${DIGEST}\n`);

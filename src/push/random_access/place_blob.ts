@@ -1,7 +1,6 @@
 import type { Digest } from "../../digest.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
 import { fitsSize, type UploadHooks } from "../../registry/blobs.ts";
-import type { BlobStatus } from "../events.ts";
 import {
   knownBlob,
   rememberBlob,
@@ -26,7 +25,7 @@ export async function pushBlob(
   await settings.emit({ type: "blob-start", digest, size, ...pathOf(blob) });
   const result = await placeBlob(target, blob, digest, settings, ahead);
   // Another archive may have brought it meanwhile: then it is remembered as that one's.
-  if (!settings.dryRun && !target.blobs.has(result.digest)) {
+  if (!target.blobs.has(result.digest)) {
     rememberBlob(target, result.digest, result.status);
   }
   await settings.emit({ type: "blob-done", ...result, size, ...pathOf(blob) });
@@ -52,7 +51,10 @@ async function placeBlob(
   const isForced = (settings.force || target.sendsAll) && file !== undefined;
   const found = isForced ? undefined : await ahead.find(blob, digest, hooks);
   if (fitsSize(found, blob.size)) return { digest, status: "exists" };
-  if (settings.dryRun) return { digest, status: statusToBe(target, blob, digest) };
+  if (settings.dryRun) {
+    const { statusToBe } = await import("./status_to_be.ts");
+    return { digest, status: await statusToBe(target, blob, digest, settings, hooks) };
+  }
   const { aloneWith, bringBlob } = await import("./send_blob.ts");
   return await aloneWith(target, digest, settings, async (holder) => {
     const known = { isGuess: ahead.isGuess && !isForced, holder };
@@ -74,12 +76,4 @@ async function readBack(
 ): Promise<void> {
   const { readBackBlob } = await import("../read_back.ts");
   await readBackBlob(target, { digest, size }, hooks);
-}
-
-/** What would become of a blob that the repository lacks: of several archives the first would send it. */
-function statusToBe(target: RepositoryState, { file }: ArchiveBlob, digest: Digest): BlobStatus {
-  const { sharing, holders } = target.registry;
-  if (!file || (sharing && holders.has(digest))) return "mounted";
-  if (sharing) holders.set(digest, target.repository);
-  return "pushed";
 }

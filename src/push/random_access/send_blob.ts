@@ -123,13 +123,8 @@ export async function mountBlob(
   hooks: UploadHooks,
   holder: string | undefined = otherHolder(target, digest),
 ): Promise<"mounted" | UploadSession | undefined> {
-  // Distribution 2.8.2 and 3.1.2 answer 201 to the mount of a sha512 digest, and do not have the blob then.
-  if (digestAlgorithm(digest) !== "sha256") return undefined;
   let session: UploadSession | undefined;
-  // What others have may be damaged, too, but for what this call has put there.
-  const others = settings.force ? [] : [...target.sources, ...settings.mountFrom];
-  for (const from of new Set([holder, ...others])) {
-    if (from === undefined || from === target.repository) continue;
+  for (const from of mountPlaces(target, digest, settings, holder)) {
     try {
       if (session) await cancelUpload(target, session);
       session = await startUpload(target, hooks, { digest, from });
@@ -142,6 +137,21 @@ export async function mountBlob(
     }
   }
   return session;
+}
+
+/** Repositories that may have a blob, in the order in which they are tried. */
+export function mountPlaces(
+  target: RepositoryState,
+  digest: Digest,
+  settings: Pick<UploadSettings, "force" | "mountFrom">,
+  holder: string | undefined,
+): string[] {
+  // Distribution 2.8.2 and 3.1.2 answer 201 to the mount of a sha512 digest, and do not have the blob then.
+  if (digestAlgorithm(digest) !== "sha256") return [];
+  // What others have may be damaged, too, but for what this call has put there.
+  const others = settings.force ? [] : [...target.sources, ...settings.mountFrom];
+  const places = holder === undefined ? others : [holder, ...others];
+  return [...new Set(places)].filter((from) => from !== target.repository);
 }
 
 /**

@@ -43,6 +43,14 @@ async function layoutOf(image: MadeImage): Promise<Blob> {
   return toBlob((await ociLayout(image)).entries());
 }
 
+/** An OCI archive with an index of one image. */
+async function indexOf(image: MadeImage): Promise<Blob> {
+  const layout = new OciLayout();
+  const manifest = await layout.image(image);
+  layout.add(await layout.indexOf([manifest]), { ref: "1" });
+  return toBlob(layout.entries());
+}
+
 async function ociLayout(image: MadeImage): Promise<OciLayout> {
   const layout = new OciLayout();
   layout.add(await layout.image(image), { ref: "1" });
@@ -223,11 +231,40 @@ test("pushImage() with a dry run asks, and writes nothing", async () => {
     dryRun: true,
     onEvent: ({ type }) => void events.push(type),
   });
+  assertEquals(result.images[0]?.status, "pushed");
   assert(layer.seen.every(({ method }) => method === "HEAD" || method === "GET"));
   assertEquals(statuses(result).toSorted(), ["exists", "pushed", "pushed"]);
   assertEquals(result.bytesUploaded, 0);
-  assertEquals(events.filter((type) => type === "tag" || type === "manifest"), []);
+  assertEquals(events.filter((type) => type === "tag" || type === "manifest"), ["manifest"]);
   assertEquals(await allTags(registry), ["team/app:1"]);
+});
+
+test("pushImage() tells in a dry run what a push then does", async () => {
+  const targets = ["a:1", "a:2", "b:1", "c:1"].map((name) => `localhost:5000/${name}`);
+  const image = await makeImage(["x", "y"]);
+  const tars = { "an image": await layoutOf(image), "an index": await indexOf(image) };
+  for (const [name, tar] of Object.entries(tars)) {
+    const registry = createRegistry();
+    const fetch = registry;
+    const run = async (options: PushOptions, to = targets) => {
+      const told: string[] = [];
+      const onEvent = (event: PushEvent) => {
+        if (event.type === "manifest") told.push(event.digest);
+        if (event.type === "blob-done") told.push(`${event.digest} ${event.status}`);
+      };
+      const { images } = await pushImage(tar, to, { fetch, concurrency: 1, ...options, onEvent });
+      return { told, images };
+    };
+    assertEquals(await run({ dryRun: true }), await run({}), name);
+    const again = await run({ dryRun: true });
+    assertEquals(again, await run({}), name);
+    assertEquals(new Set(again.images.map(({ status }) => status)), new Set(["exists"]));
+    const mounted = { mountFrom: ["nowhere", "a"] };
+    const to = ["localhost:5000/d:1"];
+    const dry = await run({ ...mounted, dryRun: true }, to);
+    assertEquals(new Set(dry.images[0]?.blobs.map(({ status }) => status)), new Set(["mounted"]));
+    assertEquals(dry, await run(mounted, to), name);
+  }
 });
 
 test("pushImage() says nothing of blobs whose question was cut short by the failure of another", async () => {
