@@ -1,0 +1,45 @@
+import type { Digest } from "../../digest.ts";
+import { RegistryError } from "../../errors.ts";
+import type { ArchiveBlob } from "../../image/content.ts";
+import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
+import type { BlobStatus } from "../events.ts";
+import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "../repository_state.ts";
+import type { UploadSettings } from "../upload_settings.ts";
+import { mountPlaces } from "./send_blob.ts";
+
+/**
+ * What would become of a blob that the repository lacks. That is remembered as if it had, so that the next one to need it
+ * finds what it would find: of several archives the first would send it.
+ */
+export async function statusToBe(
+  target: RepositoryState,
+  blob: ArchiveBlob,
+  digest: Digest,
+  settings: UploadSettings,
+  hooks: UploadHooks,
+): Promise<BlobStatus> {
+  const isMounted = !blob.file || await isElsewhere(target, digest, settings, hooks);
+  const status = knownBlob(target, digest) ?? (isMounted ? "mounted" : "pushed");
+  rememberBlob(target, digest, status);
+  return status;
+}
+
+/** Whether a repository that would be tried has it; what is mounted from there is not sent. */
+async function isElsewhere(
+  target: RepositoryState,
+  digest: Digest,
+  settings: UploadSettings,
+  hooks: UploadHooks,
+): Promise<boolean> {
+  const holder = otherHolder(target, digest);
+  for (const repository of mountPlaces(target, digest, settings, holder)) {
+    if (repository === holder) return true;
+    try {
+      if (await headBlob({ ...target, repository }, digest, hooks) !== undefined) return true;
+    } catch (error) {
+      // Where it may not be asked for it is not mounted from, either.
+      if (!(error instanceof RegistryError)) throw error;
+    }
+  }
+  return false;
+}
