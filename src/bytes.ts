@@ -126,6 +126,24 @@ async function* readPieces<T>(stream: ReadableStream<T>): AsyncGenerator<T> {
   }
 }
 
+/** Lets a stream pass while something is done with each piece of it before it goes on, and at its end. */
+export function tap(
+  stream: ReadableStream<Uint8Array>,
+  onPiece: (piece: Bytes) => void | Promise<void>,
+  onEnd: () => void | Promise<void> = () => {},
+): ReadableStream<Bytes> {
+  return stream.pipeThrough(
+    new TransformStream<Uint8Array, Bytes>({
+      async transform(value, controller) {
+        const piece = toBytes(value);
+        await onPiece(piece);
+        controller.enqueue(piece);
+      },
+      flush: onEnd,
+    }),
+  );
+}
+
 /** Reads a stream to its end, for what that tells, and keeps nothing; without one there is nothing to do. */
 export async function drain(stream: ReadableStream<unknown> | undefined): Promise<void> {
   if (stream) { for await (const _ of piecesOf(stream)); }

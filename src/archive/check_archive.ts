@@ -8,13 +8,12 @@ import { dialectOf, validateArchive } from "../image/check/validate.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
 import type { Timeouts } from "../registry/http/time_limits.ts";
 import {
-  type ImageTarEntry,
   openSource,
   type PassingInput,
   type PushSource,
   type RandomInput,
 } from "../source/open_source.ts";
-import { UntarStream } from "../tar/untar_stream.ts";
+import { openEntries } from "./read_passing.ts";
 
 /** Options for {@linkcode checkArchive}. */
 export interface CheckArchiveOptions {
@@ -138,12 +137,7 @@ export async function readChecked(
     onProgress?.(total === undefined ? { bytes } : { bytes: Math.min(bytes, total), total });
   };
   const options = { signal, hasher, onProgress: report };
-  const opened = await input.open();
-  if (input.kind === "entries") {
-    return await checkPassing(opened as ReadableStream<ImageTarEntry>, undefined, options);
-  }
-  const untar = new UntarStream();
-  const entries = (opened as ReadableStream<Uint8Array>).pipeThrough(untar, { signal });
-  const tarEnd = () => ({ end: untar.end, trailing: untar.trailing });
+  const { entries, tar } = await openEntries(input, { signal });
+  const tarEnd = tar && (() => ({ end: tar.end, trailing: tar.trailing }));
   return await checkPassing(entries, tarEnd, options);
 }

@@ -1,4 +1,4 @@
-import { type Bytes, concat, createStream } from "../bytes.ts";
+import { type Bytes, concat, createStream, tap } from "../bytes.ts";
 import type { LayerCompression } from "../codec/magic.ts";
 import { type Digest, digestAlgorithm } from "../digest.ts";
 import { type Content, Inflated } from "../image/check/inflated_content.ts";
@@ -12,15 +12,7 @@ export function hashed(
   hash: IncrementalHash,
   onDigest: (digest: Digest) => void,
 ): ReadableStream<Bytes> {
-  return stream.pipeThrough(
-    new TransformStream<Bytes, Bytes>({
-      async transform(piece, controller) {
-        await hash.update(piece);
-        controller.enqueue(piece);
-      },
-      flush: async () => onDigest(await hash.digest()),
-    }),
-  );
+  return tap(stream, (piece) => hash.update(piece), async () => onDigest(await hash.digest()));
 }
 
 /** Lets a stream pass while its inflated content is hashed beside it, at the pace of the slower of the two. */
@@ -31,15 +23,8 @@ export function inflated(
   hasher: Hasher,
 ): ReadableStream<Bytes> {
   const beside = new Inflated(file.path, compression, { hasher });
-  return stream.pipeThrough(
-    new TransformStream<Bytes, Bytes>({
-      async transform(piece, controller) {
-        await beside.write(piece);
-        controller.enqueue(piece);
-      },
-      flush: async () => noteInflated(file, await beside.end()),
-    }),
-  );
+  const note = async () => noteInflated(file, await beside.end());
+  return tap(stream, (piece) => beside.write(piece), note);
 }
 
 /** Hashes the inflated content of a file that is held. */

@@ -1,4 +1,4 @@
-import { type Bytes, createStream, toBytes } from "../bytes.ts";
+import { type Bytes, createStream, tap, toBytes } from "../bytes.ts";
 import { decompress } from "../codec/decompress.ts";
 import { isLayerCompression, sniffCompression } from "../codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
@@ -89,15 +89,8 @@ export async function hashBlob(
     return checkPlain(blob, file, await hashAll(openFileBody(file), hash, signal));
   }
   const inflatedHash = await hasher(digestAlgorithm(blob.diffId));
-  const tapped = openFileBody(file).pipeThrough(
-    new TransformStream<Bytes, Bytes>({
-      async transform(piece, controller) {
-        await hash.update(piece);
-        controller.enqueue(piece);
-      },
-    }),
-  );
-  const inflated = decompress(tapped, compression, quoteName(file.path));
+  const hashing = tap(openFileBody(file), (piece) => hash.update(piece));
+  const inflated = decompress(hashing, compression, quoteName(file.path));
   const actual = await hashAll(inflated, inflatedHash, signal);
   if (actual !== blob.diffId) throw mismatch(`${file.path} (inflated)`, blob.diffId, actual);
   return await hash.digest();

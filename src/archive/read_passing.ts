@@ -28,27 +28,29 @@ export async function readPassing(
       budget.giveBack(file.release());
     },
   });
-  const { entries, trailing } = await openEntries(input);
+  const { entries, tar } = await openEntries(input);
   await entries.pipeThrough(blobs).pipeTo(discard, signal ? { signal } : {});
   signal?.throwIfAborted();
-  blobs.files.trailing = trailing();
+  blobs.files.trailing = tar?.trailing;
   return await readArchive(blobs.files);
 }
 
 /** The entries of a tar that comes once. */
 export interface PassingEntries {
   entries: ReadableStream<ImageTarEntry>;
-  /** Once they have passed: position of data behind the end of the tar, where there is any and the source tells. */
-  trailing(): number | undefined;
+  /** The tar that they are read from, where it is read here: once they have passed it tells how it ended. */
+  tar?: UntarStream;
 }
 
 /** Opens a tar that comes once. */
-export async function openEntries(input: PassingInput): Promise<PassingEntries> {
+export async function openEntries(
+  input: PassingInput,
+  options?: { signal: AbortSignal },
+): Promise<PassingEntries> {
   const opened = await input.open();
   if (input.kind === "entries") {
-    return { entries: opened as ReadableStream<ImageTarEntry>, trailing: () => undefined };
+    return { entries: opened as ReadableStream<ImageTarEntry> };
   }
-  const untar = new UntarStream();
-  const entries = (opened as ReadableStream<Uint8Array>).pipeThrough(untar);
-  return { entries, trailing: () => untar.trailing };
+  const tar = new UntarStream();
+  return { entries: (opened as ReadableStream<Uint8Array>).pipeThrough(tar, options), tar };
 }

@@ -1,4 +1,4 @@
-import { type Bytes, toBytes } from "../bytes.ts";
+import { type Bytes, tap, toBytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, parseDigest } from "../digest.ts";
 import { DigestMismatchError } from "../errors.ts";
 import { hashAll } from "../incremental_hash.ts";
@@ -138,16 +138,13 @@ export class RepositoryBlobs {
   ): Promise<{ digest: Digest; size: number; status: "pushed" }> {
     const hash = await this.#services.hasher(named ? digestAlgorithm(named) : "sha256");
     let size = 0;
-    const hashing = new TransformStream<Uint8Array, Bytes>({
-      async transform(piece, controller) {
-        size += piece.length;
-        await hash.update(piece);
-        controller.enqueue(toBytes(piece));
-      },
-    });
     const session = await openUpload(this.#context, hooks);
     try {
-      await this.#sendOnce(session, stream.pipeThrough(hashing), hooks);
+      const hashing = tap(stream, (piece) => {
+        size += piece.length;
+        return hash.update(piece);
+      });
+      await this.#sendOnce(session, hashing, hooks);
       const digest = await hash.digest();
       if (named && named !== digest) {
         throw new DigestMismatchError(

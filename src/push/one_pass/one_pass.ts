@@ -81,11 +81,11 @@ export async function pushPassing(
       ((plain) => new CompressedUploads(compressing, plain)),
   });
   try {
-    const { entries, trailing } = await openEntries(input);
+    const { entries, tar } = await openEntries(input);
     await entries.pipeThrough(blobs).pipeTo(uploads.writable, { signal: options.signal });
     // workerd's pipes end without an error when they are aborted.
     options.signal.throwIfAborted();
-    blobs.files.trailing = trailing();
+    blobs.files.trailing = tar?.trailing;
     const archive = await readArchive(blobs.files);
     // Before all names had come, a blob may have gone to the repository of another image.
     if (!target) planImages(archive, targets, options).planned.forEach((it) => reach(it.reference));
