@@ -92,7 +92,7 @@ export async function checkArchive(
   options: CheckArchiveOptions = {},
 ): Promise<ArchiveCheck> {
   const { signal = new AbortController().signal, fetch, timeouts, ...rest } = options;
-  await using input = await openSource(source, signal, { fetch, idle: timeouts?.idle });
+  await using input = await openSource(source, signal, { fetch, timeouts });
   const archive = await readChecked(input, { ...rest, signal });
   const findings = await validateArchive(archive);
   const dialect = dialectOf(archive.files);

@@ -73,10 +73,7 @@ export async function openArchive(
 ): Promise<OpenedArchive> {
   const { signal = new AbortController().signal, hasher = createHash, verify = true, ...reading } =
     options;
-  const input = await openSource(source, signal, {
-    fetch: reading.fetch,
-    idle: reading.timeouts?.idle,
-  });
+  const input = await openSource(source, signal, reading);
   if (input.kind === "random") {
     const summary = await summarizeArchive(await openRandom(input.source, { signal }));
     return { ...summary, validate: checkAgain(source, { hasher, ...reading }) };

@@ -91,7 +91,7 @@ async function openPart(
     return { name, source: file };
   }
   const { openUrl } = await import("../source/http_source.ts");
-  const source = await openUrl(url, signal, { fetch, idle: timeouts?.idle });
+  const source = await openUrl(url, signal, { fetch, timeouts });
   if (isBlobSource(source)) return { name, source };
   await source.cancel();
   throw new UsageError(
@@ -130,7 +130,7 @@ async function readList(path: string, host: Host, reading: Reading): Promise<str
 
 async function readUrl(url: URL, { signal, fetch, timeouts }: Reading): Promise<string> {
   const { openUrl } = await import("../source/http_source.ts");
-  const source = await openUrl(url, signal, { fetch, idle: timeouts?.idle });
+  const source = await openUrl(url, signal, { fetch, timeouts });
   const stream = isBlobSource(source) ? source.slice(0, source.size).stream() : source;
   const bytes = await collect(stream, MAX_LIST_BYTES, () =>
     new UsageError(

@@ -186,7 +186,7 @@ async function findVersion(
   if (url) {
     if (!isAsked) return undefined;
     const { findUrlVersion } = await import("../source/http_source.ts");
-    return await findUrlVersion(url, signal, { fetch, idle: timeouts?.idle });
+    return await findUrlVersion(url, signal, { fetch, timeouts });
   }
   const info = source === "-" ? undefined : await imageInfo(source, host);
   return info && { size: info.size, modified: new Date(info.modified).toISOString() };

@@ -7,7 +7,12 @@ import { isNetworkFetch } from "../network_fetch.ts";
 import { type Reference, registryOrigin } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
-import { openSource, type PushSource } from "../source/open_source.ts";
+import {
+  openSource,
+  type PassingInput,
+  type PushSource,
+  type RandomInput,
+} from "../source/open_source.ts";
 import type { BesideOf } from "./beside.ts";
 import type { Compressing, CompressionMemory } from "./compression/compressing.ts";
 import type { CompressionSettings } from "./compression_options.ts";
@@ -80,10 +85,7 @@ export async function pushSource(
   resolved: ResolvedOptions,
 ): Promise<PushResult> {
   const start = performance.now();
-  // A registry in this process, or what else stands in for one, has no archives.
-  const fetch = isNetworkFetch(resolved.fetch) ? resolved.fetch : undefined;
-  const { idle } = resolved.timeouts;
-  await using input = await openSource(source, resolved.signal, { fetch, idle });
+  await using input = await openInput(source, resolved);
   resolved.signal.throwIfAborted();
   try {
     if (input.kind === "random") {
@@ -104,6 +106,16 @@ export async function pushSource(
     bytesRead: input.read(),
     milliseconds: Math.round(performance.now() - start),
   };
+}
+
+/** Opens the source of a push. */
+export async function openInput(
+  source: PushSource,
+  { fetch, timeouts, signal }: ResolvedOptions,
+): Promise<RandomInput | PassingInput> {
+  // A registry in this process, or what else stands in for one, has no archives.
+  const archives = isNetworkFetch(fetch) ? fetch : undefined;
+  return await openSource(source, signal, { fetch: archives, timeouts });
 }
 
 /** A repository that content is copied from. */

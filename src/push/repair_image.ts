@@ -12,16 +12,15 @@ import {
 } from "../image/content.ts";
 import { knownManifest } from "../image/docker_manifest.ts";
 import { retype } from "../image/retype.ts";
-import { isNetworkFetch } from "../network_fetch.ts";
 import { checkImage, type CheckImageOptions, type ImageCheck } from "../pull/check_image.ts";
 import { parseImageName, parseReference, type Reference } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
-import { openSource, type PassingInput, type PushSource } from "../source/open_source.ts";
+import type { PassingInput, PushSource } from "../source/open_source.ts";
 import type { PushEvent } from "./events.ts";
 import { type ResolvedOptions, resolveOptions } from "./options.ts";
 import { listUnlisted, writeManifest } from "./place_manifest.ts";
-import { Push, pushImage, type PushResult } from "./push.ts";
+import { openInput, Push, pushImage, type PushResult } from "./push.ts";
 import { GUESS_ABSENT } from "./random_access/look_ahead.ts";
 import { pushBlob } from "./random_access/place_blob.ts";
 import { readBackManifest } from "./read_back.ts";
@@ -70,9 +69,7 @@ export async function repairImage(
   const before = await checkImage(reference, options);
   if (before.ok) return { before, sent: [], absent: [], failed: [], after: before };
   const resolved = resolveOptions({ ...options, force: true });
-  const fetch = isNetworkFetch(resolved.fetch) ? resolved.fetch : undefined;
-  const { idle } = resolved.timeouts;
-  await using input = await openSource(source, resolved.signal, { fetch, idle });
+  await using input = await openInput(source, resolved);
   const archive = input.kind === "random"
     ? await openArchive(input.source, resolved)
     : await readCompressed(input, resolved);

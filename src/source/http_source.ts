@@ -19,7 +19,7 @@ export interface UrlOptions {
    * Milliseconds without a byte after which it is given up.
    * @default {60000}
    */
-  idle?: number | undefined;
+  timeouts?: { idle?: number } | undefined;
 }
 
 /** How the requests for one archive are sent. */
@@ -34,7 +34,7 @@ const MOST_MILLISECONDS = 2 ** 31 - 1;
 
 function connectionOf(
   signal: AbortSignal,
-  { fetch = globalThis.fetch, idle = 60_000 }: UrlOptions,
+  { fetch = globalThis.fetch, timeouts: { idle = 60_000 } = {} }: UrlOptions,
 ): Connection {
   return { signal, fetch, idle: Math.min(idle, MOST_MILLISECONDS) };
 }

@@ -197,7 +197,9 @@ test("openUrl() gives up a server that is silent, before its answer and within",
   const { signal } = new AbortController();
   const url = new URL("http://archives.test/image.tar?secret");
   const silent = () => new Promise<Response>(() => {});
-  const error = await assertRejects(() => openUrl(url, signal, { fetch: silent, idle: 20 }));
+  const error = await assertRejects(() =>
+    openUrl(url, signal, { fetch: silent, timeouts: { idle: 20 } })
+  );
   assert(error instanceof NetworkError);
   assertEquals(
     [error.message, error.hint],
@@ -206,7 +208,10 @@ test("openUrl() gives up a server that is silent, before its answer and within",
       "allow more time with --timeout SECONDS, above 0.02",
     ],
   );
-  assertEquals(await findUrlVersion(url, signal, { fetch: silent, idle: 20 }), undefined);
+  assertEquals(
+    await findUrlVersion(url, signal, { fetch: silent, timeouts: { idle: 20 } }),
+    undefined,
+  );
 
   const cancelled = Promise.withResolvers<void>();
   const stalling = () => {
@@ -216,7 +221,7 @@ test("openUrl() gives up a server that is silent, before its answer and within",
     });
     return Promise.resolve(new Response(body));
   };
-  const stream = await openUrl(url, signal, { fetch: stalling, idle: 20 });
+  const stream = await openUrl(url, signal, { fetch: stalling, timeouts: { idle: 20 } });
   assert(stream instanceof ReadableStream);
   await assertRejects(() => new Response(stream).bytes(), NetworkError, "no byte moved for 0.02 s");
   await cancelled.promise;
