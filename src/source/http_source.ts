@@ -1,43 +1,15 @@
-import { type Bytes, createStream, toBytes } from "../bytes.ts";
-import { BLOCKED_PORT } from "../blocked_ports.ts";
-import { anySignal } from "../concurrency.ts";
+import { type Bytes, createStream } from "../bytes.ts";
 import { NetworkError } from "../errors.ts";
-import { proxyFor, takesInit } from "../network_fetch.ts";
 import { type BlobSource, readRange } from "./blob_source.ts";
-
-/** What answers requests: the runtime's `fetch`, or something in its place. */
-type Fetch = (request: Request) => Promise<Response>;
-
-/** How an archive behind a URL is read. */
-export interface UrlOptions {
-  /**
-   * What answers requests.
-   * @default {fetch}
-   */
-  fetch?: Fetch | undefined;
-  /**
-   * Milliseconds without a byte after which it is given up.
-   * @default {60000}
-   */
-  timeouts?: { idle?: number } | undefined;
-}
-
-/** How the requests for one archive are sent. */
-interface Connection {
-  signal: AbortSignal;
-  fetch: Fetch;
-  idle: number;
-}
-
-/** The longest that a timer waits. */
-const MOST_MILLISECONDS = 2 ** 31 - 1;
-
-function connectionOf(
-  signal: AbortSignal,
-  { fetch = globalThis.fetch, timeouts: { idle = 60_000 } = {} }: UrlOptions,
-): Connection {
-  return { signal, fetch, idle: Math.min(idle, MOST_MILLISECONDS) };
-}
+import {
+  type Connection,
+  connectionOf,
+  failure,
+  get,
+  onTheWay,
+  readFrom,
+  type UrlOptions,
+} from "./url_request.ts";
 
 /** Reads up to this size come out of one larger read: a tar's headers lie close together. */
 const BLOCK_BYTES = 64 * 1024;
@@ -186,48 +158,6 @@ function blockReader(source: BlobSource): BlobSource {
   };
 }
 
-async function get(
-  url: URL,
-  headers: Record<string, string>,
-  { signal, fetch, idle }: Connection,
-): Promise<Response> {
-  const over = new AbortController();
-  try {
-    // Compressed on the way, ranges and lengths would not be those of the file. Bun inflates what is labelled so all the
-    // same, unless it is told not to.
-    const init: RequestInit & { decompress: boolean } = {
-      headers: { ...headers, "accept-encoding": "identity" },
-      decompress: false,
-      signal: anySignal(signal, over.signal),
-    };
-    return await inTime(
-      takesInit(fetch) ? fetch(url, init) : fetch(new Request(url, init)),
-      idle,
-    );
-  } catch (cause) {
-    signal.throwIfAborted();
-    if (cause === LATE) {
-      over.abort();
-      throw tooLate(url, "no answer", true, idle);
-    }
-    if (BLOCKED_PORT.pattern.test(String(cause))) {
-      throw failure(url, BLOCKED_PORT.state, false, cause, BLOCKED_PORT.hint);
-    }
-    const { proxy, hint } = onTheWay(url, fetch);
-    throw failure(url, `no answer${proxy}`, true, cause, hint);
-  }
-}
-
-/** What a proxy on the way is called, and what to do about it; empty where none is known of. */
-function onTheWay(url: URL, fetch: Fetch): { proxy: string; hint?: string } {
-  const via = proxyFor(fetch, url);
-  if (via === undefined) return { proxy: "" };
-  return {
-    proxy: `, through the proxy ${via},`,
-    hint: `NO_PROXY=${url.hostname} goes past the proxy`,
-  };
-}
-
 /** The range of an answer, its end past the last byte, and the length of the whole. */
 function rangeOf(
   { headers }: Response,
@@ -256,60 +186,4 @@ function wholeOf(
     () => readFrom(url, reader, false, connection),
     (reason) => reader.cancel(reason),
   );
-}
-
-/** The next piece; undefined at the end. */
-async function readFrom(
-  url: URL,
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  retryable: boolean,
-  { signal, idle }: Connection,
-): Promise<Bytes | undefined> {
-  try {
-    const { value } = await inTime(reader.read(), idle);
-    return value && toBytes(value);
-  } catch (cause) {
-    signal.throwIfAborted();
-    if (cause !== LATE) throw failure(url, "the answer broke off", retryable, cause);
-    reader.cancel().catch(() => {});
-    throw tooLate(url, "no byte moved", retryable, idle);
-  }
-}
-
-/** What a promise rejects with that took too long. */
-const LATE = Symbol();
-
-async function inTime<T>(promise: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(LATE), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function tooLate(url: URL, what: string, retryable: boolean, idle: number): NetworkError {
-  const seconds = idle / 1000;
-  const hint = `allow more time with --timeout SECONDS, above ${seconds}`;
-  return failure(url, `${what} for ${seconds} s`, retryable, undefined, hint);
-}
-
-function failure(
-  url: URL,
-  state: string,
-  retryable: boolean,
-  cause?: unknown,
-  hint?: string,
-): NetworkError {
-  const where = url.origin + url.pathname;
-  return new NetworkError(`Cannot read ${where}: ${state}`, {
-    method: "GET",
-    url: where,
-    retryable,
-    cause,
-    hint,
-  });
 }

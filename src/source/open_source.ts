@@ -10,7 +10,7 @@ import {
   type SourceSlice,
 } from "./blob_source.ts";
 import type { DirectoryHandle } from "./folder.ts";
-import type { UrlOptions } from "./http_source.ts";
+import type { UrlOptions } from "./url_request.ts";
 
 /** What an untar stream yields, ours or another's, such as the one of `@std/tar`. */
 export interface ImageTarEntry {
