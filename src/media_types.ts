@@ -124,6 +124,18 @@ export function isAbsent(member: unknown): member is undefined | null {
   return member === undefined || member === null;
 }
 
+/** A document that reads as an index and as an image manifest means two things to two clients (CVE-2021-41190). */
+const FOREIGN_MEMBERS = {
+  index: ["config", "layers", "fsLayers"],
+  manifest: ["manifests", "fsLayers"],
+};
+
+/** The member of a document that one of its media type must not have; undefined where there is none. */
+export function foreignMember(json: JsonObject, mediaType: string): string | undefined {
+  const members = FOREIGN_MEMBERS[isIndexType(mediaType) ? "index" : "manifest"];
+  return members.find((member) => !isAbsent(json[member]));
+}
+
 /** The JSON object that bytes are; undefined where they are something else. */
 export function readJsonObject(bytes: Uint8Array): JsonObject | undefined {
   try {

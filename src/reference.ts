@@ -222,7 +222,8 @@ export function formatImageName(name: ImageName): string {
   return `${formatRepository(name)}:${name.tag}`;
 }
 
-function withoutLibrary(repository: string): string {
+/** A repository of Docker Hub without its `library/`: it is asked for with that or without. */
+export function withoutLibrary(repository: string): string {
   return repository.replace(/^library\/(?=[^/]+$)/, "");
 }
 

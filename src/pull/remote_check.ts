@@ -9,16 +9,16 @@ import {
 } from "../errors.ts";
 import { FindingList } from "../image/check/findings.ts";
 import type { DocumentNode, IndexNode } from "../image/content.ts";
-import { MAX_DOCUMENT_BYTES, parseDocument } from "../image/documents.ts";
+import { MAX_DOCUMENT_BYTES } from "../image/documents.ts";
 import { formatPlatform } from "../media_types.ts";
 import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
 import { describeManifest, isAbsence, requestManifest } from "../registry/get_manifest.ts";
-import { badAnswer } from "../registry/http/answer_body.ts";
 import { headerOf } from "../registry/http/call.ts";
 import { listReferrers, listTags } from "../registry/listing.ts";
 import { headManifest } from "../registry/manifests.ts";
 import { findCosignTags } from "./find_cosign_tags.ts";
 import { type RemoteBlobOptions, RemoteBlobs, reportHeader, reportSize } from "./remote_blobs.ts";
+import { parsePulled } from "./remote_content.ts";
 
 /** How a repository is checked. */
 export interface RemoteCheckOptions extends RemoteBlobOptions {
@@ -255,10 +255,8 @@ export class RemoteCheck {
     if (size !== undefined && size !== bytes.length) {
       reportSize(this.findings, what, digest, size, bytes.length);
     }
-    const malformed = (problem: string, cause?: unknown) =>
-      badAnswer(call, response, `a manifest that cannot be used: ${problem}`, { cause });
-    const found = { digest, bytes, ...describeManifest(call, response, bytes), malformed };
-    const node = parseDocument(found, (descriptor) => this.#blobs.add(descriptor, digest));
+    const pulled = { digest, bytes, ...describeManifest(call, response, bytes), call, response };
+    const node = parsePulled(pulled, (descriptor) => this.#blobs.add(descriptor, digest));
     this.#seen.set(digest, node);
     return node;
   }

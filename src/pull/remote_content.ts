@@ -101,15 +101,12 @@ class RemoteReader {
   ): Promise<DocumentNode> {
     const { onRetry, onRead } = this.#options;
     const pulled = await getManifest(this.#context, reference, { signal, onRetry });
-    const { call, response, bytes } = pulled;
-    onRead?.(bytes.length);
-    this.#bytes += bytes.length;
+    onRead?.(pulled.bytes.length);
+    this.#bytes += pulled.bytes.length;
     if (this.#bytes > MAX_DOCUMENT_BYTES) {
       throw this.#tooMuch(`the manifests below it have more than ${MAX_DOCUMENT_BYTES} bytes`);
     }
-    const malformed = (problem: string, cause?: unknown) =>
-      badAnswer(call, response, `a manifest that cannot be used: ${problem}`, { cause });
-    const node = parseDocument({ ...pulled, malformed }, (descriptor) => this.#blob(descriptor));
+    const node = parsePulled(pulled, (descriptor) => this.#blob(descriptor));
     this.#nodes.set(node.digest, node);
     return node;
   }
@@ -152,4 +149,16 @@ class RemoteReader {
       `Cannot read manifest ${this.#reference} of ${nameOf(this.#context)}: ${problem}`,
     );
   }
+}
+
+/** The node of a manifest or index that a registry sent, as {@linkcode parseDocument} makes it. */
+export function parsePulled(
+  pulled: Awaited<ReturnType<typeof getManifest>>,
+  toBlob: (descriptor: Descriptor) => ArchiveBlob,
+): DocumentNode {
+  const malformed = (problem: string, cause?: unknown) =>
+    badAnswer(pulled.call, pulled.response, `a manifest that cannot be used: ${problem}`, {
+      cause,
+    });
+  return parseDocument({ ...pulled, malformed }, toBlob);
 }

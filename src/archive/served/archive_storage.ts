@@ -1,4 +1,5 @@
 import type { Digest } from "../../digest.ts";
+import { withoutLibrary } from "../../reference.ts";
 import type { BlobSource } from "../../source/blob_source.ts";
 import type { Storage, StoredManifest } from "../../storage.ts";
 import { openServedBlob } from "./blob.ts";
@@ -12,7 +13,7 @@ export class ServedRepositories {
 
   /** Shows an image under a name; returns the image that has had it so far, if another. */
   add(image: ServedImage, { host, repository, tag }: ServedName): ServedImage | undefined {
-    const key = keyOf(repository);
+    const key = withoutLibrary(repository);
     const known = this.#repositories.get(key) ?? new ServedRepository();
     this.#repositories.set(key, known);
     const before = tag === undefined ? undefined : known.claim(tag)?.image;
@@ -21,7 +22,7 @@ export class ServedRepositories {
   }
 
   get(repository: string): ServedRepository | undefined {
-    return this.#repositories.get(keyOf(repository));
+    return this.#repositories.get(withoutLibrary(repository));
   }
 
   names(): string[] {
@@ -40,10 +41,6 @@ export class ServedRepositories {
     }
     return false;
   }
-}
-
-function keyOf(repository: string): string {
-  return repository.replace(/^library\/(?=[^/]+$)/, "");
 }
 
 /** The storage of a registry that shows what archives hold; see `openArchives`. */
