@@ -95,10 +95,11 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
     ? new (await import("./layout_manifests.ts")).LayoutManifests(entries)
     : undefined;
   for (const image of docker ?? []) found.addDocker(image, manifests);
-  const { images: named, beside } = entries.every(isUsual)
-    ? { images: entries, beside: [] }
-    : await (await import("./beside.ts")).partEntries(entries);
-  found.addEntries(named, entries);
+  const listed = await listedEntries(files, entries);
+  const { images: named, beside } = listed.every(isUsual)
+    ? { images: listed, beside: [] }
+    : await (await import("./beside.ts")).partEntries(listed);
+  found.addEntries(named, listed);
   if (found.images.length === 0) {
     const [notice] = found.notices;
     throw new ArchiveError(`Cannot use the image archive: ${notice ?? "it names no image"}`, {
@@ -112,6 +113,14 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
   const archive = { dialect, images, beside, notices, files } as const;
   if (!files.find(LEFT_OUT_PATH)) return archive;
   return { ...archive, leftOut: await (await import("./left_out.ts")).readLeftOut(files) };
+}
+
+/** What index.json lists as images: its entries, unless it is one itself and they are its platforms. */
+async function listedEntries(files: ArchiveFiles, entries: IndexEntry[]): Promise<IndexEntry[]> {
+  if (entries.length < 2 || !entries[0]?.descriptor.platform) return entries;
+  const { arePlatforms, indexImage } = await import("./index_image.ts");
+  const image = arePlatforms(entries) && await indexImage(files, entries);
+  return image ? [image] : entries;
 }
 
 /** Nearly all archives have nothing but images. */
@@ -215,7 +224,7 @@ class ImageList {
       return;
     }
     if (!node) {
-      const state = this.#files.isLink(blobPath(descriptor.digest))
+      const state = this.#files.isLink(this.#files.blobPath(descriptor.digest))
         ? "is a link that leads to no file"
         : "is not in the archive";
       this.notices.push(`index.json names ${descriptor.digest}, which ${state}`);

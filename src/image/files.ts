@@ -5,6 +5,7 @@ import {
   type Digest,
   type DigestAlgorithm,
   digestAlgorithm,
+  digestHex,
   toDigest,
 } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
@@ -130,7 +131,17 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
 
   /** The blob of an OCI layout. */
   blob(digest: Digest): F | undefined {
-    return this.find(blobPath(digest));
+    return this.find(this.blobPath(digest));
+  }
+
+  /**
+   * Where a blob of an OCI layout is, or should be. apko has them beside index.json, called as in archives of crane: a
+   * manifest `sha256:HEX`, a layer `HEX.tar.gz`.
+   */
+  blobPath(digest: Digest): string {
+    const usual = blobPath(digest);
+    const paths = [usual, digest, `${digestHex(digest)}.tar.gz`];
+    return paths.find((path) => this.#entries.has(this.root + path)) ?? usual;
   }
 
   /** Whether a path, as an archive's JSON names it, is that of a link. */

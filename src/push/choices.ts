@@ -68,6 +68,14 @@ export function withoutLeftBehind(images: ArchiveImage[], notices: string[]): Ar
   return images.filter((image) => !isLeftBehind(image));
 }
 
+/** The images that one reference may be meant for: an index that has no name of its own stands for those below it. */
+export function withoutPlatforms(images: ArchiveImage[]): ArchiveImage[] {
+  const index = images.find(({ node, aliases }) => node.kind === "index" && aliases.length === 0);
+  if (index?.node.kind !== "index") return images;
+  const below = new Set<unknown>(index.node.entries.map(({ node }) => node));
+  return images.every((image) => image === index || below.has(image.node)) ? [index] : images;
+}
+
 /**
  * Whether an image of an archive is none, but belongs to one that the archive has not: a signature, an SBOM, a list of
  * referrers. Programs that change an image in a folder leave behind what belonged to it before (`regctl image mod`).

@@ -15,7 +15,14 @@ import {
   type Target,
   withTag,
 } from "../reference.ts";
-import { ambiguous, choicesOf, listImages, MAX_LISTED, withoutLeftBehind } from "./choices.ts";
+import {
+  ambiguous,
+  choicesOf,
+  listImages,
+  MAX_LISTED,
+  withoutLeftBehind,
+  withoutPlatforms,
+} from "./choices.ts";
 import type { PushWords } from "./content.ts";
 import { parseRename, type Rename, renamed } from "./rename.ts";
 
@@ -98,7 +105,7 @@ export function planImages(
     } else if (options.allTags) planned.push(...planTags(images, target.reference));
     else {
       const isExact = options.images.length > 0 || target.reference.digest !== undefined;
-      const candidates = isExact ? images : withoutLeftBehind(images, notices);
+      const candidates = isExact ? images : withoutPlatforms(withoutLeftBehind(images, notices));
       planned.push(planOne(candidates, target.reference, notices, refuse));
     }
   }

@@ -1,4 +1,4 @@
-import { blobPath, type Digest } from "../../digest.ts";
+import type { Digest } from "../../digest.ts";
 import { type Descriptor, isForeignLayer, parseDescriptor } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { EMPTY_JSON } from "../documents.ts";
@@ -90,7 +90,7 @@ export function findBlob(
   digest: Digest,
   role: Role,
 ): CheckedFile | undefined {
-  return validation.find(blobPath(digest), role);
+  return validation.find(validation.archive.files.blobPath(digest), role);
 }
 
 /** Compares the file of a blob with its descriptor; `parent` is the document that this stands in. */
@@ -101,7 +101,7 @@ export function checkBlob(
   parent: string,
   role: Role,
 ): void {
-  const path = blobPath(digest);
+  const path = validation.archive.files.blobPath(digest);
   if (file.size !== size) {
     const text = `${quoteName(path)} has ${file.size} bytes, expected ${size} as ${
       quoteName(parent)
@@ -118,7 +118,7 @@ export function reportMissingBlob(
   { digest, mediaType }: Descriptor,
   role: Role,
 ): void {
-  const path = blobPath(digest);
+  const path = validation.archive.files.blobPath(digest);
   const reason = isForeignLayer(mediaType)
     ? ", and need not be: it is not to be distributed"
     : digest === EMPTY_JSON
