@@ -144,6 +144,23 @@ const QUIRKS: Record<string, (request: SeenRequest) => Fault | undefined> = {
       : undefined,
 };
 
+for (
+  const [source, memoryBudget, methods] of [
+    ["a file", MIB, ["PUT"]],
+    ["a pipe", 64 * MIB, ["PUT"]],
+    // What could not be sent again in one piece goes in chunks, which can.
+    ["a pipe", MIB, ["PATCH", "PATCH"]],
+  ] as const
+) {
+  test(`pushImage() of ${source} within ${memoryBudget} bytes of memory sends what a registry says that one request may carry`, async () => {
+    const registry = createRegistry({ chunkLimits: { min: 5 * MIB, max: 20 * MIB } });
+    const layer = faultLayer(registry, () => undefined);
+    await push(source, 9 * MIB, layer, registry, { memoryBudget });
+    const large = layer.seen.filter(({ headers }) => Number(headers.get("content-length")) >= MIB);
+    assertEquals(large.map(({ method }) => method), [...methods]);
+  });
+}
+
 for (const source of Object.keys(SOURCES)) {
   for (const [what, plan] of Object.entries(QUIRKS)) {
     test(`pushImage() of ${source} in chunks: the registry ${what}`, async () => {

@@ -60,6 +60,16 @@ export function wantsLength({ seen, page }: Http, session: UploadSession): boole
 }
 
 /**
+ * Whether a body of known length has to be held to be sent: its length has to be told, and a stream would leave it out, or
+ * was refused as if it did.
+ */
+export function mustBeHeld(http: Http, session: UploadSession): boolean {
+  if (!wantsLength(http, session)) return false;
+  return http.page !== undefined || http.seen.wantsLength === true ||
+    session.wantsLength === true || leavesLength(http, session.location);
+}
+
+/**
  * Whether a registry, or what stands before it, may have refused a body for want of its length. 411 and 501 say so
  * (RFC 9110, 15.5.12 and 15.6.2); firewalls answer 400 or 405, and serverless-registry on R2 (2026-06) 500.
  */

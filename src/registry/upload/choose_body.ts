@@ -5,7 +5,7 @@ import { sentFromFiles } from "../../network_fetch.ts";
 import type { RepositoryContext, UploadHooks } from "../blobs.ts";
 import type { Call, FileBody, Http } from "../http/call.ts";
 import { isRuntimeFetch, onSent } from "../http/http.ts";
-import { wantsLength } from "./body_limits.ts";
+import { mustBeHeld } from "./body_limits.ts";
 import { noteEnd, reportProgress } from "./send_body.ts";
 import type { UploadSession } from "./upload_session.ts";
 
@@ -79,7 +79,7 @@ export async function chooseBody(
     way.sent = "blob";
     return { body: way.fromPage };
   }
-  if (!way.asBytes && !wantsLength(http, session)) {
+  if (!way.asBytes && !mustBeHeld(http, session)) {
     const body = way.isFirst ? await countedFile(http, session, blob) : undefined;
     if (body) {
       way.sent = "file";
@@ -138,5 +138,5 @@ function mayBePiece(
   session: UploadSession,
 ): boolean {
   return isFirst && mayStream === true && size >= LEAST_PIECE_BYTES && isRuntimeFetch(http) &&
-    !http.seen.breaksStreams && !wantsLength(http, session);
+    !http.seen.breaksStreams && !mustBeHeld(http, session);
 }

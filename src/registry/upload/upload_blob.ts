@@ -13,6 +13,7 @@ import {
   mayMissLength,
   mayWantOnePatch,
   mayWantPatch,
+  mustBeHeld,
   shrinkBodies,
 } from "./body_limits.ts";
 import { chooseBody, SMALL_BODY_BYTES, type UploadBlob, type Way } from "./choose_body.ts";
@@ -138,7 +139,8 @@ async function sendAndClose(
   session.wantsPatch = way.byPatch;
   session.inOnePatch = way.inOnePatch || undefined;
   way.fromPage = http.page && blob.blob?.();
-  const chunkSize = chunkSizeFor(http, session, blob.size, way.fromPage !== undefined);
+  const tellsLength = way.fromPage !== undefined || !mustBeHeld(http, session);
+  const chunkSize = chunkSizeFor(http, session, blob.size, tellsLength);
   if (chunkSize !== undefined) {
     way.sent = chunkSize < blob.size && goesInOnePatch(http, session) ? "patch" : "chunks";
     await sendByPatch(context, blob, way.sent === "patch" ? undefined : chunkSize, session, hooks);
