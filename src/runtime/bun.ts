@@ -3,7 +3,7 @@ import { own } from "../owned_bytes.ts";
 import { createBunFetch } from "./bun_fetch.ts";
 import { openBunFile } from "./bun_file.ts";
 import type { BunGlobals, BunWriter } from "./bun_globals.ts";
-import { errorCode, toFileError } from "./file_error.ts";
+import { errorCode, failed, toFileError } from "./file_error.ts";
 import type { ByteInput, ByteOutput, FileInfo, Host } from "./host.ts";
 import { createByteOutput, createTextOutput } from "./output.ts";
 import { readLine } from "./read_line.ts";
@@ -36,9 +36,7 @@ export function createBunHost(): Host {
     openPipe,
     readTextFile,
     writeTextFile: async (path, text) => {
-      await Bun.write(path, text).catch((error) => {
-        throw toFileError("write", path, error);
-      });
+      await Bun.write(path, text).catch(failed("write", path));
     },
     fileInfo,
     // Loaded by what keeps receipts or saves an image; a push does without.

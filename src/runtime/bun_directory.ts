@@ -1,7 +1,7 @@
 import type { BlobSource, FolderFile, FolderSource } from "../source/blob_source.ts";
 import { BunOpenFile } from "./bun_file.ts";
 import type { BunGlobals } from "./bun_globals.ts";
-import { fileError, leadsOut, toFileError } from "./file_error.ts";
+import { failed, fileError, leadsOut, toFileError } from "./file_error.ts";
 
 const { Bun, process } = globalThis as unknown as BunGlobals;
 
@@ -62,9 +62,7 @@ class BunDirectory implements FolderSource {
   async #open(path: string): Promise<BlobSource> {
     const name = `${this.#path}/${path}`;
     const file = Bun.file(name);
-    const opened = await file.stat().catch((error) => {
-      throw toFileError("open", name, error);
-    });
+    const opened = await file.stat().catch(failed("open", name));
     return new BunOpenFile(name, opened, file);
   }
 

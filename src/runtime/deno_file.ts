@@ -88,22 +88,13 @@ export class DenoFile implements OpenFile {
     }
   }
 
-  /** Pieces by a handle of their own, in memory that `use` may note. */
   async *#readPieces(
     start: number,
     end: number,
-    use = (piece: Bytes): Bytes => piece,
+    use?: (piece: Bytes) => Bytes,
   ): AsyncGenerator<Uint8Array> {
     this.#requireOpen();
-    using file = await Deno.open(this.#path, { read: true }).catch(failed("read", this.#path));
-    await file.seek(start, Deno.SeekMode.Start);
-    for (let position = start; position < end;) {
-      const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
-      const count = await file.read(piece);
-      if (count === null) return;
-      position += count;
-      yield piece.subarray(0, count);
-    }
+    yield* readPieces(this.#path, start, end, use);
   }
 
   async #checkUnchanged(): Promise<void> {
@@ -120,6 +111,31 @@ export class DenoFile implements OpenFile {
     this.#isClosed = true;
     return Promise.resolve();
   }
+}
+
+/**
+ * Reads a part of a file by a handle of its own.
+ *
+ * @param use Where the memory of each piece comes from or goes to.
+ * @returns Where it ended: before `end`, if the file has no more.
+ */
+export async function* readPieces(
+  path: string | URL,
+  start: number,
+  end: number,
+  use = (piece: Bytes): Bytes => piece,
+): AsyncGenerator<Bytes, number> {
+  using file = await Deno.open(path, { read: true }).catch(failed("read", path));
+  await file.seek(start, Deno.SeekMode.Start);
+  let position = start;
+  while (position < end) {
+    const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
+    const count = await file.read(piece);
+    if (count === null) break;
+    position += count;
+    yield piece.subarray(0, count);
+  }
+  return position;
 }
 
 /** Fills bytes from a position on; returns how many there were. Nothing comes between seek and read: handles are shared. */

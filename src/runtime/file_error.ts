@@ -81,6 +81,13 @@ export function toFileError(
   return fileError(action, path, state ?? { text: reasonOf(cause) }, { cause });
 }
 
+/** What to catch with on Bun: throws as {@linkcode toFileError} has it. */
+export function failed(action: string, path: string | URL): (cause: unknown) => never {
+  return (cause) => {
+    throw toFileError(action, path, cause);
+  };
+}
+
 /** The code that an error carries, where it has one. */
 export function errorCode(error: unknown): unknown {
   return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;

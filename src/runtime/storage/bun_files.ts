@@ -4,7 +4,8 @@ import { createHash } from "../../incremental_hash.ts";
 import type { BunChild, BunGlobals } from "../bun_globals.ts";
 import { BunGrowingFile } from "../bun_growing_file.ts";
 import { dashless, makeDirectory, rename, touch } from "../bun_shell.ts";
-import { errorCode, fileError, toFileError } from "../file_error.ts";
+import { failed, fileError } from "../file_error.ts";
+import { orAbsent } from "./or_absent.ts";
 import type { FileLock, FoundFile, StorageFiles } from "./storage_files.ts";
 
 const { Bun } = globalThis as unknown as BunGlobals;
@@ -31,7 +32,8 @@ export const bunStorageFiles: StorageFiles = {
   copy: async (from, to) => {
     await Bun.write(to, Bun.file(from)).catch(failed("write", to));
   },
-  remove: (path) => orAbsent(false, "remove", path, () => Bun.file(path).delete().then(() => true)),
+  remove: (path) =>
+    orAbsent(false, () => Bun.file(path).delete().then(() => true), failed("remove", path)),
   touch: async (path) => {
     if (!await stat(path)) return false;
     await touch(path);
@@ -55,12 +57,6 @@ export const bunStorageFiles: StorageFiles = {
   hashGrowing: async (_path, algorithm) => await createHash(algorithm),
   hashWhole: async (_path, algorithm) => await createHash(algorithm),
 };
-
-function failed(action: string, path: string): (error: unknown) => never {
-  return (error) => {
-    throw toFileError(action, path, error);
-  };
-}
 
 function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes).trim();
@@ -166,32 +162,17 @@ function missingProgram(program: string, cause: unknown): OciError {
   });
 }
 
-/** What there is of a file, or `absent`, where there is none. */
-async function orAbsent<Found, Absent>(
-  absent: Absent,
-  action: string,
-  path: string,
-  find: () => Promise<Found>,
-): Promise<Found | Absent> {
-  try {
-    return await find();
-  } catch (error) {
-    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return absent;
-    throw toFileError(action, path, error);
-  }
-}
-
 function read(path: string): Promise<Bytes | undefined> {
-  return orAbsent(undefined, "read", path, () => Bun.file(path).bytes());
+  return orAbsent(undefined, () => Bun.file(path).bytes(), failed("read", path));
 }
 
 function stat(path: string): Promise<FoundFile | undefined> {
-  return orAbsent(undefined, "read", path, async () => {
+  return orAbsent(undefined, async () => {
     const info = await Bun.file(path).stat();
     const { size, mtime, nlink, dev, ino } = info;
     const isDirectory = info.isDirectory();
     return { isDirectory, size, modified: mtime.getTime(), links: nlink, id: `${dev}:${ino}` };
-  });
+  }, failed("read", path));
 }
 
 async function list(path: string): Promise<{ name: string; isDirectory: boolean }[]> {
@@ -203,10 +184,6 @@ async function list(path: string): Promise<{ name: string; isDirectory: boolean 
 
 function scan(path: string, pattern: string): Promise<string[]> {
   const glob = new Bun.Glob(pattern);
-  return orAbsent(
-    [],
-    "read",
-    path,
-    () => Array.fromAsync(glob.scan({ cwd: path, dot: true, onlyFiles: false })),
-  );
+  const find = () => Array.fromAsync(glob.scan({ cwd: path, dot: true, onlyFiles: false }));
+  return orAbsent([], find, failed("read", path));
 }

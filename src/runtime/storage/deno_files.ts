@@ -2,14 +2,13 @@ import type { Bytes } from "../../bytes.ts";
 import { untilAborted } from "../../concurrency.ts";
 import { own } from "../../owned_bytes.ts";
 import type { BlobSource, SourceSlice } from "../../source/blob_source.ts";
+import { PIECE_BYTES, readPieces } from "../deno_file.ts";
 import { writeAll } from "../output.ts";
 import { failed, throwFileError } from "../deno_file_error.ts";
 import { errorCode, fileError } from "../file_error.ts";
 import { FileHashes } from "./file_hash.ts";
+import { orAbsent } from "./or_absent.ts";
 import type { FileLock, FoundFile, GrowingFile, StorageFiles } from "./storage_files.ts";
-
-/** Bytes of one read. */
-const PIECE_BYTES = 1024 * 1024;
 
 /** How long a program that hashes may take for nothing at all: one that takes longer hangs. */
 const TRIAL_MILLISECONDS = 5000;
@@ -34,9 +33,14 @@ export const denoStorageFiles: StorageFiles = {
   rename: (from, to) => Deno.rename(from, to).catch(failed("write", to)),
   link,
   copy: (from, to) => Deno.copyFile(from, to).catch(failed("write", to)),
-  remove: (path) => orAbsent(false, "remove", path, () => Deno.remove(path).then(() => true)),
+  remove: (path) =>
+    orAbsent(false, () => Deno.remove(path).then(() => true), failed("remove", path)),
   touch: (path) =>
-    orAbsent(false, "touch", path, () => Deno.utime(path, new Date(), new Date()).then(() => true)),
+    orAbsent(
+      false,
+      () => Deno.utime(path, new Date(), new Date()).then(() => true),
+      failed("touch", path),
+    ),
   makeDirectory: (path) => Deno.mkdir(path, { recursive: true }).catch(failed("make", path)),
   stat,
   list,
@@ -144,37 +148,20 @@ async function link(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** What there is of a file, or `absent`, where there is none. */
-async function orAbsent<Found, Absent>(
-  absent: Absent,
-  action: string,
-  path: string,
-  find: () => Promise<Found>,
-): Promise<Found | Absent> {
-  try {
-    return await find();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return absent;
-    }
-    throw throwFileError(action, path, error);
-  }
-}
-
 function read(path: string): Promise<Bytes | undefined> {
-  return orAbsent(undefined, "read", path, () => Deno.readFile(path));
+  return orAbsent(undefined, () => Deno.readFile(path), failed("read", path));
 }
 
 function stat(path: string): Promise<FoundFile | undefined> {
-  return orAbsent(undefined, "read", path, async () => {
+  return orAbsent(undefined, async () => {
     const { isDirectory, size, mtime, nlink, dev, ino } = await Deno.stat(path);
     const modified = mtime?.getTime() ?? 0;
     return { isDirectory, size, modified, links: nlink ?? 1, id: `${dev}:${ino}` };
-  });
+  }, failed("read", path));
 }
 
 function list(path: string): Promise<{ name: string; isDirectory: boolean }[]> {
-  return orAbsent([], "read", path, () => Array.fromAsync(Deno.readDir(path)));
+  return orAbsent([], () => Array.fromAsync(Deno.readDir(path)), failed("read", path));
 }
 
 /** A file that is open only while it is read. */
@@ -211,16 +198,9 @@ class DenoStoredFile implements BlobSource {
   async *pieces(
     start: number,
     end: number,
-    use: (piece: Bytes) => Bytes = (piece) => piece,
+    use?: (piece: Bytes) => Bytes,
   ): AsyncGenerator<Bytes> {
-    using file = await Deno.open(this.#path, { read: true }).catch(failed("read", this.#path));
-    await file.seek(start, Deno.SeekMode.Start);
-    for (let position = start; position < end;) {
-      const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
-      const count = await file.read(piece);
-      if (count === null) throw fileError("read", this.#path, { text: "it has become shorter" });
-      position += count;
-      yield piece.subarray(0, count);
-    }
+    const stop = yield* readPieces(this.#path, start, end, use);
+    if (stop < end) throw fileError("read", this.#path, { text: "it has become shorter" });
   }
 }
