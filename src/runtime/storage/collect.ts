@@ -2,7 +2,8 @@ import { runAll } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { DiskError } from "../../errors.ts";
 import { type NamedContent, reachContent, readNamedContent } from "../../named_content.ts";
-import { type FolderStorage, TOUCH_AGE } from "./folder_storage.ts";
+import { TOUCH_AGE } from "./blob_files.ts";
+import type { FolderStorage } from "./folder_storage.ts";
 import type { Repository } from "./repository.ts";
 import { listBlobs } from "./stored_blobs.ts";
 
@@ -166,7 +167,7 @@ class Collection {
         await this.#addNew(repository, known, needed);
         if (needed.has(digest) || (await repository.index())?.manifests.has(digest)) return;
         const found = await files.stat(path);
-        await this.#storage.removeBlob(path, digest);
+        await this.#storage.blobFiles.remove(path, digest);
         // Its shared name is the other one.
         if (found && found.links <= 2) this.#count("blobs", found.size);
       });

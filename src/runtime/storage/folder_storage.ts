@@ -1,47 +1,32 @@
-import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
+import { type Digest, digestAlgorithm } from "../../digest.ts";
 import type { BlobSource } from "../../source/blob_source.ts";
 import type { BlobWriter, Storage, StoredManifest } from "../../storage.ts";
-import { folderOf, type FolderPaths } from "./folder_paths.ts";
+import { BlobFiles } from "./blob_files.ts";
+import { folderOf } from "./folder_paths.ts";
+import type { FolderSettings } from "./folder_settings.ts";
 import { KeyedLock } from "./keyed_lock.ts";
-import { damaged, renameWhole, Repository, writeWhole } from "./repository.ts";
+import { damaged, Repository } from "./repository.ts";
 import type { RepositoryIndex } from "./repository_index.ts";
 import { RepositoryNames } from "./repository_names.ts";
-import type { StorageFiles } from "./storage_files.ts";
-import { hashFile } from "./stored_blobs.ts";
 import { UploadWriter, WriterRoom } from "./upload_writer.ts";
 import { VerifiedBlob } from "./verified_blob.ts";
-
-/** What a storage in a folder is made with. */
-export interface FolderSettings {
-  files: StorageFiles;
-  paths: FolderPaths;
-  /** Whether nothing is written at all. */
-  readOnly: boolean;
-  /** Whether the file system has hard links. */
-  hasLinks: boolean;
-  /** The clock, in milliseconds. */
-  now: () => number;
-  /** Told of content that is found to be damaged while it is served. */
-  onDamage: (error: Error) => void;
-}
 
 /** Repositories that are remembered at a time: each has its tags and manifests in memory. */
 const MAX_REPOSITORIES = 1000;
 
-/** A use of a file is noted where the last that was noted is older, in milliseconds. */
-export const TOUCH_AGE = 10 * 60 * 1000;
-
 /** Keeps the content of a registry in a folder: an OCI layout for each repository. */
 export class FolderStorage implements Storage {
   readonly settings: FolderSettings;
+  readonly blobFiles: BlobFiles;
   readonly room = new WriterRoom();
   /** What happens to a file of a repository that somebody may be about to remove. */
-  readonly #blobs = new KeyedLock();
+  readonly #busy = new KeyedLock();
   readonly #repositories = new Map<string, Repository>();
   readonly #names: RepositoryNames;
 
   constructor(settings: FolderSettings) {
     this.settings = settings;
+    this.blobFiles = new BlobFiles(settings);
     this.#names = new RepositoryNames(settings.files, settings.paths);
   }
 
@@ -52,7 +37,7 @@ export class FolderStorage implements Storage {
         files,
         paths.newUpload(),
         this.room,
-        (path, repository, digest) => this.#publish(path, repository, digest),
+        (upload, repository, digest) => this.#publish(upload, repository, digest),
       ),
     );
   }
@@ -74,7 +59,7 @@ export class FolderStorage implements Storage {
 
   keep(repository: string, digest: Digest): Promise<boolean> {
     const path = this.settings.paths.blob(repository, digest);
-    return this.#blobs.run(path, () => this.#touch(path));
+    return this.alone(path, () => this.blobFiles.touch(path));
   }
 
   async mountBlob(from: string, to: string, digest: Digest): Promise<boolean> {
@@ -84,14 +69,14 @@ export class FolderStorage implements Storage {
     if (source === target) return await this.keep(from, digest);
     if (!await this.settings.files.stat(source)) return false;
     await this.#prepare(to, digest);
-    return await this.#blobs.run(target, () => this.#share(source, target));
+    return await this.alone(target, () => this.blobFiles.share(source, target));
   }
 
   async deleteBlob(repository: string, digest: Digest): Promise<boolean> {
     const index = await this.#index(repository);
     if (!index || index.manifests.has(digest)) return false;
     const path = this.settings.paths.blob(repository, digest);
-    return await this.#blobs.run(path, () => this.removeBlob(path, digest));
+    return await this.alone(path, () => this.blobFiles.remove(path, digest));
   }
 
   getManifest(repository: string, digest: Digest): Promise<StoredManifest | undefined> {
@@ -110,7 +95,7 @@ export class FolderStorage implements Storage {
   ): Promise<void> {
     return this.use(repository, async (found) => {
       const path = await this.#prepare(repository, digest);
-      await this.#blobs.run(path, () => this.#writeManifest(path, digest, bytes));
+      await this.alone(path, () => this.blobFiles.writeManifest(path, digest, bytes));
       for (const tag of newTags) await this.#keepTagged(found, tag);
       await found.update(({ manifests, tags }) => {
         const before = manifests.get(digest);
@@ -157,17 +142,7 @@ export class FolderStorage implements Storage {
 
   /** Runs `work` while nobody adds, keeps or removes this file of a repository. */
   alone<T>(path: string, work: () => Promise<T>): Promise<T> {
-    return this.#blobs.run(path, work);
-  }
-
-  /** Removes a file of a repository, and its shared name with the last of them; false where there is none. */
-  async removeBlob(path: string, digest: Digest): Promise<boolean> {
-    const { files, paths } = this.settings;
-    const wasThere = await files.remove(path);
-    const shared = paths.sharedBlob(digest);
-    // Whoever gets the last name at this moment has the content all the same.
-    if ((await files.stat(shared))?.links === 1) await files.remove(shared);
-    return wasThere;
+    return this.#busy.run(path, work);
   }
 
   /** What a tag is about to leave stays for its time from now on. */
@@ -214,80 +189,9 @@ export class FolderStorage implements Storage {
     });
   }
 
-  /** Gives a whole upload its place: the bytes of it, or those that the storage has already. */
   async #publish(upload: string, repository: string, digest: Digest): Promise<void> {
-    const { files, paths } = this.settings;
     const path = await this.#prepare(repository, digest);
-    await this.#blobs.run(path, async () => {
-      const shared = paths.sharedBlob(digest);
-      const size = (await files.stat(upload))?.size;
-      if (await this.#takeShared(shared, size, digest, path)) {
-        await Promise.all([files.remove(upload), files.sync([folderOf(path)])]);
-        return;
-      }
-      await files.rename(upload, path);
-      await Promise.all([files.sync([folderOf(path)]), this.#addShared(path, shared)]);
-    });
-  }
-
-  /** Puts the shared file of a blob in the place of what has `path`; false where there is none, or it is damaged. */
-  async #takeShared(
-    shared: string,
-    size: number | undefined,
-    digest: Digest,
-    path: string,
-  ): Promise<boolean> {
-    const { files, paths, hasLinks } = this.settings;
-    if (!hasLinks || size === undefined || (await files.stat(shared))?.size !== size) return false;
-    // Whoever sends it has perhaps found it damaged.
-    if (await hashFile(files, shared, size, digestAlgorithm(digest)) !== digest) return false;
-    const link = paths.newUpload();
-    if (!await files.link(shared, link)) return false;
-    try {
-      await files.rename(link, path);
-    } finally {
-      // To rename a file to a name that it has leaves it both.
-      await files.remove(link);
-    }
-    return await this.#touch(path);
-  }
-
-  async #addShared(path: string, shared: string): Promise<void> {
-    if (!this.settings.hasLinks) return;
-    if (await this.settings.files.stat(shared)) await this.settings.files.remove(shared);
-    // It saves space, and that is all: whether it is there after a crash does not matter.
-    await this.settings.files.link(path, shared);
-  }
-
-  /** Gives the file of one repository to another; false where it is gone. */
-  async #share(source: string, target: string): Promise<boolean> {
-    const { files, paths, hasLinks } = this.settings;
-    if (hasLinks && await files.link(source, target)) {
-      await this.#touch(target);
-    } else {
-      const found = await files.stat(source);
-      if (!found) return false;
-      if ((await files.stat(target))?.size === found.size) return await this.#touch(target);
-      await this.#copy(source, target, paths.newUpload());
-    }
-    await files.sync([folderOf(target)]);
-    return true;
-  }
-
-  async #copy(source: string, target: string, upload: string): Promise<void> {
-    const { files } = this.settings;
-    await renameWhole(files, upload, target, () => files.copy(source, upload));
-  }
-
-  async #writeManifest(path: string, digest: Digest, bytes: Uint8Array<ArrayBuffer>) {
-    const { files, paths } = this.settings;
-    const before = await files.read(path);
-    if (before && await digestBytes(before, digestAlgorithm(digest)) === digest) {
-      await this.#touch(path);
-      return;
-    }
-    await writeWhole(files, paths.newUpload(), bytes, path);
-    await files.sync([folderOf(path)]);
+    await this.alone(path, () => this.blobFiles.publish(upload, path, digest));
   }
 
   /** Makes a repository and what a blob of it needs; returns where that is to be. */
@@ -299,12 +203,5 @@ export class FolderStorage implements Storage {
     // Every repository has the folder of the usual algorithm.
     if (digestAlgorithm(digest) !== "sha256") await files.makeDirectory(folderOf(path));
     return path;
-  }
-
-  async #touch(path: string): Promise<boolean> {
-    const { files, readOnly, now } = this.settings;
-    const found = await files.stat(path);
-    if (!found) return false;
-    return readOnly || now() - found.modified < TOUCH_AGE || await files.touch(path);
   }
 }
