@@ -13,19 +13,27 @@ import { hasKnown, type KnownLayers, readKnownLayers } from "../compression/know
 import { commitCompressed, sendCompressed } from "../compression/send_compressed.ts";
 import { inTurn } from "../random_access/send_blob.ts";
 import { hooksFor } from "../upload_settings.ts";
-import type { Destination, LayerUploads, PlainUploads } from "./passing_settings.ts";
+import type { LayerUploads } from "./passing_uploads.ts";
+import type { Destination, PlainUploads } from "./plain_uploads.ts";
 
 /** Layers of a pipe that are compressed while they pass. */
 export class CompressedUploads implements LayerUploads {
   readonly #compressing: () => Promise<Compressing>;
   readonly #plain: PlainUploads;
+  readonly #standing: string | undefined;
   /** What was made of layers, by the digests that they had. */
   readonly #made = new Map<Digest, NonNullable<PassingFile["compressed"]>>();
   #known: Promise<KnownLayers | undefined> | undefined;
 
-  constructor(compressing: () => Promise<Compressing>, plain: PlainUploads) {
+  /** @param standing The tag that the image goes to: what stands there may tell what layers become. */
+  constructor(
+    compressing: () => Promise<Compressing>,
+    plain: PlainUploads,
+    standing: string | undefined,
+  ) {
     this.#compressing = compressing;
     this.#plain = plain;
+    this.#standing = standing;
   }
 
   /**
@@ -164,7 +172,7 @@ export class CompressedUploads implements LayerUploads {
   ): Promise<PassingFile | undefined> {
     const { file } = blob;
     const { target } = destination;
-    const { settings, isLater, stage } = this.#plain;
+    const { settings, staged } = this.#plain;
     if (settings.dryRun) {
       await drain(passing.stream);
       const { digest, size, raw } = passing.ended();
@@ -176,8 +184,9 @@ export class CompressedUploads implements LayerUploads {
       const sent = await sendCompressed(target, body, hooks);
       const { digest, size } = sent.end;
       const made = toFile(file.path, digest, size);
-      if (isLater(destination, blob)) stage(made, { target, session: sent.session });
-      else await commitCompressed(target, sent, file.path, settings, hooks);
+      if (this.#plain.isLater(destination, blob)) {
+        staged.add(made, { target, session: sent.session });
+      } else await commitCompressed(target, sent, file.path, settings, hooks);
       return made;
     });
   }
@@ -192,9 +201,9 @@ export class CompressedUploads implements LayerUploads {
     const made = this.#made.get(digest);
     if (made) return made;
     const { settings } = this.#plain;
-    if (settings.standing === undefined || settings.force) return undefined;
+    if (this.#standing === undefined || settings.force) return undefined;
     const hooks = hooksFor(settings);
-    this.#known ??= readKnownLayers(target, settings.standing, kind, hooks);
+    this.#known ??= readKnownLayers(target, this.#standing, kind, hooks);
     const before = (await this.#known)?.get(digest);
     if (!before || !await hasKnown(target, before, hooks)) return undefined;
     const { size } = before;

@@ -19,7 +19,7 @@ import type { Place, Reference } from "../../reference.ts";
 import { planNames, selectImages } from "../plan.ts";
 import { parseRename } from "../rename.ts";
 import type { RepositoryState } from "../repository_state.ts";
-import type { Destination } from "./passing_settings.ts";
+import type { Destination } from "./plain_uploads.ts";
 
 /** What a {@linkcode NamesFirst} needs of the push. */
 export interface NamesFirstOptions {

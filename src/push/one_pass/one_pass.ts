@@ -14,8 +14,8 @@ import type { LeftOutPush } from "../left_out.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { planImages, type PushTarget } from "../plan.ts";
 import type { RepositoryState } from "../repository_state.ts";
-import type { Destination, Route } from "./passing_settings.ts";
-import { PassingUploads } from "./passing_uploads.ts";
+import { PassingUploads, type Route } from "./passing_uploads.ts";
+import type { Destination } from "./plain_uploads.ts";
 
 /** What a pipe is pushed with: the push that it is part of. */
 export interface PassingPush extends LeftOutPush {
@@ -76,9 +76,8 @@ export async function pushPassing(
       await (checked ??= checkLeftOut());
       return destination;
     },
-    standing,
     layerUploads: compressing && CompressedUploads &&
-      ((plain) => new CompressedUploads(compressing, plain)),
+      ((plain) => new CompressedUploads(compressing, plain, standing)),
   });
   try {
     const { entries, tar } = await openEntries(input);
