@@ -30,6 +30,9 @@ export const MANIFEST_TYPES: readonly string[] = [
   DOCKER_MANIFEST,
 ];
 
+/** The annotation for the tag of an entry of index.json, or another name of one (image-spec, annotations.md). */
+export const REF_NAME = "org.opencontainers.image.ref.name";
+
 /** Most bytes of a manifest or index: the spec asks registries to take 4 MiB, registry:2 takes no more. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 

@@ -1,6 +1,6 @@
 import { type CosignKind, parseCosignTag } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
-import type { Descriptor } from "../media_types.ts";
+import { type Descriptor, REF_NAME } from "../media_types.ts";
 import {
   formatImageName,
   isReferrersTag,
@@ -20,6 +20,8 @@ export interface BesideRole {
   isMarked: boolean;
 }
 
+/** The annotation for a full name, as containerd writes it. */
+export const FULL_NAME = "io.containerd.image.name";
 /** The annotation by which cosign and hauler tell entries of one name apart: `dev.cosignproject.cosign/sigs`. */
 export const KIND_ANNOTATION = "kind";
 const KIND = /(?:^|\/)(sigs|atts|sboms|referrers)(?:\/|$)/;
@@ -48,14 +50,13 @@ export function besideRole(descriptor: Descriptor): BesideRole | undefined {
 
 /** Every name that an entry of index.json carries, as it is written. */
 export function writtenNames({ annotations = {} }: Descriptor): string[] {
-  return [annotations["org.opencontainers.image.ref.name"], annotations["io.containerd.image.name"]]
-    .filter((name) => name !== undefined);
+  return [annotations[REF_NAME], annotations[FULL_NAME]].filter((name) => name !== undefined);
 }
 
 /** The names that an entry of index.json carries: the full one when there is one, else what the user gave. */
 export function namesOf({ annotations = {} }: Descriptor): string[] {
-  const full = annotations["io.containerd.image.name"];
-  const given = annotations["org.opencontainers.image.ref.name"];
+  const full = annotations[FULL_NAME];
+  const given = annotations[REF_NAME];
   const usable = full !== undefined &&
     (parseImageName(full) ?? parsePinnedName(full)) !== undefined;
   return [usable ? full : given, usable ? undefined : full].filter((name) => name !== undefined);

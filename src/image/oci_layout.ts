@@ -5,6 +5,7 @@ import {
   MAX_MANIFEST_BYTES,
   OCI_MANIFEST,
   parseDescriptor,
+  REF_NAME,
 } from "../media_types.ts";
 import { KIND_ANNOTATION, writtenNames } from "./entry_names.ts";
 import {
@@ -66,7 +67,7 @@ function nameAsZarf(entry: IndexEntry): void {
   if (name === undefined || writtenNames(entry.descriptor).length > 0) return;
   entry.descriptor = {
     ...entry.descriptor,
-    annotations: { ...annotations, "org.opencontainers.image.ref.name": name },
+    annotations: { ...annotations, [REF_NAME]: name },
   };
 }
 

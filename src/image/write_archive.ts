@@ -1,36 +1,19 @@
 import type { Bytes } from "../bytes.ts";
 import { mapAll } from "../concurrency.ts";
-import type { CosignKind } from "../cosign_tags.ts";
 import { blobPath, type Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { isForeignLayer, MAX_MANIFEST_BYTES, OCI_INDEX } from "../media_types.ts";
-import {
-  formatImageName,
-  formatRepository,
-  parseImageName,
-  parsePinnedName,
-} from "../reference.ts";
+import { formatImageName, parseImageName } from "../reference.ts";
 import { type PackedEntry, packedSize, packTar } from "../tar/pack_tar.ts";
 import type { BlobSource } from "../source/blob_source.ts";
-import { blobsOf, type DocumentNode, walk } from "./content.ts";
+import { blobsOf, walk } from "./content.ts";
 import { MAX_DOCUMENT_BYTES, MAX_ENTRIES } from "./documents.ts";
 import { MAX_DOCUMENTS } from "./oci_layout.ts";
 import { chooseDockerImage } from "./docker_image.ts";
 import { LEFT_OUT_PATH } from "./entry_names.ts";
+import { indexEntries, type NamedContent } from "./index_entries.ts";
 import type { ArchiveFile, FilledListener } from "./files.ts";
 import { formatLeftOut, type LeftOut } from "./left_out.ts";
-
-/** An image, index or artifact to be written, with its names. */
-export interface NamedContent {
-  node: DocumentNode;
-  /**
-   * Full names, such as `localhost:5000/team/app:1.0`, or with its digest for a tag; without one it can be had by its digest
-   * alone.
-   */
-  names: readonly string[];
-  /** What cosign keeps of an image beside it: what it is, and the tag under which cosign looks for it. */
-  beside?: { kind: CosignKind; tag: string };
-}
 
 /**
  * How an archive is laid out. "docker": an OCI layout with manifest.json beside it, as docker has saved since version
@@ -106,7 +89,7 @@ export async function planArchive(
 ): Promise<ArchivePlan> {
   const images = contents.filter(({ beside }) => !beside);
   const documents = walk(...contents.map(({ node }) => node));
-  const manifests = entriesOf(contents);
+  const manifests = indexEntries(contents);
   const index = encodeJson({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
   refuseTooMuch(documents, manifests.length, index.length);
   const present = presentBlobs(contents, new Set(documents.map(({ digest }) => digest)));
@@ -198,64 +181,6 @@ function toContent({ digest, size, file }: PresentBlob, held: Bytes | undefined)
   };
 }
 
-/**
- * The entries of index.json, one for each name, as dockerd writes it. Where signatures are among them, each also says what it is, as
- * cosign writes it.
- */
-function entriesOf(contents: readonly NamedContent[]): unknown[] {
-  const isSigned = contents.some(({ beside }) => beside);
-  const shared = sharedTags(contents);
-  return contents.flatMap((content) => {
-    const { node, names } = content;
-    const descriptor = {
-      mediaType: node.mediaType,
-      digest: node.digest,
-      size: node.bytes.length,
-      ...(node.kind === "manifest" && node.artifactType !== undefined &&
-        { artifactType: node.artifactType }),
-    };
-    const named = names.length > 0 ? names.map((text) => nameAnnotations(text, shared)) : [{}];
-    return named.map((name) => {
-      const annotations = { ...tagAnnotation(content), ...name, ...isSigned && kindOf(content) };
-      return Object.keys(annotations).length > 0 ? { ...descriptor, annotations } : descriptor;
-    });
-  });
-}
-
-/** Tags that several images have, of other repositories. */
-function sharedTags(contents: readonly NamedContent[]): ReadonlySet<string> {
-  const owners = new Map<string, Digest>();
-  const shared = new Set<string>();
-  for (const { node: { digest }, names } of contents) {
-    for (const tag of names.flatMap((text) => parseImageName(text)?.tag ?? [])) {
-      if ((owners.get(tag) ?? digest) !== digest) shared.add(tag);
-      owners.set(tag, digest);
-    }
-  }
-  return shared;
-}
-
-/** The second is what skopeo and umoci choose by: the tag, as docker writes it, where that tells images apart. */
-function nameAnnotations(text: string, shared: ReadonlySet<string>): Record<string, string> {
-  const full = containerdName(text);
-  const tag = parseImageName(text)?.tag;
-  return {
-    "io.containerd.image.name": full,
-    ...tag !== undefined &&
-      { "org.opencontainers.image.ref.name": shared.has(tag) ? full : tag },
-  };
-}
-
-/** Tells what a signature is about also where its image has no name. */
-function tagAnnotation({ beside }: NamedContent): Record<string, string> {
-  return beside ? { "org.opencontainers.image.ref.name": beside.tag } : {};
-}
-
-function kindOf({ node, beside }: NamedContent): Record<string, string> {
-  const kind = beside ? `${beside.kind}s` : node.kind === "index" ? "imageIndex" : "image";
-  return { kind: `dev.cosignproject.cosign/${kind}` };
-}
-
 /** Configs read at the same time. */
 const CONCURRENCY = 4;
 /** Bytes of configs that are held until they are written; what is more is read again then. */
@@ -294,22 +219,6 @@ function algorithmsOf(blobs: readonly { digest: Digest }[]): string[] {
 function repoTagsOf(names: readonly string[]): string[] | null {
   const tagged = names.flatMap((text) => parseImageName(text) ?? []).map(formatImageName);
   return tagged.length > 0 ? tagged : null;
-}
-
-/** The name as containerd has it, Docker Hub's host and `library/` included. */
-function containerdName(text: string): string {
-  const pinned = parsePinnedName(text);
-  const name = pinned?.name ?? parseImageName(text);
-  if (!name) {
-    throw new TypeError(
-      `Cannot write an archive for ${
-        JSON.stringify(text)
-      }: it is no name, expected HOST/REPOSITORY:TAG`,
-    );
-  }
-  const short = pinned ? `${formatRepository(name)}@${pinned.digest}` : formatImageName(name);
-  if (name.host) return short;
-  return `docker.io/${name.repository.includes("/") ? "" : "library/"}${short}`;
 }
 
 function encodeJson(value: unknown): Bytes {

@@ -1,6 +1,7 @@
 import { runAll } from "../concurrency.ts";
 import { hasStatus, OciError, type RegistryError } from "../errors.ts";
-import { type ArchivePlan, type NamedContent, planArchive } from "../image/write_archive.ts";
+import type { NamedContent } from "../image/index_entries.ts";
+import { type ArchivePlan, planArchive } from "../image/write_archive.ts";
 import { type Reference, registryOrigin } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";

@@ -4,6 +4,7 @@ import { blobPath } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { isNetworkFetch } from "../network_fetch.ts";
 import { detach } from "../owned_bytes.ts";
+import { mergeEntries } from "../image/index_entries.ts";
 import type { PackedEntry } from "../tar/pack_tar.ts";
 import { type ImageToPull, parseImages } from "./list_images.ts";
 import { type PullImagesOptions, resolvePullOptions } from "./options.ts";
@@ -159,42 +160,6 @@ function unusable({ name }: FolderTarget, state: string, cause?: unknown): OciEr
 function merged(before: Index | undefined, bytes: Bytes): Bytes {
   if (!before) return bytes;
   const added = parseIndex(new TextDecoder().decode(bytes)).manifests;
-  const keys = new Set(added.map(keyOf));
-  const kept = before.manifests.filter((entry) => !keys.has(keyOf(entry)));
-  const manifests = tellApart([...kept, ...added]);
+  const manifests = mergeEntries(before.manifests, added);
   return new TextEncoder().encode(JSON.stringify({ ...before, manifests }));
-}
-
-const FULL_NAME = "io.containerd.image.name";
-const REF_NAME = "org.opencontainers.image.ref.name";
-
-/** Images with one tag are called by their full names, where those are known: umoci and skopeo could not choose. */
-function tellApart(entries: readonly unknown[]): unknown[] {
-  const owners = new Map<unknown, unknown>();
-  const shared = new Set<unknown>();
-  for (const entry of entries) {
-    const tag = memberOf(memberOf(entry, "annotations"), REF_NAME);
-    const digest = memberOf(entry, "digest");
-    if ((owners.get(tag) ?? digest) !== digest) shared.add(tag);
-    owners.set(tag, digest);
-  }
-  return entries.map((entry) => {
-    const annotations = memberOf(entry, "annotations");
-    const [tag, name] = [memberOf(annotations, REF_NAME), memberOf(annotations, FULL_NAME)];
-    if (typeof tag !== "string" || typeof name !== "string" || !shared.has(tag)) return entry;
-    return Object.assign({}, entry, {
-      annotations: Object.assign({}, annotations, { [REF_NAME]: name }),
-    });
-  });
-}
-
-/** What an entry is called; one without a name is called after its digest. */
-function keyOf(entry: unknown): string {
-  const annotations = memberOf(entry, "annotations");
-  const name = memberOf(annotations, FULL_NAME) ?? memberOf(annotations, REF_NAME);
-  return typeof name === "string" ? `name ${name}` : `digest ${memberOf(entry, "digest")}`;
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  return isJsonObject(value) ? value[name] : undefined;
 }

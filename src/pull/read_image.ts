@@ -9,7 +9,7 @@ import {
   platformOptions,
   selectPlatforms,
 } from "../image/platforms.ts";
-import type { NamedContent } from "../image/write_archive.ts";
+import type { NamedContent } from "../image/index_entries.ts";
 import { formatReference, type Reference, withTag } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import type { ResolvedPullOptions } from "./options.ts";

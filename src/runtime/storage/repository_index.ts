@@ -1,5 +1,5 @@
 import { type Digest, isDigest } from "../../digest.ts";
-import { isJsonObject, type JsonObject, OCI_INDEX } from "../../media_types.ts";
+import { isJsonObject, type JsonObject, OCI_INDEX, REF_NAME } from "../../media_types.ts";
 import { isTag } from "../../reference.ts";
 
 /** A manifest as index.json lists it. */
@@ -13,8 +13,6 @@ export interface ListedManifest {
   more?: JsonObject | undefined;
 }
 
-/** Annotation of image-spec for the tag of an entry. */
-const REF_NAME = "org.opencontainers.image.ref.name";
 /** Our own annotation of an entry: the digest of its subject, so that nothing is read to list referrers. */
 const SUBJECT = "io.tarpush.subject";
 /** Our own annotation of the index: it lists every manifest, those that an index names too. */
