@@ -41,6 +41,8 @@ export interface Http {
     others?: Set<string>;
     /** Something before it may keep answers: what must be fresh is asked past that at once. */
     mayKeep?: boolean;
+    /** Answers in plain http have passed Squid. */
+    passesSquid?: boolean;
     /** It refused a body without a length. */
     wantsLength?: boolean;
     /** A small body that went as a stream broke: others go as bytes. */

@@ -90,8 +90,9 @@ async function explainLast(
   return await explainScheme(http, error, { ...call, isLast: true });
 }
 
-/** Notes that there is a server at an address. */
-function noteServer({ origin, seen }: Http, url: URL): void {
+/** Notes that there is a server at an address, and what its answer has passed. */
+function noteServer({ origin, seen }: Http, url: URL, { headers }: Response): void {
+  if (url.protocol === "http:" && headers.get("via")?.includes("(squid")) seen.passesSquid = true;
   if (url.origin === origin) seen.answered = true;
   else (seen.others ??= new Set()).add(url.origin);
 }
@@ -157,7 +158,7 @@ async function sendOn(http: Http, call: Call): Promise<Response> {
       ? await askPastCache(http, call, url, answer)
       : answer;
     // A TLS port answers 400 to all that comes without TLS.
-    if (response.status !== 400) noteServer(http, url);
+    if (response.status !== 400) noteServer(http, url, response);
     if (call.expect.includes(response.status) && !isWebPage(call, response)) {
       if (url !== call.url) noteAnswer(response, url);
       return response;

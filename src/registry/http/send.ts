@@ -88,10 +88,11 @@ export async function send(http: Http, call: Call, url: URL): Promise<Response> 
 
 /**
  * Whether what is streamed to a URL goes without its length: of bodies that tell it and come fast, Squid 5.7 as a proxy of
- * plain http drops those of several MiB.
+ * plain http drops those of several MiB. A `fetch` that tells no proxies may still go through one, which answers show.
  */
-export function leavesLength({ fetch }: Http, url: URL): boolean {
-  return url.protocol === "http:" && proxyFor(fetch, url) !== undefined;
+export function leavesLength({ fetch, seen }: Http, url: URL): boolean {
+  return url.protocol === "http:" &&
+    (seen.passesSquid === true || proxyFor(fetch, url) !== undefined);
 }
 
 /**

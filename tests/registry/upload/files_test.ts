@@ -82,6 +82,28 @@ test("chunkSizeFor() keeps chunks small past a proxy of plain http, unless the r
   assertEquals(sizeOf("https://registry.test/u"), 8 * MIB);
 });
 
+test("uploadBlob() leaves lengths out, and keeps chunks small, where an answer came by Squid", async () => {
+  for (const via of ["1.1 varnish", "1.1 vm (squid/5.7)"]) {
+    const isSquid = via.includes("squid");
+    const lengths: (string | null)[] = [];
+    const repository = makeRepository(async ({ method, headers, body }) => {
+      const answer = { location: "/u/1", via };
+      if (method !== "PUT") return new Response(null, { status: 202, headers: answer });
+      lengths.push(headers.get("content-length"));
+      await Array.fromAsync(body ?? []);
+      return new Response(null, { status: 201 });
+    });
+    await uploadBlob(repository, await streamOf(CONTENT));
+    assertEquals(lengths, [isSquid ? null : `${CONTENT.length}`], via);
+    const { http } = repository;
+    http.seen.chunkSize = 8 * MIB;
+    const sizeOf = (location: string) =>
+      chunkSizeFor(http, { location: new URL(location), minChunk: 0 }, 100 * MIB);
+    assertEquals(sizeOf("http://registry.test/u"), (isSquid ? 2 : 8) * MIB, via);
+    assertEquals(sizeOf("https://registry.test/u"), 8 * MIB, via);
+  }
+});
+
 async function streamOf(content: Uint8Array<ArrayBuffer>): Promise<UploadBlob> {
   const { digest, size, open } = await blobOf(content);
   return { digest, size, open };
