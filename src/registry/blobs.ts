@@ -68,15 +68,21 @@ export function nameOf({ http, repository }: RepositoryContext): string {
 /**
  * Checks the header `Docker-Content-Digest`, where there is one, against the digest that is meant.
  *
+ * @param explain What to try next.
  * @throws {DigestMismatchError} If the registry names another digest.
  */
-export function checkDigestHeader(response: Response, expected: Digest, what: string): void {
+export function checkDigestHeader(
+  response: Response,
+  expected: Digest,
+  what: string,
+  explain?: () => string | undefined,
+): void {
   const actual = otherDigest(response, expected);
   if (actual === undefined) return;
   const shown = isDigest(actual) ? actual : JSON.stringify(actual.slice(0, 80));
   throw new DigestMismatchError(
     `Cannot trust ${what}: the registry says its digest is ${shown}, expected ${expected}`,
-    { expected, actual },
+    { expected, actual, hint: explain?.() },
   );
 }
 

@@ -1,7 +1,13 @@
 import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
 import { DigestMismatchError, hasCode, hasStatus, restate } from "../errors.ts";
-import { foreignMember, isIndexType, type JsonObject, MANIFEST_TYPES } from "../media_types.ts";
+import {
+  foreignMember,
+  isIndexType,
+  type JsonObject,
+  MANIFEST_TYPES,
+  readJsonObject,
+} from "../media_types.ts";
 import {
   checkDigestHeader,
   nameOf,
@@ -107,14 +113,21 @@ async function checkDigests(
   const what = `manifest ${reference} of ${nameOf(context)}`;
   const named = headerOf(response, "docker-content-digest");
   const digest = await digestBytes(bytes, isDigest(named) ? digestAlgorithm(named) : "sha256");
-  checkDigestHeader(response, digest, what);
+  const explain = () => rewriteHint(bytes);
+  checkDigestHeader(response, digest, what, explain);
   if (!isDigest(reference)) return digest;
   const actual = await digestBytes(bytes, digestAlgorithm(reference));
   if (actual === reference) return actual;
   throw new DigestMismatchError(
     `Cannot trust ${what}: what the registry sent has digest ${actual}, expected ${reference}`,
-    { expected: reference, actual },
+    { expected: reference, actual, hint: explain() },
   );
+}
+
+/** What may be the reason where wrong bytes are a document all the same. */
+function rewriteHint(bytes: Bytes): string | undefined {
+  return readJsonObject(bytes) &&
+    "something before the registry may write JSON anew, a filter of answers for one: try without it";
 }
 
 function chooseMediaType(call: ReadCall, response: Response, json: JsonObject): string {
