@@ -93,7 +93,7 @@ export async function putManifest(
   return response.headers;
 }
 
-/** What a registry says of a manifest that it has stored: 201, or else at least one of these headers. */
+/** What a registry says of a manifest that it has stored: at least one of these headers (distribution-spec: `Location`). */
 const STORED_HEADERS = [
   "docker-content-digest",
   "docker-distribution-api-version",
@@ -101,9 +101,9 @@ const STORED_HEADERS = [
   "oci-subject",
 ];
 
-/** Whether the answer to a PUT is one that a registry gives, and not just any server. */
-function isOfRegistry({ status, headers }: Response): boolean {
-  return status === 201 || STORED_HEADERS.some((name) => headers.has(name));
+/** Whether the answer to a PUT is one that a registry gives, and not just any server: that may say 201, too. */
+function isOfRegistry({ headers }: Response): boolean {
+  return STORED_HEADERS.some((name) => headers.has(name));
 }
 
 /** What comes by tag gets a digest of the registry's algorithm, sha256, also where an archive says sha512. */

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, RegistryError } from "../../src/errors.ts";
 import { MANIFEST_TYPES, OCI_MANIFEST } from "../../src/media_types.ts";
+import { getManifest } from "../../src/registry/get_manifest.ts";
 import { headManifest, putManifest } from "../../src/registry/manifests.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
 import { scriptedFetch, sentRequest } from "../helpers/scripted_fetch.ts";
@@ -14,6 +15,21 @@ const MANIFEST = { digest: DIGEST, mediaType: OCI_MANIFEST, bytes: BYTES };
 const PUT = "PUT /v2/team/app/manifests/1.0";
 const HEAD = "HEAD /v2/team/app/manifests/1.0";
 const GET = HEAD.replace("HEAD", "GET");
+
+test("getManifest() says that JSON may be written anew on the way, where wrong bytes are JSON", async () => {
+  const path = `GET /v2/team/app/manifests/${DIGEST}`;
+  const named = { "docker-content-digest": DIGEST };
+  for (const [body, reason] of [['{"schemaVersion":2}', "may write JSON anew"], ["{"]] as const) {
+    for (const [step, reference] of [[path, DIGEST], [GET, "1.0"]] as const) {
+      const script = scriptedFetch([[step, { headers: reference === "1.0" ? named : {}, body }]]);
+      const error = await assertRejects(
+        () => getManifest(makeRepository(script.fetch), reference),
+        DigestMismatchError,
+      );
+      assertEquals(error.hint?.includes(reason ?? ""), reason && true, reference);
+    }
+  }
+});
 
 test("headManifest() asks for every type that there is", async () => {
   const script = scriptedFetch([[HEAD, {}], [HEAD, { status: 404 }]]);
@@ -60,7 +76,7 @@ test("putManifest() tries again, as often as it takes", async () => {
     [PUT, { status: 429, headers: { "retry-after": "0" } }],
     [PUT, "drop"],
     [PUT, { status: 500 }],
-    [PUT, { status: 201 }],
+    [PUT, { status: 201, headers: { location: "/v2/team/app/manifests/1.0" } }],
   ]);
   await putManifest(makeRepository(script.fetch), "1.0", MANIFEST);
   script.assertDone();
@@ -104,7 +120,7 @@ for (
 }
 
 test("putManifest() takes an answer that any server gives for none", async () => {
-  for (const status of [200, 202]) {
+  for (const status of [200, 201, 202]) {
     const script = scriptedFetch([
       [PUT, { status, headers: { "content-type": "text/plain" }, body: "Welcome" }],
       [GET, { status: 404 }],
@@ -121,9 +137,11 @@ test("putManifest() takes an answer that any server gives for none", async () =>
 test("putManifest() reads back what may have been stored", async () => {
   const bytes = encodeJson({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: {}, layers: [] });
   const manifest = { digest: await digestBytes(bytes), mediaType: OCI_MANIFEST, bytes };
-  const stored = scriptedFetch([[PUT, { status: 202 }], [GET, { body: bytes }]]);
-  await putManifest(makeRepository(stored.fetch), "1.0", manifest);
-  stored.assertDone();
+  for (const status of [201, 202]) {
+    const stored = scriptedFetch([[PUT, { status }], [GET, { body: bytes }]]);
+    await putManifest(makeRepository(stored.fetch), "1.0", manifest);
+    stored.assertDone();
+  }
   const other = encodeJson({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: {} });
   const standing = scriptedFetch([[PUT, { status: 202 }], [GET, { body: other }]]);
   await assertRejects(

@@ -607,8 +607,8 @@ function discardingRegistry(onPiece: (length: number) => void): FetchHandler {
   return async ({ method, url, body }) => {
     for await (const piece of body ?? []) onPiece(piece.length);
     if (method === "HEAD") return new Response(null, { status: 404 });
-    if (method === "PUT") return new Response(null, { status: 201 });
-    return new Response(null, { status: 202, headers: { location: new URL("upload", url).href } });
+    const headers = { location: new URL("upload", url).href };
+    return new Response(null, { status: method === "PUT" ? 201 : 202, headers });
   };
 }
 
