@@ -1,7 +1,7 @@
 import { ArchiveError, TarError } from "../errors.ts";
 import type { Host } from "../runtime/host.ts";
 import { FIRST_PART } from "./command_words.ts";
-import { type Input, openInput } from "./input.ts";
+import { type Input, openInput, urlOf } from "./input.ts";
 import type { PartsOptions } from "./parts_input.ts";
 
 /** The archive that a command line names: one source, or the parts of one. */
@@ -25,6 +25,42 @@ export async function openArchiveWords(
   if (parts.length === 0) return await openInput(source, host, example);
   const { openParts } = await import("./parts_input.ts");
   return await openParts(parts, host, options);
+}
+
+/**
+ * Opens the archive that an option names: the first part of several stands for all that follow it there.
+ *
+ * @param example A command line that pipes something in, for the hint.
+ */
+export async function openNamed(
+  source: string,
+  host: Host,
+  example: string,
+  options: PartsOptions,
+): Promise<Input> {
+  return await openArchiveWords(
+    { source, parts: await partsFrom(source, host) },
+    host,
+    example,
+    options,
+  );
+}
+
+/** The first part of an archive and those that follow it; empty where there is no more than the first. */
+async function partsFrom(first: string, host: Host): Promise<string[]> {
+  if (!FIRST_PART.test(first) || urlOf(first)) return [];
+  const { nextNames } = await import("../source/part_names.ts");
+  const parts: string[] = [];
+  for (let next: string | undefined = first; next !== undefined;) {
+    parts.push(next);
+    const [one = "", other = ""]: string[] = nextNames(next);
+    next = await isFile(one, host) ? one : await isFile(other, host) ? other : undefined;
+  }
+  return parts.length > 1 ? parts : [];
+}
+
+async function isFile(path: string, host: Host): Promise<boolean> {
+  return (await host.fileInfo(path))?.kind === "file";
 }
 
 /** What to type for an archive that cannot be read because it is but a part of one; undefined for any other. */

@@ -5,7 +5,7 @@ import type { Host } from "../runtime/host.ts";
 import { startByteProgress } from "./byte_progress.ts";
 import { verdictText, writeFindings } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
-import { connectionOptions, registryOf } from "./connection.ts";
+import { type ConnectionOptions, connectionOptions, registryOf } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { counted, formatSize, type Paint, printable } from "./render.ts";
 import { writeDocument } from "./json_document.ts";
@@ -32,12 +32,13 @@ export async function runCheckImage(
 async function runRepair(
   reference: string,
   tar: string,
-  options: CheckImageOptions,
+  options: CheckImageOptions & ConnectionOptions & { signal: AbortSignal },
   host: Host,
 ): Promise<ImageRepair> {
   const { repairImage } = await import("../push/repair_image.ts");
-  const { openInput } = await import("./input.ts");
-  await using input = await openInput(tar, host, "tarpush check REFERENCE --repair TAR");
+  const { openNamed } = await import("./archive_words.ts");
+  const example = "tarpush check REFERENCE --repair TAR";
+  await using input = await openNamed(tar, host, example, { ...options, verify: "auto" });
   return await repairImage(reference, input.source, options);
 }
 

@@ -186,7 +186,7 @@ export const COMMANDS = {
       allTags: flag("--all-tags", "Of a repository, HOST/REPOSITORY: check every tag"),
       repair: text(
         "--repair TAR",
-        "Of an image in a registry: send what is broken from TAR, and check again",
+        "Of an image in a registry: send what is broken from TAR (of parts the first), and check again",
       ),
     }),
     read: (words, { isParts }) =>
@@ -244,7 +244,7 @@ export const COMMANDS = {
       ),
       without: list(
         "--without OTHER",
-        "Leave out layers that OTHER has: an archive, HOST/REPOSITORY, or HOST",
+        "Leave out layers that OTHER has: an archive (of parts the first), HOST/REPOSITORY, or HOST",
       ),
       split: value(
         "--split SIZE",

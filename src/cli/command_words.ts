@@ -134,11 +134,6 @@ export function readSaveWords(
   if (tar === "-" && split !== undefined) {
     throw new UsageError("Cannot split what goes to a pipe, expected a file");
   }
-  if (tar !== undefined && without.some((other) => plainPath(other) === plainPath(tar))) {
-    throw new UsageError(
-      `Cannot leave out what ${quote(tar)} has and write over it, expected another name`,
-    );
-  }
   if (tar !== undefined && REFERENCE_START.test(tar) && !isArchivePath(tar)) {
     throw new UsageError(
       `Nothing to write to: ${quote(tar)} is a reference, expected a file, a folder or - after it`,
@@ -152,11 +147,6 @@ export function readSaveWords(
     "Nothing to write to, expected a file, a folder or -",
     `tarpush save ${tar ?? first} image.tar`,
   );
-}
-
-/** A path without what leads nowhere at its beginning. */
-function plainPath(path: string): string {
-  return path.replace(/^(?:\.\/+)+/, "");
 }
 
 /** All words that are left: at least one, unless a list has more of them. */

@@ -23,6 +23,7 @@ export async function runPush(
     return await withErrorDocument(command, host, () => refuseWithoutTarget(command, host, signal));
   }
   const result = await showTransfer(command, host, signal, async (hooks) => {
+    await requireOutputs(command, [command.source, ...command.parts], host);
     const options = await toPushOptions(command, host);
     try {
       await using input = await openSource(command, host, { ...options, signal });
@@ -45,6 +46,24 @@ async function openSource(
   const { openParts } = await import("./parts_input.ts");
   const verify = command.verify ? "all" : "auto";
   return await openParts(command.parts, host, { verify, signal, fetch, timeouts });
+}
+
+/**
+ * Finds out before anything is sent that what `--digestfile` names can be written, and is nothing that is read or kept.
+ *
+ * @param read What is pushed.
+ */
+export async function requireOutputs(
+  { digestfile, receipts, from, dryRun }: PushCommand,
+  read: readonly string[],
+  host: Host,
+): Promise<void> {
+  if (dryRun) return;
+  const isThere = digestfile !== undefined && await host.requireWritable(digestfile);
+  if (!isThere && receipts === undefined) return;
+  const { refuseToWriteOver } = await import("./written_files.ts");
+  await refuseToWriteOver([digestfile, receipts], [...read, from], host);
+  await refuseToWriteOver([digestfile], [receipts], host);
 }
 
 /** Writes what `--digestfile` asks for. */

@@ -8,7 +8,7 @@ import { EXIT } from "./exit.ts";
 import { openInput, shownAs, urlOf } from "./input.ts";
 import { withErrorLine } from "./json_document.ts";
 import { UsageError } from "./options.ts";
-import { PIPE_EXAMPLE, toPushOptions, writeDigests } from "./push_command.ts";
+import { PIPE_EXAMPLE, requireOutputs, toPushOptions, writeDigests } from "./push_command.ts";
 import { Receipts, type SourceIdentity } from "./receipts.ts";
 import { counted, jsonLine, plannedLines } from "./render.ts";
 import { takeShard } from "./shard.ts";
@@ -50,6 +50,7 @@ async function pushMany(
   const lines = await listArchives(command, host, signal);
   const whole = nameAll(settleTargets(lines, command.targets));
   const listed = await takeOwn(whole, command);
+  await requireOutputs(command, listed.map(({ source }) => source), host);
   const options = await toPushOptions(command, host);
   const receipts = command.receipts === undefined
     ? undefined

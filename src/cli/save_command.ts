@@ -22,6 +22,7 @@ import {
 } from "./save_output.ts";
 import type { SavedParts } from "./save_parts.ts";
 import { listImages, openOthers, partOthers } from "./save_words.ts";
+import { refuseToWriteOver } from "./written_files.ts";
 
 type PlanEvent = Extract<PullEvent, { type: "plan" }>;
 
@@ -47,6 +48,7 @@ export async function runSave(
 
 async function save(command: SaveCommand, host: Host, signal: AbortSignal): Promise<number> {
   const start = performance.now();
+  await refuseToWriteOver(writtenBy(command), [...command.without, command.from], host);
   const images = await listImages(command, host, signal);
   const isFolder = await isFolderName(command.tar, host);
   const format = command.format ?? (isFolder ? "oci" : "docker");
@@ -108,6 +110,11 @@ async function write(
   }
   await (isFolder ? saveToFolder : saveToFile)(images, tar, options, host);
   return { isWhole: true };
+}
+
+/** Files that a save replaces: of many parts those that every set has. */
+function writtenBy({ tar, split }: SaveCommand): string[] {
+  return split === undefined ? [tar] : ["001", "0001", "sha256"].map((end) => `${tar}.${end}`);
 }
 
 function isPiped({ tar }: SaveCommand): boolean {

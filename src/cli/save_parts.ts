@@ -37,11 +37,11 @@ export async function saveToParts(
       await options.onEvent?.(event);
     },
   });
+  const checksums = `${path}.sha256`;
+  await using list = await host.createFile(checksums);
   await using parts = new PartFiles((at) => host.createFile(names[at] ?? path), partBytes);
   for await (const bytes of tar) await parts.write(bytes);
   const listed = await parts.end(names.map(baseName));
-  const checksums = `${path}.sha256`;
-  await using list = await host.createFile(checksums);
   await list.write(new TextEncoder().encode(formatPartList(listed)));
   // Nothing more can fail for want of room.
   await list.end();
@@ -78,7 +78,13 @@ async function nameParts(
       { hint: "remove the parts of the archive that was there before" },
     );
   }
-  return Array.from({ length: count }, (_, at) => nameOf(at + 1));
+  const names = Array.from({ length: count }, (_, at) => nameOf(at + 1));
+  for (const name of names) {
+    const kind = (await host.fileInfo(name))?.kind ?? "file";
+    // It says what is wrong, before anything has been written.
+    if (kind !== "file") await (await host.createFile(name))[Symbol.asyncDispose]();
+  }
+  return names;
 }
 
 /** The parts of an archive while they are written, one after the other. */

@@ -1,13 +1,15 @@
-import { openArchive, type OpenArchiveOptions } from "../archive/open_archive.ts";
+import { openArchive } from "../archive/open_archive.ts";
 import { ArchiveError, TarError } from "../errors.ts";
 import type { OtherArchive } from "../pull/other_places.ts";
 import type { ImageToPull } from "../pull/list_images.ts";
 import { parseReference } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import { baseName } from "../source/part_list.ts";
+import { openNamed } from "./archive_words.ts";
 import type { SaveCommand } from "./command.ts";
 import { FIRST_PART, isArchivePath } from "./command_words.ts";
-import { openInput, shownAs } from "./input.ts";
+import type { ConnectionOptions } from "./connection.ts";
+import { shownAs } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 import { listName, readSourceList, requireUse } from "./source_list.ts";
 
@@ -51,18 +53,19 @@ export async function partOthers(
 /** Reads the names and manifests of archives. */
 export async function openOthers(
   paths: readonly string[],
-  reading: Pick<OpenArchiveOptions, "signal" | "fetch" | "timeouts">,
+  reading: ConnectionOptions & { signal: AbortSignal },
   host: Host,
 ): Promise<OtherArchive[]> {
   const others: OtherArchive[] = [];
   for (const path of paths) {
     const shown = shownAs(path);
-    await using input = await openInput(path, host, "");
-    const archive = await openArchive(input.source, { ...reading, verify: false })
-      .catch((error) => {
-        throw withName(shown, error);
-      });
-    others.push({ name: baseName(shown), archive });
+    try {
+      await using input = await openNamed(path, host, "", { ...reading, verify: "auto" });
+      const archive = await openArchive(input.source, { ...reading, verify: false });
+      others.push({ name: baseName(shown), archive });
+    } catch (error) {
+      throw withName(shown, error);
+    }
   }
   return others;
 }
@@ -71,7 +74,7 @@ export async function openOthers(
 function withName(path: string, error: unknown): unknown {
   if (!(error instanceof ArchiveError || error instanceof TarError)) return error;
   const hint = FIRST_PART.test(path)
-    ? "it is called as the first of several parts is: join them to one file"
+    ? "it is called as the first of several parts is: they must be beside it"
     : error.hint;
   return new ArchiveError(`Cannot leave out what ${quote(path)} has: ${error.message}`, {
     hint,

@@ -3,7 +3,7 @@ import { own } from "../owned_bytes.ts";
 import { createBunFetch } from "./bun_fetch.ts";
 import { openBunFile } from "./bun_file.ts";
 import type { BunGlobals, BunWriter } from "./bun_globals.ts";
-import { errorCode, failed, toFileError } from "./file_error.ts";
+import { errorCode, failed, fileId, toFileError } from "./file_error.ts";
 import type { ByteInput, ByteOutput, FileInfo, Host } from "./host.ts";
 import { createByteOutput, createTextOutput } from "./output.ts";
 import { readLine } from "./read_line.ts";
@@ -38,6 +38,8 @@ export function createBunHost(): Host {
     writeTextFile: async (path, text) => {
       await Bun.write(path, text).catch(failed("write", path));
     },
+    requireWritable: async (path) =>
+      await (await import("./bun_new_file.ts")).requireWritable(path),
     fileInfo,
     // Loaded by what keeps receipts or saves an image; a push does without.
     appendText: async (path, text) => await (await loadShell()).appendText(path, text),
@@ -72,7 +74,8 @@ async function fileInfo(path: string): Promise<FileInfo | undefined> {
   const info = await statOf(path).catch(() => undefined);
   if (!info) return undefined;
   const kind = info.isFile() ? "file" : info.isDirectory() ? "directory" : "other";
-  return { kind, size: info.size, modified: info.mtime.getTime() };
+  const { size, mtime, dev, ino } = info;
+  return { kind, size, modified: mtime.getTime(), ...fileId(dev, ino) };
 }
 
 // What is no path, such as one with a zero byte, makes Bun throw before there is a promise.

@@ -52,7 +52,9 @@ function shellFailure(
   { exitCode, stderr }: { exitCode: number; stderr: Uint8Array },
 ): OciError {
   const text = new TextDecoder().decode(stderr).trim();
-  const [, state] = STATES.find(([pattern]) => pattern.test(text.replaceAll(path, ""))) ?? [];
+  const stateIn = (text: string) => STATES.find(([pattern]) => pattern.test(text))?.[1];
+  // What the path says does not count; without a short one too little may be left.
+  const state = stateIn(text.replaceAll(path, "")) ?? stateIn(text);
   if (state !== undefined) return fileError(action, path, state);
   if (text !== "") return fileError(action, path, { text });
   const number = exitCode >= FIRST_NEGATIVE ? 2 * FIRST_NEGATIVE - exitCode : exitCode;

@@ -4,6 +4,7 @@ import { createDenoFetch } from "./deno_fetch.ts";
 import { openDenoFile, PIECE_BYTES } from "./deno_file.ts";
 import { failed, throwFileError } from "./deno_file_error.ts";
 import { countInterrupts, restartTrusting } from "./deno_restart.ts";
+import { fileId } from "./file_error.ts";
 import type { ByteInput, ByteOutput, FileInfo, Host } from "./host.ts";
 import { createByteOutput, createTextOutput, writeAll } from "./output.ts";
 import { readLine } from "./read_line.ts";
@@ -35,6 +36,8 @@ export function createDenoHost(): Host {
     openPipe,
     readTextFile,
     writeTextFile: (path, text) => Deno.writeTextFile(path, text).catch(failed("write", path)),
+    requireWritable: async (path) =>
+      await (await import("./deno_new_file.ts")).requireWritable(path),
     fileInfo,
     appendText: (path, text) =>
       Deno.writeTextFile(path, text, { append: true }).catch(failed("write", path)),
@@ -65,7 +68,8 @@ async function fileInfo(path: string): Promise<FileInfo | undefined> {
   const info = await Deno.stat(path).catch(() => undefined);
   if (!info) return undefined;
   const kind = info.isFile ? "file" : info.isDirectory ? "directory" : "other";
-  return { kind, size: info.size, modified: info.mtime?.getTime() ?? 0 };
+  const { size, mtime, dev, ino } = info;
+  return { kind, size, modified: mtime?.getTime() ?? 0, ...fileId(dev, ino) };
 }
 
 function denoInput(): ByteInput {

@@ -128,6 +128,11 @@ const NUMBERS: Readonly<Record<number, FileState>> = {
   122: "full",
 };
 
+/** The `id` of a `FileInfo`, where the system numbers its files. */
+export function fileId(device: number | null, number: number | null): { id?: string } {
+  return device === null || !number ? {} : { id: `${device}:${number}` };
+}
+
 /** What is known of a file that was opened, to see whether it is still the same. */
 export interface FileIdentity {
   size: number;

@@ -62,6 +62,8 @@ export interface FileInfo {
   size: number;
   /** When its content changed last, in milliseconds since 1970. */
   modified: number;
+  /** What tells it from every other of this machine, under whatever name; undefined where the system has no such thing. */
+  id?: string;
 }
 
 /** How a file is opened. */
@@ -144,6 +146,14 @@ export interface Host {
   appendText(path: string, text: string): Promise<void>;
   /** Creates or replaces a file. */
   writeTextFile(path: string, text: string): Promise<void>;
+  /**
+   * Finds out whether {@linkcode Host.writeTextFile} may write to a path, and leaves it as it was. Of a pipe or device only
+   * writing tells.
+   *
+   * @returns Whether something is there, as far as the rights tell that this runtime was given.
+   * @throws {OciError} If it may not.
+   */
+  requireWritable(path: string): Promise<boolean>;
   /** Makes a folder, and those above it, where they are not there. */
   makeDirectory(path: string): Promise<void>;
   /**

@@ -64,6 +64,15 @@ export function previousName(names: readonly string[]): string | undefined {
   return first.before + previous(first.order) + first.behind;
 }
 
+/** What the part after one may be called whose name ends in its number or letters: `split` makes these longer in the end. */
+export function nextNames(name: string): string[] {
+  const part = [numbered(name), lettered(name)].find((read) => read?.behind === "");
+  if (!part) return [];
+  const next = following(part.order);
+  if (next === undefined) return [];
+  return [next, next + (/^\d/.test(next) ? "00" : "aa")].map((order) => part.before + order);
+}
+
 /** Whether names tell the order of the parts by themselves. */
 export function areInSeries(names: readonly string[]): boolean {
   return readSeries(names) !== undefined;
@@ -147,4 +156,12 @@ function previous(order: string): string {
     letters[at] = "z";
   }
   return letters.join("");
+}
+
+/** The number or letters after; undefined behind the last letters. */
+function following(order: string): string | undefined {
+  if (/^\d/.test(order)) return `${Number(order) + 1}`.padStart(order.length, "0");
+  const [, before = "", letter, last = ""] = /^(.*)([a-y])(z*)$/.exec(order) ?? [];
+  if (letter === undefined) return undefined;
+  return before + String.fromCharCode(letter.charCodeAt(0) + 1) + "a".repeat(last.length);
 }

@@ -80,6 +80,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
         ? fileInfo(path)
         : Promise.resolve({ kind: "file", size: text.length, modified: 0 });
     },
+    requireWritable: (path) => Promise.resolve(written.files.has(path)),
     appendText: (path, text) => {
       written.files.set(path, `${written.files.get(path) ?? ""}${text}`);
       return Promise.resolve();

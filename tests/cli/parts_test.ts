@@ -1,10 +1,12 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { run } from "../../src/cli/run.ts";
+import { pushImage } from "../../src/push/push.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { toBytes } from "../../src/bytes.ts";
 import { digestBytes, digestHex } from "../../src/digest.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { formatPartList, PartSummary } from "../../src/source/part_list.ts";
+import { baseName, formatPartList, PartSummary } from "../../src/source/part_list.ts";
 import {
   type Bytes,
   gzip,
@@ -13,6 +15,7 @@ import {
   OciLayout,
   randomBytes,
 } from "../helpers/archives.ts";
+import { badDisk } from "../helpers/bad_disk.ts";
 import { readBack } from "../helpers/expected.ts";
 import { type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
@@ -47,6 +50,12 @@ async function writeParts(
   }
   if (list) await folder.write(`${stem}.sha256`, formatPartList(listed));
   return paths;
+}
+
+async function runWithFetch(fetch: FetchHandler, ...args: string[]) {
+  const { readTextFile } = currentHost();
+  const host = fakeHost(args, { overrides: { readTextFile, fetchWith: () => fetch } });
+  return { code: await run(host), ...host.written };
 }
 
 async function runWith(...args: string[]) {
@@ -246,4 +255,39 @@ test("run() points to --parts where the first of several is given alone", async 
   const { code, stderr } = await runWith("push", first, second, TARGET);
   assertEquals(code, 2);
   assertMatch(stderr, /hint: parts of one archive: tarpush push --parts /);
+});
+
+test("check --repair and save --without take the first part for all of an archive", async () => {
+  for (const list of [true, false]) {
+    await using folder = await temporaryFolder();
+    const bytes = await makeArchive();
+    const [first = "", second = ""] = await writeParts(folder, bytes, { list });
+    const disk = badDisk();
+    await pushImage(new Blob([bytes]), TARGET, { fetch: disk.fetch });
+    const call = (...args: string[]) => runWithFetch(disk.fetch, ...args);
+    const [image] = (await pushImage(new Blob([bytes]), TARGET, { fetch: disk.fetch })).images;
+    const layer = image?.blobs.find(({ size }) => size > 100_000)?.digest ?? "";
+    disk.lose(layer);
+    const repaired = await call("check", TARGET, "--repair", first);
+    assertEquals([repaired.code, repaired.stderr], [0, ""]);
+    assertStringIncludes(repaired.stdout, `sent     ${layer}\n`);
+    const delta = `${folder.path}/delta.tar`;
+    const saved = await call("save", TARGET, delta, "--without", first, "--json");
+    assertEquals(JSON.parse(saved.stdout).leftOut.blobs, 1);
+    await folder.write("app.tar.002", "damaged");
+    disk.lose(layer);
+    for (
+      const args of [["check", TARGET, "--repair", first], [
+        "save",
+        TARGET,
+        delta,
+        "--without",
+        first,
+      ]]
+    ) {
+      const { code, stderr } = await call(...args);
+      assertEquals(code, 1, stderr);
+      assertStringIncludes(stderr, baseName(second));
+    }
+  }
 });

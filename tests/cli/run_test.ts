@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { run } from "../../src/cli/run.ts";
+import { OciError } from "../../src/errors.ts";
 import type { Host } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { test } from "../helpers/test.ts";
@@ -140,6 +141,25 @@ test("run() push writes the digests to a file", async () => {
     `push ${SINGLE} localhost:5000/app:1 localhost:5000/app:2 --insecure -q --digestfile digests`,
   );
   assertEquals(files.get("digests"), `${DIGEST}\n`);
+});
+
+test("run() push sends nothing where it cannot write the digests, or would over what it reads", async () => {
+  const requireWritable = () => Promise.reject(new OciError("the disk is gone"));
+  const fileInfo = () => Promise.resolve({ kind: "file", size: 1, modified: 0, id: "1" } as const);
+  const cases: [overrides: Partial<Host>, says: string][] = [
+    [{ requireWritable }, "the disk is gone"],
+    [{ requireWritable: () => Promise.resolve(true), fileInfo }, 'Cannot write to "digests": '],
+  ];
+  for (const [overrides, says] of cases) {
+    for (const target of ["localhost:5000/app:1", "--to localhost:5000/app:1"]) {
+      let asked = 0;
+      const registry = () => Promise.reject(new Error(`${++asked}`));
+      const args = `push ${SINGLE} ${target} --insecure --digestfile digests`;
+      const { code, stderr } = await runWith(args, { registry, overrides });
+      assertEquals([code === 0, asked], [false, 0]);
+      assertStringIncludes(stderr, says);
+    }
+  }
 });
 
 test("run() push writes nothing in a dry run", async () => {

@@ -5,7 +5,7 @@ import { createByteOutput, createTextOutput, type OutputDevice } from "../../src
 import { requireTextSize } from "../../src/runtime/text_file.ts";
 import { runProcess, spawnProcess, temporaryFolder } from "../helpers/process.ts";
 import { createAuthority } from "../helpers/certificates.ts";
-import { requireProgram } from "../helpers/programs.ts";
+import { optionalProgram, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
 const host = currentHost();
@@ -106,6 +106,45 @@ test("Host tells what is under a path", async () => {
   assertEquals((await host.fileInfo(folder.path))?.kind, "directory");
   assertEquals(await host.fileInfo(`${folder.path}/none`), undefined);
 });
+
+test("Host tells one file by another name from another file", async () => {
+  await using folder = await temporaryFolder();
+  const [one, other] = [await folder.write("one", "1"), await folder.write("other", "1")];
+  await runProcess("ln", ["-s", "one", `${folder.path}/link`]);
+  const idOf = async (path: string) => (await host.fileInfo(path))?.id;
+  const id = await idOf(one);
+  assert(id !== undefined);
+  assertEquals([await idOf(`${folder.path}/./link`), await idOf(other) === id], [id, false]);
+}, { skip: optionalProgram("ln").skip });
+
+test("Host tells whether a file may be written, and leaves all as it was", async () => {
+  await using folder = await temporaryFolder();
+  const there = await folder.write("there", "text");
+  const before = await host.fileInfo(there);
+  assertEquals(await host.requireWritable(there), true);
+  assertEquals(await host.fileInfo(there), before);
+  const link = `${folder.path}/link`;
+  await runProcess("ln", ["-s", "nowhere", link]);
+  for (const path of [`${folder.path}/${"n".repeat(250)}`, link]) {
+    assertEquals(await host.requireWritable(path), false);
+    assertEquals(await host.fileInfo(path), undefined);
+  }
+  assertEquals((await runProcess("ls", ["-A", folder.path])).stdout, "link\nthere\n");
+  for (
+    const [path, says] of [
+      [`${folder.path}/no/file`, "its folder does not exist"],
+      [`${there}/file`, "no such file"],
+      [folder.path, "it is a directory, expected a file"],
+      ["", "its folder does not exist"],
+    ] as const
+  ) await assertRejects(() => host.requireWritable(path), OciError, says);
+}, { skip: optionalProgram("ln").skip });
+
+test("Host does not wait for who reads a pipe to tell that it may be written", async () => {
+  await using folder = await temporaryFolder();
+  await runProcess("mkfifo", [`${folder.path}/pipe`]);
+  assertEquals(await host.requireWritable(`${folder.path}/pipe`), true);
+}, { skip: optionalProgram("mkfifo").skip });
 
 test("Host serves HTTP on a free port, and stops", async () => {
   const server = await host.serve(

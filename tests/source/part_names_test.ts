@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ArchiveError } from "../../src/errors.ts";
-import { checkPartNames, checksumNames } from "../../src/source/part_names.ts";
+import { checkPartNames, checksumNames, nextNames } from "../../src/source/part_names.ts";
 import { test } from "../helpers/test.ts";
 
 test("checkPartNames() names the part of another archive, also where that comes first", () => {
@@ -28,4 +28,20 @@ test("checksumNames() tells what the checksum file of a part may be called", () 
       ["app", ["app.sha256"]],
     ] as const
   ) assertEquals(checksumNames(name), [...expected], name);
+});
+
+test("nextNames() tells what the next part may be called", () => {
+  for (
+    const [name, expected] of [
+      ["in/app.tar.001", ["in/app.tar.002", "in/app.tar.00200"]],
+      ["app.tar.999", ["app.tar.1000", "app.tar.100000"]],
+      ["app9.tar.aa", ["app9.tar.ab", "app9.tar.abaa"]],
+      ["app.tar.az", ["app.tar.ba", "app.tar.baaa"]],
+      // As `split` goes on where it runs out of short ones.
+      ["x89", ["x90", "x9000"]],
+      ["xyz", ["xza", "xzaaa"]],
+      ["app.tar.part1", ["app.tar.part2", "app.tar.part200"]],
+      ["app.tar.zz", []],
+    ] as const
+  ) assertEquals(nextNames(name), [...expected], name);
 });
