@@ -6,7 +6,6 @@ import {
   isDocumentType,
   isIndexType,
   isJsonObject,
-  isManifestType,
   type JsonObject,
   OCI_INDEX,
   OCI_MANIFEST,
@@ -133,21 +132,6 @@ export function typeOf(
     }
   }
   return type;
-}
-
-/**
- * What any registry refuses of a document that can be read all the same, whatever types it takes: a sentence that begins
- * with "it". Undefined where there is nothing of that.
- */
-export function faultOf(json: JsonObject, mediaType: string): string | undefined {
-  if (json.schemaVersion !== 2) return "its schemaVersion is not 2, which registries require";
-  if (!isDocumentType(mediaType)) {
-    return `its media type is ${quoteName(mediaType)}, which registries do not know`;
-  }
-  if (isManifestType(mediaType) && isAbsent(json.config)) {
-    return "it names no config, which registries require";
-  }
-  return undefined;
 }
 
 function subjectOf(json: JsonObject, malformed: MakeMalformed): { subject?: Descriptor } {

@@ -1,6 +1,6 @@
 import { type RegistryError, restate } from "../errors.ts";
 import { blobsOf, type ContentNode, type DocumentNode, walk } from "../image/content.ts";
-import { faultOf } from "../image/documents.ts";
+import { faultOf } from "../image/document_fault.ts";
 import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
 import { isForeignLayer, OCI_ARTIFACT, readJsonObject } from "../media_types.ts";

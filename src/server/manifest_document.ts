@@ -9,7 +9,10 @@ import {
   MANIFEST_TYPES,
   parseDescriptor,
 } from "../media_types.ts";
+import { misfitOf } from "../member_kinds.ts";
 import { Problem } from "./problem.ts";
+
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 /** What the registry must know of a manifest or index. */
 export interface ManifestDocument {
@@ -57,6 +60,10 @@ export function parseManifestDocument(
 }
 
 function parseJson(bytes: Uint8Array): JsonObject {
+  // JSON has none (RFC 8259, 8.1): what programs in Go do not read is refused.
+  if (BYTE_ORDER_MARK.every((byte, at) => byte === bytes[at])) {
+    throw invalid("it begins with a byte order mark");
+  }
   const read = readJson(bytes);
   if (!("json" in read)) {
     if (read.isDeep) throw invalid(`it nests more than ${MAX_JSON_DEPTH} levels deep`);
@@ -90,6 +97,8 @@ function checkShape(json: JsonObject, mediaType: string): void {
   if (isMissing) throw invalid(`it has no ${needed}, as ${mediaType} must`);
   const extra = foreignMember(json, mediaType);
   if (extra) throw invalid(`it has ${extra}, as ${mediaType} must not`);
+  const misfit = misfitOf(json);
+  if (misfit) throw invalid(misfit);
 }
 
 /** Go writes an empty list as null, so null is one. */

@@ -195,7 +195,7 @@ test("documents that nest without end are refused, with something in them or not
   layout.add(await layout.blob(encode(deep(100_000)), OCI_MANIFEST));
   await pushFails(layout.entries(), ArchiveError, "200 levels deep");
   layout.index.length = 0;
-  layout.add(await layout.image(image, { annotations: document }));
+  layout.add(await layout.image(image, { example: document }));
   const { registry } = await pushTo(layout.entries(), "localhost:5000/app:1");
   await readBack(registry, "app", "1");
 });

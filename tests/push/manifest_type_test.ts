@@ -371,6 +371,7 @@ test("pushImage() tells what is wrong with a manifest that every registry refuse
     [{ schemaVersion: undefined }, /malformed: its schemaVersion is not 2/],
     [{ config: null }, /malformed: it names no config/],
     [{ mediaType: "x/y" }, /malformed: its media type is "x\/y"/],
+    [{ annotations: { a: 1 } }, /malformed: its member "annotations.a" is a number/],
   ];
   for (const [members, hint] of cases) {
     const layout = new OciLayout();

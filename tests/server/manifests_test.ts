@@ -129,11 +129,14 @@ test("manifest: documents that are none, or two things at once, are refused", as
     { ...document, config: null },
     { ...document, subject: "x" },
     { ...index, manifests: [null] },
+    { ...document, annotations: { a: 1 } },
+    { ...index, manifests: [{ mediaType: OCI_MANIFEST, digest: MISSING, size: 1, platform: "x" }] },
   ];
   for (const body of broken) {
     assertEquals(await codes(await putManifest(registry, "x", body), 400), ["MANIFEST_INVALID"]);
   }
-  for (const body of ["", "{", "[]", new Uint8Array([0x22, 0xff, 0x22])]) {
+  const marked = `\ufeff${JSON.stringify(document)}`;
+  for (const body of ["", "{", "[]", new Uint8Array([0x22, 0xff, 0x22]), marked]) {
     const put = await call(registry, "PUT", "/v2/app/manifests/x", body, {
       "Content-Type": OCI_MANIFEST,
     });

@@ -14,7 +14,8 @@ import {
 import { quoteName } from "../../quote_name.ts";
 import { namesOf } from "../entry_names.ts";
 import { malformed, parseJson } from "../content.ts";
-import { faultOf, MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "../documents.ts";
+import { faultOf } from "../document_fault.ts";
+import { MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "../documents.ts";
 import { mayLackReferrers, unlistedReferrers } from "../oci_layout.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import { LayoutNames } from "./layout_names.ts";

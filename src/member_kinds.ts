@@ -1,0 +1,93 @@
+import { isAbsent, isJsonObject } from "./media_types.ts";
+import { quoteName } from "./quote_name.ts";
+
+/** Looks at a member that is there; a sentence that begins with "it" where it is, or has, something of another kind. */
+type Check = (value: unknown, path: string) => string | undefined;
+
+const isText: Check = (value, path) =>
+  typeof value === "string" ? undefined : misfit(path, value, "a string");
+
+const texts = listOf(isText);
+const annotations = mapOf(() => isText);
+
+const descriptor = members({
+  mediaType: isText,
+  artifactType: isText,
+  data: isText,
+  urls: texts,
+  annotations,
+  platform: members({
+    architecture: isText,
+    os: isText,
+    variant: isText,
+    "os.version": isText,
+    "os.features": texts,
+  }),
+});
+
+const document = members({
+  config: descriptor,
+  layers: listOf(descriptor),
+  manifests: listOf(descriptor),
+  annotations,
+});
+
+/**
+ * The first member of a manifest or index that is of another kind than the specification has it (image-spec, descriptor.md
+ * and annotations.md). Programs in Go read nothing of such a document: registries refuse it (distribution 2.8 and 3), and
+ * clients do not pull it. A null is like none to them.
+ *
+ * Digests and sizes are not looked at: whoever reads descriptors does that.
+ *
+ * @param json The document.
+ * @returns A sentence that begins with "it"; undefined where there is no such member.
+ */
+export function misfitOf(json: unknown): string | undefined {
+  return document(json, "");
+}
+
+function listOf(check: Check): Check {
+  return (value, path) =>
+    Array.isArray(value)
+      ? first(value.entries(), ([at, item]) => unlessAbsent(check, item, `${path}[${at}]`))
+      : misfit(path, value, "a list");
+}
+
+function members(checks: Readonly<Record<string, Check>>): Check {
+  const known = new Map(Object.entries(checks));
+  return mapOf((name) => known.get(name));
+}
+
+function mapOf(checkOf: (name: string) => Check | undefined): Check {
+  return (value, path) =>
+    isJsonObject(value)
+      ? first(Object.entries(value), ([name, member]) => {
+        const check = checkOf(name);
+        return check && unlessAbsent(check, member, path ? `${path}.${name}` : name);
+      })
+      : misfit(path, value, "an object");
+}
+
+function unlessAbsent(check: Check, value: unknown, path: string): string | undefined {
+  return isAbsent(value) ? undefined : check(value, path);
+}
+
+function first<T>(
+  items: Iterable<T>,
+  find: (item: T) => string | undefined,
+): string | undefined {
+  for (const item of items) {
+    const found = find(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function misfit(path: string, value: unknown, expected: string): string {
+  return `its member ${quoteName(path)} is ${describe(value)}, expected ${expected}`;
+}
+
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
