@@ -135,12 +135,17 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
   }
 
   /**
-   * Where a blob of an OCI layout is, or should be. apko has them beside index.json, called as in archives of crane: a
-   * manifest `sha256:HEX`, a layer `HEX.tar.gz`.
+   * Where a blob of an OCI layout is, or should be. An artifact set of OCM has it as `blobs/sha256.HEX`; apko has blobs
+   * beside index.json, called as in archives of crane: a manifest `sha256:HEX`, a layer `HEX.tar.gz`.
    */
   blobPath(digest: Digest): string {
     const usual = blobPath(digest);
-    const paths = [usual, digest, `${digestHex(digest)}.tar.gz`];
+    const paths = [
+      usual,
+      `blobs/${digest.replace(":", ".")}`,
+      digest,
+      `${digestHex(digest)}.tar.gz`,
+    ];
     return paths.find((path) => this.#entries.has(this.root + path)) ?? usual;
   }
 
@@ -239,9 +244,9 @@ export function algorithmOf(path: string): DigestAlgorithm {
   return named ? digestAlgorithm(named) : "sha256";
 }
 
-/** The digest in a file's name: `HEX`, `sha256:HEX`, with or without an ending such as `.json` or `.tar.gz`. */
+/** The digest in a file's name: `HEX`, `sha256:HEX`, `sha256.HEX`, with or without an ending such as `.json` or `.tar.gz`. */
 export function digestOfName(path: string): Digest | undefined {
-  const hex = /(?:^|[/:])([0-9a-f]{64})(?:\.[a-z0-9.]+)?$/.exec(path)?.[1];
+  const hex = /(?:^|[/:]|\/sha256\.)([0-9a-f]{64})(?:\.[a-z0-9.]+)?$/.exec(path)?.[1];
   return hex ? toDigest("sha256", hex) : undefined;
 }
 

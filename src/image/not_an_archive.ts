@@ -28,7 +28,8 @@ export function foreignManifest(json: unknown): Foreign | undefined {
 /** imgpkg and kbld write one format: `[{"Image": {...}}, {"ImageIndex": {...}}]`. */
 const IMGPKG: Foreign = {
   what: "what imgpkg or kbld writes of them",
-  hint: "push it with imgpkg copy --tar FILE --to-repo HOST/REPOSITORY",
+  hint:
+    "push it with imgpkg copy --tar FILE --to-repo HOST/REPOSITORY, or, if kbld has made it, kbld unpackage",
 };
 
 function isImgpkgItem(item: unknown): boolean {
@@ -109,6 +110,10 @@ const TARS: readonly [patterns: readonly RegExp[], foreign: Foreign][] = [
   [[/^[^/]+\/Chart\.yaml$/], {
     what: "a Helm chart",
     hint: "push it with helm push FILE oci://HOST/REPOSITORY",
+  }],
+  [[/^artifact-index\.json$/], {
+    what: "a transport archive of OCM",
+    hint: "push it with ocm transfer componentversions --copy-resources FILE HOST/REPOSITORY",
   }],
   [[/^zarf\.yaml$/], {
     what: "a package of Zarf",

@@ -76,6 +76,11 @@ const TARS: Record<string, [paths: string[], message: string, hint: string]> = {
   "docker export": [[".dockerenv", "bin/sh"], "as docker export writes it", "docker import"],
   "docker before 1.10": [[`${HEX}/layer.tar`, "repositories"], "before 1.10", "save it again"],
   "a Helm chart": [["app/Chart.yaml", "app/values.yaml"], "a Helm chart", "helm push"],
+  "a transport archive of OCM": [
+    ["artifact-index.json", "blobs/sha256.0"],
+    "of OCM",
+    "ocm transfer",
+  ],
   "a package of Zarf": [["zarf.yaml"], "a package of Zarf", "zarf package mirror-resources"],
   "an npm package": [["package/package.json"], "an npm package", "npm publish"],
   "a virtual machine": [["box.ovf", "box.vmdk"], "a virtual machine", "docker save"],
