@@ -26,8 +26,7 @@ import { header, join, pad, writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
 const image = await makeImage(["one", await makeLayer("two", "gzip")]);
-const layout = new OciLayout();
-layout.add(await layout.image(image), { ref: "v1" });
+const layout = await OciLayout.of(image, { ref: "v1" });
 const entries = layout.entries([{ image, repoTags: ["app:1"] }]);
 const tar = writeTar(entries);
 const [layer] = image.layers;

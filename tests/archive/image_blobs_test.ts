@@ -120,7 +120,7 @@ test("ImageBlobs hashes on the way what nothing else would tell the digest of", 
 
 async function inflated(bytes: Bytes): Promise<Bytes> {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return await new Response(stream).bytes();
 }
 
 test("ImageBlobs goes by what content is, not by what it is called", async () => {

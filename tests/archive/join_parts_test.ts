@@ -29,8 +29,7 @@ const PART_BYTES = 200_000;
 async function makeLayout(seed: number): Promise<TarWriterEntry[]> {
   const body = seededBytes(seed, 4 * PART_BYTES);
   const large = await makeLayer(writeTar([{ path: "large", body }]));
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage([large, "small"])), { ref: "v1" });
+  const layout = await OciLayout.of(await makeImage([large, "small"]), { ref: "v1" });
   return layout.entries();
 }
 
@@ -51,7 +50,7 @@ function split(bytes: Bytes, stem = "app.tar.", size = PART_BYTES): ArchivePart[
 }
 
 async function bytesOf(source: BlobSource): Promise<Bytes> {
-  return new Uint8Array(await new Response(source.slice(0, source.size).stream()).arrayBuffer());
+  return await new Response(source.slice(0, source.size).stream()).bytes();
 }
 
 /** What `save --split` writes beside the parts. */

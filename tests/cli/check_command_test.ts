@@ -17,8 +17,7 @@ import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
 const SINGLE = "tests/fixtures/docker29-single.tar";
 const SPARSE = "tests/fixtures/ctr-export-platform.tar";
 const image = await makeImage(["one"]);
-const layout = new OciLayout();
-layout.add(await layout.image(image), { ref: "v1" });
+const layout = await OciLayout.of(image, { ref: "v1" });
 const [layer] = image.layers;
 const layerPath = layer ? pathOf(layer) : "";
 const broken = replaceBody(layout.entries(), layerPath, flipByte(layer?.bytes ?? encode(""), 600));
@@ -29,7 +28,7 @@ async function runWith(args: string, options: FakeHostOptions = {}) {
 }
 
 async function piped(entries: readonly TarWriterEntry[]): Promise<FakeHostOptions> {
-  return { stdin: new Uint8Array(await toBlob(entries).arrayBuffer()) };
+  return { stdin: await toBlob(entries).bytes() };
 }
 
 test("run() check says in its last line that an archive is whole, and exits with 0", async () => {

@@ -4,7 +4,7 @@ import { parseDigest } from "../../src/digest.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
+import { layoutTar, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
 import { sign } from "../helpers/cosign.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
@@ -136,9 +136,11 @@ test("run() copy refuses what is no reference with exit code 2", async () => {
 
 test("run() copy leaves a tag that names something else, or fails, where that is wanted", async () => {
   const { to, fetch } = await makeWorld();
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(["other"])), { ref: "1" });
-  const there = await pushImage(toBlob(layout.entries()), "http://registry.lan/a:1", { fetch: to });
+  const there = await pushImage(
+    await layoutTar(await makeImage(["other"])),
+    "http://registry.lan/a:1",
+    { fetch: to },
+  );
   const skipped = await runWith(`${COPY} registry.lan/a:1 --on-existing skip`, fetch);
   assertEquals([skipped.code, skipped.stdout], [0, ""]);
   assertMatch(

@@ -3,7 +3,7 @@ import { run } from "../../src/cli/run.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
+import { layoutTar, makeImage } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
@@ -15,9 +15,9 @@ const TAGS = ["1.0", "1.1", "2.0"];
 async function makeWorld() {
   const [from, to] = [createRegistry(), createRegistry()];
   for (const tag of TAGS) {
-    const layout = new OciLayout();
-    layout.add(await layout.image(await makeImage(["base", `own ${tag}`])), { ref: "1" });
-    await pushImage(toBlob(layout.entries()), `${APP}:${tag}`, { fetch: from });
+    await pushImage(await layoutTar(await makeImage(["base", `own ${tag}`])), `${APP}:${tag}`, {
+      fetch: from,
+    });
   }
   const fetch: FetchHandler = (request) =>
     (new URL(request.url).host === "localhost:5000" ? from : to)(request);

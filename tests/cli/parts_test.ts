@@ -26,8 +26,7 @@ const TARGET = "localhost:5000/app:1";
 
 async function makeArchive(): Promise<Bytes> {
   const layer = await makeLayer(writeTar([{ path: "large", body: randomBytes(100_000) }]));
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage([layer])), { ref: "v1" });
+  const layout = await OciLayout.of(await makeImage([layer]), { ref: "v1" });
   return writeTar(layout.entries());
 }
 

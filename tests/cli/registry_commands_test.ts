@@ -7,7 +7,7 @@ import { OCI_INDEX } from "../../src/media_types.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { encodeJson, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
+import { encodeJson, layoutTar, makeImage } from "../helpers/archives.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
 
@@ -15,9 +15,7 @@ const IMAGE = await makeImage(["a", "b"], {
   config: { created: "2026-01-02T03:04:05Z", config: { Labels: { team: "core\x1b[2J" } } },
 });
 const ARCHIVE = await (async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(IMAGE), { ref: "1" });
-  return toBlob(layout.entries());
+  return await layoutTar(IMAGE);
 })();
 
 /** A registry with `team/app` in versions 1, 2 and 3, all the same image. */

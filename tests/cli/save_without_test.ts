@@ -101,13 +101,13 @@ test("check --against says what is missing of an archive with other faults as we
 test("save --without a registry leaves out what it has, also to a pipe", async () => {
   const { fetch } = await makeRegistries();
   const { bytes } = await runWith(fetch, ["save", `${HOST}/team/app:1`, "-", "-q"]);
-  const stdin = new Uint8Array(await new Blob(bytes as BlobPart[]).arrayBuffer());
+  const stdin = await new Blob(bytes as BlobPart[]).bytes();
   const pushed = await runWith(fetch, ["push", "-", "localhost:6000/team/app:1", "-q"], { stdin });
   assertEquals(pushed.code, 0, pushed.stderr);
   for (const other of ["localhost:6000", "localhost:6000/team/app"]) {
     const delta = await runWith(fetch, ["save", `${HOST}/team/app:2`, "-", "--without", other]);
     assertMatch(delta.stderr, /\n[12] layers? of [\d.]+ kB left out/);
-    const stdin = new Uint8Array(await new Blob(delta.bytes as BlobPart[]).arrayBuffer());
+    const stdin = await new Blob(delta.bytes as BlobPart[]).bytes();
     const { code, stdout, stderr } = await runWith(fetch, ["push", "-", "localhost:6000"], {
       stdin,
     });

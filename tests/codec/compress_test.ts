@@ -279,7 +279,7 @@ async function compress(content: Bytes, encoders: Encoders, size = 65_536): Prom
 
 async function inflate(bytes: Bytes, kind: LayerCompression): Promise<Bytes> {
   const stream = decompress(new Blob([bytes]).stream(), kind);
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return await new Response(stream).bytes();
 }
 
 async function drain(blocks: AsyncIterable<unknown>): Promise<void> {

@@ -487,7 +487,7 @@ async function collect(stream: ReadableStream<Bytes>): Promise<Bytes> {
 
 async function gzip(content: Bytes): Promise<Bytes> {
   const stream = new Blob([content]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return await new Response(stream).bytes();
 }
 
 /** A gzip member whose content is not compressed, so that it stands in the data byte for byte. */

@@ -49,12 +49,12 @@ class LateDecoder {
 
 async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(packed).arrayBuffer());
+  return await new Response(packed).bytes();
 }
 
 async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   const pieces = gunzip((async function* () {
     yield bytes;
   })());
-  return new Uint8Array(await new Response(ReadableStream.from(pieces)).arrayBuffer());
+  return await new Response(ReadableStream.from(pieces)).bytes();
 }

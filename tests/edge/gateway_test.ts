@@ -138,7 +138,7 @@ test("createGateway() refuses forms without a file, with two, and such as are cu
   }
   const whole = new Request("https://gateway.test/", { method: "POST", body: formWith(TAR) });
   const { headers } = whole;
-  const bytes = new Uint8Array(await whole.arrayBuffer());
+  const bytes = await whole.bytes();
   const { registry, send } = setting();
   const response = await send({ body: bytes.subarray(0, bytes.length - 30), headers });
   const last = (await linesOf(response)).at(-1) ?? {};

@@ -98,8 +98,7 @@ test("the gateway in workerd sends large blobs with their length", async () => {
   await using registry = await serve(counted.fetch);
   await using worker = await startWorker(registry.host);
   const layer = await makeLayer(writeTar([{ path: "file", body: new Uint8Array(20 * MIB) }]));
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage([layer])), { ref: "1" });
+  const layout = await OciLayout.of(await makeImage([layer]));
   const lines = await push(worker, registry.host, "app:1", writeTar(layout.entries()));
   assertEquals(lines.at(-1)?.type, "result", JSON.stringify(lines.at(-1)));
   assert(counted.lengths.includes(String(layer.bytes.length)), `${counted.lengths}`);

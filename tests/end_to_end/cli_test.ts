@@ -155,8 +155,7 @@ function withManifest(change: (image: typeof MANIFEST[0]) => void): Bytes {
 }
 
 async function damagedLayout(): Promise<Bytes> {
-  const layout = new OciLayout();
-  layout.add(await layout.image(IMAGE), { ref: "1" });
+  const layout = await OciLayout.of(IMAGE);
   const [layer] = IMAGE.layers;
   assert(layer);
   return writeTar(replaceBody(layout.entries(), pathOf(layer), flipByte(layer.bytes, 600)));

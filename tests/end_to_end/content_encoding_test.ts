@@ -7,15 +7,7 @@ import { pushImage } from "../../src/push/push.ts";
 import { RegistryClient } from "../../src/registry/client.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import {
-  type Bytes,
-  encode,
-  gzip,
-  makeImage,
-  makeLayer,
-  OciLayout,
-  toBlob,
-} from "../helpers/archives.ts";
+import { type Bytes, encode, gzip, layoutTar, makeImage, makeLayer } from "../helpers/archives.ts";
 import { readBack } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
 import { serve } from "./registry_server.ts";
@@ -24,9 +16,7 @@ const CODINGS = ["gzip", "x-gzip", "GZIP", "zstd", "br", "deflate", "identity", 
 
 const archive = async () => {
   const layers = [await makeLayer("plain"), await makeLayer("packed", "gzip")];
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(layers)), { ref: "1" });
-  return toBlob(layout.entries());
+  return await layoutTar(await makeImage(layers));
 };
 
 interface Filled extends AsyncDisposable {

@@ -17,7 +17,7 @@ async function smallArchive() {
     return makeLayer(writeTar([{ path: `file${seed}`, body }]));
   }));
   const tar = toBlob(dockerSave([{ image: await makeImage(layers), repoTags: ["app:1"] }]));
-  return { layers, bytes: new Uint8Array(await tar.arrayBuffer()) };
+  return { layers, bytes: await tar.bytes() };
 }
 
 test("pushImage() sends small blobs of a file whole, and counts what was read", async () => {

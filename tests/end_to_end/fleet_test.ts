@@ -61,8 +61,7 @@ test("a worker of a fleet takes a folder, too", async () => {
   const line = new TextDecoder().decode(await fleet.folder.read("list"));
   const { makeDirectory } = currentHost();
   await makeDirectory(`${fleet.folder.path}/layout/blobs/sha256`);
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(["one"])), { ref: "1" });
+  const layout = await OciLayout.of(await makeImage(["one"]));
   for (const { path, body } of layout.entries()) {
     if (body !== undefined) await fleet.folder.write(`layout/${path}`, body);
   }

@@ -15,7 +15,7 @@ async function largeArchive(folder: { write(name: string, bytes: Uint8Array): Pr
   const layer = await makeLayer(writeTar([{ path: "x", body }]));
   const image = await makeImage([layer]);
   const tar = toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
-  return { layer, path: await folder.write("app.tar", new Uint8Array(await tar.arrayBuffer())) };
+  return { layer, path: await folder.write("app.tar", await tar.bytes()) };
 }
 
 test("pushImage() hands a registry in this process pieces that it can keep", async () => {

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { dockerSave, layoutTar, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 import { serve } from "./registry_server.ts";
@@ -13,9 +13,7 @@ for (const status of [411, 500]) {
   test(`pushImage() to a server that answers ${status} to bodies without a length spends no attempt on it`, async () => {
     await using server = await serve(createRegistry({ requireLength: status }));
     const layer = await makeLayer(writeTar([{ path: "data", body: new Uint8Array(9 * MIB) }]));
-    const layout = new OciLayout();
-    layout.add(await layout.image(await makeImage([layer, "small"])), { ref: "1" });
-    const file = toBlob(layout.entries());
+    const file = await layoutTar(await makeImage([layer, "small"]));
     await pushImage(file, `${server.host}/file:1`, ONCE);
     await pushImage(file.stream(), `${server.host}/pipe:1`, ONCE);
   });
@@ -28,7 +26,7 @@ for (const [whose, fetch] of [["the runtime's", undefined], ["a caller's", passO
     await using server = await serve(async (request) => {
       if (request.body === null) return await registry(request);
       const length = request.headers.get("content-length");
-      const body = new Uint8Array(await request.arrayBuffer());
+      const body = await request.bytes();
       bodies.push({ length, bytes: body.length });
       const { method, url, headers } = request;
       return await registry(

@@ -21,7 +21,7 @@ async function writeArchive(folder: TemporaryFolder, sizes: readonly number[]) {
     return makeLayer(writeTar([{ path: "x", body }]));
   }));
   const tar = toBlob(dockerSave([{ image: await makeImage(layers), repoTags: ["app:1"] }]));
-  const bytes = new Uint8Array(await tar.arrayBuffer());
+  const bytes = await tar.bytes();
   return { layers, bytes, path: await folder.write("app.tar", bytes) };
 }
 

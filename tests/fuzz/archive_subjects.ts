@@ -132,7 +132,7 @@ async function readWhole(
 
 async function fetchBytes(registry: Registry, path: string): Promise<Bytes> {
   const response = await registry(new Request(`http://localhost:5000/v2/${path}`));
-  const bytes = new Uint8Array(await response.arrayBuffer());
+  const bytes = await response.bytes();
   assertEquals(response.status, 200, `${path}: ${new TextDecoder().decode(bytes.slice(0, 300))}`);
   return bytes;
 }

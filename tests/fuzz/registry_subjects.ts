@@ -242,7 +242,7 @@ async function checkManifest(
 ): Promise<void> {
   const response = await registry(request("GET", `/v2/${repository}/manifests/${reference}`));
   assertEquals(response.status, 200, reference);
-  const bytes = new Uint8Array(await response.arrayBuffer());
+  const bytes = await response.bytes();
   const named = response.headers.get("Docker-Content-Digest") ?? "";
   const algorithm = named.startsWith("sha512") ? "sha512" : "sha256";
   assertEquals(await digestBytes(bytes, algorithm), named);

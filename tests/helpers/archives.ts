@@ -162,6 +162,16 @@ export class OciLayout {
   /** The entries of index.json, in order. */
   readonly index: MadeDescriptor[] = [];
 
+  /** A layout of one image. */
+  static async of(
+    image: MadeImage,
+    names: { ref?: string; name?: string } = { ref: "1" },
+  ): Promise<OciLayout> {
+    const layout = new OciLayout();
+    layout.add(await layout.image(image), names);
+    return layout;
+  }
+
   /** Adds a blob; the descriptor has the given type. */
   async blob(
     bytes: Bytes,
@@ -270,6 +280,11 @@ export class OciLayout {
   }
 }
 
+/** The tar of a layout of one image. */
+export async function layoutTar(image: MadeImage, ref = "1"): Promise<Blob> {
+  return toBlob((await OciLayout.of(image, { ref })).entries());
+}
+
 /** Makes links of the blobs of a layout, as the tar of a folder has it where each is a hard link to an earlier file. */
 export function linkBlobs(
   entries: readonly TarWriterEntry[],
@@ -366,7 +381,7 @@ export function encodeJson(value: unknown): Bytes {
 /** Compresses with gzip. */
 export async function gzip(bytes: Bytes): Promise<Bytes> {
   const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return await new Response(stream).bytes();
 }
 
 /** A zstd frame that stores its content (RFC 8878, "Raw_Block"): valid, and needs no encoder. */

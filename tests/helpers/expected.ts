@@ -56,7 +56,7 @@ export async function readFixture(name: string): Promise<Blob> {
 
 /** The tar of an archive of tests/fixtures, which may be compressed. */
 export async function readFixtureTar(name: string): Promise<Bytes> {
-  return await inflate(new Uint8Array(await (await readFixture(name)).arrayBuffer()));
+  return await inflate(await (await readFixture(name)).bytes());
 }
 
 /** Whether two images of an archive have one name, so that only a number chooses between them. */
@@ -105,7 +105,7 @@ export async function readBack(
   reference: string,
 ): Promise<ReadManifest> {
   const response = await get(registry, `${repository}/manifests/${reference}`);
-  const text = new Uint8Array(await response.arrayBuffer());
+  const text = await response.bytes();
   assertEquals(
     response.status,
     200,
@@ -187,7 +187,7 @@ async function readBlob(
   { digest, size, mediaType }: { digest: Digest; size: number; mediaType: string },
 ): Promise<ReadBlob> {
   const response = await get(registry, `${repository}/blobs/${digest}`);
-  const bytes = new Uint8Array(await response.arrayBuffer());
+  const bytes = await response.bytes();
   assertEquals([response.status, bytes.length], [200, size], digest);
   assertEquals(await digestBytes(bytes, digestAlgorithm(digest)), digest);
   return { digest, mediaType, bytes };
@@ -197,7 +197,7 @@ async function inflate(bytes: Bytes): Promise<Bytes> {
   const compression = sniffCompression(bytes);
   if (compression === undefined) return bytes;
   const pieces = decompress(new Blob([bytes]).stream(), compression, "a layer");
-  return new Uint8Array(await new Response(pieces).arrayBuffer());
+  return await new Response(pieces).bytes();
 }
 
 function get(registry: Registry, path: string): Promise<Response> {

@@ -114,7 +114,7 @@ async function inflict(fault: Fault, handler: FetchHandler, request: Request): P
       else await request.body?.cancel();
       return fault.answer();
     case "double-send": {
-      const body = new Uint8Array(await request.arrayBuffer());
+      const body = await request.bytes();
       const copy = () => body.length > 0 ? withBody(request, body) : withoutBody(request);
       await discard(await handler(copy()));
       return await handler(copy());

@@ -43,7 +43,7 @@ export function inPieces(blob: Blob, size: number): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       if (at >= blob.size) return controller.close();
-      controller.enqueue(new Uint8Array(await blob.slice(at, at += size).arrayBuffer()));
+      controller.enqueue(await blob.slice(at, at += size).bytes());
     },
   });
 }

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { createPromise } from "../../src/concurrency.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { serve } from "../end_to_end/registry_server.ts";
-import { makeImage, makeLayer, OciLayout, toBlob } from "./archives.ts";
+import { layoutTar, makeImage, makeLayer } from "./archives.ts";
 import { type NatsServer, startNats } from "./nats_server.ts";
 import { Output } from "./output.ts";
 import {
@@ -48,7 +48,7 @@ export async function startFleet(env: Record<string, string> = {}): Promise<Flee
     folder,
     list: `${folder.path}/list`,
     async add(name, content) {
-      const archive = content ?? new Uint8Array(await (await makeArchive(name)).arrayBuffer());
+      const archive = content ?? await (await makeArchive(name)).bytes();
       lines.add(`${await folder.write(`${name}.tar`, archive)} ${host}/${name}:1`);
       await folder.write("list", [...lines].join("\n"));
     },
@@ -140,9 +140,7 @@ export class CountingRegistry {
 /** Archives share three layers, and have one and a config of their own. */
 async function makeArchive(name: string): Promise<Blob> {
   const image = await makeImage([...SHARED, `own ${name}`], { config: { created: name } });
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: "1" });
-  return toBlob(layout.entries());
+  return await layoutTar(image);
 }
 
 /** The digest of the layer that an archive has to itself. */

@@ -57,7 +57,7 @@ export function scriptedFetch(steps: readonly ScriptStep[]): ScriptedFetch {
       origin,
       path: pathname + search,
       headers: request.headers,
-      body: new Uint8Array(await request.arrayBuffer()),
+      body: await request.bytes(),
     };
     requests.push(sent);
     const line = `${sent.method} ${sent.path}`;

@@ -61,8 +61,7 @@ for (const [name, [json, message, hint]] of Object.entries(MANIFESTS)) {
 }
 
 test("a manifest.json of another program is passed over where index.json has the image", async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(["one"])), { ref: "1" });
+  const layout = await OciLayout.of(await makeImage(["one"]));
   const entries = [...layout.entries(), { path: "manifest.json", body: '{"some":"thing"}' }];
   const { result, warnings } = await pushTo(entries, "localhost:5000/app:1");
   assertEquals(result.images[0]?.digest, layout.index[0]?.digest);

@@ -10,6 +10,7 @@ import { scanTar } from "../../src/tar/scan.ts";
 import {
   type Bytes,
   encode,
+  layoutTar,
   makeImage,
   makeLayer,
   OciLayout,
@@ -158,8 +159,7 @@ test("planArchive() writes the same bytes for the same content", async () => {
 
 test("planArchive() writes a layer that comes twice once, and what names the archive last", async () => {
   const layer = await makeLayer("twice", "gzip");
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage([layer, layer])), { ref: "1" });
+  const layout = await OciLayout.of(await makeImage([layer, layer]));
   const { node } = await firstImage(toBlob(layout.entries()));
   const { files } = await archiveOf(await written(node));
   const paths = [...files.keys()];
@@ -390,9 +390,7 @@ test("planArchive() writes a layout that umoci lists and reads", async () => {
 }, { skip: umoci.skip });
 
 test("planArchive() refuses what no reader takes: too many names, or too long an index.json", async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(["a"])), { ref: "1" });
-  const { node } = await firstImage(toBlob(layout.entries()));
+  const { node } = await firstImage(await layoutTar(await makeImage(["a"])));
   assert(node.kind === "manifest");
   const namesOf = (count: number, repository: string) =>
     Array.from({ length: count }, (_, at) => `${repository}:${at}`);

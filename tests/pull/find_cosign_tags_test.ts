@@ -15,8 +15,7 @@ const digests = await Promise.all(["a", "b", "c", "d"].map((text) => digestBytes
 
 /** A repository with a signature of the first and an SBOM of the last digest, and some more tags. */
 async function repositoryWith(others: number): Promise<FetchHandler> {
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(["x"])), { ref: "1" });
+  const layout = await OciLayout.of(await makeImage(["x"]));
   const tags = [
     cosignTag(digests[0] as Digest, "sig"),
     cosignTag(digests.at(-1) as Digest, "sbom"),

@@ -28,8 +28,7 @@ const FAST: PullImagesOptions = { retry: { attempts: 2, delay: 1, maxDelay: 1 } 
 
 /** Pushes an image of one-file layers; returns its digest. */
 async function put(registry: FetchHandler, name: string, ...layers: string[]): Promise<Digest> {
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(layers)), { ref: "1" });
+  const layout = await OciLayout.of(await makeImage(layers));
   return await pushLayout(registry, layout, name);
 }
 

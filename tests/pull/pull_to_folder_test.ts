@@ -45,7 +45,7 @@ class MemoryFolder implements FolderTarget {
         return Promise.resolve();
       },
       commit: async () => {
-        this.files.set(path, new Uint8Array(await new Blob(parts).arrayBuffer()));
+        this.files.set(path, await new Blob(parts).bytes());
         this.written.push(path);
       },
       [Symbol.asyncDispose]: () => {

@@ -66,7 +66,7 @@ function streamOf(file: ReturnType<typeof openFile>, start = 0, end = file.size)
 }
 
 async function readAll(stream: ReadableStream<Uint8Array>): Promise<Bytes> {
-  return new Uint8Array(await new Response(stream as ReadableStream<Bytes>).arrayBuffer());
+  return await new Response(stream as ReadableStream<Bytes>).bytes();
 }
 
 test("remoteFile() asks for nothing before it is read, and can be read again", async () => {

@@ -6,7 +6,7 @@ import { copyImage, type CopyOptions } from "../../src/push/copy.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { makeImage, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";
+import { layoutTar, makeImage, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";
 import { sign } from "../helpers/cosign.ts";
 import { pushTo, readBack, tagsOf } from "../helpers/expected.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
@@ -41,9 +41,9 @@ async function signedIndex() {
     second: await sign(registry, repository, second, "sbom"),
   };
   const stranger = await makeImage(["stranger"]);
-  const other = new OciLayout();
-  other.add(await other.image(stranger), { ref: "x" });
-  const pushed = await pushTo(toBlob(other.entries()), `${repository}:other`, { fetch: registry });
+  const pushed = await pushTo(await layoutTar(stranger, "x"), `${repository}:other`, {
+    fetch: registry,
+  });
   const otherDigest = pushed.result.images[0]?.digest as Digest;
   return { registry, signatures, otherDigest };
 }
@@ -214,7 +214,7 @@ test("pullImage() of an image without signatures gives the same bytes whether th
   const save = async (signatures: boolean) => {
     const from = "localhost:5000/app:other";
     const tar = pullImage(from, { fetch: WORLD.registry, signatures });
-    return new Uint8Array(await new Response(tar).arrayBuffer());
+    return await new Response(tar).bytes();
   };
   assertEquals(await save(true), await save(false));
 });

@@ -372,7 +372,7 @@ test("copyImage() writes no tag where the source sends other bytes, whatever the
     response.headers.delete("content-length");
     return new ReadableStream<Bytes>({
       async pull(controller) {
-        controller.enqueue(change(new Uint8Array(await response.arrayBuffer())));
+        controller.enqueue(change(await response.bytes()));
         controller.close();
       },
     });
@@ -466,7 +466,7 @@ test("copyImage() reads as much of a blob as the target takes, and a few pieces 
   const source: FetchHandler = async (request) => {
     const response = await from(request);
     if (!request.url.endsWith(large.digest) || request.method !== "GET") return response;
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    const bytes = await response.bytes();
     const body = new ReadableStream<Bytes>({
       pull(controller) {
         if (sent >= bytes.length) return controller.close();
@@ -609,8 +609,7 @@ test("copyImage() leaves out of a list of referrers what is absent and what refe
 });
 
 test("copyImage() ends a list of referrers that has no end", async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(["a"])), { ref: "1" });
+  const layout = await OciLayout.of(await makeImage(["a"]));
   const tar = toBlob(layout.entries());
   const [index] = layout.index;
   assert(index);

@@ -219,8 +219,7 @@ for (const compression of [undefined, "gzip"] as const) {
 
 test("an OCI layout beside a manifest.json that is null, as Go writes no images", async () => {
   const image = await makeImage(["one"]);
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: "1" });
+  const layout = await OciLayout.of(image);
   await assertPushed([...layout.entries(), { path: "manifest.json", body: "null" }], image);
   assertEquals(
     (await check([...layout.entries(), { path: "manifest.json", body: "null" }])).ok,

@@ -32,8 +32,7 @@ async function imageWithConfig(size: number): Promise<MadeImage> {
 }
 
 const longest = await imageWithConfig(MAX_CONFIG_BYTES);
-const layout = new OciLayout();
-layout.add(await layout.image(longest), { ref: "app:1" });
+const layout = await OciLayout.of(longest, { ref: "app:1" });
 const ARCHIVES: Record<string, TarWriterEntry[]> = {
   "a docker archive": dockerSave([{ image: longest, repoTags: ["app:1"] }]),
   "an OCI archive": layout.entries(),

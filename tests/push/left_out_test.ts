@@ -14,6 +14,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { scanTar } from "../../src/tar/scan.ts";
 import {
   encode,
+  layoutTar,
   makeImage,
   makeLayer,
   OciLayout,
@@ -42,9 +43,9 @@ async function makeSource(): Promise<FetchHandler> {
     "team/web:1": [BASE, WEB],
   };
   for (const [name, layers] of Object.entries(images)) {
-    const layout = new OciLayout();
-    layout.add(await layout.image(await makeImage(layers)), { ref: "1" });
-    await pushImage(toBlob(layout.entries()), `${FROM}/${name}`, { fetch: registry });
+    await pushImage(await layoutTar(await makeImage(layers)), `${FROM}/${name}`, {
+      fetch: registry,
+    });
   }
   return registry;
 }
@@ -278,8 +279,7 @@ test("pushImage() finds what is left out under the names that archives were rena
 for (const [name, toSource] of SOURCES) {
   test(`pushImage() of ${name} with one image under two names finds what it leaves out`, async () => {
     assert(BASE && NEW);
-    const layout = new OciLayout();
-    layout.add(await layout.image(await makeImage([BASE, NEW])), { ref: "1" });
+    const layout = await OciLayout.of(await makeImage([BASE, NEW]));
     const names = ["app:1", "app:2"];
     const registry = createRegistry();
     const references = names.map((name) => `${FROM}/${name}`);
@@ -375,8 +375,7 @@ test("checkArchive() and findAbsent() tell what is left out, and whether a regis
 });
 
 test("a record of what is left out that cannot be used is an error of the archive", async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(["a"])), { ref: "1" });
+  const layout = await OciLayout.of(await makeImage(["a"]));
   const item = { digest: `sha256:${"0".repeat(64)}`, size: 1 };
   const records: [text: string, message: string][] = [
     ["{", "it is not JSON"],

@@ -23,6 +23,7 @@ import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   dockerSave,
+  layoutTar,
   makeImage,
   makeLayer,
   OciLayout,
@@ -327,9 +328,7 @@ test("pushImage() tells that a manifest of the archive's own is not what was ask
 });
 
 test("pushImage() and copyImage() of an OCI manifest say that a registry takes Docker's only", async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: "1" });
-  const tar = toBlob(layout.entries());
+  const tar = await layoutTar(image);
   const fetch = createRegistry({ accept: "docker" });
   const error = await assertRejects(
     () => pushTo(tar, TARGET, { fetch }),

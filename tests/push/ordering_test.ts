@@ -4,6 +4,7 @@ import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   dockerSave,
+  layoutTar,
   makeImage,
   makeLayer,
   OciLayout,
@@ -37,9 +38,7 @@ const DIALECTS: Record<string, () => Promise<Blob>> = {
     return toBlob(layout.entries([{ image, repoTags: ["app:1"] }]));
   },
   "an OCI layout": async () => {
-    const layout = new OciLayout();
-    layout.add(await layout.image(await makeImage([common, large, "a", common])), { ref: "1" });
-    return toBlob(layout.entries());
+    return await layoutTar(await makeImage([common, large, "a", common]));
   },
   "an index in an index": async () => {
     const layout = new OciLayout();

@@ -25,7 +25,7 @@ function ownedPieces(tar: Blob): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       if (at >= tar.size) return controller.close();
-      controller.enqueue(own(new Uint8Array(await tar.slice(at, at += MIB).arrayBuffer())));
+      controller.enqueue(own(await tar.slice(at, at += MIB).bytes()));
     },
   }, { highWaterMark: 0 });
 }

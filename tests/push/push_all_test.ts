@@ -56,8 +56,7 @@ function sentDigests(seen: readonly SeenRequest[]): string[] {
 const KINDS: Record<string, (archive: Blob) => Promise<PushSource> | PushSource> = {
   files: (archive) => archive,
   pipes: (archive) => archive.stream(),
-  "compressed files": async (archive) =>
-    new Blob([await gzip(new Uint8Array(await archive.arrayBuffer()))]),
+  "compressed files": async (archive) => new Blob([await gzip(await archive.bytes())]),
 };
 
 for (const [kind, toSource] of Object.entries(KINDS)) {

@@ -16,6 +16,7 @@ import {
   encode,
   flipByte,
   gzip,
+  layoutTar,
   makeImage,
   makeLayer,
   OciLayout,
@@ -204,9 +205,7 @@ test("repairImage() lists what the archive does not have, and repairs the rest",
   const disk = await pushed();
   disk.lose(common.digest);
   disk.lose(own.digest);
-  const other = new OciLayout();
-  other.add(await other.image(await makeImage([own])), { ref: "2" });
-  const { after, sent, absent } = await repair(disk, toBlob(other.entries()));
+  const { after, sent, absent } = await repair(disk, await layoutTar(await makeImage([own]), "2"));
   assertEquals([after.ok, sent, absent], [false, [own.digest], [common.digest]]);
   assertEquals(after.findings.map(({ digest }) => digest), [common.digest]);
 });

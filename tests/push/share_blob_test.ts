@@ -6,7 +6,7 @@ import type { MissingBlob, ShareBlob } from "../../src/push/share_blob.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import type { PushSource } from "../../src/source/open_source.ts";
-import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { layoutTar, makeImage, makeLayer } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { type Fault, faultLayer, type SeenRequest } from "../helpers/fault_layer.ts";
 import { test } from "../helpers/test.ts";
@@ -16,9 +16,7 @@ const SHARED = await Promise.all(["base", "lib", "runtime"].map((text) => makeLa
 /** An archive with three layers that all have, and one of its own. */
 async function makeArchive(name: string): Promise<Blob> {
   const image = await makeImage([...SHARED, `own ${name}`], { config: { created: name } });
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: "1" });
-  return toBlob(layout.entries());
+  return await layoutTar(image);
 }
 
 async function makeInputs(

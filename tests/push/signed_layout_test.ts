@@ -73,7 +73,7 @@ const SOURCES: Record<
 };
 
 async function bytesOf(entries: readonly TarWriterEntry[]) {
-  return new Uint8Array(await toBlob(entries).arrayBuffer());
+  return await toBlob(entries).bytes();
 }
 
 /** Pushes and returns all tags and what each of them names. */

@@ -8,8 +8,7 @@ import { test } from "../helpers/test.ts";
 
 const image = await makeImage(["one"]);
 const docker = dockerSave([{ image, repoTags: ["app:1"] }]);
-const layout = new OciLayout();
-layout.add(await layout.image(image), { ref: "1" });
+const layout = await OciLayout.of(image);
 
 /** What a push, an inspection and a check tell of one archive, from a file and from a pipe. */
 async function assertTold(archive: Blob, code: string): Promise<string[]> {

@@ -3,7 +3,7 @@ import { pushImage } from "../../src/push/push.ts";
 import { openFile } from "../../src/runtime/mod.ts";
 import type { BlobSource } from "../../src/source/blob_source.ts";
 import { serveRegistry } from "../end_to_end/registry_server.ts";
-import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { layoutTar, makeImage, makeLayer } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import {
@@ -23,9 +23,7 @@ const large = await makeLayer(new Uint8Array(LARGE_BYTES).fill(7));
 /** Of a file it goes in one piece, on Bun straight from the disk. */
 const medium = await makeLayer(new Uint8Array(300_000).fill(8));
 const archive = await (async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(["small", medium, large])), { ref: "1" });
-  return toBlob(layout.entries());
+  return await layoutTar(await makeImage(["small", medium, large]));
 })();
 
 /** The archive in a file of its own. */

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { pushImage } from "../../src/push/push.ts";
 import { sleep } from "../../src/registry/http/retry.ts";
-import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { dockerSave, layoutTar, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
 import { runProcess } from "../helpers/process.ts";
 import { realRegistries, type RealRegistry, startRealRegistry } from "../helpers/real_registry.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
@@ -11,9 +11,7 @@ const MIB = 1024 * 1024;
 const SIZE = 4 * MIB;
 const body = new Uint8Array(SIZE).map((_, at) => (at * 7) % 251);
 const image = await makeImage([await makeLayer(writeTar([{ path: "large", body }]))]);
-const layout = new OciLayout();
-layout.add(await layout.image(image), { ref: "1" });
-const FILE = toBlob(layout.entries());
+const FILE = await layoutTar(image);
 const DOCKER = toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
 
 const [two, three] = realRegistries();

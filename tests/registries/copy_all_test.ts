@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { copyAll, type CopyAllOptions } from "../../src/push/copy_all.ts";
 import { pushImage } from "../../src/push/push.ts";
-import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { layoutTar, makeImage, makeLayer } from "../helpers/archives.ts";
 import { readBack } from "../helpers/expected.ts";
 import { startFront } from "../helpers/front_server.ts";
 import { requireProgram } from "../helpers/programs.ts";
@@ -32,9 +32,10 @@ for (
         requestsPerSecond: 60,
       });
       for (const tag of TAGS) {
-        const layout = new OciLayout();
-        layout.add(await layout.image(await makeImage([large, tag])), { ref: "1" });
-        await pushImage(toBlob(layout.entries()), `${source.host}/team/app:${tag}`);
+        await pushImage(
+          await layoutTar(await makeImage([large, tag])),
+          `${source.host}/team/app:${tag}`,
+        );
       }
       const statuses = async (options: CopyAllOptions) => {
         const found: string[] = [];

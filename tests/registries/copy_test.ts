@@ -119,8 +119,7 @@ for (const { from, to } of PAIRS) {
     `copyImage() from ${from.title} to ${to.title} survives connections that break on both sides`,
     async () => {
       const large = await makeLayer(new Uint8Array(3_000_000).map((_, at) => at * 7 ^ at >> 9));
-      const layout = new OciLayout();
-      layout.add(await layout.image(await makeImage(["small", large])), { ref: "1" });
+      const layout = await OciLayout.of(await makeImage(["small", large]));
       await using source = await from.start();
       await using target = await to.start();
       await pushImage(toBlob(layout.entries()), `${source.host}/app:1`);

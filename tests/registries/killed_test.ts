@@ -14,7 +14,7 @@ async function makeArchive(): Promise<Uint8Array> {
   const layout = new OciLayout();
   const large = await makeLayer(writeTar([{ path: "l", body: new Uint8Array(3_000_000).fill(1) }]));
   layout.add(await layout.image(await makeImage(["a", large, "b"])), { ref: "1" });
-  return new Uint8Array(await toBlob(layout.entries()).arrayBuffer());
+  return await toBlob(layout.entries()).bytes();
 }
 
 for (const { kind, title, skip } of realRegistries()) {

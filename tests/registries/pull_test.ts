@@ -6,7 +6,7 @@ import { openArchive as readImages } from "../../src/image/archive.ts";
 import { pullImage, pullImages } from "../../src/pull/pull.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { layoutTar, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { FIXTURES, readBack } from "../helpers/expected.ts";
 import { pushOwnNames, repositoryOf } from "../helpers/own_names.ts";
 import { temporaryFolder } from "../helpers/process.ts";
@@ -85,9 +85,7 @@ for (const { kind, title, skip } of realRegistries()) {
       );
       assert(base && one && two);
       for (const [name, own] of [["app:1", one], ["app:2", two], ["web:1", two]] as const) {
-        const layout = new OciLayout();
-        layout.add(await layout.image(await makeImage([base, own])), { ref: "1" });
-        await pushImage(toBlob(layout.entries()), `${from.host}/team/${name}`);
+        await pushImage(await layoutTar(await makeImage([base, own])), `${from.host}/team/${name}`);
       }
       const whole = await new Response(pullImages(`${from.host}/team/app:1`)).blob();
       await pushImage(whole, to.host);

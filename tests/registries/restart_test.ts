@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { NetworkError } from "../../src/errors.ts";
 import type { PushEvent } from "../../src/push/events.ts";
 import { pushImage } from "../../src/push/push.ts";
-import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import { dockerSave, layoutTar, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { realRegistries, type RealRegistry, startRealRegistry } from "../helpers/real_registry.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
@@ -20,9 +20,7 @@ const PIECE = 64 * 1024;
 const body = new Uint8Array(SIZE);
 for (let at = 0; at < SIZE; at++) body[at] = (at * 7) % 251;
 const image = await makeImage([await makeLayer(writeTar([{ path: "large", body }]))]);
-const layout = new OciLayout();
-layout.add(await layout.image(image), { ref: "1" });
-const FILE = toBlob(layout.entries());
+const FILE = await layoutTar(image);
 /** Its layer has no digest until it has passed. */
 const DOCKER = toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
 

@@ -3,10 +3,10 @@ import { NetworkError } from "../../src/errors.ts";
 import { pushImage } from "../../src/push/push.ts";
 import {
   dockerSave,
+  layoutTar,
   type MadeImage,
   makeImage,
   makeLayer,
-  OciLayout,
   toBlob,
 } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
@@ -30,12 +30,6 @@ async function makeLarge(length: number): Promise<MadeImage> {
 
 function makeDocker(image: MadeImage): Blob {
   return toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
-}
-
-async function makeLayout(image: MadeImage): Promise<Blob> {
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: "1" });
-  return toBlob(layout.entries());
 }
 
 /** The first requests that send a part of a blob, or just the last of them. Small bodies end before a cut. */
@@ -67,7 +61,7 @@ test(
   async () => {
     await using server = await startRealRegistry("registry");
     await using proxy = await startTcpProxy(server.host, atBody(3, 3, CUT, "PATCH"));
-    const { images } = await pushImage(await makeLayout(image), `${proxy.host}/app:1`, {
+    const { images } = await pushImage(await layoutTar(image), `${proxy.host}/app:1`, {
       ...ONE,
       chunkSize: 2 * MIB,
     });
@@ -86,7 +80,7 @@ test(
   async () => {
     await using server = await startRealRegistry("docker-registry");
     await using proxy = await startTcpProxy(server.host, atBody(3, 3, CUT, "PATCH"));
-    const { images } = await pushImage(await makeLayout(image), `${proxy.host}/app:1`, {
+    const { images } = await pushImage(await layoutTar(image), `${proxy.host}/app:1`, {
       ...ONE,
       chunkSize: 2 * MIB,
     });
@@ -105,7 +99,7 @@ for (const { kind, title, skip } of [two, three]) {
       await using server = await startRealRegistry(kind);
       const cut: TcpFault = { kind: "cut-request", after: 5_000_000 };
       await using proxy = await startTcpProxy(server.host, atBody(1, 2, cut, "PUT"));
-      const { images } = await pushImage(await makeLayout(image), `${proxy.host}/app:1`, ONE);
+      const { images } = await pushImage(await layoutTar(image), `${proxy.host}/app:1`, ONE);
       assertEquals((await readBack(handlerOf(server.host), "app", "1")).digest, images[0]?.digest);
       // Where all was handed over before the line broke, distribution 3 is asked, and goes on.
       if (kind === "docker-registry") assert(countOf(proxy.seen, "POST") >= 3);
@@ -117,7 +111,7 @@ for (const { kind, title, skip } of [two, three]) {
 
 const PIPES = {
   // The config may go before it.
-  "with its digest as name": { make: makeLayout, method: "PUT", last: 2 },
+  "with its digest as name": { make: layoutTar, method: "PUT", last: 2 },
   "without a digest": { make: makeDocker, method: "PATCH", last: 1 },
 };
 
@@ -164,7 +158,7 @@ function slowly(tar: Blob): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       if (at >= tar.size) return controller.close();
-      controller.enqueue(new Uint8Array(await tar.slice(at, at += 64 * 1024).arrayBuffer()));
+      controller.enqueue(await tar.slice(at, at += 64 * 1024).bytes());
     },
   }, { highWaterMark: 0 });
 }

@@ -108,7 +108,7 @@ async function inflatedDigest(bytes: Uint8Array): Promise<Digest> {
   const compression: Compression | undefined = sniffCompression(bytes);
   const stream = new Blob([new Uint8Array(bytes)]).stream();
   const inflated = compression ? decompress(stream, compression, "a layer") : stream;
-  return await digestBytes(new Uint8Array(await new Response(inflated).arrayBuffer()));
+  return await digestBytes(await new Response(inflated).bytes());
 }
 
 function text(bytes: Uint8Array): string {

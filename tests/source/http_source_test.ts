@@ -6,7 +6,15 @@ import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { type BlobSource, isBlobSource, readRange } from "../../src/source/blob_source.ts";
 import { findUrlVersion, openUrl } from "../../src/source/http_source.ts";
-import { type Bytes, gzip, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
+import {
+  type Bytes,
+  gzip,
+  layoutTar,
+  makeImage,
+  makeLayer,
+  OciLayout,
+  toBlob,
+} from "../helpers/archives.ts";
 import { closedPort } from "../end_to_end/registry_server.ts";
 import { allTags, assertClear, readBack } from "../helpers/expected.ts";
 import { startTcpProxy } from "../helpers/tcp_proxy.ts";
@@ -55,9 +63,8 @@ function fileServer(bytes: Bytes, headers: Record<string, string> = { etag: '"1"
 }
 
 const layer = await makeLayer("x".repeat(90));
-const layout = new OciLayout();
-layout.add(await layout.image(await makeImage([layer, "b"])), { ref: "1" });
-const tar = new Uint8Array(await toBlob(layout.entries()).arrayBuffer());
+const layout = await OciLayout.of(await makeImage([layer, "b"]));
+const tar = await toBlob(layout.entries()).bytes();
 const zipped = await gzip(tar);
 
 test("pushImage() of a URL reads by ranges where the server can", async () => {
@@ -379,7 +386,7 @@ test("pushImage() of a URL reads a range again whose connection broke", async ()
   const big = await makeLayer(new Uint8Array(400 * 512));
   layout.add(await layout.image(await makeImage([big])), { ref: "1" });
   await using server = serve(
-    fileServer(new Uint8Array(await toBlob(layout.entries()).arrayBuffer())),
+    fileServer(await toBlob(layout.entries()).bytes()),
   );
   const whole = await startTcpProxy(server.url.host);
   const at = (host: string) => new URL(server.url.href.replace(server.url.host, host));
@@ -401,9 +408,7 @@ test("pushImage() of a URL uploads a blob again whose range ended early", async 
   const large = await makeLayer(crypto.getRandomValues(new Uint8Array(65536)).slice());
   const big = new Uint8Array(512 * 400);
   big.set(large.tar, 4096);
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage([await makeLayer(big)])), { ref: "1" });
-  const tar = new Uint8Array(await toBlob(layout.entries()).arrayBuffer());
+  const tar = await (await layoutTar(await makeImage([await makeLayer(big)]))).bytes();
   let cut = false;
   await using server = serve(async (request) => {
     const response = await fileServer(tar)(request);

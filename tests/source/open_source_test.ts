@@ -30,7 +30,7 @@ const tar = toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
 const expected = await pushImage(tar, TARGET, { fetch: createRegistry() });
 
 async function bytesOf(stream: ReadableStream<Uint8Array>): Promise<Bytes> {
-  return new Uint8Array(await new Response(stream as ReadableStream<Bytes>).arrayBuffer());
+  return await new Response(stream as ReadableStream<Bytes>).bytes();
 }
 
 async function assertEntries(entries: ReadableStream<ImageTarEntry>): Promise<void> {

@@ -25,7 +25,7 @@ function inPieces(bytes: Uint8Array, length: number, size = bytes.length): Body 
 }
 
 async function bytesOf(stream: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return await new Response(stream).bytes();
 }
 
 const SIZES = [0, 1, 511, 512, 513, 5000];

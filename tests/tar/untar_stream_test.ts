@@ -65,7 +65,7 @@ function untar(bytes: Uint8Array, chunkSize?: number): ReadableStream<TarEntry> 
 async function readAll(stream: ReadableStream<TarEntry>) {
   const entries = [];
   for await (const { path, header, offset, bodyOffset, readable } of stream) {
-    const body = readable && new Uint8Array(await new Response(readable).arrayBuffer());
+    const body = readable && await new Response(readable).bytes();
     entries.push({ path, header, offset, bodyOffset, body });
   }
   return entries;

@@ -90,8 +90,7 @@ test("openArchives() keeps path and tag of names and drops the host, library/ or
 });
 
 test("openArchives() puts bare tags, and what has no name, into a repository called after the file", async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(["one"])), { ref: "v1" });
+  const layout = await OciLayout.of(await makeImage(["one"]), { ref: "v1" });
   layout.add(await layout.image(await makeImage(["two"])));
   const tar = toBlob(layout.entries());
   const { registry, images } = await serveOne(tar, { name: "/tmp/Nightly Build_1.0.TAR" });

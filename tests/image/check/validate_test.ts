@@ -794,8 +794,7 @@ test("validateArchive() stops at limits and says so", async () => {
 });
 
 test("validateArchive() shows no name as it is", async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: NASTY });
+  const layout = await OciLayout.of(image, { ref: NASTY });
   const entries = [
     ...layout.entries(),
     { path: `${NASTY}/a`, body: "x" },

@@ -27,7 +27,7 @@ import {
   dockerSave,
   flipByte,
   halfNoise,
-  type MadeImage,
+  layoutTar,
   makeImage,
   makeLayer,
   OciLayout,
@@ -219,7 +219,7 @@ test("pushImage() compresses again what a repository lost, and what only changed
 
 test("pushImage() of a pipe finds what layers with names became", async () => {
   const registry = createRegistry();
-  const tar = await layoutOf(image);
+  const tar = await layoutTar(image);
   await pushTo(tar, TARGET, { compression: "gzip", fetch: registry });
   const options = { compression: "gzip", fetch: registry } as const;
   const { bytesUploaded } = await pushImage(tar.stream(), TARGET, options);
@@ -407,8 +407,7 @@ test("pushImage() compresses no layer that has another digest than its name or c
   const path = `01${large.digest.slice("sha256:".length + 2)}/layer.tar`;
   const entries = dockerSave([{ image, repoTags: ["app:1"] }]);
   const broken = toBlob(replaceBody(entries, path, flipByte(large.tar, 3 * MIB)));
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: "1" });
+  const layout = await OciLayout.of(image);
   layout.blobs.set(`blobs/sha256/${large.digest.slice(7)}`, flipByte(large.tar, 3 * MIB));
   for (const tar of [broken, toBlob(layout.entries())]) {
     for (const source of [() => tar, () => tar.stream()]) {
@@ -593,8 +592,7 @@ test("pushImage() with auto compresses where the link is slow, from a file and f
 });
 
 test("pushImage() with auto is not told by a short layer that comes first in a pipe", async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: "1" });
+  const layout = await OciLayout.of(image);
   const lengthOf = ({ body }: { body?: { length: number } }) => body?.length ?? 0;
   const tar = toBlob(layout.entries().toSorted((a, b) => lengthOf(a) - lengthOf(b)));
   let time = 0;
@@ -669,12 +667,6 @@ test("resolveOptions() refuses options of compression that make no sense", () =>
     assertThrows(() => resolveOptions(options), error, message);
   }
 });
-
-async function layoutOf(made: MadeImage): Promise<Blob> {
-  const layout = new OciLayout();
-  layout.add(await layout.image(made), { ref: "1" });
-  return toBlob(layout.entries());
-}
 
 /** An index of a plain image and of one that is compressed, with an attestation of each. */
 async function makeIndex() {

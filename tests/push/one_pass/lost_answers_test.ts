@@ -3,7 +3,7 @@ import { RegistryError } from "../../../src/errors.ts";
 import type { PushOptions } from "../../../src/push/options.ts";
 import { pushImage } from "../../../src/push/push.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
-import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../../helpers/archives.ts";
+import { dockerSave, layoutTar, makeImage, makeLayer, toBlob } from "../../helpers/archives.ts";
 import { readBack } from "../../helpers/expected.ts";
 import { type Fault, faultLayer, type SeenRequest } from "../../helpers/fault_layer.ts";
 import { writeTar } from "../../helpers/tar_writer.ts";
@@ -22,14 +22,8 @@ const OPTIONS: PushOptions = {
 const large = await makeLayer(writeTar([{ path: "x", body: new Uint8Array(2 * MIB).fill(7) }]));
 const image = await makeImage([large]);
 
-async function makeLayout(): Promise<Blob> {
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: "1" });
-  return toBlob(layout.entries());
-}
-
 const ARCHIVES = {
-  "with its digest as name": { tar: await makeLayout(), method: "PUT" },
+  "with its digest as name": { tar: await layoutTar(image), method: "PUT" },
   "without a digest": {
     tar: toBlob(dockerSave([{ image, repoTags: ["app:1"] }])),
     method: "PATCH",

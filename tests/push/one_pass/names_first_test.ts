@@ -46,8 +46,7 @@ const DOCKER = first(
 
 /** Both kinds of layout: manifests first of all, or sorted by name. */
 async function makeLayout(): Promise<OciLayout> {
-  const layout = new OciLayout();
-  layout.add(await layout.image(one), { name: "docker.io/team/one:1" });
+  const layout = await OciLayout.of(one, { name: "docker.io/team/one:1" });
   layout.add(await layout.image(nameless));
   const children = [
     withPlatform(await layout.image(two), "linux/amd64"),
@@ -168,8 +167,7 @@ test("a pipe commits what it sent for one image before it knew that another need
 });
 
 test("--image counts the images of a pipe as those of a file", async () => {
-  const layout = new OciLayout();
-  layout.add(await layout.image(one), { name: "docker.io/team/one:1" });
+  const layout = await OciLayout.of(one, { name: "docker.io/team/one:1" });
   layout.add(await layout.image(two), { name: "docker.io/team/two:1" });
   const entries = layout.entries([{ image: one }, { image: two }]);
   const documents = documentsOf(entries);

@@ -103,7 +103,7 @@ function outcome({ images }: PushResult) {
 }
 
 async function bytesOf(tar: Blob): Promise<Bytes> {
-  return new Uint8Array(await tar.arrayBuffer());
+  return await tar.bytes();
 }
 
 /** An embedded registry that tells how many uploads are open. */
@@ -156,8 +156,7 @@ async function assertSame(
 }
 
 async function layoutWith(...layers: (MadeLayer | string)[]): Promise<OciLayout> {
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage(layers)), { ref: "1" });
+  const layout = await OciLayout.of(await makeImage(layers));
   return layout;
 }
 
@@ -1050,8 +1049,7 @@ test("pushImage() of a pipe reports each blob from start to done, with its path 
 
 test("pushImage() of a pipe begins a named blob again that fits the budget, though nearly all of it had gone", async () => {
   const layer = await makeLayer(writeTar([{ path: "a", body: noise(1, 600_000) }]));
-  const layout = new OciLayout();
-  layout.add(await layout.image(await makeImage([layer])), { ref: "1" });
+  const layout = await OciLayout.of(await makeImage([layer]));
   const registry = createRegistry();
   let broken = 0;
   const fetch: FetchHandler = async (request) => {

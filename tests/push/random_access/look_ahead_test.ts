@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { pushImage } from "../../../src/push/push.ts";
 import { RegistryClient } from "../../../src/registry/client.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
-import { type MadeImage, makeImage, OciLayout, toBlob } from "../../helpers/archives.ts";
+import { layoutTar, type MadeImage, makeImage } from "../../helpers/archives.ts";
 import { readBack } from "../../helpers/expected.ts";
 import { type FaultLayer, faultLayer } from "../../helpers/fault_layer.ts";
 import { test } from "../../helpers/test.ts";
@@ -17,12 +17,6 @@ const BLOBS = 61;
 
 function manyLayers(): Promise<MadeImage> {
   return makeImage(Array.from({ length: BLOBS - 1 }, (_, at) => `layer ${at}`));
-}
-
-async function layoutOf(image: MadeImage): Promise<Blob> {
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: "1" });
-  return toBlob(layout.entries());
 }
 
 /** A registry that answers the question for tags as the real ones do for a repository that has none. */
@@ -46,7 +40,7 @@ function count({ seen }: FaultLayer, method: string, part: string): number {
 test("pushImage() asks no more for blobs once the registry does not know the repository", async () => {
   const registry = registryWithout("NAME_UNKNOWN");
   const image = await manyLayers();
-  const { images } = await pushImage(await layoutOf(image), TARGET, { fetch: registry.fetch });
+  const { images } = await pushImage(await layoutTar(image), TARGET, { fetch: registry.fetch });
   const { digest } = await readBack(registry.fetch, REPOSITORY, "1");
   assertEquals(digest, images[0]?.digest);
   assertEquals(count(registry, "GET", "/tags/list"), 1);
@@ -65,7 +59,7 @@ for (const way of ["file", "pipe"]) {
     const left = way === "file" ? [2, 40] : [byName];
     for (const at of left) await leaveLayer(registry, image, at);
     const before = count(registry, "HEAD", "/blobs/");
-    const { images } = await pushImage(await layoutOf(image), TARGET, { fetch: registry.fetch });
+    const { images } = await pushImage(await layoutTar(image), TARGET, { fetch: registry.fetch });
     const there = images[0]?.blobs.filter(({ status }) => status === "exists");
     assertEquals(there?.map(({ digest }) => digest), left.map((at) => image.layers[at]?.digest));
     assertEquals(count(registry, "HEAD", "/blobs/") - before, BLOBS);
@@ -86,7 +80,7 @@ for (
     const last = image.layers.findLastIndex(({ digest }) => names.indexOf(digest) > 16);
     await leaveLayer(layer, image, last);
     const before = count(layer, "HEAD", "/blobs/");
-    const { images } = await pushImage(await layoutOf(image), TARGET, { fetch: layer.fetch });
+    const { images } = await pushImage(await layoutTar(image), TARGET, { fetch: layer.fetch });
     assertEquals(count(layer, "GET", "/tags/list"), 1);
     assertEquals(count(layer, "HEAD", "/blobs/") - before, BLOBS);
     assertEquals(images[0]?.blobs.filter(({ status }) => status === "exists").length, 1);
@@ -96,9 +90,9 @@ for (
 test("pushImage() asks for every blob of a few, and in a dry run", async () => {
   const registry = registryWithout("NAME_UNKNOWN");
   const few = await makeImage(Array.from({ length: 40 }, (_, at) => `layer ${at}`));
-  await pushImage(await layoutOf(few), TARGET, { fetch: registry.fetch });
+  await pushImage(await layoutTar(few), TARGET, { fetch: registry.fetch });
   assertEquals(count(registry, "HEAD", "/blobs/"), 41);
-  const many = await layoutOf(await manyLayers());
+  const many = await layoutTar(await manyLayers());
   await pushImage(many, `${HOST}/other:1`, { fetch: registry.fetch, dryRun: true });
   assertEquals(count(registry, "HEAD", "/other/blobs/"), BLOBS);
   assertEquals(count(registry, "GET", "/tags/list"), 0);

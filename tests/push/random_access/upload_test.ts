@@ -14,6 +14,7 @@ import type { BlobSource } from "../../../src/source/blob_source.ts";
 import {
   dockerSave,
   flipByte,
+  layoutTar,
   type MadeImage,
   makeImage,
   makeLayer,
@@ -38,23 +39,12 @@ const TARGET = "localhost:5000/team/app:1";
 const ONCE: PushOptions = { retry: { attempts: 1 } };
 const AT_ONCE: PushOptions = { retry: { delay: 0 } };
 
-/** An OCI archive with one image. */
-async function layoutOf(image: MadeImage): Promise<Blob> {
-  return toBlob((await ociLayout(image)).entries());
-}
-
 /** An OCI archive with an index of one image. */
 async function indexOf(image: MadeImage): Promise<Blob> {
   const layout = new OciLayout();
   const manifest = await layout.image(image);
   layout.add(await layout.indexOf([manifest]), { ref: "1" });
   return toBlob(layout.entries());
-}
-
-async function ociLayout(image: MadeImage): Promise<OciLayout> {
-  const layout = new OciLayout();
-  layout.add(await layout.image(image), { ref: "1" });
-  return layout;
 }
 
 /** A tar around a layer of so many bytes: large ones are streamed. */
@@ -84,7 +74,7 @@ function statuses({ images }: PushResult): string[] {
 
 test("pushImage() looks, uploads what is missing, then writes the manifest", async () => {
   const layer = faultLayer(createRegistry());
-  await pushImage(await layoutOf(await makeImage(["a"])), TARGET, {
+  await pushImage(await layoutTar(await makeImage(["a"])), TARGET, {
     fetch: layer.fetch,
     concurrency: 1,
   });
@@ -104,7 +94,7 @@ test("pushImage() begins with the largest layer, and tells of the blobs in the o
     [3, 1, 9, 1, 5].map((size, at) => bigLayer(size * 1000, at + 1)),
   );
   const layer = faultLayer(createRegistry());
-  const { images } = await pushImage(await layoutOf(await makeImage(layers)), TARGET, {
+  const { images } = await pushImage(await layoutTar(await makeImage(layers)), TARGET, {
     fetch: layer.fetch,
     concurrency: 1,
   });
@@ -121,7 +111,7 @@ test("pushImage() begins with the largest layer, and tells of the blobs in the o
 test("pushImage() tells what it did, and the second time that everything was there", async () => {
   const registry = createRegistry();
   const image = await makeImage(["a", "b"]);
-  const tar = await layoutOf(image);
+  const tar = await layoutTar(image);
   const sizes = [image.config, ...image.layers.map(({ bytes }) => bytes)].map((b) => b.length);
   const first = await pushImage(tar, TARGET, { fetch: registry });
   const read = await readBack(registry, "team/app", "1");
@@ -151,7 +141,7 @@ test("pushImage() reads next to nothing of an archive that is there already", as
   const size = 64 * 1024 * 1024;
   const image = await makeImage([await bigLayer(size)]);
   const archives = [
-    await layoutOf(image),
+    await layoutTar(image),
     toBlob(dockerSave([{ image, repoTags: ["app:1"] }])),
   ];
   for (const tar of archives) {
@@ -168,7 +158,7 @@ test("pushImage() uploads a layer once that an image has twice", async () => {
   const twice = await makeLayer("twice");
   const layer = faultLayer(createRegistry());
   const image = await makeImage([twice, "other", twice]);
-  const result = await pushImage(await layoutOf(image), TARGET, { fetch: layer.fetch });
+  const result = await pushImage(await layoutTar(image), TARGET, { fetch: layer.fetch });
   assertEquals(uploads(layer), 3);
   assertEquals(result.images[0]?.blobs.length, 3);
   assertEquals((await readBack(layer.fetch, "team/app", "1")).layers.length, 3);
@@ -212,7 +202,7 @@ test("pushImage() writes one image under several references", async () => {
   const registry = createRegistry();
   const targets = ["localhost:5000/a:1", "localhost:5000/a:2", "localhost:5000/b:1"];
   const layer = faultLayer(registry);
-  const tar = await layoutOf(await makeImage(["x"]));
+  const tar = await layoutTar(await makeImage(["x"]));
   const { images } = await pushImage(tar, targets, { fetch: layer.fetch });
   assertEquals(images.map(({ reference }) => reference), targets);
   assertEquals(await allTags(registry), ["a:1", "a:2", "b:1"]);
@@ -222,10 +212,10 @@ test("pushImage() writes one image under several references", async () => {
 test("pushImage() with a dry run asks, and writes nothing", async () => {
   const registry = createRegistry();
   const common = await makeLayer("common");
-  await pushImage(await layoutOf(await makeImage([common])), TARGET, { fetch: registry });
+  await pushImage(await layoutTar(await makeImage([common])), TARGET, { fetch: registry });
   const layer = faultLayer(registry);
   const events: string[] = [];
-  const tar = await layoutOf(await makeImage([common, "new"]));
+  const tar = await layoutTar(await makeImage([common, "new"]));
   const result = await pushImage(tar, "localhost:5000/team/app:2", {
     fetch: layer.fetch,
     dryRun: true,
@@ -242,7 +232,7 @@ test("pushImage() with a dry run asks, and writes nothing", async () => {
 test("pushImage() tells in a dry run what a push then does", async () => {
   const targets = ["a:1", "a:2", "b:1", "c:1"].map((name) => `localhost:5000/${name}`);
   const image = await makeImage(["x", "y"]);
-  const tars = { "an image": await layoutOf(image), "an index": await indexOf(image) };
+  const tars = { "an image": await layoutTar(image), "an index": await indexOf(image) };
   for (const [name, tar] of Object.entries(tars)) {
     const registry = createRegistry();
     const fetch = registry;
@@ -278,7 +268,7 @@ test("pushImage() says nothing of blobs whose question was cut short by the fail
     });
   };
   const options = { fetch, dryRun: true, concurrency: 3, retry: { attempts: 1 } };
-  const tar = await layoutOf(await makeImage(["a", "b", "c"]));
+  const tar = await layoutTar(await makeImage(["a", "b", "c"]));
   await assertRejects(
     () =>
       pushImage(tar, TARGET, {
@@ -293,7 +283,7 @@ test("pushImage() says nothing of blobs whose question was cut short by the fail
 
 test("pushImage() sends the caller's headers with every request", async () => {
   const layer = faultLayer(createRegistry());
-  await pushImage(await layoutOf(await makeImage(["a"])), TARGET, {
+  await pushImage(await layoutTar(await makeImage(["a"])), TARGET, {
     fetch: layer.fetch,
     headers: { authorization: "Bearer x" },
   });
@@ -326,7 +316,7 @@ for (const concurrency of [1, 2, 3, 6]) {
       }
     };
     // Five layers and the config: divisible by each of the limits.
-    const tar = await layoutOf(await makeImage(["a", "b", "c", "d", "e"]));
+    const tar = await layoutTar(await makeImage(["a", "b", "c", "d", "e"]));
     await pushImage(tar, TARGET, { fetch, concurrency });
     assertEquals(most, concurrency);
   });
@@ -346,7 +336,7 @@ test("pushImage() refuses a concurrency that is none", async () => {
 
 test("pushImage() waits for what onEvent returns before it goes on", async () => {
   const layer = faultLayer(createRegistry());
-  const tar = await layoutOf(await makeImage(["a", "b"]));
+  const tar = await layoutTar(await makeImage(["a", "b"]));
   await pushImage(tar, TARGET, {
     fetch: layer.fetch,
     concurrency: 1,
@@ -362,7 +352,7 @@ test("pushImage() ends with what onEvent throws, and writes no tag", async () =>
   for (const type of ["plan", "blob-start", "blob-progress", "blob-done"]) {
     const registry = createRegistry();
     const thrown = new Error(`no ${type}`);
-    const tar = await layoutOf(await makeImage([await bigLayer(2_000_000), "b"]));
+    const tar = await layoutTar(await makeImage([await bigLayer(2_000_000), "b"]));
     const onEvent = (event: PushEvent) => {
       if (event.type === type) throw thrown;
     };
@@ -375,7 +365,7 @@ test("pushImage() ends with what onEvent throws, and writes no tag", async () =>
 test("pushImage() reports a plan, each blob from start to done, manifest and tag, in order", async () => {
   const events: PushEvent[] = [];
   const image = await makeImage(["a"]);
-  const { images } = await pushImage(await layoutOf(image), TARGET, {
+  const { images } = await pushImage(await layoutTar(image), TARGET, {
     fetch: createRegistry(),
     concurrency: 1,
     onEvent: (event) => void events.push(event),
@@ -397,7 +387,7 @@ test("pushImage() reports at most ten steps a second for a blob", async () => {
   const big = await bigLayer(24 * 1024 * 1024);
   let steps = 0;
   const start = performance.now();
-  await pushImage(await layoutOf(await makeImage([big])), TARGET, {
+  await pushImage(await layoutTar(await makeImage([big])), TARGET, {
     fetch: createRegistry(),
     onEvent: (event) => {
       if (event.type === "blob-progress" && event.digest === big.digest) steps++;
@@ -417,7 +407,7 @@ test("pushImage() takes progress back after a failed attempt, and says why it tr
   });
   const sent: number[] = [];
   const retries: PushEvent[] = [];
-  await pushImage(await layoutOf(await makeImage([big])), TARGET, {
+  await pushImage(await layoutTar(await makeImage([big])), TARGET, {
     fetch: layer.fetch,
     ...AT_ONCE,
     onEvent: (event) => {
@@ -437,7 +427,7 @@ test("pushImage() takes progress back after a failed attempt, and says why it tr
 
 test("pushImage() has blobs mounted from where the caller says they are", async () => {
   const registry = createRegistry();
-  const tar = await layoutOf(await makeImage(["a", "b"]));
+  const tar = await layoutTar(await makeImage(["a", "b"]));
   await pushImage(tar, "localhost:5000/base/image:1", { fetch: registry });
   const result = await pushImage(tar, TARGET, {
     fetch: registry,
@@ -459,7 +449,7 @@ for (const [what, fault] of Object.entries(MOUNT_FAULTS)) {
       createRegistry(),
       ({ query }) => query.has("mount") ? fault : undefined,
     );
-    const result = await pushImage(await layoutOf(await makeImage(["a"])), TARGET, {
+    const result = await pushImage(await layoutTar(await makeImage(["a"])), TARGET, {
       fetch: layer.fetch,
       ...AT_ONCE,
       mountFrom: ["base/image"],
@@ -471,7 +461,7 @@ for (const [what, fault] of Object.entries(MOUNT_FAULTS)) {
 
 test("pushImage() uses the upload that a registry opens instead of mounting", async () => {
   const layer = faultLayer(createRegistry());
-  await pushImage(await layoutOf(await makeImage(["a"])), TARGET, {
+  await pushImage(await layoutTar(await makeImage(["a"])), TARGET, {
     fetch: layer.fetch,
     mountFrom: ["base/image"],
   });
@@ -494,7 +484,7 @@ test("pushImage() writes no tag where the registry names another digest", async 
   };
   for (const [what, applies] of Object.entries(cases)) {
     const layer = faultLayer(createRegistry(), (request) => applies(request) ? lie : undefined);
-    const tar = await layoutOf(await makeImage(["a"]));
+    const tar = await layoutTar(await makeImage(["a"]));
     await pushImage(tar, "localhost:5000/base/image@" + await digestOf(tar), {
       fetch: faultLayer(layer.fetch).fetch,
     }).catch(() => {});
@@ -517,7 +507,7 @@ test("pushImage() writes no tag where the registry names another digest", async 
 
 test("pushImage() writes no tag where the registry has another blob under a digest", async () => {
   const registry = createRegistry();
-  const tar = await layoutOf(await makeImage(["a"]));
+  const tar = await layoutTar(await makeImage(["a"]));
   await pushImage(tar, TARGET, { fetch: registry });
   const other = await digestBytes(new Uint8Array(1));
   const layer = faultLayer(registry, ({ method }) =>
@@ -543,7 +533,7 @@ test("pushImage() uploads a blob again whose length at the registry is wrong", a
         change: (response) => response.ok ? withHeader(response, "content-length", "7") : response,
       }
       : undefined);
-  const tar = await layoutOf(await makeImage(["a"]));
+  const tar = await layoutTar(await makeImage(["a"]));
   await pushImage(tar, TARGET, { fetch: layer.fetch });
   const second = await pushImage(tar, TARGET, { fetch: layer.fetch });
   assertEquals(statuses(second), ["pushed", "pushed"]);
@@ -553,7 +543,11 @@ test("pushImage() names the entry whose bytes are not what its name says", async
   const image = await makeImage([await makeLayer("a"), await bigLayer(2_000_000)]);
   for (const layer of image.layers) {
     const path = pathOf(layer);
-    const entries = replaceBody((await ociLayout(image)).entries(), path, flipByte(layer.bytes, 9));
+    const entries = replaceBody(
+      (await OciLayout.of(image)).entries(),
+      path,
+      flipByte(layer.bytes, 9),
+    );
     const registry = createRegistry();
     const error = await assertRejects(
       () => pushImage(toBlob(entries), TARGET, { fetch: registry }),
@@ -573,7 +567,7 @@ test("pushImage() with verify finds a flipped byte before anything is sent", asy
     assert(entry);
     return replaceBody(plain, entry.path, flipByte(layer.bytes, layer.bytes.length - 20));
   });
-  const oci = (await ociLayout(image)).entries();
+  const oci = (await OciLayout.of(image)).entries();
   for (const layer of image.layers) {
     damaged.push(replaceBody(oci, pathOf(layer), flipByte(layer.bytes, 40)));
   }
@@ -588,7 +582,7 @@ test("pushImage() with verify finds a flipped byte before anything is sent", asy
 
 test("pushImage() with verify pushes what is right", async () => {
   const image = await makeImage([await makeLayer("a"), await makeLayer("b", "gzip")]);
-  for (const entries of [dockerSave([{ image }]), (await ociLayout(image)).entries()]) {
+  for (const entries of [dockerSave([{ image }]), (await OciLayout.of(image)).entries()]) {
     const registry = createRegistry();
     await pushImage(toBlob(entries), TARGET, { fetch: registry, verify: true });
     assertEquals((await readBack(registry, "team/app", "1")).layers.length, 2);
@@ -600,7 +594,7 @@ test("pushImage() sends nothing where the image is not the one that the referenc
   const digest = await digestBytes(new Uint8Array(1));
   await assertRejects(
     async () =>
-      pushImage(await layoutOf(await makeImage(["a"])), `${TARGET}@${digest}`, {
+      pushImage(await layoutTar(await makeImage(["a"])), `${TARGET}@${digest}`, {
         fetch: layer.fetch,
       }),
     DigestMismatchError,
@@ -617,7 +611,7 @@ test("pushImage() uploads nothing twice when only answers are lost", async () =>
     lost.add(request.path);
     return { kind: "lose-response" };
   });
-  const result = await pushImage(await layoutOf(await makeImage(["a", "b"])), TARGET, {
+  const result = await pushImage(await layoutTar(await makeImage(["a", "b"])), TARGET, {
     fetch: layer.fetch,
     ...AT_ONCE,
   });
@@ -631,7 +625,7 @@ test("pushImage() takes requests that a runtime sends twice for one", async () =
     createRegistry(),
     ({ method }) => method === "PUT" ? { kind: "double-send" } : undefined,
   );
-  const result = await pushImage(await layoutOf(await makeImage(["a", "b"])), TARGET, {
+  const result = await pushImage(await layoutTar(await makeImage(["a", "b"])), TARGET, {
     fetch: layer.fetch,
     ...AT_ONCE,
   });
@@ -649,7 +643,7 @@ test("pushImage() survives a registry in which every request fails once", async 
     const status = failed.size % 2 ? 503 : 429;
     return { kind: "answer", answer: () => new Response(null, { status }) };
   });
-  const tar = await layoutOf(await makeImage(["a", "b", "c"]));
+  const tar = await layoutTar(await makeImage(["a", "b", "c"]));
   const { images } = await pushImage(tar, TARGET, {
     fetch: layer.fetch,
     retry: { delay: 0, attempts: 8 },
@@ -664,7 +658,7 @@ test("pushImage() asks for nothing ahead any more where a registry is in trouble
     return method === "HEAD" ? { kind: "answer", answer } : undefined;
   });
   const options = { fetch: layer.fetch, retry: { attempts: 3, delay: 1, random: () => 1 } };
-  const tar = await layoutOf(await makeImage(layers));
+  const tar = await layoutTar(await makeImage(layers));
   await assertRejects(() => pushImage(tar, TARGET, options), RegistryError, "answered 503");
   // Three uploads ask three times each; two questions were asked ahead.
   assert(layer.seen.length <= 3 * 3 + 2, `${layer.seen.length} requests`);
@@ -713,7 +707,8 @@ test("pushImage() stops the other uploads when one fails", async () => {
     });
   };
   const error = await assertRejects(
-    async () => pushImage(await layoutOf(await makeImage([bad, slow])), TARGET, { fetch, ...ONCE }),
+    async () =>
+      pushImage(await layoutTar(await makeImage([bad, slow])), TARGET, { fetch, ...ONCE }),
     RegistryError,
     "DENIED",
   );
@@ -729,7 +724,7 @@ test("pushImage() sends nothing when its signal is aborted before", async () => 
   const signal = AbortSignal.abort(new Error("enough"));
   await assertRejects(
     async () =>
-      pushImage(await layoutOf(await makeImage(["a"])), TARGET, { fetch: layer.fetch, signal }),
+      pushImage(await layoutTar(await makeImage(["a"])), TARGET, { fetch: layer.fetch, signal }),
     Error,
     "enough",
   );
@@ -737,7 +732,7 @@ test("pushImage() sends nothing when its signal is aborted before", async () => 
 });
 
 test("pushImage() ends with the signal's reason whichever request it comes at", async () => {
-  const tar = await layoutOf(await makeImage(["a", await bigLayer(1_500_000), "c"]));
+  const tar = await layoutTar(await makeImage(["a", await bigLayer(1_500_000), "c"]));
   const whole = faultLayer(createRegistry());
   await pushImage(tar, TARGET, { fetch: whole.fetch });
   for (const moment of ["before", "after"] as const) {
@@ -769,7 +764,7 @@ test("pushImage() cancels every upload that is open when its signal is aborted",
   });
   const layers = [await bigLayer(1_500_000), await bigLayer(1_500_000, 2)];
   const error = await assertRejects(async () =>
-    pushImage(await layoutOf(await makeImage(layers)), TARGET, {
+    pushImage(await layoutTar(await makeImage(layers)), TARGET, {
       fetch: async (request) => {
         const response = await layer.fetch(request);
         // A registry that is slow to close an upload: only a cancelled one comes to an end.
@@ -787,7 +782,7 @@ test("pushImage() cancels every upload that is open when its signal is aborted",
 
 test("pushImage() lets go of the source when its signal is aborted", async () => {
   const big = await bigLayer(4_000_000);
-  const tar = await layoutOf(await makeImage([big]));
+  const tar = await layoutTar(await makeImage([big]));
   let open = 0;
   const source: BlobSource = {
     size: tar.size,
@@ -830,7 +825,7 @@ test("pushImage() lets go of the source when its signal is aborted", async () =>
 
 test("pushImage() says which blob is in neither the archive nor the registry", async () => {
   const image = await makeImage(["a", "b"]);
-  const layout = await ociLayout(image);
+  const layout = await OciLayout.of(image);
   const [, absent] = image.layers;
   assert(absent);
   layout.remove(absent);
@@ -842,7 +837,7 @@ test("pushImage() says which blob is in neither the archive nor the registry", a
   );
   assertEquals([error.step, error.origin, error.digest], ["plan", "archive", absent.digest]);
   // As soon as the registry has it, the rest is enough.
-  await pushImage(await layoutOf(await makeImage([absent])), TARGET, { fetch: registry });
+  await pushImage(await layoutTar(await makeImage([absent])), TARGET, { fetch: registry });
   const { images } = await pushImage(toBlob(layout.entries()), TARGET, { fetch: registry });
   assertEquals((await readBack(registry, "team/app", "1")).digest, images[0]?.digest);
 });
@@ -851,7 +846,7 @@ test("pushImage() says where nobody listens", async () => {
   const fetch = () =>
     Promise.reject(Object.assign(new Error("Unable to connect"), { code: "ConnectionRefused" }));
   const error = await assertRejects(
-    async () => pushImage(await layoutOf(await makeImage(["a"])), TARGET, { fetch, ...ONCE }),
+    async () => pushImage(await layoutTar(await makeImage(["a"])), TARGET, { fetch, ...ONCE }),
   );
   assertInstanceOf(error, NetworkError);
   assert(error.message.includes("localhost:5000: connection refused"), error.message);

@@ -166,7 +166,7 @@ test("request() keeps to the pace that is wanted, for requests and for bodies", 
   const clock = new FakeClock();
   const sent: number[] = [];
   const http = makeHttp(async (request) => {
-    const { length } = new Uint8Array(await request.arrayBuffer());
+    const { length } = await request.bytes();
     sent.push(clock.now());
     return new Response(`${length}`);
   }, { clock, limits: { maxRequestsPerSecond: 10, maxRate: 1000 } });

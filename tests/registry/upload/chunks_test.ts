@@ -40,7 +40,7 @@ test("pushImage() turns to chunks where a body is refused as too large, and reme
   const registry = createRegistry();
   const whole: number[] = [];
   const limited = async (request: Request): Promise<Response> => {
-    const bytes = new Uint8Array(await request.arrayBuffer());
+    const bytes = await request.bytes();
     if (bytes.length > 5 * MIB) {
       whole.push(bytes.length);
       return new Response("<h1>413</h1>", { status: 413 });
@@ -60,7 +60,7 @@ test("pushImage() sends what a firewall takes that refuses all above 128 KiB", a
   const registry = createRegistry();
   const refused: number[] = [];
   const limited: PushOptions["fetch"] = async (request) => {
-    const bytes = new Uint8Array(await request.arrayBuffer());
+    const bytes = await request.bytes();
     if (bytes.length >= 128 * 1024) {
       refused.push(bytes.length);
       return new Response("<h1>413</h1>", { status: 413 });
@@ -104,7 +104,7 @@ test("pushImage() sends the rest of a chunk after asking how much arrived", asyn
       starts.push(request.headers.get("content-range")?.split("-")[0] ?? "");
       if (broken || starts.length !== 2) return await registry(request);
       broken = true;
-      const part = new Uint8Array(await request.arrayBuffer()).slice(0, 1000);
+      const part = (await request.bytes()).slice(0, 1000);
       const headers = { "content-range": `${MIB}-${MIB + 999}` };
       await registry(new Request(request.url, { method: "PATCH", headers, body: part }));
       throw new TypeError("connection reset by peer");

@@ -27,7 +27,7 @@ function seenFromPage(handler: FetchHandler): { target: RepositoryContext; sent:
 test("uploadBlob() sends a Blob whole from a page, with progress", async () => {
   const { target, sent } = seenFromPage(createRegistry());
   const content = new Blob([new Uint8Array(20 * MIB)]);
-  const digest = await digestBytes(new Uint8Array(await content.arrayBuffer()), "sha256");
+  const digest = await digestBytes(await content.bytes(), "sha256");
   const progress: number[] = [];
   await uploadBlob(target, {
     digest,

@@ -39,7 +39,7 @@ function refusing(status: number, body?: unknown, times = 1) {
   const bodies: SentBody[] = [];
   const fetch: FetchHandler = async (request) => {
     const { method, url, headers } = request;
-    const bytes = new Uint8Array(await request.arrayBuffer());
+    const bytes = await request.bytes();
     const isBody = bytes.length > 0 && url.includes("/uploads/");
     if (isBody && bodies.push({ method, bytes: bytes.length }) <= times) {
       return new Response(body === undefined ? null : encodeJson(body), { status });
@@ -95,7 +95,7 @@ function patchesOnly(
   const patched = new Set<string>();
   const fetch: FetchHandler = async (request) => {
     const { method, url, headers } = request;
-    const bytes = new Uint8Array(await request.arrayBuffer());
+    const bytes = await request.bytes();
     if (bytes.length > 0) bodies.push(method);
     if (method === "PUT" && bytes.length > 0 && url.includes("/uploads/")) {
       if (bytes.length > MIB) await meanwhile?.();
@@ -220,7 +220,7 @@ for (const [min, max] of [[5, 100], [1, 2], [undefined, 4], [16, undefined]]) {
     const bodies: SentBody[] = [];
     const fetch: FetchHandler = async (request) => {
       const { method, url, headers } = request;
-      const body = new Uint8Array(await request.arrayBuffer());
+      const body = await request.bytes();
       if (body.length === 0) return await registry(new Request(url, { method }));
       assertEquals(headers.get("content-length"), `${body.length}`);
       bodies.push({ method, bytes: body.length });
