@@ -1,13 +1,12 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { cliCommand, runProcess, spawnProcess } from "../helpers/process.ts";
+import { cliCommand, runProcess, runProgram, spawnProcess } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 
 const SINGLE = "tests/fixtures/docker28-single.tar";
 const isWindows = "Deno" in globalThis && Deno.build.os === "windows";
 
 async function tarpush(args: string, stdin?: Uint8Array | ReadableStream<Uint8Array>) {
-  const { command, args: rest } = cliCommand(...args.split(" "));
-  return await runProcess(command, rest, { stdin });
+  return await runProgram(args, { stdin });
 }
 
 test("tarpush hands exit code and output to the system", async () => {

@@ -15,7 +15,7 @@ import {
   cliCommand,
   type ProcessResult,
   type RunOptions,
-  runProcess,
+  runProgram,
   spawnProcess,
   temporaryFolder,
 } from "../helpers/process.ts";
@@ -35,8 +35,7 @@ async function tarpush(
 ): Promise<ProcessResult & { read: (name: string) => Promise<string> }> {
   await using folder = await temporaryFolder();
   await folder.write("image.tar", tar);
-  const { command, args: rest } = cliCommand(...args.split(" "));
-  const result = await runProcess(command, rest, { cwd: folder.path, ...options });
+  const result = await runProgram(args, { cwd: folder.path, ...options });
   const files = new Map<string, string>();
   if (args.includes("--digestfile")) {
     files.set("digests", new TextDecoder().decode(await folder.read("digests")));

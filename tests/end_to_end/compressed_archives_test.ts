@@ -3,7 +3,7 @@ import { type Bytes, concat } from "../../src/bytes.ts";
 import { dockerSave, flipByte, gzip, makeImage } from "../helpers/archives.ts";
 import { xzStream, zstdFrame } from "../helpers/compressed.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
-import { cliCommand, type ProcessResult, runProcess, temporaryFolder } from "../helpers/process.ts";
+import { type ProcessResult, runProgram, temporaryFolder } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 import { serve, serveRegistry } from "./registry_server.ts";
@@ -107,9 +107,8 @@ async function placeOf(archive: Bytes): Promise<Place> {
     sources: { file: "image.tar", pipe: "-", url: `http://${web.host}/image.tar` },
     tarpush(args) {
       const words = args.split(" ");
-      const { command, args: all } = cliCommand(...words);
       const stdin = words.includes("-") ? archive : undefined;
-      return runProcess(command, all, { cwd: folder.path, stdin });
+      return runProgram(words, { cwd: folder.path, stdin });
     },
     async [Symbol.asyncDispose]() {
       await web[Symbol.asyncDispose]();

@@ -3,7 +3,7 @@ import { parse } from "@std/yaml/parse";
 import { isJsonObject } from "../../src/media_types.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { allTags, readFixtureTar } from "../helpers/expected.ts";
-import { cliCommand, runProcess, temporaryFolder } from "../helpers/process.ts";
+import { runProgram, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 import { serve } from "./registry_server.ts";
 
@@ -44,8 +44,7 @@ test("the pods of examples/fleet/job.yaml push the whole list, and after a resta
         .replace("/receipts/done.jsonl", `${folder.path}/done${index}`)
         .replace("registry.lan", target.host)
     );
-    const command = cliCommand(...words);
-    const { code, stderr } = await runProcess(command.command, command.args);
+    const { code, stderr } = await runProgram(words);
     assertEquals(code, 0, stderr);
     return stderr;
   };

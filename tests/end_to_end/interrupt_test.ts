@@ -5,7 +5,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, encode, makeImage, makeLayer } from "../helpers/archives.ts";
 import { allTags } from "../helpers/expected.ts";
 import { Output } from "../helpers/output.ts";
-import { cliCommand, runProcess, spawnProcess, temporaryFolder } from "../helpers/process.ts";
+import { cliCommand, runProgram, spawnProcess, temporaryFolder } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
@@ -293,8 +293,7 @@ test("tarpush rm is interrupted at its question, in a terminal", async () => {
   await using folder = await temporaryFolder();
   const path = await folder.write("image.tar", TAR);
   const names = [`${server.host}/app:1`, `${server.host}/app:2`];
-  const push = cliCommand("push", path, ...names);
-  assertEquals((await runProcess(push.command, push.args)).code, 0);
+  assertEquals((await runProgram(["push", path, ...names])).code, 0);
   const { command, args } = cliCommand("rm", `${server.host}/app:1`);
   const keys = Promise.withResolvers<void>();
   const typed = new ReadableStream<Uint8Array>({

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../../src/media_types.ts";
 import { randomBytes } from "../helpers/archives.ts";
-import { cliCommand, runProcess, temporaryFolder } from "../helpers/process.ts";
+import { runProcess, runProgram, temporaryFolder } from "../helpers/process.ts";
 import { type ServerProcess, startTarpush } from "../helpers/server_process.ts";
 
 /** Clients that push at the same time. */
@@ -124,8 +124,7 @@ async function put(base: string, path: string, manifest: string): Promise<void> 
 }
 
 async function checkAll(dir: string, { content, moving }: Acknowledged): Promise<void> {
-  const { command, args } = cliCommand("serve", "--dir", dir, "--scrub");
-  const { code, stdout, stderr } = await runProcess(command, args);
+  const { code, stdout, stderr } = await runProgram(["serve", "--dir", dir, "--scrub"]);
   assertEquals(code, 0, stdout + stderr);
   await using server = await startTarpush("--dir", dir);
   const base = `http://127.0.0.1:${server.port}/v2/`;

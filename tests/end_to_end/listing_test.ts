@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { RegistryClient } from "../../src/registry/client.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { encode } from "../helpers/archives.ts";
-import { cliCommand, runProcess, spawnProcess } from "../helpers/process.ts";
+import { cliCommand, runProgram, spawnProcess } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 import { serve } from "./registry_server.ts";
 
@@ -78,8 +78,7 @@ for (const [name, { count, path, list }] of Object.entries(LISTS)) {
   test(`tarpush ls prints all of ${name}`, async () => {
     const { fetch, pages } = pagingRegistry(count);
     await using server = await serve(fetch);
-    const { command, args } = cliCommand("ls", server.host + path);
-    const { code, stdout, stderr } = await runProcess(command, args);
+    const { code, stdout, stderr } = await runProgram(["ls", server.host + path]);
     assertEquals([code, stderr], [0, ""]);
     const lines = stdout.split("\n");
     assertEquals([lines.length, lines[0], lines.at(-2)], [count + 1, nameOf(0), nameOf(count - 1)]);
@@ -126,8 +125,7 @@ test("RegistryClient reads one answer with 1,000,000 tags no faster than they ar
 test("tarpush ls prints 100,000 tags of one answer, in the order of the registry", async () => {
   const { fetch } = pouringRegistry(100_000);
   await using server = await serve(fetch);
-  const { command, args } = cliCommand("ls", `${server.host}/app`);
-  const { code, stdout, stderr } = await runProcess(command, args);
+  const { code, stdout, stderr } = await runProgram(["ls", `${server.host}/app`]);
   assertEquals([code, stderr], [0, ""]);
   const lines = stdout.trimEnd().split("\n");
   assertEquals([lines.length, lines[0], lines[1], lines[2]], [

@@ -7,6 +7,7 @@ import {
   cliCommand,
   type ProcessResult,
   runProcess,
+  runProgram,
   temporaryFolder,
   toPath,
 } from "../helpers/process.ts";
@@ -32,8 +33,7 @@ async function tarpush(args: string, env: Record<string, string>): Promise<Proce
   await using folder = await temporaryFolder();
   await folder.write("image.tar", TAR);
   await folder.write("ca.pem", AUTHORITY.cert);
-  const { command, args: rest } = cliCommand(...args.split(" "));
-  return await runProcess(command, rest, { cwd: folder.path, env: { ...NO_PROXIES, ...env } });
+  return await runProgram(args, { cwd: folder.path, env: { ...NO_PROXIES, ...env } });
 }
 
 /** A registry on http and https that nobody but the proxy knows by its name. */

@@ -8,6 +8,7 @@ import {
   type ProcessResult,
   type RunOptions,
   runProcess,
+  runProgram,
   spawnProcess,
   temporaryFolder,
 } from "../helpers/process.ts";
@@ -31,8 +32,7 @@ async function serveImage(plan?: Parameters<typeof serveRegistry>[0]) {
 }
 
 async function tarpush(args: string[], options: RunOptions = {}): Promise<ProcessResult> {
-  const { command, args: rest } = cliCommand(...args);
-  return await runProcess(command, rest, options);
+  return await runProgram(args, options);
 }
 
 /** Runs a line of a shell in which `$@` is the program with its arguments. */

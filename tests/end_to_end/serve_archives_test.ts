@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
 import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
-import { cliCommand, runProcess, temporaryFolder } from "../helpers/process.ts";
+import { runProcess, runProgram, temporaryFolder } from "../helpers/process.ts";
 import { startTarpush } from "../helpers/server_process.ts";
 import { optionalProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
@@ -78,8 +78,7 @@ test("tarpush serve takes folders, and names for what it serves", async () => {
 test("tarpush serve says what to do about what it cannot serve, and ends", async () => {
   await using folder = await temporaryFolder();
   const run = async (...words: string[]) => {
-    const { command, args } = cliCommand("serve", "--port", "0", ...words);
-    const { code, stderr } = await runProcess(command, args);
+    const { code, stderr } = await runProgram(["serve", "--port", "0", ...words]);
     return [code, stderr.replaceAll(folder.path, "DIR")];
   };
   const packed = await folder.write(

@@ -1,6 +1,12 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
-import { cliCommand, runProcess, spawnProcess, temporaryFolder } from "../helpers/process.ts";
+import {
+  cliCommand,
+  runProcess,
+  runProgram,
+  spawnProcess,
+  temporaryFolder,
+} from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { startServer, startTarpush, TARPUSH_LISTENS } from "../helpers/server_process.ts";
 import { test } from "../helpers/test.ts";
@@ -11,8 +17,7 @@ const FIXTURE = "tests/fixtures/buildah-oci-multi.tar";
 const MIB = 1024 * 1024;
 
 async function tarpush(...words: string[]) {
-  const { command, args } = cliCommand(...words);
-  return await runProcess(command, args);
+  return await runProgram(words);
 }
 
 async function upload(port: string, bytes: Uint8Array<ArrayBuffer>): Promise<Response> {

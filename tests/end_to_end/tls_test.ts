@@ -14,6 +14,7 @@ import {
   type ProcessResult,
   type RunOptions,
   runProcess,
+  runProgram,
   spawnProcess,
   type TemporaryFolder,
   temporaryFolder,
@@ -42,8 +43,7 @@ async function prepare(): Promise<TemporaryFolder> {
 /** Runs the program in such a folder. */
 async function tarpush(args: string, options: RunOptions = {}): Promise<ProcessResult> {
   await using folder = await prepare();
-  const { command, args: rest } = cliCommand(...args.split(" "));
-  return await runProcess(command, rest, { cwd: folder.path, ...options });
+  return await runProgram(args, { cwd: folder.path, ...options });
 }
 
 /** What a person reads of a failure, without what Deno itself says about its flag. */

@@ -83,6 +83,19 @@ export function cliCommand(...args: string[]): { command: string; args: string[]
   return { command: bunGlobals().process.execPath, args: [main, ...args] };
 }
 
+/**
+ * Runs the program itself.
+ *
+ * @param words What is typed behind its name; one text is split at its spaces.
+ */
+export async function runProgram(
+  words: string | readonly string[],
+  options: RunOptions = {},
+): Promise<ProcessResult> {
+  const { command, args } = cliCommand(...typeof words === "string" ? words.split(" ") : words);
+  return await runProcess(command, args, options);
+}
+
 /** The variables of this process. */
 export function environment(): Record<string, string | undefined> {
   return isDeno ? Deno.env.toObject() : bunGlobals().Bun.env;

@@ -7,13 +7,7 @@ import { isRefusedDeletion } from "../../src/registry/deletion.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { serve } from "../end_to_end/registry_server.ts";
 import { encode, encodeJson } from "../helpers/archives.ts";
-import {
-  cliCommand,
-  type ProcessResult,
-  runProcess,
-  temporaryFolder,
-  toPath,
-} from "../helpers/process.ts";
+import { type ProcessResult, runProgram, temporaryFolder, toPath } from "../helpers/process.ts";
 import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
 import { test } from "../helpers/test.ts";
 
@@ -69,8 +63,7 @@ async function pushImage(
 
 /** Runs the program itself. */
 async function tarpush(line: string): Promise<ProcessResult> {
-  const { command, args } = cliCommand(...line.split(" "));
-  return await runProcess(command, args, { cwd: ROOT });
+  return await runProgram(line, { cwd: ROOT });
 }
 
 for (const { title, skip, start } of upstreams) {

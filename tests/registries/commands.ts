@@ -15,7 +15,7 @@ import {
   withPlatform,
 } from "../helpers/archives.ts";
 import { hasManifest, readBack, type Registry } from "../helpers/expected.ts";
-import { cliCommand, runProcess, type TemporaryFolder } from "../helpers/process.ts";
+import { runProgram, type TemporaryFolder } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { startTcpProxy } from "../helpers/tcp_proxy.ts";
 import type { RunningPlace } from "./places.ts";
@@ -268,8 +268,7 @@ async function succeed(bench: Bench, args: readonly string[], stdin?: Bytes): Pr
 async function tarpush({ place, ca }: Bench, args: readonly string[], stdin?: Bytes): Promise<Ran> {
   if (place.isSecure) {
     const trust = args[0] === "check" ? [] : ["--ca", ca];
-    const { command, args: all } = cliCommand(...args, ...trust);
-    const { stdoutBytes, ...ran } = await runProcess(command, all, { stdin });
+    const { stdoutBytes, ...ran } = await runProgram([...args, ...trust], { stdin });
     return { ...ran, bytes: new Uint8Array(stdoutBytes) };
   }
   const host = fakeHost(args, stdin && { stdin });

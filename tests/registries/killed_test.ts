@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
-import { cliCommand, runProcess, spawnProcess, temporaryFolder } from "../helpers/process.ts";
+import { cliCommand, runProgram, spawnProcess, temporaryFolder } from "../helpers/process.ts";
 import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { startTcpProxy } from "../helpers/tcp_proxy.ts";
@@ -50,8 +50,10 @@ for (const { kind, title, skip } of realRegistries()) {
           const there = await countBlobs(server.host, `app${last}`, proxy.seen);
 
           const reference = `${server.host}/app${last}:1`;
-          const second = cliCommand("push", source, reference, "--json");
-          const { code, stdout, stderr } = await runProcess(second.command, second.args, options);
+          const { code, stdout, stderr } = await runProgram(
+            ["push", source, reference, "--json"],
+            options,
+          );
           assertEquals(code, 0, stderr);
           const [image] = JSON.parse(stdout).images;
           assertEquals((await readBack(registry, `app${last}`, "1")).digest, image.digest);

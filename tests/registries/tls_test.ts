@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { dockerSave, makeImage } from "../helpers/archives.ts";
 import { createAuthority } from "../helpers/certificates.ts";
-import { cliCommand, runProcess, temporaryFolder } from "../helpers/process.ts";
+import { runProgram, temporaryFolder } from "../helpers/process.ts";
 import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
@@ -16,8 +16,7 @@ for (const { kind, title, skip } of realRegistries()) {
     await folder.write("image.tar", writeTar(dockerSave([{ image }])));
     await folder.write("ca.pem", AUTHORITY.cert);
     const tarpush = async (line: string) => {
-      const { command, args } = cliCommand(...line.split(" "));
-      return await runProcess(command, args, { cwd: folder.path });
+      return await runProgram(line, { cwd: folder.path });
     };
     const { origin, host } = registry;
     for (const option of ["--ca ca.pem", "--insecure"]) {
