@@ -12,7 +12,7 @@ import {
 } from "../helpers/archives.ts";
 import type { TarWriterEntry } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+import { fakeHost, type FakeHostOptions, runFake } from "./fake_host.ts";
 
 const SINGLE = "tests/fixtures/docker29-single.tar";
 const SPARSE = "tests/fixtures/ctr-export-platform.tar";
@@ -22,23 +22,18 @@ const [layer] = image.layers;
 const layerPath = layer ? pathOf(layer) : "";
 const broken = replaceBody(layout.entries(), layerPath, flipByte(layer?.bytes ?? encode(""), 600));
 
-async function runWith(args: string, options: FakeHostOptions = {}) {
-  const host = fakeHost(args.split(" "), options);
-  return { code: await run(host), ...host.written };
-}
-
 async function piped(entries: readonly TarWriterEntry[]): Promise<FakeHostOptions> {
   return { stdin: await toBlob(entries).bytes() };
 }
 
 test("run() check says in its last line that an archive is whole, and exits with 0", async () => {
-  const { code, stdout, stderr } = await runWith(`check ${SINGLE}`);
+  const { code, stdout, stderr } = await runFake(`check ${SINGLE}`);
   assertEquals([code, stdout, stderr], [
     0,
     `${SINGLE}: ok (docker+oci archive, 8 files, 8.85 kB)\n`,
     "",
   ]);
-  const notes = await runWith(`check ${SPARSE}`);
+  const notes = await runFake(`check ${SPARSE}`);
   assertEquals(notes.code, 0);
   assertMatch(
     notes.stdout,
@@ -48,7 +43,7 @@ test("run() check says in its last line that an archive is whole, and exits with
 
 test("run() check prints findings and exits with 1 when something is wrong", async () => {
   const entries = [...broken, { path: "README", body: "x" }];
-  const { code, stdout, stderr } = await runWith("check -", await piped(entries));
+  const { code, stdout, stderr } = await runFake("check -", await piped(entries));
   assertEquals([code, stderr], [1, ""]);
   const [first, second, verdict, end] = stdout.split("\n");
   assertMatch(first ?? "", /^error {4}wrong-digest {2}"blobs.* \(layer 1 of "v1"\)$/);
@@ -58,13 +53,13 @@ test("run() check prints findings and exits with 1 when something is wrong", asy
 
 test("run() check prints errors and the verdict alone with --quiet", async () => {
   const entries = [...broken, { path: "README", body: "x" }];
-  const { code, stdout } = await runWith("check - -q", await piped(entries));
+  const { code, stdout } = await runFake("check - -q", await piped(entries));
   assertEquals([code, stdout.includes("README"), stdout.split("\n").length], [1, false, 3]);
   assertStringIncludes(stdout, "1 error, 1 note");
 });
 
 test("run() check prints one document with --json, and one with the error", async () => {
-  const bad = await runWith("check - --json", await piped(broken));
+  const bad = await runFake("check - --json", await piped(broken));
   const { ok, dialect, findings } = JSON.parse(bad.stdout);
   assertEquals([bad.code, ok, dialect, findings.length], [1, false, "oci", 1]);
   assertEquals(Object.keys(findings[0]).sort(), [
@@ -77,24 +72,24 @@ test("run() check prints one document with --json, and one with the error", asyn
     "path",
     "severity",
   ]);
-  const good = await runWith(`check ${SINGLE} --json`);
+  const good = await runFake(`check ${SINGLE} --json`);
   assertEquals([good.code, JSON.parse(good.stdout).findings], [0, []]);
-  const none = await runWith("check nowhere.tar --json");
+  const none = await runFake("check nowhere.tar --json");
   assertEquals([none.code, JSON.parse(none.stdout).error.name], [1, "OciError"]);
   assertStringIncludes(none.stderr, 'tarpush: Cannot open "nowhere.tar"');
 });
 
 test("run() check is broken for what is no archive, and wants one", async () => {
-  const text = await runWith("check -", { stdin: encode("no tar at all") });
+  const text = await runFake("check -", { stdin: encode("no tar at all") });
   assertEquals(text.code, 1);
   assertMatch(
     text.stdout,
     /^error {4}broken-tar {2}.*\nstdin: broken, 1 error \(0 files, 0 B\)\n$/,
   );
-  assertEquals((await runWith("check")).code, 2);
-  assertEquals((await runWith("check -")).code, 2);
-  assertEquals((await runWith("check a b")).code, 2);
-  assertEquals((await runWith("check a --image x")).code, 2);
+  assertEquals((await runFake("check")).code, 2);
+  assertEquals((await runFake("check -")).code, 2);
+  assertEquals((await runFake("check a b")).code, 2);
+  assertEquals((await runFake("check a --image x")).code, 2);
 });
 
 test("run() check shows nothing on a terminal that could steer it", async () => {
@@ -102,7 +97,7 @@ test("run() check shows nothing on a terminal that could steer it", async () => 
     ...dockerSave([{ image, repoTags: ["\x1b[2J\u009b31m"] }]),
     { path: "\x1b]0;title\x07", body: "x" },
   ];
-  const { stdout } = await runWith("check -", {
+  const { stdout } = await runFake("check -", {
     ...await piped(entries),
     isTerminal: true,
     env: { NO_COLOR: "1" },

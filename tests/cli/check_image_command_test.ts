@@ -5,7 +5,7 @@ import { flipByte, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";
 import { type BadDisk, badDisk } from "../helpers/bad_disk.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost } from "./fake_host.ts";
+import { fakeHost, runFake } from "./fake_host.ts";
 
 const TARGET = "localhost:5000/app:1";
 const image = await makeImage(["one", "two"]);
@@ -23,8 +23,7 @@ async function pushed(): Promise<BadDisk> {
 }
 
 async function runWith(disk: BadDisk, ...args: string[]) {
-  const host = fakeHost(args, { overrides: { fetchWith: () => disk.fetch } });
-  return { code: await run(host), ...host.written };
+  return await runFake(args, { registry: disk.fetch });
 }
 
 test("run() check says of an image in a registry that it is whole", async () => {

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { run } from "../../src/cli/run.ts";
 import { parseDigest } from "../../src/digest.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
@@ -9,7 +8,7 @@ import { sign } from "../helpers/cosign.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+import { type FakeHostOptions, runFake } from "./fake_host.ts";
 
 /** Two registries, the first with a signed image; https leads to the second. */
 async function makeWorld() {
@@ -32,14 +31,8 @@ async function makeWorld() {
   return { from, to, fetch, seen, digest, signature };
 }
 
-/** Runs the program; `--insecure` makes it use the host's fetch. */
-async function runWith(args: string, fetch: FetchHandler, options: FakeHostOptions = {}) {
-  const host = fakeHost([...args.split(" "), "--insecure"], {
-    ...options,
-    overrides: { fetchWith: () => fetch },
-  });
-  const code = await run(host);
-  return { code, ...host.written };
+async function runWith(args: string, registry: FetchHandler, options: FakeHostOptions = {}) {
+  return await runFake(args, { registry, ...options });
 }
 
 const COPY = "copy localhost:5000/team/app:1";

@@ -1,12 +1,11 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { run } from "../../src/cli/run.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { layoutTar, makeImage } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+import { type FakeRunOptions, runFake } from "./fake_host.ts";
 
 const APP = "localhost:5000/team/app";
 const TAGS = ["1.0", "1.1", "2.0"];
@@ -24,15 +23,8 @@ async function makeWorld() {
   return { from, to, fetch };
 }
 
-async function runWith(
-  args: string,
-  fetch: FetchHandler,
-  { files, ...options }: FakeHostOptions & { files?: Record<string, string> } = {},
-) {
-  const host = fakeHost(args.split(" "), { ...options, overrides: { fetchWith: () => fetch } });
-  for (const [path, text] of Object.entries(files ?? {})) host.written.files.set(path, text);
-  const code = await run(host);
-  return { code, ...host.written };
+async function runWith(args: string, registry: FetchHandler, options: FakeRunOptions = {}) {
+  return await runFake(args, { registry, ...options });
 }
 
 function linesOf(text: string): Record<string, unknown>[] {

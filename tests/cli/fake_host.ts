@@ -1,8 +1,12 @@
+import { run } from "../../src/cli/run.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
 import type { Host, TextOutput } from "../../src/runtime/host.ts";
 import { currentHost, openFile } from "../../src/runtime/mod.ts";
+import { createRegistry } from "../../src/server/handler.ts";
 
 /** Files are real ones, as those that are opened. */
-const { createFile, fileInfo, makeDirectory, openDirectory, openPipe, openStorage } = currentHost();
+const { createFile, fileInfo, makeDirectory, openDirectory, openPipe, openStorage, readTextFile } =
+  currentHost();
 
 /** A host in memory, and what a program left on it. */
 export interface FakeHost extends Host {
@@ -69,7 +73,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
     openDirectory,
     openPipe,
     openStorage,
-    readTextFile: (path) => Promise.resolve(written.files.get(path) ?? ""),
+    readTextFile: async (path) => written.files.get(path) ?? await readTextFile(path),
     writeTextFile: (path, text) => {
       written.files.set(path, text);
       return Promise.resolve();
@@ -101,4 +105,30 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
     written,
     interrupt: () => handlers.forEach((handler) => handler()),
   };
+}
+
+/** What a run of the program on a {@linkcode FakeHost} finds there. */
+export interface FakeRunOptions extends FakeHostOptions {
+  /**
+   * Answers in place of every registry.
+   * @default {createRegistry()} an empty one
+   */
+  registry?: FetchHandler;
+  /** Texts by their paths. */
+  files?: ReadonlyMap<string, string> | Record<string, string>;
+}
+
+/** Runs the program on a {@linkcode FakeHost}; arguments that are one text are split at its spaces. */
+export async function runFake(
+  args: string | readonly string[],
+  { registry = createRegistry(), files = {}, ...options }: FakeRunOptions = {},
+) {
+  const overrides: Partial<Host> = { fetchWith: () => registry, ...options.overrides };
+  const host = fakeHost(typeof args === "string" ? args.split(" ") : args, {
+    ...options,
+    overrides,
+  });
+  const texts = files instanceof Map ? files : new Map(Object.entries(files));
+  for (const [path, text] of texts) host.written.files.set(path, text);
+  return { code: await run(host), ...host.written };
 }

@@ -20,7 +20,7 @@ import { readBack } from "../helpers/expected.ts";
 import { type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost } from "./fake_host.ts";
+import { fakeHost, runFake } from "./fake_host.ts";
 
 const TARGET = "localhost:5000/app:1";
 
@@ -60,16 +60,11 @@ async function runWithFetch(fetch: FetchHandler, ...args: string[]) {
 async function runWith(...args: string[]) {
   const registry = createRegistry();
   const writes: string[] = [];
-  const host = fakeHost(args, {
-    overrides: {
-      readTextFile: currentHost().readTextFile,
-      fetchWith: () => (request) => {
-        if (request.method !== "GET" && request.method !== "HEAD") writes.push(request.method);
-        return registry(request);
-      },
-    },
-  });
-  return { code: await run(host), registry, writes, ...host.written };
+  const counted: typeof registry = (request) => {
+    if (request.method !== "GET" && request.method !== "HEAD") writes.push(request.method);
+    return registry(request);
+  };
+  return { registry, writes, ...await runFake(args, { registry: counted }) };
 }
 
 for (const list of [false, true]) {

@@ -8,7 +8,7 @@ import { asNetwork } from "../helpers/as_network.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+import { fakeHost, runFake } from "./fake_host.ts";
 
 const SINGLE = "tests/fixtures/docker28-single.tar";
 /** An archive with another name. */
@@ -18,21 +18,6 @@ const DIGEST = "sha256:88287e9f4e47a23a1315d297acac3e659b2d638fcb8492a27d7fd0de9
 type Fetch = (request: Request) => Promise<Response>;
 type Files = Map<string, string>;
 
-async function runWith(
-  args: string | readonly string[],
-  { registry = createRegistry(), files, ...options }: FakeHostOptions & {
-    registry?: Fetch;
-    files?: Files;
-  } = {},
-) {
-  const overrides: Partial<Host> = { fetchWith: () => registry, ...options.overrides };
-  const words = typeof args === "string" ? args.split(" ") : args;
-  const host = fakeHost(words, { ...options, overrides });
-  for (const [path, text] of files ?? []) host.written.files.set(path, text);
-  const code = await run(host);
-  return { code, ...host.written };
-}
-
 function linesOf(text: string | undefined): Record<string, unknown>[] {
   return (text ?? "").trimEnd().split("\n").filter((line) => line !== "")
     .map((line) => JSON.parse(line));
@@ -41,7 +26,7 @@ function linesOf(text: string | undefined): Record<string, unknown>[] {
 test("push SOURCE... --to pushes each archive, and prints names, lines and a table", async () => {
   const registry = createRegistry();
   const args = `push ${SINGLE} no-such.tar ${OTHER} --to localhost:5000`;
-  const { code, stdout, stderr } = await runWith(args, { registry });
+  const { code, stdout, stderr } = await runFake(args, { registry });
   assertEquals(code, 1);
   const tags = await allTags(registry);
   assertEquals(stdout.trimEnd().split("\n").length, tags.length);
@@ -54,12 +39,12 @@ test("push SOURCE... --to pushes each archive, and prints names, lines and a tab
     stderr,
     /\n3 archives in .*\n {7}2 {2}pushed: .* blobs sent .*\n {7}1 {2}failed\nfailed: no-such/,
   );
-  const again = await runWith(args, { registry });
+  const again = await runFake(args, { registry });
   assertMatch(again.stderr, /\n {7}2 {2}already there\n {7}1 {2}failed\n/);
 });
 
 test("push --quiet of many leaves nothing on stderr but what failed", async () => {
-  const { code, stderr } = await runWith(`push -q ${SINGLE} no-such.tar --to localhost:5000`);
+  const { code, stderr } = await runFake(`push -q ${SINGLE} no-such.tar --to localhost:5000`);
   assertEquals([code, stderr], [
     1,
     'failed: no-such.tar: Cannot open "no-such.tar": no such file\n',
@@ -68,7 +53,7 @@ test("push --quiet of many leaves nothing on stderr but what failed", async () =
 
 test("push --json of many writes a line an archive", async () => {
   const args = `push ${SINGLE} no-such.tar --to localhost:5000/a:1 --to localhost:5000/b:1 --json`;
-  const { stdout } = await runWith(args);
+  const { stdout } = await runFake(args);
   const [failed, pushed] = linesOf(stdout).sort((a, b) => `${a.status}` < `${b.status}` ? -1 : 1);
   assertEquals([failed?.source, failed?.status], ["no-such.tar", "failed"]);
   assertStringIncludes(JSON.stringify(failed?.error), "no such file");
@@ -83,19 +68,19 @@ test("push --from takes archives and their targets from a file and from stdin", 
   const list = `# list\n${SINGLE} localhost:5000/own:1\n${SINGLE}\n`;
   const registry = createRegistry();
   const files = new Map([["list", list]]);
-  const { code } = await runWith("push --from list --to localhost:5000/all:1", { registry, files });
+  const { code } = await runFake("push --from list --to localhost:5000/all:1", { registry, files });
   assertEquals([code, await allTags(registry)], [0, ["all:1", "own:1"]]);
   const stdin = new TextEncoder().encode(list);
-  assertEquals((await runWith("push --from - --to localhost:5000/all:1", { stdin })).code, 0);
+  assertEquals((await runFake("push --from - --to localhost:5000/all:1", { stdin })).code, 0);
 });
 
 test("push of many reads one of them from stdin", async () => {
   const stdin = await readFixtureTar("docker28-single.tar");
   const files = new Map([["list", `- localhost:5000/a:1\n${OTHER} localhost:5000/b:1\n`]]);
-  const { code, stderr } = await runWith("push --from list", { stdin, files });
+  const { code, stderr } = await runFake("push --from list", { stdin, files });
   assertEquals(code, 0);
   assertMatch(stderr, /^pushed {3}stdin {2}/m);
-  const twice = await runWith("push - - --to localhost:5000", { stdin });
+  const twice = await runFake("push - - --to localhost:5000", { stdin });
   assertEquals(twice.code, 2);
   assertEquals(twice.stderr, "tarpush: stdin can be read once only, expected one -\n");
 });
@@ -103,21 +88,21 @@ test("push of many reads one of them from stdin", async () => {
 test("push --receipts writes what was done, and skips that the next time", async () => {
   const registry = createRegistry();
   const args = `push ${SINGLE} no-such.tar --to localhost:5000/app:1 --receipts done`;
-  const first = await runWith(args, { registry });
+  const first = await runFake(args, { registry });
   const receipts = first.files.get("done");
   const [failed, pushed] = linesOf(receipts).sort((a, b) => `${a.status}` < `${b.status}` ? -1 : 1);
   assertEquals([failed?.status, pushed?.status], ["failed", "pushed"]);
   assertEquals(pushed?.images, [{ reference: "localhost:5000/app:1", digest: DIGEST }]);
   const { fetch, seen } = faultLayer(registry);
   const files = new Map([["done", receipts ?? ""]]);
-  const again = await runWith(args, { registry: fetch, files });
+  const again = await runFake(args, { registry: fetch, files });
   assertEquals(seen.length, 0);
   assertStringIncludes(again.stderr, "1 of 2 archives are skipped: done says that they are done\n");
   assertMatch(again.stderr, /\n {7}1 {2}done before\n {7}1 {2}failed\n/);
   const elsewhere = args.replace("app:1", "app:2");
-  assertStringIncludes((await runWith(elsewhere, { registry, files })).stderr, "1  pushed: ");
+  assertStringIncludes((await runFake(elsewhere, { registry, files })).stderr, "1  pushed: ");
   const other = `${args} --platform linux/amd64`;
-  assertEquals((await runWith(other, { registry, files })).stderr.includes("skipped"), false);
+  assertEquals((await runFake(other, { registry, files })).stderr.includes("skipped"), false);
 });
 
 const OTHER_WISHES = [
@@ -133,10 +118,10 @@ for (const wish of OTHER_WISHES) {
     const args = `push ${SINGLE} --to localhost:5000/app:1 --receipts done`;
     // A tag that was to be left alone is not what the archive has.
     const first = wish.startsWith("--on") ? `${args} --on-existing skip` : args;
-    const { files } = await runWith(first, { registry });
-    const second = await runWith(`${args} ${wish}`, { registry, files });
+    const { files } = await runFake(first, { registry });
+    const second = await runFake(`${args} ${wish}`, { registry, files });
     assertEquals([second.code, second.stderr.includes("done before")], [0, false]);
-    const third = await runWith(`${args} ${wish}`, { registry, files: second.files });
+    const third = await runFake(`${args} ${wish}`, { registry, files: second.files });
     assertStringIncludes(third.stderr, "1  done before");
   });
 }
@@ -144,24 +129,24 @@ for (const wish of OTHER_WISHES) {
 test("push --on-existing skip of many tells what was left alone", async () => {
   const registry = createRegistry();
   const args = `push ${SINGLE} --to localhost:5000/app:1`;
-  await runWith(args, { registry });
+  await runFake(args, { registry });
   const other = `${args} --on-existing skip`.replace(SINGLE, OTHER);
-  const { code, stderr } = await runWith(other, { registry });
+  const { code, stderr } = await runFake(other, { registry });
   assertEquals(code, 0);
   assertMatch(stderr, /^left {5}tests\/fixtures\/skopeo-docker\.tar$/m);
   assertMatch(stderr, /\n1 archive in .*\n {7}1 {2}left alone: their names have other images\n$/);
   const kept = `${other} --receipts done`;
-  const { files } = await runWith(kept, { registry });
-  assertStringIncludes((await runWith(kept, { registry, files })).stderr, "1  left alone");
+  const { files } = await runFake(kept, { registry });
+  assertStringIncludes((await runFake(kept, { registry, files })).stderr, "1  left alone");
 });
 
 test("push of many tells again what receipts say is done, to programs and in --digestfile", async () => {
   const registry = createRegistry();
   const args =
     `push ${SINGLE} --to localhost:5000/app:1 --receipts done --digestfile digests --json`;
-  const { files } = await runWith(args, { registry });
+  const { files } = await runFake(args, { registry });
   const digests = files.get("digests");
-  const again = await runWith(args, { registry, files: new Map([...files, ["digests", ""]]) });
+  const again = await runFake(args, { registry, files: new Map([...files, ["digests", ""]]) });
   assertEquals([again.files.get("digests"), digests], [`${DIGEST}\n`, `${DIGEST}\n`]);
   assertEquals(linesOf(again.stdout), [{
     source: SINGLE,
@@ -175,7 +160,7 @@ test("push of many numbers what only the query of a URL tells apart", async () =
   const fetch = asNetwork(() => Promise.resolve(new Response("no", { status: 404 })));
   const args =
     "push no.tar http://files.test/get?a http://files.test/get?b --to localhost:5000 --json --receipts done";
-  const { stderr, stdout, files } = await runWith(args, { registry: fetch });
+  const { stderr, stdout, files } = await runFake(args, { registry: fetch });
   assertMatch(stderr, /^failed {3}http:\/\/files\.test\/get \(#3\): /m);
   for (const text of [stdout, files.get("done")]) {
     const numbers = linesOf(text).map(({ source, number }) => `${source} ${number}`).sort();
@@ -188,7 +173,9 @@ test("push of many numbers what only the query of a URL tells apart", async () =
 });
 
 test("push --json of many writes a line for what ends all of it", async () => {
-  const absent = await runWith("push --from list --to localhost:5000 --json");
+  const absent = await runFake("push --from list --to localhost:5000 --json", {
+    files: { list: "" },
+  });
   assertEquals(absent.code, 2);
   assertStringIncludes(JSON.stringify(linesOf(absent.stdout)), "list names no archive");
 });
@@ -222,7 +209,7 @@ test("push --from - gives up a pipe that does not end", async () => {
       },
     });
   const stdin = { ...silentPipe(() => {}), stream };
-  const { code, stderr } = await runWith("push --from - --to localhost:5000", {
+  const { code, stderr } = await runFake("push --from - --to localhost:5000", {
     overrides: { stdin },
   });
   assertEquals([code, given < 50], [1, true]);
@@ -232,8 +219,8 @@ test("push --from - gives up a pipe that does not end", async () => {
 test("push --receipts lets nothing else take the name of what is done", async () => {
   const registry = createRegistry();
   const args = `push ${SINGLE} --to localhost:5000/app:1 --receipts done`;
-  const files = new Map([["done", (await runWith(args, { registry })).files.get("done") ?? ""]]);
-  const again = await runWith(args.replace("--to", `${OTHER} --to`), { registry, files });
+  const files = new Map([["done", (await runFake(args, { registry })).files.get("done") ?? ""]]);
+  const again = await runFake(args.replace("--to", `${OTHER} --to`), { registry, files });
   assertEquals(again.code, 1);
   assertStringIncludes(again.stderr, `"${SINGLE}" is pushed there as well and is ${DIGEST}`);
   const { headers } = await registry(new Request("http://localhost:5000/v2/app/manifests/1"));
@@ -243,7 +230,7 @@ test("push --receipts lets nothing else take the name of what is done", async ()
 test("push --receipts pushes again what another archive has taken the tag of since", async () => {
   const registry = createRegistry();
   const push = async (source: string, files: Files = new Map()) =>
-    await runWith(`push ${source} --to localhost:5000/app:1 --receipts done`, { registry, files });
+    await runFake(`push ${source} --to localhost:5000/app:1 --receipts done`, { registry, files });
   const first = (await push(SINGLE)).files;
   const second = (await push(OTHER, first)).files;
   assertEquals(linesOf(second.get("done")).length, 2);
@@ -256,11 +243,11 @@ test("push --receipts tells before it pushes that it cannot write them", async (
   const { fetch, seen } = faultLayer(createRegistry());
   const appendText = () => Promise.reject(new OciError("the disk is gone"));
   const args = `push ${SINGLE} ${OTHER} --to localhost:5000 --receipts done`;
-  const early = await runWith(args, { registry: fetch, overrides: { appendText } });
+  const early = await runFake(args, { registry: fetch, overrides: { appendText } });
   assertEquals([early.code, seen.length], [1, 0]);
   let calls = 0;
   const late = () => ++calls > 1 ? appendText() : Promise.resolve();
-  const { code, stderr } = await runWith(`${args} --archives 1`, {
+  const { code, stderr } = await runFake(`${args} --archives 1`, {
     overrides: { appendText: late },
   });
   assertEquals(code, 1);
@@ -279,7 +266,7 @@ test("push --receipts skips a URL, but none that only its query tells from other
       : registry(request)
   );
   const push = async (source: string, files: Files = new Map()) =>
-    await runWith(`push ${source} --to localhost:5000/app:1 --receipts done`, {
+    await runFake(`push ${source} --to localhost:5000/app:1 --receipts done`, {
       registry: fetch,
       files,
     });
@@ -296,20 +283,20 @@ test("push --receipts does not skip a file that has changed", async () => {
   const registry = createRegistry();
   const path = await folder.write("a.tar", "no tar");
   const args = ["push", path, "--to", "localhost:5000", "--receipts", "done"];
-  const broken = await runWith(args, { registry });
+  const broken = await runFake(args, { registry });
   const line = JSON.parse(broken.files.get("done") ?? "");
   const images = [{ reference: "localhost:5000/app:1", digest: DIGEST }];
   const forged = `${JSON.stringify({ ...line, status: "pushed", images })}\n`;
   const files = new Map([["done", forged]]);
-  assertEquals((await runWith(args, { registry, files })).code, 0);
+  assertEquals((await runFake(args, { registry, files })).code, 0);
   await folder.write("a.tar", "no tar, either");
-  assertEquals((await runWith(args, { registry, files })).code, 1);
+  assertEquals((await runFake(args, { registry, files })).code, 1);
 });
 
 test("push --receipts survives a line that was cut off", async () => {
   const files = new Map([["done", `{"source":"x"}\nnonsense\n{"source":"tests/fix`]]);
   const args = `push ${SINGLE} --to localhost:5000/app:1 --receipts done`;
-  const { code, files: written } = await runWith(args, { files });
+  const { code, files: written } = await runFake(args, { files });
   assertEquals(code, 0);
   const lines = (written.get("done") ?? "").split("\n");
   assertEquals(lines.length, 5);
@@ -340,7 +327,7 @@ test("push --receipts leaves nothing half when it is interrupted", async () => {
 
 test("push --fail-fast ends at the first failure", async () => {
   const args = `push no-such.tar ${SINGLE} --to localhost:5000 --fail-fast --archives 1`;
-  const { code, stderr } = await runWith(args);
+  const { code, stderr } = await runFake(args);
   assertEquals(code, 1);
   assertMatch(stderr, /\n {7}1 {2}failed\n {7}1 {2}not done\n/);
 });
@@ -348,9 +335,9 @@ test("push --fail-fast ends at the first failure", async () => {
 test("push --dry-run of many counts a shared blob once, and writes no receipts", async () => {
   const args =
     `push ${SINGLE} --to localhost:5000/a:1 --to localhost:5000/b:1 --dry-run --receipts done`;
-  const { stderr, files, stdout } = await runWith(args);
+  const { stderr, files, stdout } = await runFake(args);
   assertStringIncludes(stderr, "1  to push: 4 blobs missing, 4 mounted\n");
-  const [told] = linesOf((await runWith(`${args} --json`)).stdout);
+  const [told] = linesOf((await runFake(`${args} --json`)).stdout);
   assertEquals([told?.dryRun, told?.status], [true, "pushed"]);
   assertStringIncludes(stderr, `would push localhost:5000/a:1@${DIGEST}\n`);
   assertEquals([files.size, stdout], [0, ""]);
@@ -382,7 +369,7 @@ for (const [args, says] of WRONG) {
     const pipe = { kind: "other", size: 0, modified: 0 } as const;
     const fileInfo = (path: string) => Promise.resolve(path === "pipe" ? pipe : undefined);
     const overrides = args.endsWith(" pipe") ? { fileInfo } : {};
-    const { code, stderr, stdout } = await runWith(args, { files, overrides });
+    const { code, stderr, stdout } = await runFake(args, { files, overrides });
     assertEquals([code, stdout], [2, ""]);
     assertStringIncludes(stderr, says);
   });
@@ -399,14 +386,14 @@ function slowRegistry(): Fetch {
 
 test("push of many on a terminal shows archives and bytes in total", async () => {
   const args = `push ${SINGLE} ${OTHER} --to localhost:5000`;
-  const { stderr } = await runWith(args, {
+  const { stderr } = await runFake(args, {
     registry: slowRegistry(),
     isTerminal: true,
     columns: 100,
   });
   assertMatch(stderr, /total .* \d\/2 archives/);
   const narrow = { registry: slowRegistry(), isTerminal: true, columns: 60 };
-  assertMatch((await runWith(args, narrow)).stderr, /^total [01]\/2 {3}/m);
+  assertMatch((await runFake(args, narrow)).stderr, /^total [01]\/2 {3}/m);
 });
 
 test("push --json of many on a terminal takes the bars away for each line", async () => {

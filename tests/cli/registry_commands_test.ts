@@ -9,7 +9,7 @@ import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { encodeJson, layoutTar, makeImage } from "../helpers/archives.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+import { fakeHost, type FakeHostOptions, runFake } from "./fake_host.ts";
 
 const IMAGE = await makeImage(["a", "b"], {
   config: { created: "2026-01-02T03:04:05Z", config: { Labels: { team: "core\x1b[2J" } } },
@@ -36,14 +36,9 @@ function byDigestOnly(registry: FetchHandler): FetchHandler {
   };
 }
 
-/** Runs the program; `--insecure` makes it use the host's fetch. */
 async function runWith(args: string, registry: FetchHandler, options: FakeHostOptions = {}) {
-  const host = fakeHost([...args.split(" "), "--insecure"], {
-    ...options,
-    overrides: { fetchWith: () => registry, ...options.overrides },
-  });
-  const code = await run(host);
-  return { code, stdout: host.written.stdout, stderr: host.written.stderr };
+  const { code, stdout, stderr } = await runFake(args, { registry, ...options });
+  return { code, stdout, stderr };
 }
 
 test("run() ping tells a registry from what is none", async () => {
@@ -332,6 +327,7 @@ test("run() reads root certificates for a registry from a file", async () => {
       },
     },
   });
+  host.written.files.set("ca.pem", "");
   assertEquals(await run(host), 2);
   assertStringIncludes(host.written.stderr, 'Cannot use "ca.pem" as root certificates');
   const pem = "-----BEGIN CERTIFICATE-----\n";

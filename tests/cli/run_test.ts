@@ -4,7 +4,7 @@ import { OciError } from "../../src/errors.ts";
 import type { Host } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { test } from "../helpers/test.ts";
-import { Exited, fakeHost, type FakeHostOptions } from "./fake_host.ts";
+import { Exited, fakeHost, runFake } from "./fake_host.ts";
 
 const FIXTURES = "tests/fixtures";
 const SINGLE = `${FIXTURES}/docker28-single.tar`;
@@ -12,31 +12,20 @@ const SEVERAL = `${FIXTURES}/docker20-multiimage.tar`;
 const TAGS_ONLY = `${FIXTURES}/buildah-oci-multi.tar`;
 const DIGEST = "sha256:88287e9f4e47a23a1315d297acac3e659b2d638fcb8492a27d7fd0de9f47a2db";
 
-/** Runs the program against a registry in this process; `--insecure` is what makes it use the host's fetch. */
-async function runWith(
-  args: string,
-  { registry = createRegistry(), ...options }: FakeHostOptions & { registry?: Fetch } = {},
-) {
-  const overrides: Partial<Host> = { fetchWith: () => registry, ...options.overrides };
-  const host = fakeHost(args.split(" "), { ...options, overrides });
-  const code = await run(host);
-  return { code, ...host.written };
-}
-
 type Fetch = (request: Request) => Promise<Response>;
 
 test("run() prints help and version on stdout", async () => {
-  const overview = await runWith("--help");
+  const overview = await runFake("--help");
   assertEquals([overview.code, overview.stderr], [0, ""]);
   assertStringIncludes(overview.stdout, "tarpush push TAR|-|URL TARGET...");
-  const push = await runWith("push --help");
+  const push = await runFake("push --help");
   assertStringIncludes(push.stdout, "--digestfile FILE");
-  assertStringIncludes((await runWith("serve --help")).stdout, "--allow-delete");
-  assertMatch((await runWith("--version")).stdout, /^tarpush \d+\.\d+\.\d+\n$/);
+  assertStringIncludes((await runFake("serve --help")).stdout, "--allow-delete");
+  assertMatch((await runFake("--version")).stdout, /^tarpush \d+\.\d+\.\d+\n$/);
 });
 
 test("run() answers wrong usage with one line, a hint and exit code 2", async () => {
-  assertEquals(await runWith("push a.tar h --platfrom x"), {
+  assertEquals(await runFake("push a.tar h --platfrom x"), {
     code: 2,
     stdout: "",
     stderr: 'tarpush: Unknown option "--platfrom"\nhint: did you mean --platform?\n',
@@ -46,35 +35,35 @@ test("run() answers wrong usage with one line, a hint and exit code 2", async ()
 });
 
 test("run() tells a reference that does not parse from a failure", async () => {
-  const usage = await runWith(`push ${SINGLE} localhost:5000/UPPER:1`);
+  const usage = await runFake(`push ${SINGLE} localhost:5000/UPPER:1`);
   assertEquals([usage.code, usage.stdout], [2, ""]);
-  const missing = await runWith("push no-such.tar localhost:5000/app:1");
+  const missing = await runFake("push no-such.tar localhost:5000/app:1");
   assertEquals(missing.code, 1);
   assertEquals(missing.stderr, 'tarpush: Cannot open "no-such.tar": no such file\n');
 });
 
 test("run() shows stack traces only with --debug", async () => {
   const args = "push no-such.tar localhost:5000/app:1";
-  assertEquals((await runWith(args)).stderr.includes("    at "), false);
-  const { stderr } = await runWith(`${args} --debug`);
+  assertEquals((await runFake(args)).stderr.includes("    at "), false);
+  const { stderr } = await runFake(`${args} --debug`);
   assertMatch(stderr, /\n {4}at /);
   assertStringIncludes(stderr, "caused by: ");
 });
 
 test("run() push prints each name with its digest, and plain progress beside it", async () => {
   const registry = createRegistry();
-  const first = await runWith(`push ${SINGLE} localhost:5000/app:1 --insecure`, { registry });
+  const first = await runFake(`push ${SINGLE} localhost:5000/app:1 --insecure`, { registry });
   assertEquals([first.code, first.stdout], [0, `localhost:5000/app:1@${DIGEST}\n`]);
   const lines = first.stderr.trimEnd().split("\n");
   assertMatch(lines.pop() ?? "", /^4 blobs pushed \(21 kB\) in \d/);
   assertEquals(lines.length, 4);
   for (const line of lines) assertMatch(line, /^sha256:[0-9a-f]{12} {2}[ .\d]{5} kB {2}pushed$/);
-  const second = await runWith(`push ${SINGLE} localhost:5000/app:1 --insecure`, { registry });
+  const second = await runFake(`push ${SINGLE} localhost:5000/app:1 --insecure`, { registry });
   assertMatch(second.stderr, /0 blobs pushed, 4 already there in/);
 });
 
 test("run() push keeps stderr empty with --quiet", async () => {
-  const { stdout, stderr } = await runWith(`push ${SINGLE} localhost:5000/app:1 --insecure -q`);
+  const { stdout, stderr } = await runFake(`push ${SINGLE} localhost:5000/app:1 --insecure -q`);
   assertEquals([stdout, stderr], [`localhost:5000/app:1@${DIGEST}\n`, ""]);
 });
 
@@ -87,7 +76,7 @@ test("run() takes common options before the command", async () => {
       return registry;
     },
   };
-  const pushed = await runWith(`-q --insecure push ${SINGLE} localhost:5000/app:1`, { overrides });
+  const pushed = await runFake(`-q --insecure push ${SINGLE} localhost:5000/app:1`, { overrides });
   assertEquals(pushed, {
     code: 0,
     stdout: `localhost:5000/app:1@${DIGEST}\n`,
@@ -96,12 +85,12 @@ test("run() takes common options before the command", async () => {
     bytes: [],
   });
   assertEquals(fetchWith, [{ ca: undefined, insecureHosts: ["localhost"] }]);
-  const { images } = JSON.parse((await runWith(`--json inspect ${SINGLE}`)).stdout);
+  const { images } = JSON.parse((await runFake(`--json inspect ${SINGLE}`)).stdout);
   assertEquals(images[0].digest, DIGEST);
 });
 
 test("run() push prints one document with --json", async () => {
-  const { code, stdout } = await runWith(`push ${SINGLE} localhost:5000/app:1 --insecure --json`);
+  const { code, stdout } = await runFake(`push ${SINGLE} localhost:5000/app:1 --insecure --json`);
   const result = JSON.parse(stdout);
   assertEquals(code, 0);
   assertEquals(result.images[0].reference, "localhost:5000/app:1");
@@ -111,7 +100,7 @@ test("run() push prints one document with --json", async () => {
 
 test("run() push adds the error to the document with --json", async () => {
   const refuse: Fetch = () => Promise.resolve(new Response("no", { status: 403 }));
-  const { code, stdout, stderr } = await runWith(
+  const { code, stdout, stderr } = await runFake(
     `push ${SINGLE} localhost:5000/app:1 --insecure --json`,
     { registry: refuse },
   );
@@ -128,7 +117,7 @@ test("run() prints a document with --json where a push or a copy fails before it
       ["copy localhost:5000/app:1 localhost:5000/app:2 --ca no-such.pem", "no-such.pem"],
     ] as const
   ) {
-    const { code, stdout } = await runWith(`${command} --json`);
+    const { code, stdout } = await runFake(`${command} --json`);
     assert(code !== 0, command);
     const { images, error } = JSON.parse(stdout);
     assertEquals(images, [], command);
@@ -137,7 +126,7 @@ test("run() prints a document with --json where a push or a copy fails before it
 });
 
 test("run() push writes the digests to a file", async () => {
-  const { files } = await runWith(
+  const { files } = await runFake(
     `push ${SINGLE} localhost:5000/app:1 localhost:5000/app:2 --insecure -q --digestfile digests`,
   );
   assertEquals(files.get("digests"), `${DIGEST}\n`);
@@ -165,7 +154,7 @@ test("run() push sends nothing where it cannot write the digests, or would over 
 test("run() push writes nothing in a dry run", async () => {
   const methods = new Set<string>();
   const registry = createRegistry();
-  const { code, stdout, stderr, files } = await runWith(
+  const { code, stdout, stderr, files } = await runFake(
     `push ${SINGLE} localhost:5000/app:1 --insecure --dry-run --digestfile digests`,
     {
       registry: (request) => {
@@ -181,38 +170,40 @@ test("run() push writes nothing in a dry run", async () => {
 });
 
 test("run() push without a target names what the archive holds", async () => {
-  const named = await runWith(`push ${SINGLE}`);
+  const named = await runFake(`push ${SINGLE}`);
   assertEquals(named.code, 2);
   assertStringIncludes(named.stderr, `${SINGLE} holds:\n  held/basic:1\n`);
   assertStringIncludes(
     named.stderr,
     `hint: tarpush push ${SINGLE} HOST[:PORT] keeps these names\n`,
   );
-  const tagged = await runWith(`push ${TAGS_ONLY}`);
+  const tagged = await runFake(`push ${TAGS_ONLY}`);
   assertStringIncludes(tagged.stderr, "HOST[:PORT]/REPOSITORY --all-tags keeps these tags\n");
-  const pipe = await runWith("push -", { stdin: new Uint8Array(0) });
+  const pipe = await runFake("push -", { stdin: new Uint8Array(0) });
   assertEquals(pipe.code, 2);
   assertStringIncludes(pipe.stderr, "hint: tarpush push - REFERENCE\n");
 });
 
 test("run() push of several images to one reference is wrong usage", async () => {
-  const { code, stderr } = await runWith(`push ${SEVERAL} localhost:5000/app:1 --insecure`);
+  const { code, stderr } = await runFake(`push ${SEVERAL} localhost:5000/app:1 --insecure`);
   assertEquals(code, 2);
   assertStringIncludes(stderr, "held/second:1");
   assertStringIncludes(stderr, "--image");
 });
 
 test("run() refuses to read an archive from the keyboard", async () => {
-  const push = await runWith("push - localhost:5000/app:1");
+  const push = await runFake("push - localhost:5000/app:1");
   assertEquals([push.code, push.stderr], [
     2,
     "tarpush: Nothing is piped in\nhint: docker save IMAGE | tarpush push - REFERENCE\n",
   ]);
-  assertEquals((await runWith("inspect -")).code, 2);
+  assertEquals((await runFake("inspect -")).code, 2);
 });
 
 test("run() push --ca wants a PEM certificate", async () => {
-  const { code, stderr } = await runWith(`push ${SINGLE} localhost:5000/app:1 --ca ca.pem`);
+  const { code, stderr } = await runFake(`push ${SINGLE} localhost:5000/app:1 --ca ca.pem`, {
+    files: { "ca.pem": "" },
+  });
   assertEquals(code, 2);
   assertStringIncludes(stderr, 'Cannot use "ca.pem" as root certificates');
 });
@@ -260,7 +251,7 @@ test("run() push draws bars on a terminal and leaves only lines behind", async (
     if (request.method === "PUT") await new Promise((resolve) => setTimeout(resolve, 150));
     return await registry(request);
   };
-  const { code, stdout, stderr } = await runWith(
+  const { code, stdout, stderr } = await runFake(
     `push ${SINGLE} localhost:5000/app:1 --insecure`,
     { registry: slow, isTerminal: true, env: { NO_COLOR: "1" }, columns: 60 },
   );
@@ -273,7 +264,7 @@ test("run() push draws bars on a terminal and leaves only lines behind", async (
 });
 
 test("run() push draws no bars where TERM is dumb", async () => {
-  const { stderr } = await runWith(
+  const { stderr } = await runFake(
     `push ${SINGLE} localhost:5000/app:1 --insecure`,
     { isTerminal: true, env: { TERM: "dumb" } },
   );
@@ -281,20 +272,20 @@ test("run() push draws no bars where TERM is dumb", async () => {
 });
 
 test("run() inspect shows a table or a document, from a file or a pipe alike", async () => {
-  const { code, stdout } = await runWith(`inspect ${SINGLE}`);
+  const { code, stdout } = await runFake(`inspect ${SINGLE}`);
   assertEquals(code, 0);
   assertStringIncludes(stdout, "\n#1  image, 3 layers, 21 kB\n  name       held/basic:1\n");
   assertStringIncludes(stdout, `  digest     ${DIGEST}\n`);
-  const fromFile = JSON.parse((await runWith(`inspect ${SINGLE} --json`)).stdout);
+  const fromFile = JSON.parse((await runFake(`inspect ${SINGLE} --json`)).stdout);
   assertEquals(fromFile.images[0].digest, DIGEST);
   await using file = await fakeHost([]).openFile(SINGLE);
   const stdin = await new Response(file.slice(0, file.size).stream()).bytes();
-  const fromPipe = JSON.parse((await runWith("inspect - --json", { stdin })).stdout);
+  const fromPipe = JSON.parse((await runFake("inspect - --json", { stdin })).stdout);
   assertEquals(fromPipe.images[0], fromFile.images[0]);
 });
 
 test("run() inspect refuses what is no archive", async () => {
-  const { code, stdout } = await runWith("inspect deno.json");
+  const { code, stdout } = await runFake("inspect deno.json");
   assertEquals([code, stdout], [1, ""]);
 });
 
@@ -307,7 +298,7 @@ for (
   ] as const
 ) {
   test(`run() ${line} --json writes its failure as a document`, async () => {
-    const result = await runWith(`${line} --json`);
+    const result = await runFake(`${line} --json`);
     assertEquals(result.code, code, result.stderr);
     assertStringIncludes(JSON.parse(result.stdout).error.message, message);
   });

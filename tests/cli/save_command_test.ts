@@ -11,7 +11,7 @@ import { makeImage, makeLayer, OciLayout, toBlob, withPlatform } from "../helper
 import { sign } from "../helpers/cosign.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+import { fakeHost, type FakeHostOptions, runFake } from "./fake_host.ts";
 
 const REFERENCE = "localhost:5000/team/app:1.0";
 const isWindows = "Deno" in globalThis && Deno.build.os === "windows";
@@ -32,14 +32,11 @@ const { registry, digest } = await (async () => {
   return { registry, digest: images[0]?.digest };
 })();
 
-/** Runs the program; `--insecure` is what makes it use the host's fetch. */
 async function runWith(
   args: string,
   { fetch = registry, ...options }: FakeHostOptions & { fetch?: FetchHandler } = {},
 ) {
-  const overrides: Partial<Host> = { fetchWith: () => fetch, ...options.overrides };
-  const host = fakeHost([...args.split(" "), "--insecure"], { ...options, overrides });
-  return { code: await run(host), ...host.written };
+  return await runFake(args, { registry: fetch, ...options });
 }
 
 async function list(folder: string): Promise<string[]> {

@@ -1,15 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { run } from "../../src/cli/run.ts";
 import type { Digest } from "../../src/digest.ts";
 import { openArchive } from "../../src/image/archive.ts";
 import { pushImage } from "../../src/push/push.ts";
-import type { Host } from "../../src/runtime/host.ts";
-import { currentHost, openDirectory } from "../../src/runtime/mod.ts";
+import { openDirectory } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage, toBlob } from "../helpers/archives.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+import { type FakeHostOptions, runFake } from "./fake_host.ts";
 
 const HOST = "localhost:5000";
 
@@ -27,13 +25,7 @@ const { registry, digests } = await (async () => {
 })();
 
 async function runWith(args: readonly string[], options: FakeHostOptions = {}) {
-  const overrides: Partial<Host> = {
-    fetchWith: () => registry,
-    readTextFile: currentHost().readTextFile,
-    ...options.overrides,
-  };
-  const host = fakeHost([...args, "--insecure"], { ...options, overrides });
-  return { code: await run(host), ...host.written };
+  return await runFake(args, { registry, ...options });
 }
 
 async function namesIn(tar: Uint8Array<ArrayBuffer>): Promise<string[]> {

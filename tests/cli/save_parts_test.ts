@@ -2,14 +2,14 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { concat } from "../../src/bytes.ts";
 import { run } from "../../src/cli/run.ts";
 import { pushImage } from "../../src/push/push.ts";
-import type { Host, NewFile } from "../../src/runtime/host.ts";
+import type { NewFile } from "../../src/runtime/host.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage, makeLayer, randomBytes, toBlob } from "../helpers/archives.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
 import { optionalProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+import { fakeHost, type FakeHostOptions, runFake } from "./fake_host.ts";
 
 const REFERENCE = "localhost:5000/team/app:1";
 const sha256sum = optionalProgram("sha256sum");
@@ -26,13 +26,7 @@ const { registry, digest } = await (async () => {
 })();
 
 async function runWith(args: readonly string[], options: FakeHostOptions = {}) {
-  const overrides: Partial<Host> = {
-    fetchWith: () => registry,
-    readTextFile: currentHost().readTextFile,
-    ...options.overrides,
-  };
-  const host = fakeHost([...args, "--insecure"], { ...options, overrides });
-  return { code: await run(host), ...host.written };
+  return await runFake(args, { registry, ...options });
 }
 
 const list = async (folder: string) => {

@@ -2,14 +2,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { run } from "../../src/cli/run.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
-import type { Host } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, flipByte, gzip, makeImage, toBlob } from "../helpers/archives.ts";
 import { asNetwork } from "../helpers/as_network.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { optionalProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, type FakeHostOptions } from "./fake_host.ts";
+import { fakeHost, type FakeHostOptions, runFake } from "./fake_host.ts";
 
 const HOST = "localhost:5000";
 
@@ -26,13 +25,11 @@ async function makeRegistries(): Promise<{ fetch: FetchHandler; there: FetchHand
 }
 
 async function runWith(
-  fetch: FetchHandler,
+  registry: FetchHandler,
   args: readonly string[],
   options: FakeHostOptions = {},
 ) {
-  const overrides: Partial<Host> = { fetchWith: () => fetch, ...options.overrides };
-  const host = fakeHost([...args, "--insecure"], { ...options, overrides });
-  return { code: await run(host), ...host.written };
+  return await runFake(args, { registry, ...options });
 }
 
 test("save --without an archive, inspect, check --against and push of what is left", async () => {

@@ -1,10 +1,9 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { takeShard } from "../../src/cli/shard.ts";
-import { run } from "../../src/cli/run.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { allTags } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost } from "./fake_host.ts";
+import { runFake } from "./fake_host.ts";
 
 const SINGLE = "tests/fixtures/docker28-single.tar";
 const OTHER = "tests/fixtures/skopeo-docker.tar";
@@ -16,9 +15,7 @@ const LIST = [1, 2, 3, 4, 5, 6, 7].flatMap((at) => [
 
 async function runWith(args: string, files: Record<string, string> = { list: LIST }) {
   const registry = createRegistry();
-  const host = fakeHost(args.split(" "), { overrides: { fetchWith: () => registry } });
-  for (const [path, text] of Object.entries(files)) host.written.files.set(path, text);
-  return { code: await run(host), registry, ...host.written };
+  return { registry, ...await runFake(args, { registry, files }) };
 }
 
 test("takeShard() parts names as the shell line of the documents does", async () => {
