@@ -39,7 +39,7 @@ export interface Http {
     moves?: Map<string, string>;
     /** Other servers that have answered: where uploads and redirects lead. */
     others?: Set<string>;
-    /** Something before it may keep answers: what must be fresh is asked past that at once. */
+    /** Something before it may keep answers: what must be fresh is asked past that at once; false where that fails. */
     mayKeep?: boolean;
     /** Answers in plain http have passed Squid. */
     passesSquid?: boolean;
@@ -81,7 +81,7 @@ export interface Call {
   isPatient?: boolean | undefined;
   /** Whether the answer to a GET is a document of the registry, and a page for people therefore none: a blob may be one. */
   isDocument?: boolean;
-  /** Whether an old answer, which a cache has kept, would do harm: what is written, or removed, follows from it. */
+  /** Whether an old answer, which a cache has kept, would do harm although the content never changes: writes follow from it. */
   isFresh?: boolean | undefined;
   /** Statuses to return; any other becomes a {@linkcode RegistryError}. */
   expect: readonly number[];

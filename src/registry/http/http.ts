@@ -4,7 +4,7 @@ import { isNetworkFetch } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
 import { type Call, describe, discard, type Http, isWebPage } from "./call.ts";
 import type { Pace } from "./pace.ts";
-import { askPastCache, mayBeKept, pastCaches } from "./kept_answer.ts";
+import { askPastCache, goesPast, mayBeKept, pastCaches } from "./kept_answer.ts";
 import { currentUrl, noteAnswer } from "./redirect.ts";
 import type { Refusals } from "./refusals.ts";
 import { retryDelay, sleep } from "./retry.ts";
@@ -150,11 +150,11 @@ async function paceOf({ limits = {}, retry, seen }: Http): Promise<Pace> {
 /** Sends a request to where it is led. */
 async function sendOn(http: Http, call: Call): Promise<Response> {
   const asked = currentUrl(http, call.url);
-  const isPast = call.isFresh === true && http.seen.mayKeep === true;
+  const isPast = goesPast(http, call);
   let url = isPast ? pastCaches(http, asked) : asked;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const answer = await send(http, call, url);
-    const response = hops === 0 && !isPast && mayBeKept(call, answer)
+    const response = hops === 0 && !isPast && mayBeKept(http, call, answer)
       ? await askPastCache(http, call, url, answer)
       : answer;
     // A TLS port answers 400 to all that comes without TLS.

@@ -1,19 +1,33 @@
+import { NetworkError } from "../../errors.ts";
 import { type Call, discard, type Http } from "./call.ts";
 import { send } from "./send.ts";
 
 /** The path of what never changes. */
 const BY_DIGEST = /\/(?:blobs|manifests)\/[^/]+:[^/]+$/;
+/** The path of what names something else, or more, at another time: a tag, a list. */
+const BY_NAME = /\/(?:manifests\/[^/:]+|referrers\/[^/]+|tags\/list|_catalog)$/;
 
 /** Servers that keep answers where they are told to, and tell nobody that they did. */
 const SILENT_SERVER = /^(?:nginx|openresty|tengine|angie)\b/i;
+
+/** Whether an old answer is a wrong one: of a name, and of whatever a write follows from. */
+function mustBeFresh({ isFresh, url }: Call): boolean {
+  return isFresh === true || BY_NAME.test(url.pathname);
+}
+
+/** Whether a request goes past caches at once: there may be one, and it would do harm. */
+export function goesPast({ seen }: Http, call: Call): boolean {
+  return seen.mayKeep === true && mustBeFresh(call);
+}
 
 /**
  * Whether an answer may be of another time. What passed a cache says so (header `Age`); nginx says nothing, and is asked twice
  * the first time that an old answer would do harm.
  */
-export function mayBeKept({ isFresh }: Call, { headers }: Response): boolean {
+export function mayBeKept({ seen }: Http, call: Call, { headers }: Response): boolean {
+  if (seen.mayKeep === false) return false;
   return headers.has("age") ||
-    (isFresh === true && SILENT_SERVER.test(headers.get("server") ?? ""));
+    (mustBeFresh(call) && SILENT_SERVER.test(headers.get("server") ?? ""));
 }
 
 /**
@@ -34,7 +48,7 @@ export function pastCaches({ retry }: Http, url: URL): URL {
  * @param call The request.
  * @param url Where it was sent.
  * @param response The answer, which may have been kept.
- * @returns The same answer where it is good at any time; else that of the registry now.
+ * @returns The same answer where it is good at any time, or nothing else is to be had; else that of the registry now.
  */
 export async function askPastCache(
   http: Http,
@@ -48,7 +62,37 @@ export async function askPastCache(
     ? call.isFresh === true || !BY_DIGEST.test(url.pathname)
     : response.status === 404;
   if (!mayHaveChanged) return response;
-  if (call.isFresh) http.seen.mayKeep = true;
-  await discard(response);
-  return await send(http, call, pastCaches(http, url));
+  if (mustBeFresh(call)) http.seen.mayKeep = true;
+  if (!response.ok) {
+    await discard(response);
+    return await send(http, call, pastCaches(http, url));
+  }
+  return await preferFresh(http, call, url, response);
+}
+
+/** What is asked past a cache, or what the cache gave where the registry is out of reach, or takes no such query. */
+async function preferFresh(http: Http, call: Call, url: URL, kept: Response): Promise<Response> {
+  let fresh: Response | undefined;
+  try {
+    fresh = await send(http, call, pastCaches(http, url));
+  } catch (error) {
+    if (call.isFresh || !(error instanceof NetworkError)) {
+      await discard(kept);
+      throw error;
+    }
+  }
+  if (fresh && !isRefusal(call, fresh)) {
+    await discard(kept);
+    return fresh;
+  }
+  if (fresh) await discard(fresh);
+  http.seen.mayKeep = false;
+  return kept;
+}
+
+/** Whether an answer is for the question past a cache, and not for what was asked. */
+function isRefusal({ isFresh }: Call, { status }: Response): boolean {
+  if (status === 404 || status === 429 || status < 400) return false;
+  // What is to be written waits until the registry can be asked.
+  return status < 500 || isFresh !== true;
 }

@@ -13,6 +13,7 @@ import { pushImage } from "../../../src/push/push.ts";
 import { referrersTag } from "../../../src/reference.ts";
 import { getManifest } from "../../../src/registry/get_manifest.ts";
 import type { FetchHandler } from "../../../src/registry/http/call.ts";
+import { listTags } from "../../../src/registry/listing.ts";
 import { headManifest, putManifest } from "../../../src/registry/manifests.ts";
 import { keepReferrersTag } from "../../../src/registry/referrers_tag.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
@@ -28,7 +29,7 @@ import {
 import { readBack } from "../../helpers/expected.ts";
 import { test } from "../../helpers/test.ts";
 import { pushBlob } from "../../server/registry_calls.ts";
-import { makeRepository } from "../make_http.ts";
+import { makeHttp, makeRepository } from "../make_http.ts";
 
 const TARGET = "http://registry.test/app:1";
 
@@ -163,6 +164,57 @@ test("headManifest() asks nginx twice, and past what it may keep from then on", 
     past("1"),
     past("2"),
   ]);
+});
+
+test("pullImage() and lists give what there is, not what nginx has kept", async () => {
+  const { registry, fetch, passed } = await setUp(SILENT);
+  await push(FIRST, registry);
+  const newcomer = () => ({ http: makeHttp(fetch), repository: "app" });
+  await getManifest(newcomer(), "1");
+  await Array.fromAsync(listTags(newcomer()));
+  const current = await push(SECOND, registry);
+  await push(SECOND, registry, {}, "http://registry.test/app:new");
+  passed.length = 0;
+  const repository = newcomer();
+  assertEquals((await getManifest(repository, "1")).digest, current);
+  assertEquals(passed.map((line) => line.replace(/=.*/, "")), [
+    "GET /v2/app/manifests/1?past-cache",
+  ]);
+  assertEquals(await Array.fromAsync(listTags(repository)), ["1", "new", "x"]);
+  assertEquals(await Array.fromAsync(listTags(newcomer())), ["1", "new", "x"]);
+});
+
+test("getManifest() takes what a cache has kept where the registry is down, or takes no such query", async () => {
+  const registry = createRegistry();
+  const first = await push(FIRST, registry);
+  const broken: FetchHandler = () => Promise.reject(new TypeError("connection reset"));
+  const refusals = [502, 400, 405].map((status): FetchHandler => () =>
+    Promise.resolve(new Response(null, { status }))
+  );
+  for (const refuse of [broken, ...refusals]) {
+    let asked = 0;
+    const { fetch } = cacheBefore((request) => {
+      asked++;
+      return request.url.includes("past-cache") ? refuse(request) : registry(request);
+    }, SILENT);
+    const repository = { http: makeHttp(fetch), repository: "app" };
+    for (let read = 0; read < 2; read++) {
+      assertEquals((await getManifest(repository, "1")).digest, first);
+    }
+    assertEquals(asked, 2);
+  }
+});
+
+test("headManifest() waits for a registry that is down behind a cache", async () => {
+  const registry = createRegistry();
+  await push(FIRST, registry);
+  let failures = 2;
+  const { fetch } = cacheBefore((request) => {
+    const fails = request.url.includes("past-cache") && failures-- > 0;
+    return fails ? Promise.resolve(new Response(null, { status: 502 })) : registry(request);
+  }, SILENT);
+  await headManifest({ http: makeHttp(fetch), repository: "app" }, "1");
+  assertEquals(failures, -1);
 });
 
 test("pushImage() writes an index and its manifests that were deleted since a cache was asked", async () => {
