@@ -11,6 +11,7 @@ import {
   unusablePart,
 } from "../source/part_names.ts";
 import type { ArchivePart, PartReading } from "./check_joins.ts";
+import { checkPartHead, readPartHead } from "./part_head.ts";
 
 /** Options for {@linkcode joinParts}. */
 export interface JoinPartsOptions {
@@ -63,12 +64,15 @@ export async function joinParts(
   const empty = parts.find(({ source }) => source.size === 0);
   if (empty) throw unusablePart(empty.name, "it is empty");
   const reading: PartReading = { verify, signal, hasher };
-  const joined = new JoinedSource(parts.map(({ source }) => source));
   const listed = findListed(names, parsePartList(checksums ?? ""));
   if (listed) await checkListed(parts, listed, reading);
-  if (!listed || (verify === "none" && !listed.every(isTold))) {
+  const head = await readPartHead(parts);
+  const content = head ? parts.slice(1) : parts;
+  const joined = new JoinedSource(content.map(({ source }) => source));
+  if (head) await checkPartHead(head, content, joined, reading);
+  else if (!listed || (verify === "none" && !listed.every(isTold))) {
     const { checkJoins } = await import("./check_joins.ts");
-    await checkJoins(parts, joined, reading);
+    await checkJoins(content, joined, reading);
   }
   return joined;
 }

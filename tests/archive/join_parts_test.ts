@@ -462,3 +462,44 @@ test("joinParts() ends with the signal while it inflates", async () => {
   }));
   await assertRejects(() => joinParts(parts, { signal: abort.signal }), Error, "stop");
 });
+
+/** The parts of a package as Zarf writes them, behind a head that tells what they are together. */
+async function zarfParts(): Promise<[head: ArchivePart, ...parts: ArchivePart[]]> {
+  const bytes = await gzip(writeTar(await makeLayout(1)));
+  const parts = split(bytes, "package.tar.zst.part");
+  const head = {
+    Sha256Sum: digestHex(await digestBytes(bytes)),
+    Bytes: bytes.length,
+    Count: parts.length,
+  };
+  return [{ name: "package.tar.zst.part000", source: new Blob([JSON.stringify(head)]) }, ...parts];
+}
+
+test("joinParts() takes the head of a package of Zarf for what it is", async () => {
+  const [head, ...parts] = await zarfParts();
+  const whole = await bytesOf(await joinParts(parts));
+  assertEquals(await bytesOf(await joinParts([head, ...parts])), whole);
+  const checksums = await ownList([head, ...parts]);
+  assertEquals(await bytesOf(await joinParts([head, ...parts], { checksums })), whole);
+});
+
+test("joinParts() refuses parts that are not those of their head", async () => {
+  const [head, ...parts] = await zarfParts();
+  const [first, ...rest] = parts;
+  if (!first) throw new Error("unreachable: there are several");
+  const damaged = await bytesOf(first.source);
+  damaged[1000] = (damaged[1000] ?? 0) ^ 1;
+  const cut = { name: first.name, source: new Blob([damaged.subarray(0, 1000)]) };
+  const cases: [ArchivePart[], string][] = [
+    [
+      parts.slice(0, -1),
+      `it tells of ${parts.length} parts behind it, and ${rest.length} are there`,
+    ],
+    [[cut, ...rest], "bytes together, and they have"],
+    [[{ name: first.name, source: new Blob([damaged]) }, ...rest], "one is damaged"],
+  ];
+  for (const [given, message] of cases) {
+    const error = await assertRejects(() => joinParts([head, ...given]), ArchiveError, message);
+    assertEquals(error.path, head.name);
+  }
+});
