@@ -226,7 +226,8 @@ function readOn(
         return piece;
       } catch (error) {
         close(error);
-        if (position === end) break;
+        // A body without a length has its end after its last byte: what breaks there has brought all.
+        if (position === (end ?? size)) break;
         attempt = position - failedAt < PROGRESS_BYTES ? attempt + 1 : 2;
         failedAt = position;
         await waitForRetry(context.http, call, error, attempt);

@@ -346,6 +346,17 @@ function breaking(content: string | Bytes): ReadableStream<Bytes> {
   }, { highWaterMark: 0 });
 }
 
+test("getBlob() takes a body without a length for whole that breaks behind its last byte", async () => {
+  // The end of a chunked body was lost: there is nothing behind it to ask for.
+  const script = scriptedFetch([[GET, { body: breaking(BLOB) }], [GET, { body: breaking("x") }]]);
+  const context = { http: makeHttp(script.fetch), repository: "team/app" };
+  const get = async (size: number) => (await getBlob(context, DIGEST, { size })).body;
+  assertEquals(await readAll(await get(BLOB.length)), "0123456789");
+  const body = await get(1);
+  await assertRejects(() => readAll(body), DigestMismatchError);
+  script.assertDone();
+});
+
 test("blobs.get() goes on where a connection broke, and verifies the whole", async () => {
   const headers = { "content-length": "10" };
   const { script, repository } = scripted([

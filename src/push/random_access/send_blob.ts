@@ -202,7 +202,7 @@ async function send(
   const holder = file?.body ? undefined : holderOf(target, digest);
   if (holder) {
     const { openBlob } = await import("../../registry/blob_content.ts");
-    const open = () => openBlob(holder, digest, hooks);
+    const open = () => openBlob(holder, digest, { ...hooks, size });
     const upload = { digest, size, open };
     return await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
   }

@@ -21,6 +21,8 @@ export interface FailedRequest {
   ifBroken?: string | undefined;
   /** The proxy on the way. */
   via?: string | undefined;
+  /** Whether it is known to speak HTTP: something else is left over on its connection then, and another has none of it. */
+  speaksHttp?: boolean | undefined;
 }
 
 /**
@@ -34,13 +36,13 @@ export function toNetworkError(
   action: string,
   request: FailedRequest,
 ): NetworkError {
-  const { method, url, host } = request;
+  const { method, url, host, speaksHttp = false } = request;
   const { state, hint, isFinal } = explain(flatten(error), request);
   return new NetworkError(`Cannot ${action}: ${host ?? new URL(url).host}: ${state}`, {
     method,
     url,
     cause: error,
-    retryable: !isFinal,
+    retryable: !isFinal || (speaksHttp && state === NO_HTTP),
     hint,
   });
 }
@@ -83,6 +85,7 @@ export const BROKEN = "connection broken";
 const UNKNOWN_HOST = "host name not found";
 const UNREACHABLE = "network unreachable";
 const TIMED_OUT = "connection timed out";
+const NO_HTTP = "it answered with something that is no HTTP";
 
 /** Whether a connection did not come about: one to a proxy, where there is one on the way. */
 function isConnecting(state: string): boolean {
@@ -140,7 +143,7 @@ const REASONS: readonly Reason[] = [
   ...[NO_TLS, NO_HANDSHAKE].map(final),
   [
     /(?:invalid|unexpected) [\w-]+(?: [\w-]+)? parsed|Malformed_HTTP/i,
-    "it answered with something that is no HTTP",
+    NO_HTTP,
     "final",
   ],
   [/ENETUNREACH|EHOSTUNREACH|unreachable|no route/i, UNREACHABLE, "retry"],

@@ -198,6 +198,21 @@ test("request() gives up with the last answer when the attempts are used up", as
   assertEquals([error.status, error.retryable], [503, true]);
 });
 
+test("request() tries again where a registry that spoke HTTP answers with something else", async () => {
+  // What is left over on a connection is read as the next answer; another connection has none of it.
+  const garbage = () => {
+    throw Object.assign(new Error("fetch failed"), { code: "Malformed_HTTP_Response" });
+  };
+  const script = scriptedFetch([[GET, {}], [GET, garbage], [GET, {}]]);
+  const http = makeHttp(script.fetch);
+  for (let count = 0; count < 2; count++) await request(http, callTo(http));
+  script.assertDone();
+  const stranger = scriptedFetch([[GET, garbage], ["GET /v2/", garbage]]);
+  const other = makeHttp(stranger.fetch);
+  await assertRejects(() => request(other, callTo(other)), NetworkError, "no HTTP");
+  stranger.assertDone();
+});
+
 test("request() sends the same bytes again", async () => {
   const script = scriptedFetch([[`PUT ${PATH}`, "drop"], [`PUT ${PATH}`, {}]]);
   const http = makeHttp(script.fetch);
