@@ -1,5 +1,5 @@
 import { NetworkError } from "../../errors.ts";
-import { type Call, discard, type Http } from "./call.ts";
+import { type Call, discard, type Http, isPage } from "./call.ts";
 import { send } from "./send.ts";
 
 /** The path of what never changes. */
@@ -62,12 +62,12 @@ export async function askPastCache(
     ? call.isFresh === true || !BY_DIGEST.test(url.pathname)
     : response.status === 404;
   if (!mayHaveChanged) return response;
-  if (mustBeFresh(call)) http.seen.mayKeep = true;
-  if (!response.ok) {
-    await discard(response);
-    return await send(http, call, pastCaches(http, url));
-  }
-  return await preferFresh(http, call, url, response);
+  if (response.ok) return await preferFresh(http, call, url, response);
+  await discard(response);
+  const fresh = await send(http, call, pastCaches(http, url));
+  if (await isForQuery(http, call, fresh)) http.seen.mayKeep = false;
+  else noteCache(http, call);
+  return fresh;
 }
 
 /** What is asked past a cache, or what the cache gave where the registry is out of reach, or takes no such query. */
@@ -81,8 +81,9 @@ async function preferFresh(http: Http, call: Call, url: URL, kept: Response): Pr
       throw error;
     }
   }
-  if (fresh && !isRefusal(call, fresh)) {
+  if (fresh && !isRefusal(call, fresh) && !await isForQuery(http, call, fresh)) {
     await discard(kept);
+    noteCache(http, call);
     return fresh;
   }
   if (fresh) await discard(fresh);
@@ -90,9 +91,31 @@ async function preferFresh(http: Http, call: Call, url: URL, kept: Response): Pr
   return kept;
 }
 
+/** From here on what must be fresh goes past caches at once. */
+function noteCache({ seen }: Http, call: Call): void {
+  if (mustBeFresh(call)) seen.mayKeep = true;
+}
+
 /** Whether an answer is for the question past a cache, and not for what was asked. */
 function isRefusal({ isFresh }: Call, { status }: Response): boolean {
   if (status === 404 || status === 429 || status < 400) return false;
   // What is to be written waits until the registry can be asked.
   return status < 500 || isFresh !== true;
+}
+
+/**
+ * Whether that something is absent was said of the query alone: what is written with CherryPy (zuul-registry 1.3.0) answers
+ * 404 to one that it does not know.
+ */
+async function isForQuery(http: Http, { signal }: Call, answer: Response): Promise<boolean> {
+  if (answer.status !== 404 || !isPage(answer)) return false;
+  const base = new URL("/v2/", http.origin);
+  const action = `ask ${base.host} whether it takes a query`;
+  const statuses: number[] = [];
+  for (const url of [base, pastCaches(http, base)]) {
+    const response = await send(http, { action, method: "GET", url, expect: [], signal }, url);
+    await discard(response);
+    statuses.push(response.status);
+  }
+  return statuses[0] !== statuses[1];
 }

@@ -37,6 +37,9 @@ const archive = async (content: string) =>
   toBlob(dockerSave([{ image: await makeImage([content]), repoTags: ["app:1"] }]));
 const [FIRST, SECOND] = [await archive("first"), await archive("second")];
 
+/** A page of a web server. */
+const PAGE = { "content-type": "text/html;charset=utf-8" };
+
 interface Cache {
   fetch: FetchHandler;
   /** `METHOD PATH?QUERY` of what reached the registry. */
@@ -126,6 +129,22 @@ test("pullImage() reads what a cache says is absent, and leaves the rest to the 
   passed.length = 0;
   await Array.fromAsync(pullImage(TARGET, { fetch }));
   assertEquals(passed.map((line) => line.replace(/\?.*/, "")), ["GET /v2/app/manifests/1"]);
+});
+
+test("headManifest() finds what is there where a registry answers 404 to a query that it does not know", async () => {
+  const registry = createRegistry();
+  const digest = await push(FIRST, registry, {}, "http://registry.test/team/app:1");
+  // As CherryPy does, which knows the parameters of each resource.
+  const strict: FetchHandler = (request) =>
+    new URL(request.url).search.includes("past-cache=")
+      ? Promise.resolve(new Response("<html>", { status: 404, headers: PAGE }))
+      : registry(request);
+  const { fetch, passed } = cacheBefore(strict, { tellsAge: false, keeps: [] });
+  const repository = makeRepository(fetch);
+  assertEquals((await headManifest(repository, "1"))?.digest, digest);
+  passed.length = 0;
+  assertEquals((await headManifest(repository, "1"))?.digest, digest);
+  assertEquals(passed, ["HEAD /v2/team/app/manifests/1"]);
 });
 
 test("a refusal that came through a cache is not asked for again", async () => {
