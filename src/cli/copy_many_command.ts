@@ -1,5 +1,8 @@
 import { nameFilter } from "../name_pattern.ts";
+import { untilAborted } from "../concurrency.ts";
 import { copyAll } from "../push/copy_all.ts";
+import type { CopyInput } from "../push/copy_list.ts";
+import type { ArchiveResult } from "../push/push_all.ts";
 import { parseReference, parseTarget } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
@@ -10,7 +13,14 @@ import { EXIT } from "./exit.ts";
 import { withErrorLine } from "./json_document.ts";
 import { quote, UsageError } from "./options.ts";
 import { plannedLines } from "./render.ts";
-import { type ListLine, listSources, requireUse, settleTargets } from "./source_list.ts";
+import {
+  type ListedSource,
+  type ListLine,
+  listSources,
+  requireUse,
+  settleTargets,
+  untilUnusable,
+} from "./source_list.ts";
 
 /** `tarpush copy --all-tags`, `--from` and `--to`: copies many images; one that fails does not stop the others. */
 export async function runCopyMany(
@@ -30,20 +40,21 @@ async function copyMany(
   const allTags = command.allTags || command.tags.length > 0;
   const example = "tarpush copy --from images.txt --to HOST";
   const nothing = { verb: "copy", noun: "image" };
-  const lines = await listSources(command, host, example, nothing, signal);
-  for (const line of lines) checkSource(line, allTags);
+  const { lines, later } = await listSources(command, host, example, nothing, signal);
+  // Whose certificates are accepted whatever they are is settled before the first request.
+  const isHeld = later && command.insecure;
+  if (isHeld) lines.push(...await untilAborted(Array.fromAsync(later), signal));
+  const copies = new ListedCopies(command.targets, allTags, isHeld ? undefined : later);
   // What is wrong with a pattern is wrong usage, and no end of a copy.
   nameFilter(command.tags);
-  const listed = settleTargets(lines, command.targets, "copy");
-  if (allTags) new Set(listed.flatMap(({ targets }) => targets)).forEach(refuseOneImage);
+  const listed = copies.add(lines);
   const registries = listed.flatMap(({ source, targets }) => [source, ...targets]).map(registryOf);
   const options = await toCopyOptions(command, registries, host);
-  const sizes = allTags ? undefined : listed.map(() => undefined);
+  const sizes = allTags || copies.later ? undefined : listed.map(() => undefined);
   const reporter = await ArchivesReporter.create(host, command, sizes);
   try {
-    const inputs = listed.map(({ source, targets }) => ({ source, target: targets }));
     for await (
-      const result of copyAll(inputs, undefined, {
+      const result of copyAll(copies.inputs(listed), undefined, {
         ...options,
         allTags,
         tags: command.tags,
@@ -53,8 +64,8 @@ async function copyMany(
         onEvent: (event, image) => reporter.handle(event, image),
       })
     ) {
+      const target = copies.take(result);
       if (command.json) {
-        const target = allTags ? {} : { target: listed[result.index]?.targets };
         await reporter.print(
           resultDocument(result, { source: result.name, ...target }, command.dryRun),
         );
@@ -65,10 +76,70 @@ async function copyMany(
       }
     }
   } finally {
-    const left = allTags ? 0 : listed.length - reporter.ended;
+    const left = allTags ? 0 : copies.count - reporter.ended;
     await reporter.finish(performance.now() - start, 0, left);
   }
+  if (copies.unusable) throw copies.unusable;
   return reporter.hasFailed ? EXIT.failed : EXIT.done;
+}
+
+/** What a call copies, as far as it has been listed. */
+class ListedCopies {
+  /** Lines so far. */
+  count = 0;
+  /** What is wrong with a line that ended the list. */
+  unusable: UsageError | undefined;
+  /** What comes by a pipe. */
+  readonly later: AsyncIterable<ListLine> | undefined;
+  readonly #targets: readonly string[];
+  readonly #allTags: boolean;
+  /** Where images go that have not ended, by their places in the list. */
+  readonly #running = new Map<number, readonly string[]>();
+
+  constructor(
+    targets: readonly string[],
+    allTags: boolean,
+    later: AsyncIterable<ListLine> | undefined,
+  ) {
+    this.#targets = targets;
+    this.#allTags = allTags;
+    this.later = later;
+  }
+
+  /**
+   * Takes in the next lines.
+   *
+   * @throws {UsageError} If one cannot be used.
+   */
+  add(lines: readonly ListLine[]): ListedSource[] {
+    for (const line of lines) checkSource(line, this.#allTags);
+    const listed = settleTargets(lines, this.#targets, "copy");
+    if (this.#allTags) new Set(listed.flatMap(({ targets }) => targets)).forEach(refuseOneImage);
+    for (const { targets } of listed) this.#running.set(this.count++, targets);
+    return listed;
+  }
+
+  /** What `copyAll` is given: what is listed, then what comes later. */
+  async *inputs(listed: readonly ListedSource[]): AsyncGenerator<CopyInput, void, void> {
+    for (const { source, targets } of listed) yield { source, target: targets };
+    if (this.later) {
+      yield* untilUnusable(this.#come(this.later), (error) => void (this.unusable = error));
+    }
+  }
+
+  async *#come(later: AsyncIterable<ListLine>): AsyncGenerator<CopyInput, void, void> {
+    for await (const line of later) {
+      for (const { source, targets } of this.add([line])) yield { source, target: targets };
+    }
+  }
+
+  /** Where an image went that has ended; of repositories nobody can tell by its place. */
+  take({ index }: ArchiveResult): { target?: readonly string[] | undefined } {
+    if (this.#allTags) return {};
+    const target = this.#running.get(index);
+    this.#running.delete(index);
+    return { target };
+  }
 }
 
 function checkSource({ source, place }: ListLine, allTags: boolean): void {

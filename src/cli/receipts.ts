@@ -82,6 +82,7 @@ export class Receipts {
     const line = jsonLine({ ...identity, status, images, bytesUploaded, time, ...error });
     await this.#host.appendText(this.#path, `${this.#isCut ? "\n" : ""}${line}\n`);
     this.#isCut = false;
+    for (const { reference, digest } of images) this.#standing.set(reference, digest);
   }
 }
 

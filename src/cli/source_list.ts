@@ -2,7 +2,12 @@ import { collect } from "../bytes.ts";
 import { untilAborted } from "../concurrency.ts";
 import { parseTargets } from "../push/plan.ts";
 import type { Host } from "../runtime/host.ts";
-import { decodeText, MAX_TEXT_BYTES, textTooLarge } from "../runtime/text_file.ts";
+import {
+  createTextDecoder,
+  decodeText,
+  MAX_TEXT_BYTES,
+  textTooLarge,
+} from "../runtime/text_file.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** An archive or image of many, and where it goes. */
@@ -24,8 +29,16 @@ export function listName(from: string): string {
   return from === "-" ? "stdin" : from;
 }
 
+/** What a command line and its list name. */
+export interface SourceList {
+  /** What is known before anything begins. */
+  lines: ListLine[];
+  /** What comes by a pipe after the first line of it. */
+  later?: AsyncIterable<ListLine>;
+}
+
 /**
- * Lists what the command line names, then what its list does.
+ * Lists what the command line names, then what its list does: of a file all of it, of a pipe what comes with its first line.
  *
  * @param example What to type where nothing is piped in.
  * @param nothing What to say of a list that names nothing: `push`, `archive`.
@@ -38,18 +51,39 @@ export async function listSources(
   example: string,
   nothing: { verb: string; noun: string },
   signal: AbortSignal,
-): Promise<ListLine[]> {
+): Promise<SourceList> {
   const place = "on the command line";
   const named: ListLine[] = sources.map((source) => ({ source, target: undefined, place }));
-  if (from === undefined) return named;
-  const lines = named.concat(await readSourceList(from, host, example, signal));
-  if (lines.length > 0) return lines;
+  if (from === undefined) return { lines: named };
+  const later = from === "-" ? readPipedList(host, example) : undefined;
+  const first = later
+    ? (await untilAborted(later.next(), signal)).value ?? []
+    : await readSourceList(from, host, example, signal);
+  const lines = named.concat(first);
+  if (lines.length > 0) return { lines, ...later && { later } };
   const { verb, noun } = nothing;
   throw new UsageError(`Nothing to ${verb}: ${listName(from)} names no ${noun}`);
 }
 
 /**
- * Reads the list that `--from` names; see {@linkcode parseSourceList}.
+ * Gives what comes later, up to a line that cannot be used: what was wrong is to be told when all before it is done.
+ *
+ * @param onUnusable Told what is wrong.
+ */
+export async function* untilUnusable<T>(
+  items: AsyncIterable<T>,
+  onUnusable: (error: UsageError) => void,
+): AsyncGenerator<T, void, void> {
+  try {
+    yield* items;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    onUnusable(error);
+  }
+}
+
+/**
+ * Reads all of the list that `--from` names; see {@linkcode parseSourceList}.
  *
  * @param from A file, or - for stdin.
  * @param example What to type where nothing is piped in.
@@ -73,6 +107,33 @@ async function readStdin({ stdin }: Host, example: string): Promise<string> {
   return decodeText(await collect(stdin.stream(), MAX_TEXT_BYTES, tooLarge));
 }
 
+/** Longer ones are no lines: JSON with some thousand targets. */
+const MAX_LINE_CHARACTERS = 1024 * 1024;
+
+/** Reads a list from stdin, each line as soon as it has come. */
+async function* readPipedList(
+  { stdin }: Host,
+  example: string,
+): AsyncGenerator<ListLine, void, void> {
+  if (await stdin.isTerminal()) throw new UsageError("Nothing is piped in", example);
+  const name = listName("-");
+  let [count, rest] = [0, ""];
+  let decoder: TextDecoder | undefined;
+  for await (const piece of stdin.pieces()) {
+    decoder ??= createTextDecoder(piece);
+    const text = decoder.decode(piece, { stream: true });
+    requireText(text, name);
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) yield* parseLine(line, ++count, name);
+    if (rest.length <= MAX_LINE_CHARACTERS) continue;
+    throw new UsageError(
+      `Cannot use line ${count + 1} of ${name}: it has more than ${MAX_LINE_CHARACTERS} characters`,
+    );
+  }
+  yield* parseLine(rest + (decoder?.decode() ?? ""), count + 1, name);
+}
+
 /**
  * Reads a list of archives or images, one a line: `SOURCE`, `SOURCE TARGET`, or a JSON object with `source` and `target`. Empty
  * lines and those that start with `#` say nothing.
@@ -81,15 +142,23 @@ async function readStdin({ stdin }: Host, example: string): Promise<string> {
  * @throws {UsageError} If a line is none of these.
  */
 export function parseSourceList(text: string, name: string): ListLine[] {
-  if (text.includes("\0")) {
-    throw new UsageError(`Cannot use ${name}: it is no text, expected a line for each source`);
-  }
-  return text.replace(/^\ufeff/, "").split("\n").flatMap((line, at) => {
-    const trimmed = line.trim();
-    if (trimmed === "" || trimmed.startsWith("#")) return [];
-    const place = `line ${at + 1} of ${name}`;
-    return [trimmed.startsWith("{") ? parseJson(trimmed, place) : parseWords(trimmed, place)];
-  });
+  requireText(text, name);
+  return text.replace(/^\ufeff/, "").split("\n").flatMap((line, at) =>
+    parseLine(line, at + 1, name)
+  );
+}
+
+function requireText(text: string, name: string): void {
+  if (!text.includes("\0")) return;
+  throw new UsageError(`Cannot use ${name}: it is no text, expected a line for each source`);
+}
+
+/** What a line says; nothing where it is empty or a comment. */
+function parseLine(line: string, number: number, name: string): ListLine[] {
+  const trimmed = line.trim();
+  if (trimmed === "" || trimmed.startsWith("#")) return [];
+  const place = `line ${number} of ${name}`;
+  return [trimmed.startsWith("{") ? parseJson(trimmed, place) : parseWords(trimmed, place)];
 }
 
 /**

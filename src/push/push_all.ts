@@ -29,6 +29,11 @@ export interface ArchiveInput {
    * @default the name of a `File`, a URL without what may be secret in it, else `#N`
    */
   name?: string;
+  /**
+   * As `given` of the options: what is found out only now, where archives come one after the other.
+   * @default {[]}
+   */
+  given?: readonly GivenTag[];
 }
 
 /** Which archive of a call something is about. */
@@ -164,6 +169,9 @@ async function pushOne(
 ): Promise<ArchiveResult> {
   const given = isArchiveInput(input) ? input : { source: input };
   const archive: ArchiveName = { index, name: given.name ?? nameOf(given.source, index) };
+  for (const tag of given.given ?? []) {
+    if (!shared.claims.has(tag.reference)) shared.claims.set(tag.reference, tag);
+  }
   const resolved = settingsOfOne(settings, archive, onEvent, signal);
   const push = new Push(resolved, { shared, archive: archive.name });
   return await resultOfOne(archive, push, async () => {

@@ -88,8 +88,13 @@ function bunInput(): ByteInput {
     isTerminal: () => isTerminal("stdin"),
     stream: () => ReadableStream.from(readStdin()),
     ownStream: () => ReadableStream.from(readStdin(own)),
-    line: async () => readLine(await (await loadStdin()).openBunStdin()),
+    pieces: readAsItComes,
+    line: () => readLine(readAsItComes()),
   };
+}
+
+async function* readAsItComes(): AsyncGenerator<Uint8Array> {
+  yield* (await loadStdin()).readBunPieces();
 }
 
 async function* readStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Array> {

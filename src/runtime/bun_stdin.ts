@@ -33,6 +33,15 @@ async function readPosition(): Promise<number | undefined> {
   return digits === undefined ? undefined : Number(digits);
 }
 
+/** The same as it comes. */
+export async function* readBunPieces(): AsyncGenerator<Uint8Array> {
+  try {
+    yield* await openBunStdin();
+  } catch (error) {
+    throw toFileError("read", "-", error);
+  }
+}
+
 /**
  * The same in pieces of 1 MiB, but for the last.
  *

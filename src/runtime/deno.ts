@@ -77,16 +77,16 @@ function denoInput(): ByteInput {
     isTerminal: () => Deno.stdin.isTerminal(),
     stream: () => ReadableStream.from(readStdin()),
     ownStream: () => ReadableStream.from(readStdin(own)),
-    line: () => readLine(readTyped()),
+    pieces: readAsItComes,
+    line: () => readLine(readAsItComes()),
   };
 }
 
 // As they come: a terminal hands out a line at a time.
-async function* readTyped(): AsyncGenerator<Uint8Array> {
-  const piece = new Uint8Array(1024);
-  for (let count = await Deno.stdin.read(piece); count; count = await Deno.stdin.read(piece)) {
-    yield piece.subarray(0, count);
-  }
+async function* readAsItComes(): AsyncGenerator<Uint8Array> {
+  const piece = new Uint8Array(64 * 1024);
+  const read = () => Deno.stdin.read(piece).catch(failed("read", "-"));
+  for (let count = await read(); count; count = await read()) yield piece.subarray(0, count);
 }
 
 async function openPipe(path: string): Promise<ReadableStream<Uint8Array> | undefined> {

@@ -22,9 +22,13 @@ export function textTooLarge(path: string, count: string): OciError {
 
 /** The text of a file, in UTF-8, or in UTF-16 where it begins so: as the `>` of Windows PowerShell writes it. */
 export function decodeText(bytes: Uint8Array): string {
-  const [first, second] = bytes;
+  return createTextDecoder(bytes).decode(bytes);
+}
+
+/** What decodes a text that begins with these bytes. */
+export function createTextDecoder([first, second]: Uint8Array): TextDecoder {
   const [low, high] = [0xff, 0xfe];
-  if (first === low && second === high) return new TextDecoder("utf-16le").decode(bytes);
-  if (first === high && second === low) return new TextDecoder("utf-16be").decode(bytes);
-  return new TextDecoder().decode(bytes);
+  if (first === low && second === high) return new TextDecoder("utf-16le");
+  if (first === high && second === low) return new TextDecoder("utf-16be");
+  return new TextDecoder();
 }

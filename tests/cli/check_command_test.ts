@@ -112,6 +112,7 @@ test("run() check ends with 130 after an interrupt", async () => {
       stdin: {
         ...fakeHost([]).stdin,
         isTerminal: () => false,
+        pieces: () => new ReadableStream(),
         line: () => Promise.resolve(""),
         stream: () => new ReadableStream({ pull: () => host.interrupt() }, { highWaterMark: 0 }),
       },

@@ -76,6 +76,25 @@ test("copy --from takes images and their targets from a file and from stdin", as
   );
 });
 
+test("copy --from - ends with a line that it cannot use, and copies what came before", async () => {
+  for (const flags of ["", " --insecure"]) {
+    const { to, fetch } = await makeWorld();
+    const stdin = new TextEncoder().encode(`${APP}:1.0\n${APP}:1.1\na b c\n${APP}:2.0\n`);
+    const { code, stderr, stdout } = await runWith(
+      `copy --from - --to mirror.lan --json${flags}`,
+      fetch,
+      { stdin },
+    );
+    assertStringIncludes(stderr, "Cannot use line 3 of stdin: it has 3 words");
+    const targets = linesOf(stdout).map(({ target }) => target);
+    // Of whom certificates are taken as they are is known before the first request: then all of the list is read first.
+    const isHeld = flags !== "";
+    assertEquals(targets, isHeld ? [undefined] : [["mirror.lan"], ["mirror.lan"], undefined]);
+    const expected = isHeld ? [] : ["team/app:1.0", "team/app:1.1"];
+    assertEquals([code, await allTags(to)], [2, expected]);
+  }
+});
+
 test("copy SOURCE... --to copies each, one that fails does not stop the others", async () => {
   const { to, fetch } = await makeWorld();
   const args = `copy ${APP}:1.0 ${APP}:none ${APP}:2.0 --to mirror.lan`;
@@ -85,8 +104,8 @@ test("copy SOURCE... --to copies each, one that fails does not stop the others",
     stderr,
     /\n {7}2 {2}copied: .*\n {7}1 {2}failed\nfailed: localhost:5000\/team\/app:none: /,
   );
-  const fast = await runWith(`copy ${APP}:none --to mirror.lan --from - --fail-fast`, fetch, {
-    stdin: new TextEncoder().encode(`${APP}:none\n`.repeat(100)),
+  const fast = await runWith(`copy ${APP}:none --to mirror.lan --from list --fail-fast`, fetch, {
+    files: { list: `${APP}:none\n`.repeat(100) },
   });
   assertMatch(fast.stderr, /\n {7}1 {2}failed\n {5}100 {2}not done\n/);
 });

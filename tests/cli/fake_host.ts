@@ -57,6 +57,7 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
     stdin: {
       isTerminal: () => stdin === undefined,
       stream: () => ReadableStream.from(stdin ? [stdin] : []),
+      pieces: () => ReadableStream.from(stdin ? [stdin] : []),
       line: () => typed ?? new Promise(() => {}),
     },
     stdout: output("stdout"),

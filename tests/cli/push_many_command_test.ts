@@ -1,4 +1,5 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { createPromise } from "../../src/concurrency.ts";
 import { run } from "../../src/cli/run.ts";
 import { OciError } from "../../src/errors.ts";
 import type { Host } from "../../src/runtime/host.ts";
@@ -185,6 +186,7 @@ function silentPipe(onRead: () => void): Host["stdin"] {
   return {
     isTerminal: () => false,
     stream: () => new ReadableStream({ pull: () => void onRead() }, { highWaterMark: 0 }),
+    pieces: () => new ReadableStream({ pull: () => void onRead() }, { highWaterMark: 0 }),
     line: () => Promise.reject(new Error("nobody types")),
   };
 }
@@ -199,7 +201,7 @@ for (const args of ["push --from - --to localhost:5000", "save --from - out.tar"
   });
 }
 
-test("push --from - gives up a pipe that does not end", async () => {
+test("save --from - gives up a pipe that does not end", async () => {
   const piece = new TextEncoder().encode("a.tar\n".repeat(1_000_000));
   let given = 0;
   const stream = () =>
@@ -209,11 +211,89 @@ test("push --from - gives up a pipe that does not end", async () => {
       },
     });
   const stdin = { ...silentPipe(() => {}), stream };
-  const { code, stderr } = await runFake("push --from - --to localhost:5000", {
+  const { code, stderr } = await runFake("save --from - out.tar", {
     overrides: { stdin },
   });
   assertEquals([code, given < 50], [1, true]);
   assertStringIncludes(stderr, "expected a text of at most 268435456");
+});
+
+/** A list that comes in pieces; the next is given when `goOn` is done. */
+function pipedList(pieces: readonly string[], goOn: (at: number) => Promise<void>): Host["stdin"] {
+  const encoder = new TextEncoder();
+  return {
+    ...silentPipe(() => {}),
+    pieces: async function* () {
+      for (const [at, piece] of pieces.entries()) {
+        await goOn(at);
+        yield encoder.encode(piece);
+      }
+    },
+  };
+}
+
+test("push --from - begins with the first line, whole as soon as its end is there", async () => {
+  const registry = createRegistry();
+  const pushed = createPromise();
+  const watched = async (request: Request) => {
+    const answer = await registry(request);
+    if (request.method === "PUT" && request.url.endsWith("/a/manifests/1")) pushed.resolve();
+    return answer;
+  };
+  const list = [`# first\n${SINGLE} local`, `host:5000/a:1\r\n`, `${OTHER} localhost:5000/b:1`];
+  // The rest is only written once the first stands: a list that is read to its end would never be.
+  const stdin = pipedList(list, (at) => at < 2 ? Promise.resolve() : pushed.promise);
+  const { code, stderr } = await runFake("push --from -", {
+    registry: watched,
+    overrides: { stdin },
+  });
+  assertEquals(code, 0, stderr);
+  assertEquals(await allTags(registry), ["a:1", "b:1"]);
+});
+
+test("push --from - names a line that it cannot use, and ends what came before", async () => {
+  const first = `${SINGLE} localhost:5000/a:1`;
+  const cases: [rest: string, says: string][] = [
+    ["\n\na b c\n", "Cannot use line 4 of stdin: it has 3 words"],
+    [`\n${OTHER}\n`, `No target for "${OTHER}" (line 3 of stdin)`],
+    [`\n${OTHER} localhost:5000/UPPER`, "(line 3 of stdin)"],
+    ["\n- localhost:5000/x:1\n", "stdin can be read once only"],
+    [`\n${"x".repeat(1024 * 1024 + 1)}`, "Cannot use line 3 of stdin: it has more than 1048576"],
+    ["\n# \nPK\0", "Cannot use stdin: it is no text"],
+  ];
+  for (const [rest, says] of cases) {
+    const registry = createRegistry();
+    const stdin = pipedList([`# list\n${first}\n`, rest.slice(1)], () => Promise.resolve());
+    const { code, stderr, stdout } = await runFake("push --from - --json", {
+      registry,
+      overrides: { stdin },
+    });
+    assertEquals([code, await allTags(registry)], [2, ["a:1"]], stderr);
+    assertStringIncludes(stderr, says);
+    const [pushed, failure] = linesOf(stdout);
+    assertEquals(pushed?.status, "pushed");
+    assert("error" in (failure ?? {}));
+    const atOnce = pipedList([rest], () => Promise.resolve());
+    const empty = createRegistry();
+    const early = await runFake("push --from -", { registry: empty, overrides: { stdin: atOnce } });
+    assertEquals([early.code, await allTags(empty)], [2, []]);
+  }
+});
+
+test("push --from - skips what receipts say is done, and lets nothing else take its tags", async () => {
+  const registry = createRegistry();
+  const target = "localhost:5000/app:1";
+  const run = (list: string, done = "") => {
+    const stdin = pipedList(list.split(/(?<=\n)/), () => Promise.resolve());
+    const args = "push --from - --receipts done --json --archives 1";
+    return runFake(args, { registry, files: new Map([["done", done]]), overrides: { stdin } });
+  };
+  const lines = `${OTHER} localhost:5000/b:1\n${SINGLE} ${target}\n`;
+  const { files } = await run(lines);
+  const again = await run(`${lines}${OTHER} ${target}\n`, files.get("done"));
+  assertEquals(again.code, 1, again.stderr);
+  assertEquals(linesOf(again.stdout).map(({ status }) => status), ["skipped", "skipped", "failed"]);
+  assertStringIncludes(again.stdout, "is pushed there as well");
 });
 
 test("push --receipts lets nothing else take the name of what is done", async () => {

@@ -1,0 +1,179 @@
+import { mapAll } from "../concurrency.ts";
+import type { PushOptions } from "../push/options.ts";
+import type { ArchiveInput, GivenTag } from "../push/push_all.ts";
+import type { FileInfo, Host } from "../runtime/host.ts";
+import type { PushManyCommand } from "./command.ts";
+import { openInput, shownAs, urlOf } from "./input.ts";
+import { UsageError } from "./options.ts";
+import { PIPE_EXAMPLE } from "./push_command.ts";
+import type { Receipts, SourceIdentity } from "./receipts.ts";
+import { takeShard } from "./shard.ts";
+import { type ListedSource, type ListLine, settleTargets } from "./source_list.ts";
+import { refuseToWriteOver } from "./written_files.ts";
+
+/** An archive to push. */
+export interface Source extends ListedSource {
+  /** What it is called in lines and receipts. */
+  name: string;
+  /** Its place among the sources, counted from 1, where its name does not tell it from all others. */
+  number?: number;
+}
+
+/** What tells an archive from what it was at another time; nothing does for a pipe. */
+export interface IdentifiedSource extends Source {
+  identity: SourceIdentity | undefined;
+}
+
+/** An archive that the receipts say is done, and what stands of it. */
+export interface SkippedSource extends Source {
+  tags: readonly GivenTag[];
+}
+
+/** Makes archives of the lines that name them, all at once or as they come. */
+export class PushSources {
+  /** How many lines there were. */
+  count = 0;
+  readonly #command: PushManyCommand;
+  readonly #host: Host;
+  /** URLs by what they are called: what they have after their paths may be what tells some apart, and is not shown. */
+  readonly #urls = new Map<string, string>();
+
+  constructor(command: PushManyCommand, host: Host) {
+    this.#command = command;
+    this.#host = host;
+  }
+
+  /**
+   * The archives that the next lines name, as far as they belong to the shard.
+   *
+   * @throws {UsageError} If a line cannot be used.
+   */
+  async take(lines: readonly ListLine[]): Promise<Source[]> {
+    const { targets, shard, from } = this.#command;
+    refusePipes(lines, from, shard !== undefined);
+    const named = this.#name(settleTargets(lines, targets));
+    return shard ? await takeShard(named, shard, ({ name }) => name) : named;
+  }
+
+  /** Parts archives that the receipts say are done from those that are left. */
+  async part(
+    listed: readonly Source[],
+    options: PushOptions & { signal: AbortSignal },
+    receipts: Receipts | undefined,
+  ): Promise<{ left: IdentifiedSource[]; skipped: SkippedSource[] }> {
+    const left: IdentifiedSource[] = [];
+    const skipped: SkippedSource[] = [];
+    for (const source of await identify(listed, this.#command, options, this.#host)) {
+      const tags = source.identity && receipts?.find(source.identity);
+      if (tags) skipped.push({ ...source, tags });
+      else left.push(source);
+    }
+    return { left, skipped };
+  }
+
+  /** @throws {UsageError} If one is what the command writes. */
+  async refuseOutputs(listed: readonly Source[]): Promise<void> {
+    const { digestfile, receipts, dryRun } = this.#command;
+    if (dryRun) return;
+    const read = listed.map(({ source }) => source);
+    await refuseToWriteOver([digestfile, receipts], read, this.#host);
+  }
+
+  #name(listed: readonly ListedSource[]): Source[] {
+    const several = new Set<string>();
+    for (const { source } of listed) {
+      const name = nameOf(source);
+      if ((this.#urls.get(name) ?? source) !== source) several.add(name);
+      if (urlOf(source)) this.#urls.set(name, source);
+    }
+    return listed.map((each) => {
+      const number = ++this.count;
+      const name = nameOf(each.source);
+      return { ...each, name, ...several.has(name) && { number } };
+    });
+  }
+}
+
+function refusePipes(lines: readonly ListLine[], from: string | undefined, isShard: boolean): void {
+  const pipes = lines.filter(({ source }) => source === "-").length;
+  if (pipes + (pipes > 0 && from === "-" ? 1 : 0) > 1) {
+    throw new UsageError("stdin can be read once only, expected one -");
+  }
+  if (pipes > 0 && isShard) {
+    throw new UsageError("Cannot push - with --shard: other processes have another stdin");
+  }
+}
+
+/** What an archive is called in lines and receipts: what a URL has after its path may be new each time. */
+function nameOf(source: string): string {
+  return source === "-" ? "stdin" : shownAs(source);
+}
+
+/** Finds out what tells the archives from what they were at another time. */
+async function identify(
+  listed: readonly Source[],
+  command: PushManyCommand,
+  options: PushOptions & { signal: AbortSignal },
+  host: Host,
+): Promise<IdentifiedSource[]> {
+  const choice = choiceOf(command);
+  const isAsked = command.receipts !== undefined;
+  return await mapAll(listed, IDENTIFY_CONCURRENCY, async (each) => {
+    const { source, targets, name, number } = each;
+    const version = number === undefined
+      ? await findVersion(source, options, isAsked, host)
+      : undefined;
+    const identity = version && { source: name, ...version, target: targets, ...choice };
+    return { ...each, identity };
+  });
+}
+
+/** The options that decide what of an archive stands in the end, and as what; `force` has what stood sent again. */
+function choiceOf(command: PushManyCommand): Pick<SourceIdentity, "options"> {
+  const { images, platforms, rename, allTags, force, onExisting } = command;
+  const { compression, compressionLevel, forceCompress, manifestType } = command;
+  const typed = {
+    ...{ images, platforms, rename, allTags: allTags ? [true] : [], force, onExisting },
+    ...{ compression, compressionLevel, forceCompress, manifestType },
+  };
+  const isTyped = (value: unknown) =>
+    Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
+  const options = Object.entries(typed).filter(([, value]) => isTyped(value));
+  return options.length > 0 ? { options: Object.fromEntries(options) } : {};
+}
+
+/** Files and servers asked at once. */
+const IDENTIFY_CONCURRENCY = 8;
+
+async function findVersion(
+  source: string,
+  { fetch, timeouts, signal }: PushOptions & { signal: AbortSignal },
+  isAsked: boolean,
+  host: Host,
+): Promise<{ size: number; modified: string } | undefined> {
+  const url = urlOf(source);
+  if (url) {
+    if (!isAsked) return undefined;
+    const { findUrlVersion } = await import("../source/http_source.ts");
+    return await findUrlVersion(url, signal, { fetch, timeouts });
+  }
+  const info = source === "-" ? undefined : await imageInfo(source, host);
+  return info && { size: info.size, modified: new Date(info.modified).toISOString() };
+}
+
+/** What is known of an archive; a folder is as old as the document that names all that it holds. */
+async function imageInfo(path: string, host: Host): Promise<FileInfo | undefined> {
+  const info = await host.fileInfo(path);
+  if (info?.kind === "file") return info;
+  if (info?.kind !== "directory") return undefined;
+  return await host.fileInfo(`${path}/index.json`) ?? await host.fileInfo(`${path}/manifest.json`);
+}
+
+/** What `pushAll` is given of an archive. */
+export function toInput({ source, name, number, targets }: Source, host: Host): ArchiveInput {
+  return {
+    name: number === undefined ? name : `${name} (#${number})`,
+    target: targets,
+    source: async () => (await openInput(source, host, PIPE_EXAMPLE)).source,
+  };
+}
