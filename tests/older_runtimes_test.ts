@@ -11,7 +11,7 @@ import {
   repairImage,
 } from "../mod.ts";
 import { createRegistry } from "../src/server/mod.ts";
-import { makeImage, OciLayout, toBlob, withPlatform } from "./helpers/archives.ts";
+import { platformLayout, toBlob } from "./helpers/archives.ts";
 import { withValue } from "./helpers/globals.ts";
 import { test } from "./helpers/test.ts";
 
@@ -43,13 +43,7 @@ function without<T>(lacking: typeof LACKING, job: () => Promise<T>): Promise<T> 
 }
 
 async function archive(): Promise<Blob> {
-  const layout = new OciLayout();
-  const children = [];
-  for (const platform of ["linux/amd64", "linux/arm64"]) {
-    const image = await makeImage([platform], { platform });
-    children.push(withPlatform(await layout.image(image), platform));
-  }
-  layout.add(await layout.indexOf(children), { ref: "1" });
+  const { layout } = await platformLayout((platform) => [platform]);
   return toBlob(layout.entries());
 }
 

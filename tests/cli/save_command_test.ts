@@ -7,7 +7,7 @@ import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import type { Host, NewFile } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { makeImage, makeLayer, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";
+import { makeImage, makeLayer, OciLayout, platformLayout, toBlob } from "../helpers/archives.ts";
 import { sign } from "../helpers/cosign.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
@@ -20,14 +20,10 @@ const noLs = { skip: isWindows ? "no ls" : undefined };
 /** A registry with an index of two platforms. */
 const { registry, digest } = await (async () => {
   const registry = createRegistry();
-  const layout = new OciLayout();
-  const children = [];
-  for (const platform of ["linux/amd64", "linux/arm64"]) {
-    const layer = await makeLayer(new Uint8Array(600_000).fill(children.length + 1));
-    const image = await makeImage(["base", layer], { platform });
-    children.push(withPlatform(await layout.image(image), platform));
-  }
-  layout.add(await layout.indexOf(children), { ref: "1" });
+  let byte = 0;
+  const { layout } = await platformLayout(async () => {
+    return ["base", await makeLayer(new Uint8Array(600_000).fill(++byte))];
+  });
   const { images } = await pushImage(toBlob(layout.entries()), REFERENCE, { fetch: registry });
   return { registry, digest: images[0]?.digest };
 })();

@@ -285,6 +285,29 @@ export async function layoutTar(image: MadeImage, ref = "1"): Promise<Blob> {
   return toBlob((await OciLayout.of(image, { ref })).entries());
 }
 
+/**
+ * A layout of an index with an image for each platform.
+ *
+ * @param layersOf The layers of one, in order.
+ * @returns The layout, and what the index names: images, each with its attestation behind it where they are attested.
+ */
+export async function platformLayout(
+  layersOf: (platform: string) => Promisable<readonly (MadeLayer | string)[]>,
+  { platforms = ["linux/amd64", "linux/arm64"], attested = false } = {},
+): Promise<{ layout: OciLayout; children: MadeDescriptor[] }> {
+  const layout = new OciLayout();
+  const children: MadeDescriptor[] = [];
+  for (const platform of platforms) {
+    const child = await layout.image(await makeImage(await layersOf(platform), { platform }));
+    children.push(withPlatform(child, platform));
+    if (attested) children.push(await layout.attestation(child));
+  }
+  layout.add(await layout.indexOf(children), { ref: "1" });
+  return { layout, children };
+}
+
+type Promisable<T> = T | Promise<T>;
+
 /** Makes links of the blobs of a layout, as the tar of a folder has it where each is a hard link to an earlier file. */
 export function linkBlobs(
   entries: readonly TarWriterEntry[],

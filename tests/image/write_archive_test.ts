@@ -15,8 +15,8 @@ import {
   makeLayer,
   OciLayout,
   pathOf,
+  platformLayout,
   toBlob,
-  withPlatform,
 } from "../helpers/archives.ts";
 import { FIXTURES, readFixture, readFixtureTar } from "../helpers/expected.ts";
 import { requireProgram } from "../helpers/programs.ts";
@@ -72,13 +72,7 @@ async function firstImage(archive: Blob): Promise<ArchiveImage> {
 
 /** An index made by hand; each child one config and layers. */
 async function indexOf(...platforms: string[]) {
-  const layout = new OciLayout();
-  const children = [];
-  for (const platform of platforms) {
-    const image = await makeImage(["base", platform], { platform });
-    children.push(withPlatform(await layout.image(image), platform));
-  }
-  layout.add(await layout.indexOf(children), { ref: "1" });
+  const { layout } = await platformLayout((platform) => ["base", platform], { platforms });
   return { layout, image: await firstImage(toBlob(layout.entries())) };
 }
 

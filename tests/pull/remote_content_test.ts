@@ -6,14 +6,7 @@ import { DOCKER_CONFIG, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../s
 import { readRemoteContent } from "../../src/pull/remote_content.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import {
-  encode,
-  makeImage,
-  makeLayer,
-  OciLayout,
-  toBlob,
-  withPlatform,
-} from "../helpers/archives.ts";
+import { encode, makeLayer, platformLayout, toBlob } from "../helpers/archives.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { readBack } from "../helpers/expected.ts";
 import { makeRepository } from "../registry/make_http.ts";
@@ -24,14 +17,10 @@ const FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 
 /** A registry with an index of two platforms and their attestations, which have a layer in common. */
 async function pushIndex() {
-  const layout = new OciLayout();
   const common = await makeLayer("common");
-  const children = [];
-  for (const platform of ["linux/amd64", "linux/arm64"]) {
-    const child = await layout.image(await makeImage([common, platform], { platform }));
-    children.push(withPlatform(child, platform), await layout.attestation(child));
-  }
-  layout.add(await layout.indexOf(children), { ref: "1" });
+  const { layout, children } = await platformLayout((platform) => [common, platform], {
+    attested: true,
+  });
   const registry = createRegistry();
   await pushImage(toBlob(layout.entries()), "localhost/team/app:1", { fetch: registry });
   return { registry, children };

@@ -6,7 +6,7 @@ import { pushImage } from "../../src/push/push.ts";
 import type { ArchiveResult } from "../../src/push/push_all.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { makeImage, makeLayer, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";
+import { makeImage, makeLayer, OciLayout, platformLayout, toBlob } from "../helpers/archives.ts";
 import { sign } from "../helpers/cosign.ts";
 import { allTags, readBack, type Registry } from "../helpers/expected.ts";
 import { type Fault, faultLayer, type SeenRequest } from "../helpers/fault_layer.ts";
@@ -332,13 +332,7 @@ test("copyAll() leaves a tag that names something else, or fails, where that is 
 
 test("copyAll() of one platform does not take an index that stands for it, and copies to a target once", async () => {
   const { from, to, fetch } = await world([]);
-  const layout = new OciLayout();
-  const children = [];
-  for (const platform of ["linux/amd64", "linux/arm64"]) {
-    const image = await makeImage([platform], { platform });
-    children.push(withPlatform(await layout.image(image), platform));
-  }
-  layout.add(await layout.indexOf(children), { ref: "1" });
+  const { layout, children } = await platformLayout((platform) => [platform]);
   await pushImage(toBlob(layout.entries()), `${SOURCE}/multi:1`, { fetch: from });
   const input = { source: `${SOURCE}/multi:1`, target: [`${TARGET}/multi:1`, `${TARGET}/multi:1`] };
   const [whole] = await run([input], undefined, { fetch });

@@ -15,6 +15,7 @@ import {
   makeImage,
   makeLayer,
   OciLayout,
+  platformLayout,
   toBlob,
   withPlatform,
 } from "../helpers/archives.ts";
@@ -49,13 +50,7 @@ function network(registries: Record<string, FetchHandler>): FetchHandler {
 
 /** An index of two platforms with attestations, which have a large layer in common. */
 async function indexLayout(): Promise<OciLayout> {
-  const layout = new OciLayout();
-  const children = [];
-  for (const platform of ["linux/amd64", "linux/arm64"]) {
-    const child = await layout.image(await makeImage([large, platform], { platform }));
-    children.push(withPlatform(child, platform), await layout.attestation(child));
-  }
-  layout.add(await layout.indexOf(children), { ref: "1" });
+  const { layout } = await platformLayout((platform) => [large, platform], { attested: true });
   return layout;
 }
 

@@ -6,8 +6,8 @@ import {
   makeImage,
   makeLayer,
   OciLayout,
+  platformLayout,
   toBlob,
-  withPlatform,
 } from "../helpers/archives.ts";
 import { allTags, readBack, type Registry } from "../helpers/expected.ts";
 import { atRequest, type Fault, faultLayer } from "../helpers/fault_layer.ts";
@@ -15,14 +15,8 @@ import { test } from "../helpers/test.ts";
 
 /** An index of two platforms with attestations, its layers partly the same. */
 async function makeIndex(): Promise<Blob> {
-  const layout = new OciLayout();
   const common = await makeLayer("common");
-  const children = [];
-  for (const platform of ["linux/amd64", "linux/arm64"]) {
-    const child = await layout.image(await makeImage([common, platform], { platform }));
-    children.push(withPlatform(child, platform), await layout.attestation(child));
-  }
-  layout.add(await layout.indexOf(children), { ref: "1" });
+  const { layout } = await platformLayout((platform) => [common, platform], { attested: true });
   return toBlob(layout.entries());
 }
 

@@ -18,8 +18,8 @@ import {
   makeImage,
   makeLayer,
   OciLayout,
+  platformLayout,
   toBlob,
-  withPlatform,
 } from "../helpers/archives.ts";
 import { badDisk } from "../helpers/bad_disk.ts";
 import { assertClear, readBack } from "../helpers/expected.ts";
@@ -237,13 +237,7 @@ for (const [name, toSource] of SOURCES) {
 
   test(`pushImage() of ${name} needs of what is left out only what is chosen`, async () => {
     const registry = createRegistry();
-    const layout = new OciLayout();
-    const children = [];
-    for (const platform of ["linux/amd64", "linux/arm64"]) {
-      const image = await makeImage([platform, `more ${platform}`], { platform });
-      children.push(withPlatform(await layout.image(image), platform));
-    }
-    layout.add(await layout.indexOf(children), { ref: "1" });
+    const { layout } = await platformLayout((platform) => [platform, `more ${platform}`]);
     const archive = toBlob(layout.entries());
     await pushImage(archive, `${FROM}/multi:1`, { fetch: registry });
     const { tar: base } = await save(["multi:1"], [], {

@@ -18,9 +18,9 @@ import {
   makeLayer,
   OciLayout,
   pathOf,
+  platformLayout,
   storeAsZstd,
   toBlob,
-  withPlatform,
 } from "../../helpers/archives.ts";
 import {
   allTags,
@@ -297,17 +297,10 @@ for (const target of ["localhost:5000", "localhost:5000/prefix/"]) {
 }
 
 test("pushImage() of a pipe chooses images and platforms, and leaves nothing of the others", async () => {
-  const layout = new OciLayout();
-  const children = [];
-  for (const platform of ["linux/amd64", "linux/arm64"]) {
-    const large = await largeLayer(
-      platform.length,
-      platform === "linux/amd64" ? "gzip" : undefined,
-    );
-    const image = await makeImage([large, platform], { platform });
-    children.push(withPlatform(await layout.image(image), platform));
-  }
-  layout.add(await layout.indexOf(children), { ref: "1" });
+  const { layout, children } = await platformLayout(async (platform) => {
+    const compression = platform === "linux/amd64" ? "gzip" : undefined;
+    return [await largeLayer(platform.length, compression), platform];
+  });
   const tar = toBlob(layout.entries());
   const wanted = { ...SMALL, platforms: ["linux/arm64"] };
   const { registry, result } = await assertSame(tar, TARGET, wanted);
