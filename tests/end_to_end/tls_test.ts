@@ -20,7 +20,7 @@ import {
   temporaryFolder,
 } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
-import { listen } from "../helpers/tcp_proxy.ts";
+import { serveSockets, type SocketServer } from "../helpers/sockets.ts";
 import { test } from "../helpers/test.ts";
 import { serveTls } from "../helpers/tls_server.ts";
 import { serve } from "./registry_server.ts";
@@ -276,18 +276,13 @@ test("tarpush says that a client certificate is wanted where a page says so", as
 });
 
 /** A server that answers what a client begins with, whatever it is, and waits until that goes. */
-async function answerHello(answer: Uint8Array): Promise<AsyncDisposable & { host: string }> {
-  const listener = await listen(async (client) => {
+function answerHello(answer: Uint8Array): Promise<SocketServer> {
+  return serveSockets(async (client) => {
     await client.read();
     await client.write(answer);
     // What is closed with something unread loses what was written.
     while (await client.read().catch(() => undefined));
-    client.close();
   });
-  return {
-    host: `127.0.0.1:${listener.port}`,
-    [Symbol.asyncDispose]: () => Promise.resolve(listener.close()),
-  };
 }
 
 // --insecure and its limits

@@ -1,10 +1,4 @@
-import { connect, listen, type Socket } from "./tcp_proxy.ts";
-
-/** A proxy with a slow line behind it; disposing of it closes every connection. */
-export interface SlowProxy extends AsyncDisposable {
-  /** `127.0.0.1:PORT`. */
-  readonly host: string;
-}
+import { serveSockets, type Socket, type SocketServer } from "./sockets.ts";
 
 /** Bytes that pass at a time. */
 const DROP_BYTES = 32 * 1024;
@@ -17,10 +11,11 @@ const CATCH_UP_MILLISECONDS = 1000;
  * @param upstream `HOST:PORT` of the server.
  * @param bytesPerSecond How fast.
  */
-export async function startSlowProxy(upstream: string, bytesPerSecond: number): Promise<SlowProxy> {
+export async function startSlowProxy(
+  upstream: string,
+  bytesPerSecond: number,
+): Promise<SocketServer> {
   const { hostname, port } = new URL(`http://${upstream}`);
-  const open = new Set<Socket>();
-  const running = new Set<Promise<unknown>>();
   const milliseconds = 1000 * DROP_BYTES / bytesPerSecond;
 
   async function pass(from: Socket, to: Socket): Promise<void> {
@@ -38,33 +33,15 @@ export async function startSlowProxy(upstream: string, bytesPerSecond: number): 
     } catch {
       // A side that goes away ends the connection.
     } finally {
-      for (const socket of [from, to]) {
-        open.delete(socket);
-        socket.close();
-      }
+      from.close();
+      to.close();
     }
   }
 
-  async function serve(client: Socket): Promise<void> {
-    open.add(client);
-    const server = await connect(hostname, Number(port));
-    open.add(server);
+  return await serveSockets(async (client, dial) => {
+    const server = await dial(hostname, Number(port));
     await Promise.all([pass(client, server), pass(server, client)]);
-  }
-
-  const listener = await listen((client) => {
-    const task = serve(client).catch(() => client.close());
-    running.add(task);
-    task.finally(() => running.delete(task));
   });
-  return {
-    host: `127.0.0.1:${listener.port}`,
-    async [Symbol.asyncDispose]() {
-      listener.close();
-      for (const socket of open) socket.close();
-      await Promise.all(running);
-    },
-  };
 }
 
 async function until(time: number): Promise<void> {
