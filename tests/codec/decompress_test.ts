@@ -14,6 +14,8 @@ import { crc32 } from "../../src/codec/crc32.ts";
 import { decompress } from "../../src/codec/decompress.ts";
 import { type Compression, sniffCompression } from "../../src/codec/magic.ts";
 import { ArchiveError } from "../../src/errors.ts";
+import { gzip } from "../helpers/archives.ts";
+import { joined } from "../helpers/compressed.ts";
 import { test } from "../helpers/test.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -56,7 +58,7 @@ const XZ_ZEROS = base64(
 );
 const ZSTD_RAW = base64("KLUv/QBYcQAAYSBzaG9ydCBmcmFtZQo=");
 const ZSTD_EMPTY = base64("KLUv/SQAAQAAmenYUQ==");
-const ZSTD_SKIPPABLE = join(bytes(0x51, 0x2a, 0x4d, 0x18, 5, 0, 0, 0), text("hello"));
+const ZSTD_SKIPPABLE = joined(bytes(0x51, 0x2a, 0x4d, 0x18, 5, 0, 0, 0), text("hello"));
 const LINES = text(
   Array.from({ length: 12_000 }, (_, i) => `line ${i * i % 31} of ${i % 7}\n`).join(""),
 );
@@ -84,9 +86,9 @@ test("crc32() is the checksum of gzip, in any pieces", () => {
 
 test("decompress() reads several gzip members alike in chunks of any size", async () => {
   const contents = [SHORT, PATTERN, NOTHING, RANDOM, new Uint8Array(200_000), SHORT];
-  const data = join(...await Promise.all(contents.map(gzip)));
+  const data = joined(...await Promise.all(contents.map(gzip)));
   for (const size of CHUNK_SIZES) {
-    assertSame(await inflate("gzip", data, size), join(...contents), size);
+    assertSame(await inflate("gzip", data, size), joined(...contents), size);
   }
 });
 
@@ -108,17 +110,20 @@ test("decompress() leaves room for timers in the middle of what is in memory", a
 
 test("decompress() reads thousands of small gzip members", async () => {
   const member = await gzip(SHORT);
-  const data = join(...Array.from({ length: 5000 }, () => member));
-  assertSame(await inflate("gzip", data), join(...Array.from({ length: 5000 }, () => SHORT)));
+  const data = joined(...Array.from({ length: 5000 }, () => member));
+  assertSame(await inflate("gzip", data), joined(...Array.from({ length: 5000 }, () => SHORT)));
 });
 
 test("decompress() reads every kind of gzip header", async () => {
   // Zeros that look like the trailer of an empty member.
   const extra = new Uint8Array(300);
   for (const flags of [0, 2, 4, 8, 16, 2 | 4 | 8 | 16]) {
-    const data = join(storedMember(SHORT, { flags, extra }), storedMember(SHORT, { flags, extra }));
+    const data = joined(
+      storedMember(SHORT, { flags, extra }),
+      storedMember(SHORT, { flags, extra }),
+    );
     for (const size of CHUNK_SIZES) {
-      assertSame(await inflate("gzip", data, size), join(SHORT, SHORT), flags);
+      assertSame(await inflate("gzip", data, size), joined(SHORT, SHORT), flags);
     }
   }
 });
@@ -128,12 +133,12 @@ test("decompress() ignores what follows the last gzip member, and reads it to it
     ...[1, 7, 8, 9, 512, 70_000, 1_000_000].map((size) => new Uint8Array(size)),
     bytes(1),
     text("some garbage"),
-    join(new Uint8Array(512), text("some garbage")),
-    join(bytes(2), RANDOM),
+    joined(new Uint8Array(512), text("some garbage")),
+    joined(bytes(2), RANDOM),
   ];
   for (const content of [NOTHING, SHORT, PATTERN, RANDOM]) {
     for (const follower of followers) {
-      const source = sourceOf(join(await gzip(content), follower), 4096);
+      const source = sourceOf(joined(await gzip(content), follower), 4096);
       assertSame(await collect(decompress(source.stream, "gzip")), content, follower.length);
       assert(source.isRead);
     }
@@ -146,16 +151,16 @@ test("decompress() is not misled by content that looks like the end of a gzip me
   const trailer = new Uint8Array(8);
   new DataView(trailer.buffer).setUint32(4, 20_008, true);
   const contents = [
-    join(...Array.from({ length: 50 }, () => nested)),
-    join(new Uint8Array(30_000), nested, new Uint8Array(30_000)),
-    join(RANDOM.subarray(0, 20_000), trailer, nested, RANDOM.subarray(0, 30_000)),
-    join(RANDOM.subarray(0, 20_000), trailer, new Uint8Array(30_000)),
+    joined(...Array.from({ length: 50 }, () => nested)),
+    joined(new Uint8Array(30_000), nested, new Uint8Array(30_000)),
+    joined(RANDOM.subarray(0, 20_000), trailer, nested, RANDOM.subarray(0, 30_000)),
+    joined(RANDOM.subarray(0, 20_000), trailer, new Uint8Array(30_000)),
   ];
   const padding = new Uint8Array(100_000);
   for (const content of contents) {
-    const data = join(storedMember(content), storedMember(content), padding);
+    const data = joined(storedMember(content), storedMember(content), padding);
     for (const size of [511, 65_536]) {
-      assertSame(await inflate("gzip", data, size), join(content, content));
+      assertSame(await inflate("gzip", data, size), joined(content, content));
     }
   }
 });
@@ -170,10 +175,10 @@ test("decompress() reads several zstd frames, skippable ones among them, alike i
     ZSTD_LINES,
     ZSTD_RAW,
   ];
-  const content = join(LINES, text("a short frame\n"), LINES, text("a short frame\n"));
+  const content = joined(LINES, text("a short frame\n"), LINES, text("a short frame\n"));
   for (const last of [NOTHING, ZSTD_SKIPPABLE, ZSTD_EMPTY]) {
     for (const size of CHUNK_SIZES) {
-      assertSame(await inflate("zstd", join(...frames, last), size), content, size);
+      assertSame(await inflate("zstd", joined(...frames, last), size), content, size);
     }
   }
 });
@@ -182,14 +187,14 @@ test("decompress() reads any number of frames without content", async () => {
   const skippable = bytes(0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0);
   for (const frame of [skippable, ZSTD_SKIPPABLE, ZSTD_EMPTY]) {
     const frames = Array.from({ length: 20_000 }, () => frame);
-    assertSame(await inflate("zstd", join(...frames), 2 ** 21), NOTHING);
-    assertSame(await inflate("zstd", join(...frames, ZSTD_LINES), 2 ** 21), LINES);
+    assertSame(await inflate("zstd", joined(...frames), 2 ** 21), NOTHING);
+    assertSame(await inflate("zstd", joined(...frames, ZSTD_LINES), 2 ** 21), LINES);
   }
 });
 
 test("decompress() fails when data ends early, wherever that is", async () => {
-  const gzipped = join(await gzip(SHORT), await gzip(LINES.subarray(0, 2000)));
-  const zstd = join(ZSTD_LINES, ZSTD_SKIPPABLE, ZSTD_RAW);
+  const gzipped = joined(await gzip(SHORT), await gzip(LINES.subarray(0, 2000)));
+  const zstd = joined(ZSTD_LINES, ZSTD_SKIPPABLE, ZSTD_RAW);
   const cases = [
     { kind: "gzip", data: gzipped, ends: [(await gzip(SHORT)).length] },
     { kind: "zstd", data: zstd, ends: [385, 385 + ZSTD_SKIPPABLE.length] },
@@ -220,8 +225,8 @@ test("decompress() fails on a wrong checksum, a wrong length and changed content
       const changed = data.slice();
       changed[at] = (changed[at] ?? 0) ^ 0x10;
       await assertInflateFails("gzip", changed);
-      await assertInflateFails("gzip", join(changed, data));
-      await assertInflateFails("gzip", join(data, changed));
+      await assertInflateFails("gzip", joined(changed, data));
+      await assertInflateFails("gzip", joined(data, changed));
     }
   }
 });
@@ -233,11 +238,15 @@ test("decompress() fails on data that is not what it should be", async () => {
     ["gzip", NOTHING, /empty/],
     [
       "gzip",
-      join(bytes(0x1f, 0x8b, 8, 8), RANDOM.map((byte) => byte | 1), RANDOM.map((byte) => byte | 1)),
+      joined(
+        bytes(0x1f, 0x8b, 8, 8),
+        RANDOM.map((byte) => byte | 1),
+        RANDOM.map((byte) => byte | 1),
+      ),
       /header/,
     ],
     ["zstd", SHORT, /not zstd/],
-    ["zstd", join(ZSTD_RAW, SHORT), /follows the last zstd frame/],
+    ["zstd", joined(ZSTD_RAW, SHORT), /follows the last zstd frame/],
     ["zstd", bytes(...header, 0x01, 0x00, 7, 1, 0, 0), /dictionary 7/],
     [
       "zstd",
@@ -284,7 +293,7 @@ test("decompress() inflates a zstd bomb in bounded steps, as far as the reader a
   // A window of 128 KiB and 8192 blocks, each a zero that is repeated 131072 times.
   const blocks = new Uint8Array(4 * 8192).map((_, index) => [0x02, 0, 0x10, 0][index % 4] ?? 0);
   blocks[blocks.length - 4] = 0x03;
-  const source = sourceOf(join(bytes(0x28, 0xb5, 0x2f, 0xfd, 0, 0x38), blocks), 4096);
+  const source = sourceOf(joined(bytes(0x28, 0xb5, 0x2f, 0xfd, 0, 0x38), blocks), 4096);
   await assertBounded(decompress(source.stream, "zstd"), source, {
     size: 2 ** 30,
     step: 17 * 2 ** 17,
@@ -293,7 +302,7 @@ test("decompress() inflates a zstd bomb in bounded steps, as far as the reader a
 });
 
 test("decompress() inflates an xz bomb in bounded steps, as far as the reader asks", async () => {
-  const source = sourceOf(join(...Array.from({ length: 64 }, () => XZ_ZEROS)), 4096);
+  const source = sourceOf(joined(...Array.from({ length: 64 }, () => XZ_ZEROS)), 4096);
   await assertBounded(decompress(source.stream, "xz"), source, {
     size: 2 ** 28,
     step: 2 ** 16,
@@ -348,7 +357,7 @@ function zstdZeros(blocks: number): Uint8Array<ArrayBuffer> {
 
 test("decompress() joins small pieces and reads nothing before it is asked", async () => {
   for (const [kind, data] of await samples(RANDOM)) {
-    const source = sourceOf(join(...Array.from({ length: 6 }, () => data)), 100);
+    const source = sourceOf(joined(...Array.from({ length: 6 }, () => data)), 100);
     const stream = decompress(source.stream, kind);
     await turn();
     assertEquals(source.taken, 0);
@@ -375,7 +384,7 @@ test("decompress() passes errors of the source unchanged", async () => {
 test("decompress() cancels the source when the reader cancels", async () => {
   for (const [kind, data] of await samples(PATTERN)) {
     for (const pieces of [0, 1]) {
-      const source = sourceOf(join(...Array.from({ length: 20 }, () => data)), 100);
+      const source = sourceOf(joined(...Array.from({ length: 20 }, () => data)), 100);
       const reader = decompress(source.stream, kind).getReader();
       for (let piece = 0; piece < pieces; piece++) await reader.read();
       await reader.cancel("enough");
@@ -482,19 +491,14 @@ function inflate(kind: Compression, data: Bytes, chunkSize?: number): Promise<By
 }
 
 async function collect(stream: ReadableStream<Bytes>): Promise<Bytes> {
-  return join(...await Array.fromAsync(stream));
-}
-
-async function gzip(content: Bytes): Promise<Bytes> {
-  const stream = new Blob([content]).stream().pipeThrough(new CompressionStream("gzip"));
   return await new Response(stream).bytes();
 }
 
 /** A gzip member whose content is not compressed, so that it stands in the data byte for byte. */
 function storedMember(content: Bytes, { flags = 0, extra = NOTHING } = {}): Bytes {
-  const header = join(
+  const header = joined(
     bytes(0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255),
-    flags & 4 ? join(bytes(extra.length & 255, extra.length >> 8), extra) : NOTHING,
+    flags & 4 ? joined(bytes(extra.length & 255, extra.length >> 8), extra) : NOTHING,
     flags & 8 ? text("image.tar\0") : NOTHING,
     flags & 16 ? text("a comment\0") : NOTHING,
   );
@@ -508,7 +512,7 @@ function storedMember(content: Bytes, { flags = 0, extra = NOTHING } = {}): Byte
   const trailer = new DataView(new ArrayBuffer(8));
   trailer.setUint32(0, crc32(content), true);
   trailer.setUint32(4, content.length, true);
-  return join(
+  return joined(
     header,
     flags & 2 ? bytes(...uint16(checksum)) : NOTHING,
     ...blocks,
@@ -529,16 +533,6 @@ function zeros(mebibytes: number): ReadableStream<Bytes> {
       else controller.close();
     },
   });
-}
-
-function join(...parts: Bytes[]): Bytes {
-  const joined = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
 
 function bytes(...values: number[]): Bytes {

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { gunzip } from "../../src/codec/gunzip.ts";
+import { gzip } from "../helpers/archives.ts";
 import { withValue } from "../helpers/globals.ts";
 import { test } from "../helpers/test.ts";
 
@@ -45,11 +46,6 @@ class LateDecoder {
       }),
     );
   }
-}
-
-async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
-  return await new Response(packed).bytes();
 }
 
 async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {

@@ -1,8 +1,8 @@
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { type Bytes, concat } from "../../src/bytes.ts";
+import type { Bytes } from "../../src/bytes.ts";
 import { decompress } from "../../src/codec/decompress.ts";
 import { ArchiveError } from "../../src/errors.ts";
-import { xzStream } from "../helpers/compressed.ts";
+import { changed, joined, xzStream } from "../helpers/compressed.ts";
 import { inPieces } from "../helpers/findings.ts";
 import { test } from "../helpers/test.ts";
 
@@ -55,11 +55,11 @@ test("unxz() reads streams of every check, their blocks and their padding", asyn
     [DICTIONARY_64_MIB, SHORT],
     [BLOCKS, SHORT],
     [EMPTY, NOTHING],
-    [join(EMPTY, CRC64), SHORT],
-    [join(CRC64, CRC32, NO_CHECK, BLOCKS), join(SHORT, SHORT, SHORT, SHORT)],
-    [join(CRC64, padding, CRC32, padding, padding), join(SHORT, SHORT)],
+    [joined(EMPTY, CRC64), SHORT],
+    [joined(CRC64, CRC32, NO_CHECK, BLOCKS), joined(SHORT, SHORT, SHORT, SHORT)],
+    [joined(CRC64, padding, CRC32, padding, padding), joined(SHORT, SHORT)],
     [STREAM, CONTENT],
-    [join(STREAM, padding, STREAM), join(CONTENT, CONTENT)],
+    [joined(STREAM, padding, STREAM), joined(CONTENT, CONTENT)],
   ];
   for (const [index, [data, content]] of cases.entries()) {
     for (const size of CHUNK_SIZES) assertEquals(await inflate(data, size), content, `${index}`);
@@ -75,12 +75,12 @@ test("unxz() says what it refuses in the same words everywhere", async () => {
     [dictionary, PIPE, xzStream(CONTENT, { dictionary: 39 })],
     [OTHER, PIPE, SHA256],
     [OTHER, PIPE, X86],
-    [trailing, undefined, join(STREAM, garbage)],
-    [trailing, undefined, join(EMPTY, garbage)],
-    [trailing, undefined, join(STREAM, new Uint8Array(512), garbage)],
+    [trailing, undefined, joined(STREAM, garbage)],
+    [trailing, undefined, joined(EMPTY, garbage)],
+    [trailing, undefined, joined(STREAM, new Uint8Array(512), garbage)],
     ["the data is not xz", undefined, garbage],
-    [DAMAGED, undefined, join(STREAM, new Uint8Array(3))],
-    [DAMAGED, undefined, join(STREAM, changed(STREAM, 100))],
+    [DAMAGED, undefined, joined(STREAM, new Uint8Array(3))],
+    [DAMAGED, undefined, joined(STREAM, changed(STREAM, 100))],
     ...[100, 60_000, STREAM.length - 30, STREAM.length - 5, STREAM.length - 1].map((
       at,
     ): [string, undefined, Bytes] => [DAMAGED, undefined, changed(STREAM, at)]),
@@ -126,17 +126,7 @@ test("unxz() does not wait for a stream that nobody reads to its end", async () 
 });
 
 async function inflate(data: Bytes, size = 65_536): Promise<Bytes> {
-  return join(...await Array.fromAsync(decompress(inPieces(new Blob([data]), size), "xz", "it")));
-}
-
-function changed(data: Bytes, at: number, mask = 0x10): Bytes {
-  const copy = data.slice();
-  copy[at] = (copy[at] ?? 0) ^ mask;
-  return copy;
-}
-
-function join(...parts: Bytes[]): Bytes {
-  return concat(parts, parts.reduce((size, part) => size + part.length, 0));
+  return await new Response(decompress(inPieces(new Blob([data]), size), "xz", "it")).bytes();
 }
 
 function base64(value: string): Bytes {

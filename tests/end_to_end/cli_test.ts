@@ -14,6 +14,7 @@ import { allTags, readBack } from "../helpers/expected.ts";
 import {
   cliCommand,
   type ProcessResult,
+  resultOf,
   type RunOptions,
   runProgram,
   spawnProcess,
@@ -321,15 +322,12 @@ test("tarpush push ends at Ctrl-C in the middle of an upload, with 130 and no ta
   const tar = await folder.write("image.tar", writeTar(dockerSave([{ image: large }])));
   const { command, args } = cliCommand("push", tar, `${slow.host}/app:1`);
   await using child = spawnProcess(command, args);
-  const output = Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
+  const result = resultOf(child);
   await arrived.promise;
   child.kill("SIGINT");
-  const code = await child.exited;
+  await child.exited;
   end.resolve();
-  const [stdout, stderr] = await output;
+  const { code, stdout, stderr } = await result;
   assertEquals([code, stdout], [130, ""], stderr);
   assertMatch(stderr, /^tarpush: Interrupted$/m);
   assertMatch(stderr, /^hint: /m);

@@ -6,6 +6,7 @@ import { allTags, readBack } from "../helpers/expected.ts";
 import {
   cliCommand,
   type ProcessResult,
+  resultOf,
   type RunOptions,
   runProcess,
   runProgram,
@@ -174,15 +175,12 @@ test("tarpush save ends at Ctrl-C in the middle, with 130 and no file", async ()
   await using folder = await temporaryFolder();
   const { command, args } = cliCommand("save", `${slow.host}/app:1`, "app.tar");
   await using child = spawnProcess(command, args, { cwd: folder.path });
-  const output = Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
+  const result = resultOf(child);
   await arrived.promise;
   child.kill("SIGINT");
-  const code = await child.exited;
+  await child.exited;
   end.resolve();
-  const [stdout, stderr] = await output;
+  const { code, stdout, stderr } = await result;
   assertEquals([code, stdout], [130, ""], stderr);
   assertMatch(stderr, /^tarpush: Interrupted\nhint: app\.tar is as it was before$/m);
   assertEquals(await list(folder.path), []);

@@ -12,6 +12,7 @@ import {
   cliCommand,
   environment,
   type ProcessResult,
+  resultOf,
   type RunOptions,
   runProcess,
   runProgram,
@@ -338,15 +339,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       "--insecure",
     );
     await using child = spawnProcess(command, args);
-    const output = Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-    ]);
+    const result = resultOf(child);
     await arrived.promise;
     child.kill(signal);
-    const code = await child.exited;
+    await child.exited;
     end.resolve();
-    const [stdout, stderr] = await output;
+    const { code, stdout, stderr } = await result;
     assertEquals([code, stdout], [130, ""], stderr);
     assertMatch(stderr, /^tarpush: Interrupted$/m);
     await cancelled.promise;

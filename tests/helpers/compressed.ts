@@ -36,7 +36,7 @@ export async function zstdFrame(
     parts.push(uint32(block.length << 3 | (isLast ? 1 : 0)).subarray(0, 3), block);
   } while (at < content.length);
   if (checksum !== null) parts.push(uint32(checksum));
-  return join(parts);
+  return joined(...parts);
 }
 
 /** The last four bytes of the hash, which is what a frame ends with. */
@@ -63,15 +63,15 @@ export function xzStream(content: Bytes, options: XzStreamOptions = {}): Bytes {
     const block = content.subarray(at, at + blockSize);
     // Size of the header in words, one filter, which is LZMA2 with one byte of properties, and padding.
     const header = bytes(2, 0, 0x21, 1, dictionary, 0, 0, 0);
-    const body = join([header, uint32(crc32(header)), ...chunks(block)]);
+    const body = joined(header, uint32(crc32(header)), ...chunks(block));
     parts.push(body, padding(body.length), uint32(crc32(block)));
     records.push(variable(body.length + 4), variable(block.length));
   }
-  const index = join([bytes(0), variable(records.length / 2), ...records]);
-  const padded = join([index, padding(index.length)]);
-  const footer = join([uint32(padded.length / 4), flags]);
+  const index = joined(bytes(0), variable(records.length / 2), ...records);
+  const padded = joined(index, padding(index.length));
+  const footer = joined(uint32(padded.length / 4), flags);
   parts.push(padded, uint32(crc32(padded)), uint32(crc32(footer)), footer, bytes(0x59, 0x5a));
-  return join(parts);
+  return joined(...parts);
 }
 
 /** LZMA2 chunks that are not compressed, the first of which resets the dictionary, and the end of them. */
@@ -108,6 +108,14 @@ function bytes(...values: number[]): Bytes {
   return Uint8Array.from(values);
 }
 
-function join(parts: Bytes[]): Bytes {
+/** The pieces one after the other. */
+export function joined(...parts: Bytes[]): Bytes {
   return concat(parts, parts.reduce((size, part) => size + part.length, 0));
+}
+
+/** The same with some bits of one byte changed. */
+export function changed(data: Bytes, at: number, mask = 0x10): Bytes {
+  const copy = data.slice();
+  copy[at] = (copy[at] ?? 0) ^ mask;
+  return copy;
 }

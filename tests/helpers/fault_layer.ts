@@ -47,6 +47,16 @@ export interface FaultLayer {
   lines(): string[];
 }
 
+/** Whether a request ends the upload of a blob. */
+export function endsUpload({ method, path }: SeenRequest): boolean {
+  return method === "PUT" && path.includes("/blobs/uploads/");
+}
+
+/** Digests of the blobs that were sent, in order. */
+export function sentDigests(seen: readonly SeenRequest[]): string[] {
+  return seen.filter(endsUpload).map(({ query }) => query.get("digest") ?? "");
+}
+
 /** Faults of a single request, the k-th from 1. */
 export function atRequest(
   number: number,

@@ -50,15 +50,11 @@ export async function runProcess(
     child.kill("SIGKILL");
   }, timeout);
   try {
-    const [stdoutBytes, stderr, code] = await Promise.all([
-      new Response(child.stdout).bytes(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
-    const stdout = new TextDecoder().decode(stdoutBytes);
-    if (!isLate) return { code, stdout, stderr, stdoutBytes };
+    const result = await resultOf(child);
+    if (!isLate) return result;
     const line = [command, ...args].join(" ");
-    throw new Error(`Cannot run ${line}: still running after ${timeout} ms\n${stdout}${stderr}`);
+    const output = result.stdout + result.stderr;
+    throw new Error(`Cannot run ${line}: still running after ${timeout} ms\n${output}`);
   } finally {
     clearTimeout(timer);
   }
@@ -74,6 +70,16 @@ export function spawnProcess(
     .filter((entry): entry is [string, string] => entry[1] !== undefined);
   const settings = { cwd, env: Object.fromEntries(variables), stdin };
   return isDeno ? spawnDeno(command, args, settings) : spawnBun(command, args, settings);
+}
+
+/** Reads what a process writes, and waits for its end. */
+export async function resultOf(child: SpawnedProcess): Promise<ProcessResult> {
+  const [stdoutBytes, stderr, code] = await Promise.all([
+    new Response(child.stdout).bytes(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { code, stdout: new TextDecoder().decode(stdoutBytes), stderr, stdoutBytes };
 }
 
 /** The command line that runs the program itself on the runtime that runs this test. */

@@ -22,6 +22,7 @@ import {
 import { allTags, assertClear, hasManifest, readBack, type Registry } from "../helpers/expected.ts";
 import {
   atRequest,
+  endsUpload,
   type Fault,
   faultLayer,
   type SeenRequest,
@@ -90,7 +91,6 @@ function statuses({ images }: PushResult): string[] {
 }
 
 const isBlob = ({ path }: SeenRequest) => /\/blobs\/sha/.test(path);
-const isUpload = ({ method, path }: SeenRequest) => method === "PUT" && path.includes("/blobs/");
 const isLarge = (request: SeenRequest) => isBlob(request) && request.path.endsWith(large.digest);
 
 test("copyImage() copies an index with all that stands below it, byte for byte", async () => {
@@ -324,7 +324,7 @@ test("copyImage() reads again where an upload breaks", async () => {
   let cuts = 2;
   const { reads, to, copy } = await world({
     target: (request) =>
-      isUpload(request) && request.query.get("digest") === large.digest && cuts-- > 0
+      endsUpload(request) && request.query.get("digest") === large.digest && cuts-- > 0
         ? { kind: "cut-body", after: 1_000_000 }
         : undefined,
   });
@@ -386,7 +386,7 @@ test("copyImage() writes no tag where the source sends other bytes, whatever the
     assertEquals(isThere.status, 404, what);
     // Whatever else is under way by then: the blob itself is not sent again.
     const sent = writes.seen.filter((request) =>
-      isUpload(request) && request.query.get("digest") === large.digest
+      endsUpload(request) && request.query.get("digest") === large.digest
     );
     assertLessOrEqual(sent.length, 1, what);
   }
@@ -448,7 +448,7 @@ for (const side of ["source", "target"] as const) {
       const answered = side === "target" ? writes.seen.slice(0, number - 1) : writes.seen;
       const opened = answered.filter(({ method }) => method === "POST").length;
       const closed = writes.seen.filter(({ method }) => method === "DELETE").length;
-      const done = writes.seen.filter(isUpload).length;
+      const done = writes.seen.filter(endsUpload).length;
       assertLessOrEqual(opened, closed + done, `request ${number}`);
     }
   });

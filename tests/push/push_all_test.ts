@@ -17,7 +17,7 @@ import {
   toBlob,
 } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
-import { faultLayer, type SeenRequest } from "../helpers/fault_layer.ts";
+import { faultLayer, sentDigests } from "../helpers/fault_layer.ts";
 import { meeting } from "../helpers/meeting.ts";
 import { test } from "../helpers/test.ts";
 
@@ -45,12 +45,6 @@ async function run(
     results.push(result);
   }
   return results.toSorted((a, b) => a.index - b.index);
-}
-
-/** Digests that were sent, in order. */
-function sentDigests(seen: readonly SeenRequest[]): string[] {
-  return seen.filter(({ method, path }) => method === "PUT" && path.includes("/blobs/uploads/"))
-    .map(({ query }) => query.get("digest") ?? "");
 }
 
 const KINDS: Record<string, (archive: Blob) => Promise<PushSource> | PushSource> = {

@@ -8,7 +8,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import type { PushSource } from "../../src/source/open_source.ts";
 import { layoutTar, makeImage, makeLayer } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
-import { type Fault, faultLayer, type SeenRequest } from "../helpers/fault_layer.ts";
+import { type Fault, faultLayer, type SeenRequest, sentDigests } from "../helpers/fault_layer.ts";
 import { test } from "../helpers/test.ts";
 
 const SHARED = await Promise.all(["base", "lib", "runtime"].map((text) => makeLayer(text)));
@@ -62,11 +62,6 @@ async function pushAs(
   const options = { fetch, shareBlob, retry: { attempts: 1 } };
   const results = await Array.fromAsync(pushAll(process, undefined, options));
   return results.toSorted((a, b) => a.index - b.index);
-}
-
-function sentDigests(seen: readonly SeenRequest[]): string[] {
-  return seen.filter(({ method, path }) => method === "PUT" && path.includes("/blobs/uploads/"))
-    .map(({ query }) => query.get("digest") ?? "");
 }
 
 for (const kind of ["files", "pipes"]) {

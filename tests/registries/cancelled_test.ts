@@ -6,6 +6,7 @@ import { runProcess } from "../helpers/process.ts";
 import { realRegistries, type RealRegistry, startRealRegistry } from "../helpers/real_registry.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
+import { watchedArchive } from "./watched_archive.ts";
 
 const MIB = 1024 * 1024;
 const SIZE = 4 * MIB;
@@ -31,7 +32,9 @@ for (const { kind, title, skip, what, from, isPipe } of CASES) {
       await using registry = await startRealRegistry(kind);
       for (let at = 0; at < 20; at++) {
         const controller = new AbortController();
-        const { file, pipe } = abortedAt(from, (at + 0.5) * SIZE / 20, async () => {
+        const { file, pipe } = watchedArchive(from, async (position, length) => {
+          // Headers are read by themselves.
+          if (position <= (at + 0.5) * SIZE / 20 || length <= MIB) return;
           // What is thrown away before, distribution 3 makes anew. Of a pipe nothing may have been sent yet.
           while (!isPipe && !await leftUploads(registry)) await sleep(20);
           controller.abort(new Error("enough"));
@@ -50,30 +53,6 @@ for (const { kind, title, skip, what, from, isPipe } of CASES) {
     },
     { skip },
   );
-}
-
-/** An archive in whose middle the caller loses patience. */
-function abortedAt(tar: Blob, limit: number, abort: () => Promise<void>) {
-  function read(start: number, end: number): ReadableStream<Uint8Array> {
-    let at = start;
-    return new ReadableStream({
-      async pull(stream) {
-        if (at >= end) return stream.close();
-        // Headers are read by themselves.
-        if (at > limit && end - start > MIB) await abort();
-        const piece = await tar.slice(at, Math.min(end, at + 64 * 1024)).arrayBuffer();
-        at += piece.byteLength;
-        stream.enqueue(new Uint8Array(piece));
-      },
-    }, { highWaterMark: 0 });
-  }
-  return {
-    file: {
-      size: tar.size,
-      slice: (start: number, end: number) => ({ stream: () => read(start, end) }),
-    },
-    pipe: () => read(0, tar.size),
-  };
 }
 
 /** Paths of what was uploaded and neither kept nor thrown away. */

@@ -8,14 +8,12 @@ import { realRegistries, type RealRegistry, startRealRegistry } from "../helpers
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 import { handlerOf } from "./read_registry.ts";
+import { watchedArchive } from "./watched_archive.ts";
 
 const MIB = 1024 * 1024;
 const SIZE = 50 * MIB;
 /** Of a pipe, so much can be sent again. */
 const WINDOW = 16 * MIB;
-
-/** What a pipe gives at a time. */
-const PIECE = 64 * 1024;
 
 const body = new Uint8Array(SIZE);
 for (let at = 0; at < SIZE; at++) body[at] = (at * 7) % 251;
@@ -28,27 +26,13 @@ const DOCKER = toBlob(dockerSave([{ image, repoTags: ["app:1"] }]));
 function restarting(registry: RealRegistry, tar: Blob, after: number) {
   let state: "idle" | "sending" | "down" | "again" = "idle";
   let waits = 0;
-  function read(start: number, end: number): ReadableStream<Uint8Array> {
-    let at = start;
-    return new ReadableStream({
-      async pull(controller) {
-        if (at >= end) return controller.close();
-        if (at > after && state === "sending") {
-          state = "down";
-          await registry.kill();
-        }
-        const piece = await tar.slice(at, Math.min(end, at + PIECE)).arrayBuffer();
-        at += piece.byteLength;
-        controller.enqueue(new Uint8Array(piece));
-      },
-    }, { highWaterMark: 0 });
-  }
+  const archive = watchedArchive(tar, async (at) => {
+    if (at <= after || state !== "sending") return;
+    state = "down";
+    await registry.kill();
+  });
   return {
-    file: {
-      size: tar.size,
-      slice: (start: number, end: number) => ({ stream: () => read(start, end) }),
-    },
-    pipe: () => read(0, tar.size),
+    ...archive,
     waits: () => waits,
     async onEvent({ type }: PushEvent): Promise<void> {
       if (type === "blob-progress" && state === "idle") state = "sending";

@@ -14,7 +14,7 @@ import {
   withPlatform,
 } from "../../helpers/archives.ts";
 import { allTags, readBack } from "../../helpers/expected.ts";
-import { faultLayer, type SeenRequest } from "../../helpers/fault_layer.ts";
+import { endsUpload, faultLayer, type SeenRequest } from "../../helpers/fault_layer.ts";
 import { type TarWriterEntry, writeTar } from "../../helpers/tar_writer.ts";
 import { test } from "../../helpers/test.ts";
 
@@ -65,7 +65,7 @@ async function push(entries: readonly TarWriterEntry[], target: string, options:
 
 /** `REPOSITORY DIGEST` of each blob that was sent. */
 function sent(seen: readonly SeenRequest[]): string[] {
-  return seen.filter(({ method, path }) => method === "PUT" && path.includes("/blobs/uploads/"))
+  return seen.filter(endsUpload)
     .map(({ path, query }) => `${path.slice(4, path.indexOf("/blobs/"))} ${query.get("digest")}`);
 }
 

@@ -26,6 +26,7 @@ import {
 import { allTags, readBack } from "../../helpers/expected.ts";
 import {
   atRequest,
+  endsUpload,
   type Fault,
   type FaultLayer,
   faultLayer,
@@ -54,16 +55,12 @@ function bigLayer(size: number, seed = 1): Promise<Awaited<ReturnType<typeof mak
   return makeLayer(bytes);
 }
 
-function isUpload({ method, path }: SeenRequest): boolean {
-  return method === "PUT" && path.includes("/blobs/uploads/");
-}
-
 function isManifest({ method, path }: SeenRequest): boolean {
   return method === "PUT" && path.includes("/manifests/");
 }
 
 function uploads({ seen }: FaultLayer): number {
-  return seen.filter(isUpload).length;
+  return seen.filter(endsUpload).length;
 }
 
 function statuses({ images }: PushResult): string[] {
@@ -99,7 +96,7 @@ test("pushImage() begins with the largest layer, and tells of the blobs in the o
     concurrency: 1,
   });
   const digests = layers.map(({ digest }) => digest);
-  const sent = layer.seen.filter(isUpload).map(({ query }) =>
+  const sent = layer.seen.filter(endsUpload).map(({ query }) =>
     digests.findIndex((digest) => digest === query.get("digest"))
   );
   // The config, which is the smallest, is last.
@@ -402,7 +399,7 @@ test("pushImage() takes progress back after a failed attempt, and says why it tr
   const big = await bigLayer(3_000_000);
   let failures = 1;
   const layer = faultLayer(createRegistry(), (request) => {
-    const isBig = isUpload(request) && request.query.get("digest") === big.digest;
+    const isBig = endsUpload(request) && request.query.get("digest") === big.digest;
     return isBig && failures-- > 0 ? { kind: "cut-body", after: 2_000_000 } : undefined;
   });
   const sent: number[] = [];
@@ -478,7 +475,7 @@ test("pushImage() writes no tag where the registry names another digest", async 
     change: (response) => withHeader(response, "docker-content-digest", other),
   };
   const cases: Record<string, (request: SeenRequest) => boolean> = {
-    "an upload": isUpload,
+    "an upload": endsUpload,
     "a mount": ({ query }) => query.has("mount"),
     "a manifest": isManifest,
   };
@@ -758,7 +755,7 @@ test("pushImage() cancels every upload that is open when its signal is aborted",
   const reason = new Error("enough");
   let bodies = 0;
   const layer = faultLayer(registry, (request) => {
-    if (!isUpload(request)) return undefined;
+    if (!endsUpload(request)) return undefined;
     // All three are open by then.
     return { kind: "before", run: () => void (++bodies === 3 && controller.abort(reason)) };
   });
