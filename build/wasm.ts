@@ -1,7 +1,7 @@
 /**
- * `deno task wasm`: takes the WebAssembly of two decoders out of the npm packages that carry it and writes it to
- * `src/codec/`. What those packages wrap around it keeps one decoder for a whole program and checks no result, or lets
- * one stream wait for another; here every stream has a decoder of its own.
+ * `deno task wasm`: takes the WebAssembly of a decoder out of the npm package that carries it and writes it to
+ * `src/codec/`. What that package wraps around it lets one stream wait for another; here every stream has a decoder of its
+ * own.
  */
 import { ROOT, writeFile } from "./project.ts";
 
@@ -63,13 +63,6 @@ ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
 SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.`;
 
 const CARRIERS: readonly Carrier[] = [
-  {
-    path: "src/codec/zstd_wasm.ts",
-    package: "zstddec",
-    file: "dist/zstddec-stream.mjs",
-    what: "The decoder of libzstd",
-    notices: ["Copyright (c) 2016-present, Yann Collet, Facebook, Inc. All rights reserved.", BSD],
-  },
   {
     path: "src/codec/xz_wasm.ts",
     package: "xz-decompress",

@@ -15,8 +15,7 @@ export class WasmCode {
 
   /** Makes an instance that needs nothing of its surroundings. */
   static async start(module: WebAssembly.Module): Promise<WasmCode> {
-    const env = { emscripten_notify_memory_growth() {} };
-    const { exports } = await WebAssembly.instantiate(module, { env });
+    const { exports } = await WebAssembly.instantiate(module);
     if (!(exports.memory instanceof WebAssembly.Memory)) {
       throw new TypeError("Cannot use WebAssembly: it exports no memory");
     }

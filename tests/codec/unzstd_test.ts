@@ -90,6 +90,16 @@ test("unzstd() takes a window of 128 MiB, several frames and skippable ones", as
   assertEquals(await inflate(data), joined(CONTENT, CONTENT));
 });
 
+test("unzstd() gives the memory of a frame's window back", async () => {
+  // A byte each, in a window of 128 KiB or 128 MiB; libzstd keeps a large one for 128 frames that need less.
+  const [small, large] = [0x38, 0x88].map((window) =>
+    Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, window, 9, 0, 0, 0x61)
+  );
+  const frames = Array.from({ length: 40 * 130 }, (_, index) => index % 130 === 0 ? large : small);
+  const data = await new Blob(frames.flatMap((frame) => frame ?? [])).bytes();
+  assertEquals((await inflate(data)).length, frames.length);
+});
+
 test("unzstd() inflates several streams at once, each by itself", async () => {
   const contents = Array.from({ length: 6 }, (_, index) => CONTENT.map((byte) => byte ^ index));
   const frames = await Promise.all(contents.map((content) => zstdFrame(content)));
