@@ -39,14 +39,15 @@ function leftOutLines(leftOut: readonly NeededBlob[], paint: Paint): string[] {
 }
 
 function imageLines(image: ImageSummary, paint: Paint): string[] {
-  const { kind, layers, entries = [], beside = [] } = image;
+  const { kind, layers, entries = [], beside = [], otherName } = image;
   const lines = (label: string, texts: string[]) => labelled(label, texts, paint);
   const names = [...image.names, ...image.tags];
+  const nameless = otherName === undefined ? "none" : `${otherName} (none to push to)`;
   const isIndex = kind === "index";
   return [
     "",
     headLine(image, paint),
-    ...lines(names.length > 1 ? "names" : "name", names.length > 0 ? names : ["none"]),
+    ...lines(names.length > 1 ? "names" : "name", names.length > 0 ? names : [nameless]),
     ...lines("digest", [image.digest ?? "not known before the layers are hashed"]),
     ...lines("type", [image.mediaType]),
     ...lines("config", image.config ? [image.config] : []),

@@ -63,6 +63,8 @@ export interface ImageSummary {
   tags: string[];
   /** The first of its names, or of its tags; absent where it has neither. */
   primaryTag?: string;
+  /** What the archive calls it where that is no name to push under: flatpak's `app/org.example.App/x86_64/stable`. */
+  otherName?: string;
   /** Digest that a push gives it; absent where only hashing the layers would tell. */
   digest?: Digest;
   /** Media type of the manifest or index. */
@@ -139,7 +141,7 @@ function summarizeBeside({ beside }: ImageArchive, { node }: ArchiveImage): Besi
 }
 
 async function summarizeImage(image: ArchiveImage): Promise<ImageSummary> {
-  const { id, names, tags, pinned, node } = image;
+  const { id, names, tags, pinned, aliases, node } = image;
   const blobs = node.kind === "index" ? blobsOf(node) : node.layers;
   const summary: ImageSummary = {
     id,
@@ -157,6 +159,7 @@ async function summarizeImage(image: ArchiveImage): Promise<ImageSummary> {
   if (record) summary.buildRecord = record;
   const primaryTag = names[0] ?? tags[0];
   if (primaryTag !== undefined) summary.primaryTag = primaryTag;
+  else if (aliases[0] !== undefined && pinned.length === 0) summary.otherName = aliases[0];
   if (digest) summary.digest = digest;
   if (node.kind === "index") {
     summary.entries = await summarizeEntries(node);

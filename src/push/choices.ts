@@ -9,7 +9,7 @@ import { isReferrersTag, referrersTag } from "../reference.ts";
 export const MAX_LISTED = 12;
 
 /**
- * The shortest texts that select images, each one image and no other: a full name, a tag, or `#N`.
+ * The shortest texts that select images, each one image and no other: a full name, a tag, another name, or `#N`.
  *
  * @param all Those of the whole archive.
  */
@@ -19,13 +19,16 @@ export function choicesOf(
 ): string[] {
   const counts = new Map<string, number>();
   for (const image of all) {
-    for (const name of new Set([...image.names, ...tagsOf(image)])) {
+    for (const name of new Set([...namesFor(image), ...tagsOf(image)])) {
       counts.set(name, (counts.get(name) ?? 0) + 1);
     }
   }
-  return images.map(({ id, names, tags }) =>
-    [...names, ...tags].find((name) => counts.get(name) === 1) ?? id
-  );
+  return images.map((image) => namesFor(image).find((name) => counts.get(name) === 1) ?? image.id);
+}
+
+/** Names and tags of an image; where it has neither, what the archive calls it all the same. */
+function namesFor({ names, tags, aliases }: ArchiveImage): string[] {
+  return names.length + tags.length > 0 ? [...names, ...tags] : aliases;
 }
 
 /**

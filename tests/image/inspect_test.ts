@@ -174,3 +174,14 @@ test("summarizeArchive() tells images apart by variant, os.version and os.featur
   assertEquals(image?.platforms, platforms);
   assertEquals(image?.entries?.map(({ platform }) => platform ?? ""), platforms);
 });
+
+test("summarizeArchive() tells what an image is called that has no name to push under", async () => {
+  const layout = new OciLayout();
+  const ref = "app/org.example.App/x86_64/stable";
+  layout.add(await layout.image(await makeImage(["one"])), { ref });
+  layout.add(await layout.image(await makeImage(["two"])), { ref: "1" });
+  layout.add(await layout.image(await makeImage(["three"])));
+  const { images } = await summarize(layout.entries());
+  assertEquals(images.map(({ otherName }) => otherName), [ref, undefined, undefined]);
+  assertEquals(images[0]?.names, []);
+});

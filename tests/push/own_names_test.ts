@@ -530,6 +530,8 @@ test("names of another grammar choose an image but are nothing to push under", a
   layout.add(await layout.image(await makeImage(["two"])), { ref: "Team/App:1" });
   const archive = layout.entries();
   await pushFails(archive, ArchiveError, "no image of the archive has a name", { target: HOST });
+  const error = await pushFails(archive, AmbiguousImageError, '"ocidir://layout:latest", "Team');
+  assertEquals(error.choices, ["ocidir://layout:latest", "Team/App:1"]);
   const { registry } = await pushTo(archive, `${HOST}/app:1`, {
     images: ["ocidir://layout:latest"],
   });
