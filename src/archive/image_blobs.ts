@@ -10,10 +10,10 @@ import {
   digestOfName,
   digestOfPath,
   isJson,
-  isTar,
   PEEK_BYTES,
 } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
+import { isTar } from "../tar/header.ts";
 import type { ImageTarEntry } from "../source/open_source.ts";
 import type { Budget } from "../concurrency.ts";
 import { emptyFile, PassingFile } from "./passing_file.ts";

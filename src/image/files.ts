@@ -259,22 +259,6 @@ export function isJson(head: Uint8Array): boolean {
   return first === 0x7b || first === 0x5b;
 }
 
-/** Whether content begins as a tar does: with a header whose checksum is right, or with zero blocks. */
-export function isTar(head: Uint8Array): boolean {
-  if (head.length < PEEK_BYTES) return false;
-  let sum = 8 * 0x20;
-  // Old writers summed signed bytes.
-  let signedSum = sum;
-  for (const [at, byte] of head.subarray(0, PEEK_BYTES).entries()) {
-    if (at >= 148 && at < 156) continue;
-    sum += byte;
-    signedSum += byte > 127 ? byte - 256 : byte;
-  }
-  if (sum === 8 * 0x20) return true;
-  const stored = parseInt(new TextDecoder().decode(head.subarray(148, 156)), 8);
-  return sum === stored || signedSum === stored;
-}
-
 /**
  * Resolves `.` and `..` in a path and drops leading slashes.
  *

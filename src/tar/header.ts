@@ -58,11 +58,9 @@ export interface TarHeader {
 export function parseHeader(block: Uint8Array, offset: number): TarHeader | undefined {
   const all = sumBytes(block);
   if (all === 0) return undefined;
-  const sum = all - sumBytes(block.subarray(148, 156)) + 8 * SPACE;
+  const sum = sumOf(block, all);
   const checksum = parseOctal(block, 148, 8);
-  if (checksum !== sum && checksum !== sumSigned(block, sum)) {
-    throw checksumError(block, offset, sum);
-  }
+  if (!fits(checksum, block, sum)) throw checksumError(block, offset, sum);
 
   const name = parseText(block, 0, 100);
   const number = (field: string, at: number, length: number): number => {
@@ -89,6 +87,14 @@ export function parseHeader(block: Uint8Array, offset: number): TarHeader | unde
     linkname: parseText(block, 157, 100),
   };
   return isUstar(block) ? addUstarFields(header, block) : header;
+}
+
+/** Whether content begins as a tar does: with a header whose checksum is right, or with zero blocks. */
+export function isTar(head: Uint8Array): boolean {
+  if (head.length < BLOCK_BYTES) return false;
+  const block = head.subarray(0, BLOCK_BYTES);
+  const all = sumBytes(block);
+  return all === 0 || fits(parseOctal(block, 148, 8), block, sumOf(block, all));
 }
 
 /** The whole name that a header gives its entry, before extension records. */
@@ -146,12 +152,20 @@ function sumBytes(bytes: Uint8Array): number {
   return sum;
 }
 
+/** What the checksum of a header should be: its own field counts as spaces. */
+function sumOf(block: Uint8Array, all: number): number {
+  return all - sumBytes(block.subarray(148, 156)) + 8 * SPACE;
+}
+
+function fits(checksum: number, block: Uint8Array, sum: number): boolean {
+  return checksum === sum || checksum === sumSigned(block, sum);
+}
+
 /** What signed bytes add up to, as some old writers summed them. */
 function sumSigned(block: Uint8Array, sum: number): number {
   return block.reduce((rest, byte, at) => byte < 0x80 || isChecksum(at) ? rest : rest - 256, sum);
 }
 
-/** The sum counts its own field as spaces. */
 function isChecksum(at: number): boolean {
   return at >= 148 && at < 156;
 }

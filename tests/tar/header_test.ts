@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { TarError } from "../../src/errors.ts";
-import { NotTarError, parseHeader } from "../../src/tar/header.ts";
+import { isTar, NotTarError, parseHeader } from "../../src/tar/header.ts";
 import { explainHead } from "../../src/tar/not_a_tar.ts";
 import { base256, GNU, header, USTAR, V7 } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
@@ -151,6 +151,28 @@ test("parseHeader() accepts a checksum over signed bytes", () => {
   const high = new TextEncoder().encode(name).filter((byte) => byte >= 0x80).length;
   const signed = unsigned - 256 * high;
   assertEquals(parseHeader(header({ name, checksum: signed }), 0)?.checksum, signed);
+});
+
+test("isTar() takes for a tar what begins with a header that can be read, or with zeros", () => {
+  const name = "\u00fc".repeat(4);
+  const unsigned = parseHeader(header({ name }), 0)?.checksum ?? 0;
+  const high = new TextEncoder().encode(name).length;
+  const heads = [
+    header({ name: "a" }),
+    header({ name: "a", magic: V7 }),
+    header({ name, checksum: unsigned - 256 * high }),
+    new Uint8Array(512),
+  ];
+  for (const [index, head] of heads.entries()) {
+    assertEquals(isTar(head), true, `${index}`);
+    const longer = new Uint8Array(700).fill(1);
+    longer.set(head);
+    assertEquals(isTar(longer), true, `${index}`);
+    assertEquals(isTar(head.subarray(0, 511)), false, `${index}`);
+    const broken = head.slice();
+    broken[511] = 1;
+    assertEquals(isTar(broken), false, `${index}`);
+  }
 });
 
 test("parseHeader() refuses a wrong checksum", () => {

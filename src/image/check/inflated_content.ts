@@ -5,7 +5,8 @@ import type { Digest } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
 import type { Hasher, IncrementalHash } from "../../incremental_hash.ts";
 import { quoteName } from "../../quote_name.ts";
-import { isTar, PEEK_BYTES } from "../files.ts";
+import { isTar } from "../../tar/header.ts";
+import { PEEK_BYTES } from "../files.ts";
 
 /** What a layer of some content holds. */
 export interface Content {
