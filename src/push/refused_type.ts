@@ -1,4 +1,4 @@
-import { type RegistryError, restate } from "../errors.ts";
+import { hasCode, type RegistryError, restate } from "../errors.ts";
 import { blobsOf, type ContentNode, type DocumentNode, walk } from "../image/content.ts";
 import { faultOf } from "../image/document_fault.ts";
 import { needsOci } from "../image/docker_manifest.ts";
@@ -19,6 +19,11 @@ const CONVERT: Readonly<Record<ManifestKind, string>> = {
 /** Docker's types cannot say it. */
 const ZSTD_HINT =
   "a layer is compressed with zstd, which wants OCI's types: compress with gzip, or use a registry that takes OCI manifests";
+
+/** How distribution before 2.3 refuses a manifest that carries no signature, as those of Docker's first schema did. */
+const UNSIGNED = "MANIFEST_UNVERIFIED";
+const FIRST_SCHEMA_HINT =
+  "the registry takes signed manifests of Docker's first schema, as distribution did before 2.3: use a newer one";
 
 const DROPPED_HINT =
   "OCI dropped this type of manifest before image-spec 1.1, and few registries take it: " +
@@ -53,6 +58,7 @@ export function explainRefusal(
   name: string,
   settings: KindSettings,
 ): RegistryError {
+  if (hasCode(error, UNSIGNED)) return restate(error, error.message, { hint: FIRST_SCHEMA_HINT });
   return explainLayers(explainType(error, choice, registry, name, settings), choice.node);
 }
 

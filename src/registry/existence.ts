@@ -1,10 +1,25 @@
 import { NetworkError, RegistryError } from "../errors.ts";
-import { type Call, discard, type Http, namesLogin } from "./http/call.ts";
+import { type Call, contentType, discard, type Http, namesLogin } from "./http/call.ts";
 import { requestOnce, waitForRetry } from "./http/http.ts";
 import { answeredAt } from "./http/redirect.ts";
 
 /** Answers to a method that is not known, or not let through. */
 const MUTE = [401, 403, 405, 501];
+
+/** Docker's first schema, which distribution makes of a manifest for who seems to know no other. */
+const FIRST_SCHEMA = /^application\/vnd\.docker\.distribution\.manifest\.v1\b/;
+
+/**
+ * Whether an answer may be for a registry that takes a list of types in the header Accept for one type: distribution 2.3 and
+ * 2.4 send a manifest of the first schema then, or cannot make one (400), Artipie's docker-adapter 0.13.1 answers 500. Types
+ * in headers of their own are beyond `fetch`, which puts them in one line.
+ */
+export function mayWantOneType({ seen }: Http, answer: unknown): boolean {
+  if (seen.wantsOneType === false) return false;
+  return answer instanceof RegistryError
+    ? [400, 406, 500].includes(answer.status)
+    : answer instanceof Response && FIRST_SCHEMA.test(contentType(answer));
+}
 
 /** How the second question is asked, and when. */
 export interface ExistenceOptions {

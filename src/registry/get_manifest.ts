@@ -15,8 +15,10 @@ import {
   repositoryUrl,
   type UploadHooks,
 } from "./blobs.ts";
-import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
-import { type Call, contentType, headerOf, hostOf } from "./http/call.ts";
+import { mayWantOneType } from "./existence.ts";
+import { badAnswer, parseAnswer, type ReadCall, requestBytesOnce } from "./http/answer_body.ts";
+import { type Call, contentType, headerOf, hostOf, type Http } from "./http/call.ts";
+import { withRetry } from "./http/http.ts";
 import type { ManifestContent } from "./manifest_content.ts";
 
 /** Listeners of a request, and what an answer must be. */
@@ -67,9 +69,25 @@ export async function requestManifest(
     signal: hooks.signal,
     onRetry: hooks.onRetry,
   };
-  const { response, bytes } = await requestBytes(context.http, call, MAX_PULLED_MANIFEST_BYTES)
+  const { response, bytes } = await withRetry(context.http, call, () => ask(context.http, call))
     .catch((error) => Promise.reject(explainAbsence(context, call, error)));
   return { call, response, bytes };
+}
+
+/** Asks once for whatever type there is; where that may be what fails, for one type after the other. */
+async function ask(http: Http, call: Call): Promise<{ response: Response; bytes: Bytes }> {
+  let failure: unknown;
+  if (!http.seen.wantsOneType) {
+    try {
+      const found = await requestBytesOnce(http, call, MAX_PULLED_MANIFEST_BYTES);
+      if (!mayWantOneType(http, found.response)) return found;
+    } catch (error) {
+      if (!mayWantOneType(http, error)) throw error;
+      failure = error;
+    }
+  }
+  const { readOneType } = await import("./one_type.ts");
+  return await readOneType(http, call, MAX_PULLED_MANIFEST_BYTES, failure);
 }
 
 /** What the bytes of a manifest or index say, and its type; see {@linkcode getManifest}. */

@@ -7,7 +7,7 @@ import {
   repositoryUrl,
   type UploadHooks,
 } from "./blobs.ts";
-import { askWhetherThere } from "./existence.ts";
+import { askWhetherThere, mayWantOneType } from "./existence.ts";
 import { contentLength, contentType, discard, headerOf } from "./http/call.ts";
 import { request } from "./http/http.ts";
 import type { ManifestContent } from "./manifest_content.ts";
@@ -33,20 +33,48 @@ export async function headManifest(
   reference: string,
   hooks: UploadHooks = {},
 ): Promise<ManifestHead | undefined> {
-  const response = await askWhetherThere(context.http, {
-    action: `look for manifest ${reference} in ${nameOf(context)}`,
-    url: repositoryUrl(context, `manifests/${reference}`),
-    headers: { accept: MANIFEST_TYPES.join(", ") },
-    isFresh: true,
-    signal: hooks.signal,
-    onRetry: hooks.onRetry,
-  });
-  if (response?.status !== 200) return undefined;
+  const { http } = context;
+  if (!http.seen.wantsOneType) {
+    try {
+      const response = await askWhetherThere(http, {
+        action: `look for manifest ${reference} in ${nameOf(context)}`,
+        url: repositoryUrl(context, `manifests/${reference}`),
+        headers: { accept: MANIFEST_TYPES.join(", ") },
+        isFresh: true,
+        signal: hooks.signal,
+        onRetry: hooks.onRetry,
+      });
+      if (response?.status !== 200) return undefined;
+      if (!mayWantOneType(http, response)) return describeHead(response, contentLength(response));
+    } catch (error) {
+      if (!mayWantOneType(http, error)) throw error;
+    }
+  }
+  return await readHead(context, reference, hooks);
+}
+
+function describeHead(response: Response, size: number | undefined): ManifestHead {
   return {
     digest: headerOf(response, "docker-content-digest"),
     mediaType: contentType(response) || undefined,
-    size: contentLength(response),
+    size,
   };
+}
+
+/** The same of a registry that has to be asked for each type alone: it may tell of something else, which only reading it shows. */
+async function readHead(
+  context: RepositoryContext,
+  reference: string,
+  hooks: UploadHooks,
+): Promise<ManifestHead | undefined> {
+  const { isAbsence, requestManifest } = await import("./get_manifest.ts");
+  try {
+    const found = await requestManifest(context, reference, { ...hooks, isFresh: true });
+    return describeHead(found.response, found.bytes.length);
+  } catch (error) {
+    if (isAbsence(error, reference)) return undefined;
+    throw error;
+  }
 }
 
 /** The digest of what a tag names; undefined where there is no such tag, or the registry does not say. */

@@ -390,6 +390,22 @@ test("pushImage() tells what is wrong with a manifest that every registry refuse
   }
 });
 
+// distribution 2.1.1.
+test("pushImage() tells at once that a registry takes signed manifests alone", async () => {
+  const layout = await OciLayout.of(image, { ref: "1" });
+  const errors = ["UNKNOWN", "MANIFEST_UNVERIFIED"].map((code) => ({ code, message: "no" }));
+  const layer = refusing(/./, () => Response.json({ errors }, { status: 500 }));
+  const error = await assertRejects(
+    () => pushTo(toBlob(layout.entries()), TARGET, { fetch: layer.fetch }),
+    RegistryError,
+    "MANIFEST_UNVERIFIED",
+  );
+  assertMatch(error.hint ?? "", /signed manifests/);
+  const isManifest = ({ method, path }: SeenRequest) =>
+    method === "PUT" && path.includes("/manifests/");
+  assertEquals(layer.seen.filter(isManifest).length, 1);
+});
+
 test("pushImage() tells that a manifest is of a type that OCI dropped", async () => {
   const layout = new OciLayout();
   const subject = await layout.image(image);

@@ -486,8 +486,13 @@ const BAD_MANIFESTS: [headers: Record<string, string>, body: BodyInit, message: 
 
 for (const [headers, body, message] of BAD_MANIFESTS) {
   test(`manifests.get() refuses ${message}`, async () => {
-    const { repository } = scripted([[/manifests\/1$/, { headers, body }]]);
+    // One of another type may be all that a registry makes of a list of types: it is asked for each alone.
+    const isOld = message === "v1";
+    const { repository, assertDone } = scripted(
+      Array.from({ length: isOld ? 5 : 1 }, () => [/manifests\/1$/, { headers, body }]),
+    );
     await assertRejects(() => repository.manifests.get("1"), RegistryError, message);
+    assertDone();
   });
 }
 

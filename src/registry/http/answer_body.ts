@@ -66,15 +66,22 @@ export async function requestBytes(
   call: Call,
   limit: number,
 ): Promise<{ response: Response; bytes: Bytes }> {
-  return await withRetry(http, call, async () => {
-    const response = await requestOnce(http, call);
-    const bytes = await collect(
-      openAnswer(http, response, call),
-      limit,
-      () => badAnswer(call, response, `more than ${limit} bytes`),
-    );
-    return { response, bytes };
-  });
+  return await withRetry(http, call, () => requestBytesOnce(http, call, limit));
+}
+
+/** The same, without another attempt. */
+export async function requestBytesOnce(
+  http: Http,
+  call: Call,
+  limit: number,
+): Promise<{ response: Response; bytes: Bytes }> {
+  const response = await requestOnce(http, call);
+  const bytes = await collect(
+    openAnswer(http, response, call),
+    limit,
+    () => badAnswer(call, response, `more than ${limit} bytes`),
+  );
+  return { response, bytes };
 }
 
 /**

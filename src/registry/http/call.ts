@@ -43,6 +43,8 @@ export interface Http {
     mayKeep?: boolean;
     /** Answers in plain http have passed Squid. */
     passesSquid?: boolean;
+    /** Whether it reads the header Accept as one type; false where that was not what failed. */
+    wantsOneType?: boolean;
     /** It refused a body without a length. */
     wantsLength?: boolean;
     /** A small body that went as a stream broke: others go as bytes. */

@@ -18,7 +18,12 @@ const ERROR_MILLISECONDS = 5_000;
 const RETRYABLE_STATUS = new Set([408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
 const RETRYABLE_CODES = ["TOOMANYREQUESTS", "UNAVAILABLE"];
 /** What stays as it is: distribution answers 500 where it finds several things in a manifest, this one among them. */
-const FINAL_CODES = ["MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID", "NAME_INVALID"];
+const FINAL_CODES = [
+  "MANIFEST_BLOB_UNKNOWN",
+  "MANIFEST_INVALID",
+  "MANIFEST_UNVERIFIED",
+  "NAME_INVALID",
+];
 
 /**
  * Reads an answer with a status that was not expected, and says what it means.

@@ -1,0 +1,51 @@
+import type { Bytes } from "../bytes.ts";
+import {
+  DOCKER_INDEX,
+  DOCKER_MANIFEST,
+  MANIFEST_TYPES,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from "../media_types.ts";
+import { requestBytesOnce } from "./http/answer_body.ts";
+import { type Call, contentType, type Http } from "./http/call.ts";
+
+/** Indexes first: distribution 2.3 picks a manifest of one for who asks for a manifest. */
+const ORDER = [DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST];
+
+/** The answer to a request for a manifest, and its bytes. */
+interface Read {
+  response: Response;
+  bytes: Bytes;
+}
+
+/**
+ * Reads a manifest by asking for each type alone until one comes.
+ *
+ * @param failure What asking for all of them has come to, where it failed.
+ * @returns What came; of another type where there is no other.
+ * @throws `failure`, or what is wrong with the first type, where nothing comes.
+ */
+export async function readOneType(
+  http: Http,
+  call: Call,
+  limit: number,
+  failure?: unknown,
+): Promise<Read> {
+  let other: Read | undefined;
+  for (const accept of ORDER) {
+    try {
+      const found = await requestBytesOnce(http, { ...call, headers: { accept } }, limit);
+      if (MANIFEST_TYPES.includes(contentType(found.response))) {
+        http.seen.wantsOneType = true;
+        return found;
+      }
+      other ??= found;
+    } catch (error) {
+      call.signal?.throwIfAborted();
+      failure ??= error;
+    }
+  }
+  http.seen.wantsOneType ??= false;
+  if (other) return other;
+  throw failure;
+}
