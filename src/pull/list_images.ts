@@ -1,9 +1,7 @@
 import { parseCosignTag } from "../cosign_tags.ts";
-import { OciError } from "../errors.ts";
-import { listTexts } from "../image/platforms.ts";
 import { formatReference, parseImageName, parseReference, type Reference } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
-import { listUsableTags } from "../registry/listing.ts";
+import { listWantedTags } from "./list_tags.ts";
 import type { OpenOptions, WantedImage } from "./read_image.ts";
 
 /** An image to save, and what the archive is to call it. */
@@ -19,8 +17,6 @@ export interface ImageToPull {
 
 /** Tags of one repository that are saved at once: what an archive can hold. */
 const MAX_TAGS = 10_000;
-/** Tags that a message names. */
-const MAX_NAMED = 5;
 
 /**
  * Parses what is to be saved; what comes twice is there once.
@@ -89,23 +85,14 @@ async function tagsOf(
   http: Http,
   { tagFilter, emit, signal }: OpenOptions,
 ): Promise<string[]> {
-  const { repository } = reference;
-  const tags: string[] = [];
-  const others: string[] = [];
-  const warnings: string[] = [];
-  const onWarning = (message: string) => void warnings.push(message);
-  for await (const tag of listUsableTags({ http, repository }, { signal, onWarning })) {
-    if (parseCosignTag(tag)) continue;
-    if (tagFilter(tag)) tags.push(tag);
-    else if (others.length < MAX_NAMED) others.push(tag);
-    if (tags.length <= MAX_TAGS) continue;
-    throw new OciError(
-      `Cannot save all tags of ${formatReference(reference)}: it has more than ${MAX_TAGS}`,
-      { hint: "choose among them: --tag PATTERN" },
-    );
-  }
-  for (const message of warnings) await emit({ type: "warning", message });
-  if (tags.length > 0) return tags.sort();
-  const found = others.length > 0 ? `none fits, it has ${listTexts(others)}` : "it has none";
-  throw new OciError(`Cannot save tags of ${formatReference(reference)}: ${found}`);
+  const { tags, notices } = await listWantedTags({ http, repository: reference.repository }, {
+    name: formatReference(reference),
+    verb: "save",
+    most: MAX_TAGS,
+    hint: "choose among them: --tag PATTERN",
+    choose: (tag) => parseCosignTag(tag) ? "apart" : tagFilter(tag) ? "wanted" : "left",
+    signal,
+  });
+  for (const message of notices) await emit({ type: "warning", message });
+  return tags;
 }

@@ -1,6 +1,5 @@
 import { parseCosignTag } from "../cosign_tags.ts";
-import { OciError, RegistryError } from "../errors.ts";
-import { listTexts } from "../image/platforms.ts";
+import { RegistryError } from "../errors.ts";
 import type { NameFilter } from "../name_pattern.ts";
 import {
   formatReference,
@@ -9,6 +8,7 @@ import {
   type Reference,
   requireRepository,
 } from "../reference.ts";
+import { listWantedTags } from "../pull/list_tags.ts";
 import { listUsableTags } from "../registry/listing.ts";
 import { CosignLeft, type LeftTag } from "./copy_beside.ts";
 import { nameOf, referencesFor } from "./copy_targets.ts";
@@ -58,10 +58,6 @@ export interface ListSettings {
 
 /** Most tags of a repository: their names are held, for a list that is read as slowly as images are copied breaks off. */
 const MAX_TAGS = 100_000;
-/** Names that are looked at for those that are wanted: a list that goes on for ever ends here. */
-const MAX_LISTED = 1_000_000;
-/** Tags that a message names. */
-const MAX_NAMED = 5;
 
 /**
  * Finds the images of a call, one after the other. What is wrong with one is given in its place.
@@ -143,27 +139,22 @@ async function tagsOf(
   references: readonly Reference[],
   { push, access, tagFilter, isBesideApart, signal }: ListSettings,
 ): Promise<{ tags: string[]; left: CosignLeft; notices: string[] }> {
-  const tags: string[] = [];
-  const others: string[] = [];
   const left: LeftTag[] = [];
-  const notices: string[] = [];
-  const onWarning = (message: string) => void notices.push(message);
-  const name = formatReference(from);
-  let listed = 0;
-  const source = openSource(push, from, references, access);
-  for await (const tag of listUsableTags(source, { signal, onWarning })) {
+  const choose = (tag: string) => {
     const cosign = parseCosignTag(tag);
     const isApart = isBesideApart && (cosign !== undefined || isReferrersTag(tag));
-    if (!isApart && tagFilter(tag)) tags.push(tag);
-    else if (cosign) left.push(cosign);
-    else if (!isApart && others.length < MAX_NAMED) others.push(tag);
-    const most = tags.length + left.length > MAX_TAGS ? MAX_TAGS : MAX_LISTED;
-    if (++listed <= most) continue;
-    throw new OciError(`Cannot copy all tags of ${name}: it has more than ${most}`, {
-      hint: "choose among them, with --tag PATTERN or a list of references",
-    });
-  }
-  if (tags.length > 0) return { tags: tags.sort(), left: new CosignLeft(left), notices };
-  const found = others.length > 0 ? `none fits, it has ${listTexts(others)}` : "it has none";
-  throw new OciError(`Cannot copy tags of ${name}: ${found}`);
+    if (!isApart && tagFilter(tag)) return "wanted";
+    if (cosign === undefined) return isApart ? "apart" : "left";
+    left.push(cosign);
+    return "kept";
+  };
+  const { tags, notices } = await listWantedTags(openSource(push, from, references, access), {
+    name: formatReference(from),
+    verb: "copy",
+    most: MAX_TAGS,
+    hint: "choose among them, with --tag PATTERN or a list of references",
+    choose,
+    signal,
+  });
+  return { tags, left: new CosignLeft(left), notices };
 }

@@ -20,6 +20,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";
 import { sign } from "../helpers/cosign.ts";
 import { assertClear, readBack } from "../helpers/expected.ts";
+import { endlessTags } from "../helpers/endless_tags.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -232,6 +233,14 @@ test("pullImages() pulls all tags of repositories, or those that fit, and no sig
     none.message,
     `Cannot save tags of ${HOST}/team/web: none fits, it has v1.5`,
   );
+});
+
+test("pullImages() takes no list of tags that goes on for ever", async () => {
+  for (const [tags, most] of [[[], 10_000], [["x"], 1_000_000]] as const) {
+    const registry = () => Promise.resolve(new Response(endlessTags()));
+    const { message } = await failure(registry, [`${HOST}/app`], { allTags: true, tags });
+    assertEquals(message, `Cannot save all tags of ${HOST}/app: it has more than ${most}`);
+  }
 });
 
 test("pullImages() tells all images that are not there, and gives no archive", async () => {
