@@ -12,7 +12,10 @@ import {
   esbuild,
   readConfig,
   readManifest,
+  readNotices,
+  rollup,
   ROOT,
+  SHORT,
   terser,
   writeFile,
 } from "./project.ts";
@@ -26,8 +29,7 @@ const REPOSITORY = "https://github.com/tarpush/tarpush";
 /** Makes declarations; run by its exact version and no dependency of the project, which needs it for nothing else. */
 const TYPESCRIPT = "npm:typescript@5.9.3";
 
-/** Makes few files of many, of JavaScript and of declarations; both are run like that. */
-const ROLLUP = "npm:rollup@4.68.8";
+/** Has rollup make few files of declarations; run like that. */
 const ROLLUP_TYPES = "npm:rollup-plugin-dts@6.5.1";
 
 /** What Bun needs of none of these, and other runtimes do without: a fifth of the package. */
@@ -93,24 +95,6 @@ interface Typescript {
   formatDiagnostics(found: readonly unknown[], host: object): string;
 }
 
-/** What is used of rollup. */
-interface Rollup {
-  rollup(options: {
-    input: Record<string, string>;
-    external?: readonly string[];
-    logLevel: "warn";
-    plugins?: unknown[];
-    treeshake?: { moduleSideEffects(path: string): boolean };
-    onwarn(warning: { code?: string; message: string }): void;
-  }): Promise<{ generate(options: object): Promise<{ output: Written[] }> }>;
-}
-
-/** A file that rollup made. */
-interface Written {
-  fileName: string;
-  code: string;
-}
-
 /** As new a syntax as {@linkcode OLDEST_SYNTAX}, and lines that a runtime can show where an error was thrown. */
 const MINIFYING = {
   module: true,
@@ -118,9 +102,6 @@ const MINIFYING = {
   compress: { passes: 5 },
   format: { comments: "some", max_line_len: 1000 },
 };
-
-/** What it says of things that are meant: the program exports nothing, and classes keep their parts private. */
-const MEANT = ["EMPTY_BUNDLE", "PLUGIN_WARNING"];
 
 async function main(): Promise<void> {
   const config = await readConfig();
@@ -133,10 +114,8 @@ async function main(): Promise<void> {
   await Promise.all([
     writeDeclarations(typescript.default, config, underNpmName),
     writeManifest(config),
-    ...["README.md", "LICENSE"].map(async (name) => {
-      const text = await Deno.readTextFile(ROOT + name);
-      await writeFile(`${NPM_FOLDER}/${name}`, underNpmName(text));
-    }),
+    writeFile(`${NPM_FOLDER}/README.md`, underNpmName(await Deno.readTextFile(`${ROOT}README.md`))),
+    writeLicense(),
   ]);
   console.log(NPM_FOLDER);
 }
@@ -154,7 +133,6 @@ async function bundle(paths: readonly string[]): Promise<void> {
     ...[`--outdir=${made}`, `--outbase=${ROOT}`, `--metafile=${metafile}`],
   ]);
   const { outputs } = JSON.parse(await Deno.readTextFile(metafile));
-  const { rollup }: Rollup = await import(ROLLUP);
   const input = entryFiles(paths, made, ".js");
   const entries = new Set(Object.values(input));
   const merged = await rollup({
@@ -167,8 +145,6 @@ async function bundle(paths: readonly string[]): Promise<void> {
       load: (path: string) => path === EMPTY ? 'export const WASM = "";' : undefined,
     }],
     treeshake: { moduleSideEffects: (path) => path.endsWith("/cli/main.js") },
-    logLevel: "warn",
-    onwarn: report,
   });
   // To load an entry point of the package is to load no other: each is a file of its own.
   const fileNames = new Map(
@@ -178,13 +154,10 @@ async function bundle(paths: readonly string[]): Promise<void> {
   );
   const { output } = await merged.generate({
     ...names(".js"),
+    ...SHORT,
     manualChunks: (path: string) => fileNames.get(path),
     onlyExplicitManualChunks: true,
     hoistTransitiveImports: false,
-    compact: true,
-    // What a file gives on demand is read, and never changed.
-    freeze: false,
-    generatedCode: { arrowFunctions: true, constBindings: true, objectShorthand: true },
   });
   for (const { fileName, code } of output) {
     await writeFile(`${NPM_FOLDER}/${fileName}`, await terser(code, MINIFYING));
@@ -223,10 +196,9 @@ async function writeDeclarations(
   const files = new Map<string, string>();
   program.emit(undefined, (path, text) => void files.set(path, text), undefined, true);
   for (const [path, text] of files) await writeFile(path, text);
-  const { rollup }: Rollup = await import(ROLLUP);
   const { dts } = await import(ROLLUP_TYPES);
   const input = entryFiles(paths, made, ".d.ts");
-  const merged = await rollup({ input, plugins: [dts()], logLevel: "warn", onwarn: report });
+  const merged = await rollup({ input, plugins: [dts()] });
   const { output } = await merged.generate(names(".d.ts"));
   for (const { fileName, code } of output) {
     const lib = /AsyncDisposable|asyncDispose/.test(code) ? DISPOSABLE : "";
@@ -279,8 +251,10 @@ function names(ending: ".js" | ".d.ts") {
   return { format: "es", entryFileNames: `[name]${ending}`, chunkFileNames };
 }
 
-function report({ code = "", message }: { code?: string; message: string }): void {
-  if (!MEANT.includes(code)) throw new Error(`Cannot make the package: ${message}`);
+/** The license, and those of what is in the package beside it. */
+async function writeLicense(): Promise<void> {
+  const license = await Deno.readTextFile(`${ROOT}LICENSE`);
+  await writeFile(`${NPM_FOLDER}/LICENSE`, `${license}\n${await readNotices()}\n`);
 }
 
 async function writeManifest(

@@ -5,7 +5,7 @@
  */
 import { WASM as XZ } from "../src/codec/xz_wasm.ts";
 import { WASM as ZSTD } from "../src/codec/zstd_wasm.ts";
-import { esbuild, ROOT, terser, writeFile } from "./project.ts";
+import { esbuild, readNotices, rollup, ROOT, SHORT, terser, writeFile } from "./project.ts";
 import { packSmall } from "./wasm.ts";
 
 /** Two years of browsers. */
@@ -17,8 +17,13 @@ const UNUSED = [
   ...["compress_content", "compressing", "compressed_uploads"],
 ];
 
-/** What the script is made smaller by once esbuild has made one of many; licenses stay. */
-const MINIFYING = { ecma: 2022, compress: { passes: 3 }, format: { comments: "some" } };
+/** What the script is made smaller by once it is one of many; licenses stay. */
+const MINIFYING = {
+  module: true,
+  ecma: 2022,
+  compress: { passes: 5 },
+  format: { comments: "some" },
+};
 
 const PAGE = `${ROOT}dist/page/index.html`;
 const MODULE = `${ROOT}src/edge/page_html.ts`;
@@ -37,18 +42,12 @@ async function main(): Promise<void> {
 }
 
 async function build(): Promise<string> {
-  const [template, style, bundle] = await Promise.all([
+  const [template, style, bundled] = await Promise.all([
     Deno.readTextFile(`${ROOT}page/index.html`),
     minify("page/style.css"),
-    minify(
-      "page/main.ts",
-      ...["--bundle", "--format=iife", "--legal-comments=eof"],
-      ...UNUSED.map((name) => `--external:*/${name}.ts`),
-      // Of that package the page needs two of twenty parts.
-      `--alias:hash-wasm=${ROOT}page/hash_wasm.js`,
-    ),
+    bundle(),
   ]);
-  const script = await terser(bundle, MINIFYING);
+  const script = `${await terser(bundled, MINIFYING)}\n${await readNotices()}`;
   if (/(?<!import)\("\.\/\w+\.ts"\)/.test(script)) {
     throw new Error("Cannot leave out a file that is not loaded on demand");
   }
@@ -65,6 +64,41 @@ async function build(): Promise<string> {
     .replace("POLICY", policy)
     .replace(/(?<=<style>)[^<]*/, () => style)
     .replace(/(?<=<script>)[^<]*/, () => script);
+}
+
+/** One script: a file for each thing that is loaded on demand, as esbuild makes them, and all of them in one, as it does not. */
+async function bundle(): Promise<string> {
+  const made = await Deno.makeTempDir();
+  try {
+    await minify(
+      "page/main.ts",
+      ...[
+        "--bundle",
+        "--splitting",
+        "--format=esm",
+        "--legal-comments=inline",
+        `--outdir=${made}`,
+        `--outbase=${ROOT}page`,
+      ],
+      ...UNUSED.map((name) => `--external:*/${name}.ts`),
+      // Of that package the page needs two of twenty parts.
+      `--alias:hash-wasm=${ROOT}page/hash_wasm.js`,
+    );
+    const main = `${made}/main.js`;
+    const bundled = await rollup({
+      input: { main },
+      external: (path) => UNUSED.some((name) => path.endsWith(`/${name}.ts`)),
+      treeshake: { moduleSideEffects: (path) => path === main },
+    });
+    const { output: [{ code }] } = await bundled.generate({
+      ...SHORT,
+      format: "iife",
+      inlineDynamicImports: true,
+    });
+    return code;
+  } finally {
+    await Deno.remove(made, { recursive: true });
+  }
 }
 
 async function minify(path: string, ...args: string[]): Promise<string> {

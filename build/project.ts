@@ -54,6 +54,7 @@ export async function run(
 const ESBUILD = "npm:esbuild@0.25.12";
 
 const TERSER = "npm:terser@5.51.4";
+const ROLLUP = "npm:rollup@4.68.8";
 
 /** Runs the bundler and minifier; returns what it prints. */
 export async function esbuild(args: readonly string[]): Promise<string> {
@@ -63,10 +64,68 @@ export async function esbuild(args: readonly string[]): Promise<string> {
   ]);
 }
 
+/** What is used of rollup. */
+interface Rollup {
+  rollup(options: RollupOptions & { onwarn(warning: Warning): void }): Promise<Rolled>;
+}
+
+/** What there is to tell rollup. */
+export interface RollupOptions {
+  input: Record<string, string>;
+  external?: readonly string[] | ((path: string) => boolean);
+  plugins?: unknown[];
+  treeshake?: { moduleSideEffects(path: string): boolean };
+}
+
+/** What it read, to be written. */
+export interface Rolled {
+  generate(options: object): Promise<{ output: [Written, ...Written[]] }>;
+}
+
+/** A file that it made. */
+interface Written {
+  fileName: string;
+  code: string;
+}
+
+interface Warning {
+  code?: string;
+  message: string;
+}
+
+/** What it says of things that are meant: the program exports nothing, and classes keep their parts private. */
+const MEANT = ["EMPTY_BUNDLE", "PLUGIN_WARNING"];
+
+/** How it writes JavaScript: what a file gives on demand is read, and never changed. */
+export const SHORT = {
+  compact: true,
+  freeze: false,
+  generatedCode: { arrowFunctions: true, constBindings: true, objectShorthand: true },
+};
+
+/** Makes few files of many, and leaves out what nothing needs. */
+export async function rollup(options: RollupOptions): Promise<Rolled> {
+  const { rollup }: Rollup = await import(ROLLUP);
+  return await rollup({
+    ...options,
+    onwarn({ code = "", message }) {
+      if (!MEANT.includes(code)) throw new Error(`Cannot join what was built: ${message}`);
+    },
+  });
+}
+
 /** Makes JavaScript smaller than esbuild can: by 3% of the npm package, and as much of the page. */
 export async function terser(code: string, options: object): Promise<string> {
   const { minify } = await import(TERSER);
   return (await minify(code, options)).code;
+}
+
+/** What who made the decoders in `src/codec/` asks to be said with them, as comments: rollup leaves those out. */
+export async function readNotices(): Promise<string> {
+  const texts = await Promise.all(
+    ["zstd_wasm", "xz_wasm"].map((name) => Deno.readTextFile(`${ROOT}src/codec/${name}.ts`)),
+  );
+  return texts.map((text) => /\/\*![^]*?\*\//.exec(text)?.[0]).join("\n");
 }
 
 /** Writes a file, and the folders that it needs. */

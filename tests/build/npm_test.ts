@@ -56,6 +56,8 @@ test("the npm package is small, whole and free of what it is built with", async 
   const readme = new TextDecoder().decode(await folder.read("package/README.md"));
   assertMatch(readme, /jsr:@tarpush\/tarpush\/cli push/);
   assertMatch(readme, /from "tarpush"/);
+  const license = new TextDecoder().decode(await folder.read("package/LICENSE"));
+  for (const holder of ["Meta Platforms", "Igalia"]) assertStringIncludes(license, holder);
   for (const name of listed.filter((name) => /\.(js|json|d\.ts)$/.test(name))) {
     const text = new TextDecoder().decode(await folder.read(name));
     const foreign = /(?:from|import)\s*\(?\s*["'](?:@std\/|node:|npm:|jsr:)[^"']*["']|deno-std/

@@ -10,6 +10,10 @@ test("readPage() gives one HTML file that loads nothing from elsewhere", async (
   assertMatch(page, /^<!doctype html>/);
   assertMatch(page, /Content-Security-Policy" content="default-src 'none'; script-src 'sha256-/);
   assert(!/<(?:script|link|img)[^>]+(?:src|href)="(?!data:)/.test(page));
+  // What the licenses of the decoders in it ask for.
+  for (const holder of ["Meta Platforms", "Igalia", "Dani Biro"]) {
+    assert(page.includes(holder), holder);
+  }
   // All that a program needs to take it apart; nothing of its decoders is left out.
   assert(page.length > 200_000, `${page.length} characters`);
 });
