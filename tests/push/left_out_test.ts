@@ -401,3 +401,20 @@ test("a record of what is left out that cannot be used is an error of the archiv
     assertEquals([ok, findings[0]?.code], [false, "malformed"], body);
   }
 });
+
+test("checkArchive() finds a length in the record that is not that of the manifest", async () => {
+  const layout = await OciLayout.of(await makeImage(["a"]));
+  const [layer] = layout.entries().filter(({ path }) => path.startsWith("blobs/"))
+    .toSorted((a, b) => (b.body?.length ?? 0) - (a.body?.length ?? 0));
+  const { path = "", body = "" } = layer ?? {};
+  const digest = `sha256:${path.slice(-64)}`;
+  const without = layout.entries().filter((entry) => entry !== layer && entry.path !== path);
+  for (const [more, ok] of [[0, true], [1, false]] as const) {
+    const absent = [{ digest, size: body.length + more, repositories: [`${FROM}/a`] }];
+    const record = { path: LEFT_OUT_PATH, body: JSON.stringify({ version: 1, absent }) };
+    const check = await checkArchive(new Blob([writeTar([...without, record])]));
+    const errors = check.findings.filter(({ severity }) => severity === "error");
+    assertEquals([check.ok, errors.map(({ code }) => code)], [ok, ok ? [] : ["wrong-size"]]);
+    if (!ok) assertEquals(errors[0]?.path, LEFT_OUT_PATH);
+  }
+});

@@ -2,6 +2,7 @@ import type { Digest } from "../../digest.ts";
 import { type Descriptor, isForeignLayer, parseDescriptor } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { EMPTY_JSON } from "../documents.ts";
+import { LEFT_OUT_PATH } from "../entry_names.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import type { Role, Validation } from "./validation.ts";
 
@@ -115,10 +116,17 @@ export function checkBlob(
 /** Reports a blob that the archive lacks; some may be absent by right. */
 export function reportMissingBlob(
   validation: Validation,
-  { digest, mediaType }: Descriptor,
+  { digest, mediaType, size }: Descriptor,
   role: Role,
 ): void {
   const path = validation.archive.files.blobPath(digest);
+  const left = validation.leftOut.get(digest);
+  if (left && left.size !== size) {
+    const text = `${quoteName(LEFT_OUT_PATH)} says that ${digest} has ${left.size} bytes, ` +
+      `expected ${size} as what names it says`;
+    const details = { path: LEFT_OUT_PATH, digest, expected: `${size}`, actual: `${left.size}` };
+    validation.report("error", "wrong-size", role, text, details);
+  }
   const reason = isForeignLayer(mediaType)
     ? ", and need not be: it is not to be distributed"
     : digest === EMPTY_JSON
