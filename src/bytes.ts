@@ -164,8 +164,8 @@ export async function* cutPieces<Buffer extends ArrayBufferLike>(
   }
 }
 
-/** Joins pieces into one buffer of `size` bytes. */
-export function concat(pieces: readonly Uint8Array[], size: number): Bytes {
+/** Joins pieces into one buffer; `size` is what they have together. */
+export function concat(pieces: readonly Uint8Array[], size: number = sumSizes(pieces)): Bytes {
   const only = pieces[0];
   if (pieces.length === 1 && only) return toBytes(only);
   const bytes = new Uint8Array(size);
@@ -175,6 +175,15 @@ export function concat(pieces: readonly Uint8Array[], size: number): Bytes {
     filled += piece.length;
   }
   return bytes;
+}
+
+function sumSizes(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** A value as JSON in UTF-8. */
+export function encodeJson(value: unknown): Bytes {
+  return new TextEncoder().encode(JSON.stringify(value));
 }
 
 /** The same bytes, known not to be in shared memory; copied only when they are. */

@@ -16,6 +16,16 @@ export function quoteName(name: string): string {
   return escapeAll(JSON.stringify(shown), UNSAFE_CHARACTERS);
 }
 
+/** Texts that a message lists before it only counts. */
+const MAX_LISTED = 12;
+
+/** Texts for a message; many are only counted. */
+export function listTexts(texts: readonly string[], most = MAX_LISTED): string {
+  if (texts.length === 0) return "none";
+  const more = texts.length - most;
+  return texts.slice(0, most).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
 /** Words of others within a message, such as a media type: what a terminal could act upon is escaped. */
 export function escapeText(text: string): string {
   // deno-lint-ignore no-control-regex

@@ -3,14 +3,14 @@ import { MAX_CONFIG_BYTES } from "../config_json.ts";
 import type { Digest } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { formatPlatform, type Platform } from "../media_types.ts";
-import { quoteName } from "../quote_name.ts";
+import { listTexts, quoteName } from "../quote_name.ts";
 import { type DocumentNode, isArtifact, type ManifestNode, parseJsonObject } from "./content.ts";
 import { diffIdsOf } from "./docker_save.ts";
 import type { ArchiveFile } from "./files.ts";
 import { readPlatform } from "./image_config.ts";
 import { isEncryptedType, isLayerType } from "./layer_type.ts";
 import { normalizePlatform, rankFitting } from "./platform_order.ts";
-import { childImages, listTexts, nameOffers, type PlatformOffer } from "./platforms.ts";
+import { childImages, nameOffers, type PlatformOffer } from "./platforms.ts";
 
 /** An image that manifest.json can name. */
 export interface DockerLoadable {

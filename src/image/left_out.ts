@@ -1,4 +1,4 @@
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, encodeJson } from "../bytes.ts";
 import { type Digest, isDigest } from "../digest.ts";
 import { isJsonObject } from "../media_types.ts";
 import { isRepository, parseImageName } from "../reference.ts";
@@ -42,7 +42,7 @@ export function formatLeftOut(leftOut: LeftOut): Bytes {
     repositories: repositories.slice(0, MAX_PLACES),
     archives: archives.slice(0, MAX_PLACES),
   }));
-  return new TextEncoder().encode(JSON.stringify({ version: VERSION, absent }));
+  return encodeJson({ version: VERSION, absent });
 }
 
 /**

@@ -15,6 +15,7 @@ import {
 } from "./content.ts";
 import { normalizePlatform, type Offer, rankFitting } from "./platform_order.ts";
 import { encodeDocument } from "./retype.ts";
+import { listTexts } from "../quote_name.ts";
 
 /** Reads the platform of a manifest from its config, where the index does not tell. */
 export type PlatformOf = (node: ContentNode) => Promise<Platform | undefined>;
@@ -187,13 +188,6 @@ async function tellApart(
 /** The platforms for a message; many are only counted. */
 export function listPlatforms(offers: readonly { platform: Platform | undefined }[]): string {
   return listTexts(offers.map(({ platform }) => showPlatform(platform)));
-}
-
-/** Texts for a message; many are only counted. */
-export function listTexts(texts: readonly string[]): string {
-  if (texts.length === 0) return "none";
-  const more = texts.length - MAX_LISTED;
-  return texts.slice(0, MAX_LISTED).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 /** The options that choose these platforms, for a hint; many are left out. */

@@ -1,4 +1,4 @@
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, encodeJson } from "../bytes.ts";
 import { mapAll } from "../concurrency.ts";
 import { blobPath, type Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
@@ -219,8 +219,4 @@ function algorithmsOf(blobs: readonly { digest: Digest }[]): string[] {
 function repoTagsOf(names: readonly string[]): string[] | null {
   const tagged = names.flatMap((text) => parseImageName(text) ?? []).map(formatImageName);
   return tagged.length > 0 ? tagged : null;
-}
-
-function encodeJson(value: unknown): Bytes {
-  return new TextEncoder().encode(JSON.stringify(value));
 }

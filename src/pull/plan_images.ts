@@ -2,6 +2,7 @@ import { runAll } from "../concurrency.ts";
 import { hasStatus, OciError, type RegistryError } from "../errors.ts";
 import type { NamedContent } from "../image/index_entries.ts";
 import { type ArchivePlan, planArchive } from "../image/write_archive.ts";
+import { listTexts } from "../quote_name.ts";
 import { type Reference, registryOrigin } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import { httpFor } from "../registry/http/request_options.ts";
@@ -103,12 +104,9 @@ async function readImages(
   if (!first) return found;
   if (others.length === 0) throw first.error;
   for (const { error: { message } } of absent) await options.emit({ type: "warning", message });
-  const named = absent.slice(0, MAX_NAMED).map(({ reference }) => reference);
-  const more = absent.length - named.length;
+  const named = listTexts(absent.map(({ reference }) => reference), MAX_NAMED);
   throw new OciError(
-    `Cannot save ${absent.length} of ${wanted.length} images: the registry does not have ${
-      named.join(", ")
-    }${more > 0 ? ` and ${more} more` : ""}`,
+    `Cannot save ${absent.length} of ${wanted.length} images: the registry does not have ${named}`,
     { cause: first.error, hint: first.error.hint },
   );
 }

@@ -1,4 +1,4 @@
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, encodeJson } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import { blobPath } from "../digest.ts";
 import { OciError } from "../errors.ts";
@@ -161,5 +161,5 @@ function merged(before: Index | undefined, bytes: Bytes): Bytes {
   if (!before) return bytes;
   const added = parseIndex(new TextDecoder().decode(bytes)).manifests;
   const manifests = mergeEntries(before.manifests, added);
-  return new TextEncoder().encode(JSON.stringify({ ...before, manifests }));
+  return encodeJson({ ...before, manifests });
 }

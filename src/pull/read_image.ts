@@ -5,11 +5,11 @@ import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
   listPlatforms,
-  listTexts,
   platformOptions,
   selectPlatforms,
 } from "../image/platforms.ts";
 import type { NamedContent } from "../image/index_entries.ts";
+import { listTexts } from "../quote_name.ts";
 import { formatReference, type Reference, withTag } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import type { ResolvedPullOptions } from "./options.ts";

@@ -12,13 +12,13 @@ import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
   listPlatforms,
-  listTexts,
   type PlatformOffer,
   platformOptions,
   selectPlatforms,
 } from "../image/platforms.ts";
 import type { Platform } from "../media_types.ts";
 import type { PushWords } from "./content.ts";
+import { listTexts } from "../quote_name.ts";
 
 /** Content to push under a reference, and what a person should know about the choice. */
 export interface Choice {
@@ -114,12 +114,12 @@ function missingContent(
   { verb, place }: PushWords,
 ): PushError {
   const [digest] = missing;
-  const more = missing.size > 1 ? ` and ${missing.size - 1} more` : "";
   const layer = manifestsOf(node).flatMap(({ layers }) => layers)
     .findIndex((blob: ArchiveBlob) => blob.digest === digest);
   const what = layer >= 0 ? `layer ${layer + 1}` : "config";
+  const digests = listTexts([...missing], 1);
   return new PushError(
-    `Cannot ${verb} ${name}: ${what} ${digest}${more} is in neither the ${place} nor the registry`,
+    `Cannot ${verb} ${name}: ${what} ${digests} is in neither the ${place} nor the registry`,
     { step: "plan", origin: "archive", digest },
   );
 }

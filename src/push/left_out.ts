@@ -4,6 +4,7 @@ import { PushError } from "../errors.ts";
 import { blobsOf } from "../image/content.ts";
 import { type LeftOut, type LeftOutBlob, mayHave } from "../image/left_out.ts";
 import type { Platform } from "../media_types.ts";
+import { listTexts } from "../quote_name.ts";
 import { formatRepository, type Reference } from "../reference.ts";
 import { fitsSize, headBlob, nameOf } from "../registry/blobs.ts";
 import { narrow } from "./choose_content.ts";
@@ -129,16 +130,16 @@ function withRenamed(repositories: readonly string[], rename: readonly string[])
 function missingBlobs(missing: readonly Needed[]): PushError {
   const digests = [...new Set<Digest>(missing.map(({ blob }) => blob.digest))];
   const places = new Set(missing.map(({ target }) => nameOf(target)));
-  const named = digests.slice(0, MAX_NAMED).join(", ");
-  const more = digests.length > MAX_NAMED ? ` and ${digests.length - MAX_NAMED} more` : "";
   const what = digests.length === 1 ? "a blob" : `${digests.length} blobs`;
-  const [first = ""] = places;
-  const where = places.size > 1 ? `${first} and ${places.size - 1} more` : first;
   const archives = new Set(missing.flatMap(({ blob }) => blob.archives));
   const repositories = new Set(missing.flatMap(({ blob }) => blob.repositories));
   const from = [...archives.size > 0 ? archives : repositories].slice(0, MAX_NAMED).join(", ");
   return new PushError(
-    `Cannot push to ${where}: the archive leaves out ${what} that the registry does not have: ${named}${more}`,
+    `Cannot push to ${
+      listTexts([...places], 1)
+    }: the archive leaves out ${what} that the registry does not have: ${
+      listTexts(digests, MAX_NAMED)
+    }`,
     {
       step: "plan",
       origin: "archive",

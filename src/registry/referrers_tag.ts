@@ -1,3 +1,4 @@
+import { encodeJson } from "../bytes.ts";
 import { digestBytes } from "../digest.ts";
 import { hasStatus } from "../errors.ts";
 import {
@@ -36,7 +37,7 @@ export async function keepReferrersTag(
   const manifests = index.manifests ?? [];
   if (manifests.some((entry) => isJsonObject(entry) && entry.digest === referrer.digest)) return;
   const json = { ...index, manifests: [...manifests, describe(referrer)] };
-  const bytes = new TextEncoder().encode(JSON.stringify(json));
+  const bytes = encodeJson(json);
   const digest = await digestBytes(bytes);
   await putManifest(context, tag, { digest, mediaType: OCI_INDEX, bytes }, hooks);
 }

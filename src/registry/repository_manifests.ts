@@ -1,4 +1,4 @@
-import { type Bytes, toBytes } from "../bytes.ts";
+import { type Bytes, encodeJson, toBytes } from "../bytes.ts";
 import { runAll } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest, parseDigest } from "../digest.ts";
 import { DigestMismatchError, hasStatus, OciError } from "../errors.ts";
@@ -87,9 +87,7 @@ export class RepositoryManifests {
   ): Promise<Descriptor> {
     const hooks = this.#services.hooks(options);
     checkReference(reference);
-    const bytes = content instanceof Uint8Array
-      ? toBytes(content)
-      : new TextEncoder().encode(JSON.stringify(content));
+    const bytes = content instanceof Uint8Array ? toBytes(content) : encodeJson(content);
     const mediaType = options.mediaType ?? mediaTypeOf(bytes);
     const algorithm = isDigest(reference) ? digestAlgorithm(reference) : "sha256";
     const digest = await digestBytes(bytes, algorithm);

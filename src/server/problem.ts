@@ -1,3 +1,4 @@
+import { encodeJson } from "../bytes.ts";
 import { DiskError, type RegistryErrorEntry } from "../errors.ts";
 
 /** What a {@linkcode Problem} may carry beside its error list. */
@@ -48,7 +49,7 @@ export function jsonResponse(
   headers: Record<string, string> = {},
   status = 200,
 ): Response {
-  const body = new TextEncoder().encode(JSON.stringify(value));
+  const body = encodeJson(value);
   return new Response(body, {
     status,
     headers: {

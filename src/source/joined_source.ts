@@ -32,7 +32,7 @@ export class JoinedSource implements BlobSource {
       arrayBuffer: async () => {
         const parts: Uint8Array[] = [];
         for (const slice of slices) parts.push(await bytesOf(slice));
-        return concat(parts, parts.reduce((sum, { length }) => sum + length, 0)).buffer;
+        return concat(parts).buffer;
       },
       checkUnchanged: async () => {
         for (const slice of slices) await slice.checkUnchanged?.();

@@ -1,7 +1,7 @@
 import type { ImageArchive } from "../../image/archive.ts";
 import { type Absent, absentFrom, buildRecord } from "../../image/content.ts";
 import type { Hasher } from "../../incremental_hash.ts";
-import { quoteName } from "../../quote_name.ts";
+import { listTexts, quoteName } from "../../quote_name.ts";
 import { ServedRepositories } from "./archive_storage.ts";
 import { ServedArchive, ServedImage } from "./image.ts";
 import { formatServedName, givenNames, ownNames, type ServedName } from "./names.ts";
@@ -84,10 +84,9 @@ export class Shelf {
   #tellAbsent({ archive }: ServedImage, absent: readonly Absent[], name: ServedName): void {
     const [first] = absent;
     if (!first) return;
-    const more = absent.length > 1 ? ` and ${absent.length - 1} more` : "";
     this.notices.push(
       `${formatServedName(name)} cannot be pulled as a whole: ${quoteName(archive.name)} lacks ` +
-        `${first.kind} ${first.digest}${more}`,
+        `${first.kind} ${listTexts(absent.map(({ digest }) => digest), 1)}`,
     );
   }
 }

@@ -88,7 +88,7 @@ export class Inflated {
       const problem = error.cause instanceof Error ? error.cause.message : error.message;
       return { diffId: undefined, problem, inflateError: error, kind: "other" };
     }
-    const start = concat(head, head.reduce((sum, piece) => sum + piece.length, 0));
+    const start = concat(head);
     return { diffId: await hash.digest(), problem: undefined, kind: kindOf(start) };
   }
 }
