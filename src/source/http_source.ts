@@ -31,9 +31,9 @@ export async function openUrl(
   let response = await get(url, { range: "bytes=0-0" }, connection);
   if (response.status === 206) {
     await response.body?.cancel();
-    const range = rangeOf(response);
-    if (range) {
-      return blockReader(rangeSource(url, range.size, versionOf(response), connection));
+    const size = rangeOf(response)?.size;
+    if (size !== undefined) {
+      return blockReader(rangeSource(url, size, versionOf(response), connection));
     }
     // A server that does not say how long the whole is has no use for ranges.
     response = await get(url, {}, connection);
@@ -82,19 +82,21 @@ function rangeSource(
   version: string | null,
   connection: Connection,
 ): BlobSource {
-  const open = async (start: number, end: number) => {
+  const open = async (start: number, end: number): Promise<Part> => {
     const response = await get(url, { range: `bytes=${start}-${end - 1}` }, connection);
     const changed = versionOf(response) !== version;
     const range = rangeOf(response);
-    const fits = range?.size === size && range.start === start && range.end === end;
-    if (response.status === 206 && !changed && fits && response.body) {
-      return response.body.getReader();
+    const isOther = range?.size !== undefined && range.size !== size;
+    // A server may send less of what was asked for, and not say how long the whole is (RFC 9110, 14.4 and 15.3.7).
+    const fits = range?.start === start && range.end > start && range.end <= end;
+    if (response.status === 206 && !changed && !isOther && fits && response.body) {
+      return { reader: response.body.getReader(), end: range.end };
     }
     await response.body?.cancel();
     throw failure(
       url,
       response.status === 206
-        ? changed || (range && range.size !== size)
+        ? changed || isOther
           ? "the file changed while it was read"
           : `${url.host} answered another range than asked for`
         : `${url.host} answered ${response.status} to a range`,
@@ -102,26 +104,38 @@ function rangeSource(
     );
   };
   const stream = (start: number, end: number) => {
-    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+    let part: Part | undefined;
     let isOver = false;
-    const next = async () => {
+    const next = async (): Promise<Bytes | undefined> => {
       if (start >= end) return undefined;
-      reader ??= await open(start, end);
+      part ??= await open(start, end);
+      const { reader } = part;
       // Who cancels does not wait for the answer.
       if (isOver) await reader.cancel();
       const piece = await readFrom(url, reader, true, connection);
-      if (!piece) throw failure(url, `the answer ended ${end - start} bytes early`, true);
+      if (!piece && start === part.end) {
+        part = undefined;
+        return await next();
+      }
+      if (!piece) throw failure(url, `the answer ended ${part.end - start} bytes early`, true);
       start += piece.length;
-      if (start <= end) return piece;
+      if (start <= part.end) return piece;
       await reader.cancel();
       throw failure(url, "the answer has more bytes than asked for", false);
     };
     return createStream(next, (reason) => {
       isOver = true;
-      return reader?.cancel(reason);
+      return part?.reader.cancel(reason);
     });
   };
   return { size, slice: (start, end) => ({ stream: () => stream(start, Math.min(end, size)) }) };
+}
+
+/** An answer with a range that was asked for, or the beginning of it. */
+interface Part {
+  reader: ReadableStreamDefaultReader<Uint8Array>;
+  /** Where it ends in the whole. */
+  end: number;
 }
 
 /** Serves small reads from blocks, so that neighbours cost one request. */
@@ -158,16 +172,20 @@ function blockReader(source: BlobSource): BlobSource {
   };
 }
 
-/** The range of an answer, its end past the last byte, and the length of the whole. */
+/** The range of an answer, its end past the last byte, and the length of the whole, which a server need not tell. */
 function rangeOf(
   { headers }: Response,
-): { start: number; end: number; size: number } | undefined {
-  const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(
+): { start: number; end: number; size: number | undefined } | undefined {
+  const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/.exec(
     headers.get("content-range") ?? "",
   );
-  const [start, last, size] = match?.slice(1).map(Number) ?? [];
-  if (start === undefined || last === undefined || size === undefined) return undefined;
-  return { start, end: last + 1, size };
+  const [start, last, size] = match?.slice(1) ?? [];
+  if (start === undefined || last === undefined) return undefined;
+  return {
+    start: Number(start),
+    end: Number(last) + 1,
+    size: size === "*" ? undefined : Number(size),
+  };
 }
 
 /** What changes when the file does. */
