@@ -10,9 +10,9 @@ const ENTRIES = ["cli/main.ts", "cli/push_command.ts", "cli/plain_reporter.ts"];
  * an odd registry needs is loaded when it is needed; a file that has to be here has a reason.
  */
 const LOADED = `
-async_dispose build_record bytes concurrency config_json cosign_tags digest errors go_json incremental_hash json_depth media_types
+async_dispose build_record bytes concurrency config_json cosign_tags did_you_mean digest errors go_json incremental_hash json_depth media_types
 network_fetch owned_bytes page quote_name reference
-cli/args cli/command cli/command_words cli/connection cli/create_reporter cli/did_you_mean cli/exit cli/input cli/main
+cli/args cli/command cli/command_words cli/connection cli/create_reporter cli/exit cli/input cli/main
 cli/option_values cli/options cli/plain_reporter cli/progress_state cli/push_command cli/render cli/reporter cli/run
 cli/transfer cli/words
 codec/magic

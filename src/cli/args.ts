@@ -1,5 +1,5 @@
 import { ASKING_OPTIONS, type Command, COMMANDS, COMMON_OPTIONS, type Verb } from "./command.ts";
-import { didYouMean } from "./did_you_mean.ts";
+import { didYouMean } from "../did_you_mean.ts";
 import { type Option, parseOptions, quote, UsageError } from "./options.ts";
 
 /** What commands are called. */

@@ -1,3 +1,4 @@
+import { didYouMean } from "../did_you_mean.ts";
 import { pushImage } from "../push/push.ts";
 import type { PushOptions } from "../push/options.ts";
 import { parseTarget, type Place, type Reference } from "../reference.ts";
@@ -158,11 +159,14 @@ function decode(path: string): string {
   }
 }
 
+/**
+ * What the query chooses. Routers, proxies and login pages add parameters of their own, which are theirs; one of ours that is
+ * mistyped would have more pushed than was chosen.
+ */
 function chosen(query: URLSearchParams): Pick<PushOptions, "images" | "platforms" | "allTags"> {
-  const unknown = [...query.keys()].find((name) => !PARAMETERS.includes(name));
-  if (unknown !== undefined) {
-    const names = PARAMETERS.join(", ");
-    throw new GatewayError("USAGE", `Unknown parameter ${unknown}: expected one of ${names}`);
+  for (const name of query.keys()) {
+    const hint = PARAMETERS.includes(name) ? undefined : didYouMean(name, PARAMETERS);
+    if (hint) throw new GatewayError("USAGE", `Unknown parameter ${name}: ${hint}`);
   }
   const allTags = query.get("all-tags");
   return {

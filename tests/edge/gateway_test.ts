@@ -235,6 +235,21 @@ test("createGateway() passes on the choice of images, platforms and tags", async
   ]);
 });
 
+test("createGateway() leaves parameters alone that others add, and takes none for them that is mistyped", async () => {
+  const { send } = setting();
+  const target = `/v2push/${HOST}/team/app`;
+  const others = "path=v2push&path=team&page=1&utm_source=a&_=1";
+  const chosen = await send({ path: `${target}?image=two:1&${others}`, body: TWO });
+  assertEquals((await linesOf(chosen)).at(-1)?.type, "result");
+  const mistyped = { images: "image", imgae: "image", Platform: "platform", allTags: "all-tags" };
+  for (const [typed, meant] of Object.entries(mistyped)) {
+    const answer = await send({ path: `${target}?${typed}=two`, body: TWO });
+    assertEquals(answer.status, 400);
+    const { message } = await errorOf(answer);
+    assertEquals(message, `Unknown parameter ${typed}: did you mean ${meant}?`);
+  }
+});
+
 test("createGateway() tells of a failure after the first event in the last line", async () => {
   const broken = TAR.subarray(0, TAR.length - 2048);
   const response = await setting().send({ body: broken });
