@@ -1,6 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { OciError } from "../../errors.ts";
-import { proxyFor, sentFromFiles, takesInit } from "../../network_fetch.ts";
+import { sentFromFiles, takesInit } from "../../network_fetch.ts";
 import type { Page } from "../../page.ts";
 import { type Call, discard, type Http, type SentCall } from "./call.ts";
 import type { Pace } from "./pace.ts";
@@ -88,11 +88,10 @@ export async function send(http: Http, call: Call, url: URL): Promise<Response> 
 
 /**
  * Whether what is streamed to a URL goes without its length: of bodies that tell it and come fast, Squid 5.7 as a proxy of
- * plain http drops those of several MiB. A `fetch` that tells no proxies may still go through one, which answers show.
+ * plain http drops those of several MiB. Others are slow without (3proxy), or lose what has none (glider).
  */
-export function leavesLength({ fetch, seen }: Http, url: URL): boolean {
-  return url.protocol === "http:" &&
-    (seen.passesSquid === true || proxyFor(fetch, url) !== undefined);
+export function leavesLength({ seen }: Http, url: URL): boolean {
+  return url.protocol === "http:" && seen.passesSquid === true;
 }
 
 /**

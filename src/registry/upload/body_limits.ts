@@ -7,8 +7,8 @@ import type { UploadSession } from "./upload_session.ts";
 export const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
 /** Largest chunk that a registry may ask for: each one is held in memory. */
 const MAX_CHUNK_BYTES = 128 * 1024 * 1024;
-/** Largest chunk past a proxy of plain http: chunks tell their length, and Squid 5.7 drops what does so from 4 MiB on. */
-const MAX_PROXIED_CHUNK_BYTES = 2 * 1024 * 1024;
+/** Largest chunk past Squid in plain http: chunks tell their length, and Squid 5.7 drops what does so from 4 MiB on. */
+const MAX_SQUID_CHUNK_BYTES = 2 * 1024 * 1024;
 /** Smallest chunk to try against a limit: nginx takes 1 MiB unless told otherwise, ModSecurity 128 KiB. */
 const MIN_CHUNK_BYTES = 64 * 1024;
 
@@ -32,7 +32,7 @@ export function chunkSizeFor(
       ? DEFAULT_CHUNK_BYTES
       : undefined);
   if (wanted === undefined) return undefined;
-  const most = leavesLength(http, session.location) ? MAX_PROXIED_CHUNK_BYTES : MAX_CHUNK_BYTES;
+  const most = leavesLength(http, session.location) ? MAX_SQUID_CHUNK_BYTES : MAX_CHUNK_BYTES;
   const chunk = Math.min(Math.max(Math.min(wanted, most), minChunk), maxChunk, MAX_CHUNK_BYTES);
   if (size > chunk) return chunk;
   // One chunk, however short: a body of its own would come in the PUT.
