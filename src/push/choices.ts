@@ -1,12 +1,73 @@
 import { parseCosignTag } from "../cosign_tags.ts";
-import { type Digest, shortDigest } from "../digest.ts";
-import { AmbiguousImageError } from "../errors.ts";
-import { type ArchiveImage, tagsOf } from "../image/archive.ts";
+import { type Digest, digestHex, shortDigest } from "../digest.ts";
+import { AmbiguousImageError, ArchiveError } from "../errors.ts";
+import { type ArchiveImage, type ImageArchive, tagsOf } from "../image/archive.ts";
+import { buildRecord } from "../image/content.ts";
 import { quoteName } from "../quote_name.ts";
-import { isReferrersTag, referrersTag } from "../reference.ts";
+import { formatImageName, isReferrersTag, parseImageName, referrersTag } from "../reference.ts";
 
 /** Names that a message lists before it only counts. */
 export const MAX_LISTED = 12;
+
+/** Fewest hex digits of a digest that select an image. */
+const MIN_DIGEST_DIGITS = 12;
+
+/**
+ * Finds the images that the option `images` names; when it names none, all of them but what BuildKit keeps of builds,
+ * or that where there is nothing else.
+ *
+ * @throws {ArchiveError} If a name fits no image.
+ * @throws {AmbiguousImageError} If a bare tag or a digest's first digits fit several.
+ */
+export function selectImages(
+  archive: Pick<ImageArchive, "images">,
+  wanted: readonly string[],
+): ArchiveImage[] {
+  if (wanted.length === 0) {
+    const images = archive.images.filter(({ node }) => !buildRecord(node));
+    return images.length > 0 ? images : [...archive.images];
+  }
+  const chosen = new Set(wanted.map((text) => selectImage(archive.images, text)));
+  return archive.images.filter((image) => chosen.has(image));
+}
+
+/**
+ * Finds the one image that a text names.
+ *
+ * @throws {ArchiveError} If it fits none.
+ * @throws {AmbiguousImageError} If a bare tag or a digest's first digits fit several.
+ */
+export function selectImage(images: readonly ArchiveImage[], text: string): ArchiveImage {
+  const name = parseImageName(text);
+  const formatted = name && formatImageName(name);
+  const rules: ((image: ArchiveImage) => boolean)[] = [
+    (image) => image.id === text,
+    (image) => image.aliases.includes(text) && !image.tags.includes(text),
+    (image) => formatted !== undefined && image.names.includes(formatted),
+    (image) => tagsOf(image).includes(text),
+    (image) => hasDigest(image, text),
+  ];
+  for (const rule of rules) {
+    const [only, ...others] = images.filter(rule);
+    if (!only) continue;
+    if (others.length === 0) return only;
+    throw ambiguous(`Cannot choose image ${quoteName(text)}`, [only, ...others], images);
+  }
+  throw new ArchiveError(
+    `Cannot find image ${quoteName(text)} in the archive: it has ${listImages(images, images)}`,
+    { hint: "choose by a full name, a tag, a digest, or #N as inspect prints" },
+  );
+}
+
+function hasDigest({ node, digest }: ArchiveImage, text: string): boolean {
+  const hex = text.replace(/^sha(?:256|512):/, "");
+  if (hex.length < MIN_DIGEST_DIGITS || !/^[0-9a-f]+$/.test(hex)) return false;
+  const digests = [
+    node.kind === "docker" ? digest : node.digest,
+    node.kind === "index" ? undefined : node.config?.digest,
+  ];
+  return digests.some((digest) => digest && digestHex(digest).startsWith(hex));
+}
 
 /**
  * The shortest texts that select images, each one image and no other: a full name, a tag, another name, or `#N`.

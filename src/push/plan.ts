@@ -1,12 +1,9 @@
-import { digestHex } from "../digest.ts";
 import { type AmbiguousImageError, ArchiveError } from "../errors.ts";
 import { type ArchiveImage, type ImageArchive, tagsOf } from "../image/archive.ts";
 import { blobsOf, buildRecord } from "../image/content.ts";
 import { quoteName } from "../quote_name.ts";
 import {
-  formatImageName,
   formatReference,
-  parseImageName,
   parseReference,
   parseTarget,
   type Place,
@@ -18,8 +15,9 @@ import {
 import {
   ambiguous,
   choicesOf,
-  listImages,
   MAX_LISTED,
+  selectImage,
+  selectImages,
   withoutLeftBehind,
   withoutPlatforms,
 } from "./choices.ts";
@@ -48,9 +46,6 @@ export interface PlanOptions {
   /** `FROM=TO` pairs. */
   rename: readonly string[];
 }
-
-/** Fewest hex digits of a digest that select an image. */
-const MIN_DIGEST_DIGITS = 12;
 
 /**
  * Parses the targets of a push: references, or places for the archive's own names.
@@ -132,25 +127,6 @@ export function totalsOf(planned: readonly PlannedImage[]): { blobs: number; byt
   return { blobs: sizes.size, bytes };
 }
 
-/**
- * Finds the images that the option `images` names; when it names none, all of them but what BuildKit keeps of builds,
- * or that where there is nothing else.
- *
- * @throws {ArchiveError} If a name fits no image.
- * @throws {AmbiguousImageError} If a bare tag or a digest's first digits fit several.
- */
-export function selectImages(
-  archive: Pick<ImageArchive, "images">,
-  wanted: readonly string[],
-): ArchiveImage[] {
-  if (wanted.length === 0) {
-    const images = archive.images.filter(({ node }) => !buildRecord(node));
-    return images.length > 0 ? images : [...archive.images];
-  }
-  const chosen = new Set(wanted.map((text) => selectImage(archive.images, text)));
-  return archive.images.filter((image) => chosen.has(image));
-}
-
 function noticesOfRecords(archive: ImageArchive, images: readonly ArchiveImage[]): string[] {
   const records = archive.images.filter(({ node }) => buildRecord(node));
   const choices = choicesOf(records, archive.images);
@@ -161,38 +137,6 @@ function noticesOfRecords(archive: ImageArchive, images: readonly ArchiveImage[]
       ? [`${text}: it is pushed as it is, and cannot be run`]
       : [`${text}, so it is not pushed; choosing it with --image pushes it`];
   });
-}
-
-function selectImage(images: readonly ArchiveImage[], text: string): ArchiveImage {
-  const name = parseImageName(text);
-  const formatted = name && formatImageName(name);
-  const rules: ((image: ArchiveImage) => boolean)[] = [
-    (image) => image.id === text,
-    (image) => image.aliases.includes(text) && !image.tags.includes(text),
-    (image) => formatted !== undefined && image.names.includes(formatted),
-    (image) => tagsOf(image).includes(text),
-    (image) => hasDigest(image, text),
-  ];
-  for (const rule of rules) {
-    const [only, ...others] = images.filter(rule);
-    if (!only) continue;
-    if (others.length === 0) return only;
-    throw ambiguous(`Cannot choose image ${quoteName(text)}`, [only, ...others], images);
-  }
-  throw new ArchiveError(
-    `Cannot find image ${quoteName(text)} in the archive: it has ${listImages(images, images)}`,
-    { hint: "choose by a full name, a tag, a digest, or #N as inspect prints" },
-  );
-}
-
-function hasDigest({ node, digest }: ArchiveImage, text: string): boolean {
-  const hex = text.replace(/^sha(?:256|512):/, "");
-  if (hex.length < MIN_DIGEST_DIGITS || !/^[0-9a-f]+$/.test(hex)) return false;
-  const digests = [
-    node.kind === "docker" ? digest : node.digest,
-    node.kind === "index" ? undefined : node.config?.digest,
-  ];
-  return digests.some((digest) => digest && digestHex(digest).startsWith(hex));
 }
 
 /** Makes the error for several images where there may be one. */

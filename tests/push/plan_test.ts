@@ -2,12 +2,12 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { AmbiguousImageError, ArchiveError } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
 import { choicesOf } from "../../src/push/choices.ts";
+import { selectImages } from "../../src/push/choices.ts";
 import {
   parseTargets,
   planImages,
   type PlanOptions,
   type PushTarget,
-  selectImages,
 } from "../../src/push/plan.ts";
 import { formatReference, parseReference } from "../../src/reference.ts";
 import { dockerSave, makeImage, OciLayout, toBlob } from "../helpers/archives.ts";

@@ -16,7 +16,8 @@ import { type ArchiveFiles, cleanPath, digestOfName, digestOfPath } from "../../
 import { readLayout } from "../../image/oci_layout.ts";
 import { DOCKER_CONFIG } from "../../media_types.ts";
 import type { Place, Reference } from "../../reference.ts";
-import { planNames, selectImages } from "../plan.ts";
+import { selectImages } from "../choices.ts";
+import { planNames } from "../plan.ts";
 import { parseRename } from "../rename.ts";
 import type { RepositoryState } from "../repository_state.ts";
 import type { Destination } from "./plain_uploads.ts";
