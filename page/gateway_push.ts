@@ -15,8 +15,8 @@ export class GatewayFailure extends Error {
 /** What is pushed by a gateway, and who listens. */
 export interface GatewayPush {
   file: File;
-  /** `HOST/REPOSITORY:TAG`. */
-  target: string;
+  /** `HOST/REPOSITORY:TAG`, at least one: all of one upload. */
+  targets: readonly string[];
   images: readonly string[];
   platforms: readonly string[];
   signal: AbortSignal;
@@ -27,8 +27,10 @@ export interface GatewayPush {
 
 /** Sends an archive to the gateway that this page came from, which pushes it on while it comes. */
 export function pushByGateway(push: GatewayPush): Promise<void> {
-  const { file, target, images, platforms, signal, onEvent, onSent } = push;
+  const { file, targets, images, platforms, signal, onEvent, onSent } = push;
+  const [target = "", ...others] = targets;
   const url = new URL(`/v2push/${target}`, location.href);
+  for (const other of others) url.searchParams.append("also", other);
   for (const image of images) url.searchParams.append("image", image);
   for (const platform of platforms) url.searchParams.append("platform", platform);
   return new Promise((resolve, reject) => {

@@ -168,19 +168,18 @@ export class PushForm {
     }
   }
 
-  /** The whole archive goes to the gateway, once for each name. */
+  /** The whole archive goes to the gateway, once for each image. */
   async #pushByGateway(jobs: readonly Job[], hooks: PushHooks): Promise<void> {
     const { signal, onEvent, onPart } = hooks;
     const file = this.#file;
     const path = "the archive, to the gateway";
     const onSent = (sent: number) => onEvent({ type: "blob-progress", path, sent });
-    for (const { id, targets, platforms = [] } of jobs) {
+    for (const job of jobs) {
+      const { id, targets, platforms = [] } = job;
       const images = id === undefined ? [] : [id];
-      for (const target of targets) {
-        onPart([{ id, targets: [target], platforms }]);
-        onEvent({ type: "blob-start", path, size: file.size });
-        await pushByGateway({ file, target, images, platforms, signal, onEvent, onSent });
-      }
+      onPart([job]);
+      onEvent({ type: "blob-start", path, size: file.size });
+      await pushByGateway({ file, targets, images, platforms, signal, onEvent, onSent });
     }
   }
 }

@@ -41,15 +41,16 @@ export interface GatewayContext {
 const PREFIX = "/v2push/";
 /** An edge worker has 128 MiB, and the runtime's own buffers take some of it. */
 const MEMORY_BUDGET = 16 * 1024 * 1024;
-/** Query parameters that choose what is pushed. */
-const PARAMETERS = ["image", "platform", "all-tags"];
+/** Query parameters that choose what is pushed, and where else. */
+const PARAMETERS = ["also", "image", "platform", "all-tags"];
 
 /**
  * Makes a fetch handler that pushes what it is sent, in one pass and in bounded memory, to a registry that is allowed.
  *
  * `PUT /v2push/HOST[:PORT]/REPOSITORY[:TAG]` takes an archive as its body, plain or compressed, or a form with one file
- * in it (`multipart/form-data`, for which `POST` is accepted too). `?image=`, `?platform=` (both may repeat) and `?all-tags`
- * choose as the options of the same names do. It answers with a JSON line for each {@linkcode PushEvent} while they happen and
+ * in it (`multipart/form-data`, for which `POST` is accepted too). `?also=` names a further `HOST[:PORT]/REPOSITORY[:TAG]` for
+ * the same upload; it, `?image=` and `?platform=` may repeat, and the latter and `?all-tags` choose as the options of the same
+ * names do. It answers with a JSON line for each {@linkcode PushEvent} while they happen and
  * the result (`{ "type": "result", ... }`) or the failure (`{ "type": "error", "error": { ... } }`) as the last line; where
  * the request accepts `application/json` alone, with one document at the end. What is wrong before the first event has
  * a status of its own: 400 for the request, 403 for a target that is not allowed and for a page of another site, 422 for the
@@ -108,14 +109,17 @@ async function push(
   if (request.headers.get("sec-fetch-site") === "cross-site") {
     throw new GatewayError("DENIED", "Cannot push from a page of another site: it is not allowed");
   }
-  const { target, place } = allowedTarget(request, places);
-  const choice = chosen(new URL(request.url).searchParams);
+  const { pathname, searchParams } = new URL(request.url);
+  const named = [decode(pathname.slice(PREFIX.length)), ...searchParams.getAll("also")];
+  const allowed = named.map((text) => allowedTarget(text, places));
+  const targets = allowed.map(({ target }) => target);
+  const choice = chosen(searchParams);
   const source = await openBody(request, isForm);
   // Who may push below a prefix gets nothing of what stands beside it.
-  const mountRecorded = place.prefix === "";
+  const mountRecorded = allowed.every(({ place }) => place.prefix === "");
   const options = { memoryBudget: MEMORY_BUDGET, ...settings, ...choice, mountRecorded };
   const start = (hooks: Pick<PushOptions, "signal" | "onEvent">) => {
-    const pushing = pushImage(source, target, { ...options, ...hooks });
+    const pushing = pushImage(source, targets, { ...options, ...hooks });
     if (isGatewayContext(context)) context.waitUntil(pushing.catch(() => {}));
     return pushing;
   };
@@ -129,12 +133,11 @@ function isGatewayContext(context: unknown): context is GatewayContext {
     typeof context.waitUntil === "function";
 }
 
-/** The target of a request, with the scheme that is allowed for it, and the place that allows it. */
+/** A target of a request, with the scheme that is allowed for it, and the place that allows it. */
 function allowedTarget(
-  { url }: Request,
+  text: string,
   places: readonly Place[],
 ): { target: string; place: Place } {
-  const text = decode(new URL(url).pathname.slice(PREFIX.length));
   const target = parseTarget(text);
   if (target.kind === "place" || /^https?:/i.test(text)) {
     const form = `${PREFIX}HOST[:PORT]/REPOSITORY[:TAG]`;

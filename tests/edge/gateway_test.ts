@@ -12,6 +12,7 @@ import {
   makeLayer,
   randomBytes,
 } from "../helpers/archives.ts";
+import { allTags } from "../helpers/expected.ts";
 import { inPieces } from "../helpers/findings.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
@@ -247,6 +248,28 @@ test("createGateway() leaves parameters alone that others add, and takes none fo
     assertEquals(answer.status, 400);
     const { message } = await errorOf(answer);
     assertEquals(message, `Unknown parameter ${typed}: did you mean ${meant}?`);
+  }
+});
+
+test("createGateway() puts one upload under all targets, where each is allowed", async () => {
+  const { registry, send } = setting({ allow: [HOST, "http://plain.test/team/"] });
+  const more = (target: string) => `/v2push/${TARGET}?also=${target}`;
+  const paths = [`${HOST}/team/app:2.0`, `${HOST}/other/app`, "plain.test/team/app:1"];
+  const response = await send({ path: more(paths.join("&also=")), body: TAR });
+  const { images } = (await linesOf(response)).at(-1) ?? {};
+  assertEquals((images as { reference: string }[]).map(({ reference }) => reference), [
+    TARGET,
+    `${HOST}/team/app:2.0`,
+    `${HOST}/other/app:latest`,
+    "plain.test/team/app:1",
+  ]);
+  const before = await allTags(registry);
+  for (
+    const [target, status] of [["plain.test/app:1", 403], ["evil.test/app:1", 403], [HOST, 400]]
+  ) {
+    const refused = await send({ path: more(`${target}`), body: TWO });
+    assertEquals([refused.status, await allTags(registry)], [status, before], `${target}`);
+    await refused.body?.cancel();
   }
 });
 
