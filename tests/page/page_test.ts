@@ -21,6 +21,7 @@ import { requireProgram } from "../helpers/programs.ts";
 import { startRealRegistry } from "../helpers/real_registry.ts";
 import { startTarpush } from "../helpers/server_process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
+import { allTags } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
 
 const MIB = 1024 * 1024;
@@ -312,14 +313,23 @@ test("the page of a gateway pushes through it", async () => {
   const registry = createRegistry();
   await using target = await serve(registry);
   const gateway = createGateway({ allow: [`http://${target.host}`], page: await readPage() });
-  await using server = await serve(gateway);
+  let uploads = 0;
+  await using server = await serve((request) => {
+    if (request.method === "PUT") uploads++;
+    return gateway(request);
+  });
   await using folder = await temporaryFolder();
   const tar = await writeArchive(folder, ["one", randomBytes(3 * MIB)]);
   await using browser = await startBrowser();
   const page = await browser.open(`http://${server.host}/`);
   assert(!(await page.text()).includes("In the registry"));
-  await push(page, tar);
+  await page.chooseFile(tar);
+  await page.untilText("Name and tag");
+  await page.fill("Name and tag", "team/app:1.0, team/app:2.0, other:1");
+  await page.click("Push");
   await page.untilText("Pushed in");
+  assertEquals(uploads, 1);
+  assertEquals(await allTags(registry), ["other:1", "team/app:1.0", "team/app:2.0"]);
   const [digest] = DIGEST.exec(await page.text()) ?? [];
   const stored = await registry(new Request("http://r/v2/team/app/manifests/1.0"));
   assertEquals(stored.headers.get("docker-content-digest"), digest);
