@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { hasStatus, restate } from "../errors.ts";
+import { hasCode, hasStatus, restate } from "../errors.ts";
 import {
   type Descriptor,
   isIndexType,
@@ -72,8 +72,18 @@ export async function* listTags(
   try {
     yield* listNames(context.http, { what, url, member: "tags" }, options);
   } catch (error) {
-    throw explainAbsence(context, { action: `list ${what}` }, error);
+    throw explainNoTags(context, what, error);
   }
+}
+
+/** Tells a repository that is not there from a registry that lists no tags: drayage 0.2.9, a cache, lacks a manifest then. */
+function explainNoTags(context: RepositoryContext, what: string, error: unknown): unknown {
+  if (!hasStatus(error, 404) || !hasCode(error, "MANIFEST_UNKNOWN")) {
+    return explainAbsence(context, { action: `list ${what}` }, error);
+  }
+  return restate(error, `Cannot list ${what}: the registry lists no tags (404)`, {
+    hint: "a cache of another registry keeps no lists: name a tag or a digest",
+  });
 }
 
 /**

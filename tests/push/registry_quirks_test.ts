@@ -161,6 +161,20 @@ for (
   });
 }
 
+// Artipie's docker-adapter 0.13.1.
+test("pushImage() of a pipe sends a large layer to a registry that passes over what comes in a PUT", async () => {
+  const registry = createRegistry();
+  const invalid = encodeJson({ errors: [{ code: "DIGEST_INVALID", message: "no" }] });
+  const layer = faultLayer(
+    registry,
+    ({ method, path, headers }) =>
+      method === "PUT" && path.includes("/uploads/") && headers.get("content-length") !== "0"
+        ? answer(400, invalid)
+        : undefined,
+  );
+  await push("a pipe", 9 * MIB, layer, registry);
+});
+
 for (const source of Object.keys(SOURCES)) {
   for (const [what, plan] of Object.entries(QUIRKS)) {
     test(`pushImage() of ${source} in chunks: the registry ${what}`, async () => {

@@ -5,7 +5,7 @@ import { type Digest, digestBytes } from "../../src/digest.ts";
 import { DigestMismatchError, NetworkError, RegistryError } from "../../src/errors.ts";
 import { headBlob } from "../../src/registry/blobs.ts";
 import { commitUpload } from "../../src/registry/upload/close_upload.ts";
-import { sendBody, sendWhole } from "../../src/registry/upload/send_body.ts";
+import { sendBody } from "../../src/registry/upload/send_body.ts";
 import type { UploadBlob } from "../../src/registry/upload/choose_body.ts";
 import { uploadBlob } from "../../src/registry/upload/upload_blob.ts";
 import { cancelUpload, startUpload } from "../../src/registry/upload/upload_session.ts";
@@ -384,18 +384,6 @@ test("uploadBlob() sends a body again that was refused for want of pace, to the 
   }
 });
 
-test("sendWhole() tells of a refusal where the body comes only once", async () => {
-  const script = scriptedFetch([[PUT, { status: 429 }]]);
-  const session = { location: new URL("http://registry.test/u/1") };
-  const blob = { digest: DIGEST, size: CONTENT.length, body: new Blob([CONTENT]).stream() };
-  await assertRejects(
-    () => sendWhole(makeRepository(script.fetch), session, blob),
-    RegistryError,
-    "answered 429",
-  );
-  script.assertDone();
-});
-
 for (const [status, otherwise] of [[400, "PATCH"], [401], [403], [405, "PATCH"], [413]] as const) {
   test(`uploadBlob() does not try a PUT again after a ${status} on the body`, async () => {
     const cancelled: ScriptStep = ["DELETE /u/1", { status: 204 }];
@@ -595,18 +583,6 @@ for (const status of [200, 201, 202, 204]) {
     script.assertDone();
   });
 }
-
-test("sendWhole() closes the upload with its body", async () => {
-  const script = scriptedFetch([[PUT, STORED]]);
-  const session = { location: new URL("http://registry.test/u/1") };
-  const body = bytesSource(CONTENT).slice(0, CONTENT.length).stream() as ReadableStream<Bytes>;
-  await sendWhole(makeRepository(script.fetch), session, {
-    digest: DIGEST,
-    size: CONTENT.length,
-    body,
-  });
-  assertEquals(sentRequest(script, 0).body, CONTENT);
-});
 
 test("commitUpload() asks for the blob where the answer is lost", async () => {
   const script = scriptedFetch([[PUT, "drop"], [HEAD, THERE]]);

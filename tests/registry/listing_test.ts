@@ -507,3 +507,19 @@ test("listRepositories() says that a registry has no catalog, and not that it is
     "registry.test answered 404 Not Found",
   );
 });
+
+test("listTags() tells a registry without lists from a repository that is not there", async () => {
+  const cases = [
+    // drayage 0.2.9, a cache of other registries.
+    [
+      "MANIFEST_UNKNOWN",
+      "Cannot list the tags of registry.test/team/app: the registry lists no tags (404)",
+    ],
+    ["NAME_UNKNOWN", "the registry has no such repository"],
+  ] as const;
+  for (const [code, message] of cases) {
+    const body = encodeJson({ errors: [{ code, message: "unknown" }] });
+    const { fetch } = scriptedFetch([[/tags\/list/, { status: 404, body }]]);
+    await assertRejects(() => collectAll(listTags(makeRepository(fetch))), RegistryError, message);
+  }
+});

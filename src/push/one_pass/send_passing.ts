@@ -20,7 +20,7 @@ import { sendChunks } from "../../registry/upload/chunks.ts";
 import { checkLength, isGatewayTimeout, lengthThere } from "../../registry/upload/lost_answers.ts";
 import type { Outcome } from "../../registry/upload/outcome.ts";
 import { mayGoOn, sendOn } from "../../registry/upload/resume.ts";
-import { sendBody, sendWhole } from "../../registry/upload/send_body.ts";
+import { sendBody } from "../../registry/upload/send_body.ts";
 import {
   cancelUpload,
   openUpload,
@@ -115,15 +115,29 @@ function goesInChunks({ http }: RepositoryContext, session: UploadSession, size:
 async function sendFrom(
   context: RepositoryContext,
   session: UploadSession,
-  { body, size, isLess, digest }: PassingBody,
+  blob: PassingBody,
   start: number,
   hooks: UploadHooks,
 ): Promise<void> {
-  if (start === 0 && !goesInChunks(context, session, size)) {
-    const whole = () => openWhole(body);
-    if (!digest) return await sendBody(context, session, whole, hooks);
-    return await sendWhole(context, session, { digest, size, body: whole }, hooks);
+  const { body, size, digest } = blob;
+  if (start > 0 || goesInChunks(context, session, size)) {
+    await sendRest(context, session, blob, start, hooks);
+  } else {
+    // Not in the PUT: Artipie's docker-adapter 0.13.1 passes over what comes there, and it could not be sent again.
+    const listeners = digest ? { ...hooks, size } : hooks;
+    await sendBody(context, session, () => openWhole(body), listeners);
   }
+  if (digest) await commitUpload(context, session, { digest, size }, hooks);
+}
+
+/** Sends what the registry has not got, or all of it where that is to go in chunks. */
+async function sendRest(
+  context: RepositoryContext,
+  session: UploadSession,
+  { body, size, isLess }: PassingBody,
+  start: number,
+  hooks: UploadHooks,
+): Promise<void> {
   const rest = body.open(start);
   if (isLess) {
     const chunkSize = chunkSizeFor(context.http, session, size) ?? DEFAULT_CHUNK_BYTES;
@@ -134,7 +148,6 @@ async function sendFrom(
     // Only its end tells that the source was whole.
     await drain(rest);
   }
-  if (digest) await commitUpload(context, session, { digest, size }, hooks);
 }
 
 /**

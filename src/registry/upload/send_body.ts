@@ -1,58 +1,33 @@
 import type { Bytes } from "../../bytes.ts";
-import type { Digest } from "../../digest.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
-import { closeUpload } from "./close_upload.ts";
 import { CANCEL_MILLISECONDS, patchUpload, type UploadSession } from "./upload_session.ts";
 
 /**
  * Sends a body once to an open upload and leaves it open: the digest may come later, with `commitUpload`. When the
  * signal is aborted the body ends there, and so does the request: an upload that is cut cannot be cancelled at
- * distribution 2, which then tells nobody where it stands.
+ * distribution 2, which then tells nobody where it stands. One that tells its length cannot end before, and is cut.
  *
  * @param session The upload; its location moves on.
  * @param body Bytes, a stream that is read once, or a function that opens the body and throws when it cannot do so
  * again.
+ * @param hooks Signal and listener, and the length of the body where that is to be told.
  */
 export async function sendBody(
   context: RepositoryContext,
   session: UploadSession,
   body: Bytes | ReadableStream<Bytes> | (() => ReadableStream<Bytes>),
-  hooks: UploadHooks = {},
+  hooks: UploadHooks & { size?: number } = {},
 ): Promise<void> {
   const action = `push a blob to ${nameOf(context)}`;
-  const { signal } = hooks;
+  const { signal, size } = hooks;
   const reopen = body instanceof Uint8Array ? undefined : reopened(body, action, hooks);
+  const open = reopen && size === undefined ? () => endedBy(reopen(), signal) : reopen;
   await patchUpload(context, session, {
     action,
-    body: reopen ? () => endedBy(reopen(), signal) : body as Bytes,
+    body: open ?? body as Bytes,
+    ...(size !== undefined && { size }),
     signal,
-    grace: CANCEL_MILLISECONDS,
-  });
-}
-
-/**
- * Sends a blob once in one PUT that closes the upload.
- *
- * @param blob Digest, length and a body that is read once, or a function as for {@linkcode sendBody}.
- */
-export async function sendWhole(
-  context: RepositoryContext,
-  session: UploadSession,
-  blob: {
-    digest: Digest;
-    size: number;
-    body: ReadableStream<Bytes> | (() => ReadableStream<Bytes>);
-  },
-  hooks: UploadHooks = {},
-): Promise<void> {
-  const { digest, size, body } = blob;
-  const action = `push blob ${digest} to ${nameOf(context)}`;
-  const onEnd = noteEnd(context, session);
-  await closeUpload(context, session, digest, {
-    action,
-    body: reopened(body, action, { ...hooks, onEnd }),
-    size,
-    signal: hooks.signal,
+    grace: size === undefined ? CANCEL_MILLISECONDS : 0,
   });
 }
 
