@@ -132,12 +132,16 @@ export function withoutLeftBehind(images: ArchiveImage[], notices: string[]): Ar
   return images.filter((image) => !isLeftBehind(image));
 }
 
-/** The images that one reference may be meant for: an index that has no name of its own stands for those below it. */
+/** The images that one reference may be meant for: an index without a name stands for those below it, where all are named. */
 export function withoutPlatforms(images: ArchiveImage[]): ArchiveImage[] {
   const index = images.find(({ node, aliases }) => node.kind === "index" && aliases.length === 0);
   if (index?.node.kind !== "index") return images;
-  const below = new Set<unknown>(index.node.entries.map(({ node }) => node));
-  return images.every((image) => image === index || below.has(image.node)) ? [index] : images;
+  const others = new Set<unknown>(
+    images.filter((image) => image !== index).map(({ node }) => node),
+  );
+  const { entries } = index.node;
+  const areSame = others.size === entries.length && entries.every(({ node }) => others.has(node));
+  return areSame ? [index] : images;
 }
 
 /**

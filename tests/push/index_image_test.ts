@@ -120,3 +120,12 @@ test("check() of an archive of apko misses an oci-layout and no blob", async () 
   const [wrong] = (await check(broken)).findings;
   assertEquals([wrong?.code, wrong?.path], ["wrong-digest", amd64]);
 });
+
+test("an index without a name, of which one image has a name, does not stand for that", async () => {
+  const { layout, manifests } = await twoPlatforms();
+  const [amd64] = manifests;
+  if (!amd64) throw new Error("unreachable: two were made");
+  layout.add(await layout.indexOf(manifests));
+  layout.add(amd64, { ref: "amd64" });
+  await pushFails(layout.entries(), AmbiguousImageError, "has 2 images for it");
+});
