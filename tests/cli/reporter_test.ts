@@ -26,14 +26,16 @@ function slowOutput(log: string[]) {
   return { output, take: () => waiting.shift()?.() };
 }
 
-test("plain lines wait together for a slow reader, and the push does not", async () => {
+/** A reporter of plain lines that are read as slowly. */
+async function slowReporter() {
   const log: string[] = [];
   const { output, take } = slowOutput(log);
-  const reporter = await createReporter(
-    fakeHost([], { overrides: { stderr: output } }),
-    PLAIN,
-    NEVER,
-  );
+  const host = fakeHost([], { overrides: { stderr: output } });
+  return { reporter: await createReporter(host, PLAIN, NEVER), log, take };
+}
+
+test("plain lines wait together for a slow reader, and the push does not", async () => {
+  const { reporter, log, take } = await slowReporter();
   for (const line of ["a", "b", "c"]) await reporter.note(line);
   const finished = reporter.finish();
   take();
@@ -45,13 +47,7 @@ test("plain lines wait together for a slow reader, and the push does not", async
 });
 
 test("plain lines that follow soon are written together, and so is all that is left at the end", async () => {
-  const log: string[] = [];
-  const { output, take } = slowOutput(log);
-  const reporter = await createReporter(
-    fakeHost([], { overrides: { stderr: output } }),
-    PLAIN,
-    NEVER,
-  );
+  const { reporter, log, take } = await slowReporter();
   await reporter.note("a");
   take();
   await new Promise((resolve) => setTimeout(resolve));
@@ -64,13 +60,7 @@ test("plain lines that follow soon are written together, and so is all that is l
 });
 
 test("a reader that is far behind slows the push", async () => {
-  const log: string[] = [];
-  const { output, take } = slowOutput(log);
-  const reporter = await createReporter(
-    fakeHost([], { overrides: { stderr: output } }),
-    PLAIN,
-    NEVER,
-  );
+  const { reporter, log, take } = await slowReporter();
   await reporter.note("first");
   let isThrough = false;
   const noted = reporter.note("x".repeat(100_000)).then(() => void (isThrough = true));

@@ -3,7 +3,7 @@ import { ArchiveError, TimeoutError } from "../../src/errors.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { currentHost, openFile } from "../../src/runtime/mod.ts";
 import { dockerSave, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
-import { allTags, readBack } from "../helpers/expected.ts";
+import { allTags, assertLayers } from "../helpers/expected.ts";
 import { type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
@@ -38,8 +38,7 @@ test("pushImage() by the host's fetch sends large layers whole, and counts what 
       sent.set(event.digest, Math.max(event.sent, sent.get(event.digest) ?? 0));
     },
   });
-  const { layers: pushed } = await readBack(server.registry, "app", "1");
-  assertEquals(pushed.map(({ digest }) => digest), layers.map(({ digest }) => digest));
+  await assertLayers(server.registry, layers);
   const blobs = images[0]?.blobs ?? [];
   assertEquals(bytesUploaded, blobs.reduce((sum, { size }) => sum + size, 0));
   for (const { digest, size } of blobs) {
@@ -60,8 +59,7 @@ test("pushImage() by the host's fetch sends a large layer again after an answer 
   });
   const fetch = currentHost().fetchWith({});
   await pushImage(file, `${server.host}/app:1`, { fetch, retry: { delay: 1 } });
-  const { layers: pushed } = await readBack(server.registry, "app", "1");
-  assertEquals(pushed.map(({ digest }) => digest), layers.map(({ digest }) => digest));
+  await assertLayers(server.registry, layers);
 });
 
 test("pushImage() by the host's fetch sends a large layer in chunks where it is too large for one request", async () => {
@@ -78,8 +76,7 @@ test("pushImage() by the host's fetch sends a large layer in chunks where it is 
   });
   const fetch = currentHost().fetchWith({});
   await pushImage(file, `${server.host}/app:1`, { fetch, retry: { attempts: 1 } });
-  const { layers: pushed } = await readBack(server.registry, "app", "1");
-  assertEquals(pushed.map(({ digest }) => digest), layers.map(({ digest }) => digest));
+  await assertLayers(server.registry, layers);
   assertEquals(refused, 1);
 });
 

@@ -130,6 +130,15 @@ export async function readBack(
   return read;
 }
 
+/** Checks that `app:1` has these layers, all of them whole. */
+export async function assertLayers(
+  registry: Parameters<typeof readBack>[0],
+  layers: readonly { digest: Digest }[],
+): Promise<void> {
+  const { layers: there } = await readBack(registry, "app", "1");
+  assertEquals(there.map(({ digest }) => digest), layers.map(({ digest }) => digest));
+}
+
 /** Whether a tag or digest is there. */
 export async function hasManifest(
   registry: Registry,

@@ -69,31 +69,27 @@ test("sendChunks() waits for the answer to a chunk when it is aborted, for a mom
   script.assertDone();
 });
 
-test("cancelUpload() asks where an upload stands whose body was cut", async () => {
-  const script = scriptedFetch([
-    ["PATCH /u/1?state=1", "drop"],
+const AFTER_CUT: Record<string, ScriptStep[]> = {
+  "asks where an upload stands whose body was cut": [
     ["GET /u/1?state=1", { status: 204, headers: MOVED.headers }],
     ["DELETE /u/1?state=2", { status: 204 }],
-  ]);
-  const repository = makeRepository(script.fetch);
-  const upload = session();
-  await assertRejects(() => sendBody(repository, upload, new Uint8Array(10)));
-  await cancelUpload(repository, upload);
-  script.assertDone();
-});
-
-test("cancelUpload() tries the place that it knows where nobody tells of another", async () => {
-  const script = scriptedFetch([
-    ["PATCH /u/1?state=1", "drop"],
+  ],
+  "tries the place that it knows where nobody tells of another": [
     ["GET /u/1?state=1", OUT_OF_DATE],
     ["DELETE /u/1?state=1", OUT_OF_DATE],
-  ]);
-  const repository = makeRepository(script.fetch);
-  const upload = session();
-  await assertRejects(() => sendBody(repository, upload, new Uint8Array(10)));
-  await cancelUpload(repository, upload);
-  script.assertDone();
-});
+  ],
+};
+
+for (const [does, steps] of Object.entries(AFTER_CUT)) {
+  test(`cancelUpload() ${does}`, async () => {
+    const script = scriptedFetch([["PATCH /u/1?state=1", "drop"], ...steps]);
+    const repository = makeRepository(script.fetch);
+    const upload = session();
+    await assertRejects(() => sendBody(repository, upload, new Uint8Array(10)));
+    await cancelUpload(repository, upload);
+    script.assertDone();
+  });
+}
 
 test("cancelUpload() asks where an upload stands that it took for somewhere else, until it has settled", async () => {
   for (const refusal of [OUT_OF_DATE, { status: 416 }]) {
