@@ -84,6 +84,15 @@ export function isDocumentType(mediaType: string): boolean {
     isManifestType(mediaType);
 }
 
+/**
+ * A media type that names a manifest or index, without parameters and in lower case; any other as it is. crane (0.22.1) writes
+ * into a layout what the header of a registry says, `; charset=utf-8` and all.
+ */
+export function plainDocumentType(mediaType: string): string {
+  const plain = mediaType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  return MANIFEST_TYPES.includes(plain) ? plain : mediaType;
+}
+
 /** Whether a type is one of an image's config: a manifest with any other is that of an artifact. */
 export function isConfigType(mediaType: string | undefined): boolean {
   return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
@@ -165,7 +174,7 @@ export function parseDescriptor(value: unknown): Descriptor {
     throw new SyntaxError(`descriptor ${digest} has size ${describe(size)}, expected a byte count`);
   }
   const descriptor: Descriptor = {
-    mediaType: typeof mediaType === "string" ? mediaType : "",
+    mediaType: typeof mediaType === "string" ? plainDocumentType(mediaType) : "",
     digest,
     size: size as number,
   };

@@ -1,5 +1,11 @@
 import { type Digest, isDigest } from "./digest.ts";
-import { isDocumentType, isForeignLayer, isJsonObject, readJsonObject } from "./media_types.ts";
+import {
+  isDocumentType,
+  isForeignLayer,
+  isJsonObject,
+  plainDocumentType,
+  readJsonObject,
+} from "./media_types.ts";
 
 /** What a manifest or index names. */
 export interface NamedContent {
@@ -63,7 +69,9 @@ function asList(value: unknown): unknown[] {
 }
 
 function typeOf(value: unknown): string {
-  return isJsonObject(value) && typeof value.mediaType === "string" ? value.mediaType : "";
+  return isJsonObject(value) && typeof value.mediaType === "string"
+    ? plainDocumentType(value.mediaType)
+    : "";
 }
 
 function digestOf(value: unknown): Digest[] {

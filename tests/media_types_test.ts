@@ -97,6 +97,17 @@ test("parseDescriptor() keeps what is known and drops what has the wrong type", 
   assertEquals(parseDescriptor({ digest, size: 0 }), { mediaType: "", digest, size: 0 });
 });
 
+test("parseDescriptor() reads the type of a document as a header may say it", () => {
+  for (
+    const mediaType of [`${OCI_INDEX}; charset=utf-8`, `${OCI_INDEX};x`, OCI_INDEX.toUpperCase()]
+  ) {
+    assertEquals(parseDescriptor({ mediaType, digest, size: 0 }).mediaType, OCI_INDEX);
+  }
+  for (const mediaType of ["application/vnd.cyclonedx+json; version=1.4", "Text/Plain"]) {
+    assertEquals(parseDescriptor({ mediaType, digest, size: 0 }).mediaType, mediaType);
+  }
+});
+
 test("parseDescriptor() wants a digest and a size", () => {
   const wrong: [unknown, string][] = [
     [null, "not a JSON object"],

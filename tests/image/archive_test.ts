@@ -254,6 +254,19 @@ test("openArchive() knows the names of a package of Zarf, where others name the 
   assertEquals(await named(images), [[], ["host.example/new:2"]]);
 });
 
+test("openArchive() finds an image whose type in index.json is what a header made of it", async () => {
+  for (const mediaType of [`${OCI_MANIFEST}; charset=utf-8`, OCI_MANIFEST.toUpperCase()]) {
+    const layout = new OciLayout();
+    const descriptor = await layout.image(await makeImage(["one"]));
+    layout.add({ ...descriptor, mediaType });
+    const { images } = await open(layout.entries());
+    const nodes = images.map(({ node }) =>
+      node.kind === "manifest" && [node.digest, node.mediaType]
+    );
+    assertEquals(nodes, [[descriptor.digest, OCI_MANIFEST]]);
+  }
+});
+
 test("openArchive() stops at an aborted signal", async () => {
   const blob = toBlob(dockerSave([{ image: await makeImage(["one"]) }]));
   const reason = new Error("stopped");

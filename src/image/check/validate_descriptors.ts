@@ -1,5 +1,10 @@
 import type { Digest } from "../../digest.ts";
-import { type Descriptor, isForeignLayer, parseDescriptor } from "../../media_types.ts";
+import {
+  type Descriptor,
+  isForeignLayer,
+  isJsonObject,
+  parseDescriptor,
+} from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { EMPTY_JSON } from "../documents.ts";
 import { LEFT_OUT_PATH } from "../entry_names.ts";
@@ -63,12 +68,30 @@ export function readDescriptor(
   role: Role,
 ): Descriptor | undefined {
   try {
-    return parseDescriptor(value);
+    const descriptor = parseDescriptor(value);
+    checkSpelling(validation, value, descriptor, path, role);
+    return descriptor;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     validation.malformed(path, `${place}: ${error.message}`, role);
     return undefined;
   }
+}
+
+/** A media type is read whatever a header has made of it, but other tools go by its letters. */
+function checkSpelling(
+  validation: Validation,
+  value: unknown,
+  { digest, mediaType: expected }: Descriptor,
+  path: string,
+  role: Role,
+): void {
+  const actual = isJsonObject(value) ? value.mediaType : undefined;
+  if (typeof actual !== "string" || actual === expected) return;
+  const text = `${quoteName(path)} gives ${digest} the media type ${
+    quoteName(actual)
+  }, expected ${expected}`;
+  validation.report("warning", "media-type", role, text, { path, digest, expected, actual });
 }
 
 /** Checks that a descriptor has a media type; `path` is the document that it stands in. */

@@ -539,6 +539,12 @@ test("validateArchive() tells documents whose types disagree, or are missing", a
   untyped.add({ digest, size });
   await onlyFinding(untyped.entries(), "warning", "media-type");
 
+  const header = new OciLayout();
+  header.add({ ...await header.image(image), mediaType: `${OCI_MANIFEST}; charset=utf-8` });
+  const spelling = await onlyFinding(header.entries(), "warning", "media-type");
+  assertEquals(spelling.actual, `${OCI_MANIFEST}; charset=utf-8`);
+  assertEquals(spelling.expected, OCI_MANIFEST);
+
   for (
     const members of [
       { mediaType: OCI_INDEX },
