@@ -109,19 +109,15 @@ for (const { kind, title, skip } of [two, three]) {
   );
 }
 
-const PIPES = {
-  // The config may go before it.
-  "with its digest as name": { make: layoutTar, method: "PUT", last: 2 },
-  "without a digest": { make: makeDocker, method: "PATCH", last: 1 },
-};
+const PIPES = { "with its digest as name": layoutTar, "without a digest": makeDocker };
 
-for (const [what, { make, method, last }] of Object.entries(PIPES)) {
+for (const [what, make] of Object.entries(PIPES)) {
   test(
     `pushImage() of a pipe goes on with a large layer ${what} that broke at distribution 3`,
     async () => {
       await using server = await startRealRegistry("registry");
       const cut: TcpFault = { kind: "cut-request", after: 20_000_000 };
-      await using proxy = await startTcpProxy(server.host, atBody(1, last, cut, method));
+      await using proxy = await startTcpProxy(server.host, atBody(1, 1, cut, "PATCH"));
       const source = slowly(await make(passing));
       const { images } = await pushImage(source, `${proxy.host}/app:1`, ONE);
       assertEquals((await readBack(handlerOf(server.host), "app", "1")).digest, images[0]?.digest);
@@ -137,7 +133,7 @@ for (const [what, { make, method, last }] of Object.entries(PIPES)) {
     async () => {
       await using server = await startRealRegistry("docker-registry");
       const cut: TcpFault = { kind: "cut-request", after: 20_000_000 };
-      await using proxy = await startTcpProxy(server.host, atBody(1, last, cut, method));
+      await using proxy = await startTcpProxy(server.host, atBody(1, 1, cut, "PATCH"));
       const error = await assertRejects(
         async () => await pushImage(slowly(await make(passing)), `${proxy.host}/app:1`, ONE),
         NetworkError,
