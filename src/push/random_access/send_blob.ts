@@ -199,10 +199,8 @@ async function send(
   { session, wasRefused = false }: { session?: UploadSession | undefined; wasRefused?: boolean },
 ): Promise<void> {
   const { file, size } = blob;
-  const holder = file?.body ? undefined : holderOf(target, digest);
-  if (holder) {
-    const { openBlob } = await import("../../registry/blob_content.ts");
-    const open = () => openBlob(holder, digest, { ...hooks, size });
+  const open = file?.body ? undefined : await findElsewhere(target, blob, digest, hooks);
+  if (open) {
     const upload = { digest, size, open };
     return await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
   }
@@ -228,6 +226,23 @@ async function send(
   await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
   // Where an upload ends in an error, somebody may still be reading what it was given.
   if (buffer) buffers.push(buffer);
+}
+
+/** Reads what the source no longer gives from a registry, as it is or as it was compressed while it passed. */
+async function findElsewhere(
+  target: RepositoryState,
+  { file, size }: ArchiveBlob,
+  digest: Digest,
+  hooks: UploadHooks,
+): Promise<(() => ReadableStream<Bytes>) | undefined> {
+  const holder = holderOf(target, digest);
+  if (!holder && file?.compressed) {
+    const { findCompressed } = await import("../compression/inflate_again.ts");
+    return await findCompressed(target, file.path, file.compressed, hooks);
+  }
+  if (!holder) return undefined;
+  const { openBlob } = await import("../../registry/blob_content.ts");
+  return () => openBlob(holder, digest, { ...hooks, size });
 }
 
 /** A repository of any registry of the push that has a blob which the source no longer gives. */

@@ -1,0 +1,27 @@
+import type { Bytes } from "../../bytes.ts";
+import { decompress } from "../../codec/decompress.ts";
+import type { ArchiveFile } from "../../image/files.ts";
+import { quoteName } from "../../quote_name.ts";
+import { openBlob } from "../../registry/blob_content.ts";
+import type { UploadHooks } from "../../registry/blobs.ts";
+import { rememberBlob, type RepositoryState } from "../repository_state.ts";
+
+/**
+ * Finds a layer of a pipe that was compressed when it passed, and of which only the end of the archive told that it has to
+ * stay as it is: a foreign one, or one of an artifact.
+ *
+ * @returns What reads it back from the registry and inflates it; undefined where what was made of it is not there.
+ */
+export async function findCompressed(
+  target: RepositoryState,
+  path: string,
+  { file, kind }: NonNullable<ArchiveFile["compressed"]>,
+  hooks: UploadHooks,
+): Promise<(() => ReadableStream<Bytes>) | undefined> {
+  const { digest, size } = file;
+  if (!digest) return undefined;
+  // It may have been sent and wait to be needed.
+  if (await target.take?.(file, digest, hooks)) rememberBlob(target, digest, "pushed");
+  if (!target.blobs.has(digest)) return undefined;
+  return () => decompress(openBlob(target, digest, { ...hooks, size }), kind, quoteName(path));
+}
