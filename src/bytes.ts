@@ -144,6 +144,17 @@ export function tap(
   );
 }
 
+/**
+ * Gives up what is read, as nobody wants more of it. That is not waited for: a source that hangs must hold up nobody, and what
+ * its closing throws changes nothing.
+ */
+export function giveUp(
+  source: Pick<ReadableStreamDefaultReader, "cancel"> | undefined,
+  reason?: unknown,
+): void {
+  source?.cancel(reason).catch(() => {});
+}
+
 /** Reads a stream to its end, for what that tells, and keeps nothing; without one there is nothing to do. */
 export async function drain(stream: ReadableStream<unknown> | undefined): Promise<void> {
   if (stream) { for await (const _ of piecesOf(stream)); }

@@ -1,4 +1,4 @@
-import { type Bytes, createStream, toBytes } from "../bytes.ts";
+import { type Bytes, createStream, giveUp, toBytes } from "../bytes.ts";
 import { ArchiveError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
 import { GatewayError } from "./failures.ts";
@@ -93,7 +93,7 @@ async function openFile(
   };
   const nextOrEnd = () =>
     next().catch((error) => {
-      reader.cancel(error).catch(() => {});
+      giveUp(reader, error);
       throw error;
     });
   return createStream(nextOrEnd, (reason) => reader.cancel(reason));

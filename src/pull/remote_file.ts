@@ -1,4 +1,4 @@
-import { type Bytes, collect, createStream, piecesOf } from "../bytes.ts";
+import { type Bytes, collect, createStream, giveUp, piecesOf } from "../bytes.ts";
 import { anySignal } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
@@ -150,8 +150,7 @@ class RemoteBlob implements BlobSource {
         return this.#options.isOwn && isRuntimeFetch(http) ? own(piece) : piece;
       } catch (error) {
         this.failure = error;
-        // There may be more of it that nobody wants; what giving it up throws changes nothing.
-        reader?.cancel(error).catch(() => {});
+        giveUp(reader, error);
         throw error;
       }
     };

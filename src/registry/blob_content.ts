@@ -1,4 +1,4 @@
-import { type Bytes, createStream, openLater } from "../bytes.ts";
+import { type Bytes, createStream, giveUp, openLater } from "../bytes.ts";
 import { type Digest, digestAlgorithm } from "../digest.ts";
 import { DigestMismatchError, NetworkError } from "../errors.ts";
 import { createHash, type Hasher, type IncrementalHash } from "../incremental_hash.ts";
@@ -193,8 +193,7 @@ function readOn(
   let attempt = 1;
   let open: OpenPart | undefined = first;
   const close = (reason: unknown) => {
-    // The connection is given up; that its end may be untidy is of no interest.
-    open?.reader.cancel(reason).catch(() => {});
+    giveUp(open?.reader, reason);
     open = undefined;
   };
   const readPiece = async (): Promise<Bytes | undefined> => {

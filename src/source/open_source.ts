@@ -1,5 +1,5 @@
 import { asyncDispose } from "../async_dispose.ts";
-import { type Bytes, createStream, readHead } from "../bytes.ts";
+import { type Bytes, createStream, giveUp, readHead } from "../bytes.ts";
 import { type Compression, MAGIC_BYTES, sniffCompression } from "../codec/magic.ts";
 import { currentPage } from "../page.ts";
 import {
@@ -129,8 +129,8 @@ function holdStream<T extends object>(
   );
   const dispose = () => {
     const end = new DOMException("The push ended before the source did", "AbortError");
-    // Not awaited: what the source does about it changes nothing. One that has ended is left alone by this.
-    reader.cancel(signal.aborted ? signal.reason : end).catch(() => {});
+    // One that has ended is left alone by this.
+    giveUp(reader, signal.aborted ? signal.reason : end);
     return Promise.resolve();
   };
   return { stream: held, dispose };
@@ -147,7 +147,7 @@ async function inflate(
     const { decompress } = await import("../codec/decompress.ts");
     return decompress(whole, compression, "the archive");
   } catch (error) {
-    if (!whole.locked) whole.cancel(error).catch(() => {});
+    if (!whole.locked) giveUp(whole, error);
     throw error;
   }
 }
@@ -158,7 +158,7 @@ async function sniff(
 ): Promise<{ compression: Compression | undefined; whole: ReadableStream<Bytes> }> {
   const reader = stream.getReader();
   // Ends a read that is under way; the source may be a pipe that nobody writes to.
-  const stop = () => void reader.cancel(signal.reason).catch(() => {});
+  const stop = () => giveUp(reader, signal.reason);
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
   try {
@@ -230,8 +230,7 @@ function countStream(
     try {
       requireBytes(value);
     } catch (error) {
-      // Nothing more of it is wanted; what its closing throws changes nothing.
-      reader.cancel(error).catch(() => {});
+      giveUp(reader, error);
       throw error;
     }
     count.read += value.length;

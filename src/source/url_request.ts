@@ -1,5 +1,5 @@
 import { BLOCKED_PORT } from "../blocked_ports.ts";
-import { type Bytes, toBytes } from "../bytes.ts";
+import { type Bytes, giveUp, toBytes } from "../bytes.ts";
 import { anySignal } from "../concurrency.ts";
 import { NetworkError } from "../errors.ts";
 import { proxyFor, takesInit } from "../network_fetch.ts";
@@ -99,7 +99,7 @@ export async function readFrom(
   } catch (cause) {
     signal.throwIfAborted();
     if (cause !== LATE) throw failure(url, "the answer broke off", retryable, cause);
-    reader.cancel().catch(() => {});
+    giveUp(reader);
     throw tooLate(url, "no byte moved", retryable, idle);
   }
 }

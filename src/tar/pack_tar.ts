@@ -1,4 +1,4 @@
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, giveUp } from "../bytes.ts";
 import { OciError } from "../errors.ts";
 import { BLOCK_BYTES, paddedSize } from "./header.ts";
 
@@ -123,8 +123,7 @@ class OpenBody {
       if (done) return undefined;
       if (value.length > this.#left) {
         const error = this.#wrongLength("more");
-        // What closing it throws changes nothing.
-        this.#reader.cancel(error).catch(() => {});
+        giveUp(this.#reader, error);
         throw error;
       }
       this.#left -= value.length;

@@ -1,3 +1,4 @@
+import { giveUp } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
 import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
 import { onSent } from "../../registry/http/http.ts";
@@ -51,8 +52,7 @@ export async function sendCompressed(
     check(end.raw);
     return { session, end };
   } catch (error) {
-    // Not awaited: a source that hangs must not hold up the failure.
-    resumable.cancel(error).catch(() => {});
+    giveUp(resumable, error);
     await cancelUpload(context, session);
     throw error;
   }

@@ -2,7 +2,7 @@ import type { PassingBlob } from "../../archive/image_blobs.ts";
 import type { PassingFile } from "../../archive/passing_file.ts";
 import { checkHash, inPieces } from "../../archive/passing_streams.ts";
 import { openFileBody } from "../../archive/read_blob.ts";
-import { type Bytes, drain } from "../../bytes.ts";
+import { type Bytes, drain, giveUp } from "../../bytes.ts";
 import type { Budget } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { fitsSize, headBlob, type UploadHooks } from "../../registry/blobs.ts";
@@ -214,8 +214,7 @@ export class PlainUploads {
     try {
       await sendPassing(target, session, { body, size, digest: named }, hooks);
     } catch (error) {
-      // Not awaited: a source that hangs must not hold up the failure.
-      body.cancel(error).catch(() => {});
+      giveUp(body, error);
       await cancelUpload(target, session);
       throw named ? asMismatch(error, file, named) : error;
     }

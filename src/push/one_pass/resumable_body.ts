@@ -1,4 +1,4 @@
-import { type Bytes, createStream } from "../../bytes.ts";
+import { type Bytes, createStream, giveUp } from "../../bytes.ts";
 
 /**
  * A body that comes once, of which the last bytes are kept: when a connection breaks, what it lost on the way can be
@@ -99,8 +99,7 @@ export class ResumableBody {
   rewind(): void {
     if (this.#start === 0 || !this.#again) return;
     this.halt();
-    // Whatever comes of it, nobody reads it any more.
-    this.#reader.cancel().catch(() => {});
+    giveUp(this.#reader);
     this.#reader = this.#again().getReader();
     this.#kept = [];
     [this.#start, this.#end, this.#ended] = [0, 0, false];

@@ -1,4 +1,4 @@
-import { type Bytes, collect, createStream, toBytes } from "../../bytes.ts";
+import { type Bytes, collect, createStream, giveUp, toBytes } from "../../bytes.ts";
 import { RegistryError, TimeoutError } from "../../errors.ts";
 import { MAX_JSON_DEPTH, readJson } from "../../json_depth.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
@@ -42,8 +42,7 @@ export function openAnswer(
       const { value } = await withinLimits(reader.read(), http.timeouts.idle, call);
       return value && toBytes(value);
     } catch (error) {
-      // What closing a broken connection throws changes nothing.
-      reader.cancel(error).catch(() => {});
+      giveUp(reader, error);
       call.signal?.throwIfAborted();
       throw error instanceof TimeoutError || error instanceof RegistryError
         ? error

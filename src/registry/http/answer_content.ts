@@ -1,3 +1,4 @@
+import { giveUp } from "../../bytes.ts";
 import type { RegistryErrorEntry } from "../../errors.ts";
 import { isTooDeep } from "../../json_depth.ts";
 import { isJsonObject } from "../../media_types.ts";
@@ -24,7 +25,7 @@ export async function readShown(response: Response, milliseconds: number): Promi
   if (!body) return "";
   const coding = codingOf(response);
   const reader = (coding === undefined ? body : inflateText(body, coding)).getReader();
-  const stop = () => void reader.cancel().catch(() => {});
+  const stop = () => giveUp(reader);
   const timer = setTimeout(stop, milliseconds);
   const decoder = new TextDecoder();
   let text = "";

@@ -1,4 +1,4 @@
-import { type Bytes, createStream } from "../../bytes.ts";
+import { type Bytes, createStream, giveUp } from "../../bytes.ts";
 import { anySignal } from "../../concurrency.ts";
 import { MAX_WAIT } from "./alarms.ts";
 import { readRateLimit } from "./rate_limit.ts";
@@ -164,8 +164,7 @@ export class Pace {
       const { value } = await reader.read();
       if (value) {
         await this.pass(value.length, until).catch((error) => {
-          // What closing the connection throws changes nothing.
-          reader.cancel(error).catch(() => {});
+          giveUp(reader, error);
           throw error;
         });
       }

@@ -1,4 +1,4 @@
-import type { Bytes } from "../../bytes.ts";
+import { type Bytes, giveUp } from "../../bytes.ts";
 import { withLength } from "./known_length.ts";
 import type { Pace } from "./pace.ts";
 import type { Clock } from "./time_limits.ts";
@@ -35,8 +35,7 @@ export function watchBody(
     start(controller) {
       signal.addEventListener("abort", () => {
         controller.error(signal.reason);
-        // Nobody waits for the source to close; what its closing throws changes nothing.
-        reader.cancel(signal.reason).catch(() => {});
+        giveUp(reader, signal.reason);
       }, { once: true });
     },
     async pull(controller) {

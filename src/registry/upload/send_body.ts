@@ -1,4 +1,4 @@
-import type { Bytes } from "../../bytes.ts";
+import { type Bytes, giveUp } from "../../bytes.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import { CANCEL_MILLISECONDS, patchUpload, type UploadSession } from "./upload_session.ts";
 
@@ -68,8 +68,7 @@ export function reportProgress(
       try {
         await onProgress?.(sent += value.length);
       } catch (error) {
-        // Nobody reads on; what closing the source throws changes nothing.
-        reader.cancel(error).catch(() => {});
+        giveUp(reader, error);
         throw error;
       }
     },
@@ -106,8 +105,7 @@ function endedBy(
     start(controller) {
       stop = () => {
         controller.close();
-        // Nobody waits for the source to close; what its closing throws changes nothing.
-        reader.cancel(signal.reason).catch(() => {});
+        giveUp(reader, signal.reason);
       };
       signal.addEventListener("abort", stop, { once: true });
     },
