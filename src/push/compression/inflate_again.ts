@@ -4,7 +4,7 @@ import type { ArchiveFile } from "../../image/files.ts";
 import { quoteName } from "../../quote_name.ts";
 import { openBlob } from "../../registry/blob_content.ts";
 import type { UploadHooks } from "../../registry/blobs.ts";
-import { rememberBlob, type RepositoryState } from "../repository_state.ts";
+import { otherHolder, rememberBlob, type RepositoryState } from "../repository_state.ts";
 
 /**
  * Finds a layer of a pipe that was compressed when it passed, and of which only the end of the archive told that it has to
@@ -22,6 +22,8 @@ export async function findCompressed(
   if (!digest) return undefined;
   // It may have been sent and wait to be needed.
   if (await target.take?.(file, digest, hooks)) rememberBlob(target, digest, "pushed");
-  if (!target.blobs.has(digest)) return undefined;
-  return () => decompress(openBlob(target, digest, { ...hooks, size }), kind, quoteName(path));
+  const repository = target.blobs.has(digest) ? target.repository : otherHolder(target, digest);
+  if (repository === undefined) return undefined;
+  const holder = { ...target, repository };
+  return () => decompress(openBlob(holder, digest, { ...hooks, size }), kind, quoteName(path));
 }

@@ -364,6 +364,27 @@ test("pushImage() keeps layers that are encrypted, foreign or none, and those of
   }
 });
 
+test("pushImage() of a pipe keeps a foreign layer of an image that goes elsewhere than the first", async () => {
+  const layout = new OciLayout();
+  for (const name of ["one", "two"]) {
+    const layer = await makeLayer(writeTar([{ path: name, body: halfNoise(3 * MIB) }]));
+    const { digest, size } = await layout.blob(layer.tar, OCI_LAYER);
+    const mediaType = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+    const members = { layers: [{ mediaType, digest, size, urls: ["https://example.org/"] }] };
+    const image = await makeImage([layer]);
+    layout.add(await layout.image(image, members), { name: `${name}:1` });
+  }
+  for (const more of [{}, LITTLE]) {
+    const fetch = createRegistry();
+    const options = { ...more, compression: "zstd", fetch } as const;
+    const entries = layout.entries().toSorted((a, b) =>
+      (a.body?.length ?? 0) - (b.body?.length ?? 0)
+    );
+    await pushImage(toBlob(entries).stream(), "localhost:5000", options);
+    for (const name of ["one", "two"]) await readBack(fetch, name, "1");
+  }
+});
+
 test("pushImage() compresses a signed image only where it is forced to", async () => {
   const { layout, signed } = await makeSigned();
   const tar = toBlob(layout.entries());
