@@ -4,6 +4,7 @@ import type { ListNamesOptions } from "./call_options.ts";
 import { badAnswer, openAnswer } from "./http/answer_body.ts";
 import type { Call, Http } from "./http/call.ts";
 import { request } from "./http/http.ts";
+import { wasPage } from "./http/stranger.ts";
 import { readJsonList } from "./json_list.ts";
 import { MAX_PAGES, Pages } from "./pages.ts";
 
@@ -69,6 +70,11 @@ function urlOf({ call }: Reading, query: { n?: string; last?: string | undefined
   return url;
 }
 
+/** Whether it may be the query that is not there: what is written with CherryPy (zuul-registry 1.3.0) says so with a page. */
+function mayMissQuery(error: unknown): boolean {
+  return hasStatus(error, 404) && wasPage(error);
+}
+
 /** Reads the list; a registry that refuses a page of that size (`ociserver` of CUE with a limit) chooses one itself. */
 async function* readFromStart(
   reading: Reading,
@@ -88,7 +94,7 @@ async function* readFromStart(
       yield names;
     }
   } catch (error) {
-    if (isBegun || !hasStatus(error, 400)) throw error;
+    if (isBegun || !(hasStatus(error, 400) || mayMissQuery(error))) throw error;
     yield* readLinked(reading, urlOf(reading, { last }), onLink);
   }
 }

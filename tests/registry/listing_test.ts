@@ -523,3 +523,14 @@ test("listTags() tells a registry without lists from a repository that is not th
     await assertRejects(() => collectAll(listTags(makeRepository(fetch))), RegistryError, message);
   }
 });
+
+test("listTags() asks without a query where a page of a web server says that there is nothing with one", async () => {
+  const headers = { "content-type": "text/html;charset=utf-8" };
+  const { fetch, assertDone } = scriptedFetch([
+    [TAGS, { status: 404, headers, body: "<html>" }],
+    ["GET /v2/team/app/tags/list", page(["1", "2"])],
+    [/n=1000&last=1$/, { status: 404, headers, body: "<html>" }],
+  ]);
+  assertEquals(await collectAll(listTags(makeRepository(fetch))), ["1", "2"]);
+  assertDone();
+});
