@@ -1,4 +1,3 @@
-import { OciError } from "../errors.ts";
 import type { DocumentNode } from "../image/content.ts";
 import { readRemoteContent } from "../pull/remote_content.ts";
 import type { RemoteReadOptions } from "../pull/remote_file.ts";
@@ -50,21 +49,13 @@ export async function copyInto(
       return emit({ type: "retry", ...digest && { digest }, attempt, delay, reason });
     },
   };
-  try {
+  const work = async () => {
     const { context, from } = copy;
     const node = await readRemoteContent(context, from.digest ?? withTag(from).tag ?? "", reading);
     await using beside = openBeside(copy, node, reading, resolved);
     await push.images(...planCopies(node, copy), beside.of);
-  } catch (error) {
-    if (error instanceof OciError) error.pushed = push.pushed;
-    throw error;
-  }
-  return {
-    images: push.pushed,
-    bytesUploaded: push.bytesUploaded,
-    bytesRead,
-    milliseconds: Math.round(performance.now() - start),
   };
+  return await push.run(work, start, () => bytesRead);
 }
 
 /** How the registries of sources are asked. */

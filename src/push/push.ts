@@ -87,25 +87,15 @@ export async function pushSource(
   const start = performance.now();
   await using input = await openInput(source, resolved);
   resolved.signal.throwIfAborted();
-  try {
+  const work = async () => {
     if (input.kind === "random") {
       await push.archive(await openArchive(input.source, resolved), targets);
     } else {
       const { pushPassing } = await import("./one_pass/one_pass.ts");
       await pushPassing(input, targets, push, resolved);
     }
-  } catch (error) {
-    if (error instanceof OciError) error.pushed = push.pushed;
-    throw error;
-  } finally {
-    await push.end();
-  }
-  return {
-    images: push.pushed,
-    bytesUploaded: push.bytesUploaded,
-    bytesRead: input.read(),
-    milliseconds: Math.round(performance.now() - start),
   };
+  return await push.run(work, start, () => input.read());
 }
 
 /** Opens the source of a push. */
@@ -216,9 +206,31 @@ export class Push {
     }
   }
 
-  /** Gives back what the push has used. */
-  async end(): Promise<void> {
-    await (await this.#compressing)?.[asyncDispose]();
+  /**
+   * Does the work of the push, and gives back what it has used.
+   *
+   * @param start When the push began, as `performance.now()` has it.
+   * @returns What came of it; an error has what was pushed before it.
+   */
+  async run(
+    work: () => Promise<void>,
+    start: number,
+    bytesRead: () => number,
+  ): Promise<PushResult> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof OciError) error.pushed = this.pushed;
+      throw error;
+    } finally {
+      await (await this.#compressing)?.[asyncDispose]();
+    }
+    return {
+      images: this.pushed,
+      bytesUploaded: this.bytesUploaded,
+      bytesRead: bytesRead(),
+      milliseconds: Math.round(performance.now() - start),
+    };
   }
 
   /** What compresses layers; started when the first has to be. */
