@@ -166,7 +166,7 @@ export class Push {
       archive,
       claims: shared?.claims ?? new Map(),
       compressing: compression && (() => this.#compress(compression, options)),
-      onUploaded: (bytes) => void (this.bytesUploaded += bytes),
+      onUploaded: (bytes) => void (this.bytesUploaded += options.dryRun ? 0 : bytes),
       onWritten: () => void (this.hasWritten = true),
     };
   }

@@ -66,7 +66,11 @@ export class PlainUploads {
     // So many files that are no layers: should an image need one after all, the end says that it was passed over.
     if (!likely && this.staged.isFull) return await stream?.cancel();
     const later = this.isLater(destination, blob);
-    if (this.settings.dryRun) return await drain(stream);
+    if (this.settings.dryRun) {
+      // What only its end tells the digest of is sent, be it there or not.
+      if (stream && !named) this.staged.add(file, { target });
+      return await drain(stream);
+    }
     if (later && !stream) {
       return await inTurn(target, hooks, () => this.#stageHeld(target, file, hooks));
     }
@@ -204,7 +208,7 @@ export class PlainUploads {
     file: PassingFile,
     named: Digest | undefined,
     stream: ReadableStream<Bytes>,
-    { target, session }: Staged,
+    { target, session }: Required<Staged>,
     hooks: UploadHooks,
   ): Promise<void> {
     const { size, window } = file;

@@ -7,10 +7,10 @@ import { cancelUpload, type UploadSession } from "../../registry/upload/upload_s
 import { isDigestRefusal } from "../random_access/send_blob.ts";
 import type { RepositoryState } from "../repository_state.ts";
 
-/** An upload whose body has been sent, and which is not closed. */
+/** An upload whose body has been sent, and which is not closed; in a dry run there is none, for one that would be. */
 export interface Staged {
   target: RepositoryState;
-  session: UploadSession;
+  session?: UploadSession;
 }
 
 /** Uploads left open at once until the end tells whether they are needed: registries limit them. */
@@ -47,6 +47,7 @@ export class StagedUploads {
     if (!staged) return undefined;
     const { target, session } = staged;
     this.#staged.delete(file);
+    if (!session) return target;
     try {
       await commitUpload(target, session, { digest, size: file.size }, hooks);
     } catch (error) {
@@ -61,7 +62,9 @@ export class StagedUploads {
   async cancel(): Promise<void> {
     const left = [...this.#staged.values()];
     this.#staged.clear();
-    await Promise.all(left.map(({ target, session }) => cancelUpload(target, session)));
+    await Promise.all(left.map(async ({ target, session }) => {
+      if (session) await cancelUpload(target, session);
+    }));
   }
 }
 

@@ -44,7 +44,7 @@ async function placeBlob(
   const { file } = blob;
   if (file?.digest && file.digest !== digest) throw mismatch(file.path, digest, file.digest);
   if (file && await target.take?.(file, digest, hooks)) {
-    if (settings.force) await readBack(target, digest, blob, hooks);
+    if (settings.force && !settings.dryRun) await readBack(target, digest, blob, hooks);
     settings.onUploaded(blob.size);
     return { digest, status: "pushed" };
   }

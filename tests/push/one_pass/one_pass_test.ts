@@ -391,6 +391,23 @@ test("pushImage() of a pipe with a dry run asks, and writes nothing", async () =
   }
 });
 
+test("pushImage() of a pipe tells in a dry run what a push then does", async () => {
+  const targets = ["app:1", "app:2", "other:1"].map((name) => `localhost:5000/${name}`);
+  for (const tar of [await layoutOf(named, "b"), await dockerOf(named, zipped, "c")]) {
+    const registry = createRegistry();
+    const run = async (options: PushOptions, to = targets) => {
+      const { stream } = sourceOf(await bytesOf(tar));
+      return (await pushImage(stream, to, { ...SMALL, ...options, fetch: registry })).images;
+    };
+    for (let times = 0; times < 2; times++) {
+      assertEquals(await run({ dryRun: true }), await run({}));
+    }
+    const to = ["localhost:5000/third:1"];
+    const mountFrom = ["none", "app"];
+    assertEquals(await run({ mountFrom, dryRun: true }, to), await run({ mountFrom }, to));
+  }
+});
+
 test("pushImage() of a pipe has blobs mounted from where the caller says they are", async () => {
   for (
     const tar of [
