@@ -1,26 +1,30 @@
-import { type Bytes, concat } from "../bytes.ts";
+import type { Bytes } from "../bytes.ts";
 import { crc32 } from "./crc32.ts";
+import {
+  HEADER_BYTES,
+  headerLength,
+  isInReach,
+  nextCut,
+  type Progress,
+  SLICE_BYTES,
+  startsLikeMember,
+  TRAILER_BYTES,
+  uint32,
+  windows,
+} from "./gzip_cuts.ts";
 
-/** Compressed bytes that are inflated at once. Deflate yields at most 1032 bytes for one, so 16.5 MiB. */
-const SLICE_BYTES = 16 * 1024;
 /** The same at first, and after a slice that gave more than 1 MiB: a bomb goes in steps of 1 MiB. */
 const SMALL_SLICE_BYTES = 1024;
 const LARGE_OUTPUT_BYTES = 1024 * 1024;
-/** Bytes that are held back until the end is known: a header, or what follows the last member, may be as long. */
-const TAIL_BYTES = 64 * 1024;
-/** CRC-32 and length of the content, four bytes each, behind the deflate data of a member. */
-const TRAILER_BYTES = 8;
 /** The shortest deflate data: a final block with fixed codes that has no content. */
 const MIN_DEFLATE_BYTES = 2;
-/** So many zeros look like padding. */
-const PADDING_BYTES = 8;
-
-const HEADER_BYTES = 10;
-const HEADER_CHECKSUM = 2;
-const EXTRA = 4;
-const NAME = 8;
-const COMMENT = 16;
-
+/**
+ * Turns of the event loop without anything that comes out, after which nothing is to come: where threads inflate, as in Node.js,
+ * and they are busy, many pass.
+ */
+const IDLE_TURNS = 500;
+/** How often that is waited for in vain: data can be full of what looks like ends of members. */
+const MAX_VAIN_WAITS = 8;
 /**
  * Inflates gzip data (RFC 1952): any number of members, each checked against its CRC-32 and its length. As gzip(1)
  * does, it ignores what follows the last member and is none: zeros of any number, other bytes up to 64 KiB. The pieces
@@ -44,6 +48,7 @@ export async function* gunzip(
   let isOver = false;
   let last: Bytes = new Uint8Array();
   const isLate = await (late ??= handsOutLate());
+  let waits = isLate ? MAX_VAIN_WAITS : 0;
   try {
     for await (const window of windows(pieces)) {
       let at = window.start;
@@ -55,9 +60,14 @@ export async function* gunzip(
           break;
         }
         member ??= new Member(headerLength(window.bytes, at), members + 1);
-        const end = nextCut(window, at, member);
+        const { end, size } = nextCut(window, at, member);
         yield* await member.inflate(window.bytes.subarray(at, end), isLate);
         at = end;
+        const expected = member.isEmptyAt(window.bytes, at) ? 0 : size;
+        if (expected !== undefined && waits > 0) {
+          yield* member.settle(expected);
+          if (member.size !== expected || expected === 0) waits--;
+        }
         if (!member.hasTrailer(window.bytes, at)) continue;
         await member.close();
         member = undefined;
@@ -94,7 +104,7 @@ const ONE_ZERO = Uint8Array.from(
 );
 
 /** One gzip member on its way through the runtime's decoder. */
-class Member {
+class Member implements Progress {
   readonly #number: number;
   readonly #writer: WritableStreamDefaultWriter<Bytes>;
   readonly #drained: Promise<void>;
@@ -118,17 +128,14 @@ class Member {
     this.#drained = this.#drain(decoder.readable.getReader()).catch(() => {});
   }
 
-  /** Bytes that the member needs at least before it can be over. */
   get missing(): number {
     return this.#missing;
   }
 
-  /** Compressed bytes to inflate next at most. */
   get sliceBytes(): number {
     return this.#sliceBytes;
   }
 
-  /** Length of the content so far, modulo 2^32 as in the trailer. */
   get size(): number {
     return this.#size;
   }
@@ -136,9 +143,20 @@ class Member {
   /** Inflates the next bytes: all that comes of them is out when this is done. */
   async inflate(bytes: Bytes, isLate: boolean): Promise<Bytes[]> {
     await this.#check(this.#writer.write(bytes));
-    if (isLate) await new Promise((resolve) => setTimeout(resolve));
+    if (isLate) await nextTurn();
     this.#missing -= bytes.length;
     return this.#takeOutput();
+  }
+
+  /** Waits for what is still to come out where a member is over if its content is of a size; for nothing to come if that is none. */
+  async *settle(size: number): AsyncGenerator<Bytes> {
+    for (let idle = 0; idle < IDLE_TURNS && isInReach(size, this); idle++) {
+      if (size > 0 && this.#size === size) return;
+      await nextTurn();
+      if (this.#output.length === 0) continue;
+      yield* this.#takeOutput();
+      idle = 0;
+    }
   }
 
   /** What came out since the last time. */
@@ -163,6 +181,11 @@ class Member {
   hasTrailer(bytes: Bytes, end: number): boolean {
     return this.#missing <= 0 && uint32(bytes, end - 4) === this.#size &&
       uint32(bytes, end - 8) === this.#crc;
+  }
+
+  /** Whether that is so before any content: zeros in what is not inflated yet look the same. */
+  isEmptyAt(bytes: Bytes, end: number): boolean {
+    return this.#size === 0 && this.hasTrailer(bytes, end);
   }
 
   async close(): Promise<void> {
@@ -203,73 +226,8 @@ class Member {
   }
 }
 
-/** A view on the compressed data: `start` to `stop` is to be inflated, the rest is there to be looked at. */
-interface Window {
-  bytes: Bytes;
-  /** Where in the compressed data `bytes` starts. */
-  position: number;
-  start: number;
-  stop: number;
-  isLast: boolean;
-}
-
-async function* windows(pieces: AsyncIterable<Bytes>): AsyncGenerator<Window> {
-  let held: Bytes[] = [];
-  let size = 0;
-  let start = 0;
-  let position = 0;
-  for await (const piece of pieces) {
-    held.push(piece);
-    size += piece.length;
-    if (size < start + SLICE_BYTES + TAIL_BYTES) continue;
-    const bytes = concat(held, size);
-    const stop = size - TAIL_BYTES;
-    yield { bytes, position, start, stop, isLast: false };
-    start = Math.min(stop, TRAILER_BYTES);
-    position += stop - start;
-    held = [bytes.slice(stop - start)];
-    size = start + TAIL_BYTES;
-  }
-  yield { bytes: concat(held, size), position, start, stop: size, isLast: true };
-}
-
-// Where the next bytes to inflate end: at the first place where the member may, if there is one within a slice.
-function nextCut({ bytes, stop, isLast }: Window, start: number, member: Member): number {
-  const end = Math.min(start + member.sliceBytes, stop);
-  const first = start + Math.max(1, member.missing);
-  const candidates = isLast ? everyPlace(first, end) : placesBeforeFollowers(bytes, first, end);
-  for (const at of candidates) if (isInReach(uint32(bytes, at - 4) - member.size)) return at;
-  return end;
-}
-
-function* everyPlace(start: number, end: number): Generator<number> {
-  for (let at = start; at < end; at++) yield at;
-}
-
-function* placesBeforeFollowers(bytes: Bytes, start: number, end: number): Generator<number> {
-  const part = bytes.subarray(0, end);
-  let magic = indexOf(part, 0x1f, start);
-  let zero = indexOf(part, 0, start);
-  while (magic < end || zero < end) {
-    const at = Math.min(magic, zero);
-    if (at === magic) magic = indexOf(part, 0x1f, at + 1);
-    else zero = indexOf(part, 0, at + 1);
-    if (isHeader(bytes, at) || isPadding(bytes, at)) yield at;
-  }
-}
-
-function indexOf(bytes: Bytes, byte: number, start: number): number {
-  const at = bytes.indexOf(byte, start);
-  return at < 0 ? bytes.length : at;
-}
-
-function isHeader(bytes: Bytes, at: number): boolean {
-  return bytes[at] === 0x1f && bytes[at + 1] === 0x8b && bytes[at + 2] === 8;
-}
-
-function isPadding(bytes: Bytes, start: number): boolean {
-  for (let at = start; at < start + PADDING_BYTES; at++) if (bytes[at] !== 0) return false;
-  return true;
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 // The trailer tells where a member ends, so a wrong one looks like data that goes on; runtimes notice at different places.
@@ -277,38 +235,4 @@ function damaged(number: number, cause?: unknown): Error {
   return new Error(`gzip member ${number} is damaged, ends early or has a wrong checksum`, {
     cause,
   });
-}
-
-// Whether a slice can inflate to so much.
-function isInReach(growth: number): boolean {
-  return growth >>> 0 <= 1032 * SLICE_BYTES;
-}
-
-// One byte that could begin a member counts as one: cut data must not pass for data with something behind it.
-function startsLikeMember(bytes: Bytes, at: number): boolean {
-  return bytes[at] === 0x1f && (at + 1 === bytes.length || bytes[at + 1] === 0x8b);
-}
-
-// The zeros in a header, an empty checksum and length as it seems, must not be taken for a trailer.
-function headerLength(bytes: Bytes, start: number): number {
-  if (!startsLikeMember(bytes, start)) throw new Error("the data is not gzip");
-  const flags = bytes[start + 3] ?? 0;
-  let at = start + HEADER_BYTES;
-  if (flags & EXTRA) at += 2 + ((bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8);
-  if (flags & NAME) at = afterZero(bytes, at);
-  if (flags & COMMENT) at = afterZero(bytes, at);
-  if (flags & HEADER_CHECKSUM) at += 2;
-  if (at > bytes.length) {
-    throw new Error(`a gzip header ends early or is above ${TAIL_BYTES} bytes`);
-  }
-  return at - start;
-}
-
-function afterZero(bytes: Bytes, start: number): number {
-  const zero = bytes.indexOf(0, start);
-  return zero < 0 ? Infinity : zero + 1;
-}
-
-function uint32(bytes: Bytes, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true);
 }
