@@ -40,12 +40,12 @@ export interface Browser extends AsyncDisposable {
 /** Starts a browser that has seen nothing yet. */
 export async function startBrowser(flags: readonly string[] = []): Promise<Browser> {
   const folder = await temporaryFolder();
-  const child = spawnProcess(chromium.path, [
-    ...FLAGS,
-    ...flags,
-    `--user-data-dir=${folder.path}/data`,
-    "about:blank",
-  ]);
+  // Chromium leaves a folder beside its data where it is ended from outside.
+  const child = spawnProcess(
+    chromium.path,
+    [...FLAGS, ...flags, `--user-data-dir=${folder.path}/data`, "about:blank"],
+    { env: { TMPDIR: folder.path } },
+  );
   const output = child.stdout.cancel();
   const [mine, rest] = child.stderr.tee();
   const drained = rest.pipeTo(new WritableStream());
