@@ -89,7 +89,7 @@ const INNER_TAR = /^\w[\w./-]{0,200}\.(?:tar(?:\.(?:gz|zst|xz))?|tgz)$/;
  * @param paths Clean paths of its files and links.
  * @returns The hint; undefined where nothing in it is called as an archive is.
  */
-export function innerTarHint(paths: Iterable<string>): string | undefined {
+function innerTarHint(paths: Iterable<string>): string | undefined {
   for (const path of paths) {
     if (!INNER_TAR.test(path)) continue;
     return `if the image archive is inside, take it out: tar -xOf FILE ${path} | tarpush push - TARGET`;

@@ -12,7 +12,7 @@ const PIECE_BYTES = 1024 * 1024;
  * Standard input from where it stands. Bun reads a file that it was redirected from at byte 0, whatever the programs
  * before this one have read of it.
  */
-export async function openBunStdin(): Promise<ReadableStream<Uint8Array>> {
+async function openBunStdin(): Promise<ReadableStream<Uint8Array>> {
   const { stdin } = Bun;
   const info = await stdin.stat().catch(() => undefined);
   const position = info?.isFile() ? await readPosition() : 0;

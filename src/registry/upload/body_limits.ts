@@ -40,7 +40,7 @@ export function chunkSizeFor(
 }
 
 /** Whether the PUT that ends an upload carries no body. */
-export function goesByPatch({ seen }: Http, { wantsPatch }: UploadSession): boolean {
+function goesByPatch({ seen }: Http, { wantsPatch }: UploadSession): boolean {
   return wantsPatch === true || seen.takesPut === false;
 }
 
