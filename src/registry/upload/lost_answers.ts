@@ -76,6 +76,11 @@ export function isGatewayTimeout(error: unknown): boolean {
   return hasStatus(error, 504, 524);
 }
 
+/** Whether something before the registry failed: what a registry says of itself has a reason. */
+export function isOfGateway(error: unknown): boolean {
+  return error instanceof RegistryError && error.status >= 500 && error.errors.length === 0;
+}
+
 /** Whether a registry says that it does not know an upload, or not as we do. */
 export function isLostSession(error: RegistryError): boolean {
   // Before an upload is open there is none to lose: that 404 means the repository, or no registry at all.

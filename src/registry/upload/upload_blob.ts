@@ -18,7 +18,13 @@ import {
 } from "./body_limits.ts";
 import { chooseBody, SMALL_BODY_BYTES, type UploadBlob, type Way } from "./choose_body.ts";
 import { closeUpload, commitUpload } from "./close_upload.ts";
-import { checkLength, isGatewayTimeout, isLostSession, lengthThere } from "./lost_answers.ts";
+import {
+  checkLength,
+  isGatewayTimeout,
+  isLostSession,
+  isOfGateway,
+  lengthThere,
+} from "./lost_answers.ts";
 import { sendBody } from "./send_body.ts";
 import { cancelUpload, openUpload, type UploadSession } from "./upload_session.ts";
 
@@ -63,6 +69,8 @@ export async function uploadBlob(
       await hooks.onProgress?.(0);
       if (turn(context.http, blob, way, open, error)) attempt--;
       else {
+        // What fails twice before the registry may be too large for what stands there: functions answer so beyond 10 MB.
+        if (attempt > 2 && isOfGateway(error)) preferChunks(context.http, blob, way);
         const cause = asRetryable(context.http, firstRefusal(way, error), action);
         await waitForRetry(context.http, hooks, cause, attempt);
       }

@@ -380,6 +380,21 @@ test("uploadBlob() turns to chunks for a host after a 504 on a whole body", asyn
   assertEquals(methods.slice(-2), ["PUT", "DELETE"]);
 });
 
+test("uploadBlob() turns to chunks for a gateway that fails of each large body", async () => {
+  const large = new Uint8Array(20 * MIB).fill(7);
+  const blob = blobOf(large, await digestBytes(large));
+  let puts = 0;
+  const layer = faultLayer(createRegistry(), ({ method, headers }) => {
+    if (method !== "PUT" || Number(headers.get("content-length")) < 10 * MIB) return;
+    puts++;
+    const answer = () => Response.json({ message: "Internal server error" }, { status: 502 });
+    return { kind: "answer", answer, readBody: true };
+  });
+  await uploadBlob(repositoryOf(layer.fetch), blob);
+  assertEquals(puts, 2);
+  assertEquals(layer.seen.filter(({ method }) => method === "PATCH").length, 3);
+});
+
 test("commitUpload() asks with patience, and sends no second request while the first is at work", async () => {
   for (const [, answer] of SLOW) {
     const script = scriptedFetch([
