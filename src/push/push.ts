@@ -101,11 +101,11 @@ export async function pushSource(
 /** Opens the source of a push. */
 export async function openInput(
   source: PushSource,
-  { fetch, timeouts, signal }: ResolvedOptions,
+  { fetch, timeouts, retry, signal }: ResolvedOptions,
 ): Promise<RandomInput | PassingInput> {
   // A registry in this process, or what else stands in for one, has no archives.
   const archives = isNetworkFetch(fetch) ? fetch : undefined;
-  return await openSource(source, signal, { fetch: archives, timeouts });
+  return await openSource(source, signal, { fetch: archives, timeouts, retry });
 }
 
 /** A repository that content is copied from. */

@@ -6,7 +6,9 @@ import {
   connectionOf,
   failure,
   get,
+  isPassing,
   onTheWay,
+  readAgain,
   readFrom,
   type UrlOptions,
 } from "./url_request.ts";
@@ -33,7 +35,7 @@ export async function openUrl(
     await response.body?.cancel();
     const size = rangeOf(response)?.size;
     if (size !== undefined) {
-      return blockReader(rangeSource(url, size, versionOf(response), connection));
+      return blockReader(rangeSource(url, size, versionOf(response), connection), connection);
     }
     // A server that does not say how long the whole is has no use for ranges.
     response = await get(url, {}, connection);
@@ -45,7 +47,7 @@ export async function openUrl(
   await response.body?.cancel();
   const { proxy, hint } = onTheWay(url, connection.fetch);
   const state = `${url.host}${proxy} answered ${response.status}`;
-  throw failure(url, state, response.status >= 500, undefined, hint);
+  throw failure(url, state, isPassing(response.status), undefined, hint);
 }
 
 /**
@@ -100,7 +102,7 @@ function rangeSource(
           ? "the file changed while it was read"
           : `${url.host} answered another range than asked for`
         : `${url.host} answered ${response.status} to a range`,
-      response.status >= 500,
+      isPassing(response.status),
     );
   };
   const stream = (start: number, end: number) => {
@@ -138,12 +140,15 @@ interface Part {
   end: number;
 }
 
-/** Serves small reads from blocks, so that neighbours cost one request. */
-function blockReader(source: BlobSource): BlobSource {
+/** Serves small reads from blocks, so that neighbours cost one request: headers and documents, of which nobody asks again. */
+function blockReader(source: BlobSource, connection: Connection): BlobSource {
   let block: { start: number; bytes: Promise<Bytes> } | undefined;
   const read = async (start: number, end: number): Promise<Bytes> => {
     if (!block || start < block.start || end > Math.min(block.start + BLOCK_BYTES, source.size)) {
-      block = { start, bytes: readRange(source, start, start + BLOCK_BYTES) };
+      block = {
+        start,
+        bytes: readAgain(() => readRange(source, start, start + BLOCK_BYTES), connection),
+      };
     }
     const current = block;
     try {

@@ -19,6 +19,12 @@ export interface UrlOptions {
    * @default {60000}
    */
   timeouts?: { idle?: number } | undefined;
+  /**
+   * How often a small range is asked for, and how long is waited before the second time, in milliseconds; three times as long
+   * before each further one. Whoever reads a large one asks again by itself.
+   * @default {{ attempts: 3, delay: 500 }}
+   */
+  retry?: { attempts: number; delay: number } | undefined;
 }
 
 /** How the requests for one archive are sent. */
@@ -26,6 +32,7 @@ export interface Connection {
   signal: AbortSignal;
   fetch: Fetch;
   idle: number;
+  retry: { attempts: number; delay: number };
 }
 
 /** The longest that a timer waits. */
@@ -34,9 +41,49 @@ const MOST_MILLISECONDS = 2 ** 31 - 1;
 /** Completes the options of an archive. */
 export function connectionOf(
   signal: AbortSignal,
-  { fetch = globalThis.fetch, timeouts: { idle = 60_000 } = {} }: UrlOptions,
+  {
+    fetch = globalThis.fetch,
+    timeouts: { idle = 60_000 } = {},
+    retry = { attempts: 3, delay: 500 },
+  }: UrlOptions,
 ): Connection {
-  return { signal, fetch, idle: Math.min(idle, MOST_MILLISECONDS) };
+  return { signal, fetch, idle: Math.min(idle, MOST_MILLISECONDS), retry };
+}
+
+/** Reads, and again after a failure that may pass. */
+export async function readAgain<T>(
+  read: () => Promise<T>,
+  { signal, retry: { attempts, delay } }: Connection,
+): Promise<T> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await read();
+    } catch (error) {
+      const mayPass = error instanceof NetworkError && error.retryable;
+      if (!mayPass || attempt >= attempts) throw error;
+      await pause(delay * 3 ** (attempt - 1), signal);
+    }
+  }
+}
+
+/** Whether what answers so may answer otherwise in a while. */
+export function isPassing(status: number): boolean {
+  return status >= 500 || status === 429 || status === 408;
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, milliseconds);
+    signal.addEventListener("abort", stop, { once: true });
+  });
 }
 
 /**

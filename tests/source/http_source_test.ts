@@ -301,6 +301,19 @@ test("pushImage() of a URL asks for the rest where a server sends less than was 
   assertEquals((await readBack(registry, "app", "1")).digest, images[0]?.digest);
 });
 
+test("pushImage() of a URL asks again for headers and documents that a server was too busy for", async () => {
+  for (const status of [408, 429, 503]) {
+    let count = 0;
+    await using server = serve((request) =>
+      ++count % 2 === 0 ? new Response("busy", { status }) : fileServer(tar)(request)
+    );
+    const registry = createRegistry();
+    await pushImage(server.url, TARGET, { fetch: registry, retry: { delay: 0 } });
+    await readBack(registry, "app", "1");
+    assert(count > 2);
+  }
+});
+
 test("pushImage() of a URL follows redirects, by ranges and in one pass", async () => {
   for (const handler of [fileServer(tar), () => new Response(tar)]) {
     await using server = serve(handler);
@@ -329,17 +342,28 @@ test("openUrl() gives the bytes of the file at any offset", async () => {
 
 test("openUrl() asks again for what could not be read", async () => {
   const answer = fileServer(tar);
-  let failures = 1;
+  let failures = 3;
   const fetch = (request: Request) => {
     const isProbe = request.headers.get("range") === "bytes=0-0";
     if (!isProbe && failures-- > 0) return Promise.reject(new TypeError("connection reset"));
     return Promise.resolve(answer(request));
   };
   const url = new URL("http://localhost/image.tar");
-  const source = await openUrl(url, new AbortController().signal, { fetch });
+  const controller = new AbortController();
+  const options = { fetch, retry: { attempts: 2, delay: 0 } };
+  const source = await openUrl(url, controller.signal, options);
   assert(isBlobSource(source));
   await assertRejects(() => readRange(source, 0, 10), NetworkError, "no answer");
   assertEquals(await readRange(source, 0, 10), tar.slice(0, 10));
+  // Who gives up does not wait for the next attempt.
+  failures = 1;
+  const patient = { fetch, retry: { attempts: 2, delay: 2 ** 30 } };
+  const slow = await openUrl(url, controller.signal, patient);
+  assert(isBlobSource(slow));
+  const reading = readRange(slow, 0, 10);
+  const reason = new Error("enough");
+  queueMicrotask(() => controller.abort(reason));
+  assertEquals(await assertRejects(() => reading), reason);
 });
 
 test("openUrl() closes an answer that nobody waits for any more", async () => {
