@@ -9,6 +9,7 @@ import {
   chunkSizeFor,
   DEFAULT_CHUNK_BYTES,
   goesInOnePatch,
+  isBareRefusal,
   isBodyLimit,
   mayMissLength,
   mayWantOnePatch,
@@ -210,7 +211,9 @@ function turn(
     [way.refusedPut, way.byPatch] = [error, true];
     return true;
   }
-  if (isBodyLimit(error)) return shrinkBodies(http, size, minChunk) !== undefined;
+  if (isBodyLimit(error) || (size > DEFAULT_CHUNK_BYTES && isBareRefusal(error))) {
+    return shrinkBodies(http, size, minChunk) !== undefined;
+  }
   const inPage = http.page !== undefined;
   const mayBeLimit = inPage || way.sent !== "bytes";
   if (!mayBeLimit || !(error instanceof NetworkError && isBroken(error))) return false;

@@ -380,6 +380,19 @@ test("uploadBlob() turns to chunks for a host after a 504 on a whole body", asyn
   assertEquals(methods.slice(-2), ["PUT", "DELETE"]);
 });
 
+test("uploadBlob() turns to chunks where a large body is refused without a word", async () => {
+  const large = new Uint8Array(20 * MIB).fill(7);
+  const layer = faultLayer(createRegistry(), ({ method, headers }) => {
+    if (method !== "PUT" || Number(headers.get("content-length")) < 10 * MIB) return;
+    const answer = () => new Response(null, { status: 400 });
+    return { kind: "answer", answer, readBody: true };
+  });
+  const repository = repositoryOf(layer.fetch);
+  await uploadBlob(repository, BLOB);
+  await uploadBlob(repository, blobOf(large, await digestBytes(large)));
+  assertEquals(layer.seen.filter(({ method }) => method === "PATCH").length, 3);
+});
+
 test("uploadBlob() turns to chunks for a gateway that fails of each large body", async () => {
   const large = new Uint8Array(20 * MIB).fill(7);
   const blob = blobOf(large, await digestBytes(large));
