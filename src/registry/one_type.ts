@@ -32,20 +32,31 @@ export async function readOneType(
   failure?: unknown,
 ): Promise<Read> {
   let other: Read | undefined;
+  let reason = failure;
   for (const accept of ORDER) {
     try {
       const found = await requestBytesOnce(http, { ...call, headers: { accept } }, limit);
       if (MANIFEST_TYPES.includes(contentType(found.response))) {
-        http.seen.wantsOneType = true;
+        http.seen.wantsOneType ??= failure === undefined || await failsAgain(http, call, limit);
         return found;
       }
       other ??= found;
     } catch (error) {
       call.signal?.throwIfAborted();
-      failure ??= error;
+      reason ??= error;
     }
   }
   http.seen.wantsOneType ??= false;
   if (other) return other;
-  throw failure;
+  throw reason;
+}
+
+/** Whether it was the list of types that failed, and not the registry for a moment. */
+async function failsAgain(http: Http, call: Call, limit: number): Promise<boolean> {
+  try {
+    await requestBytesOnce(http, call, limit);
+    return false;
+  } catch {
+    return true;
+  }
 }

@@ -31,8 +31,7 @@ const ANSWERS: Record<string, () => Response> = {
 };
 
 /** A registry that has an index, and takes one type in the header Accept. */
-async function withIndex(answer: () => Response) {
-  const registry = createRegistry();
+async function withIndex(answer: () => Response, registry = createRegistry()) {
   const layout = new OciLayout();
   const nodes = [
     await layout.image(await makeImage(["a"])),
@@ -77,4 +76,20 @@ test("a registry that fails is asked for one type after the other no more than o
     await assertRejects(() => getManifest(repository, "1"), RegistryError, "500");
   }
   assertEquals(asked.filter((accept) => !accept.includes(",")).length, 4);
+});
+
+test("a registry that failed for a moment is asked for all types as before", async () => {
+  let isBroken = true;
+  const registry = createRegistry();
+  const { digest, asked, fetch } = await withIndex(
+    () => new Response(null, { status: 500 }),
+    registry,
+  );
+  const repository = makeRepository((request) => {
+    const answer = isBroken ? fetch(request) : registry(request);
+    isBroken = false;
+    return answer;
+  });
+  assertEquals((await getManifest(repository, "1")).digest, digest);
+  assertEquals([asked, repository.http.seen.wantsOneType], [["GET any"], false]);
 });
