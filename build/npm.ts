@@ -78,6 +78,9 @@ const DISPOSABLE = '/// <reference lib="esnext.disposable" />\n';
 /** An example in a comment: docs/library.md and JSR have them, and they are a twentieth of the declarations. */
 const EXAMPLE = /\n *\* @example(?:(?!\n *\* @|\n *\*\/)[^])*/g;
 
+/** Bytes that are not shared, as TypeScript before 5.7 takes them, too: there the type has no parameter. */
+const OWN_BYTES = 'ReturnType<Uint8Array["slice"]>';
+
 /** Node.js 22 and some edge runtimes know no `using`. */
 const OLDEST_SYNTAX = "--target=es2022";
 
@@ -201,8 +204,9 @@ async function writeDeclarations(
   const merged = await rollup({ input, plugins: [dts()] });
   const { output } = await merged.generate(names(".d.ts"));
   for (const { fileName, code } of output) {
+    const declared = code.replaceAll(EXAMPLE, "").replaceAll("Uint8Array<ArrayBuffer>", OWN_BYTES);
     const lib = /AsyncDisposable|asyncDispose/.test(code) ? DISPOSABLE : "";
-    await writeFile(`${NPM_FOLDER}/${fileName}`, lib + edit(code.replaceAll(EXAMPLE, "")));
+    await writeFile(`${NPM_FOLDER}/${fileName}`, lib + edit(declared));
   }
   await Deno.remove(made, { recursive: true });
   checkDeclarations(typescript, output.map(({ fileName }) => `${NPM_FOLDER}/${fileName}`));

@@ -40,9 +40,9 @@ export async function unpackWasm(base64: string): Promise<Bytes> {
  * ```
  *
  * @param kind What it inflates.
- * @param module What {@linkcode readDecoder} gives, compiled.
+ * @param module What {@linkcode readDecoder} gives, compiled: a `WebAssembly.Module`, a name that the types of Node.js lack.
  */
-export function provideDecoder(kind: DecoderKind, module: WebAssembly.Module): void {
+export function provideDecoder(kind: DecoderKind, module: object): void {
   provided.set(kind, module);
 }
 

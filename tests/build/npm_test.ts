@@ -63,6 +63,8 @@ test("the npm package is small, whole and free of what it is built with", async 
     const foreign = /(?:from|import)\s*\(?\s*["'](?:@std\/|node:|npm:|jsr:)[^"']*["']|deno-std/
       .exec(text);
     assertEquals(foreign?.[0], undefined, name);
+    // TypeScript 5.4 knows no parameter of the one, and the types of Node.js not the other.
+    if (name.endsWith(".d.ts")) assert(!/Uint8Array<|: WebAssembly/.test(text), name);
     assert(!text.includes("@tarpush/tarpush"), `${name} speaks of another name`);
   }
 }, { skip });
