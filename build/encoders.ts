@@ -94,7 +94,7 @@ const UNZSTD: Codec = {
   ].map((name) => `${name}.c`),
   // One way to decode each thing instead of two: half the size, and faster as WebAssembly, which has to be compiled first.
   flags: [
-    ...["-Os", ...ZSTD_FLAGS, "-DHUF_FORCE_DECOMPRESS_X1"],
+    ...["-Oz", ...ZSTD_FLAGS, "-DHUF_FORCE_DECOMPRESS_X1"],
     "-DZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT",
   ],
   header: ZSTD_HEADER,

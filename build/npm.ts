@@ -204,7 +204,10 @@ async function writeDeclarations(
   const merged = await rollup({ input, plugins: [dts()] });
   const { output } = await merged.generate(names(".d.ts"));
   for (const { fileName, code } of output) {
-    const declared = code.replaceAll(EXAMPLE, "").replaceAll("Uint8Array<ArrayBuffer>", OWN_BYTES);
+    const declared = code.replaceAll(EXAMPLE, "").replaceAll(/^ {4}/gm, " ").replaceAll(
+      "Uint8Array<ArrayBuffer>",
+      OWN_BYTES,
+    );
     const lib = /AsyncDisposable|asyncDispose/.test(code) ? DISPOSABLE : "";
     await writeFile(`${NPM_FOLDER}/${fileName}`, lib + edit(declared));
   }
