@@ -1,5 +1,4 @@
 import { nameFilter } from "../name_pattern.ts";
-import { untilAborted } from "../concurrency.ts";
 import { copyAll } from "../push/copy_all.ts";
 import type { CopyInput } from "../push/copy_list.ts";
 import type { ArchiveResult } from "../push/push_all.ts";
@@ -40,17 +39,16 @@ async function copyMany(
   const allTags = command.allTags || command.tags.length > 0;
   const example = "tarpush copy --from images.txt --to HOST";
   const nothing = { verb: "copy", noun: "image" };
-  const { lines, later } = await listSources(command, host, example, nothing, signal);
   // Whose certificates are accepted whatever they are is settled before the first request.
-  const isHeld = later && command.insecure;
-  if (isHeld) lines.push(...await untilAborted(Array.fromAsync(later), signal));
-  const copies = new ListedCopies(command.targets, allTags, isHeld ? undefined : later);
+  const list = { ...command, isHeld: command.insecure };
+  const { lines, later } = await listSources(list, host, example, nothing, signal);
+  const copies = new ListedCopies(command.targets, allTags, later);
   // What is wrong with a pattern is wrong usage, and no end of a copy.
   nameFilter(command.tags);
   const listed = copies.add(lines);
   const registries = listed.flatMap(({ source, targets }) => [source, ...targets]).map(registryOf);
   const options = await toCopyOptions(command, registries, host);
-  const sizes = allTags || copies.later ? undefined : listed.map(() => undefined);
+  const sizes = allTags || later ? undefined : listed.map(() => undefined);
   const reporter = await ArchivesReporter.create(host, command, sizes);
   try {
     for await (
@@ -89,13 +87,13 @@ class ListedCopies {
   count = 0;
   /** What is wrong with a line that ended the list. */
   unusable: UsageError | undefined;
-  /** What comes by a pipe. */
-  readonly later: AsyncIterable<ListLine> | undefined;
   readonly #targets: readonly string[];
   readonly #allTags: boolean;
+  readonly #later: AsyncIterable<ListLine> | undefined;
   /** Where images go that have not ended, by their places in the list. */
   readonly #running = new Map<number, readonly string[]>();
 
+  /** @param later What comes by a pipe. */
   constructor(
     targets: readonly string[],
     allTags: boolean,
@@ -103,7 +101,7 @@ class ListedCopies {
   ) {
     this.#targets = targets;
     this.#allTags = allTags;
-    this.later = later;
+    this.#later = later;
   }
 
   /**
@@ -122,8 +120,8 @@ class ListedCopies {
   /** What `copyAll` is given: what is listed, then what comes later. */
   async *inputs(listed: readonly ListedSource[]): AsyncGenerator<CopyInput, void, void> {
     for (const { source, targets } of listed) yield { source, target: targets };
-    if (this.later) {
-      yield* untilUnusable(this.#come(this.later), (error) => void (this.unusable = error));
+    if (this.#later) {
+      yield* untilUnusable(this.#come(this.#later), (error) => void (this.unusable = error));
     }
   }
 

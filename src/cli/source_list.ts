@@ -38,15 +38,20 @@ export interface SourceList {
 }
 
 /**
- * Lists what the command line names, then what its list does: of a file all of it, of a pipe what comes with its first line.
+ * Lists what the command line names, then what its list does: of a file all of it, of a pipe its first line, unless `isHeld`.
  *
+ * @param isHeld Whether nothing may begin before all of a pipe has come.
  * @param example What to type where nothing is piped in.
  * @param nothing What to say of a list that names nothing: `push`, `archive`.
  * @param signal Ends the waiting for a pipe.
  * @throws {UsageError} If a line cannot be used, or there is none.
  */
 export async function listSources(
-  { sources, from }: { sources: readonly string[]; from: string | undefined },
+  { sources, from, isHeld = false }: {
+    sources: readonly string[];
+    from: string | undefined;
+    isHeld?: boolean;
+  },
   host: Host,
   example: string,
   nothing: { verb: string; noun: string },
@@ -55,7 +60,7 @@ export async function listSources(
   const place = "on the command line";
   const named: ListLine[] = sources.map((source) => ({ source, target: undefined, place }));
   if (from === undefined) return { lines: named };
-  const later = from === "-" ? readPipedList(host, example) : undefined;
+  const later = from === "-" && !isHeld ? readPipedList(host, example) : undefined;
   const first = later
     ? (await untilAborted(later.next(), signal)).value ?? []
     : await readSourceList(from, host, example, signal);

@@ -95,6 +95,15 @@ test("copy --from - ends with a line that it cannot use, and copies what came be
   }
 });
 
+test("copy --from - --insecure takes a list of any length", async () => {
+  const { fetch } = await makeWorld();
+  const stdin = new TextEncoder().encode(`${APP}:none\n`.repeat(200_000));
+  const args = "copy --from - --to mirror.lan --insecure --fail-fast";
+  const { code, stderr } = await runWith(args, fetch, { stdin });
+  assertEquals(code, 1);
+  assertMatch(stderr, /\n {7}1 {2}failed\n {2}199999 {2}not done\n/);
+});
+
 test("copy SOURCE... --to copies each, one that fails does not stop the others", async () => {
   const { to, fetch } = await makeWorld();
   const args = `copy ${APP}:1.0 ${APP}:none ${APP}:2.0 --to mirror.lan`;
