@@ -53,6 +53,26 @@ const KINDS: Record<string, (archive: Blob) => Promise<PushSource> | PushSource>
   "compressed files": async (archive) => new Blob([await gzip(await archive.bytes())]),
 };
 
+test("pushAll() tells in a dry run which blobs a push then sends, and which it mounts", async () => {
+  const registry = createRegistry();
+  const archives = await makeArchives(2);
+  const mountFrom = ["nowhere"];
+  const statuses = async (dryRun: boolean) => {
+    // Archives come to the blobs that they share at the same time, and one has no answer before the other asks.
+    const met = meeting(2 * SHARED.length);
+    const fetch: FetchHandler = async (request) => {
+      const isShared = SHARED.some(({ digest }) => request.url.endsWith(digest));
+      if (request.url.includes("/nowhere/")) await new Promise((resolve) => setTimeout(resolve));
+      else if (isShared && request.method === "HEAD") await met();
+      return await registry(request);
+    };
+    const results = await run(archives, { fetch, dryRun, mountFrom });
+    return results.flatMap(({ images }) => images.flatMap(({ blobs }) => blobs))
+      .map(({ digest, status }) => `${digest} ${status}`).toSorted();
+  };
+  assertEquals(await statuses(true), await statuses(false));
+});
+
 for (const [kind, toSource] of Object.entries(KINDS)) {
   test(`pushAll() sends a blob once that several ${kind} hold, and mounts it elsewhere`, async () => {
     const registry = createRegistry();

@@ -53,7 +53,7 @@ async function placeBlob(
   if (fitsSize(found, blob.size)) return { digest, status: "exists" };
   if (settings.dryRun) {
     const { statusToBe } = await import("./status_to_be.ts");
-    return { digest, status: await statusToBe(target, blob, digest, settings, hooks) };
+    return await statusToBe(target, blob, digest, settings, hooks);
   }
   const { aloneWith, bringBlob } = await import("./send_blob.ts");
   return await aloneWith(target, digest, settings, async (holder) => {

@@ -2,26 +2,24 @@ import type { Digest } from "../../digest.ts";
 import { RegistryError } from "../../errors.ts";
 import type { ArchiveBlob } from "../../image/content.ts";
 import { headBlob, type UploadHooks } from "../../registry/blobs.ts";
-import type { BlobStatus } from "../events.ts";
-import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "../repository_state.ts";
+import { otherHolder, type RepositoryState } from "../repository_state.ts";
+import type { Brought } from "../share_blob.ts";
 import type { UploadSettings } from "../upload_settings.ts";
-import { mountPlaces } from "./send_blob.ts";
+import { aloneWith, mountPlaces } from "./send_blob.ts";
 
-/**
- * What would become of a blob that the repository lacks. That is remembered as if it had, so that the next one to need it
- * finds what it would find: of several archives the first would send it.
- */
+/** What would become of a blob that the repository lacks: of several archives the first would send it. */
 export async function statusToBe(
   target: RepositoryState,
   blob: ArchiveBlob,
   digest: Digest,
   settings: UploadSettings,
   hooks: UploadHooks,
-): Promise<BlobStatus> {
-  const isMounted = !blob.file || await isElsewhere(target, digest, settings, hooks);
-  const status = knownBlob(target, digest) ?? (isMounted ? "mounted" : "pushed");
-  rememberBlob(target, digest, status);
-  return status;
+): Promise<Brought> {
+  // Other processes have nothing to wait for.
+  return await aloneWith(target, digest, { ...settings, shareBlob: undefined }, async () => {
+    const isMounted = !blob.file || await isElsewhere(target, digest, settings, hooks);
+    return { digest, status: isMounted ? "mounted" : "pushed" };
+  });
 }
 
 /** Whether a repository that would be tried has it; what is mounted from there is not sent. */
