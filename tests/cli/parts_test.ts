@@ -1,7 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { run } from "../../src/cli/run.ts";
 import { pushImage } from "../../src/push/push.ts";
-import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { toBytes } from "../../src/bytes.ts";
 import { digestBytes, digestHex } from "../../src/digest.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
@@ -20,7 +18,7 @@ import { readBack } from "../helpers/expected.ts";
 import { type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, runFake } from "./fake_host.ts";
+import { runFake } from "./fake_host.ts";
 
 const TARGET = "localhost:5000/app:1";
 
@@ -49,12 +47,6 @@ async function writeParts(
   }
   if (list) await folder.write(`${stem}.sha256`, formatPartList(listed));
   return paths;
-}
-
-async function runWithFetch(fetch: FetchHandler, ...args: string[]) {
-  const { readTextFile } = currentHost();
-  const host = fakeHost(args, { overrides: { readTextFile, fetchWith: () => fetch } });
-  return { code: await run(host), ...host.written };
 }
 
 async function runWith(...args: string[]) {
@@ -155,22 +147,19 @@ test("run() push reads parts behind URLs by ranges, and wants a server that know
   const urls = [...files.keys()].map((path) => `http://files.lan${path}?token=1`);
   const registry = createRegistry();
   const push = async (knowsRanges: boolean, ...more: string[]) => {
-    const host = fakeHost(["push", "--parts", ...urls, ...more, TARGET], {
-      overrides: {
-        fetchWith: () => async (request) => {
-          const content = files.get(new URL(request.url).pathname);
-          if (!content) return await registry(request);
-          const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "") ?? [];
-          if (!knowsRanges || from === undefined) return new Response(content);
-          const end = Math.min(Number(to) + 1, content.length);
-          return new Response(content.slice(Number(from), end), {
-            status: 206,
-            headers: { "content-range": `bytes ${from}-${end - 1}/${content.length}` },
-          });
-        },
+    return await runFake(["push", "--parts", ...urls, ...more, TARGET], {
+      registry: async (request) => {
+        const content = files.get(new URL(request.url).pathname);
+        if (!content) return await registry(request);
+        const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "") ?? [];
+        if (!knowsRanges || from === undefined) return new Response(content);
+        const end = Math.min(Number(to) + 1, content.length);
+        return new Response(content.slice(Number(from), end), {
+          status: 206,
+          headers: { "content-range": `bytes ${from}-${end - 1}/${content.length}` },
+        });
       },
     });
-    return { code: await run(host), ...host.written };
   };
   const { code, stderr } = await push(true);
   assertEquals(code, 0, stderr);
@@ -207,16 +196,15 @@ test("run() push keeps none of very many parts open", async () => {
   }
   const held = new Set<boolean | undefined>();
   const { openFile } = currentHost();
-  const host = fakeHost(["push", "--parts", ...paths, TARGET, "-q"], {
+  const { code, stderr } = await runFake(["push", "--parts", ...paths, TARGET, "-q"], {
     overrides: {
-      fetchWith: () => createRegistry(),
       openFile: (path, options) => {
         held.add(options?.isHeld);
         return openFile(path, options);
       },
     },
   });
-  assertEquals(await run(host), 0, host.written.stderr);
+  assertEquals(code, 0, stderr);
   assertEquals([...held], [false]);
 });
 
@@ -258,7 +246,7 @@ test("check --repair and save --without take the first part for all of an archiv
     const [first = "", second = ""] = await writeParts(folder, bytes, { list });
     const disk = badDisk();
     await pushImage(new Blob([bytes]), TARGET, { fetch: disk.fetch });
-    const call = (...args: string[]) => runWithFetch(disk.fetch, ...args);
+    const call = (...args: string[]) => runFake(args, { registry: disk.fetch });
     const [image] = (await pushImage(new Blob([bytes]), TARGET, { fetch: disk.fetch })).images;
     const layer = image?.blobs.find(({ size }) => size > 100_000)?.digest ?? "";
     disk.lose(layer);

@@ -14,9 +14,7 @@ import { fakeHost, type FakeHostOptions, runFake } from "./fake_host.ts";
 const IMAGE = await makeImage(["a", "b"], {
   config: { created: "2026-01-02T03:04:05Z", config: { Labels: { team: "core\x1b[2J" } } },
 });
-const ARCHIVE = await (async () => {
-  return await layoutTar(IMAGE);
-})();
+const ARCHIVE = await layoutTar(IMAGE);
 
 /** A registry with `team/app` in versions 1, 2 and 3, all the same image. */
 async function filledRegistry(options: Parameters<typeof createRegistry>[0] = {}) {

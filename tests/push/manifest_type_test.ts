@@ -392,11 +392,11 @@ test("pushImage() tells what is wrong with a manifest that every registry refuse
 
 // distribution 2.1.1.
 test("pushImage() tells at once that a registry takes signed manifests alone", async () => {
-  const layout = await OciLayout.of(image, { ref: "1" });
+  const tar = await layoutTar(image);
   const errors = ["UNKNOWN", "MANIFEST_UNVERIFIED"].map((code) => ({ code, message: "no" }));
   const layer = refusing(/./, () => Response.json({ errors }, { status: 500 }));
   const error = await assertRejects(
-    () => pushTo(toBlob(layout.entries()), TARGET, { fetch: layer.fetch }),
+    () => pushTo(tar, TARGET, { fetch: layer.fetch }),
     RegistryError,
     "MANIFEST_UNVERIFIED",
   );

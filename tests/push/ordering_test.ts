@@ -37,9 +37,7 @@ const DIALECTS: Record<string, () => Promise<Blob>> = {
     layout.add(await layout.image(image), { ref: "1", name: "docker.io/library/app:1" });
     return toBlob(layout.entries([{ image, repoTags: ["app:1"] }]));
   },
-  "an OCI layout": async () => {
-    return await layoutTar(await makeImage([common, large, "a", common]));
-  },
+  "an OCI layout": async () => await layoutTar(await makeImage([common, large, "a", common])),
   "an index in an index": async () => {
     const layout = new OciLayout();
     const child = await layout.image(await makeImage([common, large]));

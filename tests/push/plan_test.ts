@@ -1,8 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { AmbiguousImageError, ArchiveError } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
-import { choicesOf } from "../../src/push/choices.ts";
-import { selectImages } from "../../src/push/choices.ts";
+import { choicesOf, selectImages } from "../../src/push/choices.ts";
 import {
   parseTargets,
   planImages,

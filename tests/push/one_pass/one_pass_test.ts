@@ -156,8 +156,7 @@ async function assertSame(
 }
 
 async function layoutWith(...layers: (MadeLayer | string)[]): Promise<OciLayout> {
-  const layout = await OciLayout.of(await makeImage(layers));
-  return layout;
+  return await OciLayout.of(await makeImage(layers));
 }
 
 async function layoutOf(...layers: (MadeLayer | string)[]): Promise<Blob> {
