@@ -128,9 +128,10 @@ const NUMBERS: Readonly<Record<number, FileState>> = {
   122: "full",
 };
 
-/** The `id` of a `FileInfo`, where the system numbers its files. */
+/** The `id` of a `FileInfo`, where the system numbers its files, and the runtime does not round the number. */
 export function fileId(device: number | null, number: number | null): { id?: string } {
-  return device === null || !number ? {} : { id: `${device}:${number}` };
+  const isExact = number !== null && number > 0 && Number.isSafeInteger(number);
+  return device !== null && isExact ? { id: `${device}:${number}` } : {};
 }
 
 /** What is known of a file that was opened, to see whether it is still the same. */
