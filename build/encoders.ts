@@ -63,14 +63,8 @@ const ZSTD: Codec = {
   wrapper: "zstd.c",
   exports: ENCODING,
   files: [
-    ...[
-      ...ZSTD_FILES,
-      "fse_compress",
-      "hist",
-      "huf_compress",
-      "zstd_compress",
-      "zstd_compress_literals",
-    ],
+    ...ZSTD_FILES,
+    ...["fse_compress", "hist", "huf_compress", "zstd_compress", "zstd_compress_literals"],
     ...["zstd_compress_sequences", "zstd_compress_superblock", "zstd_double_fast", "zstd_fast"],
     ...["zstd_lazy", "zstd_ldm", "zstd_opt", "zstd_preSplit"],
   ].map((name) => `${name}.c`),
@@ -89,8 +83,8 @@ const UNZSTD: Codec = {
   notices: ["Copyright (c) Meta Platforms, Inc. and affiliates. All rights reserved.", BSD],
   exports: ["ZSTD_createDCtx", "ZSTD_decompressStream", "malloc"],
   files: [
-    ...[...ZSTD_FILES, "huf_decompress", "zstd_ddict", "zstd_decompress"],
-    "zstd_decompress_block",
+    ...ZSTD_FILES,
+    ...["huf_decompress", "zstd_ddict", "zstd_decompress", "zstd_decompress_block"],
   ].map((name) => `${name}.c`),
   // One way to decode each thing instead of two: half the size, and faster as WebAssembly, which has to be compiled first.
   flags: [
