@@ -1,4 +1,5 @@
 import type { Bytes } from "../bytes.ts";
+import { hasStatus } from "../errors.ts";
 import {
   DOCKER_INDEX,
   DOCKER_MANIFEST,
@@ -23,7 +24,7 @@ interface Read {
  *
  * @param failure What asking for all of them has come to, where it failed.
  * @returns What came; of another type where there is no other.
- * @throws `failure`, or what is wrong with the first type, where nothing comes.
+ * @throws `failure`, or what is wrong with the first type, where nothing comes; what says nothing of a type, at once.
  */
 export async function readOneType(
   http: Http,
@@ -43,6 +44,8 @@ export async function readOneType(
       other ??= found;
     } catch (error) {
       call.signal?.throwIfAborted();
+      // After one that is out of reach another would come in its place.
+      if (!hasStatus(error, 400, 404, 406, 500)) throw error;
       reason ??= error;
     }
   }
