@@ -165,6 +165,22 @@ export async function untilAborted<T>(
   }
 }
 
+/** Waits; rejects with the signal's reason when it is aborted meanwhile. */
+export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
+
 /** A signal that is aborted with the first of two, by `AbortSignal.any` where the runtime has that; with one it is that. */
 export function anySignal(first: AbortSignal | undefined, second: AbortSignal): AbortSignal {
   if (!first) return second;

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { anySignal, mapAll, OnceEach, Places, runAll } from "../src/concurrency.ts";
+import { anySignal, mapAll, OnceEach, Places, runAll, sleep } from "../src/concurrency.ts";
 import { withValue } from "./helpers/globals.ts";
 import { test } from "./helpers/test.ts";
 
@@ -169,4 +169,26 @@ test("OnceEach has a thing made by the next where the first fails", async () => 
   assertEquals(await Promise.all(others), [1, 1]);
   await assertRejects(() => things.get("b", () => Promise.reject(new Error("again"))));
   assertEquals(things.has("b"), false);
+});
+
+test("sleep ends at once with the reason of a signal", async () => {
+  const aborted = AbortSignal.abort(new Error("before"));
+  await assertRejects(() => sleep(1e6, aborted), Error, "before");
+  const controller = new AbortController();
+  const sleeping = sleep(1e6, controller.signal);
+  controller.abort(new Error("meanwhile"));
+  await assertRejects(() => sleeping, Error, "meanwhile");
+});
+
+test("sleep takes its listener off the signal", async () => {
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (...args: Parameters<typeof add>) => (listeners++, add(...args));
+  signal.removeEventListener = (
+    ...args: Parameters<typeof remove>
+  ) => (listeners--, remove(...args));
+  await sleep(0, signal);
+  assertEquals(listeners, 0);
 });

@@ -1,6 +1,6 @@
 import { BLOCKED_PORT } from "../blocked_ports.ts";
 import { type Bytes, giveUp, toBytes } from "../bytes.ts";
-import { anySignal } from "../concurrency.ts";
+import { anySignal, sleep } from "../concurrency.ts";
 import { NetworkError } from "../errors.ts";
 import { proxyFor, takesInit } from "../network_fetch.ts";
 
@@ -61,7 +61,7 @@ export async function readAgain<T>(
     } catch (error) {
       const mayPass = error instanceof NetworkError && error.retryable;
       if (!mayPass || attempt >= attempts) throw error;
-      await pause(delay * 3 ** (attempt - 1), signal);
+      await sleep(delay * 3 ** (attempt - 1), signal);
     }
   }
 }
@@ -69,21 +69,6 @@ export async function readAgain<T>(
 /** Whether what answers so may answer otherwise in a while. */
 export function isPassing(status: number): boolean {
   return status >= 500 || status === 429 || status === 408;
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    }, milliseconds);
-    signal.addEventListener("abort", stop, { once: true });
-  });
 }
 
 /**

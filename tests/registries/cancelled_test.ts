@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { pushImage } from "../../src/push/push.ts";
-import { sleep } from "../../src/registry/http/retry.ts";
+import { sleep } from "../../src/concurrency.ts";
 import { dockerSave, layoutTar, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
 import { runProcess } from "../helpers/process.ts";
 import { realRegistries, type RealRegistry, startRealRegistry } from "../helpers/real_registry.ts";

@@ -1,11 +1,12 @@
 import { type Bytes, drain } from "../../bytes.ts";
+import { sleep } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { ArchiveError, NetworkError, RegistryError, restate } from "../../errors.ts";
 import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
 import type { Http } from "../../registry/http/call.ts";
 import { waitForRetry, withRetry } from "../../registry/http/http.ts";
 import { isBroken } from "../../registry/http/network.ts";
-import { retryDelay, sleep } from "../../registry/http/retry.ts";
+import { retryDelay } from "../../registry/http/retry.ts";
 import {
   chunkSizeFor,
   DEFAULT_CHUNK_BYTES,

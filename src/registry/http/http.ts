@@ -1,4 +1,5 @@
 import type { Bytes } from "../../bytes.ts";
+import { sleep } from "../../concurrency.ts";
 import { NetworkError, RegistryError } from "../../errors.ts";
 import { isNetworkFetch } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
@@ -7,7 +8,7 @@ import type { Pace } from "./pace.ts";
 import { askPastCache, goesPast, mayBeKept, pastCaches } from "./kept_answer.ts";
 import { currentUrl, noteAnswer } from "./redirect.ts";
 import type { Refusals } from "./refusals.ts";
-import { retryDelay, sleep } from "./retry.ts";
+import { retryDelay } from "./retry.ts";
 import { send } from "./send.ts";
 
 const MAX_REDIRECTS = 10;

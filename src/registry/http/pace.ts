@@ -1,9 +1,9 @@
 import { type Bytes, createStream, giveUp } from "../../bytes.ts";
-import { anySignal } from "../../concurrency.ts";
+import { anySignal, sleep } from "../../concurrency.ts";
 import { MAX_WAIT } from "./alarms.ts";
 import { readRateLimit } from "./rate_limit.ts";
 import { Restraint } from "./restraint.ts";
-import { type RetryOptions, sleep } from "./retry.ts";
+import type { RetryOptions } from "./retry.ts";
 
 /** How fast the caller wants a registry to be spoken to. */
 export interface PaceLimits {

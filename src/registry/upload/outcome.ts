@@ -1,9 +1,10 @@
+import { sleep } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { NetworkError, RegistryError, TimeoutError } from "../../errors.ts";
 import { headBlob, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import type { Http } from "../http/call.ts";
 import { waitForRetry } from "../http/http.ts";
-import { retryDelay, sleep } from "../http/retry.ts";
+import { retryDelay } from "../http/retry.ts";
 import { isGatewayTimeout } from "./lost_answers.ts";
 import { isOutOfDate, readUploadStatus, type UploadSession } from "./upload_session.ts";
 

@@ -1,3 +1,4 @@
+import { sleep } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { hasCode, RegistryError } from "../../errors.ts";
 import {
@@ -12,7 +13,6 @@ import { type Call, discard, headerOf, lengthIn } from "../http/call.ts";
 import { requestOnce, withRetry } from "../http/http.ts";
 import { resolveLocation } from "../http/location.ts";
 import { answeredAt } from "../http/redirect.ts";
-import { sleep } from "../http/retry.ts";
 
 /** An upload that the registry has opened; it must be committed or cancelled. */
 export interface UploadSession {

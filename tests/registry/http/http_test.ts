@@ -8,13 +8,13 @@ import {
 } from "@std/assert";
 import type { Bytes } from "../../../src/bytes.ts";
 import { VERSION } from "../../../src/cli/help.ts";
+import { sleep } from "../../../src/concurrency.ts";
 import { NetworkError, OciError, RegistryError, TimeoutError } from "../../../src/errors.ts";
 import { type Alarm, Alarms } from "../../../src/registry/http/alarms.ts";
 import { openAnswer } from "../../../src/registry/http/answer_body.ts";
 import type { Call, FetchHandler, Http } from "../../../src/registry/http/call.ts";
 import { request, waitForRetry } from "../../../src/registry/http/http.ts";
 import { resolveLocation } from "../../../src/registry/http/location.ts";
-import { sleep } from "../../../src/registry/http/retry.ts";
 import { encode, encodeJson } from "../../helpers/archives.ts";
 import { withValue } from "../../helpers/globals.ts";
 import {

@@ -1,10 +1,5 @@
-import { assertEquals, assertGreaterOrEqual, assertRejects, assertThrows } from "@std/assert";
-import {
-  parseRetryAfter,
-  resolveRetry,
-  retryDelay,
-  sleep,
-} from "../../../src/registry/http/retry.ts";
+import { assertEquals, assertGreaterOrEqual, assertThrows } from "@std/assert";
+import { parseRetryAfter, resolveRetry, retryDelay } from "../../../src/registry/http/retry.ts";
 import { test } from "../../helpers/test.ts";
 
 const options = resolveRetry({ random: () => 1 });
@@ -92,26 +87,4 @@ test("parseRetryAfter takes nothing else for a time", () => {
 
 test("parseRetryAfter keeps a number too large for any wait above every limit", () => {
   assertEquals(retryDelay(2, options, parseRetryAfter("9".repeat(400), NOW)), undefined);
-});
-
-test("sleep ends at once with the reason of a signal", async () => {
-  const aborted = AbortSignal.abort(new Error("before"));
-  await assertRejects(() => sleep(1e6, aborted), Error, "before");
-  const controller = new AbortController();
-  const sleeping = sleep(1e6, controller.signal);
-  controller.abort(new Error("meanwhile"));
-  await assertRejects(() => sleeping, Error, "meanwhile");
-});
-
-test("sleep takes its listener off the signal", async () => {
-  const { signal } = new AbortController();
-  let listeners = 0;
-  const add = signal.addEventListener.bind(signal);
-  const remove = signal.removeEventListener.bind(signal);
-  signal.addEventListener = (...args: Parameters<typeof add>) => (listeners++, add(...args));
-  signal.removeEventListener = (
-    ...args: Parameters<typeof remove>
-  ) => (listeners--, remove(...args));
-  await sleep(0, signal);
-  assertEquals(listeners, 0);
 });
