@@ -16,15 +16,21 @@ export interface UrlOptions {
   fetch?: Fetch | undefined;
   /**
    * Milliseconds without a byte after which it is given up.
-   * @default {60000}
+   * @default {{ idle: 60_000 }}
    */
   timeouts?: { idle?: number } | undefined;
   /**
    * How often a small range is asked for, and how long is waited before the second time, in milliseconds; three times as long
-   * before each further one. Whoever reads a large one asks again by itself.
-   * @default {{ attempts: 3, delay: 500 }}
+   * before each further one, as far as `maxDelay` goes. Whoever reads a large one asks again by itself.
+   * @default {{ attempts: 3, delay: 500, maxDelay: 45_000 }}
    */
-  retry?: { attempts: number; delay: number } | undefined;
+  retry?: Retry | undefined;
+}
+
+interface Retry {
+  attempts: number;
+  delay: number;
+  maxDelay: number;
 }
 
 /** How the requests for one archive are sent. */
@@ -32,7 +38,7 @@ export interface Connection {
   signal: AbortSignal;
   fetch: Fetch;
   idle: number;
-  retry: { attempts: number; delay: number };
+  retry: Retry;
 }
 
 /** The longest that a timer waits. */
@@ -44,7 +50,7 @@ export function connectionOf(
   {
     fetch = globalThis.fetch,
     timeouts: { idle = 60_000 } = {},
-    retry = { attempts: 3, delay: 500 },
+    retry = { attempts: 3, delay: 500, maxDelay: 45_000 },
   }: UrlOptions,
 ): Connection {
   return { signal, fetch, idle: Math.min(idle, MOST_MILLISECONDS), retry };
@@ -53,7 +59,7 @@ export function connectionOf(
 /** Reads, and again after a failure that may pass. */
 export async function readAgain<T>(
   read: () => Promise<T>,
-  { signal, retry: { attempts, delay } }: Connection,
+  { signal, retry: { attempts, delay, maxDelay } }: Connection,
 ): Promise<T> {
   for (let attempt = 1;; attempt++) {
     try {
@@ -61,7 +67,7 @@ export async function readAgain<T>(
     } catch (error) {
       const mayPass = error instanceof NetworkError && error.retryable;
       if (!mayPass || attempt >= attempts) throw error;
-      await sleep(delay * 3 ** (attempt - 1), signal);
+      await sleep(Math.min(maxDelay, delay * 3 ** (attempt - 1)), signal);
     }
   }
 }

@@ -18,6 +18,7 @@ import {
 } from "../helpers/archives.ts";
 import { closedPort } from "../end_to_end/registry_server.ts";
 import { allTags, assertClear, readBack } from "../helpers/expected.ts";
+import { withValue } from "../helpers/globals.ts";
 import { startTcpProxy } from "../helpers/tcp_proxy.ts";
 import { test } from "../helpers/test.ts";
 
@@ -350,20 +351,44 @@ test("openUrl() asks again for what could not be read", async () => {
   };
   const url = new URL("http://localhost/image.tar");
   const controller = new AbortController();
-  const options = { fetch, retry: { attempts: 2, delay: 0 } };
+  const options = { fetch, retry: { attempts: 2, delay: 0, maxDelay: 0 } };
   const source = await openUrl(url, controller.signal, options);
   assert(isBlobSource(source));
   await assertRejects(() => readRange(source, 0, 10), NetworkError, "no answer");
   assertEquals(await readRange(source, 0, 10), tar.slice(0, 10));
   // Who gives up does not wait for the next attempt.
   failures = 1;
-  const patient = { fetch, retry: { attempts: 2, delay: 2 ** 30 } };
+  const patient = { fetch, retry: { attempts: 2, delay: 2 ** 30, maxDelay: 2 ** 30 } };
   const slow = await openUrl(url, controller.signal, patient);
   assert(isBlobSource(slow));
   const reading = readRange(slow, 0, 10);
   const reason = new Error("enough");
   queueMicrotask(() => controller.abort(reason));
   assertEquals(await assertRejects(() => reading), reason);
+});
+
+test("openUrl() waits longer before each further attempt, as long as is allowed", async () => {
+  const answer = fileServer(tar);
+  let failures = 4;
+  const fetch = (request: Request) => {
+    const isProbe = request.headers.get("range") === "bytes=0-0";
+    return Promise.resolve(
+      !isProbe && failures-- > 0 ? new Response(null, { status: 503 }) : answer(request),
+    );
+  };
+  const options = { fetch, retry: { attempts: 5, delay: 1000, maxDelay: 4000 } };
+  const url = new URL("http://localhost/image.tar");
+  const source = await openUrl(url, new AbortController().signal, options);
+  assert(isBlobSource(source));
+  const waits: number[] = [];
+  const { setTimeout } = globalThis;
+  const atOnce = (done: () => void, milliseconds: number) => {
+    if (milliseconds === 60_000) return setTimeout(done, milliseconds);
+    waits.push(milliseconds);
+    return setTimeout(done);
+  };
+  await withValue(globalThis, "setTimeout", atOnce, () => readRange(source, 0, 10));
+  assertEquals(waits, [1000, 3000, 4000, 4000]);
 });
 
 test("openUrl() closes an answer that nobody waits for any more", async () => {
