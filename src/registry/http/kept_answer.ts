@@ -11,8 +11,13 @@ const BY_NAME = /\/(?:manifests\/[^/:]+|referrers\/[^/]+|tags\/list|_catalog)$/;
 const SILENT_SERVER = /^(?:nginx|openresty|tengine|angie)\b/i;
 
 /** Whether an old answer is a wrong one: of a name, and of whatever a write follows from. */
-function mustBeFresh({ isFresh, url }: Call): boolean {
-  return isFresh === true || BY_NAME.test(url.pathname);
+function mustBeFresh(call: Call): boolean {
+  return isRead(call) && (call.isFresh === true || BY_NAME.test(call.url.pathname));
+}
+
+/** Whether a cache may answer; what is written goes to its own URL, whose kept answers caches then drop (RFC 9111, 4.4). */
+function isRead({ method }: Call): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 /** Whether a request goes past caches at once: there may be one, and it would do harm. */
@@ -25,7 +30,7 @@ export function goesPast({ seen }: Http, call: Call): boolean {
  * the first time that an old answer would do harm.
  */
 export function mayBeKept({ seen }: Http, call: Call, { headers }: Response): boolean {
-  if (seen.mayKeep === false) return false;
+  if (seen.mayKeep === false || !isRead(call)) return false;
   return headers.has("age") ||
     (mustBeFresh(call) && SILENT_SERVER.test(headers.get("server") ?? ""));
 }
@@ -56,8 +61,7 @@ export async function askPastCache(
   url: URL,
   response: Response,
 ): Promise<Response> {
-  const isRead = call.method === "GET" || call.method === "HEAD";
-  if (!isRead || call.url.origin !== http.origin) return response;
+  if (call.url.origin !== http.origin) return response;
   const mayHaveChanged = response.ok
     ? call.isFresh === true || !BY_DIGEST.test(url.pathname)
     : response.status === 404;

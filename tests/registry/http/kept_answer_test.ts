@@ -185,6 +185,18 @@ test("headManifest() asks nginx twice, and past what it may keep from then on", 
   ]);
 });
 
+test("pushImage() writes a tag to its own place, where caches drop what they have kept", async () => {
+  for (const cache of [SILENT, {}]) {
+    const { fetch, passed } = await setUp(cache);
+    await push(FIRST, fetch);
+    await push(SECOND, fetch);
+    const written = passed.filter((line) =>
+      line.startsWith("PUT ") && line.includes("/manifests/1")
+    );
+    assertEquals(written, ["PUT /v2/app/manifests/1", "PUT /v2/app/manifests/1"]);
+  }
+});
+
 test("pullImage() and lists give what there is, not what nginx has kept", async () => {
   const { registry, fetch, passed } = await setUp(SILENT);
   await push(FIRST, registry);
