@@ -1,3 +1,4 @@
+import { type Digest, toDigest } from "../digest.ts";
 import { hashAll } from "../incremental_hash.ts";
 import { readJsonObject } from "../media_types.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
@@ -7,7 +8,7 @@ import type { ArchivePart, PartReading } from "./check_joins.ts";
 /** What Zarf has as the first file of a package in parts, `.part000`: what the others are together. */
 export interface PartHead {
   name: string;
-  sha256: string;
+  digest: Digest;
   bytes: number;
   count: number;
 }
@@ -22,11 +23,10 @@ export async function readPartHead(
   if (!first || first.source.size > MAX_HEAD_BYTES) return undefined;
   const { name, source } = first;
   const json = readJsonObject(await readRange(source, 0, source.size)) ?? {};
-  const { Sha256Sum: sha256, Bytes: bytes, Count: count } = json;
-  if (typeof sha256 !== "string" || typeof bytes !== "number" || typeof count !== "number") {
-    return undefined;
-  }
-  return { name, sha256: `sha256:${sha256}`, bytes, count };
+  const { Sha256Sum: hex, Bytes: bytes, Count: count } = json;
+  const digest = typeof hex === "string" ? toDigest("sha256", hex) : undefined;
+  if (!digest || typeof bytes !== "number" || typeof count !== "number") return undefined;
+  return { name, digest, bytes, count };
 }
 
 /**
@@ -35,7 +35,7 @@ export async function readPartHead(
  * @throws {ArchiveError} If there are fewer or more, or their content is another.
  */
 export async function checkPartHead(
-  { name, sha256, bytes, count }: PartHead,
+  { name, digest, bytes, count }: PartHead,
   parts: readonly ArchivePart[],
   joined: BlobSource,
   { verify, signal, hasher }: PartReading,
@@ -51,9 +51,9 @@ export async function checkPartHead(
   }
   if (verify === "none") return;
   const actual = await hashAll(joined.slice(0, bytes).stream(), await hasher("sha256"), signal);
-  if (actual === sha256) return;
+  if (actual === digest) return;
   throw unusablePart(
     name,
-    `it says that all parts together have ${sha256}, and they have ${actual}: one is damaged, or of another archive`,
+    `it says that all parts together have ${digest}, and they have ${actual}: one is damaged, or of another archive`,
   );
 }

@@ -18,7 +18,7 @@ import {
   seededBytes,
 } from "../helpers/archives.ts";
 import { zstdFrame } from "../helpers/compressed.ts";
-import { readBack } from "../helpers/expected.ts";
+import { assertClear, readBack } from "../helpers/expected.ts";
 import { withValue } from "../helpers/globals.ts";
 import { type TarWriterEntry, writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
@@ -502,4 +502,15 @@ test("joinParts() refuses parts that are not those of their head", async () => {
     const error = await assertRejects(() => joinParts([head, ...given]), ArchiveError, message);
     assertEquals(error.path, head.name);
   }
+});
+
+test("joinParts() takes for no head what names no digest", async () => {
+  const [head, ...parts] = await zarfParts();
+  const text = new TextDecoder().decode(await bytesOf(head.source));
+  const hostile = new Blob([text.replace(/[0-9a-f]{64}/, "\\u001b[2J")]);
+  const error = await assertRejects(
+    () => joinParts([{ name: head.name, source: hostile }, ...parts]),
+    TarError,
+  );
+  assertClear(error);
 });
