@@ -72,14 +72,8 @@ async function bundle(): Promise<string> {
   try {
     await minify(
       "page/main.ts",
-      ...[
-        "--bundle",
-        "--splitting",
-        "--format=esm",
-        "--legal-comments=inline",
-        `--outdir=${made}`,
-        `--outbase=${ROOT}page`,
-      ],
+      ...["--bundle", "--splitting", "--format=esm", "--legal-comments=inline"],
+      ...[`--outdir=${made}`, `--outbase=${ROOT}page`],
       ...UNUSED.map((name) => `--external:*/${name}.ts`),
       // Of that package the page needs two of twenty parts.
       `--alias:hash-wasm=${ROOT}page/hash_wasm.js`,

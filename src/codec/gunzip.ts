@@ -25,6 +25,7 @@ const MIN_DEFLATE_BYTES = 2;
 const IDLE_TURNS = 500;
 /** How often that is waited for in vain: data can be full of what looks like ends of members. */
 const MAX_VAIN_WAITS = 8;
+
 /**
  * Inflates gzip data (RFC 1952): any number of members, each checked against its CRC-32 and its length. As gzip(1)
  * does, it ignores what follows the last member and is none: zeros of any number, other bytes up to 64 KiB. The pieces
