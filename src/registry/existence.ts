@@ -27,6 +27,8 @@ export interface ExistenceOptions {
   getHeaders?: Record<string, string>;
   /** Whether an answer to HEAD is about what was asked for. */
   isAbout?: (head: Response) => boolean;
+  /** Whether a failure is the last, as something else is to be asked then. */
+  isLast?: (error: unknown) => boolean;
 }
 
 /**
@@ -41,19 +43,24 @@ export interface ExistenceOptions {
 export async function askWhetherThere(
   http: Http,
   call: Omit<Call, "method" | "expect">,
-  { getHeaders = {}, isAbout = () => true }: ExistenceOptions = {},
+  { getHeaders = {}, isAbout = () => true, isLast = () => false }: ExistenceOptions = {},
 ): Promise<Response | undefined> {
-  const head = await ask(http, { ...call, method: "HEAD", expect: [200, 404, ...MUTE] });
+  const head = await ask(http, { ...call, method: "HEAD", expect: [200, 404, ...MUTE] }, isLast);
   if (head?.status === 404) return undefined;
   if (head && isAbout(head)) return head;
   const headers = { ...call.headers, ...getHeaders };
   const expect = [200, 206, 404, 405, 416, 501];
-  const answer = await ask(http, { ...call, headers, method: "GET", isDocument: true, expect });
+  const get: Call = { ...call, headers, method: "GET", isDocument: true, expect };
+  const answer = await ask(http, get, isLast);
   return answer && [200, 206, 416].includes(answer.status) ? answer : undefined;
 }
 
 /** The answer; undefined where it says nothing of what was asked for. */
-async function ask(http: Http, call: Call): Promise<Response | undefined> {
+async function ask(
+  http: Http,
+  call: Call,
+  isLast: (error: unknown) => boolean,
+): Promise<Response | undefined> {
   for (let attempt = 2;; attempt++) {
     try {
       const response = await requestOnce(http, call);
@@ -72,6 +79,7 @@ async function ask(http: Http, call: Call): Promise<Response | undefined> {
       // Its reason may be what became of another request.
       call.signal?.throwIfAborted();
       if (await saysNothing(call, error)) return undefined;
+      if (isLast(error)) throw error;
       await waitForRetry(http, call, error, attempt);
     }
   }

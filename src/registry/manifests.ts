@@ -43,7 +43,7 @@ export async function headManifest(
         isFresh: true,
         signal: hooks.signal,
         onRetry: hooks.onRetry,
-      });
+      }, { isLast: (error) => mayWantOneType(http, error) });
       if (response?.status !== 200) return undefined;
       if (!mayWantOneType(http, response)) return describeHead(response, contentLength(response));
     } catch (error) {

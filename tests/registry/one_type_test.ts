@@ -59,6 +59,8 @@ for (const [what, answer] of Object.entries(ANSWERS)) {
     const repository = makeRepository(fetch);
     assertEquals((await headManifest(repository, "1"))?.digest, digest);
     assertEquals(repository.http.seen.wantsOneType, true);
+    // Nor is a registry waited for that may answer at once.
+    assertEquals(asked.filter((each) => each === "HEAD any").length, 1);
     asked.length = 0;
     assertEquals((await getManifest(repository, "1")).digest, digest);
     assertEquals(await headManifest(repository, "2"), undefined);
