@@ -25,7 +25,7 @@ export async function sendBody(
   await patchUpload(context, session, {
     action,
     body: open ?? body as Bytes,
-    ...(size !== undefined && { size }),
+    size,
     signal,
     grace: size === undefined ? CANCEL_MILLISECONDS : 0,
   });
