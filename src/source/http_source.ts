@@ -1,5 +1,5 @@
 import { type Bytes, createStream } from "../bytes.ts";
-import { NetworkError } from "../errors.ts";
+import { NetworkError, TimeoutError } from "../errors.ts";
 import { type BlobSource, readRange } from "./blob_source.ts";
 import {
   type Connection,
@@ -15,9 +15,12 @@ import {
 
 /** Reads up to this size come out of one larger read: a tar's headers lie close together. */
 const BLOCK_BYTES = 64 * 1024;
+/** Attempts at a server that has not answered yet: most likely it is not there. */
+const FIRST_ATTEMPTS = 2;
 
 /**
- * Opens an archive behind an http(s) URL: at any offset where the server answers range requests, else as a stream.
+ * Opens an archive behind an http(s) URL: at any offset where the server answers range requests, else as a stream. A server
+ * that is busy is asked again, as often as for what comes later; one whose connection breaks before its first answer, once.
  *
  * @throws {NetworkError} If the server does not answer, or with no content.
  */
@@ -30,7 +33,27 @@ export async function openUrl(
     throw new TypeError(`Cannot read ${url.href}: expected an http:// or https:// URL`);
   }
   const connection = connectionOf(signal, options);
-  let response = await get(url, { range: "bytes=0-0" }, connection);
+  let hasAnswered = false;
+  const open = async () => {
+    const response = await get(url, { range: "bytes=0-0" }, connection);
+    hasAnswered = true;
+    return await openAnswered(url, response, connection);
+  };
+  return await readAgain(
+    open,
+    connection,
+    (error, attempt) =>
+      hasAnswered || (attempt < FIRST_ATTEMPTS && !(error instanceof TimeoutError)),
+  );
+}
+
+/** Opens what a server answered with when it was asked for the first byte. */
+async function openAnswered(
+  url: URL,
+  first: Response,
+  connection: Connection,
+): Promise<BlobSource | ReadableStream<Uint8Array>> {
+  let response = first;
   if (response.status === 206) {
     await response.body?.cancel();
     const size = rangeOf(response)?.size;

@@ -1,7 +1,7 @@
 import { BLOCKED_PORT } from "../blocked_ports.ts";
 import { type Bytes, giveUp, toBytes } from "../bytes.ts";
 import { anySignal, sleep } from "../concurrency.ts";
-import { NetworkError } from "../errors.ts";
+import { NetworkError, TimeoutError } from "../errors.ts";
 import { proxyFor, takesInit } from "../network_fetch.ts";
 
 /** What answers requests: the runtime's `fetch`, or something in its place. */
@@ -20,7 +20,7 @@ export interface UrlOptions {
    */
   timeouts?: { idle?: number } | undefined;
   /**
-   * How often a small range is asked for, and how long is waited before the second time, in milliseconds; three times as long
+   * How often the first answer and a small range are asked for, and how long is waited before the second time, in milliseconds; three times as long
    * before each further one, as far as `maxDelay` goes. Whoever reads a large one asks again by itself.
    * @default {{ attempts: 3, delay: 500, maxDelay: 45_000 }}
    */
@@ -56,16 +56,21 @@ export function connectionOf(
   return { signal, fetch, idle: Math.min(idle, MOST_MILLISECONDS), retry };
 }
 
-/** Reads, and again after a failure that may pass. */
+/**
+ * Reads, and again after a failure that may pass.
+ *
+ * @param isWorth Whether another attempt is to follow the one of this number, counted from 1.
+ */
 export async function readAgain<T>(
   read: () => Promise<T>,
   { signal, retry: { attempts, delay, maxDelay } }: Connection,
+  isWorth: (error: NetworkError, attempt: number) => boolean = () => true,
 ): Promise<T> {
   for (let attempt = 1;; attempt++) {
     try {
       return await read();
     } catch (error) {
-      const mayPass = error instanceof NetworkError && error.retryable;
+      const mayPass = error instanceof NetworkError && error.retryable && isWorth(error, attempt);
       if (!mayPass || attempt >= attempts) throw error;
       await sleep(Math.min(maxDelay, delay * 3 ** (attempt - 1)), signal);
     }
@@ -157,10 +162,10 @@ async function inTime<T>(promise: Promise<T>, milliseconds: number): Promise<T> 
   }
 }
 
-function tooLate(url: URL, what: string, retryable: boolean, idle: number): NetworkError {
+function tooLate(url: URL, what: string, retryable: boolean, idle: number): TimeoutError {
   const seconds = idle / 1000;
   const hint = `allow more time with --timeout SECONDS, above ${seconds}`;
-  return failure(url, `${what} for ${seconds} s`, retryable, undefined, hint);
+  return new TimeoutError(...failureOf(url, `${what} for ${seconds} s`, { retryable, hint }));
 }
 
 /** The error for an archive that cannot be read; its URL stands there without the query, which may hold a secret. */
@@ -171,12 +176,14 @@ export function failure(
   cause?: unknown,
   hint?: string,
 ): NetworkError {
+  return new NetworkError(...failureOf(url, state, { retryable, cause, hint }));
+}
+
+function failureOf(
+  url: URL,
+  state: string,
+  options: { retryable: boolean; cause?: unknown; hint?: string | undefined },
+): ConstructorParameters<typeof NetworkError> {
   const where = url.origin + url.pathname;
-  return new NetworkError(`Cannot read ${where}: ${state}`, {
-    method: "GET",
-    url: where,
-    retryable,
-    cause,
-    hint,
-  });
+  return [`Cannot read ${where}: ${state}`, { method: "GET", url: where, ...options }];
 }

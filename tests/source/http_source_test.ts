@@ -155,7 +155,7 @@ for (const status of [404, 403, 500]) {
   test(`pushImage() of a URL that answers ${status} says so, without the query`, async () => {
     await using server = serve(() => new Response("no", { status }));
     const error = await assertRejects(
-      () => pushImage(server.url, TARGET, { fetch: createRegistry() }),
+      () => pushImage(server.url, TARGET, { fetch: createRegistry(), retry: { delay: 0 } }),
       NetworkError,
       `answered ${status}`,
     );
@@ -168,7 +168,7 @@ for (const status of [404, 403, 500]) {
 test("pushImage() of a URL that nobody answers says so", async () => {
   const url = new URL(`http://${await closedPort()}/image.tar?token=secret`);
   const error = await assertRejects(
-    () => pushImage(url, TARGET, { fetch: createRegistry() }),
+    () => pushImage(url, TARGET, { fetch: createRegistry(), retry: { delay: 0 } }),
     NetworkError,
     "no answer",
   );
@@ -313,6 +313,37 @@ test("pushImage() of a URL asks again for headers and documents that a server wa
     await readBack(registry, "app", "1");
     assert(count > 2);
   }
+});
+
+test("openUrl() asks again for the first answer of a server that is busy, or whose connection broke", async () => {
+  const answer = fileServer(tar);
+  const url = new URL("http://localhost/image.tar");
+  const { signal } = new AbortController();
+  const retry = { attempts: 4, delay: 0, maxDelay: 0 };
+  const asked = async (failures: (() => Response | Promise<Response>)[]) => {
+    let count = 0;
+    const fetch = (request: Request) => Promise.resolve(failures[count++]?.() ?? answer(request));
+    const idle = 20;
+    const opened = await openUrl(url, signal, { fetch, retry, timeouts: { idle } }).catch((e) => e);
+    return [count, isBlobSource(opened) || opened];
+  };
+  const answers = (status: number) => () => new Response("busy", { status });
+  const breaks = () => Promise.reject(new TypeError("connection reset"));
+  const silent = () => new Promise<Response>(() => {});
+  assertEquals(await asked([answers(408), answers(429), answers(503)]), [4, true]);
+  assertEquals(await asked([breaks]), [2, true]);
+  // It is there, so it is waited for.
+  assertEquals(await asked([answers(503), breaks, breaks]), [4, true]);
+  // It is most likely not there.
+  const [attempts, broken] = await asked([breaks, breaks, breaks]);
+  assertEquals([attempts, broken.message], [
+    2,
+    "Cannot read http://localhost/image.tar: no answer",
+  ]);
+  const [silences, late] = await asked([silent]);
+  assertEquals([silences, late.name], [1, "TimeoutError"]);
+  assertEquals((await asked([answers(404)]))[0], 1);
+  assertEquals((await asked(Array(5).fill(answers(500))))[0], 4);
 });
 
 test("pushImage() of a URL follows redirects, by ranges and in one pass", async () => {
