@@ -46,6 +46,18 @@ export async function openNamed(
   );
 }
 
+/** The files that are read of what {@linkcode openNamed} opens. */
+export async function filesOfNamed(source: string, host: Host): Promise<string[]> {
+  return await filesOf({ source, parts: await partsFrom(source, host) }, host);
+}
+
+/** The files that are read of what {@linkcode openArchiveWords} opens: parts, and their checksum files. */
+export async function filesOf({ source, parts }: ArchiveWords, host: Host): Promise<string[]> {
+  if (parts.length === 0) return [source];
+  const { findLists } = await import("./parts_input.ts");
+  return [...parts, ...await findLists(parts, host)];
+}
+
 /** The first part of an archive and those that follow it; empty where there is no more than the first. */
 async function partsFrom(first: string, host: Host): Promise<string[]> {
   if (!FIRST_PART.test(first) || urlOf(first)) return [];

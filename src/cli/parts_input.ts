@@ -100,7 +100,7 @@ async function openPart(
 }
 
 /** The checksum files beside parts, where there are some. */
-async function findLists(paths: readonly string[], host: Host): Promise<string[]> {
+export async function findLists(paths: readonly string[], host: Host): Promise<string[]> {
   const files = paths.filter((path) => !urlOf(path));
   const shared = files.slice(0, 1).flatMap((path) => {
     const name = baseName(path);

@@ -23,7 +23,7 @@ export async function runPush(
     return await withErrorDocument(command, host, () => refuseWithoutTarget(command, host, signal));
   }
   const result = await showTransfer(command, host, signal, async (hooks) => {
-    await requireOutputs(command, [command.source, ...command.parts], host);
+    await requireOutputs(command, await filesRead(command, host), host);
     const options = await toPushOptions(command, host);
     try {
       await using input = await openSource(command, host, { ...options, signal });
@@ -48,13 +48,20 @@ async function openSource(
   return await openParts(command.parts, host, { verify, signal, fetch, timeouts });
 }
 
+/** The files of the archive, for which nothing more is loaded unless it is in parts. */
+async function filesRead(command: PushOneCommand, host: Host): Promise<string[]> {
+  if (command.parts.length === 0) return [command.source];
+  const { filesOf } = await import("./archive_words.ts");
+  return await filesOf(command, host);
+}
+
 /**
  * Finds out before anything is sent that what `--digestfile` names can be written, and is nothing that is read or kept.
  *
  * @param read What is pushed.
  */
 export async function requireOutputs(
-  { digestfile, receipts, from, dryRun }: PushCommand,
+  { digestfile, receipts, from, ca, dryRun }: PushCommand,
   read: readonly string[],
   host: Host,
 ): Promise<void> {
@@ -62,7 +69,7 @@ export async function requireOutputs(
   const isThere = digestfile !== undefined && await host.requireWritable(digestfile);
   if (!isThere && receipts === undefined) return;
   const { refuseToWriteOver } = await import("./written_files.ts");
-  await refuseToWriteOver([digestfile, receipts], [...read, from], host);
+  await refuseToWriteOver([digestfile, receipts], [...read, from, ca], host);
   await refuseToWriteOver([digestfile], [receipts], host);
 }
 

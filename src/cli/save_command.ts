@@ -7,6 +7,7 @@ import type { PullImagesOptions } from "../pull/options.ts";
 import type { PushEvent } from "../push/events.ts";
 import { parseReference } from "../reference.ts";
 import type { Host, TextOutput } from "../runtime/host.ts";
+import { filesOfNamed } from "./archive_words.ts";
 import type { SaveCommand } from "./command.ts";
 import { connectionOptions, registryOf } from "./connection.ts";
 import { createReporter } from "./create_reporter.ts";
@@ -48,7 +49,8 @@ export async function runSave(
 
 async function save(command: SaveCommand, host: Host, signal: AbortSignal): Promise<number> {
   const start = performance.now();
-  await refuseToWriteOver(writtenBy(command), [...command.without, command.from], host);
+  const read = await filesRead(command, host);
+  await refuseToWriteOver(writtenBy(command), read, host);
   const images = await listImages(command, host, signal);
   const isFolder = await isFolderName(command.tar, host);
   const format = command.format ?? (isFolder ? "oci" : "docker");
@@ -67,7 +69,7 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
   const reporter = await createReporter(host, shown, signal);
   try {
     let plan: PlanEvent | undefined;
-    const written = await write(images, command, isFolder, {
+    const written = await write(images, { ...command, isFolder, read }, {
       ...options,
       signal,
       onEvent: async (event) => {
@@ -97,19 +99,27 @@ interface Written {
 
 async function write(
   images: readonly ImageToPull[],
-  command: SaveCommand,
-  isFolder: boolean,
+  command: SaveCommand & { isFolder: boolean; read: readonly string[] },
   options: PullImagesOptions,
   host: Host,
 ): Promise<Written> {
-  const { tar, split } = command;
+  const { tar, split, isFolder, read } = command;
   if (isPiped(command)) return { isWhole: await saveToPipe(images, options, host) };
   if (split !== undefined) {
     const { saveToParts } = await import("./save_parts.ts");
-    return { isWhole: true, parts: await saveToParts(images, tar, split, options, host) };
+    return {
+      isWhole: true,
+      parts: await saveToParts(images, { path: tar, partBytes: split, read }, options, host),
+    };
   }
   await (isFolder ? saveToFolder : saveToFile)(images, tar, options, host);
   return { isWhole: true };
+}
+
+/** Files that a save reads. */
+async function filesRead({ from, ca, without }: SaveCommand, host: Host): Promise<string[]> {
+  const others = await Promise.all(without.map((other) => filesOfNamed(other, host)));
+  return [from, ca, ...others.flat()].filter((path) => path !== undefined);
 }
 
 /** Files that a save replaces: of many parts those that every set has. */

@@ -4,6 +4,7 @@ import type { PullImagesOptions } from "../pull/options.ts";
 import type { Host, NewFile } from "../runtime/host.ts";
 import { baseName, formatPartList, type ListedPart, PartSummary } from "../source/part_list.ts";
 import { gatherImages } from "./save_output.ts";
+import { refuseToWriteOver } from "./written_files.ts";
 
 /** Files that one archive is written to: more are a mistake in the size. */
 const MAX_PARTS = 9999;
@@ -19,13 +20,13 @@ export interface SavedParts {
 /**
  * Saves images into files of equal size. They get their names when all are whole, the checksum file last.
  *
- * @param path What the archive is called; the parts have numbers behind that.
+ * @param to `path`, what the archive is called: the parts have numbers behind that; and what `read` says must stay.
+ * @throws {UsageError} If a part would get the name of what is read.
  * @throws {OciError} If it makes too many parts, or parts of a longer archive are there.
  */
 export async function saveToParts(
   images: readonly ImageToPull[],
-  path: string,
-  partBytes: number,
+  { path, partBytes, read }: { path: string; partBytes: number; read: readonly string[] },
   options: PullImagesOptions,
   host: Host,
 ): Promise<SavedParts> {
@@ -33,7 +34,10 @@ export async function saveToParts(
   const tar = gatherImages(images, {
     ...options,
     onEvent: async (event) => {
-      if (event.type === "plan") names = await nameParts(path, event.size, partBytes, host);
+      if (event.type === "plan") {
+        names = await nameParts(path, event.size, partBytes, host);
+        await refuseToWriteOver(names, read, host);
+      }
       await options.onEvent?.(event);
     },
   });

@@ -273,3 +273,18 @@ test("check --repair and save --without take the first part for all of an archiv
     }
   }
 });
+
+test("push --parts writes digests over nothing that it reads", async () => {
+  await using folder = await temporaryFolder();
+  const parts = await writeParts(folder, await makeArchive(), { list: true });
+  const pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  const ca = await folder.write("ca.pem", pem);
+  const { requireWritable } = currentHost();
+  for (const file of [...parts, `${folder.path}/app.tar.sha256`, ca]) {
+    const args = ["push", "--parts", ...parts, TARGET, "--digestfile", file, "--ca", ca];
+    const registry = createRegistry();
+    const { code, stderr } = await runFake(args, { registry, overrides: { requireWritable } });
+    assertEquals(code, 2, stderr);
+    assertMatch(stderr, /Cannot write to "\S+": it is read as well, expected another name/);
+  }
+});

@@ -183,7 +183,9 @@ test("save writes over nothing that it reads, by whatever name", async () => {
   await runProcess("ln", ["-s", "a.tar", `${folder.path}/link.tar`]);
   await runProcess("ln", ["-s", folder.path, `${folder.path}/here`]);
   const part = await folder.write("p.tar.001", "x");
+  for (const name of ["p.tar.002", "p.tar.sha256"]) await folder.write(name, "x");
   const list = await folder.write("list", `${HOST}/team/app:2\n`);
+  const numbered = await folder.write("q.tar.002", `${HOST}/team/app:2\n`);
   const cases: string[][] = [
     [...save, "./no-such.tar", "--without", "no-such.tar"],
     [...save, file, "--without", `${folder.path}/./a.tar`],
@@ -191,7 +193,10 @@ test("save writes over nothing that it reads, by whatever name", async () => {
     [...save, `${folder.path}/link.tar`, "--without", file],
     [...save, `${folder.path}/here/a.tar`, "--without", HOST, "--without", file],
     [...save, `${folder.path}/p.tar`, "--split", "1KiB", "--without", part],
+    [...save, `${folder.path}/p.tar.002`, "--without", part],
+    [...save, `${folder.path}/p.tar.sha256`, "--without", part],
     ["save", list, "--from", list],
+    ["save", `${folder.path}/q.tar`, "--split", "1KiB", "--from", numbered],
   ];
   for (const args of cases) {
     const { code, stderr } = await runWith(fetch, args);
