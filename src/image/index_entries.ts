@@ -128,7 +128,9 @@ function tellApart(entries: readonly unknown[]): unknown[] {
 function keyOf(entry: unknown): string {
   const annotations = memberOf(entry, "annotations");
   const name = memberOf(annotations, FULL_NAME) ?? memberOf(annotations, REF_NAME);
-  return typeof name === "string" ? `name ${name}` : `digest ${memberOf(entry, "digest")}`;
+  return typeof name === "string"
+    ? `name ${name}`
+    : `digest ${JSON.stringify(memberOf(entry, "digest"))}`;
 }
 
 function memberOf(value: unknown, name: string): unknown {
