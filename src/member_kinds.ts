@@ -7,13 +7,21 @@ type Check = (value: unknown, path: string) => string | undefined;
 const isText: Check = (value, path) =>
   typeof value === "string" ? undefined : misfit(path, value, "a string");
 
+/** What Go decodes: padded, with line breaks anywhere. */
+const isBase64: Check = (value, path) => {
+  if (typeof value !== "string") return isText(value, path);
+  const digits = value.replace(/[\r\n]+/g, "");
+  if (digits.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(digits)) return undefined;
+  return `its member ${quoteName(path)} is not base64`;
+};
+
 const texts = listOf(isText);
 const annotations = mapOf(() => isText);
 
 const descriptor = members({
   mediaType: isText,
   artifactType: isText,
-  data: isText,
+  data: isBase64,
   urls: texts,
   annotations,
   platform: members({
@@ -26,16 +34,18 @@ const descriptor = members({
 });
 
 const document = members({
+  artifactType: isText,
   config: descriptor,
   layers: listOf(descriptor),
   manifests: listOf(descriptor),
+  subject: descriptor,
   annotations,
 });
 
 /**
  * The first member of a manifest or index that is of another kind than the specification has it (image-spec, descriptor.md
- * and annotations.md). Programs in Go read nothing of such a document: registries refuse it (distribution 2.8 and 3), and
- * clients do not pull it. A null is like none to them.
+ * and annotations.md). Programs in Go read nothing of such a document: registries refuse most of it (distribution 2.8 and
+ * 3 pass over `artifactType`), and clients do not pull it. A null is like none to them.
  *
  * Digests and sizes are not looked at: whoever reads descriptors does that.
  *

@@ -23,6 +23,16 @@ test("misfitOf() names the first member of another kind, wherever it stands", ()
       { manifests: [{ platform: "x" }] },
       'its member "manifests[0].platform" is a string, expected an object',
     ],
+    [{ artifactType: 1 }, 'its member "artifactType" is a number, expected a string'],
+    [
+      { subject: { annotations: { k: true } } },
+      'its member "subject.annotations.k" is a boolean, expected a string',
+    ],
+    [{ config: { data: "e30" } }, 'its member "config.data" is not base64'],
+    [{ config: { data: "e30==" } }, 'its member "config.data" is not base64'],
+    [{ config: { data: "e3_=" } }, 'its member "config.data" is not base64'],
+    [{ config: { data: "e3\r\n0=" } }, undefined],
+    [{ config: { data: "" } }, undefined],
     [
       { annotations: { "\u001b[2J": 1 } },
       'its member "annotations.\\u001b[2J" is a number, expected a string',
