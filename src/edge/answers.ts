@@ -15,8 +15,14 @@ export async function answerAtEnd({ signal }: Request, start: StartPush): Promis
     const headers = { "content-type": "application/json" };
     return new Response(`${JSON.stringify(result)}\n`, { headers });
   } catch (error) {
-    return problem(error);
+    return problem(reasonOf(error, signal));
   }
+}
+
+/** What ended a push: servers give reasons of their own where the client has gone, Errors and texts among them. */
+function reasonOf(error: unknown, signal: AbortSignal): unknown {
+  const isGone = signal.aborted && error === signal.reason;
+  return isGone ? new DOMException("The client went away", "AbortError") : error;
 }
 
 /**
@@ -39,7 +45,7 @@ export async function answerInLines(request: Request, start: StartPush): Promise
     await Promise.race([lines.begun, outcome]);
   } catch (error) {
     await lines.drop();
-    return problem(error);
+    return problem(reasonOf(error, signal));
   }
   // What it ends with is in the lines.
   ended.catch(() => {});

@@ -20,8 +20,9 @@ export interface UrlOptions {
    */
   timeouts?: { idle?: number } | undefined;
   /**
-   * How often the first answer and a small range are asked for, and how long is waited before the second time, in milliseconds; three times as long
-   * before each further one, as far as `maxDelay` goes. Whoever reads a large one asks again by itself.
+   * How often the first answer and a small range are asked for, and how long is waited before the second time, in
+   * milliseconds; three times as long before each further one, as far as `maxDelay` goes. Whoever reads a large one asks
+   * again by itself.
    * @default {{ attempts: 3, delay: 500, maxDelay: 45_000 }}
    */
   retry?: Retry | undefined;

@@ -282,25 +282,32 @@ test("createGateway() tells of a failure after the first event in the last line"
   assertEquals((last?.error as Record<string, unknown>).code, "ARCHIVE");
 });
 
-test("createGateway() ends the push of a client that goes away before its first event", async () => {
-  let isCancelled = false;
-  let left = TAR.subarray(0, 3072);
-  const body = new ReadableStream<Uint8Array>({
-    pull(controller) {
-      // The rest never comes.
-      if (left.length === 0) return new Promise(() => {});
-      controller.enqueue(left);
-      left = left.subarray(left.length);
-    },
-    cancel: () => void (isCancelled = true),
-  });
-  const gone = new AbortController();
-  const answer = setting().send({ body, signal: gone.signal, duplex: "half" });
-  gone.abort(new DOMException("gone", "AbortError"));
-  const response = await answer;
-  assertEquals(response.status, 499);
-  await response.body?.cancel();
-  assert(isCancelled);
+test("createGateway() ends the push of a client that goes away before its first event, whatever its server calls that", async () => {
+  for (
+    const reason of [new DOMException("gone", "AbortError"), new Error("premature close"), "closed"]
+  ) {
+    for (const accept of ["application/json", "*/*"]) {
+      let isCancelled = false;
+      let left = TAR.subarray(0, 3072);
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          // The rest never comes.
+          if (left.length === 0) return new Promise(() => {});
+          controller.enqueue(left);
+          left = left.subarray(left.length);
+        },
+        cancel: () => void (isCancelled = true),
+      });
+      const gone = new AbortController();
+      const init: Init = { body, signal: gone.signal, duplex: "half", headers: { accept } };
+      const answer = setting().send(init);
+      gone.abort(reason);
+      const response = await answer;
+      assertEquals(response.status, 499, `${reason} ${accept}`);
+      assertEquals((await errorOf(response)).code, "CANCELLED");
+      assert(isCancelled);
+    }
+  }
 });
 
 test("createGateway() leaves no upload open of a client that goes away", async () => {
