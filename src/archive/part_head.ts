@@ -23,7 +23,9 @@ export async function readPartHead(
   if (!first || first.source.size > MAX_HEAD_BYTES) return undefined;
   const { name, source } = first;
   const json = readJsonObject(await readRange(source, 0, source.size)) ?? {};
-  const { Sha256Sum: hex, Bytes: bytes, Count: count } = json;
+  // Zarf began the names with small letters until it dropped the tags of its type.
+  const { Sha256Sum: hex = json.sha256Sum, Bytes: bytes = json.bytes, Count: count = json.count } =
+    json;
   const digest = typeof hex === "string" ? toDigest("sha256", hex) : undefined;
   if (!digest || typeof bytes !== "number" || typeof count !== "number") return undefined;
   return { name, digest, bytes, count };

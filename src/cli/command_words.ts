@@ -165,8 +165,8 @@ function readParts(words: Words, to: readonly string[], nothing: string) {
   return { isMany: false, source, targets, parts: [source, ...rest] } as const;
 }
 
-/** What the first of several parts is called: `A.tar.001`, `A.tar.gz.aa`. */
-export const FIRST_PART = /\.(?:0+[01]|a{2,5}|part0*1)$/;
+/** What the first of several parts is called: `A.tar.001`, `A.tar.gz.aa`, `A.tar.part000`. */
+export const FIRST_PART = /\.(?:0+[01]|a{2,5}|part0*[01])$/;
 
 /** How no path of a file begins that anybody writes to. */
 const REFERENCE_START = /^(?:https?:\/\/|[\w.-]+:\d+\/)/i;

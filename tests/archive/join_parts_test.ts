@@ -481,6 +481,10 @@ test("joinParts() takes the head of a package of Zarf for what it is", async () 
   assertEquals(await bytesOf(await joinParts([head, ...parts])), whole);
   const checksums = await ownList([head, ...parts]);
   assertEquals(await bytesOf(await joinParts([head, ...parts], { checksums })), whole);
+  const text = new TextDecoder().decode(await bytesOf(head.source));
+  const older = text.replace("Sha", "sha").replace("Bytes", "bytes").replace("Count", "count");
+  const olderHead = { name: head.name, source: new Blob([older]) };
+  assertEquals(await bytesOf(await joinParts([olderHead, ...parts])), whole);
 });
 
 test("joinParts() refuses parts that are not those of their head", async () => {

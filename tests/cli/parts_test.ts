@@ -288,3 +288,26 @@ test("push --parts writes digests over nothing that it reads", async () => {
     assertMatch(stderr, /Cannot write to "\S+": it is read as well, expected another name/);
   }
 });
+
+test("the head of a package of Zarf stands for all of its parts, or points to --parts", async () => {
+  await using folder = await temporaryFolder();
+  const bytes = await makeArchive();
+  await writeParts(folder, bytes, { stem: "app.tar.part" });
+  const names = ["001", "002", "003", "004"];
+  for (const name of names) {
+    await folder.write(`app.tar.part${name}`, await folder.read(`app.tar.part.${name}`));
+  }
+  const sum = digestHex(await digestBytes(bytes));
+  const text = JSON.stringify({ Sha256Sum: sum, Bytes: bytes.length, Count: names.length });
+  const head = await folder.write("app.tar.part000", text);
+  const registry = createRegistry();
+  await pushImage(new Blob([bytes]), TARGET, { fetch: registry });
+  const call = (...args: string[]) => runFake(args, { registry });
+  const alone = await call("push", head, TARGET);
+  assertEquals(alone.code, 1);
+  assertMatch(alone.stderr, /hint: .*--parts .*app\.tar\.\* reads all of them/);
+  const args = ["save", TARGET, `${folder.path}/delta.tar`, "--without", head, "--json"];
+  const saved = await call(...args);
+  assertEquals(JSON.parse(saved.stdout).leftOut.blobs, 1, saved.stderr);
+  assertEquals((await call("check", TARGET, "--repair", head)).code, 0);
+});
