@@ -33,13 +33,12 @@ export async function answerInLines(request: Request, start: StartPush): Promise
   const gone = new AbortController();
   const signal = anySignal(request.signal, gone.signal);
   const lines = new Lines((reason) => gone.abort(reason));
+  // What has ended waits for no reader, and one that is still there is told.
+  signal.addEventListener("abort", () => lines.waitNoMore(), { once: true });
   const outcome = start({ signal, onEvent: (event) => lines.write(event) });
   const ended = outcome.then(
     (result) => lines.end({ type: "result", ...result }),
-    async (error) => {
-      const { body } = failureOf(error);
-      if (!signal.aborted) await lines.end({ type: "error", ...body });
-    },
+    (error) => lines.end({ type: "error", ...failureOf(reasonOf(error, signal)).body }),
   );
   try {
     await Promise.race([lines.begun, outcome]);
@@ -61,6 +60,7 @@ class Lines {
   #begin = () => {};
   readonly #waiting: (() => void)[] = [];
   #isOver = false;
+  #isPatient = true;
   readonly #encoder = new TextEncoder();
 
   constructor(onCancel: (reason: unknown) => void) {
@@ -77,22 +77,32 @@ class Lines {
   }
 
   async write(document: object): Promise<void> {
-    const controller = this.#controller;
-    if (this.#isOver || !controller) return;
-    controller.enqueue(this.#encoder.encode(`${JSON.stringify(document)}\n`));
-    this.#begin();
-    while (!this.#isOver && (controller.desiredSize ?? 0) < 0) {
+    this.#put(document);
+    while (!this.#isOver && this.#isPatient && (this.#controller?.desiredSize ?? 0) < 0) {
       await new Promise<void>((resolve) => void this.#waiting.push(resolve));
     }
+  }
+
+  #put(document: object): void {
+    if (this.#isOver) return;
+    this.#controller?.enqueue(this.#encoder.encode(`${JSON.stringify(document)}\n`));
+    this.#begin();
   }
 
   #resume(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  async end(document: object): Promise<void> {
-    await this.write(document);
+  /** From here on lines do not wait until they are read. */
+  waitNoMore(): void {
+    this.#isPatient = false;
+    this.#resume();
+  }
+
+  /** Writes the last line; whoever reads gets those before it first. */
+  end(document: object): void {
     if (this.#isOver) return;
+    this.#put(document);
     this.#isOver = true;
     this.#controller?.close();
   }

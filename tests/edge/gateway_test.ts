@@ -338,6 +338,31 @@ test("createGateway() leaves no upload open of a client that goes away", async (
   assertEquals((await registry(new Request(`https://${HOST}/v2/team/app/tags/list`))).status, 404);
 });
 
+test("createGateway() ends its lines where the request is aborted, whether they are read or not", async () => {
+  const aborted = async () => {
+    const gone = new AbortController();
+    const fetch: FetchHandler = async (request) => {
+      if (request.method === "PUT") gone.abort(new Error("no time left"));
+      return await createRegistry()(request);
+    };
+    const gateway = createGateway({ allow: [HOST], fetch });
+    const url = `https://gateway.test/v2push/${TARGET}`;
+    const init = { method: "PUT", body: TAR, signal: gone.signal };
+    const ended = Promise.withResolvers<void>();
+    const waitUntil = (work: Promise<unknown>) => void work.then(() => ended.resolve());
+    return { response: await gateway(new Request(url, init), { waitUntil }), ended: ended.promise };
+  };
+  const { response } = await aborted();
+  const last = (await linesOf(response)).at(-1);
+  assertEquals([response.status, last?.type], [200, "error"]);
+  assertEquals((last?.error as Record<string, unknown>).code, "CANCELLED");
+  const unread = await aborted();
+  const reader = unread.response.body?.getReader();
+  await reader?.read();
+  await unread.ended;
+  await reader?.cancel();
+});
+
 test("createGateway() takes a client that goes in the middle of its archive for no failure of its own", async () => {
   const gateway = createGateway({ allow: [HOST], fetch: createRegistry() });
   const gone = new AbortController();
