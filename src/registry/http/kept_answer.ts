@@ -27,12 +27,14 @@ export function goesPast({ seen }: Http, call: Call): boolean {
 
 /**
  * Whether an answer may be of another time. What passed a cache says so (header `Age`); nginx says nothing, and is asked twice
- * the first time that an old answer would do harm.
+ * the first time that an old answer would do harm, and where something that is to be read is not there: before it was sent,
+ * a push has asked for it.
  */
-export function mayBeKept({ seen }: Http, call: Call, { headers }: Response): boolean {
+export function mayBeKept({ seen }: Http, call: Call, { headers, status }: Response): boolean {
   if (seen.mayKeep === false || !isRead(call)) return false;
-  return headers.has("age") ||
-    (mustBeFresh(call) && SILENT_SERVER.test(headers.get("server") ?? ""));
+  if (headers.has("age")) return true;
+  const isUnread = status === 404 && call.method === "GET" && BY_DIGEST.test(call.url.pathname);
+  return (mustBeFresh(call) || isUnread) && SILENT_SERVER.test(headers.get("server") ?? "");
 }
 
 /**

@@ -215,6 +215,19 @@ test("pullImage() and lists give what there is, not what nginx has kept", async 
   assertEquals(await Array.fromAsync(listTags(newcomer())), ["1", "new", "x"]);
 });
 
+test("pullImage() reads a blob that nginx keeps as absent", async () => {
+  const { images } = await pushImage(FIRST, TARGET, { fetch: createRegistry() });
+  const { fetch } = cacheBefore(createRegistry(), { tellsAge: false });
+  for (const { digest } of images[0]?.blobs ?? []) {
+    // nginx asks with GET where it is asked with HEAD, as before a blob is sent.
+    const asked = await fetch(new Request(`http://registry.test/v2/app/blobs/${digest}`));
+    assertEquals(asked.status, 404);
+  }
+  await push(FIRST, fetch);
+  const chunks = await Array.fromAsync(pullImage(TARGET, { fetch }));
+  assert(chunks.length > 0);
+});
+
 test("getManifest() takes what a cache has kept where the registry is down, or takes no such query", async () => {
   const registry = createRegistry();
   const first = await push(FIRST, registry);
