@@ -134,8 +134,23 @@ function pathOf(sources: ReadonlyMap<string, string>, file: string): string {
   throw new Error(`Cannot make an encoder: its sources lack ${file}, expected those of a release`);
 }
 
+/** Says in one line what is missing, before anything is written. */
+async function requireTools(): Promise<void> {
+  for (const tool of ["clang", "wasm-ld"]) {
+    await run(tool, ["--version"]).catch(() =>
+      fail(`Cannot make the encoders: there is no ${tool}, expected clang and lld to be installed`)
+    );
+  }
+}
+
+function fail(message: string): never {
+  console.error(message);
+  Deno.exit(1);
+}
+
 const [libdeflate, zstd] = Deno.args;
-if (!libdeflate || !zstd) throw new Error("Usage: deno task encoders LIBDEFLATE ZSTD");
+if (!libdeflate || !zstd) fail("Usage: deno task encoders LIBDEFLATE ZSTD");
+await requireTools();
 for (const [codec, source] of [[GZIP, libdeflate], [ZSTD, zstd], [UNZSTD, zstd]] as const) {
   await writeFile(ROOT + codec.path, await makeModule(codec, source));
   console.log(codec.path);
