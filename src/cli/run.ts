@@ -35,7 +35,8 @@ async function runHere(command: Command, host: Host): Promise<number> {
     return await dispatch(command, host, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
-    const hint = command.verb === "push" || command.verb === "copy"
+    const isSending = (command.verb === "push" || command.verb === "copy") && !command.dryRun;
+    const hint = isSending
       ? "run it again: what the registry has by now is not uploaded twice"
       : undefined;
     const isReason = error === signal.reason;

@@ -4,7 +4,7 @@ import { OciError } from "../../src/errors.ts";
 import type { Host } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { test } from "../helpers/test.ts";
-import { Exited, fakeHost, runFake } from "./fake_host.ts";
+import { Exited, type FakeHost, fakeHost, runFake } from "./fake_host.ts";
 
 const FIXTURES = "tests/fixtures";
 const SINGLE = `${FIXTURES}/docker28-single.tar`;
@@ -208,8 +208,9 @@ test("run() push --ca wants a PEM certificate", async () => {
   assertStringIncludes(stderr, 'Cannot use "ca.pem" as root certificates');
 });
 
-test("run() ends with 130 after an interrupt, once the push has settled", async () => {
-  const host = fakeHost(["push", SINGLE, "localhost:5000/app:1", "--insecure"], {
+/** A host on which Ctrl-C is pressed at the first request. */
+function interruptedHost(...args: string[]): FakeHost {
+  const host = fakeHost(args, {
     overrides: {
       fetchWith: () => (request) =>
         new Promise((_, reject) => {
@@ -218,10 +219,18 @@ test("run() ends with 130 after an interrupt, once the push has settled", async 
         }),
     },
   });
-  assertEquals(await run(host), 130);
-  assertEquals(host.written.stdout, "");
-  assertStringIncludes(host.written.stderr, "tarpush: Interrupted\n");
-  assertEquals(host.written.stderr.match(/Stopping/g)?.length, 1);
+  return host;
+}
+
+test("run() ends with 130 after an interrupt, once the push has settled", async () => {
+  for (const dryRun of [[], ["--dry-run"]]) {
+    const host = interruptedHost("push", SINGLE, "localhost:5000/app:1", "--insecure", ...dryRun);
+    assertEquals(await run(host), 130);
+    assertEquals(host.written.stdout, "");
+    assertStringIncludes(host.written.stderr, "tarpush: Interrupted\n");
+    assertEquals(host.written.stderr.match(/Stopping/g)?.length, 1);
+    assertEquals(/hint: run it again/.test(host.written.stderr), dryRun.length === 0);
+  }
 });
 
 test("run() exits at once at the second interrupt", async () => {
