@@ -44,8 +44,8 @@ const document = members({
 
 /**
  * The first member of a manifest or index that is of another kind than the specification has it (image-spec, descriptor.md
- * and annotations.md). Programs in Go read nothing of such a document: registries refuse most of it (distribution 2.8 and
- * 3 pass over `artifactType`), and clients do not pull it. A null is like none to them.
+ * and annotations.md). Most programs in Go read nothing of such a document: distribution 2.8 and 3 refuse it (but for
+ * `artifactType`, which they and skopeo pass over), crane, oras and regctl do not pull it. A null is like none to them.
  *
  * Digests and sizes are not looked at: whoever reads descriptors does that.
  *

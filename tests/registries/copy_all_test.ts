@@ -47,10 +47,12 @@ for (
         return found;
       };
       let refused = 0;
-      const onEvent: CopyAllOptions["onEvent"] = (event) => {
-        if (event.type === "retry" && event.reason.includes("answered 429")) refused++;
+      const counting: typeof fetch = async (input, init) => {
+        const response = await fetch(input, init);
+        if (response.status === 429) refused++;
+        return response;
       };
-      assertEquals(await statuses({ onEvent }), TAGS.map(() => "pushed"));
+      assertEquals(await statuses({ fetch: counting }), TAGS.map(() => "pushed"));
       assert(refused > 0);
       for (const tag of TAGS) {
         assertEquals(
