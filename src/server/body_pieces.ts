@@ -15,6 +15,11 @@ export interface BodyPieces {
  */
 const PIECE_BYTES = 64 * 1024;
 
+/** The body of a request; null where it has none. A Request of Firefox has no member for it, and takes no stream as one. */
+export async function bodyOf(request: Request): Promise<ReadableStream<Bytes> | null> {
+  return request.body === undefined ? (await request.blob()).stream() : request.body;
+}
+
 /**
  * Opens a body. A runtime that fills memory of ours (Deno, of a request that came through a socket) gives pieces that
  * nobody else has, so that whoever has written them can free them: garbage of 64 KiB a piece grows to hundreds of MiB

@@ -4,6 +4,7 @@ import type { RegistryErrorEntry } from "../errors.ts";
 import { type Descriptor, isForeignLayer, isIndexType, isManifestType } from "../media_types.ts";
 import { isTag } from "../reference.ts";
 import type { StoredManifest } from "../storage.ts";
+import { bodyOf } from "./body_pieces.ts";
 import { isNotModified } from "./conditions.ts";
 import type { RegistryContext } from "./context.ts";
 import { type ManifestDocument, parseManifestDocument } from "./manifest_document.ts";
@@ -114,9 +115,9 @@ async function readManifest(request: Request, limit: number): Promise<Bytes> {
     return new Problem(413, { code: "SIZE_INVALID", message });
   };
   if (Number(request.headers.get("Content-Length")) > limit) throw tooLarge();
-  if (!request.body) return new Uint8Array(0);
   try {
-    return await collect(request.body, limit, tooLarge);
+    const body = await bodyOf(request);
+    return body ? await collect(body, limit, tooLarge) : new Uint8Array(0);
   } catch (cause) {
     if (cause instanceof Problem) throw cause;
     const message = "the request's body broke off";

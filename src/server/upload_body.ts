@@ -1,4 +1,4 @@
-import { type BodyPieces, openPieces } from "./body_pieces.ts";
+import { bodyOf, type BodyPieces, openPieces } from "./body_pieces.ts";
 import { Problem } from "./problem.ts";
 import type { ChunkLimits } from "./quirks.ts";
 import type { Session } from "./sessions.ts";
@@ -39,7 +39,8 @@ export async function writeBody(
   const expected = expectedLength(request, rangeLength);
   const tooLong = () => (max === maxChunk ? chunkTooLong(max) : blobTooLong(maxBlobBytes));
   if (expected !== undefined && expected > max) throw tooLong();
-  const body = request.body ? openPieces(request.body) : undefined;
+  const stream = await bodyOf(request);
+  const body = stream ? openPieces(stream) : undefined;
   const cancel = () => void body?.cancel().catch(ignore);
   signal.addEventListener("abort", cancel, { once: true });
   try {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { digestBytes } from "../../src/digest.ts";
+import { OCI_CONFIG, OCI_MANIFEST } from "../../src/media_types.ts";
 import { openPieces } from "../../src/server/body_pieces.ts";
 import { createRegistry, MemoryStorage } from "../../src/server/mod.ts";
 import { readRange } from "../../src/source/blob_source.ts";
@@ -72,4 +73,25 @@ test("openPieces() gives a body no more room than Deno fills of one without a le
   assertEquals((await pieces.read()).value?.buffer.byteLength, 1);
   await pieces.cancel();
   assertEquals(rooms, [64 * 1024]);
+});
+
+test("createRegistry() takes requests of Firefox, which have no member for their body", async () => {
+  const registry = createRegistry();
+  const send = async (method: string, path: string, body: BodyInit, type: string) => {
+    const url = `http://registry.test/v2/app/${path}`;
+    const request = new Request(url, { method, body, headers: { "Content-Type": type } });
+    Object.defineProperty(request, "body", { value: undefined });
+    return (await registry(request)).status;
+  };
+  const config = bytesOf("{}");
+  const digest = await digestBytes(config);
+  const upload = `blobs/uploads/?digest=${digest}`;
+  assertEquals(await send("POST", upload, config, "application/octet-stream"), 201);
+  const manifest = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: { mediaType: OCI_CONFIG, digest, size: config.length },
+    layers: [],
+  });
+  assertEquals(await send("PUT", "manifests/1", manifest, OCI_MANIFEST), 201);
 });
