@@ -295,7 +295,6 @@ async function registryStatus(
   return status;
 }
 
-/** A `docker save` of before 25: layers whose digest no name tells come before what names them. */
 /** Frames of zstd whose content is compressed, a block of 1 MiB each. */
 async function zstdBlocks(content: Bytes): Promise<Bytes> {
   const module = await encoderModule("zstd");
@@ -303,6 +302,7 @@ async function zstdBlocks(content: Bytes): Promise<Bytes> {
   return concat(await Promise.all([...piecesOf(content)].map(encode)));
 }
 
+/** A `docker save` of before 25: layers whose digest no name tells come before what names them. */
 async function legacyArchive(layers: number, layerBytes: number): Promise<Bytes> {
   const contents = Array.from({ length: layers }, (_, at) => {
     const body = new Uint8Array(layerBytes);
