@@ -2,12 +2,14 @@ import type { ArchivePart } from "../archive/check_joins.ts";
 import { joinParts, type JoinPartsOptions } from "../archive/join_parts.ts";
 import { collect } from "../bytes.ts";
 import type { FetchHandler } from "../registry/http/call.ts";
+import { resolveRetry, type RetryOptions } from "../registry/http/retry.ts";
 import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
 import { decodeText } from "../runtime/text_file.ts";
 import { isBlobSource } from "../source/blob_source.ts";
 import { baseName, parsePartList } from "../source/part_list.ts";
 import { checksumNames } from "../source/part_names.ts";
+import type { UrlOptions } from "../source/url_request.ts";
 import { type Input, MOST_HELD, shownAs, urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 
@@ -19,9 +21,11 @@ export interface PartsOptions {
   fetch: FetchHandler | undefined;
   /** How long their server may be silent. */
   timeouts?: Pick<Timeouts, "idle"> | undefined;
+  /** How often it is asked. */
+  retry?: RetryOptions | undefined;
 }
 
-type Reading = Omit<PartsOptions, "verify">;
+type Reading = UrlOptions & Pick<PartsOptions, "signal">;
 
 /** What checksum files are called: `A.tar.sha256`, `SHA256SUMS`, `sha256sum.txt` and the like. */
 const LIST_NAME = /sha256(?:sums?)?(?:\.txt)?$/i;
@@ -38,7 +42,7 @@ const OTHER_NAME = /(?:(?:md5|sha1|sha224|sha384|sha512)(?:sums?)?|b[23]sums?)(?
 export async function openParts(
   words: readonly string[],
   host: Host,
-  { verify, signal, ...reading }: PartsOptions,
+  { verify, signal, fetch, timeouts, retry }: PartsOptions,
 ): Promise<Input> {
   const paths = words.filter((word) => !LIST_NAME.test(nameOf(word)));
   const other = paths.find((path) => OTHER_NAME.test(nameOf(path)));
@@ -51,6 +55,7 @@ export async function openParts(
   }
   const [first] = paths;
   if (first === undefined) throw new UsageError(`${quote(words.join(" "))} names no parts`);
+  const reading = { fetch, timeouts, retry: retry && resolveRetry(retry) };
   const open: AsyncDisposable[] = [];
   const close = async () => {
     for (const file of open) await file[Symbol.asyncDispose]();
@@ -78,7 +83,7 @@ async function openPart(
   path: string,
   open: AsyncDisposable[],
   host: Host,
-  { signal, fetch, timeouts, isHeld }: Reading & { isHeld: boolean },
+  { signal, isHeld, ...options }: Reading & { isHeld: boolean },
 ): Promise<ArchivePart> {
   const url = urlOf(path);
   const name = nameOf(path);
@@ -91,7 +96,7 @@ async function openPart(
     return { name, source: file };
   }
   const { openUrl } = await import("../source/http_source.ts");
-  const source = await openUrl(url, signal, { fetch, timeouts });
+  const source = await openUrl(url, signal, options);
   if (isBlobSource(source)) return { name, source };
   await source.cancel();
   throw new UsageError(
@@ -128,9 +133,9 @@ async function readList(path: string, host: Host, reading: Reading): Promise<str
   );
 }
 
-async function readUrl(url: URL, { signal, fetch, timeouts }: Reading): Promise<string> {
+async function readUrl(url: URL, { signal, ...options }: Reading): Promise<string> {
   const { openUrl } = await import("../source/http_source.ts");
-  const source = await openUrl(url, signal, { fetch, timeouts });
+  const source = await openUrl(url, signal, options);
   const stream = isBlobSource(source) ? source.slice(0, source.size).stream() : source;
   const bytes = await collect(stream, MAX_LIST_BYTES, () =>
     new UsageError(

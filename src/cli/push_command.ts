@@ -40,12 +40,12 @@ export async function runPush(
 async function openSource(
   command: PushOneCommand,
   host: Host,
-  { fetch, timeouts, signal }: PushOptions & { signal: AbortSignal },
+  { fetch, timeouts, retry, signal }: PushOptions & { signal: AbortSignal },
 ): Promise<Input> {
   if (command.parts.length === 0) return await openInput(command.source, host, PIPE_EXAMPLE);
   const { openParts } = await import("./parts_input.ts");
   const verify = command.verify ? "all" : "auto";
-  return await openParts(command.parts, host, { verify, signal, fetch, timeouts });
+  return await openParts(command.parts, host, { verify, signal, fetch, timeouts, retry });
 }
 
 /** The files of the archive, for which nothing more is loaded unless it is in parts. */

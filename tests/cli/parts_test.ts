@@ -146,11 +146,13 @@ test("run() push reads parts behind URLs by ranges, and wants a server that know
   ]);
   const urls = [...files.keys()].map((path) => `http://files.lan${path}?token=1`);
   const registry = createRegistry();
+  let failures = 0;
   const push = async (knowsRanges: boolean, ...more: string[]) => {
     return await runFake(["push", "--parts", ...urls, ...more, TARGET], {
       registry: async (request) => {
         const content = files.get(new URL(request.url).pathname);
         if (!content) return await registry(request);
+        if (failures-- > 0) return new Response("busy", { status: 503 });
         const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "") ?? [];
         if (!knowsRanges || from === undefined) return new Response(content);
         const end = Math.min(Number(to) + 1, content.length);
@@ -164,6 +166,13 @@ test("run() push reads parts behind URLs by ranges, and wants a server that know
   const { code, stderr } = await push(true);
   assertEquals(code, 0, stderr);
   await readBack(registry, "app", "1");
+  failures = 1;
+  const impatient = await push(true, "--retries", "0");
+  assertEquals(impatient.code, 1);
+  assertStringIncludes(
+    impatient.stderr,
+    "Cannot read http://files.lan/a/app.tar.001: files.lan answered 503",
+  );
   const list = "http://files.lan/a/app.tar.sha256?token=2";
   files.set("/a/app.tar.sha256", new TextEncoder().encode(`${"0".repeat(64)}  app.tar.001\n`));
   assertStringIncludes((await push(true, list)).stderr, "the checksum file does not know it");
