@@ -9,7 +9,10 @@ const { Bun } = globalThis as unknown as BunGlobals;
 
 /** Begins a file; see `createFile` of the host in host.ts. */
 export async function createBunFile(path: string): Promise<NewFile> {
-  const info = await Bun.file(path).stat().catch(() => undefined);
+  const info = await Bun.file(path).stat().catch((error) => {
+    if (errorCode(error) !== "ENOENT") throw toFileError("write", path, error);
+    return undefined;
+  });
   if (info && !info.isFile()) {
     throw fileError("write", path, info.isDirectory() ? "directory" : "special");
   }

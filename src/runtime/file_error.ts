@@ -10,6 +10,7 @@ export type FileState =
   | "changed"
   | "folder"
   | "taken"
+  | "long"
   | "full"
   | "limit"
   | "read-only";
@@ -23,6 +24,7 @@ const STATES: Record<FileState, string> = {
   changed: "it has changed since it was opened",
   folder: "its folder does not exist",
   taken: "a file has that name",
+  long: "its name is too long",
   full: "the disk is full",
   limit: "it is larger than a file may be here",
   "read-only": "the disk is read-only",
@@ -110,6 +112,7 @@ const CODES: Readonly<Record<string, FileState>> = {
   EPERM: "denied",
   EISDIR: "directory",
   EEXIST: "taken",
+  ENAMETOOLONG: "long",
   ENOSPC: "full",
   EDQUOT: "full",
   EFBIG: "limit",
@@ -125,6 +128,9 @@ const NUMBERS: Readonly<Record<number, FileState>> = {
   27: "limit",
   28: "full",
   30: "read-only",
+  36: "long",
+  // On macOS.
+  63: "long",
   122: "full",
 };
 

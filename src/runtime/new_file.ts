@@ -1,11 +1,17 @@
 import type { NewFile } from "./host.ts";
 
+/** Characters kept of a name, of up to 4 bytes each: some file systems take no more than 143 bytes in all. */
+const KEPT_CHARACTERS = 30;
+
 /**
  * A name beside a file for what is to replace it: in the same folder, so that renaming is one step; one that is there by
- * no chance; and one that does not look whole.
+ * no chance; one that does not look whole; and one that is short enough whatever the file is called.
  */
 export function temporaryName(path: string): string {
-  return `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
+  const name = path.replace(/^.*[/\\]/s, "");
+  const folder = path.slice(0, path.length - name.length);
+  const kept = [...name].slice(0, KEPT_CHARACTERS).join("");
+  return `${folder}${kept}.${crypto.randomUUID().slice(0, 8)}.partial`;
 }
 
 /** What a runtime does with a file that is written under a temporary name. */

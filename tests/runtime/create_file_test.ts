@@ -69,6 +69,24 @@ test("Host.createFile() takes names with spaces, quotes, dashes and dollar signs
   }
 });
 
+test("Host.createFile() takes names as long as a file system does", async () => {
+  await using folder = await temporaryFolder();
+  for (const name of ["a".repeat(251) + ".tar", "\u{1f4e6}".repeat(63) + "abc"]) {
+    const path = `${folder.path}/${name}`;
+    assertEquals(await host.requireWritable(path), false);
+    await using file = await host.createFile(path);
+    await file.write(PIECE);
+    await file.commit();
+    assertEquals(await folder.read(name), PIECE);
+  }
+  // A longer one is refused before there is anything to write.
+  const longer = `${folder.path}/${"a".repeat(256)}`;
+  for (const begin of [() => host.createFile(longer), () => host.requireWritable(longer)]) {
+    const error = await assertRejects(begin, OciError);
+    assertEquals(error.message, `Cannot write ${JSON.stringify(longer)}: its name is too long`);
+  }
+}, { skip: isWindows ? "its names are counted in UTF-16" : undefined });
+
 test("Host.createFile() says what is in the way", async () => {
   await using folder = await temporaryFolder();
   const refused = async (path: string, message: string) => {
