@@ -85,6 +85,16 @@ export class ImagePush {
    * @returns What stands now; undefined where the tag was to be left as it is.
    */
   async run(image: ArchiveImage, besideOf: BesideOf): Promise<PushedImage | undefined> {
+    const { dryRun, signal } = this.#settings;
+    const { sharing } = this.#target.registry;
+    const run = () => this.#run(image, besideOf);
+    if (!dryRun || !sharing) return await run();
+    // Nothing tells archives of a dry run that come to one name at the same time which of them would be the first.
+    const key = `name ${formatReference(this.#reference)}`;
+    return await sharing.alone(signal, () => ({ key }), run);
+  }
+
+  async #run(image: ArchiveImage, besideOf: BesideOf): Promise<PushedImage | undefined> {
     const settings = this.#settings;
     const target = this.#target;
     const reference = this.#reference;

@@ -41,7 +41,7 @@ export interface RepositoryMemory {
   readonly repository: string;
   readonly blobs: Map<Digest, BlobStatus>;
   readonly manifests: Map<Digest, "exists" | "pushed">;
-  /** Tags of signatures and the like that were put there or found, and what they name. */
+  /** Tags of signatures and the like that were put there or found, in a dry run all that would be; and what they name. */
   readonly tags: Map<string, Digest>;
 }
 

@@ -71,6 +71,8 @@ export async function writeTag(
   }
   try {
     await writeManifest(target, root, reference.tag, settings);
+    // The next archive of the call cannot ask the registry for it.
+    if (settings.dryRun) target.tags.set(reference.tag, root.digest);
   } catch (error) {
     if (!isAboutTag(error)) throw error;
     const found = await readTag(target, reference.tag, settings).catch(() => undefined);

@@ -74,6 +74,27 @@ test("pushAll() tells in a dry run which blobs a push then sends, and which it m
 });
 
 for (const [kind, toSource] of Object.entries(KINDS)) {
+  test(`pushAll() tells in a dry run of the same image in several ${kind} that it stands after the first`, async () => {
+    const archive = await makeArchive("app", SHARED);
+    const other = await makeArchive("app", ["other"]);
+    const target = "localhost:5000/team/app:1";
+    for (const before of [[], [other]]) {
+      const statuses = async (options: PushAllOptions) => {
+        const fetch = createRegistry();
+        await run(before, { fetch }, target);
+        const sources = await Promise.all([archive, archive, archive].map(toSource));
+        const results = await run(sources, { fetch, ...options }, target);
+        return results.map(({ status, images }) => `${status} ${images.map((i) => i.status)}`);
+      };
+      const expected = ["pushed pushed", "exists exists", "exists exists"];
+      assertEquals(await statuses({ archives: 1 }), expected);
+      assertEquals(await statuses({ archives: 1, dryRun: true }), expected);
+      // Which of them is the first is chance.
+      const atOnce = await statuses({ archives: 4, dryRun: true });
+      assertEquals(atOnce.toSorted(), expected.toSorted());
+    }
+  });
+
   test(`pushAll() sends a blob once that several ${kind} hold, and mounts it elsewhere`, async () => {
     const registry = createRegistry();
     const { fetch, seen } = faultLayer(registry);
