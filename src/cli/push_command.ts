@@ -24,7 +24,7 @@ export async function runPush(
   }
   const result = await showTransfer(command, host, signal, async (hooks) => {
     await requireOutputs(command, await filesRead(command, host), host);
-    const options = await toPushOptions(command, host);
+    const options = await toPushOptions(command, command.targets, host);
     try {
       await using input = await openSource(command, host, { ...options, signal });
       return await pushImage(input.source, command.targets, { ...options, ...hooks });
@@ -83,13 +83,21 @@ export async function writeDigests(
   await host.writeTextFile(digestfile, linesText([...digests]));
 }
 
-/** The options of a push, as they were typed. */
-export async function toPushOptions(command: PushCommand, host: Host): Promise<PushOptions> {
+/**
+ * The options of a push, as they were typed.
+ *
+ * @param targets Where it goes.
+ */
+export async function toPushOptions(
+  command: PushCommand,
+  targets: readonly string[],
+  host: Host,
+): Promise<PushOptions> {
   const { images, platforms, allTags, rename, verify, force, dryRun, mountFrom } = command;
   const { concurrency, chunkSize, manifestType, onExisting } = command;
   const { compression, compressionLevel, forceCompress } = command;
   return {
-    ...await connectionOptions(command, command.targets.map(registryOf), host),
+    ...await connectionOptions(command, targets.map(registryOf), host),
     ...{ images, platforms, allTags, rename, verify, force, dryRun, mountFrom },
     ...given({ concurrency, chunkSize, manifestType, onExisting, compression, compressionLevel }),
     ...given({ retry: retryOf(command) }),

@@ -35,11 +35,14 @@ async function pushMany(
   const start = performance.now();
   const example = "ls *.tar | tarpush push --from - --to TARGET";
   const nothing = { verb: "push", noun: "archive" };
-  const { lines, later } = await listSources(command, host, example, nothing, signal);
+  // Whose certificates are accepted whatever they are is settled before the first request.
+  const list = { ...command, isHeld: command.insecure };
+  const { lines, later } = await listSources(list, host, example, nothing, signal);
   const sources = new PushSources(command, host);
   const own = await sources.take(lines);
   await requireOutputs(command, own.map(({ source }) => source), host);
-  const options = { ...await toPushOptions(command, host), signal };
+  const targets = [command.targets, ...own.map(({ targets }) => targets)].flat();
+  const options = { ...await toPushOptions(command, targets, host), signal };
   const receipts = command.receipts === undefined
     ? undefined
     : await Receipts.open(host, command.receipts, !command.dryRun);

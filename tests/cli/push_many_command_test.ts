@@ -75,6 +75,28 @@ test("push --from takes archives and their targets from a file and from stdin", 
   assertEquals((await runFake("push --from - --to localhost:5000/all:1", { stdin })).code, 0);
 });
 
+test("push --from --insecure is about the registries of the list as well", async () => {
+  const list = `${SINGLE} localhost:5000/own:1\n${SINGLE} 127.0.0.1:5000/other:1\n${SINGLE}\n`;
+  const sources = {
+    list: { files: new Map([["list", list]]) },
+    "-": { stdin: new TextEncoder().encode(list) },
+  };
+  for (const [from, given] of Object.entries(sources)) {
+    const hosts: unknown[] = [];
+    const registry = createRegistry();
+    const overrides: Partial<Host> = {
+      fetchWith: (options) => {
+        hosts.push(options.insecureHosts?.toSorted());
+        return registry;
+      },
+    };
+    const args = `push --from ${from} --to [::1]:5000/all:1 --insecure`;
+    const { code, stderr } = await runFake(args, { ...given, overrides });
+    assertEquals(code, 0, stderr);
+    assertEquals(hosts, [["127.0.0.1", "[::1]", "localhost"]]);
+  }
+});
+
 test("push of many reads one of them from stdin", async () => {
   const stdin = await readFixtureTar("docker28-single.tar");
   const files = new Map([["list", `- localhost:5000/a:1\n${OTHER} localhost:5000/b:1\n`]]);
