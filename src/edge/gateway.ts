@@ -41,6 +41,8 @@ export interface GatewayContext {
 const PREFIX = "/v2push/";
 /** An edge worker has 128 MiB, and the runtime's own buffers take some of it. */
 const MEMORY_BUDGET = 16 * 1024 * 1024;
+/** Targets of one upload: each opens uploads of its own at its registry. */
+const MAX_TARGETS = 100;
 /** Query parameters that choose what is pushed, and where else. */
 const PARAMETERS = ["also", "image", "platform", "all-tags"];
 
@@ -49,7 +51,7 @@ const PARAMETERS = ["also", "image", "platform", "all-tags"];
  *
  * `PUT /v2push/HOST[:PORT]/REPOSITORY[:TAG]` takes an archive as its body, plain or compressed, or a form with one file
  * in it (`multipart/form-data`, for which `POST` is accepted too). `?also=` names a further `HOST[:PORT]/REPOSITORY[:TAG]` for
- * the same upload; it, `?image=` and `?platform=` may repeat, and the latter and `?all-tags` choose as the options of the same
+ * the same upload, 100 targets in all; it, `?image=` and `?platform=` may repeat, and the latter and `?all-tags` choose as the options of the same
  * names do. It answers with a JSON line for each {@linkcode PushEvent} while they happen and
  * the result (`{ "type": "result", ... }`) or the failure (`{ "type": "error", "error": { ... } }`) as the last line; where
  * the request accepts `application/json` alone, with one document at the end. What is wrong before the first event has
@@ -111,6 +113,10 @@ async function push(
   }
   const { pathname, searchParams } = new URL(request.url);
   const named = [decode(pathname.slice(PREFIX.length)), ...searchParams.getAll("also")];
+  if (named.length > MAX_TARGETS) {
+    const state = `Cannot push to ${named.length} targets at once`;
+    throw new GatewayError("USAGE", `${state}: expected ${MAX_TARGETS} at most`);
+  }
   const allowed = named.map((text) => allowedTarget(text, places));
   const targets = allowed.map(({ target }) => target);
   const choice = chosen(searchParams);

@@ -264,8 +264,12 @@ test("createGateway() puts one upload under all targets, where each is allowed",
     "plain.test/team/app:1",
   ]);
   const before = await allTags(registry);
+  const tooMany = Array.from({ length: 100 }, (_, at) => `${HOST}/team/app:3.${at}`).join("&also=");
   for (
-    const [target, status] of [["plain.test/app:1", 403], ["evil.test/app:1", 403], [HOST, 400]]
+    const [target, status] of [["plain.test/app:1", 403], ["evil.test/app:1", 403], [HOST, 400], [
+      tooMany,
+      400,
+    ]]
   ) {
     const refused = await send({ path: more(`${target}`), body: TWO });
     assertEquals([refused.status, await allTags(registry)], [status, before], `${target}`);
