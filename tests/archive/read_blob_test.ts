@@ -1,11 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import type { Bytes } from "../../src/bytes.ts";
+import { type Bytes, createStream } from "../../src/bytes.ts";
 import { digestBytes } from "../../src/digest.ts";
 import { ArchiveError, DigestMismatchError } from "../../src/errors.ts";
 import type { ArchiveBlob } from "../../src/image/content.ts";
 import type { ArchiveFile } from "../../src/image/files.ts";
 import { createHash, type Hasher } from "../../src/incremental_hash.ts";
-import { hashBlob, openFileBody, readFileBody } from "../../src/archive/read_blob.ts";
+import { hashBlob, isFileWhole, openFileBody, readFileBody } from "../../src/archive/read_blob.ts";
 import { type BlobSource, bytesSource } from "../../src/source/blob_source.ts";
 import { test } from "../helpers/test.ts";
 
@@ -45,6 +45,27 @@ test("a file that has passed cannot be read again", async () => {
   const file = fileOf(pattern(10));
   const { body: _, ...passed } = file;
   await assertRejects(() => readFileBody(passed), ArchiveError, "which comes only once");
+  const compressed = { ...passed, compressed: { file: passed, kind: "gzip" } } as const;
+  const error = await assertRejects(() => readFileBody(compressed), ArchiveError);
+  assertEquals(
+    error.message,
+    'Cannot use "a/layer.tar" of the archive: it was compressed when it passed in the stream, expected no layer that has to stay as it is',
+  );
+  assertEquals(
+    error.hint,
+    "write the archive to a file first and push that, or without --compress",
+  );
+});
+
+test("isFileWhole() tells whether the source still reaches to the file's end, where that can be asked", async () => {
+  const bytes = pattern(1000);
+  const broken: BlobSource = {
+    size: 1000,
+    slice: () => ({ stream: () => createStream(() => Promise.reject(new Error("gone"))) }),
+  };
+  const sources = [bytesSource(bytes), bytesSource(bytes.subarray(0, 999)), broken];
+  const told = await Promise.all(sources.map((source) => isFileWhole(fileOf(bytes, source))));
+  assertEquals(told, [true, false, true]);
 });
 
 test("hashBlob() agrees with Web Crypto below and above what it holds in memory", async () => {
