@@ -50,9 +50,9 @@ const PARAMETERS = ["also", "image", "platform", "all-tags"];
  * Makes a fetch handler that pushes what it is sent, in one pass and in bounded memory, to a registry that is allowed.
  *
  * `PUT /v2push/HOST[:PORT]/REPOSITORY[:TAG]` takes an archive as its body, plain or compressed, or a form with one file
- * in it (`multipart/form-data`, for which `POST` is accepted too). `?also=` names a further `HOST[:PORT]/REPOSITORY[:TAG]` for
- * the same upload, 100 targets in all; it, `?image=` and `?platform=` may repeat, and the latter and `?all-tags` choose as the options of the same
- * names do. It answers with a JSON line for each {@linkcode PushEvent} while they happen and
+ * in it (`multipart/form-data`, for which `POST` is accepted too). `?also=` names a further `HOST[:PORT]/REPOSITORY[:TAG]`
+ * for the same upload, up to 100 targets in all. `?image=`, `?platform=` and `?all-tags` choose as the options of the same
+ * names do; all but the last may repeat. It answers with a JSON line for each {@linkcode PushEvent} while they happen and
  * the result (`{ "type": "result", ... }`) or the failure (`{ "type": "error", "error": { ... } }`) as the last line; where
  * the request accepts `application/json` alone, with one document at the end. What is wrong before the first event has
  * a status of its own: 400 for the request, 403 for a target that is not allowed and for a page of another site, 422 for the

@@ -10,7 +10,8 @@ const WRITE_A_FILE = "write the archive to a file first and push that";
 /**
  * Places content in a repository once more, where the registry lacks a part of it: one that was purged meanwhile, or that a
  * registry of several machines does not show everywhere yet. All parts are asked for again, and those that are not there
- * are sent. Where it told of some at first and that changes nothing, all are sent: Trow 0.10 tells of the blobs of all repositories in each.
+ * are sent. Where it told of some at first and that changes nothing, all are sent: Trow 0.10 tells of the blobs of all
+ * repositories in each.
  *
  * @param place Uploads the content and writes its manifests.
  * @returns What `place` returned; a blob keeps the status that it had at first.

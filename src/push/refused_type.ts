@@ -120,7 +120,10 @@ function explainType(
 /** Statuses for what is wrong with a manifest: distribution 2.8 and 3 answer 500 where its schemaVersion is missing. */
 const FAULT_STATUS = new Set([400, 415, 422, 500]);
 
-/** Whether a registry may have refused a manifest for what is wrong with it; distribution calls a blob unknown where it names no config. */
+/**
+ * Whether a registry may have refused a manifest for what is wrong with it; distribution calls a blob unknown where it names
+ * no config.
+ */
 function mayBeFault(error: RegistryError): boolean {
   const { method, url, status } = error;
   return method === "PUT" && url.includes("/manifests/") && FAULT_STATUS.has(status) &&

@@ -1,8 +1,8 @@
 import type { Digest } from "../digest.ts";
 import { headBlob } from "../registry/blobs.ts";
+import { hostOf } from "../registry/http/call.ts";
 import type { BlobStatus } from "./events.ts";
 import type { RepositoryState } from "./repository_state.ts";
-import { hostOf } from "../registry/http/call.ts";
 
 /** A blob that a repository lacks, as far as is known. */
 export interface MissingBlob {

@@ -22,7 +22,10 @@ export interface ByteInput {
   stream(): ReadableStream<Uint8Array>;
   /** The same as `stream`, in pieces that nobody else has: a push frees each as soon as it was sent. */
   ownStream?(): ReadableStream<Uint8Array>;
-  /** The same as `stream`, in pieces as they come, however small: for who begins with the first line. Each is good until the next is asked for. */
+  /**
+   * The same as `stream`, in pieces as they come, however small: for who begins with the first line. Each is good until the
+   * next is asked for.
+   */
   pieces(): AsyncIterable<Uint8Array>;
   /** What a person types up to the end of a line; what there is when the input ends before that. */
   line(): Promise<string>;

@@ -28,7 +28,10 @@ export function isDiskFailure(status: number, errors: readonly RegistryErrorEntr
     (status === 500 && errors.some((entry) => DISK_WORDS.test(entryWords(entry))));
 }
 
-/** A detail is anything at all; many registries write text, Quay an object with a message, Trow one with a detail, distribution what its disk said. */
+/**
+ * A detail is anything at all: many registries write text, Quay an object with a message, Trow one with a detail,
+ * distribution what its disk said.
+ */
 function detailWords(detail: unknown): string {
   if (typeof detail === "string") {
     // Before that stand long paths of the registry's own.

@@ -26,7 +26,8 @@ export interface UploadBlob {
   isWhole?(): Promise<boolean>;
   /**
    * Whether a registry found another digest than this, which it has: it was damaged on the way, or the registry passes over a
-   * body in a PUT and looked at nothing, as Artipie's docker-adapter 0.13.1 does. It goes in a PATCH unless a PUT brought another one.
+   * body in a PUT and looked at nothing, as Artipie's docker-adapter 0.13.1 does. It goes in a PATCH unless a PUT brought
+   * another one.
    */
   wasRefused?: boolean;
   /**
