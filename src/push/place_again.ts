@@ -1,5 +1,6 @@
 import { ArchiveError, RegistryError, restate } from "../errors.ts";
 import { blobsOf, type ContentNode, walk } from "../image/content.ts";
+import { repositoryUrl } from "../registry/blobs.ts";
 import { waitForRetry } from "../registry/http/http.ts";
 import { lacksPart } from "./refusals.ts";
 import { forgetBlob, type RepositoryState, type UploadedBlob } from "./repository_state.ts";
@@ -10,8 +11,8 @@ const WRITE_A_FILE = "write the archive to a file first and push that";
 /**
  * Places content in a repository once more, where the registry lacks a part of it: one that was purged meanwhile, or that a
  * registry of several machines does not show everywhere yet. All parts are asked for again, and those that are not there
- * are sent. Where it told of some at first and that changes nothing, all are sent: Trow 0.10 tells of the blobs of all
- * repositories in each.
+ * are sent. Where it told of some at first and that changes nothing, all are sent, what a stream has given already from
+ * where it is told of: Trow 0.10 tells of the blobs of all repositories in each.
  *
  * @param place Uploads the content and writes its manifests.
  * @returns What `place` returned; a blob keeps the status that it had at first.
@@ -51,11 +52,17 @@ export async function placeAgain<T extends { blobs: UploadedBlob[] }>(
     return placed;
   } catch (second) {
     // What a stream has given already cannot be sent again: what the registry said is the reason.
-    if (!(second instanceof ArchiveError)) throw second;
+    if (!(second instanceof ArchiveError) && !isOfBlobHere(target, second)) throw second;
     throw restate(error, error.message, { hint: error.hint ?? WRITE_A_FILE });
   } finally {
     target.isDoubted = target.sendsAll = false;
   }
+}
+
+/** Whether a registry does not give a blob that it tells of in a repository. */
+function isOfBlobHere(target: RepositoryState, error: unknown): boolean {
+  return error instanceof RegistryError && error.method === "GET" &&
+    error.url.startsWith(repositoryUrl(target, "blobs/").href);
 }
 
 function forgetParts(target: RepositoryState, node: ContentNode): void {

@@ -638,13 +638,12 @@ for (const [what, open] of Object.entries(SOURCES_OF_A_LAYOUT)) {
 }
 
 /** Trow 0.10: a blob of any repository is told of in each, and a manifest takes those that were sent to its own. */
-function tellingOfOthers() {
+function tellingOfOthers({ reads = ["HEAD", "GET"] } = {}) {
   const registry = createRegistry();
   const refused: string[] = [];
   const fetch: FetchHandler = async (request) => {
     const { method, url } = request;
-    const isHead = method === "HEAD" && url.includes("/blobs/");
-    if (isHead) {
+    if (reads.includes(method) && url.includes("/blobs/sha256:")) {
       return await registry(new Request(url.replace("/v2/app/", "/v2/first/"), { method }));
     }
     const response = await registry(request);
@@ -657,18 +656,34 @@ function tellingOfOthers() {
   return { fetch, registry, refused };
 }
 
-test("pushImage() sends what a registry tells of and does not have in this repository", async () => {
-  const { fetch, registry, refused } = tellingOfOthers();
-  const archive = await layoutOf(1000);
-  const options = { ...QUICK, fetch };
-  await pushImage(archive, "localhost:5000/first:1", options);
-  assertEquals(refused.length, 0);
-  await pushImage(archive, TARGET, options);
-  await readBack(registry, "app", "1");
-});
+for (const [what, open] of Object.entries(SOURCES_OF_A_LAYOUT)) {
+  test(`pushImage() of ${what} sends what a registry tells of and does not have in this repository`, async () => {
+    const { fetch, registry, refused } = tellingOfOthers();
+    const archive = await layoutOf(2 * MIB);
+    const options = { ...QUICK, fetch };
+    await pushImage(archive, "localhost:5000/first:1", options);
+    assertEquals(refused.length, 0);
+    await pushImage(open(archive), TARGET, options);
+    await readBack(registry, "app", "1");
+  });
 
-test("pushImage() of a pipe says that a file may be pushed where the registry tells of what it does not have", async () => {
-  const { fetch } = tellingOfOthers();
+  test(`pushImage() of ${what} sends what it leaves out and a registry tells of in every repository`, async () => {
+    const { fetch, registry } = tellingOfOthers();
+    const layout = new OciLayout();
+    const image = await makeImage(["small"]);
+    layout.add(await layout.image(image), { ref: "1" });
+    const options = { ...QUICK, fetch };
+    await pushImage(toBlob(layout.entries()), "localhost:5000/first:1", options);
+    const layer = image.layers[0]?.digest.slice("sha256:".length);
+    assert(layer);
+    const entries = layout.entries().filter(({ path }) => !path.endsWith(layer));
+    await pushImage(open(toBlob(entries)), TARGET, options);
+    await readBack(registry, "app", "1");
+  });
+}
+
+test("pushImage() of a pipe says that a file may be pushed where the registry tells of what nobody can read there", async () => {
+  const { fetch } = tellingOfOthers({ reads: ["HEAD"] });
   const options = { ...QUICK, fetch };
   const archive = await layoutOf(1000);
   await pushImage(archive, "localhost:5000/first:1", options);

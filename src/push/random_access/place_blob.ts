@@ -48,7 +48,7 @@ async function placeBlob(
     settings.onUploaded(blob.size);
     return { digest, status: "pushed" };
   }
-  const isForced = (settings.force || target.sendsAll) && file !== undefined;
+  const isForced = target.sendsAll || (settings.force && file !== undefined);
   const found = isForced ? undefined : await ahead.find(blob, digest, hooks);
   if (fitsSize(found, blob.size)) return { digest, status: "exists" };
   if (settings.dryRun) {

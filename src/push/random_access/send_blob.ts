@@ -9,7 +9,7 @@ import {
   type RepositoryContext,
   type UploadHooks,
 } from "../../registry/blobs.ts";
-import { SMALL_BODY_BYTES } from "../../registry/upload/choose_body.ts";
+import { SMALL_BODY_BYTES, type UploadBlob } from "../../registry/upload/choose_body.ts";
 import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
   cancelUpload,
@@ -55,7 +55,7 @@ export async function bringBlob(
     if (mount) await cancelUpload(target, mount);
     return { digest, status: "exists" };
   }
-  if (!file && !holderOf(target, digest)) {
+  if (!file && !target.sendsAll && !holderOf(target, digest)) {
     if (mount) await cancelUpload(target, mount);
     throw nowhere(blob, digest);
   }
@@ -199,9 +199,9 @@ async function send(
   { session, wasRefused = false }: { session?: UploadSession | undefined; wasRefused?: boolean },
 ): Promise<void> {
   const { file, size } = blob;
-  const open = file?.body ? undefined : await findElsewhere(target, blob, digest, hooks);
-  if (open) {
-    const upload = { digest, size, open };
+  const elsewhere = file?.body ? undefined : await findElsewhere(target, blob, digest, hooks);
+  if (elsewhere) {
+    const upload = { digest, size, ...elsewhere };
     return await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
   }
   if (!file) throw nowhere(blob, digest);
@@ -234,15 +234,20 @@ async function findElsewhere(
   { file, size }: ArchiveBlob,
   digest: Digest,
   hooks: UploadHooks,
-): Promise<(() => ReadableStream<Bytes>) | undefined> {
+): Promise<Pick<UploadBlob, "open" | "failure"> | undefined> {
   const holder = holderOf(target, digest);
   if (!holder && file?.compressed) {
     const { findCompressed } = await import("../compression/inflate_again.ts");
-    return await findCompressed(target, file.path, file.compressed, hooks);
+    const open = await findCompressed(target, file.path, file.compressed, hooks);
+    return open && { open };
   }
-  if (!holder) return undefined;
-  const { openBlob } = await import("../../registry/blob_content.ts");
-  return () => openBlob(holder, digest, { ...hooks, size });
+  // What is told of in this repository, and belongs to another one, can be read here: Trow 0.10.
+  const place = holder ?? (target.sendsAll ? target : undefined);
+  if (!place) return undefined;
+  const { remoteFile } = await import("../../pull/remote_file.ts");
+  const { signal, onRetry } = hooks;
+  const there = remoteFile(place, { digest, size }, { signal, onRetry });
+  return { open: () => openFileBody(there), failure: () => there.failure?.() };
 }
 
 /** A repository of any registry of the push that has a blob which the source no longer gives. */
