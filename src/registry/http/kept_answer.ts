@@ -93,7 +93,8 @@ async function preferFresh(http: Http, call: Call, url: URL, kept: Response): Pr
     return fresh;
   }
   if (fresh) await discard(fresh);
-  http.seen.mayKeep = false;
+  // A registry that is out of reach for now may be asked the next time.
+  if (fresh && fresh.status < 500) http.seen.mayKeep = false;
   return kept;
 }
 

@@ -228,26 +228,58 @@ test("pullImage() reads a blob that nginx keeps as absent", async () => {
   assert(chunks.length > 0);
 });
 
-test("getManifest() takes what a cache has kept where the registry is down, or takes no such query", async () => {
-  const registry = createRegistry();
-  const first = await push(FIRST, registry);
-  const broken: FetchHandler = () => Promise.reject(new TypeError("connection reset"));
-  const refusals = [502, 400, 405].map((status): FetchHandler => () =>
-    Promise.resolve(new Response(null, { status }))
-  );
-  for (const refuse of [broken, ...refusals]) {
-    let asked = 0;
+/** What answers in place of a registry that is asked past its cache: a broken connection, or a status. */
+const INSTEAD: [string, FetchHandler][] = [
+  ["whose connections break", () => Promise.reject(new TypeError("connection reset"))],
+  ...[502, 400, 405].map((status): [string, FetchHandler] => [
+    `that answers ${status}`,
+    () => Promise.resolve(new Response(null, { status })),
+  ]),
+];
+
+for (const [what, answerInstead] of INSTEAD) {
+  test(`getManifest() takes what a cache has kept before a registry ${what}`, async () => {
+    const registry = createRegistry();
+    const first = await push(FIRST, registry);
     const { fetch } = cacheBefore((request) => {
-      asked++;
-      return request.url.includes("past-cache") ? refuse(request) : registry(request);
+      return request.url.includes("past-cache") ? answerInstead(request) : registry(request);
     }, SILENT);
     const repository = { http: makeHttp(fetch), repository: "app" };
     for (let read = 0; read < 2; read++) {
       assertEquals((await getManifest(repository, "1")).digest, first);
     }
-    assertEquals(asked, 2);
-  }
+  });
+}
+
+test("getManifest() asks past a cache no more where a registry takes no such query", async () => {
+  const registry = createRegistry();
+  await push(FIRST, registry);
+  let asked = 0;
+  const { fetch } = cacheBefore((request) => {
+    asked++;
+    const isPast = request.url.includes("past-cache");
+    return isPast ? Promise.resolve(new Response(null, { status: 400 })) : registry(request);
+  }, SILENT);
+  const repository = { http: makeHttp(fetch), repository: "app" };
+  for (let read = 0; read < 2; read++) await getManifest(repository, "1");
+  assertEquals(asked, 2);
 });
+
+for (const [what, answerInstead] of INSTEAD.slice(0, 2)) {
+  test(`getManifest() asks past a cache again after a registry ${what} for once`, async () => {
+    const registry = createRegistry();
+    await push(FIRST, registry);
+    let failures = 1;
+    const { fetch } = cacheBefore((request) => {
+      const fails = request.url.includes("past-cache") && failures-- > 0;
+      return fails ? answerInstead(request) : registry(request);
+    }, SILENT);
+    const repository = { http: makeHttp(fetch), repository: "app" };
+    await getManifest(repository, "1");
+    const second = await push(SECOND, registry);
+    assertEquals((await getManifest(repository, "1")).digest, second);
+  });
+}
 
 test("headManifest() waits for a registry that is down behind a cache", async () => {
   const registry = createRegistry();
