@@ -1,6 +1,6 @@
 import { sleep } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
-import { hasCode, RegistryError } from "../../errors.ts";
+import { hasCode, hasStatus, NetworkError, RegistryError } from "../../errors.ts";
 import {
   checkDigestHeader,
   nameOf,
@@ -12,6 +12,7 @@ import {
 import { type Call, discard, headerOf, lengthIn } from "../http/call.ts";
 import { requestOnce, withRetry } from "../http/http.ts";
 import { resolveLocation } from "../http/location.ts";
+import { isBroken } from "../http/network.ts";
 import { answeredAt } from "../http/redirect.ts";
 
 /** An upload that the registry has opened; it must be committed or cancelled. */
@@ -38,7 +39,7 @@ export interface UploadSession {
 
 /** Time for what ends an upload, in milliseconds: it is a courtesy, not worth waiting for. */
 export const CANCEL_MILLISECONDS = 3_000;
-/** A busy registry still writes what it had of a cut request. */
+/** A busy registry still writes what it had of a cut request; connections break. */
 const CANCEL_ATTEMPTS = 4;
 /** Until a registry has noticed that a request was cut, and written what it had of it, in milliseconds. */
 const SETTLE_MILLISECONDS = 100;
@@ -192,20 +193,30 @@ export async function cancelUpload(
   const there = { ...context, http };
   const ask = () => readUploadStatus(there, session, { signal });
   try {
-    // Where it does not tell, what is known has to do.
-    if (session.isStale) await ask().catch(() => {});
     for (let left = CANCEL_ATTEMPTS - 1;; left--) {
       try {
+        // Where it does not tell, what is known has to do.
+        if (session.isStale) await ask().catch((error) => left > 0 && throwPassing(error));
         return await deleteUpload(there, session, signal);
       } catch (error) {
-        if (left === 0 || session.isStale || !isOutOfDate(error)) throw error;
+        const isElsewhere = !session.isStale && isOutOfDate(error);
+        if (left === 0 || !(isElsewhere || isPassing(error))) throw error;
         await sleep(Math.min(http.retry.delay, SETTLE_MILLISECONDS), signal);
-        await ask();
+        if (isElsewhere) session.isStale = true;
       }
     }
   } catch {
     // The registry purges what was left open.
   }
+}
+
+/** Whether a connection broke, or a gateway lost the registry for a moment: an upload would stay open for that. */
+function isPassing(error: unknown): boolean {
+  return (error instanceof NetworkError && isBroken(error)) || hasStatus(error, 502, 503, 504);
+}
+
+function throwPassing(error: unknown): void {
+  if (isPassing(error)) throw error;
 }
 
 async function deleteUpload(

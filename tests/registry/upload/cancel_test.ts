@@ -108,6 +108,36 @@ test("cancelUpload() asks where an upload stands that it took for somewhere else
   }
 });
 
+const PASSING: Record<string, ScriptStep[1]> = {
+  "a broken connection": "drop",
+  "a gateway that lost the registry": { status: 502 },
+};
+
+for (const [what, fault] of Object.entries(PASSING)) {
+  test(`cancelUpload() sends its requests again after ${what}`, async () => {
+    const script = scriptedFetch([
+      ["DELETE /u/1?state=1", fault],
+      ["DELETE /u/1?state=1", { status: 204 }],
+    ]);
+    await cancelUpload(makeRepository(script.fetch), session());
+    script.assertDone();
+    const stale = scriptedFetch([
+      ["GET /u/1?state=1", fault],
+      ["GET /u/1?state=1", { status: 204, headers: MOVED.headers }],
+      ["DELETE /u/1?state=2", fault],
+      ["DELETE /u/1?state=2", { status: 204 }],
+    ]);
+    await cancelUpload(makeRepository(stale.fetch), { ...session(), isStale: true });
+    stale.assertDone();
+  });
+
+  test(`cancelUpload() ends although all that comes is ${what}`, async () => {
+    const script = scriptedFetch(Array.from({ length: 4 }, () => ["DELETE /u/1?state=1", fault]));
+    await cancelUpload(makeRepository(script.fetch), session());
+    script.assertDone();
+  });
+}
+
 test("cancelUpload() leaves alone what a registry may be committing", async () => {
   const script = scriptedFetch([]);
   await cancelUpload(makeRepository(script.fetch), { ...session(), isClosing: true });
