@@ -3,7 +3,7 @@ import { importsOf, readSources, targetOf, withoutComments } from "./helpers/sou
 import { test } from "./helpers/test.ts";
 
 /** What a push of an archive that is all there loads on a runtime: these, and what they import at once. */
-const ENTRIES = ["cli/main.ts", "cli/push_command.ts", "cli/plain_reporter.ts"];
+const ENTRIES = ["cli/main.ts", "cli/push_command.ts", "cli/plain_lines.ts"];
 
 /**
  * Every file costs a push some tenths of a millisecond before it has begun. What only a failure, an upload, a platform or
@@ -13,7 +13,7 @@ const LOADED = `
 async_dispose build_record bytes concurrency config_json cosign_tags did_you_mean digest errors go_json incremental_hash json_depth media_types
 network_fetch owned_bytes page quote_name reference
 cli/args cli/command cli/command_words cli/connection cli/create_reporter cli/exit cli/input cli/main
-cli/option_values cli/options cli/plain_reporter cli/progress_state cli/push_command cli/render cli/reporter cli/run
+cli/option_values cli/options cli/plain_lines cli/progress_state cli/push_command cli/render cli/reporter cli/run
 cli/transfer cli/words
 codec/magic
 image/archive image/content image/docker_manifest image/docker_save image/documents image/entry_names image/files

@@ -3,8 +3,7 @@ import type { PushEvent } from "../push/events.ts";
 import type { ArchiveName, ArchiveResult, FailedArchive } from "../push/push_all.ts";
 import type { Host } from "../runtime/host.ts";
 import { ArchivesState } from "./archives_state.ts";
-import { canMoveCursor, choosePaint } from "./create_reporter.ts";
-import { LiveScreen } from "./live_screen.ts";
+import { choosePaint, createDisplay } from "./create_reporter.ts";
 import {
   counted,
   eventLines,
@@ -16,8 +15,7 @@ import {
   printable,
   resultLine,
 } from "./render.ts";
-import { liveLines } from "./render_live.ts";
-import { isResult, type ReporterOptions } from "./reporter.ts";
+import { type Display, isResult, type ReporterOptions } from "./reporter.ts";
 
 /** What is shown of a call for many. */
 export interface ManyOptions extends ReporterOptions {
@@ -36,7 +34,7 @@ export class ArchivesReporter {
   readonly #options: ManyOptions;
   readonly #paint: Paint;
   readonly #state: ArchivesState;
-  readonly #screen: LiveScreen | undefined;
+  readonly #display: Display;
   readonly #counts = { pushed: 0, exists: 0, left: 0, failed: 0 };
   readonly #failures: FailedArchive[] = [];
 
@@ -45,15 +43,13 @@ export class ArchivesReporter {
     options: ManyOptions,
     paint: Paint,
     state: ArchivesState,
-    isLive: boolean,
+    display: Display,
   ) {
     this.#host = host;
     this.#options = options;
     this.#paint = paint;
     this.#state = state;
-    this.#screen = isLive
-      ? new LiveScreen(host, (now, size) => liveLines(state, now, size, paint))
-      : undefined;
+    this.#display = display;
   }
 
   /** @param sizes Sizes of the archives, as far as they are known; undefined where nobody knows how many there are. */
@@ -62,10 +58,10 @@ export class ArchivesReporter {
     options: ManyOptions,
     sizes: readonly (number | undefined)[] | undefined,
   ): Promise<ArchivesReporter> {
-    const isLive = !options.quiet && await canMoveCursor(host);
     const paint = await choosePaint(host, host.stderr);
     const state = new ArchivesState(WORDS[options.verb].noun, sizes);
-    return new ArchivesReporter(host, options, paint, state, isLive);
+    const display = await createDisplay(host, state, paint, options.quiet);
+    return new ArchivesReporter(host, options, paint, state, display);
   }
 
   /** How many archives have ended. */
@@ -90,8 +86,7 @@ export class ArchivesReporter {
 
   /** Writes lines to stdout. */
   async print(...lines: readonly string[]): Promise<void> {
-    const text = linesText(lines);
-    await (this.#screen ? this.#screen.print(text) : this.#host.stdout.write(text));
+    await this.#display.print(linesText(lines));
   }
 
   /** Takes in that an archive has ended. */
@@ -104,9 +99,7 @@ export class ArchivesReporter {
 
   /** Writes lines for people. */
   async note(...lines: readonly string[]): Promise<void> {
-    if (this.#options.quiet || lines.length === 0) return;
-    if (this.#screen) this.#screen.add(...lines);
-    else await this.#host.stderr.write(linesText(lines));
+    if (!this.#options.quiet) await this.#display.add(...lines);
   }
 
   /**
@@ -116,7 +109,7 @@ export class ArchivesReporter {
    * @param left Archives that nobody came to.
    */
   async finish(milliseconds: number, skipped: number, left: number): Promise<void> {
-    await this.#screen?.finish();
+    await this.#display.finish();
     const { quiet, dryRun, verb } = this.#options;
     const { noun, done, toDo } = WORDS[verb];
     const { pushed, exists, left: leftAlone, failed } = this.#counts;

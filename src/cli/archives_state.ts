@@ -1,12 +1,6 @@
 import type { PushEvent } from "../push/events.ts";
 import type { ArchiveName, ArchiveResult } from "../push/push_all.ts";
-import {
-  type BlobInFlight,
-  ByteRate,
-  type LiveState,
-  ProgressState,
-  timeLeft,
-} from "./progress_state.ts";
+import { type BlobInFlight, ByteRate, type LiveState, ProgressState } from "./progress_state.ts";
 
 /** Longer ones have no room in the column of the labels. */
 const LABEL_LENGTH = 12;
@@ -86,10 +80,6 @@ export class ArchivesState implements LiveState {
 
   bytesPerSecond(now: number): number | undefined {
     return this.#rate.perSecond(now, this.sentBytes);
-  }
-
-  millisecondsLeft(now: number): number | undefined {
-    return timeLeft(this, now);
   }
 
   /** Bytes that were sent, also of archives that have not ended. */

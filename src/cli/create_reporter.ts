@@ -1,7 +1,8 @@
 import type { Host, TextOutput } from "../runtime/host.ts";
-import { PlainReporter } from "./plain_reporter.ts";
+import { PlainLines } from "./plain_lines.ts";
+import { type LiveState, ProgressState } from "./progress_state.ts";
 import { type Paint, paintColors, paintNothing } from "./render.ts";
-import type { Reporter, ReporterOptions } from "./reporter.ts";
+import { type Display, Reporter, type ReporterOptions } from "./reporter.ts";
 
 /** Makes the display of what ends at the first Ctrl-C, and says so then. */
 export async function createReporter(
@@ -9,7 +10,10 @@ export async function createReporter(
   options: ReporterOptions,
   signal: AbortSignal,
 ): Promise<Reporter> {
-  const reporter = await chooseReporter(host, options);
+  const paint = options.quiet ? paintNothing : await choosePaint(host, host.stderr);
+  const state = new ProgressState();
+  const display = await createDisplay(host, state, paint, options.quiet);
+  const reporter = new Reporter(display, options, paint, state);
   signal.addEventListener("abort", () => {
     // Where nothing can be written, the rest of the display tells.
     reporter.note("Stopping; Ctrl-C again ends at once").catch(() => {});
@@ -17,13 +21,17 @@ export async function createReporter(
   return reporter;
 }
 
-/** Picks bars for a terminal that can move its cursor, else plain lines, else silence. */
-async function chooseReporter(host: Host, options: ReporterOptions): Promise<Reporter> {
-  if (options.quiet) return new PlainReporter(host, options, paintNothing);
-  const paint = await choosePaint(host, host.stderr);
-  if (!await canMoveCursor(host)) return new PlainReporter(host, options, paint);
-  const { LiveReporter } = await import("./live_reporter.ts");
-  return new LiveReporter(host, options, paint);
+/** Picks bars for a terminal that can move its cursor, else plain lines. */
+export async function createDisplay(
+  host: Host,
+  state: LiveState,
+  paint: Paint,
+  isQuiet: boolean,
+): Promise<Display> {
+  if (isQuiet || !await canMoveCursor(host)) return new PlainLines(host);
+  const { LiveScreen } = await import("./live_screen.ts");
+  const { liveLines } = await import("./render_live.ts");
+  return new LiveScreen(host, (now, size) => liveLines(state, now, size, paint));
 }
 
 /** Whether stderr is a terminal that can move its cursor. */

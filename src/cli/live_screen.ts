@@ -1,5 +1,6 @@
 import type { Host } from "../runtime/host.ts";
 import { type Frame, replaceFrame, toFrame } from "./render_live.ts";
+import type { Display } from "./reporter.ts";
 
 /** Ten frames a second look smooth; more only cost. */
 const FRAME_MILLISECONDS = 100;
@@ -8,7 +9,7 @@ const FRAME_MILLISECONDS = 100;
 export type LinesNow = (now: number, size: { columns: number; rows: number }) => string[];
 
 /** The lower part of a terminal, drawn again and again; other lines scroll away above it. */
-export class LiveScreen {
+export class LiveScreen implements Display {
   readonly #host: Host;
   readonly #linesNow: LinesNow;
   readonly #timer: ReturnType<typeof setInterval>;

@@ -39,8 +39,6 @@ export interface LiveState {
   readonly count: string;
   /** Upload rate over the last seconds; undefined while there is too little to tell. */
   bytesPerSecond(now: number): number | undefined;
-  /** Time until all is done at the present rate; undefined where that cannot be told. */
-  millisecondsLeft(now: number): number | undefined;
 }
 
 /** What is known of a running push, gathered from its events. */
@@ -129,10 +127,6 @@ export class ProgressState implements LiveState {
 
   bytesPerSecond(now: number): number | undefined {
     return this.#rate.perSecond(now, this.sentBytes);
-  }
-
-  millisecondsLeft(now: number): number | undefined {
-    return timeLeft(this, now);
   }
 
   /** What goes beside an image, such as its signature, is in no plan. */

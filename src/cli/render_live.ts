@@ -1,5 +1,5 @@
 import { digestHex } from "../digest.ts";
-import type { BlobInFlight, LiveState } from "./progress_state.ts";
+import { type BlobInFlight, type LiveState, timeLeft } from "./progress_state.ts";
 import { formatSeconds, formatSize, type Paint } from "./render.ts";
 
 /** Most bars at once: more are only counted. */
@@ -77,7 +77,7 @@ function totalFields(
     : [plain(state.label.padEnd(LABEL_WIDTH)), plain(formatSize(state.settledBytes).padStart(8))];
   const wait = state.resumesAt - now;
   const rate = state.bytesPerSecond(now);
-  const left = state.millisecondsLeft(now);
+  const left = timeLeft(state, now);
   const further = [
     wait > 0 ? `next attempt in ${formatSeconds(wait)}` : "",
     rate === undefined ? "" : `${formatSize(Math.round(rate))}/s`.padStart(9),

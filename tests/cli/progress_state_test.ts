@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { ArchivesState } from "../../src/cli/archives_state.ts";
-import { ProgressState } from "../../src/cli/progress_state.ts";
+import { ProgressState, timeLeft } from "../../src/cli/progress_state.ts";
 import { parseDigest } from "../../src/digest.ts";
 import { test } from "../helpers/test.ts";
 
@@ -79,16 +79,16 @@ test("ProgressState tells rate and time left from the last seconds", () => {
   state.apply({ type: "plan", images: 1, blobs: 2, bytes: 30_000 }, 0);
   state.apply({ type: "blob-done", digest: B, size: 10_000, status: "exists" }, 0);
   state.apply({ type: "blob-start", digest: A, size: 20_000 }, 0);
-  assertEquals([state.bytesPerSecond(400), state.millisecondsLeft(400)], [undefined, undefined]);
+  assertEquals([state.bytesPerSecond(400), timeLeft(state, 400)], [undefined, undefined]);
   for (let second = 1; second <= 10; second++) {
     state.apply({ type: "blob-progress", digest: A, sent: second * 1000 }, second * 1000);
   }
   assertEquals(state.bytesPerSecond(10_000), 1000);
-  assertEquals(state.millisecondsLeft(10_000), 10_000);
+  assertEquals(timeLeft(state, 10_000), 10_000);
   // Nothing comes any more: the rate sinks, and is never below zero.
   assertEquals(state.bytesPerSecond(20_000), 5000 * 1000 / 15_000);
   state.apply({ type: "blob-progress", digest: A, sent: 0 }, 20_000);
-  assertEquals([state.bytesPerSecond(20_600), state.millisecondsLeft(20_600)], [0, undefined]);
+  assertEquals([state.bytesPerSecond(20_600), timeLeft(state, 20_600)], [0, undefined]);
 });
 
 test("ArchivesState counts what was sent of archives that have not ended", () => {
