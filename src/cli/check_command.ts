@@ -6,12 +6,7 @@ import { startByteProgress } from "./byte_progress.ts";
 import { verdictLine, writeFindings } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
-import {
-  type ConnectionOptions,
-  connectionOptions,
-  isReference,
-  registryOf,
-} from "./connection.ts";
+import { type ConnectionOptions, connectionOptions, isReference } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
@@ -26,8 +21,7 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
       return await runCheckImage(command, host, signal);
     }
     const { source, json, quiet, against } = command;
-    const registries = against === undefined ? [] : [registryOf(against)];
-    const connection = await connectionOptions(command, registries, host);
+    const connection = await connectionOptions(command, host);
     const example = "docker save IMAGE | tarpush check -";
     const reading = { verify: "all", signal, ...connection } as const;
     await using input = await openArchiveWords(command, host, example, reading);

@@ -5,7 +5,7 @@ import type { Host } from "../runtime/host.ts";
 import { startByteProgress } from "./byte_progress.ts";
 import { verdictText, writeFindings } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
-import { type ConnectionOptions, connectionOptions, registryOf } from "./connection.ts";
+import { type ConnectionOptions, connectionOptions } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { counted, formatSize, type Paint, printable } from "./render.ts";
 import { writeDocument } from "./json_document.ts";
@@ -17,7 +17,7 @@ export async function runCheckImage(
   signal: AbortSignal,
 ): Promise<number> {
   const { source, quick, allTags, repair, json } = command;
-  const connection = await connectionOptions(command, [registryOf(source)], host);
+  const connection = await connectionOptions(command, host);
   const progress = await startByteProgress(host, "checking", command.quiet);
   const options = { ...connection, signal, quick, allTags, onProgress: progress.report };
   const done = repair === undefined ? undefined : await runRepair(source, repair, options, host)

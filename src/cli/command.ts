@@ -353,8 +353,10 @@ export type CommonOptions = ValuesOf<typeof COMMON_OPTIONS>;
 export type Command =
   | { verb: "help"; topic: Verb | undefined }
   | { verb: "version" }
-  | Asked<Verb>;
+  | VerbCommand;
 
+/** What is asked of one of the commands. */
+export type VerbCommand = Asked<Verb>;
 export type PushCommand = Asked<"push">;
 export type PushOneCommand = Extract<PushCommand, { isMany: false }>;
 export type PushManyCommand = Extract<PushCommand, { isMany: true }>;

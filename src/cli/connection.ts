@@ -2,7 +2,7 @@ import { parseTarget } from "../reference.ts";
 import type { FetchHandler } from "../registry/http/call.ts";
 import type { Timeouts } from "../registry/http/time_limits.ts";
 import type { Host } from "../runtime/host.ts";
-import type { Command, CommonOptions } from "./command.ts";
+import type { Command, VerbCommand } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
 import { given } from "./options.ts";
 
@@ -18,13 +18,15 @@ export interface ConnectionOptions {
 /**
  * Reads what the options of every command say about connections.
  *
- * @param registries `HOST[:PORT]` of the registries that `--insecure` is about.
+ * @param listed References and places that a list of the command names, which `--insecure` is about as well.
  */
 export async function connectionOptions(
-  { plainHttp, ca, insecure, timeoutSeconds, maxRequestsPerSecond, maxRate }: CommonOptions,
-  registries: readonly string[],
+  command: VerbCommand,
   host: Host,
+  listed: readonly string[] = [],
 ): Promise<ConnectionOptions> {
+  const { plainHttp, ca, insecure, timeoutSeconds, maxRequestsPerSecond, maxRate } = command;
+  const registries = [...targetsOf(command), ...listed].map(registryOf);
   const fetch = host.fetchWith({
     ca: ca === undefined ? undefined : await readCertificates(ca, host),
     insecureHosts: insecure ? hostnames(registries) : [],
@@ -35,7 +37,7 @@ export async function connectionOptions(
 
 /** Hosts of a command whose certificates `--insecure` accepts: those that it names, and no others. */
 export function insecureHosts(command: Command): string[] {
-  if (!("insecure" in command) || !command.insecure) return [];
+  if (command.verb === "help" || command.verb === "version" || !command.insecure) return [];
   return hostnames(targetsOf(command).map(registryOf));
 }
 
@@ -64,7 +66,7 @@ function mayBeRegistry(text: string): boolean {
   return !isArchivePath(text) && isTarget(text);
 }
 
-function targetsOf(command: Command): string[] {
+function targetsOf(command: VerbCommand): string[] {
   switch (command.verb) {
     case "push":
       return command.targets;

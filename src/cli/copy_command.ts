@@ -1,7 +1,7 @@
 import { copyImage, type CopyOptions } from "../push/copy.ts";
 import type { Host } from "../runtime/host.ts";
 import type { CopyCommand, CopyOneCommand } from "./command.ts";
-import { connectionOptions, registryOf } from "./connection.ts";
+import { connectionOptions } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { given, retryOf } from "./options.ts";
 import { showTransfer } from "./transfer.ts";
@@ -13,26 +13,21 @@ export async function runCopy(
   signal: AbortSignal,
 ): Promise<number> {
   await showTransfer(command, host, signal, async (hooks) => {
-    const registries = [command.source, ...command.targets].map(registryOf);
-    const options = await toCopyOptions(command, registries, host);
+    const options = await toCopyOptions(command, host);
     return await copyImage(command.source, command.targets, { ...options, ...hooks });
   });
   return EXIT.done;
 }
 
-/**
- * The options of a copy, as they were typed.
- *
- * @param registries `HOST[:PORT]` of the registries that `--insecure` is about.
- */
+/** The options of a copy, as they were typed; `listed` is what a list names. */
 export async function toCopyOptions(
   command: CopyCommand,
-  registries: readonly string[],
   host: Host,
+  listed?: readonly string[],
 ): Promise<Omit<CopyOptions, "onEvent">> {
   const { platforms, referrers, concurrency, dryRun, onExisting } = command;
   return {
-    ...await connectionOptions(command, registries, host),
+    ...await connectionOptions(command, host, listed),
     ...{ platforms, referrers, dryRun },
     ...given({ concurrency, onExisting, retry: retryOf(command) }),
   };

@@ -6,7 +6,6 @@ import { parseReference, parseTarget } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
 import type { CopyManyCommand } from "./command.ts";
-import { registryOf } from "./connection.ts";
 import { toCopyOptions } from "./copy_command.ts";
 import { EXIT } from "./exit.ts";
 import { withErrorLine } from "./json_document.ts";
@@ -46,8 +45,8 @@ async function copyMany(
   // What is wrong with a pattern is wrong usage, and no end of a copy.
   nameFilter(command.tags);
   const listed = copies.add(lines);
-  const registries = listed.flatMap(({ source, targets }) => [source, ...targets]).map(registryOf);
-  const options = await toCopyOptions(command, registries, host);
+  const named = listed.flatMap(({ source, targets }) => [source, ...targets]);
+  const options = await toCopyOptions(command, host, named);
   const sizes = allTags || later ? undefined : listed.map(() => undefined);
   const reporter = await ArchivesReporter.create(host, command, sizes);
   try {

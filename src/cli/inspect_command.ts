@@ -20,7 +20,7 @@ export async function runInspect(
 }
 
 async function inspect(command: InspectCommand, host: Host, signal: AbortSignal): Promise<number> {
-  const connection = await connectionOptions(command, [], host);
+  const connection = await connectionOptions(command, host);
   try {
     const example = "docker save IMAGE | tarpush inspect -";
     const reading = { verify: "none", signal, ...connection } as const;

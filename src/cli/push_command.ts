@@ -2,7 +2,7 @@ import type { PushOptions } from "../push/options.ts";
 import { pushImage } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
 import type { PushCommand, PushOneCommand } from "./command.ts";
-import { connectionOptions, registryOf } from "./connection.ts";
+import { connectionOptions } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { type Input, openInput } from "./input.ts";
 import { given, retryOf, UsageError } from "./options.ts";
@@ -24,7 +24,7 @@ export async function runPush(
   }
   const result = await showTransfer(command, host, signal, async (hooks) => {
     await requireOutputs(command, await filesRead(command, host), host);
-    const options = await toPushOptions(command, command.targets, host);
+    const options = await toPushOptions(command, host);
     try {
       await using input = await openSource(command, host, { ...options, signal });
       return await pushImage(input.source, command.targets, { ...options, ...hooks });
@@ -83,21 +83,17 @@ export async function writeDigests(
   await host.writeTextFile(digestfile, linesText([...digests]));
 }
 
-/**
- * The options of a push, as they were typed.
- *
- * @param targets Where it goes.
- */
+/** The options of a push, as they were typed; `listed` are the targets that a list names. */
 export async function toPushOptions(
   command: PushCommand,
-  targets: readonly string[],
   host: Host,
+  listed?: readonly string[],
 ): Promise<PushOptions> {
   const { images, platforms, allTags, rename, verify, force, dryRun, mountFrom } = command;
   const { concurrency, chunkSize, manifestType, onExisting } = command;
   const { compression, compressionLevel, forceCompress } = command;
   return {
-    ...await connectionOptions(command, targets.map(registryOf), host),
+    ...await connectionOptions(command, host, listed),
     ...{ images, platforms, allTags, rename, verify, force, dryRun, mountFrom },
     ...given({ concurrency, chunkSize, manifestType, onExisting, compression, compressionLevel }),
     ...given({ retry: retryOf(command) }),
@@ -119,7 +115,7 @@ async function refuseWithoutTarget(
   if (source === "-") throw new UsageError(message, `tarpush push ${source} REFERENCE`);
   const { openArchive } = await import("../archive/open_archive.ts");
   await using input = await openInput(source, host, PIPE_EXAMPLE);
-  const connection = await connectionOptions(command, [], host);
+  const connection = await connectionOptions(command, host);
   const { images } = await openArchive(input.source, { signal, ...connection, verify: false });
   const names = images.flatMap((image) => image.names);
   const tags = images.flatMap((image) => image.tags);

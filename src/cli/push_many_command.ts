@@ -41,8 +41,8 @@ async function pushMany(
   const sources = new PushSources(command, host);
   const own = await sources.take(lines);
   await requireOutputs(command, own.map(({ source }) => source), host);
-  const targets = [command.targets, ...own.map(({ targets }) => targets)].flat();
-  const options = { ...await toPushOptions(command, targets, host), signal };
+  const targets = own.flatMap(({ targets }) => targets);
+  const options = { ...await toPushOptions(command, host, targets), signal };
   const receipts = command.receipts === undefined
     ? undefined
     : await Receipts.open(host, command.receipts, !command.dryRun);

@@ -1,7 +1,7 @@
 import { parseReference, type Reference } from "../reference.ts";
 import { RegistryClient, type RegistryClientOptions } from "../registry/client.ts";
 import type { Host } from "../runtime/host.ts";
-import type { CommonOptions } from "./command.ts";
+import type { VerbCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 
 /** Attempts of a command that a person waits for: a push is worth more of them. */
@@ -10,12 +10,12 @@ const ATTEMPTS = 3;
 /** Connects a command to a registry; nothing is sent yet. */
 export async function openRegistry(
   { registry, scheme }: Pick<Reference, "registry" | "scheme">,
-  command: CommonOptions,
+  command: VerbCommand,
   host: Host,
   signal: AbortSignal,
 ): Promise<RegistryClient> {
   const options: RegistryClientOptions = {
-    ...await connectionOptions(command, [registry], host),
+    ...await connectionOptions(command, host),
     signal,
     retry: { attempts: ATTEMPTS },
   };

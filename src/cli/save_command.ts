@@ -5,11 +5,10 @@ import type { PullEvent } from "../pull/events.ts";
 import type { ImageToPull } from "../pull/list_images.ts";
 import type { PullImagesOptions } from "../pull/options.ts";
 import type { PushEvent } from "../push/events.ts";
-import { parseReference } from "../reference.ts";
 import type { Host, TextOutput } from "../runtime/host.ts";
 import { filesOfNamed } from "./archive_words.ts";
 import type { SaveCommand } from "./command.ts";
-import { connectionOptions, registryOf } from "./connection.ts";
+import { connectionOptions } from "./connection.ts";
 import { createReporter } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { given, retryOf, UsageError } from "./options.ts";
@@ -170,10 +169,9 @@ async function toPullOptions(
   host: Host,
 ): Promise<PullImagesOptions> {
   const { namesFirst, platforms, tags, allTags } = command;
-  const registries = images.map(({ reference }) => parseReference(reference).registry);
   const without = await partOthers(command.without, host);
-  registries.push(...without.registries.map(registryOf));
-  const connection = await connectionOptions(command, registries, host);
+  const listed = images.map(({ reference }) => reference);
+  const connection = await connectionOptions(command, host, listed);
   return {
     ...connection,
     format,
