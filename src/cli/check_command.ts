@@ -8,7 +8,7 @@ import type { CheckCommand } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
 import { type ConnectionOptions, connectionOptions, isReference } from "./connection.ts";
 import { EXIT } from "./exit.ts";
-import { urlOf } from "./input.ts";
+import { shownAs, urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 import { printable } from "./render.ts";
 import { withErrorDocument, writeDocument } from "./json_document.ts";
@@ -38,14 +38,13 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
       await writeDocument(host, check);
       return exitCode;
     }
-    const name = source === "-" ? "stdin" : source;
     const { leftOut = [] } = check;
     const found = against !== undefined && leftOut.length > 0 && absent === 0
       ? [`${printable(against)} has all that it leaves out`]
       : [];
     await writeFindings(check.findings, quiet, host, (paint) => [
       ...found,
-      verdictLine(name, check, paint),
+      verdictLine(shownAs(source), check, paint),
     ]);
     const hint = check.ok ? undefined : partsHint(command);
     if (hint !== undefined) await host.stderr.write(`hint: ${printable(hint)}\n`);

@@ -7,6 +7,7 @@ import {
   readServeWords,
   readSource,
   REFERENCE,
+  Words,
 } from "./command_words.ts";
 import {
   parseAddress,
@@ -29,7 +30,6 @@ import {
   type ValuesOf,
   withDefault,
 } from "./options.ts";
-import { Words } from "./words.ts";
 
 // What there is to type stands here once. Parsing, help and completions are made from it, and the types of commands.
 

@@ -1,6 +1,5 @@
 import type { Shard } from "./option_values.ts";
 import { quote, UsageError } from "./options.ts";
-import type { Words } from "./words.ts";
 
 // What the words behind a command mean, given its options.
 
@@ -12,6 +11,41 @@ export const REFERENCE = "a reference such as localhost:5000/team/app:1.0";
 /** Shells that there are completions for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = typeof SHELLS[number];
+
+/** The words that follow a command, taken one after the other. */
+export class Words {
+  readonly #verb: string;
+  readonly #words: string[];
+
+  /** @param verb The command, for hints. */
+  constructor(verb: string, words: readonly string[]) {
+    this.#verb = verb;
+    this.#words = [...words];
+  }
+
+  /**
+   * Takes the next one.
+   *
+   * @param problem What to say where there is none.
+   * @throws {UsageError} Where there is none.
+   */
+  next(problem: string): string {
+    const word = this.#words.shift();
+    if (word !== undefined) return word;
+    throw new UsageError(problem, `tarpush ${this.#verb} --help`);
+  }
+
+  /** Takes all that are left. */
+  rest(): string[] {
+    return this.#words.splice(0);
+  }
+
+  /** @throws {UsageError} Where one is left that nobody took. */
+  refuseRest(): void {
+    const [extra] = this.#words;
+    if (extra !== undefined) throw new UsageError(`Unexpected argument ${quote(extra)}`);
+  }
+}
 
 /** Words of a registry, which are archives; what belongs together is given together. */
 export function readServeWords(

@@ -54,8 +54,9 @@ export function urlOf(text: string): URL | undefined {
   return /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
 }
 
-/** What a path or URL is called in messages: what a URL has after its path may be secret. */
+/** What a path, `-` or a URL is called in messages: what a URL has after its path may be secret, and new each time. */
 export function shownAs(text: string): string {
+  if (text === "-") return "stdin";
   const url = urlOf(text);
   return url ? url.origin + url.pathname : text;
 }
@@ -63,8 +64,14 @@ export function shownAs(text: string): string {
 /** Other names of stdin, where it is a pipe or a socket: only the runtime's own stream reads all of these. */
 const STDIN_PATH = /^\/dev\/(?:stdin|fd\/0)$|^\/proc\/self\/fd\/0$/;
 
-async function openStdin({ stdin }: Host, example: string): Promise<ReadableStream<Uint8Array>> {
+/** @throws {UsageError} If nothing comes but what a person types; `example` pipes something in. */
+export async function requirePiped({ stdin }: Host, example: string): Promise<void> {
   if (await stdin.isTerminal()) throw new UsageError("Nothing is piped in", example);
+}
+
+async function openStdin(host: Host, example: string): Promise<ReadableStream<Uint8Array>> {
+  await requirePiped(host, example);
+  const { stdin } = host;
   return stdin.ownStream?.() ?? stdin.stream();
 }
 

@@ -52,7 +52,7 @@ export class PushSources {
     const { targets, shard, from } = this.#command;
     refusePipes(lines, from, shard !== undefined);
     const named = this.#name(settleTargets(lines, targets));
-    return shard ? await takeShard(named, shard, ({ name }) => name) : named;
+    return shard ? await takeShard(named, shard) : named;
   }
 
   /** Parts archives that the receipts say are done from those that are left. */
@@ -82,13 +82,13 @@ export class PushSources {
   #name(listed: readonly ListedSource[]): Source[] {
     const several = new Set<string>();
     for (const { source } of listed) {
-      const name = nameOf(source);
+      const name = shownAs(source);
       if ((this.#urls.get(name) ?? source) !== source) several.add(name);
       if (urlOf(source)) this.#urls.set(name, source);
     }
     return listed.map((each) => {
       const number = ++this.count;
-      const name = nameOf(each.source);
+      const name = shownAs(each.source);
       return { ...each, name, ...several.has(name) && { number } };
     });
   }
@@ -102,11 +102,6 @@ function refusePipes(lines: readonly ListLine[], from: string | undefined, isSha
   if (pipes > 0 && isShard) {
     throw new UsageError("Cannot push - with --shard: other processes have another stdin");
   }
-}
-
-/** What an archive is called in lines and receipts: what a URL has after its path may be new each time. */
-function nameOf(source: string): string {
-  return source === "-" ? "stdin" : shownAs(source);
 }
 
 /** Finds out what tells the archives from what they were at another time. */

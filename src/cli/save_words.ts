@@ -11,7 +11,7 @@ import { FIRST_PART, isArchivePath } from "./command_words.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { shownAs } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
-import { listName, readSourceList, requireUse } from "./source_list.ts";
+import { readSourceList, requireUse } from "./source_list.ts";
 
 /**
  * Lists what is to be saved: what the command line names, then what its list does.
@@ -33,7 +33,7 @@ export async function listImages(
     }
   }
   if (images.length > 0) return images;
-  throw new UsageError(`Nothing to save: ${listName(from ?? "")} names no image`);
+  throw new UsageError(`Nothing to save: ${shownAs(from ?? "")} names no image`);
 }
 
 /** Parts the places whose blobs are left out into archives and registries. */

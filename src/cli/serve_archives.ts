@@ -11,13 +11,13 @@ const OPENED_AT_ONCE = 16;
 /** Names or notices that are told one by one. */
 const MAX_TOLD = 100;
 
-/** Archives that a command line names, open for a registry; disposing of it closes them. */
-export interface ServedArchives extends AsyncDisposable {
+/** Where a registry that is served has its content; disposing of it closes that. */
+export interface ServedStorage extends AsyncDisposable {
   storage: Storage;
   /** What is said of it beside the address: `in 3 archives`. */
   kept: string;
-  /** What can be pulled, and what cannot, a line each. */
-  notes: string[];
+  /** What more a person should know of it, a line each. */
+  notes?: readonly string[];
 }
 
 /**
@@ -30,7 +30,7 @@ export async function serveArchives(
   words: readonly string[],
   host: Host,
   signal: AbortSignal,
-): Promise<ServedArchives> {
+): Promise<ServedStorage> {
   const opened: AsyncDisposable[] = [];
   const close = async () => {
     for (const file of opened.splice(0)) await file[Symbol.asyncDispose]();

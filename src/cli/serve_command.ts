@@ -6,8 +6,9 @@ import { Problem, problemResponse } from "../server/problem.ts";
 import type { ServeCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { requireCertificate, requireKey } from "./pem.ts";
+import type { ServedStorage } from "./serve_archives.ts";
 import { createServeLog, errorText, type ServeLog } from "./serve_log.ts";
-import { openServedStorage, scrub, type ServedStorage } from "./serve_storage.ts";
+import { openServedStorage, scrub } from "./serve_storage.ts";
 
 /** How long uploads and downloads may take to come to an end after the first interrupt. */
 const END_SECONDS = 30;

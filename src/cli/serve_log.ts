@@ -31,18 +31,15 @@ export function createServeLog(
 function textLog({ stderr }: Pick<Host, "stderr">, quiet: boolean): ServeLog {
   const lines = new LogLines(stderr, (missing) => `${missingText(missing)}\n`);
   const write = (line: string) => lines.add(`${printable(line)}\n`);
+  const tell = quiet ? () => {} : write;
   return {
     listening: (line) => {
-      if (!quiet) write(line);
+      tell(line);
       return lines.written();
     },
-    note: (line) => {
-      if (!quiet) write(line);
-    },
+    note: tell,
     error: (line) => write(`tarpush: ${line}`),
-    request: (request) => {
-      if (!quiet) write(requestLine(request));
-    },
+    request: (request) => tell(requestLine(request)),
     written: () => lines.written(),
   };
 }
@@ -54,18 +51,15 @@ function jsonLog({ stdout }: Pick<Host, "stdout">, quiet: boolean): ServeLog {
     stdout,
     (missing) => format("note", { message: missingText(missing) }),
   );
+  const tell = quiet ? () => {} : (line: string) => lines.add(line);
   return {
     listening: (_line, document) => {
-      if (!quiet) lines.add(format("listening", document));
+      tell(format("listening", document));
       return lines.written();
     },
-    note: (message) => {
-      if (!quiet) lines.add(format("note", { message }));
-    },
+    note: (message) => tell(format("note", { message })),
     error: (message) => lines.add(format("error", { message })),
-    request: ({ time, ...request }) => {
-      if (!quiet) lines.add(format("request", request, time));
-    },
+    request: ({ time, ...request }) => tell(format("request", request, time)),
     written: () => lines.written(),
   };
 }

@@ -1,22 +1,13 @@
 import type { Host } from "../runtime/host.ts";
 import type { FolderRegistryStorage } from "../runtime/mod.ts";
-import type { Storage } from "../storage.ts";
 import type { ServeCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { formatSize, jsonLine, printable } from "./render.ts";
+import type { ServedStorage } from "./serve_archives.ts";
 import { errorText, type ServeLog } from "./serve_log.ts";
 
 /** Time between two collections in a folder. */
 const COLLECT_MILLISECONDS = 10 * 60 * 1000;
-
-/** Where a registry that is served keeps its content. */
-export interface ServedStorage extends AsyncDisposable {
-  storage: Storage;
-  /** What is said of it beside the address: `in memory`. */
-  kept: string;
-  /** What more a person should know of it, a line each. */
-  notes?: readonly string[];
-}
 
 /** Opens what the options ask for. */
 export async function openServedStorage(

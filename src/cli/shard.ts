@@ -9,14 +9,13 @@ const HASH_CONCURRENCY = 8;
  * Keeps what belongs to a shard. Each name belongs to one, on every machine and in every version: the one whose index is
  * what the first 32 bits of the name's SHA-256 leave when they are divided by the number of shards.
  */
-export async function takeShard<T>(
-  items: readonly T[],
+export async function takeShard<Named extends { name: string }>(
+  items: readonly Named[],
   { index, count }: Shard,
-  nameOf: (item: T) => string,
-): Promise<T[]> {
+): Promise<Named[]> {
   const encoder = new TextEncoder();
-  const indexes = await mapAll(items, HASH_CONCURRENCY, async (item) => {
-    const digest = await digestBytes(encoder.encode(nameOf(item)));
+  const indexes = await mapAll(items, HASH_CONCURRENCY, async ({ name }) => {
+    const digest = await digestBytes(encoder.encode(name));
     return parseInt(digest.slice("sha256:".length).slice(0, 8), 16) % count;
   });
   return items.filter((_, at) => indexes[at] === index);

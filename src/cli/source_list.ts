@@ -8,6 +8,7 @@ import {
   MAX_TEXT_BYTES,
   textTooLarge,
 } from "../runtime/text_file.ts";
+import { requirePiped, shownAs } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** An archive or image of many, and where it goes. */
@@ -22,11 +23,6 @@ export interface ListLine {
   target: string[] | undefined;
   /** Where it stands, for messages. */
   place: string;
-}
-
-/** What a list is called in messages. */
-export function listName(from: string): string {
-  return from === "-" ? "stdin" : from;
 }
 
 /** What a command line and its list name. */
@@ -67,7 +63,7 @@ export async function listSources(
   const lines = named.concat(first);
   if (lines.length > 0) return { lines, ...later && { later } };
   const { verb, noun } = nothing;
-  throw new UsageError(`Nothing to ${verb}: ${listName(from)} names no ${noun}`);
+  throw new UsageError(`Nothing to ${verb}: ${shownAs(from)} names no ${noun}`);
 }
 
 /**
@@ -103,13 +99,13 @@ export async function readSourceList(
 ): Promise<ListLine[]> {
   const read = from === "-" ? readStdin(host, example) : host.readTextFile(from);
   // Whoever writes to a pipe may never come to an end.
-  return parseSourceList(await untilAborted(read, signal), listName(from));
+  return parseSourceList(await untilAborted(read, signal), shownAs(from));
 }
 
-async function readStdin({ stdin }: Host, example: string): Promise<string> {
-  if (await stdin.isTerminal()) throw new UsageError("Nothing is piped in", example);
+async function readStdin(host: Host, example: string): Promise<string> {
+  await requirePiped(host, example);
   const tooLarge = () => textTooLarge("stdin", `more than ${MAX_TEXT_BYTES}`);
-  return decodeText(await collect(stdin.stream(), MAX_TEXT_BYTES, tooLarge));
+  return decodeText(await collect(host.stdin.stream(), MAX_TEXT_BYTES, tooLarge));
 }
 
 /** Longer ones are no lines: JSON with some thousand targets. */
@@ -117,14 +113,14 @@ const MAX_LINE_CHARACTERS = 1024 * 1024;
 
 /** Reads a list from stdin, each line as soon as it has come. */
 async function* readPipedList(
-  { stdin }: Host,
+  host: Host,
   example: string,
 ): AsyncGenerator<ListLine, void, void> {
-  if (await stdin.isTerminal()) throw new UsageError("Nothing is piped in", example);
-  const name = listName("-");
+  await requirePiped(host, example);
+  const name = shownAs("-");
   let [count, rest] = [0, ""];
   let decoder: TextDecoder | undefined;
-  for await (const piece of stdin.pieces()) {
+  for await (const piece of host.stdin.pieces()) {
     decoder ??= createTextDecoder(piece);
     const text = decoder.decode(piece, { stream: true });
     requireText(text, name);

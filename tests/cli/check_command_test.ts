@@ -51,6 +51,15 @@ test("run() check prints findings and exits with 1 when something is wrong", asy
   assertEquals([verdict?.startsWith("stdin: broken, 1 error, 1 note"), end], [true, ""]);
 });
 
+test("run() check does not show what a URL has after its path, which may be secret", async () => {
+  const bytes = await toBlob(layout.entries()).bytes();
+  const { code, stdout } = await runFake("check https://a.test/app.tar?key=secret", {
+    registry: () => Promise.resolve(new Response(bytes)),
+  });
+  assertEquals(code, 0);
+  assertMatch(stdout, /^https:\/\/a\.test\/app\.tar: ok /);
+});
+
 test("run() check prints errors and the verdict alone with --quiet", async () => {
   const entries = [...broken, { path: "README", body: "x" }];
   const { code, stdout } = await runFake("check - -q", await piped(entries));
