@@ -109,6 +109,10 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
   const { images, notices } = found;
   if (files.trailing !== undefined) notices.push(trailingText(files.trailing));
   notices.push(...linkNotices(files));
+  if (images.some(({ node }) => node.kind === "manifest" && isArtifact(node))) {
+    const { nestedNotices } = await import("./nested_manifests.ts");
+    notices.push(...await nestedNotices(files, [...images, ...beside].map(({ node }) => node)));
+  }
   await tellApart(images);
   const archive = { dialect, images, beside, notices, files } as const;
   if (!files.find(LEFT_OUT_PATH)) return archive;
