@@ -91,7 +91,14 @@ export const FORMATS: readonly Format[] = [
   { magic: "\xed\xab\xee\xdb", ...other("an rpm package") },
   { magic: "MSWIM\0\0\0", ...other("a Windows image (WIM)") },
 
-  { magic: "SIF_MAGIC", at: 32, ...other("a Singularity or Apptainer image (SIF)") },
+  {
+    magic: "SIF_MAGIC",
+    at: 32,
+    ...other(
+      "a Singularity or Apptainer image (SIF)",
+      "push it as it is with apptainer push FILE oras://HOST/REPOSITORY:TAG",
+    ),
+  },
   ...each(["hsqs", "sqsh"], other("a squashfs file system")),
   { magic: "\x45\x3d\xcd\x28", ...other("a cramfs file system") },
   { magic: "\xe2\xe1\xf5\xe0", at: 1024, ...other("an EROFS file system") },

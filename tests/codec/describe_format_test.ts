@@ -76,7 +76,7 @@ const BEGINNINGS: readonly [beginning: string, what: string, hint: string, at?: 
   [
     "#!/usr/bin/env run-singularity\n\0SIF_MAGIC\x0001\0",
     "a Singularity or Apptainer image (SIF)",
-    SAVE,
+    "apptainer push FILE oras://HOST/REPOSITORY:TAG",
   ],
   ["hsqs\x02\0\0\0", "a squashfs file system", SAVE],
   ["sqsh\0\0\0\x02", "a squashfs file system", SAVE],

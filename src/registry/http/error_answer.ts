@@ -170,6 +170,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
     return { state, hint: ABSENT_HINT };
   }
   if (status === 400 && /\bsha512(?::|%3A)/i.test(url.href)) return { state, hint: ALGORITHM_HINT };
+  if (wantsNamespace(refusal)) return { state, hint: NAMESPACE_HINT };
   // What a registry says in its own words needs no guess.
   if (errors.length > 0 || !isRegistry(http, url)) return { state };
   if (status === 401 || status === 403) return { state, hint: forbidden(call) };
@@ -179,6 +180,17 @@ async function explain(refusal: Refusal): Promise<Explanation> {
     return { state, hint: status === 404 ? `${hint}; ${NAMES_HINT}` : hint };
   }
   return { state, hint: isPage(response) ? PAGE_HINTS[status] ?? PAGE_HINT : undefined };
+}
+
+const NAMESPACE_HINT =
+  "the registry may want a name of two parts: HOST/NAMESPACE/REPOSITORY, as Quay does";
+/** What is asked of a repository whose name has one part. */
+const ONE_PART = /^\/v2\/[^/]+\/(?:blobs|manifests|tags|referrers)\//;
+
+/** Whether a name may be refused for having one part; the answer to a HEAD has no text that could say so. */
+function wantsNamespace({ call: { method }, url, response, text, errors }: Refusal): boolean {
+  if (response.status !== 400 || !ONE_PART.test(url.pathname) || isPage(response)) return false;
+  return method === "HEAD" || hasCode({ errors }, "NAME_INVALID") || /\bnamespace\b/i.test(text);
 }
 
 const DISK_HINT = "the registry cannot write to its disk: look for room and rights there";

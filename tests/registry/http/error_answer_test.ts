@@ -35,6 +35,8 @@ const errors = (code: string, message = "", detail?: unknown) =>
 /** What distribution 2 says of its disk; 28 is ENOSPC. */
 const NO_SPACE = { DriverName: "filesystem", Enclosed: { Op: "write", Path: "/var/x", Err: 28 } };
 
+const SHORT_NAME = /a name of two parts: HOST\/NAMESPACE\/REPOSITORY/;
+
 const ANSWERS: [
   title: string,
   request: { method: Call["method"]; path: string },
@@ -48,6 +50,38 @@ const ANSWERS: [
     { status: 403, headers: { server: "AirTunes/775.3.1" } },
     "403 Forbidden: it is no registry but AirPlay, which takes port 5000 on a Mac",
     /another port.*AirPlay Receiver/,
+  ],
+  [
+    "Quay, of a name without a namespace",
+    START,
+    {
+      status: 400,
+      headers: JSON_TYPE,
+      body: '{"error": "A namespace must be specified explicitly"}',
+    },
+    '400 Bad Request with application/json ("A namespace must be specified explicitly") that is no registry error',
+    SHORT_NAME,
+  ],
+  [
+    "Quay, of the same in a HEAD",
+    { method: "HEAD", path: "/v2/app/blobs/sha256:0" },
+    { status: 400, headers: JSON_TYPE },
+    "400 Bad Request",
+    SHORT_NAME,
+  ],
+  [
+    "a registry that refuses a name of one part",
+    START,
+    { status: 400, body: errors("NAME_INVALID", "no") },
+    "400 Bad Request: NAME_INVALID: no",
+    SHORT_NAME,
+  ],
+  [
+    "a registry that refuses a name of two parts",
+    { method: "POST", path: "/v2/team/app/blobs/uploads/" },
+    { status: 400, body: errors("NAME_INVALID", "no") },
+    "400 Bad Request: NAME_INVALID: no",
+    /^$/,
   ],
   [
     "a web application firewall",
