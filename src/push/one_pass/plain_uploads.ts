@@ -138,7 +138,7 @@ export class PlainUploads {
       if (fits) mountFrom.push(repository);
     }
     const settings = { ...this.settings, mountFrom };
-    const mount = await mountBlob(target, digest, settings, hooks, holder);
+    const mount = await mountBlob({ target, digest, settings, hooks }, holder);
     if (mount !== "mounted") return mount;
     file.digest = digest;
     rememberBlob(target, digest, "mounted");

@@ -1,6 +1,5 @@
-import type { Digest } from "../../digest.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
-import { fitsSize, type UploadHooks } from "../../registry/blobs.ts";
+import { fitsSize } from "../../registry/blobs.ts";
 import {
   knownBlob,
   rememberBlob,
@@ -10,6 +9,7 @@ import {
 import { hooksFor, pathOf, type UploadSettings } from "../upload_settings.ts";
 import type { Ahead } from "./look_ahead.ts";
 import type { Brought } from "../share_blob.ts";
+import type { Placing } from "./send_blob.ts";
 
 /** Puts one blob into a repository, unless this push knows that it is there. */
 export async function pushBlob(
@@ -23,7 +23,8 @@ export async function pushBlob(
   const known = knownBlob(target, digest);
   if (known) return { digest, size, mediaType, status: known };
   await settings.emit({ type: "blob-start", digest, size, ...pathOf(blob) });
-  const result = await placeBlob(target, blob, digest, settings, ahead);
+  const hooks = hooksFor(settings, blob);
+  const result = await placeBlob({ target, blob, digest, settings, hooks }, ahead);
   // Another archive may have brought it meanwhile: then it is remembered as that one's.
   if (!target.blobs.has(result.digest)) {
     rememberBlob(target, result.digest, result.status);
@@ -33,47 +34,32 @@ export async function pushBlob(
 }
 
 /** The ladder: what is there, what another repository has, what must be sent. */
-async function placeBlob(
-  target: RepositoryState,
-  blob: ArchiveBlob,
-  digest: Digest,
-  settings: UploadSettings,
-  ahead: Ahead,
-): Promise<Brought> {
-  const hooks = hooksFor(settings, blob);
+async function placeBlob(placing: Placing, ahead: Ahead): Promise<Brought> {
+  const { target, blob, digest, settings, hooks } = placing;
   const { file } = blob;
   if (file?.digest && file.digest !== digest) throw mismatch(file.path, digest, file.digest);
   if (file && await target.take?.(file, digest, hooks)) {
-    if (settings.force && !settings.dryRun) await readBack(target, digest, blob, hooks);
+    if (settings.force && !settings.dryRun) await readBack(placing);
     settings.onUploaded(blob.size);
     return { digest, status: "pushed" };
   }
   const isForced = target.sendsAll || (settings.force && file !== undefined);
   const found = isForced ? undefined : await ahead.find(blob, digest, hooks);
   if (fitsSize(found, blob.size)) return { digest, status: "exists" };
-  if (settings.dryRun) {
-    const { statusToBe } = await import("./status_to_be.ts");
-    return await statusToBe(target, blob, digest, settings, hooks);
-  }
-  const { aloneWith, bringBlob } = await import("./send_blob.ts");
+  const { aloneWith, bringBlob, statusToBe } = await import("./send_blob.ts");
+  if (settings.dryRun) return await statusToBe(placing);
   return await aloneWith(target, digest, settings, async (holder) => {
-    const known = { isGuess: ahead.isGuess && !isForced, holder };
-    const brought = await bringBlob(target, blob, digest, settings, hooks, known);
+    const brought = await bringBlob(placing, { isGuess: ahead.isGuess && !isForced, holder });
     // What has another length there may be kept in place of what was sent.
     const isDoubted = isForced || found !== undefined;
     if (isDoubted && brought.status === "pushed") {
-      await readBack(target, brought.digest, blob, hooks);
+      await readBack({ ...placing, digest: brought.digest });
     }
     return brought;
   });
 }
 
-async function readBack(
-  target: RepositoryState,
-  digest: Digest,
-  { size }: ArchiveBlob,
-  hooks: UploadHooks,
-): Promise<void> {
+async function readBack({ target, blob: { size }, digest, hooks }: Placing): Promise<void> {
   const { readBackBlob } = await import("../read_back.ts");
   await readBackBlob(target, { digest, size }, hooks);
 }

@@ -28,45 +28,72 @@ import {
 } from "../../archive/read_blob.ts";
 import type { Brought } from "../share_blob.ts";
 
+/** A blob on its way into a repository. */
+export interface Placing {
+  target: RepositoryState;
+  blob: ArchiveBlob;
+  /** Its digest, which may be a hint. */
+  digest: Digest;
+  settings: UploadSettings;
+  hooks: UploadHooks;
+}
+
 /**
  * Brings a blob into a repository that lacks it: from another repository of the registry, else from the archive.
  *
- * @param digest Its digest, which may be a hint.
  * @param known `isGuess`: nobody has asked the repository for it; `holder`: who else has it, as another process says.
  * @returns The digest that it has, and how it came.
  * @throws {PushError} If it is nowhere.
  * @throws {DigestMismatchError} If the archive has other content under its name.
  */
 export async function bringBlob(
-  target: RepositoryState,
-  blob: ArchiveBlob,
-  digest: Digest,
-  settings: UploadSettings,
-  hooks: UploadHooks,
-  { isGuess, holder }: { isGuess?: boolean | undefined; holder?: string | undefined } = {},
+  placing: Placing,
+  { isGuess, holder }: { isGuess: boolean | undefined; holder: string | undefined },
 ): Promise<Brought> {
+  const { target, blob, digest, hooks } = placing;
   const { file } = blob;
   // A repository that lacks what it said it had mounted is sent it.
   const isSent = target.isDoubted && file?.body !== undefined;
-  const mount = isSent ? undefined : await mountBlob(target, digest, settings, hooks, holder);
+  const mount = isSent ? undefined : await mountBlob(placing, holder);
   if (mount === "mounted") return { digest, status: "mounted" };
   const found = isGuess ? await headBlob(target, digest, hooks) : undefined;
-  if (fitsSize(found, blob.size)) {
-    if (mount) await cancelUpload(target, mount);
-    return { digest, status: "exists" };
-  }
-  if (!file && !target.sendsAll && !holderOf(target, digest)) {
-    if (mount) await cancelUpload(target, mount);
-    throw nowhere(blob, digest);
-  }
+  const isThere = fitsSize(found, blob.size);
+  const isNowhere = !file && !target.sendsAll && !holderOf(placing);
+  if (mount && (isThere || isNowhere)) await cancelUpload(target, mount);
+  if (isThere) return { digest, status: "exists" };
+  if (isNowhere) throw nowhere(placing);
   try {
-    await send(target, blob, digest, hooks, { session: mount });
-    settings.onUploaded(blob.size);
+    await send(placing, { session: mount });
     return { digest, status: "pushed" };
   } catch (error) {
     if (!hasStatus(error, 400)) throw error;
-    return { digest: await resend(target, blob, digest, hooks, error, settings), status: "pushed" };
+    return { digest: await resend(placing, error), status: "pushed" };
   }
+}
+
+/** What would become of a blob that the repository lacks: of several archives the first would send it. */
+export async function statusToBe(placing: Placing): Promise<Brought> {
+  const { target, blob, digest, settings } = placing;
+  // Other processes have nothing to wait for.
+  return await aloneWith(target, digest, { ...settings, shareBlob: undefined }, async () => {
+    const isMounted = !blob.file || await isElsewhere(placing);
+    return { digest, status: isMounted ? "mounted" : "pushed" };
+  });
+}
+
+/** Whether a repository that would be tried has it; what is mounted from there is not sent. */
+async function isElsewhere({ target, digest, settings, hooks }: Placing): Promise<boolean> {
+  const holder = otherHolder(target, digest);
+  for (const repository of mountPlaces(target, digest, settings, holder)) {
+    if (repository === holder) return true;
+    try {
+      if (await headBlob({ ...target, repository }, digest, hooks) !== undefined) return true;
+    } catch (error) {
+      // Where it may not be asked for it is not mounted from, either.
+      if (!(error instanceof RegistryError)) throw error;
+    }
+  }
+  return false;
 }
 
 /**
@@ -117,10 +144,7 @@ export async function inTurn<T>(
 
 /** Tries the repositories that may have a blob; where none has, the last upload opened on the way is of use. */
 export async function mountBlob(
-  target: RepositoryState,
-  digest: Digest,
-  settings: UploadSettings,
-  hooks: UploadHooks,
+  { target, digest, settings, hooks }: Omit<Placing, "blob">,
   holder: string | undefined = otherHolder(target, digest),
 ): Promise<"mounted" | UploadSession | undefined> {
   let session: UploadSession | undefined;
@@ -140,10 +164,10 @@ export async function mountBlob(
 }
 
 /** Repositories that may have a blob, in the order in which they are tried. */
-export function mountPlaces(
+function mountPlaces(
   target: RepositoryState,
   digest: Digest,
-  settings: Pick<UploadSettings, "force" | "mountFrom">,
+  settings: UploadSettings,
   holder: string | undefined,
 ): string[] {
   // Distribution 2.8.2 and 3.1.2 answer 201 to the mount of a sha512 digest, and do not have the blob then.
@@ -158,14 +182,8 @@ export function mountPlaces(
  * The registry refused the content: it may have another digest than its name says, or was damaged on the way. Reading
  * it tells; what a file is merely called after may be wrong, as long as the config's diff_id is right.
  */
-async function resend(
-  target: RepositoryState,
-  blob: ArchiveBlob,
-  digest: Digest,
-  hooks: UploadHooks,
-  refusal: RegistryError,
-  settings: UploadSettings,
-): Promise<Digest> {
+async function resend(placing: Placing, refusal: RegistryError): Promise<Digest> {
+  const { blob, digest, settings } = placing;
   let actual: Digest;
   try {
     if (!blob.file?.body) throw refusal;
@@ -180,8 +198,7 @@ async function resend(
     throw error;
   }
   if (actual === digest && !isDigestRefusal(refusal)) throw refusal;
-  await send(target, blob, actual, hooks, { wasRefused: true });
-  settings.onUploaded(blob.size);
+  await send({ ...placing, digest: actual }, { wasRefused: true });
   return actual;
 }
 
@@ -192,50 +209,43 @@ export function isDigestRefusal(error: unknown): error is RegistryError {
 }
 
 async function send(
-  target: RepositoryState,
-  blob: ArchiveBlob,
-  digest: Digest,
-  hooks: UploadHooks,
+  placing: Placing,
   { session, wasRefused = false }: { session?: UploadSession | undefined; wasRefused?: boolean },
 ): Promise<void> {
-  const { file, size } = blob;
-  const elsewhere = file?.body ? undefined : await findElsewhere(target, blob, digest, hooks);
-  if (elsewhere) {
-    const upload = { digest, size, ...elsewhere };
-    return await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
-  }
-  if (!file) throw nowhere(blob, digest);
+  const { target, blob: { file, size }, digest, settings, hooks } = placing;
+  const put = async (body: Omit<UploadBlob, "digest" | "size">) => {
+    const upload = { digest, size, wasRefused, ...body };
+    await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
+    settings.onUploaded(size);
+  };
+  const elsewhere = file?.body ? undefined : await findElsewhere(placing);
+  if (elsewhere) return await put(elsewhere);
+  if (!file) throw nowhere(placing);
   if (!file.body) throw passedBy(file);
   const { buffers } = target.registry;
   let buffer: Bytes | undefined;
-  const upload = {
-    digest,
-    size,
-    wasRefused,
+  await put({
     open: () => openFileBody(file),
     read: () => {
       buffer ??= buffers.pop() ?? new Uint8Array(SMALL_BODY_BYTES);
       return readFileBody(file, buffer);
     },
     // Only runtimes with files of their own have this.
-    mayStream: file.body?.slice(0, size).readInto !== undefined,
+    mayStream: file.body.slice(0, size).readInto !== undefined,
     blob: () => blobOfFile(file),
     isWhole: () => isFileWhole(file),
     ...(file.failure ? { failure: () => file.failure?.() } : {}),
-  };
-  await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
+  });
   // Where an upload ends in an error, somebody may still be reading what it was given.
   if (buffer) buffers.push(buffer);
 }
 
 /** Reads what the source no longer gives from a registry, as it is or as it was compressed while it passed. */
 async function findElsewhere(
-  target: RepositoryState,
-  { file, size }: ArchiveBlob,
-  digest: Digest,
-  hooks: UploadHooks,
+  placing: Placing,
 ): Promise<Pick<UploadBlob, "open" | "failure"> | undefined> {
-  const holder = holderOf(target, digest);
+  const { target, blob: { file, size }, digest, hooks } = placing;
+  const holder = holderOf(placing);
   if (!holder && file?.compressed) {
     const { findCompressed } = await import("../compression/inflate_again.ts");
     const open = await findCompressed(target, file.path, file.compressed, hooks);
@@ -251,7 +261,7 @@ async function findElsewhere(
 }
 
 /** A repository of any registry of the push that has a blob which the source no longer gives. */
-function holderOf(target: RepositoryState, digest: Digest): RepositoryContext | undefined {
+function holderOf({ target, digest }: Placing): RepositoryContext | undefined {
   for (const { http, holders } of target.registry.all.values()) {
     const repository = holders.get(digest);
     const isTarget = http === target.http && repository === target.repository;
@@ -260,7 +270,7 @@ function holderOf(target: RepositoryState, digest: Digest): RepositoryContext | 
   return undefined;
 }
 
-function nowhere({ mediaType }: ArchiveBlob, digest: Digest): PushError {
+function nowhere({ blob: { mediaType }, digest }: Placing): PushError {
   return new PushError(
     `Cannot push blob ${digest} (${
       quoteName(mediaType)
