@@ -1,22 +1,7 @@
 import type { Digest } from "../digest.ts";
 import { PushError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
-import type { PushWords } from "./content.ts";
-
-/** What stands under a reference, and the archive that it comes from. */
-export interface Claim {
-  digest: Digest;
-  archive: string;
-}
-
-/** Who claims what. */
-export interface ClaimSettings {
-  /** Of several archives: what the one is called that the images come from. */
-  archive: string | undefined;
-  /** What the archives of a call put under each reference. */
-  claims: Map<string, Claim>;
-  words: PushWords;
-}
+import type { PushSettings } from "./upload_settings.ts";
 
 /**
  * Notes what an archive puts under a tag, and refuses it where another of the set puts something else there: which of the
@@ -27,7 +12,7 @@ export interface ClaimSettings {
 export function claimTag(
   name: string,
   digest: Digest,
-  { archive, claims, words }: ClaimSettings,
+  { archive, claims, words }: PushSettings,
 ): void {
   if (archive === undefined) return;
   const claim = claims.get(name) ?? { digest, archive };

@@ -8,21 +8,13 @@ import {
   type ContentNode,
   type DocumentNode,
 } from "../image/content.ts";
-import type { Platform } from "../media_types.ts";
 import { formatReference, type Reference } from "../reference.ts";
 import { headBlob } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
 import type { BesideOf } from "./beside.ts";
-import type { ClaimSettings } from "./claims.ts";
 import type { Choice } from "./choose_content.ts";
-import {
-  chooseKinds,
-  draftsOf,
-  type KindSettings,
-  noticeOfKept,
-  type RootChoice,
-} from "./manifest_kind.ts";
-import { listUnlisted, type PlaceSettings } from "./place_manifest.ts";
+import { chooseKinds, draftsOf, noticeOfKept, type RootChoice } from "./manifest_kind.ts";
+import { listUnlisted } from "./place_manifest.ts";
 import { placeRoot } from "./place_root.ts";
 import { settleDigests, uploadContent } from "./random_access/upload.ts";
 import {
@@ -31,8 +23,8 @@ import {
   type RepositoryState,
   type UploadedBlob,
 } from "./repository_state.ts";
-import type { Tagged, TagSettings } from "./standing.ts";
-import { hooksFor } from "./upload_settings.ts";
+import type { Tagged } from "./standing.ts";
+import { hooksFor, type PushSettings } from "./upload_settings.ts";
 
 /** One reference that was written. */
 export interface PushedImage {
@@ -50,13 +42,6 @@ export interface PushedImage {
   beside?: { reference: string; digest: Digest }[];
 }
 
-/** How images are pushed, the same for all of one push. */
-export interface ImageSettings extends TagSettings, PlaceSettings, KindSettings, ClaimSettings {
-  platforms: readonly Platform[];
-  /** Layers that a warning has named already. */
-  toldLayers: Set<Digest>;
-}
-
 /** What goes beside an image under a tag, and whether that names it already. */
 interface TaggedBeside {
   node: DocumentNode;
@@ -70,9 +55,9 @@ type UploadedContent = Awaited<ReturnType<typeof uploadContent>>;
 export class ImagePush {
   readonly #target: RepositoryState;
   readonly #reference: Reference;
-  readonly #settings: ImageSettings;
+  readonly #settings: PushSettings;
 
-  constructor(target: RepositoryState, reference: Reference, settings: ImageSettings) {
+  constructor(target: RepositoryState, reference: Reference, settings: PushSettings) {
     this.#target = target;
     this.#reference = reference;
     this.#settings = settings;
@@ -127,7 +112,7 @@ export class ImagePush {
       choice,
       name,
       async () => {
-        const { tagRoot } = await import("./tag_root.ts");
+        const { tagRoot } = await import("./write_tag.ts");
         return await tagRoot(target, placed.root, choice, reference, settings);
       },
       placed,

@@ -3,11 +3,10 @@ import { type ContentNode, type DocumentNode, walk } from "../image/content.ts";
 import { buildManifest, needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind, retype } from "../image/retype.ts";
 import type { Reference } from "../reference.ts";
-import { type PushWords, refuseOtherDigest } from "./content.ts";
+import { refuseOtherDigest } from "./content.ts";
+import type { ManifestType } from "./options.ts";
 import type { RegistryState } from "./repository_state.ts";
-
-/** What the caller wants of manifests that a push writes itself. */
-export type ManifestType = "auto" | "docker" | "oci";
+import type { PushSettings } from "./upload_settings.ts";
 
 /** What a push writes under a reference, and in which kinds it may be written. */
 export interface RootChoice {
@@ -18,12 +17,6 @@ export interface RootChoice {
 
 /** What the kinds are called. */
 export const KIND_NAMES: Readonly<Record<ManifestKind, string>> = { docker: "Docker", oci: "OCI" };
-
-/** What decides about kinds beside the image. */
-export interface KindSettings {
-  manifestType: ManifestType;
-  words: PushWords;
-}
 
 /**
  * Decides in which kinds the manifest of a node may be written. A digest in the reference decides as well.
@@ -38,7 +31,7 @@ export async function chooseKinds(
   found: ContentNode,
   reference: Reference,
   registry: RegistryState,
-  { manifestType, words }: KindSettings,
+  { manifestType, words }: PushSettings,
 ): Promise<RootChoice> {
   const kinds = kindsOf(node, found, manifestType, registry);
   if (!reference.digest) return { node, kinds };
@@ -93,7 +86,7 @@ export async function draftsOf(
 export function noticeOfKept(
   { node, kinds }: RootChoice,
   name: string,
-  { manifestType, words }: KindSettings,
+  { manifestType, words }: PushSettings,
 ): string | undefined {
   if (kinds.length > 0 || node.kind === "docker" || manifestType === "auto") return undefined;
   const kind = kindOfType(node.mediaType);

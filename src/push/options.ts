@@ -1,8 +1,6 @@
 import { requireCount } from "../concurrency.ts";
 import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
-import type { CompressionChoice, CompressionSettings } from "./compression_options.ts";
 import type { PushEvent } from "./events.ts";
-import type { ManifestType } from "./manifest_kind.ts";
 import type { ShareBlob } from "./share_blob.ts";
 
 /** Options for {@linkcode pushImage}. */
@@ -129,6 +127,12 @@ export interface PushOptions extends RequestOptions {
   onExisting?: OnExisting;
 }
 
+/** How a push compresses layers that are not compressed. */
+export type CompressionChoice = "keep" | "gzip" | "zstd" | "auto";
+
+/** What the caller wants of manifests that a push writes itself. */
+export type ManifestType = "auto" | "docker" | "oci";
+
 /** What becomes of a tag that names something else. */
 export type OnExisting = "overwrite" | "skip" | "error";
 
@@ -142,6 +146,14 @@ const MAX_LEVELS = { gzip: 9, zstd: 12, auto: 9 } as const;
 const DEFAULT_MEMORY_BUDGET = 64 * 1024 * 1024;
 /** Small layers and the files beside them must be held. */
 export const MIN_MEMORY_BUDGET = 1024 * 1024;
+
+/** What compresses layers, where something does. */
+export interface CompressionSettings {
+  compression: Exclude<CompressionChoice, "keep">;
+  level: number | undefined;
+  /** Whether manifests that have signatures are compressed too. */
+  force: boolean;
+}
 
 /** {@linkcode PushOptions} with every value checked and filled in. */
 export type ResolvedOptions = ReturnType<typeof resolveOptions>;

@@ -7,13 +7,7 @@ import { referrersTag } from "../reference.ts";
 import { withoutRetry } from "../registry/blobs.ts";
 import { headManifest, putManifest } from "../registry/manifests.ts";
 import type { RepositoryState } from "./repository_state.ts";
-import { hooksFor, type UploadSettings } from "./upload_settings.ts";
-
-/** What a push makes sure of, and what it may rely on. */
-export interface PlaceSettings extends UploadSettings {
-  /** Whether the image that all of this belongs to stands under its tag, so that lists of referrers are complete. */
-  isStanding: boolean;
-}
+import { hooksFor, type PushSettings, type UploadSettings } from "./upload_settings.ts";
 
 /**
  * Puts a manifest into a repository under its digest, unless it is there. A registry is asked only where all that the
@@ -24,7 +18,7 @@ export interface PlaceSettings extends UploadSettings {
 export async function placeManifest(
   target: RepositoryState,
   node: DocumentNode,
-  settings: PlaceSettings,
+  settings: PushSettings,
 ): Promise<void> {
   if (await findManifest(target, node, settings)) return;
   await writeNew(target, node, settings);
@@ -34,7 +28,7 @@ export async function placeManifest(
 export async function placeBelow(
   target: RepositoryState,
   root: DocumentNode,
-  settings: PlaceSettings,
+  settings: PushSettings,
 ): Promise<void> {
   if (root.kind !== "index") return;
   const below = walk(root).filter((node) => node !== root);
@@ -53,7 +47,7 @@ export async function placeBelow(
 async function findManifest(
   target: RepositoryState,
   node: DocumentNode,
-  settings: PlaceSettings,
+  settings: PushSettings,
 ): Promise<boolean> {
   const { digest, subject } = node;
   if (target.manifests.has(digest)) return true;

@@ -4,9 +4,10 @@ import { retype } from "../image/retype.ts";
 import type { Reference } from "../reference.ts";
 import { refuseOtherDigest } from "./content.ts";
 import type { RootChoice } from "./manifest_kind.ts";
-import { placeBelow, placeManifest, type PlaceSettings } from "./place_manifest.ts";
+import { placeBelow, placeManifest } from "./place_manifest.ts";
 import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
-import { findStanding, type TagSettings } from "./standing.ts";
+import { findStanding } from "./standing.ts";
+import type { PushSettings } from "./upload_settings.ts";
 
 /** A manifest as a registry has taken it. */
 export interface PlacedRoot {
@@ -28,7 +29,7 @@ export async function placeRoot(
   { root, blobs }: { root: DocumentNode; blobs: readonly UploadedBlob[] },
   { kinds }: RootChoice,
   reference: Reference,
-  settings: TagSettings & PlaceSettings,
+  settings: PushSettings,
 ): Promise<PlacedRoot> {
   const [kind, otherKind] = kinds;
   const first = kind ? await retype(root, kind) : root;
@@ -52,7 +53,7 @@ export async function placeRoot(
     if (!other || !(error instanceof RegistryError)) throw error;
     const { refusesType } = await import("./refusals.ts");
     if (!refusesType(error)) throw error;
-    const { placeOther } = await import("./place_other_kind.ts");
+    const { placeOther } = await import("./refused_type.ts");
     const second = await other();
     await placeOther(target, first, second, error, settings);
     return { root: second, stands: false };

@@ -15,14 +15,18 @@ import {
 } from "../source/open_source.ts";
 import type { BesideOf } from "./beside.ts";
 import type { Compressing, CompressionMemory } from "./compression/compressing.ts";
-import type { CompressionSettings } from "./compression_options.ts";
 import { COPY_WORDS, PUSH_WORDS } from "./content.ts";
-import type { Claim } from "./claims.ts";
-import { ImagePush, type ImageSettings, type PushedImage } from "./image_push.ts";
-import { type PushOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { ImagePush, type PushedImage } from "./image_push.ts";
+import {
+  type CompressionSettings,
+  type PushOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from "./options.ts";
 import { parseTargets, planImages, type PlannedImage, type PushTarget, totalsOf } from "./plan.ts";
 import { type RegistryState, type RepositoryState, repositoryState } from "./repository_state.ts";
 import type { Sharing } from "./sharing.ts";
+import type { Claim, PushSettings } from "./upload_settings.ts";
 
 /** What {@linkcode pushImage} did. */
 export interface PushResult {
@@ -145,7 +149,7 @@ export class Push {
   bytesUploaded = 0;
   /** Whether a manifest was written, be it under a tag that named another; in a dry run, whether one would be. */
   hasWritten = false;
-  readonly settings: Omit<ResolvedOptions, "platforms"> & ImageSettings;
+  readonly settings: Omit<ResolvedOptions, "platforms"> & PushSettings;
   readonly #source: SourceRepository | undefined;
   readonly #shared: SharedPush | undefined;
   readonly #registries: Map<string, RegistryState>;

@@ -4,9 +4,11 @@ import { faultOf } from "../image/document_fault.ts";
 import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
 import { isForeignLayer, OCI_ARTIFACT, readJsonObject } from "../media_types.ts";
-import { KIND_NAMES, type KindSettings, type RootChoice } from "./manifest_kind.ts";
+import { KIND_NAMES, type RootChoice } from "./manifest_kind.ts";
 import { answerOf, refusesChange, refusesType } from "./refusals.ts";
-import type { RegistryState } from "./repository_state.ts";
+import { placeManifest } from "./place_manifest.ts";
+import type { RegistryState, RepositoryState } from "./repository_state.ts";
+import type { PushSettings } from "./upload_settings.ts";
 
 /** How to come to a manifest of the other kind. */
 const CONVERT: Readonly<Record<ManifestKind, string>> = {
@@ -32,8 +34,31 @@ const DROPPED_HINT =
 /** What distribution says where the URLs of a layer are not let pass, and it lacks the layer besides. */
 const FOREIGN_CODES = new Set(["UNKNOWN", "MANIFEST_BLOB_UNKNOWN"]);
 
+/**
+ * Writes a manifest in the kind that the registry takes, after it has refused the other, and remembers it.
+ *
+ * @param other The same in the other kind.
+ */
+export async function placeOther(
+  target: RepositoryState,
+  refused: DocumentNode,
+  other: DocumentNode,
+  refusal: RegistryError,
+  settings: PushSettings,
+): Promise<void> {
+  try {
+    await placeManifest(target, other, settings);
+  } catch (error) {
+    // It is not for the type, then: what was said first is to the point.
+    throw refusesType(error) ? refusal : error;
+  }
+  target.registry.manifestKind = kindOfType(other.mediaType);
+  const message = fallbackNotice(refusal, kindOfType(refused.mediaType), other);
+  await settings.emit({ type: "warning", message });
+}
+
 /** What to tell of a registry that refused one kind and gets the other. */
-export function fallbackNotice(
+function fallbackNotice(
   refusal: RegistryError,
   refused: ManifestKind,
   { digest, mediaType }: DocumentNode,
@@ -56,7 +81,7 @@ export function explainRefusal(
   choice: RootChoice,
   registry: RegistryState,
   name: string,
-  settings: KindSettings,
+  settings: PushSettings,
 ): RegistryError {
   if (hasCode(error, UNSIGNED)) return restate(error, error.message, { hint: FIRST_SCHEMA_HINT });
   return explainLayers(explainType(error, choice, registry, name, settings), choice.node);
@@ -67,7 +92,7 @@ function explainType(
   { node, kinds }: RootChoice,
   { manifestKind }: RegistryState,
   name: string,
-  { manifestType, words }: KindSettings,
+  { manifestType, words }: PushSettings,
 ): RegistryError {
   const how = refusesType(error);
   const below = node.kind === "docker" ? [] : walk(node);

@@ -3,19 +3,11 @@ import { OciError } from "../errors.ts";
 import type { DocumentNode } from "../image/content.ts";
 import type { Reference } from "../reference.ts";
 import { headDigest } from "../registry/manifests.ts";
-import type { PushWords } from "./content.ts";
-import type { OnExisting } from "./options.ts";
 import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
 import { hooksFor, type UploadSettings } from "./upload_settings.ts";
 
 /** A reference with a tag. */
 export type Tagged = Reference & { tag: string };
-
-/** How tags are written. */
-export interface TagSettings extends UploadSettings {
-  onExisting: OnExisting;
-  words: PushWords;
-}
 
 /**
  * Finds whether a tag names a manifest already. The registry is asked only where all of its blobs were there before: else

@@ -1,8 +1,12 @@
+import type { Digest } from "../digest.ts";
 import type { ArchiveBlob } from "../image/content.ts";
 import type { Hasher } from "../incremental_hash.ts";
+import type { Platform } from "../media_types.ts";
 import type { UploadHooks } from "../registry/blobs.ts";
 import type { Compressing } from "./compression/compressing.ts";
+import type { PushWords } from "./content.ts";
 import type { PushEvent } from "./events.ts";
+import type { ManifestType, OnExisting } from "./options.ts";
 import type { ShareBlob } from "./share_blob.ts";
 
 /** Progress events of one blob are at least this far apart, in milliseconds. */
@@ -28,6 +32,28 @@ export interface UploadSettings {
   onUploaded: (bytes: number) => void;
   /** Told that a manifest was written, under a digest or a tag, or would be in a dry run. */
   onWritten: () => void;
+}
+
+/** What stands under a reference, and the archive that it comes from. */
+export interface Claim {
+  digest: Digest;
+  archive: string;
+}
+
+/** What all images of one push share. */
+export interface PushSettings extends UploadSettings {
+  platforms: readonly Platform[];
+  manifestType: ManifestType;
+  onExisting: OnExisting;
+  words: PushWords;
+  /** Layers that a warning has named already. */
+  toldLayers: Set<Digest>;
+  /** Of several archives: what the one is called that the images come from. */
+  archive: string | undefined;
+  /** What the archives of a call put under each reference. */
+  claims: Map<string, Claim>;
+  /** Whether the image that all of this belongs to stands under its tag, so that lists of referrers are complete. */
+  isStanding: boolean;
 }
 
 /** Signal and listeners of the requests for one blob, or for manifests. */

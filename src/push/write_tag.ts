@@ -1,15 +1,17 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { PushError, RegistryError, restate } from "../errors.ts";
 import type { DocumentNode } from "../image/content.ts";
+import { kindOfType, retype } from "../image/retype.ts";
 import { formatReference } from "../reference.ts";
 import { getManifest } from "../registry/get_manifest.ts";
 import { headManifest } from "../registry/manifests.ts";
 import type { PushWords } from "./content.ts";
-import { writeManifest } from "./place_manifest.ts";
+import type { RootChoice } from "./manifest_kind.ts";
+import { placeBelow, placeManifest, writeManifest } from "./place_manifest.ts";
 import { answerOf, lacksPart, refusesType } from "./refusals.ts";
 import type { RepositoryState } from "./repository_state.ts";
-import { hasDigest, type Tagged, type TagSettings } from "./standing.ts";
-import { hooksFor, type UploadSettings } from "./upload_settings.ts";
+import { hasDigest, type Tagged } from "./standing.ts";
+import { hooksFor, type PushSettings, type UploadSettings } from "./upload_settings.ts";
 
 /**
  * Asks what a tag names, where it matters: where the caller does not want it to be overwritten.
@@ -20,7 +22,7 @@ export async function findOther(
   target: RepositoryState,
   { tag }: Tagged,
   roots: readonly DocumentNode[],
-  settings: TagSettings,
+  settings: PushSettings,
 ): Promise<Digest | undefined> {
   if (settings.onExisting === "overwrite") return undefined;
   const found = await readTag(target, tag, settings);
@@ -38,7 +40,7 @@ export async function leaveTag(
   reference: Tagged,
   found: Digest,
   { digest }: DocumentNode,
-  { onExisting, words, emit }: TagSettings,
+  { onExisting, words, emit }: PushSettings,
 ): Promise<void> {
   const name = formatReference(reference);
   const stands = describeStanding(found, digest, words);
@@ -48,6 +50,35 @@ export async function leaveTag(
     throw new PushError(message, { step: "tag", origin: "registry", digest, hint });
   }
   await emit({ type: "warning", message: `${name} is left as it is: ${stands}` });
+}
+
+/**
+ * Writes the tag of an image; all that stands below it is there. Where the registry has the manifest from earlier and does
+ * not take its kind any more, the tag gets the other.
+ *
+ * @returns What was written; `isWritten` is false where the tag was to be left as it is.
+ */
+export async function tagRoot(
+  target: RepositoryState,
+  root: DocumentNode,
+  { kinds }: RootChoice,
+  reference: Tagged,
+  settings: PushSettings,
+): Promise<{ root: DocumentNode; isWritten: boolean }> {
+  await placeBelow(target, root, settings);
+  await placeManifest(target, root, settings);
+  try {
+    return { root, isWritten: await writeTag(target, reference, root, settings) };
+  } catch (error) {
+    const otherKind = kinds.find((kind) => kind !== kindOfType(root.mediaType));
+    if (!otherKind || refusesType(error) !== "surely" || !(error instanceof RegistryError)) {
+      throw error;
+    }
+    const other = await retype(root, otherKind);
+    const { placeOther } = await import("./refused_type.ts");
+    await placeOther(target, root, other, error, settings);
+    return { root: other, isWritten: await writeTag(target, reference, other, settings) };
+  }
 }
 
 /**
@@ -61,7 +92,7 @@ export async function writeTag(
   target: RepositoryState,
   reference: Tagged,
   root: DocumentNode,
-  settings: TagSettings,
+  settings: PushSettings,
 ): Promise<boolean> {
   // Long uploads go before this: somebody else may have been here.
   const other = await findOther(target, reference, [root], settings);
@@ -96,7 +127,7 @@ function explainStanding(
   found: Digest,
   reference: Tagged,
   { digest }: DocumentNode,
-  { words }: TagSettings,
+  { words }: PushSettings,
 ): RegistryError {
   const message = `Cannot ${words.verb} ${formatReference(reference)}: ${
     describeStanding(found, digest, words)

@@ -16,8 +16,7 @@ import { formatReference, type Reference } from "../../reference.ts";
 import { headManifest } from "../../registry/manifests.ts";
 import { type BlobSource, readRange } from "../../source/blob_source.ts";
 import type { RepositoryState } from "../repository_state.ts";
-import type { TagSettings } from "../standing.ts";
-import { hooksFor, pathOf, type UploadSettings } from "../upload_settings.ts";
+import { hooksFor, pathOf, type PushSettings, type UploadSettings } from "../upload_settings.ts";
 import { type Compressing, type LayerResult, SAMPLE_BYTES } from "./compressing.ts";
 import { hasKnown, type KnownLayers, readKnownLayers } from "./known_layers.ts";
 import { placeCompressed, type PlainLayer } from "./place_layer.ts";
@@ -30,7 +29,7 @@ export interface CompressContentOptions {
   reference: Reference;
   /** How many signatures and the like go beside it, which are about its digest. */
   signatures: number;
-  settings: TagSettings;
+  settings: PushSettings;
 }
 
 /**
@@ -97,7 +96,7 @@ function countSignatures(number: number): string {
 async function isToBeLeft(
   target: RepositoryState,
   { tag }: Reference,
-  settings: TagSettings,
+  settings: PushSettings,
 ): Promise<boolean> {
   if (settings.onExisting === "overwrite" || tag === undefined) return false;
   return await headManifest(target, tag, hooksFor(settings)) !== undefined;

@@ -8,7 +8,7 @@ import { OnceEach } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import type { Hasher } from "../../incremental_hash.ts";
 import type { UploadHooks } from "../../registry/blobs.ts";
-import type { CompressionSettings } from "../compression_options.ts";
+import type { CompressionSettings } from "../options.ts";
 import type { RegistryState, RepositoryState } from "../repository_state.ts";
 import type { LayerEncoding } from "./compress_layer.ts";
 import { measureLink } from "./measure_link.ts";
