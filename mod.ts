@@ -31,7 +31,12 @@ export { type ImageRepair, repairImage, type RepairImageOptions } from "./src/pu
 export { copyImage, type CopyOptions } from "./src/push/copy.ts";
 export { copyAll, type CopyAllOptions } from "./src/push/copy_all.ts";
 export type { CopyInput } from "./src/push/copy_list.ts";
-export type { CompressionChoice, ManifestType, OnExisting, PushOptions } from "./src/push/options.ts";
+export type {
+  CompressionChoice,
+  ManifestType,
+  OnExisting,
+  PushOptions,
+} from "./src/push/options.ts";
 export type { MissingBlob, ShareBlob } from "./src/push/share_blob.ts";
 export type { UploadedBlob } from "./src/push/repository_state.ts";
 export type { BlobStatus, PushEvent } from "./src/push/events.ts";

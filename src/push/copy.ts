@@ -1,6 +1,5 @@
 import { parseReference, registryOrigin } from "../reference.ts";
-import { type Copy, copyInto, openSource } from "./copy_into.ts";
-import { referencesFor } from "./copy_targets.ts";
+import { type Copy, copyInto, openSource, referencesFor } from "./copy_into.ts";
 import { type PushOptions, resolveOptions } from "./options.ts";
 import { Push, type PushResult } from "./push.ts";
 

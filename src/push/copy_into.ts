@@ -1,7 +1,14 @@
 import type { DocumentNode } from "../image/content.ts";
 import { readRemoteContent } from "../pull/remote_content.ts";
 import type { RemoteReadOptions } from "../pull/remote_file.ts";
-import { formatReference, type Reference, registryOrigin, withTag } from "../reference.ts";
+import {
+  formatReference,
+  ownRepository,
+  parseReference,
+  type Reference,
+  registryOrigin,
+  withTag,
+} from "../reference.ts";
 import type { RepositoryContext } from "../registry/blobs.ts";
 import type { Http } from "../registry/http/call.ts";
 import {
@@ -12,7 +19,7 @@ import {
   readBeside,
 } from "./copy_beside.ts";
 import type { ResolvedOptions } from "./options.ts";
-import type { PlannedImage } from "./plan.ts";
+import { parseTargets, type PlannedImage } from "./plan.ts";
 import type { Push, PushResult, SharedPush } from "./push.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 
@@ -56,6 +63,35 @@ export async function copyInto(
     await push.images(...planCopies(node, copy), beside.of);
   };
   return await push.run(work, start, () => bytesRead);
+}
+
+/**
+ * Where an image goes: to references as they are, or to a place under its own name.
+ *
+ * @returns Each once.
+ * @throws {SyntaxError} If one does not parse.
+ * @throws {TypeError} If there is none, or references are mixed with places.
+ */
+export function referencesFor(
+  from: Reference,
+  target: string | readonly string[],
+): Reference[] {
+  const references = parseTargets(target, "copy").map((parsed) => {
+    if (parsed.kind === "reference") return parsed.reference;
+    const { scheme, registry, prefix } = parsed.place;
+    const repository = `${prefix}${ownRepository(from)}`;
+    // Parsed again: prefix and name together may be too long.
+    const reference = parseReference(`${scheme ? `${scheme}://` : ""}${registry}/${repository}`);
+    if (from.tag !== undefined) reference.tag = from.tag;
+    else if (from.digest) reference.digest = from.digest;
+    return reference;
+  });
+  return [...new Map(references.map((each) => [`${each.scheme} ${nameOf(each)}`, each])).values()];
+}
+
+/** What a reference is called, with the tag that is meant where it has none. */
+export function nameOf(reference: Reference): string {
+  return formatReference(withTag(reference));
 }
 
 /** How the registries of sources are asked. */

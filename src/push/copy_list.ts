@@ -11,8 +11,7 @@ import {
 import { listWantedTags } from "../pull/list_tags.ts";
 import { listUsableTags } from "../registry/listing.ts";
 import { CosignLeft, type LeftTag } from "./copy_beside.ts";
-import { nameOf, referencesFor } from "./copy_targets.ts";
-import { openSource, type SourceAccess } from "./copy_into.ts";
+import { nameOf, openSource, referencesFor, type SourceAccess } from "./copy_into.ts";
 import type { Push } from "./push.ts";
 
 /** An image, or with `allTags` a repository, that is copied in a call with others. */

@@ -13,11 +13,13 @@ import {
 import { type ListedImage, readManifestJson } from "../../image/docker_save.ts";
 import { besideRole, namesOf } from "../../image/entry_names.ts";
 import { type ArchiveFiles, cleanPath, digestOfName, digestOfPath } from "../../image/files.ts";
+import { readLeftOut } from "../../image/left_out.ts";
 import { readLayout } from "../../image/oci_layout.ts";
 import { DOCKER_CONFIG } from "../../media_types.ts";
 import type { Place, Reference } from "../../reference.ts";
 import { selectImages } from "../choices.ts";
-import { planNames } from "../plan.ts";
+import { findLeftOut, type LeftOutPush } from "../left_out.ts";
+import { planImages, planNames, type PlanOptions, type PushTarget } from "../plan.ts";
 import { parseRename } from "../rename.ts";
 import type { RepositoryState } from "../repository_state.ts";
 import type { Destination } from "./plain_uploads.ts";
@@ -114,8 +116,32 @@ export class NamesFirst {
   }
 }
 
+/**
+ * Looks for what a sparse archive leaves out when its first blob comes: its names and manifests have come before. Where they have
+ * not, or images are chosen by their place, the end tells.
+ *
+ * @throws {PushError} If a blob is nowhere.
+ */
+export async function findEarly(
+  files: ArchiveFiles,
+  targets: readonly PushTarget[],
+  options: PlanOptions,
+  push: LeftOutPush,
+): Promise<void> {
+  if (options.images.some((text) => text.startsWith("#"))) return;
+  const entries = await readLayout(files);
+  if (!entries || entries.some(({ node, blob }) => !node && !blob)) return;
+  const images = layoutImages(entries).map(({ image }, at) => ({ ...image, id: `#${at + 1}` }));
+  const { planned } = planImages(
+    { dialect: "oci", images, beside: [], notices: [], files },
+    targets,
+    options,
+  );
+  await findLeftOut(planned, await readLeftOut(files), targets, push);
+}
+
 /** As much of an image as its names tell, and the paths of its blobs. */
-export interface LightImage {
+interface LightImage {
   image: ArchiveImage;
   paths: Set<string>;
 }
@@ -171,7 +197,7 @@ function rootsByConfig(entries: readonly IndexEntry[]): Map<Digest, Set<Document
 }
 
 /** The images of index.json as the end will have them: each once, under all of its names. */
-export function layoutImages(entries: readonly IndexEntry[]): LightImage[] {
+function layoutImages(entries: readonly IndexEntry[]): LightImage[] {
   const found = new Map<Digest, LightImage>();
   for (const { node, descriptor } of entries) {
     if (besideRole(descriptor)) continue;

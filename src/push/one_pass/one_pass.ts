@@ -59,7 +59,7 @@ export async function pushPassing(
     : await findRoute(input, blobs.files, targets, reach, options);
   const checkLeftOut = async () => {
     if (!blobs.files.find(LEFT_OUT_PATH)) return;
-    const { findEarly } = await import("./early_left_out.ts");
+    const { findEarly } = await import("./names_first.ts");
     await findEarly(blobs.files, targets, options, push);
   };
   let checked: Promise<void> | undefined;
