@@ -15,11 +15,20 @@ const isBase64: Check = (value, path) => {
   return `its member ${quoteName(path)} is not base64`;
 };
 
+/** What is no number here was one in the text, in a form that programs in Go take for no integer. */
+const isInteger: Check = (value, path) =>
+  typeof value === "string"
+    ? `its member ${
+      quoteName(path)
+    } is written as ${value}, which programs in Go take for no integer`
+    : undefined;
+
 const texts = listOf(isText);
 const annotations = mapOf(() => isText);
 
 const descriptor = members({
   mediaType: isText,
+  size: isInteger,
   artifactType: isText,
   data: isBase64,
   urls: texts,
@@ -34,6 +43,7 @@ const descriptor = members({
 });
 
 const document = members({
+  schemaVersion: isInteger,
   artifactType: isText,
   config: descriptor,
   layers: listOf(descriptor),
@@ -47,14 +57,22 @@ const document = members({
  * and annotations.md). Most programs in Go read nothing of such a document: distribution 2.8 and 3 refuse it (but for
  * `artifactType`, which they and skopeo pass over), crane, oras and regctl do not pull it. A null is like none to them.
  *
- * Digests and sizes are not looked at: whoever reads descriptors does that.
+ * Digests are not looked at, and of sizes only how they are written: whoever reads descriptors does that. Go reads `5.0` and
+ * `5e3` as no integer (tried with distribution 2.8 and 3, crane, skopeo and oras).
  *
  * @param json The document.
+ * @param bytes The same as it is written.
  * @returns A sentence that begins with "it"; undefined where there is no such member.
  */
-export function misfitOf(json: unknown): string | undefined {
-  return document(json, "");
+export function misfitOf(json: unknown, bytes: Uint8Array): string | undefined {
+  const text = new TextDecoder().decode(bytes);
+  const quoted = text.replace(ODD_NUMBER, '$1"$2"');
+  return document(quoted === text ? json : JSON.parse(quoted), "");
 }
+
+/** A number that is no integer as it is written, where an integer is wanted. */
+const ODD_NUMBER =
+  /("(?:size|schemaVersion)"\s*:\s*)(-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+))/g;
 
 function listOf(check: Check): Check {
   return (value, path) =>

@@ -1,6 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { misfitOf } from "../src/member_kinds.ts";
+import { encode, encodeJson } from "./helpers/archives.ts";
 import { test } from "./helpers/test.ts";
+
+const misfit = (json: unknown) => misfitOf(json, encodeJson(json));
 
 test("misfitOf() names the first member of another kind, wherever it stands", () => {
   const cases: [Record<string, unknown>, string | undefined][] = [
@@ -38,7 +41,28 @@ test("misfitOf() names the first member of another kind, wherever it stands", ()
       'its member "annotations.\\u001b[2J" is a number, expected a string',
     ],
   ];
-  for (const [json, expected] of cases) assertEquals(misfitOf(json), expected);
+  for (const [json, expected] of cases) assertEquals(misfit(json), expected);
+});
+
+test("misfitOf() names the first number that Go takes for no integer, as it is written", () => {
+  const written = (number: string, place = "layers") =>
+    `{"schemaVersion":2,"annotations":{"size":"5.0"},"${place}":[{"digest":"sha256:1e5","size": ${number}}]}`;
+  const found = (text: string) => misfitOf(JSON.parse(text), encode(text));
+  for (const number of ["5.0", "5e3", "5E+2", "50e-1", "5.5", "-5.0", "5.0e1"]) {
+    const state = `is written as ${number}, which programs in Go take for no integer`;
+    assertEquals(found(written(number)), `its member "layers[0].size" ${state}`);
+    assertEquals(found(written(number, "manifests")), `its member "manifests[0].size" ${state}`);
+    assertEquals(found(written(number, "other")), undefined);
+  }
+  for (const number of ["0", "5", "-5", "5000000000"]) {
+    assertEquals(found(written(number)), undefined);
+  }
+  assertEquals(
+    found('{"schemaVersion" : 2.0}'),
+    'its member "schemaVersion" is written as 2.0, which programs in Go take for no integer',
+  );
+  const quoted = JSON.stringify({ annotations: { a: '{"size":5.0}', 'b"size': "5.0" } });
+  assertEquals(found(quoted), undefined);
 });
 
 test("misfitOf() takes a null like none, and members that it does not know, whatever they are", () => {
@@ -49,7 +73,7 @@ test("misfitOf() takes a null like none, and members that it does not know, what
     manifests: null,
     annotations: null,
   };
-  assertEquals(misfitOf(json), undefined);
+  assertEquals(misfit(json), undefined);
   const others = { constructor: 1, toString: 2, own: [{}] };
-  assertEquals(misfitOf({ ...others, config: { ...others, platform: others } }), undefined);
+  assertEquals(misfit({ ...others, config: { ...others, platform: others } }), undefined);
 });

@@ -101,7 +101,8 @@ function explainType(
   if (how && own?.mediaType === OCI_ARTIFACT) {
     return restate(error, error.message, { hint: DROPPED_HINT });
   }
-  const fault = own && mayBeFault(error) && faultOf(readJsonObject(own.bytes) ?? {}, own.mediaType);
+  const fault = own && mayBeFault(error) &&
+    faultOf(readJsonObject(own.bytes) ?? {}, own.mediaType, own.bytes);
   if (fault) {
     const hint = `manifest ${own.digest} of the ${words.place} is malformed: ${fault}`;
     return restate(error, error.message, { hint });

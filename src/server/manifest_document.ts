@@ -42,7 +42,7 @@ export function parseManifestDocument(
 ): ManifestDocument {
   const json = parseJson(bytes);
   const mediaType = chooseMediaType(json, contentType);
-  checkShape(json, mediaType);
+  checkShape(json, mediaType, bytes);
   const config = isAbsent(json.config) ? [] : descriptors([json.config], "config");
   const blobs = [...config, ...descriptors(json.layers, "layers")];
   const children = descriptors(json.manifests, "manifests");
@@ -89,7 +89,7 @@ function chooseMediaType(json: JsonObject, contentType: string | null): string {
   );
 }
 
-function checkShape(json: JsonObject, mediaType: string): void {
+function checkShape(json: JsonObject, mediaType: string, bytes: Uint8Array): void {
   if (json.schemaVersion !== 2) throw invalid("its schemaVersion is not 2");
   const needed = isIndexType(mediaType) ? "manifests" : "config";
   // dockerd has written null for an empty list of manifests (moby issue 47210).
@@ -97,7 +97,7 @@ function checkShape(json: JsonObject, mediaType: string): void {
   if (isMissing) throw invalid(`it has no ${needed}, as ${mediaType} must`);
   const extra = foreignMember(json, mediaType);
   if (extra) throw invalid(`it has ${extra}, as ${mediaType} must not`);
-  const misfit = misfitOf(json);
+  const misfit = misfitOf(json, bytes);
   if (misfit) throw invalid(misfit);
 }
 

@@ -23,6 +23,7 @@ import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   dockerSave,
+  encode,
   layoutTar,
   makeImage,
   makeLayer,
@@ -388,6 +389,16 @@ test("pushImage() tells what is wrong with a manifest that every registry refuse
     }
     assertEquals((await checkArchive(archive)).ok, false);
   }
+});
+
+test("pushImage() tells of a size that a registry in Go takes for no number", async () => {
+  const layout = new OciLayout();
+  const { digest } = await layout.image(image);
+  const path = `blobs/${digest.replace(":", "/")}`;
+  const text = new TextDecoder().decode(layout.blobs.get(path)).replace(/"size":\d+/, "$&.0");
+  layout.add(await layout.blob(encode(text), OCI_MANIFEST), { ref: "1" });
+  const error = await assertRejects(() => pushTo(toBlob(layout.entries()), TARGET), RegistryError);
+  assertMatch(error.hint ?? "", /malformed: its member "config\.size" is written as \d+\.0/);
 });
 
 // distribution 2.1.1.

@@ -1,3 +1,4 @@
+import type { Bytes } from "../../bytes.ts";
 import { type Digest, isDigest, shortDigest } from "../../digest.ts";
 import {
   type Descriptor,
@@ -11,6 +12,7 @@ import {
   OCI_INDEX,
   type Platform,
 } from "../../media_types.ts";
+import { misfitOf } from "../../member_kinds.ts";
 import { quoteName } from "../../quote_name.ts";
 import { namesOf } from "../entry_names.ts";
 import { malformed, parseJson } from "../content.ts";
@@ -68,7 +70,8 @@ export async function validateLayout(
       { path: PATH, expected: OCI_INDEX },
     );
   }
-  return { entries: await new LayoutWalk(validation, manifests).root(json), images };
+  const bytes = await file.bytes(MAX_MANIFEST_BYTES);
+  return { entries: await new LayoutWalk(validation, manifests).root(json, bytes), images };
 }
 
 /** image-spec, image-layout.md, "oci-layout file": it must be there. */
@@ -127,8 +130,12 @@ class LayoutWalk {
   }
 
   /** Checks index.json; returns how many entries it has. */
-  async root(json: JsonObject): Promise<number> {
+  async root(json: JsonObject, bytes: Bytes): Promise<number> {
     const { descriptors, count } = this.#entries(json, PATH, WHOLE);
+    // Of those that cannot be read more was said.
+    const isReadable = count > 0 && descriptors.length === count;
+    const misfit = isReadable ? misfitOf(json, bytes) : undefined;
+    if (misfit) this.#validation.malformed(PATH, misfit, WHOLE);
     for (const descriptor of descriptors) {
       const image = namesOf(descriptor)[0] ?? shortDigest(descriptor.digest);
       const role = { image, what: isIndexType(descriptor.mediaType) ? "index" : "manifest" };
@@ -212,7 +219,7 @@ class LayoutWalk {
       const details = { path, expected: descriptor.mediaType, actual: mediaType };
       validation.report("warning", "media-type", role, text, details);
     }
-    const fault = faultOf(json, mediaType);
+    const fault = faultOf(json, mediaType, await file.bytes(MAX_MANIFEST_BYTES));
     if (fault) validation.malformed(file.path, fault, role);
     const node = isIndexType(mediaType)
       ? await this.#index(file, json, depth, role)

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { checkArchive } from "../../../src/archive/check_archive.ts";
 import { digestBytes, digestHex } from "../../../src/digest.ts";
 import { MAX_FINDINGS } from "../../../src/image/check/findings.ts";
@@ -591,6 +591,24 @@ test("validateArchive() goes on past entries of index.json that are malformed", 
   await onlyFinding(index("x"), "error", "malformed");
   await onlyFinding(index([descriptor], { mediaType: DOCKER_INDEX }), "warning", "media-type");
   assertEquals((await codesOf(index([])))[0], "error no-image");
+});
+
+test("validateArchive() tells of a size that programs in Go take for no number", async () => {
+  const { layout, descriptor } = await layoutOf();
+  const path = pathOf(descriptor);
+  const text = new TextDecoder().decode(layout.blobs.get(path));
+  for (const written of ["$1.0", "$1e0"]) {
+    const odd = new OciLayout();
+    for (const [name, bytes] of layout.blobs) if (name !== path) odd.blobs.set(name, bytes);
+    odd.add(await odd.blob(encode(text.replace(/(?<="size":)(\d+)/, written)), OCI_MANIFEST));
+    const { message } = await onlyFinding(odd.entries(), "error", "malformed");
+    assertMatch(message, /"config\.size" is written as \d+(?:\.0|e0), which programs in Go/);
+    const index = JSON.stringify({ schemaVersion: 2, manifests: [descriptor] })
+      .replace(/(?<="size":)(\d+)/, written);
+    const entries = replaceBody(layout.entries(), "index.json", index);
+    const found = await onlyFinding(entries, "error", "malformed");
+    assertMatch(found.message, /"index\.json".*"manifests\[0\]\.size" is written as/);
+  }
 });
 
 test("validateArchive() tells a layout without the file oci-layout", async () => {
