@@ -255,6 +255,10 @@ export const COMMANDS = {
         "--names-first",
         "Put the names before the blobs, for who reads it from a pipe",
       ),
+      referrers: flag(
+        "--referrers",
+        "Save what refers to the image too: signatures, SBOMs, attestations; what cosign keeps under tags goes along without",
+      ),
       platforms: platforms("Save", "linux/arm64"),
       retries,
     }),

@@ -174,6 +174,7 @@ Patterns of tags are those of shells: *, ?, [0-9], {a,b}; one that starts with !
   tarpush save registry.lan/app:1.0 - --platform linux/arm64 | docker load
   tarpush save registry.lan/app:1.0 app.tar --format oci
   tarpush save registry.lan/app:1.0 layout/
+  tarpush save registry.lan/app:1.0 signed.tar --referrers
   tarpush save --from images.txt bundle.tar --split 2GB
   tarpush save registry.lan/app:1.1 delta.tar --without app-1.0.tar
   tarpush save registry.lan/app:1.0 - | ssh edge tarpush push - localhost:5000/app:1.0

@@ -168,7 +168,7 @@ async function toPullOptions(
   signal: AbortSignal,
   host: Host,
 ): Promise<PullImagesOptions> {
-  const { namesFirst, platforms, tags, allTags } = command;
+  const { namesFirst, platforms, tags, allTags, referrers } = command;
   const without = await partOthers(command.without, host);
   const listed = images.map(({ reference }) => reference);
   const connection = await connectionOptions(command, host, listed);
@@ -184,6 +184,7 @@ async function toPullOptions(
       ...await openOthers(without.archives, { signal, ...connection }, host),
     ],
     signatures: true,
+    referrers,
     ...given({ retry: retryOf(command) }),
   };
 }

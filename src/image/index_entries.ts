@@ -17,8 +17,11 @@ export interface NamedContent {
    * alone.
    */
   names: readonly string[];
-  /** What cosign keeps of an image beside it: what it is, and the tag under which cosign looks for it. */
-  beside?: { kind: CosignKind; tag: string };
+  /** Set for what goes along because it is about an image: a signature, an SBOM. */
+  beside?: {
+    /** What it is to cosign and the tag under which that looks for it, where it does not name its subject itself. */
+    cosign?: { kind: CosignKind; tag: string };
+  };
 }
 
 /**
@@ -26,7 +29,7 @@ export interface NamedContent {
  * cosign writes it.
  */
 export function indexEntries(contents: readonly NamedContent[]): unknown[] {
-  const isSigned = contents.some(({ beside }) => beside);
+  const isSigned = contents.some(({ beside }) => beside?.cosign);
   const shared = sharedTags(
     contents.flatMap(({ node: { digest }, names }) =>
       names.flatMap((text) => parseImageName(text)?.tag ?? []).map((tag) => [tag, digest] as const)
@@ -73,11 +76,16 @@ function nameAnnotations(text: string, shared: ReadonlySet<unknown>): Record<str
 
 /** Tells what a signature is about also where its image has no name. */
 function tagAnnotation({ beside }: NamedContent): Record<string, string> {
-  return beside ? { [REF_NAME]: beside.tag } : {};
+  return beside?.cosign ? { [REF_NAME]: beside.cosign.tag } : {};
 }
 
 function kindOf({ node, beside }: NamedContent): Record<string, string> {
-  const kind = beside ? `${beside.kind}s` : node.kind === "index" ? "imageIndex" : "image";
+  if (beside && !beside.cosign) return {};
+  const kind = beside?.cosign
+    ? `${beside.cosign.kind}s`
+    : node.kind === "index"
+    ? "imageIndex"
+    : "image";
   return { kind: `dev.cosignproject.cosign/${kind}` };
 }
 

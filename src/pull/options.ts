@@ -36,6 +36,13 @@ export interface PullOptions extends RequestOptions {
    * @default {false} the archive holds the image and nothing else
    */
   signatures?: boolean;
+  /**
+   * Take along all that refers to the image and to the images below it, and what refers to that, up to 1000 in all: what names
+   * its subject, as the signatures of notation and the bundles of cosign do, and what cosign keeps under tags. A push of the
+   * archive puts it beside the image again.
+   * @default {false} what `signatures` says
+   */
+  referrers?: boolean;
 }
 
 /** Options for {@linkcode pullImages}. */
@@ -76,6 +83,7 @@ export function resolvePullOptions(options: PullImagesOptions) {
     namesFirst = false,
     platforms = [],
     signatures = false,
+    referrers = false,
     allTags = false,
     tags = [],
     without = [],
@@ -93,6 +101,7 @@ export function resolvePullOptions(options: PullImagesOptions) {
     namesFirst,
     platforms: parsePlatforms(platforms),
     signatures,
+    referrers,
     allTags,
     tagFilter: nameFilter(tags),
     without: parsePlaces(without),

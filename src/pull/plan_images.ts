@@ -126,12 +126,15 @@ function mergeContents(contents: readonly NamedContent[]): NamedContent[] {
       }
       owners.set(name, owner);
     }
-    const key = beside ? `${digest} ${beside.tag}` : digest;
+    const key = beside?.cosign ? `${digest} ${beside.cosign.tag}` : digest;
     const known = merged.get(key);
-    merged.set(
-      key,
-      known ? { ...known, names: [...new Set([...known.names, ...names])] } : content,
-    );
+    merged.set(key, known ? mergeTwo(known, content) : content);
   }
   return [...merged.values()];
+}
+
+/** What goes along with an image and is wanted for itself, too, is an image. */
+function mergeTwo(one: NamedContent, other: NamedContent): NamedContent {
+  const wanted = one.beside ? other : one;
+  return { ...wanted, names: [...new Set([...one.names, ...other.names])] };
 }

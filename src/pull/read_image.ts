@@ -42,7 +42,7 @@ export function referenceOf({ reference }: WantedImage): string {
   return formatReference(withTag(reference));
 }
 
-/** Reads the manifests of an image, and of what cosign keeps of it; blobs are read when they are asked for. */
+/** Reads the manifests of an image, and of what goes along with it; blobs are read when they are asked for. */
 export async function readImage(
   image: WantedImage,
   http: Http,
@@ -58,7 +58,7 @@ export async function readImage(
     onRetry: (attempt, delay, { message }, digest) =>
       emit({ type: "retry", attempt, delay, reason: message, ...(digest && { digest }) }),
     warn: (message) => emit({ type: "warning", message }),
-    tagsOnly: true,
+    tagsOnly: !options.referrers,
   };
   const content = await readRemoteContent(context, tag ?? digest, reading);
   refuseOtherDigest(content.digest, image.reference, reference);
@@ -66,13 +66,19 @@ export async function readImage(
   const naming = nameImage(image, tag, node.digest, http);
   notices.push(...naming.notices);
   const contents: NamedContent[] = [{ node, names: naming.names }];
-  const signatures = options.signatures ? readReferrers(context, node, reading) : [];
-  for await (const { node, cosign: beside } of signatures) {
-    if (beside) contents.push({ node, names: naming.beside(beside.tag), beside });
+  const along = options.signatures || options.referrers
+    ? readReferrers(context, node, reading)
+    : [];
+  for await (const { node, cosign } of along) {
+    contents.push(
+      cosign
+        ? { node, names: naming.beside(cosign.tag), beside: { cosign } }
+        : { node, names: [], beside: {} },
+    );
   }
   if (contents.length > 1 && options.format === "oci") {
     notices.push(
-      "what cosign keeps stands beside the image: skopeo and podman want its tag, " +
+      "signatures or the like stand beside the image: skopeo and podman want its tag, " +
         `oci-archive:FILE:${tag ?? "TAG"}, and podman load the docker format`,
     );
   }

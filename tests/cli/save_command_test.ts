@@ -306,3 +306,25 @@ test("run() save takes along what cosign keeps, and tells what oci archives with
     assertEquals(beside.map(({ subject, kind }) => kind && cosignTag(subject, kind)), [tag]);
   }
 });
+
+test("run() save --referrers takes along what names the image as its subject", async () => {
+  const registry = createRegistry();
+  const layout = new OciLayout();
+  const image = await layout.image(await makeImage(["signed"]));
+  const { mediaType, digest, size } = image;
+  layout.add(image, { ref: "1" });
+  layout.add(
+    await layout.artifact("signature", "text/x", { subject: { mediaType, digest, size } }),
+  );
+  await pushImage(toBlob(layout.entries()), REFERENCE, { fetch: registry });
+  await using folder = await temporaryFolder();
+  const file = `${folder.path}/a.tar`;
+  for (const [option, expected] of [["", 0], ["--referrers", 1]] as const) {
+    const { code, stderr } = await runWith(`save ${REFERENCE} ${file} -q ${option}`.trim(), {
+      fetch: registry,
+    });
+    assertEquals(code, 0, stderr);
+    const { beside } = await openArchive(new Blob([new Uint8Array(await folder.read("a.tar"))]));
+    assertEquals(beside.length, expected, option);
+  }
+});

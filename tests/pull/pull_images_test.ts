@@ -17,7 +17,13 @@ import { pullImages } from "../../src/pull/pull.ts";
 import { pushImage } from "../../src/push/push.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
-import { makeImage, OciLayout, toBlob, withPlatform } from "../helpers/archives.ts";
+import {
+  type MadeDescriptor,
+  makeImage,
+  OciLayout,
+  toBlob,
+  withPlatform,
+} from "../helpers/archives.ts";
 import { sign } from "../helpers/cosign.ts";
 import { assertClear, readBack } from "../helpers/expected.ts";
 import { endlessTags } from "../helpers/endless_tags.ts";
@@ -43,6 +49,15 @@ async function pushLayout(
   });
   assert(images[0]);
   return images[0].digest;
+}
+
+/** Something that names a manifest as its subject. */
+async function referrerOf(
+  layout: OciLayout,
+  { mediaType, digest, size }: MadeDescriptor,
+  what: string,
+) {
+  return await layout.artifact(what, "text/x", { subject: { mediaType, digest, size } });
 }
 
 type Images = readonly (string | ImageToPull)[];
@@ -233,6 +248,57 @@ test("pullImages() pulls all tags of repositories, or those that fit, and no sig
     none.message,
     `Cannot save tags of ${HOST}/team/web: none fits, it has v1.5`,
   );
+});
+
+for (const format of ["docker", "oci"] as const) {
+  test(`pullImages() takes along what refers to images into ${format} archives, and a push brings it all back`, async () => {
+    const registry = createRegistry();
+    const layout = new OciLayout();
+    const image = await layout.image(await makeImage(["signed"]));
+    const signature = await referrerOf(layout, image, "signature");
+    const stamp = await referrerOf(layout, signature, "stamp");
+    layout.add(image, { ref: "1" });
+    layout.add(signature);
+    layout.add(stamp);
+    await pushLayout(registry, layout, "team/app:1");
+    await put(registry, "web:1", "not signed");
+    const { tag } = await sign(registry, `${HOST}/team/app`, image.digest);
+    const wanted = [`${HOST}/team/app:1`, `${HOST}/web:1`];
+    const { tar: alone } = await pull(registry, wanted, { format, signatures: true });
+    assertEquals((await openArchive(alone)).beside.map(({ kind }) => kind), ["sig"]);
+    const { tar } = await pull(registry, wanted, { format, referrers: true, namesFirst: true });
+    if (format === "docker") assertEquals((await filesOf(tar))["manifest.json"].length, 2);
+    for (const source of [tar, tar.stream()]) {
+      const target = createRegistry();
+      const { images } = await pushImage(source, "localhost:6000", { fetch: target });
+      assertEquals(images.map(({ reference }) => reference), [
+        "localhost:6000/team/app:1",
+        "localhost:6000/web:1",
+      ]);
+      for (const reference of [tag, signature.digest, stamp.digest]) {
+        await readBack(target, "team/app", reference);
+      }
+    }
+  });
+}
+
+test("pullImages() has a signature that is wanted for itself as an image, whichever comes first", async () => {
+  const registry = createRegistry();
+  const layout = new OciLayout();
+  const image = await layout.image(await makeImage(["signed"]));
+  layout.add(image, { ref: "1" });
+  await pushLayout(registry, layout, "app:1");
+  const signing = new OciLayout();
+  signing.add(await referrerOf(signing, image, "signature"));
+  await pushLayout(registry, signing, "app:signature");
+  const names = [`${HOST}/app:1`, `${HOST}/app:signature`];
+  for (const wanted of [names, names.toReversed()]) {
+    const { tar } = await pull(registry, wanted, { referrers: true });
+    assertEquals(Object.keys(await pushElsewhere(tar)).sort(), [
+      "localhost:6000/app:1",
+      "localhost:6000/app:signature",
+    ]);
+  }
 });
 
 test("pullImages() takes no list of tags that goes on for ever", async () => {
