@@ -112,7 +112,7 @@ export class RepositoryBlobs {
   async mount(digest: string, from: string, options: CallOptions = {}): Promise<boolean> {
     const hooks = this.#services.hooks(options);
     const session = await startUpload(this.#context, hooks, { digest: parseDigest(digest), from });
-    if (session) await cancelUpload(this.#context, session);
+    if (session) await cancelUpload(session);
     return session === undefined;
   }
 
@@ -154,10 +154,10 @@ export class RepositoryBlobs {
           { expected: named, actual: digest },
         );
       }
-      await commitUpload(this.#context, session, { digest, size }, hooks);
+      await commitUpload(session, { digest, size }, hooks);
       return { digest, size, status: "pushed" };
     } catch (error) {
-      await cancelUpload(this.#context, session);
+      await cancelUpload(session);
       throw error;
     }
   }
@@ -168,10 +168,10 @@ export class RepositoryBlobs {
     hooks: ReadHooks,
   ): Promise<void> {
     const { http } = this.#context;
-    const isWhole = !wantsLength(http, session) && http.seen.chunkSize === undefined;
-    if (isWhole) return await sendBody(this.#context, session, body, hooks);
+    const isWhole = !wantsLength(session) && http.seen.chunkSize === undefined;
+    if (isWhole) return await sendBody(session, body, hooks);
     const { sendChunks } = await import("./upload/chunks.ts");
-    const chunkSize = chunkSizeFor(http, session, Infinity) ?? DEFAULT_CHUNK_BYTES;
-    await sendChunks(this.#context, session, body, chunkSize, hooks);
+    const chunkSize = chunkSizeFor(session, Infinity) ?? DEFAULT_CHUNK_BYTES;
+    await sendChunks(session, body, chunkSize, hooks);
   }
 }

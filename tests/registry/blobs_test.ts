@@ -16,7 +16,7 @@ import { FakeClock } from "../helpers/fake_clock.ts";
 import { atRequest, faultLayer, withHeader } from "../helpers/fault_layer.ts";
 import { scriptedFetch, type ScriptStep, sentRequest } from "../helpers/scripted_fetch.ts";
 import { test } from "../helpers/test.ts";
-import { makeRepository } from "./make_http.ts";
+import { makeRepository, makeSession } from "./make_http.ts";
 
 const CONTENT = encode("some content");
 const DIGEST = await digestBytes(CONTENT);
@@ -560,8 +560,8 @@ test("sendBody() and commitUpload() push a blob whose digest is known at the end
   const session = await startUpload(repository);
   assert(session);
   const body = bytesSource(LARGE).slice(0, LARGE.length).stream() as ReadableStream<Bytes>;
-  await sendBody(repository, session, body);
-  await commitUpload(repository, session, { digest: LARGE_DIGEST, size: LARGE.length });
+  await sendBody(session, body);
+  await commitUpload(session, { digest: LARGE_DIGEST, size: LARGE.length });
   assertEquals(layer.seen.map(({ method }) => method), ["POST", "PATCH", "PUT"]);
   assertEquals(await headBlob(repository, LARGE_DIGEST), LARGE.length);
 });
@@ -569,8 +569,8 @@ test("sendBody() and commitUpload() push a blob whose digest is known at the end
 test("sendBody() goes on with the newest Location, and with the last one where none comes", async () => {
   for (const [answer, next] of [[{ location: "/u/2?s=2" }, "/u/2?s=2"], [{}, "/u/1"]] as const) {
     const script = scriptedFetch([["PATCH /u/1", { status: 202, headers: answer }]]);
-    const session = { location: new URL("http://registry.test/u/1") };
-    await sendBody(makeRepository(script.fetch), session, CONTENT);
+    const session = makeSession(script.fetch);
+    await sendBody(session, CONTENT);
     assertEquals(session.location.pathname + session.location.search, next);
   }
 });
@@ -578,30 +578,27 @@ test("sendBody() goes on with the newest Location, and with the last one where n
 for (const status of [200, 201, 202, 204]) {
   test(`sendBody() takes ${status} for success`, async () => {
     const script = scriptedFetch([["PATCH /u/1", { status }]]);
-    const session = { location: new URL("http://registry.test/u/1") };
-    await sendBody(makeRepository(script.fetch), session, CONTENT);
+    await sendBody(makeSession(script.fetch), CONTENT);
     script.assertDone();
   });
 }
 
 test("commitUpload() asks for the blob where the answer is lost", async () => {
   const script = scriptedFetch([[PUT, "drop"], [HEAD, THERE]]);
-  const session = { location: new URL("http://registry.test/u/1") };
   const blob = { digest: DIGEST, size: CONTENT.length };
-  await commitUpload(makeRepository(script.fetch), session, blob);
+  await commitUpload(makeSession(script.fetch), blob);
   script.assertDone();
 });
 
 test("commitUpload() tries again, and does not where the digest is wrong", async () => {
-  const session = { location: new URL("http://registry.test/u/1") };
   const blob = { digest: DIGEST, size: CONTENT.length };
   const again = scriptedFetch([[PUT, { status: 429 }], [PUT, STORED]]);
-  await commitUpload(makeRepository(again.fetch), session, blob);
+  await commitUpload(makeSession(again.fetch), blob);
   again.assertDone();
   const body = encodeJson({ errors: [{ code: "DIGEST_INVALID", message: "no" }] });
   const wrong = scriptedFetch([[PUT, { status: 400, body }]]);
   await assertRejects(
-    () => commitUpload(makeRepository(wrong.fetch), session, blob),
+    () => commitUpload(makeSession(wrong.fetch), blob),
     RegistryError,
     "DIGEST_INVALID",
   );
@@ -609,10 +606,9 @@ test("commitUpload() tries again, and does not where the digest is wrong", async
 });
 
 test("cancelUpload() does not mind what the registry says to it", async () => {
-  const session = { location: new URL("http://registry.test/u/1") };
   for (const reply of [{ status: 204 }, { status: 404 }, { status: 500 }] as const) {
     const script = scriptedFetch([["DELETE /u/1", reply]]);
-    await cancelUpload(makeRepository(script.fetch), session);
+    await cancelUpload(makeSession(script.fetch));
     script.assertDone();
   }
 });
@@ -648,7 +644,8 @@ test("cancelUpload() waits for no pause that the registry asked for", async () =
   const limits = { maxRequestsPerSecond: 1e-6 };
   const context = makeRepository(script.fetch, { limits, clock: new FakeClock() });
   context.http.seen.pace?.pause(3_600_000);
-  await cancelUpload(context, {
+  await cancelUpload({
+    context,
     location: new URL("http://registry.test/v2/team/app/blobs/uploads/1"),
   });
   script.assertDone();

@@ -3,6 +3,7 @@ import { Alarms } from "../../src/registry/http/alarms.ts";
 import type { FetchHandler, Http } from "../../src/registry/http/call.ts";
 import { Pace, type PaceLimits } from "../../src/registry/http/pace.ts";
 import { resolveRetry, type RetryOptions } from "../../src/registry/http/retry.ts";
+import type { UploadSession } from "../../src/registry/upload/upload_session.ts";
 import type { FakeClock } from "../helpers/fake_clock.ts";
 
 /** What a test wants to be otherwise. */
@@ -39,4 +40,9 @@ export function makeHttp(fetch: FetchHandler, options: HttpOptions = {}): Http {
 /** The repository `team/app` of a registry. */
 export function makeRepository(fetch: FetchHandler, options?: HttpOptions): RepositoryContext {
   return { http: makeHttp(fetch, options), repository: "team/app" };
+}
+
+/** An upload to that repository which it has opened at `/u/1`. */
+export function makeSession(fetch: FetchHandler, query = ""): UploadSession {
+  return { context: makeRepository(fetch), location: new URL(`http://registry.test/u/1${query}`) };
 }

@@ -49,7 +49,7 @@ async function timeOf(
   const session = await openUpload(target, hooks);
   const opened = now();
   try {
-    await sendBody(target, session, bytes, hooks);
+    await sendBody(session, bytes, hooks);
     const sent = now() - opened;
     return Math.max(1, sent / 2, sent - (opened - start));
   } catch (error) {
@@ -58,7 +58,7 @@ async function timeOf(
     if (error instanceof OciError) return undefined;
     throw error;
   } finally {
-    await cancelUpload(target, session);
+    await cancelUpload(session);
   }
 }
 

@@ -47,13 +47,13 @@ export async function sendCompressed(
   const resumable = new ResumableBody(passing.stream, window, onSent(context.http), restart);
   try {
     const blob = { body: resumable, size: mostBytes, isLess: true, digest: undefined };
-    await sendPassing(context, session, blob, hooks);
+    await sendPassing(session, blob, hooks);
     const end = passing.ended();
     check(end.raw);
     return { session, end };
   } catch (error) {
     giveUp(resumable, error);
-    await cancelUpload(context, session);
+    await cancelUpload(session);
     throw error;
   }
 }
@@ -70,9 +70,9 @@ export async function commitCompressed(
   hooks: UploadHooks,
 ): Promise<void> {
   try {
-    await commitUpload(target, session, end, hooks);
+    await commitUpload(session, end, hooks);
   } catch (error) {
-    await cancelUpload(target, session);
+    await cancelUpload(session);
     throw error;
   }
   if (settings.force) {

@@ -195,9 +195,9 @@ export class PlainUploads {
     const session = await openUpload(target, hooks);
     const body = new ResumableBody(openFileBody(file), file.size);
     try {
-      await sendPassing(target, session, { body, size: file.size, digest: undefined }, hooks);
+      await sendPassing(session, { body, size: file.size, digest: undefined }, hooks);
     } catch (error) {
-      await cancelUpload(target, session);
+      await cancelUpload(session);
       throw error;
     }
     this.staged.add(file, { target, session });
@@ -216,10 +216,10 @@ export class PlainUploads {
     const pieces = inPieces(checked, Math.min(PIECE_BYTES, Math.ceil(window / WINDOW_PIECES)));
     const body = new ResumableBody(pieces, window, onSent(target.http));
     try {
-      await sendPassing(target, session, { body, size, digest: named }, hooks);
+      await sendPassing(session, { body, size, digest: named }, hooks);
     } catch (error) {
       giveUp(body, error);
-      await cancelUpload(target, session);
+      await cancelUpload(session);
       throw named ? asMismatch(error, file, named) : error;
     }
     body.forget();

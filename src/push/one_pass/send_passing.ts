@@ -2,8 +2,7 @@ import { type Bytes, drain } from "../../bytes.ts";
 import { sleep } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { ArchiveError, NetworkError, RegistryError, restate } from "../../errors.ts";
-import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
-import type { Http } from "../../registry/http/call.ts";
+import type { UploadHooks } from "../../registry/blobs.ts";
 import { waitForRetry, withRetry } from "../../registry/http/http.ts";
 import { isBroken } from "../../registry/http/network.ts";
 import { retryDelay } from "../../registry/http/retry.ts";
@@ -41,6 +40,12 @@ export interface PassingBody {
   digest: Digest | undefined;
 }
 
+/** One that is on its way. */
+interface Passing extends PassingBody {
+  session: UploadSession;
+  hooks: UploadHooks;
+}
+
 /** So much more than at the failure before makes a failure the first one again. */
 const PROGRESS_BYTES = 1024 * 1024;
 
@@ -59,31 +64,31 @@ const GONE = "this blob cannot be sent again";
  * @throws {NetworkError | RegistryError} If there is no way to go on; the message says so.
  */
 export async function sendPassing(
-  context: RepositoryContext,
   session: UploadSession,
   blob: PassingBody,
   hooks: UploadHooks,
 ): Promise<void> {
   const { body, size, digest } = blob;
-  const { seen } = context.http;
+  const { context } = session;
+  const passing: Passing = { ...blob, session, hooks };
   let start = 0;
   let reached = 0;
   let isTurned = false;
   let tellsLength = false;
   let isDoubted = false;
   for (let attempt = 2;; attempt++) {
-    const isWhole = start === 0 && !goesInChunks(context, session, size);
+    const isWhole = start === 0 && !goesInChunks(passing);
     try {
-      await sendFrom(context, session, blob, start, hooks);
-      if (tellsLength) seen.wantsLength = true;
+      await sendFrom(passing, start);
+      if (tellsLength) context.http.seen.wantsLength = true;
       break;
     } catch (error) {
       body.halt();
       hooks.signal?.throwIfAborted();
       if (body.failure) throw body.failure.error;
-      if (isWhole && !isTurned && isRefusedAsItWas(context.http, blob, error)) {
+      if (isWhole && !isTurned && isRefusedAsItWas(passing, error)) {
         isTurned = true;
-        start = await beginAgain(context, session, body, hooks);
+        start = await beginAgain(passing);
         tellsLength = session.wantsLength = mayMissLength(error);
         await hooks.onProgress?.(0);
         continue;
@@ -92,16 +97,16 @@ export async function sendPassing(
         const isOtherwise = isWhole && (mayWantLength(error) || isBodyLimit(error));
         throw isOtherwise && body.comesOnce ? comesOnce(error, GONE) : error;
       }
-      const outcome = await outcomeOf(context, session, blob, error, hooks);
+      const outcome = await outcomeOf(passing, error);
       if (outcome === "there") return await body.cancel(error);
       isDoubted ||= outcome === "otherwise";
       if (body.end - reached >= PROGRESS_BYTES) attempt = 2;
       reached = body.end;
-      await waitToGoOn(context, body, hooks, error, attempt);
+      await waitToGoOn(passing, error, attempt);
       start = typeof outcome === "number" && outcome >= body.start && outcome <= body.end
         ? outcome
-        : await findStart(context, session, body, error, hooks);
-      if (start === 0 && isWhole) isTurned ||= mayBeRefusedForSize(context.http, blob, error);
+        : await findStart(passing, error);
+      if (start === 0 && isWhole) isTurned ||= mayBeRefusedForSize(passing, error);
       await hooks.onProgress?.(start);
     }
   }
@@ -109,42 +114,33 @@ export async function sendPassing(
 }
 
 /** Whether a body goes in chunks, or in one of its length. */
-function goesInChunks({ http }: RepositoryContext, session: UploadSession, size: number): boolean {
-  return wantsLength(http, session) || chunkSizeFor(http, session, size) !== undefined;
+function goesInChunks({ session, size }: Passing): boolean {
+  return wantsLength(session) || chunkSizeFor(session, size) !== undefined;
 }
 
-async function sendFrom(
-  context: RepositoryContext,
-  session: UploadSession,
-  blob: PassingBody,
-  start: number,
-  hooks: UploadHooks,
-): Promise<void> {
-  const { body, size, digest } = blob;
-  if (start > 0 || goesInChunks(context, session, size)) {
-    await sendRest(context, session, blob, start, hooks);
+async function sendFrom(passing: Passing, start: number): Promise<void> {
+  const { session, body, size, digest, hooks } = passing;
+  if (start > 0 || goesInChunks(passing)) {
+    await sendRest(passing, start);
   } else {
     // Not in the PUT: Artipie's docker-adapter 0.13.1 passes over what comes there, and it could not be sent again.
     const listeners = digest ? { ...hooks, size } : hooks;
-    await sendBody(context, session, () => openWhole(body), listeners);
+    await sendBody(session, () => openWhole(body), listeners);
   }
-  if (digest) await commitUpload(context, session, { digest, size }, hooks);
+  if (digest) await commitUpload(session, { digest, size }, hooks);
 }
 
 /** Sends what the registry has not got, or all of it where that is to go in chunks. */
 async function sendRest(
-  context: RepositoryContext,
-  session: UploadSession,
-  { body, size, isLess }: PassingBody,
+  { session, body, size, isLess, hooks }: Passing,
   start: number,
-  hooks: UploadHooks,
 ): Promise<void> {
   const rest = body.open(start);
   if (isLess) {
-    const chunkSize = chunkSizeFor(context.http, session, size) ?? DEFAULT_CHUNK_BYTES;
-    await sendChunks(context, session, rest, chunkSize, hooks, start);
+    const chunkSize = chunkSizeFor(session, size) ?? DEFAULT_CHUNK_BYTES;
+    await sendChunks(session, rest, chunkSize, hooks, start);
   } else if (start < size) {
-    await sendOn(context, session, { start, size, body: rest }, hooks);
+    await sendOn(session, { start, size, body: rest }, hooks);
   } else {
     // Only its end tells that the source was whole.
     await drain(rest);
@@ -156,17 +152,14 @@ async function sendRest(
  * "otherwise" where there is something else under its digest.
  */
 async function outcomeOf(
-  context: RepositoryContext,
-  session: UploadSession,
-  { digest, size }: PassingBody,
+  { session, digest, size, hooks }: Passing,
   error: unknown,
-  hooks: UploadHooks,
 ): Promise<Outcome | "otherwise" | undefined> {
   if (session.isClosing || isGatewayTimeout(error)) {
     const { findOutcome } = await import("../../registry/upload/outcome.ts");
-    return await findOutcome(context, session, { digest, size }, error, hooks);
+    return await findOutcome(session, { digest, size }, error, hooks);
   }
-  const found = digest && await lengthThere(context, digest, error, hooks);
+  const found = digest && await lengthThere(session.context, digest, error, hooks);
   if (found === undefined) return undefined;
   return found === size ? "there" : "otherwise";
 }
@@ -184,14 +177,12 @@ function openWhole(body: ResumableBody): ReadableStream<Bytes> {
 
 /** Waits before an attempt to go on; where none is due, says what that means for a stream. */
 async function waitToGoOn(
-  { http }: RepositoryContext,
-  body: ResumableBody,
-  hooks: UploadHooks,
+  { session, body, hooks }: Passing,
   error: unknown,
   attempt: number,
 ): Promise<void> {
   try {
-    await waitForRetry(http, hooks, asRetryable(error), attempt);
+    await waitForRetry(session.context.http, hooks, asRetryable(error), attempt);
   } catch (final) {
     hooks.signal?.throwIfAborted();
     throw body.comesOnce ? comesOnce(final, GONE) : final;
@@ -202,21 +193,13 @@ async function waitToGoOn(
  * Where to go on: where the registry stands, or at the start with another upload. What has arrived may still be on its
  * way to the registry's disk (distribution 3): where the start is gone, it is asked until it has caught up.
  */
-async function findStart(
-  context: RepositoryContext,
-  session: UploadSession,
-  body: ResumableBody,
-  failure: unknown,
-  hooks: UploadHooks,
-): Promise<number> {
-  const retry = {
-    ...context.http.retry,
-    delay: Math.min(context.http.retry.delay, CATCH_UP_DELAY),
-  };
+async function findStart(passing: Passing, failure: unknown): Promise<number> {
+  const { session: { context: { http } }, body, hooks } = passing;
+  const retry = { ...http.retry, delay: Math.min(http.retry.delay, CATCH_UP_DELAY) };
   for (let attempt = 2;; attempt++) {
-    const stands = await askStatus(context, session, hooks);
+    const stands = await askStatus(passing);
     if (stands !== "gone" && stands && stands >= body.start && stands <= body.end) return stands;
-    if (body.canRewind) return await beginAgain(context, session, body, hooks);
+    if (body.canRewind) return await beginAgain(passing);
     const delay = stands === "gone" ? undefined : retryDelay(attempt, retry);
     if (delay === undefined) {
       throw comesOnce(failure, "the registry did not keep what had arrived");
@@ -225,13 +208,9 @@ async function findStart(
   }
 }
 
-async function askStatus(
-  context: RepositoryContext,
-  session: UploadSession,
-  hooks: UploadHooks,
-): Promise<number | undefined | "gone"> {
+async function askStatus({ session, hooks }: Passing): Promise<number | undefined | "gone"> {
   try {
-    return await withRetry(context.http, hooks, () => readUploadStatus(context, session, hooks));
+    return await withRetry(session.context.http, hooks, () => readUploadStatus(session, hooks));
   } catch (error) {
     hooks.signal?.throwIfAborted();
     // An upload that is gone is no news; a registry that does not answer is.
@@ -240,15 +219,11 @@ async function askStatus(
   }
 }
 
-async function beginAgain(
-  context: RepositoryContext,
-  session: UploadSession,
-  body: ResumableBody,
-  hooks: UploadHooks,
-): Promise<0> {
+async function beginAgain({ session, body, hooks }: Passing): Promise<0> {
   body.rewind();
-  await cancelUpload(context, session);
-  Object.assign(session, { isStale: false, isClosing: false }, await openUpload(context, hooks));
+  await cancelUpload(session);
+  const opened = await openUpload(session.context, hooks);
+  Object.assign(session, { isStale: false, isClosing: false }, opened);
   return 0;
 }
 
@@ -256,15 +231,16 @@ async function beginAgain(
  * Whether one request was refused for its size, or for not telling it, while nothing of the body is gone: smaller ones, or
  * such as tell it, are due then.
  */
-function isRefusedAsItWas(http: Http, { body, size }: PassingBody, error: unknown): boolean {
+function isRefusedAsItWas({ session, body, size }: Passing, error: unknown): boolean {
   if (!body.canRewind) return false;
-  return mayMissLength(error) || (isBodyLimit(error) && shrinkBodies(http, size) !== undefined);
+  return mayMissLength(error) ||
+    (isBodyLimit(error) && shrinkBodies(session.context.http, size) !== undefined);
 }
 
 /** The same where nothing arrived: Deno often loses an early 413 and sees only a broken connection. */
-function mayBeRefusedForSize(http: Http, { size }: PassingBody, error: unknown): boolean {
+function mayBeRefusedForSize({ session, size }: Passing, error: unknown): boolean {
   return error instanceof NetworkError && isBroken(error) && size > DEFAULT_CHUNK_BYTES &&
-    shrinkBodies(http, size) !== undefined;
+    shrinkBodies(session.context.http, size) !== undefined;
 }
 
 function asRetryable(error: unknown): unknown {

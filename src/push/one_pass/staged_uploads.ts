@@ -49,9 +49,9 @@ export class StagedUploads {
     this.#staged.delete(file);
     if (!session) return target;
     try {
-      await commitUpload(target, session, { digest, size: file.size }, hooks);
+      await commitUpload(session, { digest, size: file.size }, hooks);
     } catch (error) {
-      await cancelUpload(target, session);
+      await cancelUpload(session);
       throw asMismatch(error, file, digest);
     }
     file.digest = digest;
@@ -62,8 +62,8 @@ export class StagedUploads {
   async cancel(): Promise<void> {
     const left = [...this.#staged.values()];
     this.#staged.clear();
-    await Promise.all(left.map(async ({ target, session }) => {
-      if (session) await cancelUpload(target, session);
+    await Promise.all(left.map(async ({ session }) => {
+      if (session) await cancelUpload(session);
     }));
   }
 }

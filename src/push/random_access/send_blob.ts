@@ -59,7 +59,7 @@ export async function bringBlob(
   const found = isGuess ? await headBlob(target, digest, hooks) : undefined;
   const isThere = fitsSize(found, blob.size);
   const isNowhere = !file && !target.sendsAll && !holderOf(placing);
-  if (mount && (isThere || isNowhere)) await cancelUpload(target, mount);
+  if (mount && (isThere || isNowhere)) await cancelUpload(mount);
   if (isThere) return { digest, status: "exists" };
   if (isNowhere) throw nowhere(placing);
   try {
@@ -150,7 +150,7 @@ export async function mountBlob(
   let session: UploadSession | undefined;
   for (const from of mountPlaces(target, digest, settings, holder)) {
     try {
-      if (session) await cancelUpload(target, session);
+      if (session) await cancelUpload(session);
       session = await startUpload(target, hooks, { digest, from });
       if (!session) return "mounted";
     } catch (error) {

@@ -20,15 +20,14 @@ const MIN_CHUNK_BYTES = 64 * 1024;
  * @param tellsLength Whether the body has a length that is sent along.
  */
 export function chunkSizeFor(
-  http: Http,
   session: UploadSession,
   size: number,
   tellsLength = false,
 ): number | undefined {
-  const { minChunk = 0, maxChunk = Infinity } = session;
-  const byPatch = size > 0 && goesByPatch(http, session);
+  const { context: { http }, minChunk = 0, maxChunk = Infinity } = session;
+  const byPatch = size > 0 && goesByPatch(session);
   const wanted = http.seen.chunkSize ??
-    (byPatch || size > maxChunk || (!tellsLength && wantsLength(http, session))
+    (byPatch || size > maxChunk || (!tellsLength && wantsLength(session))
       ? DEFAULT_CHUNK_BYTES
       : undefined);
   if (wanted === undefined) return undefined;
@@ -40,13 +39,14 @@ export function chunkSizeFor(
 }
 
 /** Whether the PUT that ends an upload carries no body. */
-function goesByPatch({ seen }: Http, { wantsPatch }: UploadSession): boolean {
-  return wantsPatch === true || seen.takesPut === false;
+function goesByPatch({ context, wantsPatch }: UploadSession): boolean {
+  return wantsPatch === true || context.http.seen.takesPut === false;
 }
 
 /** Whether such a body comes in one PATCH, whatever its size: the registry takes no second one. */
-export function goesInOnePatch(http: Http, session: UploadSession): boolean {
-  return goesByPatch(http, session) && (session.inOnePatch ?? http.seen.takesChunks === false);
+export function goesInOnePatch(session: UploadSession): boolean {
+  const { inOnePatch = session.context.http.seen.takesChunks === false } = session;
+  return inOnePatch && goesByPatch(session);
 }
 
 /**
@@ -54,7 +54,8 @@ export function goesInOnePatch(http: Http, session: UploadSession): boolean {
  * when it opened the upload, or refused a body without one before. In a web page all do: Chromium takes a stream over HTTP/2
  * and later only and does not say what it speaks, other browsers take none.
  */
-export function wantsLength({ seen, page }: Http, session: UploadSession): boolean {
+export function wantsLength(session: UploadSession): boolean {
+  const { seen, page } = session.context.http;
   return page !== undefined || seen.wantsLength === true || session.wantsLength === true ||
     session.minChunk !== undefined || session.maxChunk !== undefined;
 }
@@ -63,8 +64,9 @@ export function wantsLength({ seen, page }: Http, session: UploadSession): boole
  * Whether a body of known length has to be held to be sent: its length has to be told, and a stream would leave it out, or
  * was refused as if it did.
  */
-export function mustBeHeld(http: Http, session: UploadSession): boolean {
-  if (!wantsLength(http, session)) return false;
+export function mustBeHeld(session: UploadSession): boolean {
+  if (!wantsLength(session)) return false;
+  const { http } = session.context;
   return http.page !== undefined || http.seen.wantsLength === true ||
     session.wantsLength === true || leavesLength(http, session.location);
 }
@@ -105,8 +107,8 @@ export function mayWantPatch(
 }
 
 /** Whether a registry may take one PATCH for each upload: Artipie's docker-adapter 0.13.1 answers 405 to the next. */
-export function mayWantOnePatch(http: Http, session: UploadSession, error: unknown): boolean {
-  return goesByPatch(http, session) && hasStatus(error, 400, 405, 409, 501) &&
+export function mayWantOnePatch(session: UploadSession, error: unknown): boolean {
+  return goesByPatch(session) && hasStatus(error, 400, 405, 409, 501) &&
     error.method === "PATCH";
 }
 

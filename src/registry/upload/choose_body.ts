@@ -2,8 +2,8 @@ import { type Bytes, concat, piecesOf } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
 import type { RegistryError } from "../../errors.ts";
 import { sentFromFiles } from "../../network_fetch.ts";
-import type { RepositoryContext, UploadHooks } from "../blobs.ts";
-import type { Call, FileBody, Http } from "../http/call.ts";
+import type { UploadHooks } from "../blobs.ts";
+import type { Call, FileBody } from "../http/call.ts";
 import { isRuntimeFetch, onSent } from "../http/http.ts";
 import { mustBeHeld } from "./body_limits.ts";
 import { noteEnd, reportProgress } from "./send_body.ts";
@@ -37,8 +37,10 @@ export interface UploadBlob {
   failure?(): unknown;
 }
 
-/** How a body is sent. */
+/** How a blob is sent, over all of its attempts. */
 export interface Way {
+  readonly blob: UploadBlob;
+  readonly hooks: UploadHooks;
   /**
    * How the last attempt sent it: as what is in a file, the same from a web page, as a stream of one piece, as a stream,
    * from memory, in chunks, or in one PATCH in place of them; undefined where it did not come to that.
@@ -69,37 +71,34 @@ const LEAST_PIECE_BYTES = 128 * 1024;
 
 /** Chooses how a body goes in one request, and notes it. */
 export async function chooseBody(
-  context: RepositoryContext,
-  blob: UploadBlob,
   way: Way,
   session: UploadSession,
-  { onProgress }: UploadHooks,
 ): Promise<Pick<Call, "body" | "file" | "asPiece">> {
-  const { http } = context;
+  const { blob, hooks: { onProgress } } = way;
+  const { http } = session.context;
   if (way.fromPage) {
     way.sent = "blob";
     return { body: way.fromPage };
   }
-  if (!way.asBytes && !mustBeHeld(http, session)) {
-    const body = way.isFirst ? await countedFile(http, session, blob) : undefined;
+  if (!way.asBytes && !mustBeHeld(session)) {
+    const body = way.isFirst ? await countedFile(session, blob) : undefined;
     if (body) {
       way.sent = "file";
-      return { body, file: watchedFile(context, session, blob, way) };
+      return { body, file: watchedFile(way, session) };
     }
     way.sent = "stream";
-    const listeners = { onProgress, onTaken: onSent(http), onEnd: noteEnd(context, session) };
+    const listeners = { onProgress, onTaken: onSent(http), onEnd: noteEnd(session) };
     return { body: () => reportProgress(blob.open(), listeners) };
   }
   const whole = way.isFirst && isRuntimeFetch(http) ? blob.blob?.() : undefined;
   const body = whole ?? await bytesOf(blob);
-  way.sent = whole ? "file" : mayBePiece(http, blob, way, session) ? "piece" : "bytes";
+  way.sent = whole ? "file" : mayBePiece(way, session) ? "piece" : "bytes";
   return { body, asPiece: way.sent === "piece" };
 }
 
 /** A large body for the system to send; undefined where it would be read into memory, or nobody saw it go. */
 async function countedFile(
-  { fetch, seen }: Http,
-  { location }: UploadSession,
+  { context: { http: { fetch, seen } }, location }: UploadSession,
   { blob, isWhole }: UploadBlob,
 ): Promise<Blob | undefined> {
   // The system has no pace but its own.
@@ -110,16 +109,11 @@ async function countedFile(
   return maySendFile(count) ? blob() : undefined;
 }
 
-function watchedFile(
-  context: RepositoryContext,
-  session: UploadSession,
-  { isWhole }: UploadBlob,
-  way: Way,
-): FileBody {
+function watchedFile(way: Way, session: UploadSession): FileBody {
   return {
-    onEnd: noteEnd(context, session),
+    onEnd: noteEnd(session),
     async isWhole() {
-      way.isCut = await isWhole?.() === false;
+      way.isCut = await way.blob.isWhole?.() === false;
       return !way.isCut;
     },
   };
@@ -132,12 +126,9 @@ async function bytesOf(blob: UploadBlob): Promise<Bytes> {
   return concat(pieces, blob.size);
 }
 
-function mayBePiece(
-  http: Http,
-  { size, mayStream }: UploadBlob,
-  { isFirst }: Way,
-  session: UploadSession,
-): boolean {
+function mayBePiece({ blob, isFirst }: Way, session: UploadSession): boolean {
+  const { size, mayStream } = blob;
+  const { http } = session.context;
   return isFirst && mayStream === true && size >= LEAST_PIECE_BYTES && isRuntimeFetch(http) &&
-    !http.seen.breaksStreams && !mustBeHeld(http, session);
+    !http.seen.breaksStreams && !mustBeHeld(session);
 }

@@ -1,6 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { hasStatus, NetworkError, RegistryError, restate } from "../../errors.ts";
-import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
+import { nameOf, type UploadHooks } from "../blobs.ts";
 import { waitForRetry } from "../http/http.ts";
 import { isBroken } from "../http/network.ts";
 import { CUT_HINT } from "../http/stranger.ts";
@@ -25,7 +25,6 @@ import {
  * @throws {RegistryError} If the registry lost the upload, or has more than was sent.
  */
 export async function sendChunks(
-  context: RepositoryContext,
   session: UploadSession,
   body: ReadableStream<Bytes>,
   chunkSize: number,
@@ -36,7 +35,7 @@ export async function sendChunks(
   const most = { bytes: chunkSize };
   try {
     for await (const chunk of cut(reader, chunkSize)) {
-      await deliver(context, session, chunk, start, most, hooks);
+      await deliver(session, chunk, start, most, hooks);
       start += chunk.length;
       await hooks.onProgress?.(start);
     }
@@ -48,39 +47,39 @@ export async function sendChunks(
 
 /** Gets one chunk across, with the usual attempts; what has arrived of it is not sent again. */
 async function deliver(
-  context: RepositoryContext,
   session: UploadSession,
   chunk: Bytes,
   start: number,
   most: { bytes: number },
   hooks: UploadHooks,
 ): Promise<void> {
+  const { http } = session.context;
   let sent = 0;
   let cut: NetworkError | undefined;
   for (let attempt = 2; sent < chunk.length; attempt++) {
     const part = chunk.subarray(sent, sent + most.bytes);
     try {
-      await sendChunk(context, session, part, start + sent, hooks);
+      await sendChunk(session, part, start + sent, hooks);
       sent += part.length;
       attempt = 1;
     } catch (error) {
       if (isBodyLimit(error)) {
-        most.bytes = smaller(context, session, part, error);
+        most.bytes = smaller(session, part, error);
         continue;
       }
       if (error instanceof NetworkError) cut = error;
       const reason = cut && isRangeRefusal(error) ? cut : asRetryable(error);
-      await waitForRetry(context.http, hooks, reason, attempt);
-      const arrived = await standsAt(context, session, start + sent, part, error, hooks);
+      await waitForRetry(http, hooks, reason, attempt);
+      const arrived = await standsAt(session, start + sent, part, error, hooks);
       if (arrived < start || arrived > start + chunk.length) throw error;
       // The offset was right: what GHCR means by a 416 is the length.
       const isTooLarge = isRangeRefusal(error) && arrived === start + sent;
-      if (isTooLarge) most.bytes = smaller(context, session, part, error);
+      if (isTooLarge) most.bytes = smaller(session, part, error);
       if (isRangeRefusal(error) && arrived > start + sent) {
         cut ??= cutOff(part, arrived - start - sent, error);
       }
-      if (arrived === start + sent && mayBeHidden(context, error)) {
-        const size = shrinkBodies(context.http, part.length, session.minChunk);
+      if (arrived === start + sent && mayBeHidden(session, error)) {
+        const size = shrinkBodies(http, part.length, session.minChunk);
         if (size !== undefined) [most.bytes, attempt] = [size, 1];
       }
       sent = arrived - start;
@@ -90,7 +89,6 @@ async function deliver(
 
 /** Where an upload stands after a chunk failed. One that took long may still be on its way: that is waited for. */
 async function standsAt(
-  context: RepositoryContext,
   session: UploadSession,
   start: number,
   part: Bytes,
@@ -98,11 +96,11 @@ async function standsAt(
   hooks: UploadHooks,
 ): Promise<number> {
   if (!isGatewayTimeout(error)) {
-    return await readUploadStatus(context, session, hooks)
+    return await readUploadStatus(session, hooks)
       .catch((state) => Promise.reject(reasonOf(error, state))) ?? start;
   }
   const { findOutcome } = await import("./outcome.ts");
-  const outcome = await findOutcome(context, session, { size: start + part.length }, error, hooks);
+  const outcome = await findOutcome(session, { size: start + part.length }, error, hooks);
   if (typeof outcome === "number") return outcome;
   throw error;
 }
@@ -115,18 +113,17 @@ function reasonOf(failure: unknown, state: unknown): unknown {
 
 /** The size for further chunks after one was refused as too large. */
 function smaller(
-  { http }: RepositoryContext,
-  { minChunk }: UploadSession,
+  { context, minChunk }: UploadSession,
   part: Bytes,
   refusal: RegistryError,
 ): number {
-  const size = shrinkBodies(http, part.length, minChunk);
+  const size = shrinkBodies(context.http, part.length, minChunk);
   if (size === undefined) throw refusal;
   return size;
 }
 
 /** Whether a proxy may have refused a chunk for its size: a page sees no answer that does not let it in, and a 413 seldom does. */
-function mayBeHidden({ http }: RepositoryContext, error: unknown): boolean {
+function mayBeHidden({ context: { http } }: UploadSession, error: unknown): boolean {
   return http.page !== undefined && error instanceof NetworkError && isBroken(error);
 }
 
@@ -153,16 +150,16 @@ function isRangeRefusal(error: unknown): error is RegistryError {
 }
 
 async function sendChunk(
-  context: RepositoryContext,
   session: UploadSession,
   chunk: Bytes,
   start: number,
   hooks: UploadHooks,
 ): Promise<void> {
+  const { context } = session;
   const action = `push bytes ${start} to ${start + chunk.length - 1} of a blob to ${
     nameOf(context)
   }`;
-  await patchUpload(context, session, {
+  await patchUpload(session, {
     action,
     headers: { "content-range": `${start}-${start + chunk.length - 1}` },
     body: chunk,

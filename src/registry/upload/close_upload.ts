@@ -1,6 +1,6 @@
 import type { Digest } from "../../digest.ts";
 import { hasStatus, NetworkError } from "../../errors.ts";
-import { checkDigestHeader, nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
+import { checkDigestHeader, nameOf, type UploadHooks } from "../blobs.ts";
 import { type Call, discard } from "../http/call.ts";
 import { requestOnce, waitForRetry } from "../http/http.ts";
 import { isUnsent } from "../http/network.ts";
@@ -9,7 +9,6 @@ import type { UploadSession } from "./upload_session.ts";
 
 /** Closes an upload with a PUT, with or without a body, under the digest that the registry then verifies. */
 export async function closeUpload(
-  context: RepositoryContext,
   session: UploadSession,
   digest: Digest,
   call: Pick<
@@ -18,7 +17,7 @@ export async function closeUpload(
   >,
 ): Promise<void> {
   // What the registry wrote there is opaque: it is added to, never parsed and written anew.
-  const { href } = session.location;
+  const { context, location: { href } } = session;
   const url = new URL(
     `${href}${href.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`,
   );
@@ -52,15 +51,15 @@ export async function closeUpload(
  * @throws {RegistryError} 400 where the content has another digest.
  */
 export async function commitUpload(
-  context: RepositoryContext,
   session: UploadSession,
   blob: { digest: Digest; size: number },
   hooks: UploadHooks = {},
 ): Promise<void> {
+  const { context } = session;
   const action = `commit blob ${blob.digest} to ${nameOf(context)}`;
   for (let attempt = 2;; attempt++) {
     try {
-      return await closeUpload(context, session, blob.digest, {
+      return await closeUpload(session, blob.digest, {
         action,
         headers: { "content-length": "0" },
         signal: hooks.signal,
@@ -68,7 +67,7 @@ export async function commitUpload(
     } catch (error) {
       if (session.isClosing) {
         const { findOutcome } = await import("./outcome.ts");
-        const outcome = await findOutcome(context, session, blob, error, hooks);
+        const outcome = await findOutcome(session, blob, error, hooks);
         if (outcome === "there") return;
         if (outcome === "lost") throw error;
       } else if (await arrived(context, blob, error, hooks)) return;

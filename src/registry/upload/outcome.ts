@@ -34,17 +34,17 @@ const QUIET_QUESTIONS = 4;
  * @throws {NetworkError | RegistryError} If the registry does not answer in time.
  */
 export async function findOutcome(
-  context: RepositoryContext,
   session: UploadSession,
   blob: { digest?: Digest | undefined; size: number },
   failure: unknown,
   hooks: UploadHooks,
 ): Promise<Outcome> {
+  const { context } = session;
   const { http } = context;
   if (failure instanceof RegistryError && failure.retryAfter !== undefined) {
     await waitForRetry(http, hooks, failure, 2);
   }
-  const ending = endingOf(http, session, failure);
+  const ending = endingOf(session, failure);
   const isSlow = ending !== "broken";
   const isOver = failure instanceof TimeoutError;
   const patience = isOver ? 0 : http.timeouts.response;
@@ -52,7 +52,7 @@ export async function findOutcome(
   const judge = createJudge(blob.size, ending);
   for (let asked = 0, waited = 0;;) {
     if (await isThere(context, blob, hooks)) return "there";
-    const stands = asked < quiet ? undefined : await askState(context, session, blob, hooks);
+    const stands = asked < quiet ? undefined : await askState(session, blob, hooks);
     const outcome = stands === undefined ? undefined : judge(stands);
     const isLast = outcome === undefined && waited >= patience;
     // What is gone is not being committed; what is called lost for another reason may be, in spite of all.
@@ -94,9 +94,9 @@ function enoughOf(stands: State, size: number, ending: Ending): number {
 /** How the end came: something broke at once, or when the registry had been waited for, or gave up waiting for it. */
 type Ending = "broken" | "late" | "slow";
 
-function endingOf({ retry }: Http, { sentAt }: UploadSession, failure: unknown): Ending {
+function endingOf({ sentAt, context }: UploadSession, failure: unknown): Ending {
   if (failure instanceof TimeoutError || isGatewayTimeout(failure)) return "slow";
-  return sentAt !== undefined && retry.now() - sentAt > LATE ? "late" : "broken";
+  return sentAt !== undefined && context.http.retry.now() - sentAt > LATE ? "late" : "broken";
 }
 
 /** Whether the blob is there; one that the registry refuses to tell of is not. */
@@ -115,14 +115,13 @@ async function isThere(
 }
 
 async function askState(
-  context: RepositoryContext,
   session: UploadSession,
   { digest }: { digest?: Digest | undefined },
   hooks: UploadHooks,
 ): Promise<State> {
   for (let attempt = 2;; attempt++) {
     try {
-      return await readUploadStatus(context, session, hooks) ?? 0;
+      return await readUploadStatus(session, hooks) ?? 0;
     } catch (error) {
       hooks.signal?.throwIfAborted();
       // distribution 2 knows the upload, but not as it stands: that tells nothing.
@@ -130,7 +129,7 @@ async function askState(
       if (!isSilence(error)) return "gone";
       // The registry is there: it has just told of the blob.
       if (digest) return "silent";
-      await waitForRetry(context.http, hooks, error, attempt);
+      await waitForRetry(session.context.http, hooks, error, attempt);
     }
   }
 }

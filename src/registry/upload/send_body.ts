@@ -1,5 +1,5 @@
 import { type Bytes, giveUp } from "../../bytes.ts";
-import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
+import { nameOf, type UploadHooks } from "../blobs.ts";
 import { CANCEL_MILLISECONDS, patchUpload, type UploadSession } from "./upload_session.ts";
 
 /**
@@ -13,16 +13,15 @@ import { CANCEL_MILLISECONDS, patchUpload, type UploadSession } from "./upload_s
  * @param hooks Signal and listener, and the length of the body where that is to be told.
  */
 export async function sendBody(
-  context: RepositoryContext,
   session: UploadSession,
   body: Bytes | ReadableStream<Bytes> | (() => ReadableStream<Bytes>),
   hooks: UploadHooks & { size?: number } = {},
 ): Promise<void> {
-  const action = `push a blob to ${nameOf(context)}`;
+  const action = `push a blob to ${nameOf(session.context)}`;
   const { signal, size } = hooks;
   const reopen = body instanceof Uint8Array ? undefined : reopened(body, action, hooks);
   const open = reopen && size === undefined ? () => endedBy(reopen(), signal) : reopen;
-  await patchUpload(context, session, {
+  await patchUpload(session, {
     action,
     body: open ?? body as Bytes,
     size,
@@ -42,8 +41,8 @@ export interface BodyListeners {
 }
 
 /** Notes when the last byte of a body was handed over. */
-export function noteEnd({ http }: RepositoryContext, session: UploadSession): () => void {
-  return () => void (session.sentAt = http.retry.now());
+export function noteEnd(session: UploadSession): () => void {
+  return () => void (session.sentAt = session.context.http.retry.now());
 }
 
 /** Tells what passes; `sent` bytes have gone before. */

@@ -45,6 +45,8 @@ export async function uploadBlob(
 ): Promise<void> {
   const action = `push blob ${blob.digest} to ${nameOf(context)}`;
   const way: Way = {
+    blob,
+    hooks,
     sent: undefined,
     fromPage: undefined,
     isCut: false,
@@ -59,19 +61,19 @@ export async function uploadBlob(
   for (let attempt = 2;; attempt++) {
     const open: UploadSession = session ?? await openUpload(context, hooks);
     try {
-      await uploadOnce(context, blob, hooks, way, open);
+      await uploadOnce(way, open);
       break;
     } catch (error) {
       if (open.isClosing) inDoubt.push(open);
       if (error === blob.failure?.()) throw error;
       const found = await lengthThere(context, blob.digest, error, hooks);
-      if (found === blob.size) return await forget(context, inDoubt);
+      if (found === blob.size) return await forget(inDoubt);
       way.isDoubted ||= found !== undefined;
       await hooks.onProgress?.(0);
-      if (turn(context.http, blob, way, open, error)) attempt--;
+      if (turn(way, open, error)) attempt--;
       else {
         // What fails twice before the registry may be too large for what stands there: functions answer so beyond 10 MB.
-        if (attempt > 2 && isOfGateway(error)) preferChunks(context.http, blob, way);
+        if (attempt > 2 && isOfGateway(error)) preferChunks(context.http, way);
         const cause = asRetryable(context.http, firstRefusal(way, error), action);
         await waitForRetry(context.http, hooks, cause, attempt);
       }
@@ -79,23 +81,23 @@ export async function uploadBlob(
     session = undefined;
     way.isFirst = false;
   }
-  remember(context.http, blob, way);
-  await forget(context, inDoubt);
+  remember(context.http, way);
+  await forget(inDoubt);
   if (way.isDoubted) await checkLength(context, blob, hooks);
 }
 
 /** Notes, for all blobs of the registry, how it took this one. */
-function remember({ seen }: Http, { size }: UploadBlob, way: Way): void {
+function remember({ seen }: Http, way: Way): void {
   if (way.inOnePatch) seen.takesChunks = false;
   if (way.byPatch) seen.takesPut ??= false;
-  else if (!isPatched(way) && size > 0) seen.takesPut = true;
+  else if (!isPatched(way) && way.blob.size > 0) seen.takesPut = true;
 }
 
 /** Cancels uploads that were left open because the registry might have been committing them: the blob is there now. */
-async function forget(context: RepositoryContext, sessions: UploadSession[]): Promise<void> {
+async function forget(sessions: UploadSession[]): Promise<void> {
   for (const session of sessions) {
     session.isClosing = false;
-    await cancelUpload(context, session);
+    await cancelUpload(session);
   }
 }
 
@@ -112,56 +114,49 @@ function asRetryable({ origin }: Http, error: unknown, action: string): unknown 
 const LOST_HINT =
   "several registries behind one address need a store and a secret in common (http.secret of distribution)";
 
-async function uploadOnce(
-  context: RepositoryContext,
-  blob: UploadBlob,
-  hooks: UploadHooks,
-  way: Way,
-  session: UploadSession,
-): Promise<void> {
+async function uploadOnce(way: Way, session: UploadSession): Promise<void> {
   let isThere = false;
   try {
-    await sendAndClose(context, blob, hooks, way, session);
+    await sendAndClose(way, session);
     isThere = true;
   } catch (error) {
-    if (isGatewayTimeout(error)) preferChunks(context.http, blob, way);
+    if (isGatewayTimeout(error)) preferChunks(session.context.http, way);
     // A file that could not be read was not sent whole: there is nothing to ask about.
     if (isOfFile(way, error)) session.isClosing = false;
     if (!session.isClosing || isPatched(way)) throw error;
-    const { finishUpload } = await import("./finish_upload.ts");
-    isThere = await finishUpload(context, session, blob, error, hooks);
+    const { finishUpload } = await import("./resume.ts");
+    isThere = await finishUpload(session, way.blob, error, way.hooks);
     if (!isThere) throw error;
   } finally {
-    if (!isThere) await cancelUpload(context, session);
+    if (!isThere) await cancelUpload(session);
   }
 }
 
-async function sendAndClose(
-  context: RepositoryContext,
-  blob: UploadBlob,
-  hooks: UploadHooks,
-  way: Way,
-  session: UploadSession,
-): Promise<void> {
-  const { http } = context;
+async function sendAndClose(way: Way, session: UploadSession): Promise<void> {
+  const { blob, hooks } = way;
+  const { context } = session;
   way.sent = undefined;
   session.wantsPatch = way.byPatch;
   session.inOnePatch = way.inOnePatch || undefined;
-  way.fromPage = http.page && blob.blob?.();
-  const tellsLength = way.fromPage !== undefined || !mustBeHeld(http, session);
-  const chunkSize = chunkSizeFor(http, session, blob.size, tellsLength);
+  way.fromPage = context.http.page && blob.blob?.();
+  const tellsLength = way.fromPage !== undefined || !mustBeHeld(session);
+  const chunkSize = chunkSizeFor(session, blob.size, tellsLength);
   if (chunkSize !== undefined) {
-    way.sent = chunkSize < blob.size && goesInOnePatch(http, session) ? "patch" : "chunks";
-    await sendByPatch(context, blob, way.sent === "patch" ? undefined : chunkSize, session, hooks);
-    return await commitUpload(context, session, blob, hooks);
+    way.sent = chunkSize < blob.size && goesInOnePatch(session) ? "patch" : "chunks";
+    if (way.sent === "patch") await sendBody(session, () => blob.open(), hooks);
+    else {
+      const { sendChunks } = await import("./chunks.ts");
+      await sendChunks(session, blob.open(), chunkSize, hooks);
+    }
+    return await commitUpload(session, blob, hooks);
   }
-  const body = await chooseBody(context, blob, way, session, hooks);
-  await closeUpload(context, session, blob.digest, {
+  const body = await chooseBody(way, session);
+  await closeUpload(session, blob.digest, {
     action: `push blob ${blob.digest} to ${nameOf(context)}`,
     ...body,
     size: blob.size,
     onSent(bytes) {
-      if (bytes === blob.size) session.sentAt = http.retry.now();
+      if (bytes === blob.size) session.sentAt = context.http.retry.now();
       return hooks.onProgress?.(bytes);
     },
     isPatient: blob.failure !== undefined,
@@ -170,36 +165,17 @@ async function sendAndClose(
   if (typeof body.body !== "function") await hooks.onProgress?.(blob.size);
 }
 
-async function sendByPatch(
-  context: RepositoryContext,
-  blob: UploadBlob,
-  chunkSize: number | undefined,
-  session: UploadSession,
-  hooks: UploadHooks,
-): Promise<void> {
-  if (chunkSize === undefined) {
-    return await sendBody(context, session, () => blob.open(), hooks);
-  }
-  const { sendChunks } = await import("./chunks.ts");
-  await sendChunks(context, session, blob.open(), chunkSize, hooks);
-}
-
 /**
  * Turns to another way of sending the body where that may be what failed: in a PATCH, in smaller ones, or from memory.
  *
  * @returns Whether it is tried at once, with no attempt spent.
  */
-function turn(
-  http: Http,
-  { size }: UploadBlob,
-  way: Way,
-  session: UploadSession,
-  error: unknown,
-): boolean {
-  const { location, minChunk } = session;
+function turn(way: Way, session: UploadSession, error: unknown): boolean {
+  const { size } = way.blob;
+  const { context: { http }, location, minChunk } = session;
   if (way.sent === "chunks") {
-    const isFirst = (chunkSizeFor(http, session, size) ?? size) >= size;
-    return !isFirst && mayWantOnePatch(http, session, error) && (way.inOnePatch = true);
+    const isFirst = (chunkSizeFor(session, size) ?? size) >= size;
+    return !isFirst && mayWantOnePatch(session, error) && (way.inOnePatch = true);
   }
   if (way.sent === undefined || way.sent === "patch") return false;
   // What is wrong with the file, reading it here will say.
@@ -245,6 +221,7 @@ function firstRefusal(way: Way, error: unknown): unknown {
 }
 
 /** From here on bodies are sent in parts, each of which takes the registry less time. */
-function preferChunks(http: Http, { size }: UploadBlob, way: Way): void {
+function preferChunks(http: Http, way: Way): void {
+  const { size } = way.blob;
   if (!isPatched(way) && size > DEFAULT_CHUNK_BYTES) shrinkBodies(http, size);
 }

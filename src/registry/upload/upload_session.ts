@@ -17,6 +17,8 @@ import { answeredAt } from "../http/redirect.ts";
 
 /** An upload that the registry has opened; it must be committed or cancelled. */
 export interface UploadSession {
+  /** The repository that it is for. */
+  readonly context: RepositoryContext;
   /** Where the next request of the session goes; registries change it with every answer. */
   location: URL;
   /** `OCI-Chunk-Min-Length`, in bytes. */
@@ -76,8 +78,8 @@ export async function startUpload(
     checkDigestHeader(response, mount.digest, `blob of ${nameOf(context)}`);
     return undefined;
   }
-  const session: UploadSession = { location: url };
-  if (!moveOn(context, session, response, action)) {
+  const session: UploadSession = { context, location: url };
+  if (!moveOn(session, response, action)) {
     const { page } = context.http;
     if (page) {
       const { hiddenLocation } = await import("../http/page_failure.ts");
@@ -94,7 +96,7 @@ export async function startUpload(
   if (minChunk) session.minChunk = minChunk;
   if (maxChunk) session.maxChunk = maxChunk;
   if (hooks.signal?.aborted) {
-    await cancelUpload(context, session);
+    await cancelUpload(session);
     hooks.signal.throwIfAborted();
   }
   return session;
@@ -118,10 +120,10 @@ export async function openUpload(
  * @throws {RegistryError} If the upload is gone.
  */
 export async function readUploadStatus(
-  context: RepositoryContext,
   session: UploadSession,
   hooks: Pick<UploadHooks, "signal"> = {},
 ): Promise<number | undefined> {
+  const { context } = session;
   const action = `ask for the state of an upload to ${nameOf(context)}`;
   const response = await requestOnce(context.http, {
     action,
@@ -131,7 +133,7 @@ export async function readUploadStatus(
     signal: hooks.signal,
   });
   await discard(response);
-  moveOn(context, session, response, action);
+  moveOn(session, response, action);
   return parseRange(headerOf(response, "range"));
 }
 
@@ -152,12 +154,11 @@ export function parseRange(text: string | null | undefined): number | undefined 
  * @param session The upload; its location moves on.
  */
 export async function patchUpload(
-  context: RepositoryContext,
   session: UploadSession,
   call: Pick<Call, "action" | "body" | "asPiece" | "size" | "headers" | "signal" | "grace">,
 ): Promise<void> {
   try {
-    const response = await requestOnce(context.http, {
+    const response = await requestOnce(session.context.http, {
       ...call,
       method: "PATCH",
       url: session.location,
@@ -165,7 +166,7 @@ export async function patchUpload(
       expect: [200, 201, 202, 204],
     });
     await discard(response);
-    moveOn(context, session, response, call.action);
+    moveOn(session, response, call.action);
   } catch (error) {
     session.isStale = !(error instanceof RegistryError);
     throw error;
@@ -181,23 +182,20 @@ export async function patchUpload(
  * distribution signs into the location how much it has, and refuses one that is out of date. After a body that was cut,
  * version 3 tells where the upload stands; version 2 tells nobody, and purges it a week later.
  */
-export async function cancelUpload(
-  context: RepositoryContext,
-  session: UploadSession,
-): Promise<void> {
-  if (session.isClosing) return;
+export async function cancelUpload({ context, ...upload }: UploadSession): Promise<void> {
+  if (upload.isClosing) return;
   // A registry that wants to be left alone has less to do with this than without it.
   const { pace: _pace, ...seen } = context.http.seen;
   const http = { ...withoutRetry(context.http), limits: undefined, seen };
   const signal = AbortSignal.timeout(CANCEL_MILLISECONDS);
-  const there = { ...context, http };
-  const ask = () => readUploadStatus(there, session, { signal });
+  const session = { ...upload, context: { ...context, http } };
+  const ask = () => readUploadStatus(session, { signal });
   try {
     for (let left = CANCEL_ATTEMPTS - 1;; left--) {
       try {
         // Where it does not tell, what is known has to do.
         if (session.isStale) await ask().catch((error) => left > 0 && throwPassing(error));
-        return await deleteUpload(there, session, signal);
+        return await deleteUpload(session, signal);
       } catch (error) {
         const isElsewhere = !session.isStale && isOutOfDate(error);
         if (left === 0 || !(isElsewhere || isPassing(error))) throw error;
@@ -220,14 +218,13 @@ function throwPassing(error: unknown): void {
 }
 
 async function deleteUpload(
-  context: RepositoryContext,
-  session: UploadSession,
+  { context, location: url }: UploadSession,
   signal: AbortSignal,
 ): Promise<void> {
   const response = await requestOnce(context.http, {
     action: `cancel an upload to ${nameOf(context)}`,
     method: "DELETE",
-    url: session.location,
+    url,
     expect: [200, 202, 204],
     signal,
   });
@@ -241,15 +238,10 @@ export function isOutOfDate(error: unknown): boolean {
 }
 
 /** Follows the `Location` of an answer; returns whether there was one. */
-function moveOn(
-  { http }: RepositoryContext,
-  session: UploadSession,
-  response: Response,
-  action: string,
-): boolean {
+function moveOn(session: UploadSession, response: Response, action: string): boolean {
   const location = headerOf(response, "location");
   const at = answeredAt({ url: session.location }, response);
-  if (location) session.location = resolveLocation(http, action, location, at);
+  if (location) session.location = resolveLocation(session.context.http, action, location, at);
   session.isStale = false;
   return Boolean(location);
 }

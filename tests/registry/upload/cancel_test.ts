@@ -1,12 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { Bytes } from "../../../src/bytes.ts";
+import type { FetchHandler } from "../../../src/registry/http/call.ts";
 import { sendChunks } from "../../../src/registry/upload/chunks.ts";
 import { sendBody } from "../../../src/registry/upload/send_body.ts";
 import { cancelUpload, type UploadSession } from "../../../src/registry/upload/upload_session.ts";
 import { encodeJson } from "../../helpers/archives.ts";
 import { scriptedFetch, type ScriptStep, sentRequest } from "../../helpers/scripted_fetch.ts";
 import { test } from "../../helpers/test.ts";
-import { makeRepository } from "../make_http.ts";
+import { makeSession } from "../make_http.ts";
 
 const MOVED = { status: 202, headers: { location: "/u/1?state=2", range: "0-9" } };
 const OUT_OF_DATE = {
@@ -14,8 +15,8 @@ const OUT_OF_DATE = {
   body: encodeJson({ errors: [{ code: "BLOB_UPLOAD_INVALID", message: "blob upload invalid" }] }),
 };
 
-function session(): UploadSession {
-  return { location: new URL("http://registry.test/u/1?state=1") };
+function session(fetch: FetchHandler): UploadSession {
+  return makeSession(fetch, "?state=1");
 }
 
 /** Ten bytes at a time without end, aborted when the second piece is asked for. */
@@ -35,15 +36,14 @@ test("sendBody() ends the body when it is aborted, so that the upload can be can
     ["PATCH /u/1?state=1", MOVED],
     ["DELETE /u/1?state=2", { status: 204 }],
   ]);
-  const repository = makeRepository(script.fetch);
-  const upload = session();
+  const upload = session(script.fetch);
   const { signal } = controller;
   await assertRejects(
-    () => sendBody(repository, upload, endless(controller), { signal }),
+    () => sendBody(upload, endless(controller), { signal }),
     Error,
     "enough",
   );
-  await cancelUpload(repository, upload);
+  await cancelUpload(upload);
   assertEquals(sentRequest(script, 0).body.length, 10);
   script.assertDone();
 });
@@ -57,15 +57,14 @@ test("sendChunks() waits for the answer to a chunk when it is aborted, for a mom
     }],
     ["DELETE /u/1?state=2", { status: 204 }],
   ]);
-  const repository = makeRepository(script.fetch);
-  const upload = session();
+  const upload = session(script.fetch);
   const body = new Blob([new Uint8Array(100)]).stream() as ReadableStream<Bytes>;
   await assertRejects(
-    () => sendChunks(repository, upload, body, 10, { signal: controller.signal }),
+    () => sendChunks(upload, body, 10, { signal: controller.signal }),
     Error,
     "enough",
   );
-  await cancelUpload(repository, upload);
+  await cancelUpload(upload);
   script.assertDone();
 });
 
@@ -83,10 +82,9 @@ const AFTER_CUT: Record<string, ScriptStep[]> = {
 for (const [does, steps] of Object.entries(AFTER_CUT)) {
   test(`cancelUpload() ${does}`, async () => {
     const script = scriptedFetch([["PATCH /u/1?state=1", "drop"], ...steps]);
-    const repository = makeRepository(script.fetch);
-    const upload = session();
-    await assertRejects(() => sendBody(repository, upload, new Uint8Array(10)));
-    await cancelUpload(repository, upload);
+    const upload = session(script.fetch);
+    await assertRejects(() => sendBody(upload, new Uint8Array(10)));
+    await cancelUpload(upload);
     script.assertDone();
   });
 }
@@ -102,7 +100,7 @@ test("cancelUpload() asks where an upload stands that it took for somewhere else
           ["DELETE /u/1?state=2", at === asked - 1 ? last : refusal],
         ]).flat(),
       ]);
-      await cancelUpload(makeRepository(script.fetch), session());
+      await cancelUpload(session(script.fetch));
       script.assertDone();
     }
   }
@@ -119,7 +117,7 @@ for (const [what, fault] of Object.entries(PASSING)) {
       ["DELETE /u/1?state=1", fault],
       ["DELETE /u/1?state=1", { status: 204 }],
     ]);
-    await cancelUpload(makeRepository(script.fetch), session());
+    await cancelUpload(session(script.fetch));
     script.assertDone();
     const stale = scriptedFetch([
       ["GET /u/1?state=1", fault],
@@ -127,19 +125,19 @@ for (const [what, fault] of Object.entries(PASSING)) {
       ["DELETE /u/1?state=2", fault],
       ["DELETE /u/1?state=2", { status: 204 }],
     ]);
-    await cancelUpload(makeRepository(stale.fetch), { ...session(), isStale: true });
+    await cancelUpload({ ...session(stale.fetch), isStale: true });
     stale.assertDone();
   });
 
   test(`cancelUpload() ends although all that comes is ${what}`, async () => {
     const script = scriptedFetch(Array.from({ length: 4 }, () => ["DELETE /u/1?state=1", fault]));
-    await cancelUpload(makeRepository(script.fetch), session());
+    await cancelUpload(session(script.fetch));
     script.assertDone();
   });
 }
 
 test("cancelUpload() leaves alone what a registry may be committing", async () => {
   const script = scriptedFetch([]);
-  await cancelUpload(makeRepository(script.fetch), { ...session(), isClosing: true });
+  await cancelUpload({ ...session(script.fetch), isClosing: true });
   script.assertDone();
 });

@@ -79,9 +79,10 @@ test("uploadBlob() tells the length of a stream that goes past a proxy other tha
 });
 
 test("chunkSizeFor() keeps chunks small past Squid in plain http, unless the registry wants larger ones", () => {
-  const { http } = makeRepository(proxiedFetch(() => new Response()).fetch);
+  const context = makeRepository(proxiedFetch(() => new Response()).fetch);
+  const { http } = context;
   const sizeOf = (location: string, minChunk = 0) =>
-    chunkSizeFor(http, { location: new URL(location), minChunk }, 100 * MIB);
+    chunkSizeFor({ context, location: new URL(location), minChunk }, 100 * MIB);
   http.seen.chunkSize = 8 * MIB;
   assertEquals(sizeOf("http://registry.test/u"), 8 * MIB);
   http.seen.passesSquid = true;

@@ -27,6 +27,7 @@ const DIGEST = await digestBytes(CONTENT);
 const BLOB = blobOf(CONTENT, DIGEST);
 
 const HEAD = `HEAD /v2/team/app/blobs/${DIGEST}`;
+const LOCATION = new URL("http://registry.test/u/1");
 const POST = "POST /v2/team/app/blobs/uploads/";
 const OPENED = { status: 202, headers: { location: "/u/1" } };
 const AGAIN = { status: 202, headers: { location: "/u/2" } };
@@ -416,24 +417,23 @@ test("commitUpload() asks with patience, and sends no second request while the f
       ...asked(1, standsAt(CONTENT.length)),
       [HEAD, THERE],
     ]);
-    const session = { location: new URL("http://registry.test/u/1") };
-    await commitUpload(repositoryOf(script.fetch), session, BLOB);
+    await commitUpload({ context: repositoryOf(script.fetch), location: LOCATION }, BLOB);
     script.assertDone();
   }
 });
 
 test("commitUpload() closes again what is still open, and says so where it is lost", async () => {
-  const session = () => ({ location: new URL("http://registry.test/u/1") });
+  const session = (fetch: FetchHandler) => ({ context: repositoryOf(fetch), location: LOCATION });
   const again = scriptedFetch([
     [put(1), { status: 503 }],
     ...asked(2, standsAt(CONTENT.length)),
     [put(1), STORED],
   ]);
-  await commitUpload(repositoryOf(again.fetch), session(), BLOB);
+  await commitUpload(session(again.fetch), BLOB);
   again.assertDone();
   const lost = scriptedFetch([[put(1), { status: 502 }], ...asked(2, UNKNOWN)]);
   const error = await assertRejects(
-    () => commitUpload(repositoryOf(lost.fetch), session(), BLOB),
+    () => commitUpload(session(lost.fetch), BLOB),
     RegistryError,
   );
   assertEquals(error.status, 502);

@@ -12,7 +12,7 @@ import { bytesSource } from "../../../src/source/blob_source.ts";
 import { encodeJson } from "../../helpers/archives.ts";
 import { scriptedFetch } from "../../helpers/scripted_fetch.ts";
 import { test } from "../../helpers/test.ts";
-import { makeRepository } from "../make_http.ts";
+import { makeRepository, makeSession } from "../make_http.ts";
 
 const MIB = 1024 * 1024;
 const ONCE = { retry: { attempts: 1 } };
@@ -192,10 +192,9 @@ test("uploadBlob() takes the first answer to a PUT for the reason where a PATCH 
 });
 
 test("chunkSizeFor() keeps to the limits of a registry that takes bytes in PATCH requests alone", () => {
-  const { http } = makeRepository(createRegistry());
-  http.seen.takesPut = false;
-  const session = { location: new URL("http://registry.test/u"), minChunk: 10 * MIB };
-  const chunks = [0, 1000, 10 * MIB, 25 * MIB].map((size) => chunkSizeFor(http, session, size));
+  const session = { ...makeSession(createRegistry()), minChunk: 10 * MIB };
+  session.context.http.seen.takesPut = false;
+  const chunks = [0, 1000, 10 * MIB, 25 * MIB].map((size) => chunkSizeFor(session, size));
   assertEquals(chunks, [undefined, 1000, 10 * MIB, 10 * MIB]);
 });
 
