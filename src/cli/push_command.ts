@@ -23,7 +23,7 @@ export async function runPush(
     return await withErrorDocument(command, host, () => refuseWithoutTarget(command, host, signal));
   }
   const result = await showTransfer(command, host, signal, async (hooks) => {
-    await requireOutputs(command, await filesRead(command, host), host);
+    await requireOutputs(command, () => filesRead(command, host), host);
     const options = await toPushOptions(command, host);
     try {
       await using input = await openSource(command, host, { ...options, signal });
@@ -58,18 +58,18 @@ async function filesRead(command: PushOneCommand, host: Host): Promise<string[]>
 /**
  * Finds out before anything is sent that what `--digestfile` names can be written, and is nothing that is read or kept.
  *
- * @param read What is pushed.
+ * @param read Finds what is pushed, where that is of interest.
  */
 export async function requireOutputs(
   { digestfile, receipts, from, ca, dryRun }: PushCommand,
-  read: readonly string[],
+  read: () => Promise<readonly string[]>,
   host: Host,
 ): Promise<void> {
   if (dryRun) return;
   const isThere = digestfile !== undefined && await host.requireWritable(digestfile);
   if (!isThere && receipts === undefined) return;
   const { refuseToWriteOver } = await import("./written_files.ts");
-  await refuseToWriteOver([digestfile, receipts], [...read, from, ca], host);
+  await refuseToWriteOver([digestfile, receipts], [...await read(), from, ca], host);
   await refuseToWriteOver([digestfile], [receipts], host);
 }
 

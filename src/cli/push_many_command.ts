@@ -40,7 +40,8 @@ async function pushMany(
   const { lines, later } = await listSources(list, host, example, nothing, signal);
   const sources = new PushSources(command, host);
   const own = await sources.take(lines);
-  await requireOutputs(command, own.map(({ source }) => source), host);
+  const named = own.map(({ source }) => source);
+  await requireOutputs(command, () => Promise.resolve(named), host);
   const targets = own.flatMap(({ targets }) => targets);
   const options = { ...await toPushOptions(command, host, targets), signal };
   const receipts = command.receipts === undefined

@@ -59,6 +59,18 @@ async function runWith(...args: string[]) {
   return { registry, writes, ...await runFake(args, { registry: counted }) };
 }
 
+test("run() push looks for the checksum files of parts once", async () => {
+  await using folder = await temporaryFolder();
+  const paths = await writeParts(folder, await makeArchive(), { list: true });
+  const asked: string[] = [];
+  const { fileInfo } = currentHost();
+  const { code, stderr } = await runFake(["push", "--parts", ...paths, TARGET], {
+    overrides: { fileInfo: (path) => (asked.push(path), fileInfo(path)) },
+  });
+  assertEquals(code, 0, stderr);
+  assertEquals(asked.length, new Set(asked).size, asked.join("\n"));
+});
+
 for (const list of [false, true]) {
   const listed = list ? "with" : "without";
   test(`run() push, inspect and check read parts ${listed} a list beside them`, async () => {
