@@ -9,10 +9,8 @@ const UNSAFE_CHARACTERS =
  * A name from a tar or a document as it may be shown: quoted, with everything escaped that a terminal could act upon,
  * and cut where it is longer than anybody would read.
  */
-export function quoteName(name: string): string {
-  const shown = name.length > MAX_SHOWN_CHARACTERS
-    ? `${name.slice(0, MAX_SHOWN_CHARACTERS)}...`
-    : name;
+export function quoteName(name: string, most = MAX_SHOWN_CHARACTERS): string {
+  const shown = name.length > most ? `${name.slice(0, most)}...` : name;
   return escapeAll(JSON.stringify(shown), UNSAFE_CHARACTERS);
 }
 

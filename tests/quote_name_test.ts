@@ -8,6 +8,7 @@ test("quoteName() escapes what a terminal or a reader could fall for, and cuts",
   assertEquals(quoteName("a\u202egpj.exe\u2028"), '"a\\u202egpj.exe\\u2028"');
   assertEquals(quoteName("größe"), '"größe"');
   assertEquals(quoteName("a".repeat(300)).length, 256 + 3 + 2);
+  assertEquals(quoteName("a".repeat(7), 4), '"aaaa..."');
 });
 
 test("escapeText() escapes the same and leaves the rest as it is", () => {

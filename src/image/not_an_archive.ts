@@ -70,14 +70,13 @@ const MANIFESTS: readonly [(json: Record<string, unknown>) => boolean, Foreign][
  * @returns What it is; undefined where nothing tells.
  */
 export function foreignTar(paths: Iterable<string>): Foreign | undefined {
-  const open = new Map(TARS.map(([patterns, foreign]) => [foreign, new Set(patterns)]));
+  const missing = TARS.map(([patterns, foreign]) => ({ foreign, patterns: new Set(patterns) }));
   for (const path of paths) {
-    for (const [foreign, patterns] of open) {
+    for (const { patterns } of missing) {
       for (const pattern of patterns) if (pattern.test(path)) patterns.delete(pattern);
-      if (patterns.size === 0) return foreign;
     }
   }
-  return undefined;
+  return missing.find(({ patterns }) => patterns.size === 0)?.foreign;
 }
 
 /** What an archive is called, packed into another one as builds hand on their results; no shell takes it for more. */
@@ -97,7 +96,10 @@ function innerTarHint(paths: Iterable<string>): string | undefined {
   return undefined;
 }
 
-/** What a tar is that has a path for each of these patterns; the first that is complete counts. */
+/** The documents come last in most archives. */
+const CUT_OFF = "it was cut off, or not all of it was packed: save it again";
+
+/** What a tar is that has a path for each of these patterns; the first of these counts. */
 const TARS: readonly [patterns: readonly RegExp[], foreign: Foreign][] = [
   [[/^\.dockerenv$/], {
     what: "the file system of a container, as docker export writes it",
@@ -134,6 +136,14 @@ const TARS: readonly [patterns: readonly RegExp[], foreign: Foreign][] = [
     what: "a root file system",
     hint: "docker import FILE makes an image of it, docker save writes images",
   }],
+  [[/^(?:[^/]+\/)?blobs\/sha256\/[0-9a-f]{64}$/], {
+    what: "an OCI layout without its index.json",
+    hint: CUT_OFF,
+  }],
+  [[/^[0-9a-f]{64}(?:\/layer\.tar|\.tar|\.json)$/], {
+    what: "a docker save without its manifest.json",
+    hint: CUT_OFF,
+  }],
 ];
 
 /** The error for a tar without the documents of an image archive: says what it is as far as that can be told. */
@@ -141,7 +151,7 @@ export function notAnArchive(files: ArchiveFiles): ArchiveError {
   const foreign = foreignTar(files.paths());
   const paths: string[] = [];
   for (const { path } of files.files()) {
-    if (paths.push(quoteName(path.slice(0, 60))) === 3) break;
+    if (paths.push(quoteName(path, 60)) === 3) break;
   }
   const found = foreign
     ? `it is ${foreign.what}`

@@ -73,7 +73,7 @@ function noImage(files: ReadonlyMap<string, unknown>): ArchiveError {
   const inner = paths.map((path) => INNER_IMAGE.exec(path)?.[1])
     .find((name) => name !== undefined);
   return unusable(
-    first === undefined ? "it is empty" : `it starts with ${quoteName(first.slice(0, 60))}`,
+    first === undefined ? "it is empty" : `it starts with ${quoteName(first, 60)}`,
     "index.json or manifest.json in it",
     inner && `if the image is in the folder inside, name that: FOLDER/${inner}`,
   );

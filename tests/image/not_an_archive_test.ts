@@ -74,6 +74,16 @@ test("a manifest.json of another program is passed over where index.json has the
 const TARS: Record<string, [paths: string[], message: string, hint: string]> = {
   "docker export": [[".dockerenv", "bin/sh"], "as docker export writes it", "docker import"],
   "docker before 1.10": [[`${HEX}/layer.tar`, "repositories"], "before 1.10", "save it again"],
+  "an OCI layout that was cut off": [
+    [`blobs/sha256/${HEX}`],
+    "an OCI layout without its index.json",
+    "cut off",
+  ],
+  "a docker save that was cut off": [
+    [`${HEX}.json`, `${HEX}/VERSION`],
+    "a docker save without its manifest.json",
+    "cut off",
+  ],
   "a Helm chart": [["app/Chart.yaml", "app/values.yaml"], "a Helm chart", "helm push"],
   "a transport archive of OCM": [
     ["artifact-index.json", "blobs/sha256.0"],
