@@ -35,10 +35,31 @@ export async function connectionOptions(
   return { plainHttp, fetch, ...given({ timeouts, maxRequestsPerSecond, maxRate }) };
 }
 
-/** Hosts of a command whose certificates `--insecure` accepts: those that it names, and no others. */
-export function insecureHosts(command: Command): string[] {
+/**
+ * Hosts of a command whose certificates `--insecure` accepts: those that it and the file of its list name, and no others. What
+ * a pipe names nobody can tell before it is read.
+ */
+export async function insecureHosts(command: Command, host: Host): Promise<string[]> {
   if (command.verb === "help" || command.verb === "version" || !command.insecure) return [];
-  return hostnames(targetsOf(command).map(registryOf));
+  const listed = await listedTargets(command, host);
+  return hostnames([...targetsOf(command), ...listed].map(registryOf));
+}
+
+/** References and places that the file of a command's list names; one that is a pipe is read by the command alone. */
+async function listedTargets(command: VerbCommand, host: Host): Promise<string[]> {
+  const from = "from" in command ? command.from : undefined;
+  if (from === undefined || from === "-") return [];
+  const { parseSourceList } = await import("./source_list.ts");
+  try {
+    if ((await host.fileInfo(from))?.kind !== "file") return [];
+    const lines = parseSourceList(await host.readTextFile(from), from);
+    const isArchives = command.verb === "push";
+    return lines.flatMap(({ source, target = [] }) => isArchives ? target : [source, ...target])
+      .filter(isTarget);
+  } catch {
+    // The command reads it as well, and says what is wrong.
+    return [];
+  }
 }
 
 /** `HOST[:PORT]` of a reference, or of a place for names. */

@@ -15,7 +15,7 @@ import { EXIT } from "./exit.ts";
 export async function run(host: Host): Promise<number> {
   try {
     const command = parseCommand(host.args);
-    const trusted = insecureHosts(command);
+    const trusted = await insecureHosts(command, host);
     // A child takes the interrupts, too.
     const ended = trusted.length > 0 ? await host.restartTrusting(trusted) : undefined;
     return ended ?? await runHere(command, host);
