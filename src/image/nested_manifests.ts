@@ -24,7 +24,7 @@ export async function nestedNotices(
     const behind = new Map<Digest, ArchiveFile>();
     for (const { file } of artifact.layers) {
       // Links make many layers of one file.
-      if (!file || (room -= file.size) < 0) continue;
+      if (!file || !await mayBeManifest(file) || (room -= file.size) < 0) continue;
       for (const digest of await namedBy(file)) {
         const blob = named.has(digest) ? undefined : files.blob(digest);
         if (blob) behind.set(digest, blob);
@@ -49,9 +49,12 @@ function hasMore(files: ArchiveFiles, named: ReadonlySet<Digest>): boolean {
   return false;
 }
 
+async function mayBeManifest(layer: ArchiveFile): Promise<boolean> {
+  return layer.size <= MAX_MANIFEST_BYTES && isJson(await layer.peek());
+}
+
 /** Digests of the blobs that a layer names if it is a manifest; none where it is anything else. */
 async function namedBy(layer: ArchiveFile): Promise<Digest[]> {
-  if (layer.size > MAX_MANIFEST_BYTES || !isJson(await layer.peek())) return [];
   // Nobody can look into what a pipe did not keep.
   const bytes = await layer.bytes(MAX_MANIFEST_BYTES).catch(() => undefined);
   const json = bytes && readJsonObject(bytes);

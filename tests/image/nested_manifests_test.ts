@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { openArchive } from "../../src/image/archive.ts";
+import { nestedNotices } from "../../src/image/nested_manifests.ts";
 import { OCI_MANIFEST } from "../../src/media_types.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
@@ -65,4 +66,19 @@ for (const isPiped of [false, true]) {
 test("openArchive() says nothing of what another image of the archive names", async () => {
   const { tar } = await bundle(ZARF_BLOB, { isNamed: true });
   assertEquals((await openArchive(tar)).notices, []);
+});
+
+test("nestedNotices() looks at manifests behind layers of any size, and not at more of them than documents may have", async () => {
+  const { images: [image], files } = await openArchive((await bundle(ZARF_BLOB)).tar);
+  const node = image?.node;
+  assert(node?.kind === "manifest");
+  const [packed] = node.layers;
+  assert(packed?.file);
+  const large = { ...packed, file: { ...packed.file, size: 1024 ** 4 } };
+  assertEquals((await nestedNotices(files, [{ ...node, layers: [large, packed] }])).length, 1);
+  let reads = 0;
+  const bytes = () => (reads++, Promise.resolve(encode("{}")));
+  const many = { ...packed, file: { ...packed.file, size: 4 * 1024 * 1024, bytes } };
+  await nestedNotices(files, [{ ...node, layers: Array(100).fill(many) }]);
+  assertEquals(reads, 16);
 });
