@@ -1,6 +1,8 @@
 import { failureDocument, memberOf, messageOf } from "../failure_document.ts";
 import type { PushEvent } from "../push/events.ts";
+import type { PushedImage } from "../push/image_push.ts";
 import type { ArchiveName, ArchiveResult, FailedArchive } from "../push/push_all.ts";
+import { parseReference } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import { ArchivesState } from "./archives_state.ts";
 import { choosePaint, createDisplay } from "./create_reporter.ts";
@@ -168,12 +170,22 @@ function archiveLine(result: ArchiveResult, { verb, dryRun }: ManyOptions, paint
   if (outcome === "exists") return `${paint("dim", "exists")}   ${name}`;
   if (outcome === "left") return `${paint("dim", "left")}     ${name}`;
   const { images, bytesUploaded, milliseconds } = result;
-  const statuses = images.flatMap(({ blobs }) => blobs).map(({ status }) => status);
-  const count = (wanted: string) => statuses.filter((status) => status === wanted).length;
-  const parts = [`${counted(count("pushed"), "blob")} ${dryRun ? "missing" : "sent"}`];
+  const pushed = countBlobs(images, "pushed");
+  const mounted = countBlobs(images, "mounted");
+  const parts = [`${counted(pushed, "blob")} ${dryRun ? "missing" : "sent"}`];
   if (bytesUploaded > 0) parts[0] += ` (${formatSize(bytesUploaded)})`;
-  if (count("mounted") > 0) parts.push(`${count("mounted")} mounted`);
+  if (mounted > 0) parts.push(`${mounted} mounted`);
   const { done, toDo } = WORDS[verb];
   const word = dryRun ? toDo : `${done} `;
   return `${paint("green", word)}  ${name}  ${parts.join(", ")} in ${formatDuration(milliseconds)}`;
+}
+
+/** How many blobs came to repositories in a way: each name of an image tells of all its blobs. */
+function countBlobs(images: readonly PushedImage[], way: PushedImage["blobs"][number]["status"]) {
+  const came = images.flatMap(({ reference, blobs }) => {
+    const { registry, repository } = parseReference(reference);
+    return blobs.filter(({ status }) => status === way)
+      .map(({ digest }) => `${registry}/${repository}@${digest}`);
+  });
+  return new Set(came).size;
 }

@@ -44,6 +44,14 @@ test("push SOURCE... --to pushes each archive, and prints names, lines and a tab
   assertMatch(again.stderr, /\n {7}2 {2}already there\n {7}1 {2}failed\n/);
 });
 
+test("push of many counts a blob once for each repository, whatever its image is called there", async () => {
+  const archive = "tests/fixtures/docker28-multitag.tar"; // two names in held/basic, one in team/app
+  for (const [option, word] of [["--dry-run", "missing"], ["", "sent (21 kB)"]]) {
+    const { stderr } = await runFake(`push ${archive} --to localhost:5000 ${option}`.trim());
+    assertStringIncludes(stderr, `  ${archive}  4 blobs ${word}, 4 mounted in `);
+  }
+});
+
 test("push --quiet of many leaves nothing on stderr but what failed", async () => {
   const { code, stderr } = await runFake(`push -q ${SINGLE} no-such.tar --to localhost:5000`);
   assertEquals([code, stderr], [
