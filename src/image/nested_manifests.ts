@@ -6,7 +6,7 @@ import { type ArchiveFile, type ArchiveFiles, digestOfPath, isJson } from "./fil
 
 /**
  * Tells of manifests that an artifact has as its layers, and whose own blobs nothing else names: such a layer is pushed as a
- * blob like any other, and what it names stays behind. The bundles of uds have packages of Zarf so.
+ * blob like any other, and what it names belongs to nothing there. The bundles of uds have packages of Zarf so.
  *
  * @param nodes All that the archive has to push.
  * @returns A sentence for each artifact with such layers.
@@ -67,6 +67,6 @@ async function namedBy(layer: ArchiveFile): Promise<Digest[]> {
 function noticeOf({ digest }: ManifestNode, behind: ReadonlyMap<Digest, ArchiveFile>): string {
   const bytes = [...behind.values()].reduce((sum, { size }) => sum + size, 0);
   const blobs = behind.size === 1 ? "a blob" : `${behind.size} blobs`;
-  return `the artifact ${digest} has manifests as layers, and does not name what they do: ${blobs} of ` +
-    `${bytes} bytes belong to it and are not pushed (of a bundle of uds, uds publish sends all)`;
+  return `the artifact ${digest} has manifests as layers, which name ${blobs} of ${bytes} bytes besides: ` +
+    "to a registry these belong to nothing, and are not kept (of a bundle of uds, uds publish sends all)";
 }

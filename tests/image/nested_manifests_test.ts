@@ -45,14 +45,14 @@ for (const type of [ZARF_BLOB, OCI_MANIFEST]) {
     const { top, tar } = await bundle(type);
     const { notices } = await openArchive(tar);
     assertEquals(notices, [
-      `the artifact ${top.digest} has manifests as layers, and does not name what they do: ` +
-      "3 blobs of 19 bytes belong to it and are not pushed (of a bundle of uds, uds publish sends all)",
+      `the artifact ${top.digest} has manifests as layers, which name 3 blobs of 19 bytes besides: ` +
+      "to a registry these belong to nothing, and are not kept (of a bundle of uds, uds publish sends all)",
     ]);
   });
 }
 
 for (const isPiped of [false, true]) {
-  test(`pushImage() of a bundle of uds tells what stays behind${isPiped ? ", from a pipe" : ""}`, async () => {
+  test(`pushImage() of a bundle of uds tells what a registry does not keep${isPiped ? ", from a pipe" : ""}`, async () => {
     const { tar } = await bundle(ZARF_BLOB);
     const warnings: string[] = [];
     await pushImage(isPiped ? tar.stream() : tar, "localhost:5000/app:1", {
