@@ -34,12 +34,13 @@ export async function runAll<T>(
 export async function mapAll<T, R>(
   items: readonly T[],
   limit: number,
-  job: (item: T) => Promise<R>,
+  job: (item: T, signal: AbortSignal) => Promise<R>,
+  signal?: AbortSignal,
 ): Promise<R[]> {
   const results: R[] = [];
-  await runAll(items.entries(), limit, async ([at, item]) => {
-    results[at] = await job(item);
-  });
+  await runAll(items.entries(), limit, async ([at, item], signal) => {
+    results[at] = await job(item, signal);
+  }, signal);
   return results;
 }
 

@@ -1,4 +1,5 @@
 import { type Digest, digestAlgorithm, digestHex, isDigest } from "./digest.ts";
+import { DigestMismatchError } from "./errors.ts";
 
 /** Where an image is or goes: `[http://|https://]HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`. */
 export interface Reference {
@@ -131,6 +132,25 @@ export function requireRepository(
 ): void {
   if (tag === undefined && !digest) return;
   throw new TypeError(`Cannot ${action}: it names one image, expected ${expected}`);
+}
+
+/**
+ * Refuses what a reference leads to where its digest is another.
+ *
+ * @param verb What is being done with it, for the message.
+ */
+export function refuseOtherDigest(
+  verb: string,
+  reference: Reference,
+  actual: Digest,
+  hint?: string,
+): void {
+  const { digest: expected } = reference;
+  if (!expected || expected === actual) return;
+  throw new DigestMismatchError(
+    `Cannot ${verb} ${formatReference(reference)}: it has digest ${actual}, expected ${expected}`,
+    { expected, actual, hint },
+  );
 }
 
 /** The repository of a reference as its own name has it: Docker Hub's `library/` is left out. */

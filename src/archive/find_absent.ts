@@ -1,4 +1,4 @@
-import { runAll } from "../concurrency.ts";
+import { mapAll } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import { mayHave, type NeededBlob } from "../image/left_out.ts";
 import {
@@ -9,7 +9,7 @@ import {
   requireRepository,
   type Target,
 } from "../reference.ts";
-import { headBlob } from "../registry/blobs.ts";
+import { fitsSize, headBlob } from "../registry/blobs.ts";
 import {
   httpFor,
   type RequestOptions,
@@ -66,30 +66,24 @@ export async function findAbsent(
   }
   const { registry, ...forced } = parsed.kind === "place" ? parsed.place : parsed.reference;
   const http = httpFor(registryOrigin({ registry, ...forced }, resolved.plainHttp), resolved);
-  const missing: AbsentBlob[] = [];
-  await runAll(leftOut, CONCURRENCY, async (blob, signal) => {
-    const isIn = async (repository: string) => {
-      const size = await headBlob({ http, repository }, blob.digest, { signal });
-      return size !== undefined && (size < 0 || size === blob.size);
-    };
+  const missing = await mapAll(leftOut, CONCURRENCY, async (blob, signal) => {
+    const isIn = async (repository: string) =>
+      fitsSize(await headBlob({ http, repository }, blob.digest, { signal }), blob.size);
     const needed = neededIn(blob, parsed);
     const absent: [repository: string, images: string[]][] = [];
     for (const each of needed) if (!await isIn(each[0])) absent.push(each);
     // What one repository of the registry has is mounted into the others.
-    if (absent.length < needed.size || absent.length === 0) return;
+    if (absent.length < needed.size || absent.length === 0) return [];
     const prefixes = new Set(["", parsed.kind === "place" ? parsed.place.prefix : ""]);
     for (const repository of new Set(mayHave(blob, prefixes))) {
-      if (!needed.has(repository) && await isIn(repository)) return;
+      if (!needed.has(repository) && await isIn(repository)) return [];
     }
     const { digest, size } = blob;
-    for (const [repository, images] of absent) {
-      missing.push({ digest, size, repository: formatReference({ registry, repository }), images });
-    }
+    return absent.map(([repository, images]) => (
+      { digest, size, repository: formatReference({ registry, repository }), images }
+    ));
   }, options.signal);
-  const order = new Map(leftOut.map(({ digest }, at) => [digest, at]));
-  return missing.sort((one, other) =>
-    (order.get(one.digest) ?? 0) - (order.get(other.digest) ?? 0)
-  );
+  return missing.flat();
 }
 
 /** The repositories that need a blob, each with its images; what has no name of its own has no place there. */

@@ -1,5 +1,4 @@
-import { DigestMismatchError } from "../errors.ts";
-import { formatReference, withTag } from "../reference.ts";
+import { formatReference, refuseOtherDigest, withTag } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { InfoCommand } from "./command.ts";
 import { choosePaint } from "./create_reporter.ts";
@@ -13,17 +12,10 @@ import { linesText } from "./render.ts";
 export function runInfo(command: InfoCommand, host: Host, signal: AbortSignal): Promise<number> {
   return withErrorDocument(command, host, async () => {
     const image = parseImage(command.reference);
-    const { digest, repository: name } = image;
     await using client = await openRegistry(image, command, host, signal);
-    const repository = client.repository(name);
-    const info = await repository.image(image.name);
+    const info = await client.repository(image.repository).image(image.name);
+    refuseOtherDigest("show", image, info.digest);
     const reference = formatReference(withTag(image));
-    if (digest && info.digest !== digest) {
-      throw new DigestMismatchError(
-        `Cannot show ${reference}: it has digest ${info.digest}, expected ${digest}`,
-        { expected: digest, actual: info.digest },
-      );
-    }
     if (command.json) await writeDocument(host, { reference, ...info });
     else {
       const paint = await choosePaint(host, host.stdout);

@@ -1,7 +1,7 @@
 import { untilAborted } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
-import { DigestMismatchError, OciError, restate } from "../errors.ts";
-import { formatReference, type Reference } from "../reference.ts";
+import { OciError, restate } from "../errors.ts";
+import { formatReference, type Reference, refuseOtherDigest } from "../reference.ts";
 import { isRefusedDeletion } from "../registry/deletion.ts";
 import type { RepositoryManifests } from "../registry/repository_manifests.ts";
 import type { Host } from "../runtime/host.ts";
@@ -31,7 +31,8 @@ export function runRemove(
     }
     await using client = await openRegistry(reference, command, host, signal);
     const { manifests } = client.repository(reference.repository);
-    const digest = await resolve(manifests, reference);
+    const digest = await manifests.resolve(reference.name);
+    refuseOtherDigest("remove", reference, digest);
     const findTags = () =>
       manifests.tags(digest, {
         onWarning: (message) => void host.stderr.write(`warning: ${printable(message)}\n`),
@@ -45,19 +46,6 @@ export function runRemove(
     else await host.stdout.write(linesText(references.map((name) => resultLine(name, digest))));
     return EXIT.done;
   });
-}
-
-async function resolve(
-  manifests: RepositoryManifests,
-  reference: Reference & { name: string },
-): Promise<Digest> {
-  const { digest } = reference;
-  const actual = await manifests.resolve(reference.name);
-  if (!digest || actual === digest) return actual;
-  throw new DigestMismatchError(
-    `Cannot remove ${formatReference(reference)}: it has digest ${actual}, expected ${digest}`,
-    { expected: digest, actual },
-  );
 }
 
 /** Removes, and returns what is gone: tags, or else the digest. */

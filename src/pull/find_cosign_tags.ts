@@ -1,4 +1,4 @@
-import { runAll } from "../concurrency.ts";
+import { mapAll } from "../concurrency.ts";
 import { COSIGN_KINDS, type CosignKind, cosignTag } from "../cosign_tags.ts";
 import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
@@ -39,11 +39,13 @@ export async function findCosignTags(
   );
   const listed = subjects.length > FEW_SUBJECTS ? await readShortList(context, hooks) : undefined;
   if (listed) return wanted.filter(({ tag }) => listed.has(tag));
-  const found = new Set<CosignTag>();
-  await runAll(wanted, CONCURRENCY, async (each, signal) => {
-    if (await headManifest(context, each.tag, { ...hooks, signal })) found.add(each);
-  }, hooks.signal);
-  return wanted.filter((each) => found.has(each));
+  const found = await mapAll(
+    wanted,
+    CONCURRENCY,
+    ({ tag }, signal) => headManifest(context, tag, { ...hooks, signal }),
+    hooks.signal,
+  );
+  return wanted.filter((_, at) => found[at]);
 }
 
 /** The tags of a repository that has few; undefined where there are many, or no list. */

@@ -1,10 +1,10 @@
-import { runAll } from "../concurrency.ts";
+import { mapAll } from "../concurrency.ts";
 import type { Digest } from "../digest.ts";
 import { manifestsOf } from "../image/content.ts";
 import { EMPTY_JSON } from "../image/documents.ts";
 import type { LeftOut, LeftOutBlob } from "../image/left_out.ts";
 import { formatReference, type Place, type Reference } from "../reference.ts";
-import { fitsSize, headBlob } from "../registry/blobs.ts";
+import { fitsSize, headBlob, type ReadHooks } from "../registry/blobs.ts";
 import type { Http } from "../registry/http/call.ts";
 import { nameOf, type OtherPlace } from "./other_places.ts";
 import type { FoundImage, OpenOptions } from "./read_image.ts";
@@ -31,34 +31,29 @@ export async function findLeftOut(
   images: readonly FoundImage[],
   places: readonly OtherPlace[],
   httpOf: (registry: Pick<Reference, "registry" | "scheme">) => Http,
-  { signal, emit }: OpenOptions,
+  { signal, onRetry }: OpenOptions,
 ): Promise<LeftOut> {
   const layers = neededLayers(images);
-  const found = new Map<Digest, Where>();
-  await runAll(layers, CONCURRENCY, async (layer, signal) => {
+  const found = await mapAll(layers, CONCURRENCY, async (layer, signal) => {
     const { digest, size } = layer;
-    const onRetry = (attempt: number, delay: number, { message }: Error) =>
-      emit({ type: "retry", attempt, delay, reason: message, digest });
+    const hooks: ReadHooks = { signal, onRetry: (...told) => onRetry(...told, digest) };
     const where = await findPlaces(layer, places, async (reference) => {
       const context = { http: httpOf(reference), repository: reference.repository };
-      return fitsSize(await headBlob(context, digest, { signal, onRetry }), size);
+      return fitsSize(await headBlob(context, digest, hooks), size);
     });
-    if (where.archives.length + where.repositories.length > 0) found.set(digest, where);
+    return { digest, size, ...where };
   }, signal);
-  return new Map(layers.flatMap(({ digest, size }) => {
-    const where = found.get(digest);
-    return where ? [[digest, { digest, size, ...where }]] : [];
-  }));
+  const leftOut = found.filter(({ archives, repositories }) =>
+    archives.length + repositories.length > 0
+  );
+  return new Map(leftOut.map((blob) => [blob.digest, blob]));
 }
-
-/** Places that have a layer. */
-type Where = Pick<LeftOutBlob, "repositories" | "archives">;
 
 async function findPlaces(
   { digest, paths }: NeededLayer,
   places: readonly OtherPlace[],
   isIn: (reference: Reference) => Promise<boolean>,
-): Promise<Where> {
+): Promise<Pick<LeftOutBlob, "repositories" | "archives">> {
   const repositories = new Set<string>();
   const archives: string[] = [];
   for (const place of places) {

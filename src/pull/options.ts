@@ -1,3 +1,4 @@
+import type { Digest } from "../digest.ts";
 import { parsePlatforms } from "../image/platform_text.ts";
 import type { ArchiveFormat } from "../image/write_archive.ts";
 import { nameFilter } from "../name_pattern.ts";
@@ -96,6 +97,7 @@ export function resolvePullOptions(options: PullImagesOptions) {
   if (format !== "docker" && format !== "oci") {
     throw new TypeError(`Cannot use format ${JSON.stringify(format)}: expected "docker" or "oci"`);
   }
+  const emit = async (event: PullEvent): Promise<void> => await onEvent?.(event);
   return {
     format,
     namesFirst,
@@ -106,7 +108,9 @@ export function resolvePullOptions(options: PullImagesOptions) {
     tagFilter: nameFilter(tags),
     without: parsePlaces(without),
     signal,
-    emit: async (event: PullEvent): Promise<void> => await onEvent?.(event),
+    emit,
+    onRetry: (attempt: number, delay: number, { message: reason }: Error, digest?: Digest) =>
+      emit({ type: "retry", attempt, delay, reason, ...digest && { digest } }),
     ...resolveRequestOptions(options),
   };
 }

@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import { DigestMismatchError, OciError } from "../errors.ts";
+import { OciError } from "../errors.ts";
 import { type DocumentNode, entriesBelow, type IndexNode } from "../image/content.ts";
 import { readPlatform } from "../image/image_config.ts";
 import {
@@ -10,7 +10,7 @@ import {
 } from "../image/platforms.ts";
 import type { NamedContent } from "../image/index_entries.ts";
 import { listTexts } from "../quote_name.ts";
-import { formatReference, type Reference, withTag } from "../reference.ts";
+import { formatReference, type Reference, refuseOtherDigest, withTag } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
 import type { ResolvedPullOptions } from "./options.ts";
 import { readRemoteContent } from "./remote_content.ts";
@@ -48,20 +48,20 @@ export async function readImage(
   http: Http,
   options: OpenOptions,
 ): Promise<FoundImage> {
-  const { emit, signal, hasher } = options;
+  const { emit, signal, hasher, onRetry } = options;
   const { repository, tag, digest = "" } = withTag(image.reference);
   const context = { http, repository };
   const reference = referenceOf(image);
   const reading: ReferrersOptions = {
     signal,
     hasher,
-    onRetry: (attempt, delay, { message }, digest) =>
-      emit({ type: "retry", attempt, delay, reason: message, ...(digest && { digest }) }),
+    onRetry,
     warn: (message) => emit({ type: "warning", message }),
     tagsOnly: !options.referrers,
   };
   const content = await readRemoteContent(context, tag ?? digest, reading);
-  refuseOtherDigest(content.digest, image.reference, reference);
+  const hint = "leave out the tag to save what has this digest";
+  refuseOtherDigest("save", image.reference, content.digest, hint);
   const { node, notices } = await choosePlatforms(content, reference, options);
   const naming = nameImage(image, tag, node.digest, http);
   notices.push(...naming.notices);
@@ -83,18 +83,6 @@ export async function readImage(
     );
   }
   return { reference, repository, node, contents, notices };
-}
-
-function refuseOtherDigest(
-  actual: Digest,
-  { digest: expected }: Reference,
-  reference: string,
-): void {
-  if (!expected || expected === actual) return;
-  throw new DigestMismatchError(
-    `Cannot save ${reference}: it has digest ${actual}, expected ${expected}`,
-    { expected, actual, hint: "leave out the tag to save what has this digest" },
-  );
 }
 
 /** What is saved of an image, and what a person should know about that. */

@@ -77,20 +77,16 @@ export async function checkRandom(
   });
   let read = 0;
   const onBytes = (count: number) => onProgress?.(read += count, total);
-  const results = new Map<FoundEntry, CheckedFile>();
   await archive.until(() =>
     runAll(entries, FILES_AT_ONCE, async (entry, signal) => {
       if (!entry.file) return;
       const { clean: path, body } = entry.file;
       const file = { path, size: body.size, again: body, documents: undefined };
       const stream = body.slice(0, body.size).stream();
-      results.set(
-        entry,
-        await checkFile({ ...file, body: stream }, { ...options, signal, onBytes }),
-      );
+      entry.checked = await checkFile({ ...file, body: stream }, { ...options, signal, onBytes });
     }, signal)
   );
-  for (const entry of entries) archive.add(entry, results.get(entry));
+  for (const entry of entries) archive.add(entry, entry.checked);
   archive.files.trailing = archive.end?.trailing;
   return archive;
 }
@@ -146,6 +142,7 @@ interface Entry {
 
 interface FoundEntry extends Entry {
   file: { clean: string; body: BlobSource } | undefined;
+  checked?: CheckedFile;
 }
 
 class Collector implements CheckedArchive {
