@@ -130,10 +130,10 @@ async function checkListed(
     const actual = await hashAll(source.slice(0, source.size).stream(), hash, reading.signal);
     if (actual === entry.sha256) continue;
     const other = listed.find(({ sha256 }) => sha256 === actual);
-    throw unusablePart(
-      name,
-      other ? describeSwap(other) : differs("SHA-256", actual, entry.sha256),
-    );
+    const state = other
+      ? describeSwap(other)
+      : `it is damaged, or of another archive: its SHA-256 is ${actual}, expected ${entry.sha256} by the checksum file`;
+    throw unusablePart(name, state);
   }
 }
 
@@ -163,8 +163,4 @@ async function checkEnds(
 
 function describeSwap({ name }: ListedPart): string {
   return `it has the content of ${quoteName(name)}, by the checksum file`;
-}
-
-function differs(what: string, actual: string, expected: string): string {
-  return `it is damaged, or of another archive: its ${what} is ${actual}, expected ${expected} by the checksum file`;
 }

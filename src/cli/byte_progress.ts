@@ -3,47 +3,42 @@ import { canMoveCursor } from "./create_reporter.ts";
 import { LiveScreen } from "./live_screen.ts";
 import { formatSeconds, formatSize } from "./render.ts";
 
-/** A line on a terminal that tells how far a reading is. */
-export interface ByteProgress {
-  /** Takes in how far it is; costs nothing, whatever the number of calls. */
-  report: (progress: { bytes: number; total?: number }) => void;
-  /** Takes the line away. */
-  finish(): Promise<void>;
-}
+/** How far a check is, in bytes; `total` where that is known. */
+type Progress = { bytes: number; total?: number };
 
 /** What is over by then needs no line. */
 const FIRST_MILLISECONDS = 500;
 
-/** Shows progress on stderr where that is a terminal; elsewhere nothing is written. */
-export async function startByteProgress(
+/**
+ * Runs a check, and shows on stderr how far it is where that is a terminal; elsewhere nothing is written.
+ *
+ * @param check Told of progress any number of times: that costs nothing.
+ */
+export async function showByteProgress<T>(
   host: Host,
-  verb: string,
   isQuiet: boolean,
-): Promise<ByteProgress> {
-  const isLive = !isQuiet && await canMoveCursor(host);
-  if (!isLive) return { report: () => {}, finish: () => Promise.resolve() };
+  check: (onProgress: (progress: Progress) => void) => Promise<T>,
+): Promise<T> {
+  if (isQuiet || !await canMoveCursor(host)) return await check(() => {});
   const start = performance.now();
-  let latest: { bytes: number; total?: number } = { bytes: 0 };
+  let latest: Progress = { bytes: 0 };
   const screen = new LiveScreen(host, (now, { columns }) => {
     const elapsed = now - start;
     if (elapsed < FIRST_MILLISECONDS) return [];
-    return [byteProgressLine(verb, latest, elapsed).slice(0, columns - 1)];
+    return [byteProgressLine(latest, elapsed).slice(0, columns - 1)];
   });
-  return {
-    report: (progress) => void (latest = progress),
+  try {
+    return await check((progress) => void (latest = progress));
+  } finally {
     // A terminal that went away is no reason to fail.
-    finish: () => screen.finish().catch(() => {}),
-  };
+    await screen.finish().catch(() => {});
+  }
 }
 
-/** The line for a reading under way. */
-export function byteProgressLine(
-  verb: string,
-  { bytes, total }: { bytes: number; total?: number },
-  milliseconds: number,
-): string {
+/** The line for a check under way. */
+export function byteProgressLine({ bytes, total }: Progress, milliseconds: number): string {
   const rate = bytes * 1000 / milliseconds;
-  const parts = [verb];
+  const parts = ["checking"];
   if (total !== undefined && total > 0) {
     parts.push(
       `${Math.floor(bytes * 100 / total)}%`,

@@ -2,7 +2,7 @@ import { type ArchiveCheck, checkArchive } from "../archive/check_archive.ts";
 import type { Finding } from "../image/check/findings.ts";
 import type { Host } from "../runtime/host.ts";
 import { openArchiveWords, partsHint } from "./archive_words.ts";
-import { startByteProgress } from "./byte_progress.ts";
+import { showByteProgress } from "./byte_progress.ts";
 import { verdictLine, writeFindings } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
@@ -25,13 +25,11 @@ export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal)
     const example = "docker save IMAGE | tarpush check -";
     const reading = { verify: "all", signal, ...connection } as const;
     await using input = await openArchiveWords(command, host, example, reading);
-    const progress = await startByteProgress(host, "checking", quiet);
-    const checked = await checkArchive(input.source, {
-      signal,
-      ...connection,
-      onProgress: progress.report,
-    })
-      .finally(() => progress.finish());
+    const checked = await showByteProgress(
+      host,
+      quiet,
+      (onProgress) => checkArchive(input.source, { signal, ...connection, onProgress }),
+    );
     const { absent, check } = await withAbsent(checked, against, { ...connection, signal });
     const exitCode = check.ok ? EXIT.done : EXIT.failed;
     if (json) {

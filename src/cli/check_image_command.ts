@@ -2,7 +2,7 @@ import { failureDocument } from "../failure_document.ts";
 import { checkImage, type CheckImageOptions, type ImageCheck } from "../pull/check_image.ts";
 import type { ImageRepair } from "../push/repair_image.ts";
 import type { Host } from "../runtime/host.ts";
-import { startByteProgress } from "./byte_progress.ts";
+import { showByteProgress } from "./byte_progress.ts";
 import { verdictText, writeFindings } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
 import { type ConnectionOptions, connectionOptions } from "./connection.ts";
@@ -18,12 +18,12 @@ export async function runCheckImage(
 ): Promise<number> {
   const { source, quick, allTags, repair, json } = command;
   const connection = await connectionOptions(command, host);
-  const progress = await startByteProgress(host, "checking", command.quiet);
-  const options = { ...connection, signal, quick, allTags, onProgress: progress.report };
-  const done = repair === undefined ? undefined : await runRepair(source, repair, options, host)
-    .finally(() => progress.finish());
-  const check = done?.after ??
-    await checkImage(source, options).finally(() => progress.finish());
+  const { check, done } = await showByteProgress(host, command.quiet, async (onProgress) => {
+    const options = { ...connection, signal, quick, allTags, onProgress };
+    if (repair === undefined) return { check: await checkImage(source, options) };
+    const done = await runRepair(source, repair, options, host);
+    return { check: done.after, done };
+  });
   if (json) await writeDocument(host, done ? repairDocument(done) : check);
   else await show(check, done, command, host);
   return check.ok ? EXIT.done : EXIT.failed;

@@ -25,7 +25,7 @@ export interface PartsOptions {
   retry?: RetryOptions | undefined;
 }
 
-type Reading = UrlOptions & Pick<PartsOptions, "signal">;
+type Reading = UrlOptions & { signal: AbortSignal };
 
 /** What checksum files are called: `A.tar.sha256`, `SHA256SUMS`, `sha256sum.txt` and the like. */
 const LIST_NAME = /sha256(?:sums?)?(?:\.txt)?$/i;
@@ -55,7 +55,7 @@ export async function openParts(
   }
   const [first] = paths;
   if (first === undefined) throw new UsageError(`${quote(words.join(" "))} names no parts`);
-  const reading = { fetch, timeouts, retry: retry && resolveRetry(retry) };
+  const reading: Reading = { signal, fetch, timeouts, retry: retry && resolveRetry(retry) };
   const open: AsyncDisposable[] = [];
   const close = async () => {
     for (const file of open) await file[Symbol.asyncDispose]();
@@ -64,12 +64,12 @@ export async function openParts(
     const parts: ArchivePart[] = [];
     const isHeld = paths.length <= MOST_HELD;
     for (const path of paths) {
-      parts.push(await openPart(path, open, host, { signal, ...reading, isHeld }));
+      parts.push(await openPart(path, open, host, { ...reading, isHeld }));
     }
     const named = words.filter((word) => LIST_NAME.test(nameOf(word)));
     const lists = named.length > 0 ? named : await findLists(paths, host);
     const texts: string[] = [];
-    for (const list of lists) texts.push(await readList(list, host, { signal, ...reading }));
+    for (const list of lists) texts.push(await readList(list, host, reading));
     const checksums = texts.join("\n");
     const source = await joinParts(parts, { checksums, verify, signal });
     return { source, [Symbol.asyncDispose]: close };

@@ -142,19 +142,18 @@ function summarizeBeside({ beside }: ImageArchive, { node }: ArchiveImage): Besi
 
 async function summarizeImage(image: ArchiveImage): Promise<ImageSummary> {
   const { id, names, tags, pinned, aliases, node } = image;
+  const { digest, mediaType } = await manifestOf(node);
   const blobs = node.kind === "index" ? blobsOf(node) : node.layers;
   const summary: ImageSummary = {
     id,
     kind: kindOf(node),
     names: [...names, ...pinnedNames(pinned, node)],
     tags,
-    mediaType: "",
+    mediaType,
     platforms: await platformsOf(node),
     layers: blobs.map(summarizeLayer),
     size: blobsOf(node).reduce((sum, { size }) => sum + size, 0),
   };
-  const { digest, mediaType } = await manifestOf(node);
-  summary.mediaType = mediaType;
   const record = buildRecord(node);
   if (record) summary.buildRecord = record;
   const primaryTag = names[0] ?? tags[0];

@@ -21,8 +21,7 @@ import { listTexts } from "../quote_name.ts";
 export type PlatformOf = (node: ContentNode) => Promise<Platform | undefined>;
 
 /** An image below an index. */
-export interface PlatformOffer {
-  platform: Platform | undefined;
+export interface PlatformOffer extends Offer {
   entry: IndexEntry;
 }
 
@@ -186,12 +185,12 @@ async function tellApart(
 }
 
 /** The platforms for a message; many are only counted. */
-export function listPlatforms(offers: readonly { platform: Platform | undefined }[]): string {
+export function listPlatforms(offers: readonly Offer[]): string {
   return listTexts(offers.map(({ platform }) => showPlatform(platform)));
 }
 
 /** The options that choose these platforms, for a hint; many are left out. */
-export function platformOptions(offers: readonly { platform: Platform | undefined }[]): string {
+export function platformOptions(offers: readonly Offer[]): string {
   const texts = new Set(offers.map(({ platform }) => `--platform ${showPlatform(platform)}`));
   return [...texts].slice(0, MAX_LISTED).join(" ");
 }

@@ -15,9 +15,7 @@
  * @module
  */
 import { createBunHost } from "./bun.ts";
-import { openBunFile } from "./bun_file.ts";
 import { createDenoHost } from "./deno.ts";
-import { openDenoFile } from "./deno_file.ts";
 import type { FolderSource } from "../source/blob_source.ts";
 import type { Host, OpenFile } from "./host.ts";
 import type { FolderRegistryStorage, StorageOptions } from "./storage/open_storage.ts";
@@ -75,7 +73,7 @@ export function currentHost(): Host {
  * @throws {OciError} If there is no such file, it may not be read, or it is a directory or a pipe.
  */
 export function openFile(path: string | URL): Promise<OpenFile> {
-  return runtimeName(globalThis) === "deno" ? openDenoFile(path) : openBunFile(path);
+  return currentHost().openFile(path);
 }
 
 /**
