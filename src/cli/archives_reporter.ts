@@ -17,18 +17,10 @@ import {
   printable,
   resultLine,
 } from "./render.ts";
-import { type Display, isResult, type ReporterOptions } from "./reporter.ts";
+import { type Display, DONE, isResult, type ReporterOptions } from "./reporter.ts";
+import { NOUNS } from "./source_list.ts";
 
-/** What is shown of a call for many. */
-export interface ManyOptions extends ReporterOptions {
-  verb: "push" | "copy";
-}
-
-/** What a call for many is called. */
-const WORDS = {
-  push: { noun: "archive", done: "pushed", toDo: "to push" },
-  copy: { noun: "image", done: "copied", toDo: "to copy" },
-};
+type ManyOptions = ReporterOptions<"push" | "copy">;
 
 /** Shows a push of many archives, or a copy of many images: names that stand on stdout, a line an archive, bars and a table at the end on stderr. */
 export class ArchivesReporter {
@@ -61,7 +53,7 @@ export class ArchivesReporter {
     sizes: readonly (number | undefined)[] | undefined,
   ): Promise<ArchivesReporter> {
     const paint = await choosePaint(host, host.stderr);
-    const state = new ArchivesState(WORDS[options.verb].noun, sizes);
+    const state = new ArchivesState(NOUNS[options.verb], sizes);
     const display = await createDisplay(host, state, paint, options.quiet);
     return new ArchivesReporter(host, options, paint, state, display);
   }
@@ -113,14 +105,13 @@ export class ArchivesReporter {
   async finish(milliseconds: number, skipped: number, left: number): Promise<void> {
     await this.#display.finish();
     const { quiet, dryRun, verb } = this.#options;
-    const { noun, done, toDo } = WORDS[verb];
     const { pushed, exists, left: leftAlone, failed } = this.#counts;
     const { blobs, sentBytes } = this.#state;
     const mounted = `${blobs.mounted} mounted`;
     const sent = `${counted(blobs.pushed, "blob")} sent (${formatSize(sentBytes)}), ${mounted}`;
     const missing = `${counted(blobs.pushed, "blob")} missing, ${mounted}`;
     const rows: [number, string, string][] = [
-      [pushed, dryRun ? toDo : done, dryRun ? missing : sent],
+      [pushed, dryRun ? `to ${verb}` : DONE[verb], dryRun ? missing : sent],
       [exists, "already there", ""],
       [leftAlone, "left alone", "their names have other images"],
       [skipped, "done before", ""],
@@ -128,7 +119,7 @@ export class ArchivesReporter {
       [left, "not done", ""],
     ];
     const lines = quiet ? [] : [
-      `${counted(pushed + exists + leftAlone + skipped + failed + left, noun)} in ${
+      `${counted(pushed + exists + leftAlone + skipped + failed + left, NOUNS[verb])} in ${
         formatDuration(milliseconds)
       }`,
       ...rows.filter(([count]) => count > 0).map(([count, what, more]) =>
@@ -175,8 +166,7 @@ function archiveLine(result: ArchiveResult, { verb, dryRun }: ManyOptions, paint
   const parts = [`${counted(pushed, "blob")} ${dryRun ? "missing" : "sent"}`];
   if (bytesUploaded > 0) parts[0] += ` (${formatSize(bytesUploaded)})`;
   if (mounted > 0) parts.push(`${mounted} mounted`);
-  const { done, toDo } = WORDS[verb];
-  const word = dryRun ? toDo : `${done} `;
+  const word = dryRun ? `to ${verb}` : `${DONE[verb]} `;
   return `${paint("green", word)}  ${name}  ${parts.join(", ")} in ${formatDuration(milliseconds)}`;
 }
 

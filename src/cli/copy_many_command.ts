@@ -37,10 +37,7 @@ async function copyMany(
   const start = performance.now();
   const allTags = command.allTags || command.tags.length > 0;
   const example = "tarpush copy --from images.txt --to HOST";
-  const nothing = { verb: "copy", noun: "image" };
-  // Whose certificates are accepted whatever they are is settled before the first request.
-  const list = { ...command, isHeld: command.insecure };
-  const { lines, later } = await listSources(list, host, example, nothing, signal);
+  const { lines, later } = await listSources(command, host, example, signal);
   const copies = new ListedCopies(command.targets, allTags, later);
   // What is wrong with a pattern is wrong usage, and no end of a copy.
   nameFilter(command.tags);

@@ -34,10 +34,7 @@ async function pushMany(
 ): Promise<number> {
   const start = performance.now();
   const example = "ls *.tar | tarpush push --from - --to TARGET";
-  const nothing = { verb: "push", noun: "archive" };
-  // Whose certificates are accepted whatever they are is settled before the first request.
-  const list = { ...command, isHeld: command.insecure };
-  const { lines, later } = await listSources(list, host, example, nothing, signal);
+  const { lines, later } = await listSources(command, host, example, signal);
   const sources = new PushSources(command, host);
   const own = await sources.take(lines);
   const named = own.map(({ source }) => source);

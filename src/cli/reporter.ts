@@ -3,19 +3,18 @@ import type { ProgressState } from "./progress_state.ts";
 import { eventLines, type Paint, resultLine, summaryLine } from "./render.ts";
 
 /** What is shown, and how. */
-export interface ReporterOptions {
+export interface ReporterOptions<Verb extends keyof typeof DONE = keyof typeof DONE> {
+  verb: Verb;
   /** Nothing on stderr. */
   quiet: boolean;
   /** No lines on stdout: a document follows. */
   json: boolean;
   /** No lines on stdout: no name stands. */
   dryRun: boolean;
-  /**
-   * What became of a blob that was transferred.
-   * @default {"pushed"}
-   */
-  word?: string;
 }
+
+/** What became of what was transferred. */
+export const DONE = { push: "pushed", copy: "copied", save: "saved" };
 
 /** Where a reporter writes. */
 export interface Display {
@@ -66,8 +65,8 @@ export class Reporter {
   }
 
   /** What a push would send is missing so far. */
-  get #word(): string | undefined {
-    return this.#options.dryRun ? "missing" : this.#options.word;
+  get #word(): string {
+    return this.#options.dryRun ? "missing" : DONE[this.#options.verb];
   }
 }
 

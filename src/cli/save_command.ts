@@ -64,8 +64,7 @@ async function save(command: SaveCommand, host: Host, signal: AbortSignal): Prom
     throw new UsageError("Cannot leave blobs out of a folder, expected a file or -");
   }
   const options = await toPullOptions(command, images, format, signal, host);
-  const shown = { ...command, dryRun: false, word: "saved" };
-  const reporter = await createReporter(host, shown, signal);
+  const reporter = await createReporter(host, { ...command, dryRun: false }, signal);
   try {
     let plan: PlanEvent | undefined;
     const written = await write(images, { ...command, isFolder, read }, {

@@ -8,6 +8,7 @@ import {
   MAX_TEXT_BYTES,
   textTooLarge,
 } from "../runtime/text_file.ts";
+import type { CopyManyCommand, PushManyCommand } from "./command.ts";
 import { requirePiped, shownAs } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 
@@ -33,37 +34,33 @@ export interface SourceList {
   later?: AsyncIterable<ListLine>;
 }
 
+/** What a command for many is about. */
+export const NOUNS = { push: "archive", copy: "image" };
+
 /**
- * Lists what the command line names, then what its list does: of a file all of it, of a pipe its first line, unless `isHeld`.
+ * Lists what the command line names, then what its list does: of a file all of it, of a pipe its first line.
  *
- * @param isHeld Whether nothing may begin before all of a pipe has come.
  * @param example What to type where nothing is piped in.
- * @param nothing What to say of a list that names nothing: `push`, `archive`.
  * @param signal Ends the waiting for a pipe.
  * @throws {UsageError} If a line cannot be used, or there is none.
  */
 export async function listSources(
-  { sources, from, isHeld = false }: {
-    sources: readonly string[];
-    from: string | undefined;
-    isHeld?: boolean;
-  },
+  { verb, sources, from, insecure }: PushManyCommand | CopyManyCommand,
   host: Host,
   example: string,
-  nothing: { verb: string; noun: string },
   signal: AbortSignal,
 ): Promise<SourceList> {
   const place = "on the command line";
   const named: ListLine[] = sources.map((source) => ({ source, target: undefined, place }));
   if (from === undefined) return { lines: named };
-  const later = from === "-" && !isHeld ? readPipedList(host, example) : undefined;
+  // Whose certificates are accepted whatever they are is settled before the first request: all of a pipe is read first, then.
+  const later = from === "-" && !insecure ? readPipedList(host, example) : undefined;
   const first = later
     ? (await untilAborted(later.next(), signal)).value ?? []
     : await readSourceList(from, host, example, signal);
   const lines = named.concat(first);
   if (lines.length > 0) return { lines, ...later && { later } };
-  const { verb, noun } = nothing;
-  throw new UsageError(`Nothing to ${verb}: ${shownAs(from)} names no ${noun}`);
+  throw new UsageError(`Nothing to ${verb}: ${shownAs(from)} names no ${NOUNS[verb]}`);
 }
 
 /**

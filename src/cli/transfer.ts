@@ -3,14 +3,7 @@ import type { PushResult } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
 import { createReporter } from "./create_reporter.ts";
 import { jsonText, plannedLines } from "./render.ts";
-
-/** A command that brings images into a registry, as far as its display goes. */
-export interface Transfer {
-  verb: "push" | "copy";
-  json: boolean;
-  quiet: boolean;
-  dryRun: boolean;
-}
+import type { ReporterOptions } from "./reporter.ts";
 
 /** What a transfer heeds and tells. */
 export interface TransferHooks {
@@ -20,13 +13,12 @@ export interface TransferHooks {
 
 /** Runs a push or a copy: shows how it goes, and prints each name as soon as it stands, or one document. */
 export async function showTransfer(
-  command: Transfer,
+  command: ReporterOptions<"push" | "copy">,
   host: Host,
   signal: AbortSignal,
   transfer: (hooks: TransferHooks) => Promise<PushResult>,
 ): Promise<PushResult> {
-  const word = command.verb === "copy" ? { word: "copied" } : {};
-  const reporter = await createReporter(host, { ...command, ...word }, signal);
+  const reporter = await createReporter(host, command, signal);
   try {
     const result = await transfer({ signal, onEvent: (event) => reporter.handle(event) });
     if (command.dryRun) {

@@ -5,7 +5,7 @@ import type { TextOutput } from "../../src/runtime/host.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost } from "./fake_host.ts";
 
-const PLAIN = { quiet: false, json: false, dryRun: false };
+const PLAIN = { verb: "push", quiet: false, json: false, dryRun: false } as const;
 const NEVER = new AbortController().signal;
 const DIGEST = `sha256:${"0".repeat(64)}` as const;
 
