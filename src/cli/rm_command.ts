@@ -9,6 +9,7 @@ import type { RemoveCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { quote, UsageError } from "./options.ts";
 import { withErrorDocument, writeDocument } from "./json_document.ts";
+import { readLine } from "./read_line.ts";
 import { openRegistry, parseImage } from "./registry_client.ts";
 import { counted, linesText, printable, resultLine } from "./render.ts";
 
@@ -108,7 +109,7 @@ async function agree(
 async function ask(question: string, host: Host, signal: AbortSignal): Promise<boolean> {
   await host.stderr.write(`${question} [y/N] `);
   try {
-    const answer = await untilAborted(host.stdin.line(), signal);
+    const answer = await untilAborted(readLine(host.stdin.pieces()), signal);
     return /^\s*y(?:es)?\s*$/i.test(answer);
   } catch (error) {
     // Nobody ended the line of the question.

@@ -6,7 +6,6 @@ import type { BunGlobals, BunWriter } from "./bun_globals.ts";
 import { errorCode, failed, fileId, toFileError } from "./file_error.ts";
 import type { ByteInput, ByteOutput, FileInfo, Host } from "./host.ts";
 import { createByteOutput, createTextOutput } from "./output.ts";
-import { readLine } from "./read_line.ts";
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
 
@@ -89,7 +88,6 @@ function bunInput(): ByteInput {
     stream: () => ReadableStream.from(readStdin()),
     ownStream: () => ReadableStream.from(readStdin(own)),
     pieces: readAsItComes,
-    line: () => readLine(readAsItComes()),
   };
 }
 

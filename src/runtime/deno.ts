@@ -7,7 +7,6 @@ import { countInterrupts, restartTrusting } from "./deno_restart.ts";
 import { fileId } from "./file_error.ts";
 import type { ByteInput, ByteOutput, FileInfo, Host } from "./host.ts";
 import { createByteOutput, createTextOutput, writeAll } from "./output.ts";
-import { readLine } from "./read_line.ts";
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
 
@@ -78,7 +77,6 @@ function denoInput(): ByteInput {
     stream: () => ReadableStream.from(readStdin()),
     ownStream: () => ReadableStream.from(readStdin(own)),
     pieces: readAsItComes,
-    line: () => readLine(readAsItComes()),
   };
 }
 

@@ -27,8 +27,6 @@ export interface ByteInput {
    * next is asked for.
    */
   pieces(): AsyncIterable<Uint8Array>;
-  /** What a person types up to the end of a line; what there is when the input ends before that. */
-  line(): Promise<string>;
 }
 
 /** Where a program writes bytes. */

@@ -122,7 +122,6 @@ test("run() check ends with 130 after an interrupt", async () => {
         ...fakeHost([]).stdin,
         isTerminal: () => false,
         pieces: () => new ReadableStream(),
-        line: () => Promise.resolve(""),
         stream: () => new ReadableStream({ pull: () => host.interrupt() }, { highWaterMark: 0 }),
       },
     },

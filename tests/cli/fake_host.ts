@@ -24,8 +24,6 @@ export interface FakeHost extends Host {
 export interface FakeHostOptions {
   env?: Record<string, string>;
   stdin?: Uint8Array;
-  /** What a person types; nobody types anything when absent. */
-  typed?: Promise<string>;
   isTerminal?: boolean;
   columns?: number;
   overrides?: Partial<Host>;
@@ -40,7 +38,7 @@ export class Exited extends Error {
 
 /** Makes a {@linkcode FakeHost} with these arguments. */
 export function fakeHost(args: readonly string[], options: FakeHostOptions = {}): FakeHost {
-  const { env = {}, stdin, typed, isTerminal = false, columns = 80, overrides = {} } = options;
+  const { env = {}, stdin, isTerminal = false, columns = 80, overrides = {} } = options;
   const written: FakeHost["written"] = { stdout: "", stderr: "", files: new Map(), bytes: [] };
   const handlers = new Set<() => void>();
   const output = (name: "stdout" | "stderr"): TextOutput => ({
@@ -58,7 +56,6 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
       isTerminal: () => stdin === undefined,
       stream: () => ReadableStream.from(stdin ? [stdin] : []),
       pieces: () => ReadableStream.from(stdin ? [stdin] : []),
-      line: () => typed ?? new Promise(() => {}),
     },
     stdout: output("stdout"),
     byteStdout: {

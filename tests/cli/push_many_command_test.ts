@@ -217,7 +217,6 @@ function silentPipe(onRead: () => void): Host["stdin"] {
     isTerminal: () => false,
     stream: () => new ReadableStream({ pull: () => void onRead() }, { highWaterMark: 0 }),
     pieces: () => new ReadableStream({ pull: () => void onRead() }, { highWaterMark: 0 }),
-    line: () => Promise.reject(new Error("nobody types")),
   };
 }
 

@@ -276,7 +276,9 @@ test("runRemove() asks on a terminal", async () => {
   const command = parseCommand(["rm", "localhost:5000/team/app:1", "--insecure"]) as RemoveCommand;
   const overrides = { fetchWith: () => byDigestOnly(registry) };
   const answer = async (typed: string) => {
-    const host = fakeHost([], { isTerminal: true, overrides, typed: Promise.resolve(typed) });
+    const pieces = () => ReadableStream.from([new TextEncoder().encode(typed)]);
+    const stdin = { ...fakeHost([]).stdin, pieces };
+    const host = fakeHost([], { isTerminal: true, overrides: { ...overrides, stdin } });
     const { signal } = new AbortController();
     const ended: unknown = await runRemove(command, host, signal).catch((error) => error);
     assertStringIncludes(host.written.stderr, "Remove 2 other tags as well? [y/N] ");
@@ -295,14 +297,11 @@ test("runRemove() asks on a terminal", async () => {
 test("run() rm is interrupted while it waits for an answer", async () => {
   const { registry } = await filledRegistry();
   const asked = Promise.withResolvers<void>();
-  const line = () => {
-    asked.resolve();
-    return new Promise<string>(() => {});
-  };
+  const pieces = () => new ReadableStream<Uint8Array>({ pull: () => asked.resolve() });
   const base = fakeHost([]);
   const overrides = {
     fetchWith: () => byDigestOnly(registry),
-    stdin: { ...base.stdin, isTerminal: () => true, line },
+    stdin: { ...base.stdin, isTerminal: () => true, pieces },
   };
   const args = ["rm", "localhost:5000/team/app:1", "--insecure"];
   const host = fakeHost(args, { isTerminal: true, overrides });

@@ -31,7 +31,7 @@ console.log(JSON.stringify(pieces.map(({ length }) => length)));
 
 const READERS = {
   "stream()": "new TextDecoder().decode(await new Response(stdin.stream()).bytes())",
-  "line()": "await stdin.line()",
+  "pieces()": "new TextDecoder().decode(await new Response(stdin.pieces()).bytes())",
 };
 
 for (const [method, expression] of Object.entries(READERS)) {

@@ -2,7 +2,7 @@
 const MAX_LINE_CHARACTERS = 4096;
 
 /**
- * Reads up to the first end of a line.
+ * Reads what a person types, up to the first end of a line.
  *
  * @returns The line without its end; what there was when the input ended, or grew too long, before it.
  */

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { readLine } from "../../src/runtime/read_line.ts";
+import { readLine } from "../../src/cli/read_line.ts";
 import { encode } from "../helpers/archives.ts";
 import { test } from "../helpers/test.ts";
 
