@@ -111,11 +111,16 @@ class ManyPushes {
     return this.#listed - this.#tools.reporter.ended;
   }
 
-  /** Takes in what the receipts say is done. */
+  /** Takes in what the receipts say is done, and tells programs. */
   async skip(skipped: readonly SkippedSource[]): Promise<void> {
     this.skipped += skipped.length;
     for (const { digest } of skipped.flatMap(({ tags }) => tags)) this.digests.add(digest);
-    await tellSkipped(skipped, this.#command, this.#tools.reporter);
+    if (!this.#command.json || skipped.length === 0) return;
+    const lines = skipped.map((source) => {
+      const images = source.tags.map(({ reference, digest }) => ({ reference, digest }));
+      return jsonLine({ ...wordsOf(source), status: "skipped", images });
+    });
+    await this.#tools.reporter.print(...lines);
   }
 
   /** Pushes archives that are left, and what comes later; what was skipped before keeps its tags. */
@@ -167,45 +172,26 @@ class ManyPushes {
   }
 
   async #end(result: ArchiveResult): Promise<void> {
-    const { receipts, reporter } = this.#tools;
+    const { reporter } = this.#tools;
     const source = this.#running.get(result.index);
     this.#running.delete(result.index);
     for (const { digest } of result.images) this.digests.add(digest);
     await reporter.end(result);
-    if (source) await record(source, result, receipts, this.#command, reporter);
+    if (source) await this.#record(source, result);
     if (this.#command.dryRun) await reporter.note(...plannedLines("push", result.images));
   }
-}
 
-/** Tells programs what is done. */
-async function tellSkipped(
-  skipped: readonly SkippedSource[],
-  { json }: PushManyCommand,
-  reporter: ArchivesReporter,
-): Promise<void> {
-  if (!json || skipped.length === 0) return;
-  const lines = skipped.map((source) => {
-    const images = source.tags.map(({ reference, digest }) => ({ reference, digest }));
-    return jsonLine({ ...wordsOf(source), status: "skipped", images });
-  });
-  await reporter.print(...lines);
+  /** Writes down what became of an archive, for the next run and for programs. */
+  async #record(source: IdentifiedSource, result: ArchiveResult): Promise<void> {
+    const { json, dryRun } = this.#command;
+    const { receipts, reporter } = this.#tools;
+    const words = wordsOf(source);
+    if (!dryRun) await receipts?.add(source.identity ?? words, result);
+    if (json) await reporter.print(resultDocument(result, words, dryRun));
+  }
 }
 
 /** What tells an archive from the others of a call, for programs. */
 function wordsOf({ name, number, targets }: Source) {
   return { source: name, ...number !== undefined && { number }, target: targets };
-}
-
-/** Writes down what became of an archive, for the next run and for programs. */
-async function record(
-  source: IdentifiedSource,
-  result: ArchiveResult,
-  receipts: Receipts | undefined,
-  { json, dryRun }: PushManyCommand,
-  reporter: ArchivesReporter,
-): Promise<void> {
-  const words = wordsOf(source);
-  if (!dryRun) await receipts?.add(source.identity ?? words, result);
-  if (!json) return;
-  await reporter.print(resultDocument(result, words, dryRun));
 }

@@ -29,6 +29,12 @@ export interface SkippedSource extends Source {
   tags: readonly GivenTag[];
 }
 
+/** Files and servers asked at once. */
+const IDENTIFY_CONCURRENCY = 8;
+
+/** How servers are asked. */
+type Asking = PushOptions & { signal: AbortSignal };
+
 /** Makes archives of the lines that name them, all at once or as they come. */
 export class PushSources {
   /** How many lines there were. */
@@ -58,12 +64,12 @@ export class PushSources {
   /** Parts archives that the receipts say are done from those that are left. */
   async part(
     listed: readonly Source[],
-    options: PushOptions & { signal: AbortSignal },
+    options: Asking,
     receipts: Receipts | undefined,
   ): Promise<{ left: IdentifiedSource[]; skipped: SkippedSource[] }> {
     const left: IdentifiedSource[] = [];
     const skipped: SkippedSource[] = [];
-    for (const source of await identify(listed, this.#command, options, this.#host)) {
+    for (const source of await this.#identify(listed, options)) {
       const tags = source.identity && receipts?.find(source.identity);
       if (tags) skipped.push({ ...source, tags });
       else left.push(source);
@@ -77,6 +83,31 @@ export class PushSources {
     if (dryRun) return;
     const read = listed.map(({ source }) => source);
     await refuseToWriteOver([digestfile, receipts], read, this.#host);
+  }
+
+  /** Finds out what tells the archives from what they were at another time. */
+  async #identify(listed: readonly Source[], options: Asking): Promise<IdentifiedSource[]> {
+    const choice = choiceOf(this.#command);
+    return await mapAll(listed, IDENTIFY_CONCURRENCY, async (each) => {
+      const { source, targets, name, number } = each;
+      const version = number === undefined ? await this.#findVersion(source, options) : undefined;
+      const identity = version && { source: name, ...version, target: targets, ...choice };
+      return { ...each, identity };
+    });
+  }
+
+  async #findVersion(
+    source: string,
+    { fetch, timeouts, signal }: Asking,
+  ): Promise<{ size: number; modified: string } | undefined> {
+    const url = urlOf(source);
+    if (url) {
+      if (this.#command.receipts === undefined) return undefined;
+      const { findUrlVersion } = await import("../source/http_source.ts");
+      return await findUrlVersion(url, signal, { fetch, timeouts });
+    }
+    const info = source === "-" ? undefined : await imageInfo(source, this.#host);
+    return info && { size: info.size, modified: new Date(info.modified).toISOString() };
   }
 
   #name(listed: readonly ListedSource[]): Source[] {
@@ -104,25 +135,6 @@ function refusePipes(lines: readonly ListLine[], from: string | undefined, isSha
   }
 }
 
-/** Finds out what tells the archives from what they were at another time. */
-async function identify(
-  listed: readonly Source[],
-  command: PushManyCommand,
-  options: PushOptions & { signal: AbortSignal },
-  host: Host,
-): Promise<IdentifiedSource[]> {
-  const choice = choiceOf(command);
-  const isAsked = command.receipts !== undefined;
-  return await mapAll(listed, IDENTIFY_CONCURRENCY, async (each) => {
-    const { source, targets, name, number } = each;
-    const version = number === undefined
-      ? await findVersion(source, options, isAsked, host)
-      : undefined;
-    const identity = version && { source: name, ...version, target: targets, ...choice };
-    return { ...each, identity };
-  });
-}
-
 /** The options that decide what of an archive stands in the end, and as what; `force` has what stood sent again. */
 function choiceOf(command: PushManyCommand): Pick<SourceIdentity, "options"> {
   const { images, platforms, rename, allTags, force, onExisting } = command;
@@ -135,25 +147,6 @@ function choiceOf(command: PushManyCommand): Pick<SourceIdentity, "options"> {
     Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
   const options = Object.entries(typed).filter(([, value]) => isTyped(value));
   return options.length > 0 ? { options: Object.fromEntries(options) } : {};
-}
-
-/** Files and servers asked at once. */
-const IDENTIFY_CONCURRENCY = 8;
-
-async function findVersion(
-  source: string,
-  { fetch, timeouts, signal }: PushOptions & { signal: AbortSignal },
-  isAsked: boolean,
-  host: Host,
-): Promise<{ size: number; modified: string } | undefined> {
-  const url = urlOf(source);
-  if (url) {
-    if (!isAsked) return undefined;
-    const { findUrlVersion } = await import("../source/http_source.ts");
-    return await findUrlVersion(url, signal, { fetch, timeouts });
-  }
-  const info = source === "-" ? undefined : await imageInfo(source, host);
-  return info && { size: info.size, modified: new Date(info.modified).toISOString() };
 }
 
 /** What is known of an archive; a folder is as old as the document that names all that it holds. */

@@ -4,7 +4,6 @@ import type { BlobWriter, Storage, StoredManifest } from "../../storage.ts";
 import { BlobFiles } from "./blob_files.ts";
 import { folderOf } from "./folder_paths.ts";
 import type { FolderSettings } from "./folder_settings.ts";
-import { KeyedLock } from "./keyed_lock.ts";
 import { damaged, Repository } from "./repository.ts";
 import type { RepositoryIndex } from "./repository_index.ts";
 import { RepositoryNames } from "./repository_names.ts";
@@ -203,5 +202,22 @@ export class FolderStorage implements Storage {
     // Every repository has the folder of the usual algorithm.
     if (digestAlgorithm(digest) !== "sha256") await files.makeDirectory(folderOf(path));
     return path;
+  }
+}
+
+/** Lets one piece of work after the other have what a key stands for. */
+class KeyedLock {
+  readonly #last = new Map<string, Promise<unknown>>();
+
+  /** Runs `work` when all that was asked for before under this key has ended. */
+  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(key);
+    const run = before ? before.then(work, work) : work();
+    this.#last.set(key, run);
+    try {
+      return await run;
+    } finally {
+      if (this.#last.get(key) === run) this.#last.delete(key);
+    }
   }
 }
