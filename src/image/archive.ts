@@ -1,5 +1,4 @@
 import { blobPath, type Digest } from "../digest.ts";
-import { ArchiveError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
 import {
   formatImageName,
@@ -101,10 +100,8 @@ export async function readArchive(files: ArchiveFiles): Promise<ImageArchive> {
     : await (await import("./beside.ts")).partEntries(listed);
   found.addEntries(named, listed);
   if (found.images.length === 0) {
-    const [notice] = found.notices;
-    throw new ArchiveError(`Cannot use the image archive: ${notice ?? "it names no image"}`, {
-      path: docker ? "manifest.json" : "index.json",
-    });
+    const { namesNoImage } = await import("./not_an_archive.ts");
+    throw namesNoImage(files, dialect, found.notices[0]);
   }
   const { images, notices } = found;
   if (files.trailing !== undefined) notices.push(trailingText(files.trailing));

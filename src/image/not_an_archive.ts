@@ -166,3 +166,25 @@ export function notAnArchive(files: ArchiveFiles): ArchiveError {
     },
   );
 }
+
+/** skopeo has it so with --dest-shared-blob-dir, Bazel with links. */
+const BLOBS_ELSEWHERE =
+  "its blobs lie elsewhere, or blobs/ is a link, which is not followed: copy them into blobs/sha256/";
+
+/**
+ * The error for an archive of which nothing can be pushed.
+ *
+ * @param notice What is wrong with the first that it names; undefined where it names nothing.
+ */
+export function namesNoImage(
+  files: ArchiveFiles,
+  dialect: "docker" | "oci" | "docker+oci",
+  notice: string | undefined,
+): ArchiveError {
+  const lacksBlobs = dialect === "oci" && notice !== undefined &&
+    ![...files.paths()].some((path) => path.startsWith(`${files.root}blobs/`));
+  return new ArchiveError(`Cannot use the image archive: ${notice ?? "it names no image"}`, {
+    path: dialect === "oci" ? "index.json" : "manifest.json",
+    hint: lacksBlobs ? BLOBS_ELSEWHERE : undefined,
+  });
+}

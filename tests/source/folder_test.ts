@@ -139,6 +139,25 @@ test("folderTar() is a tar at any offset, whatever the lengths of the files", as
   }
 });
 
+test("a layout whose blobs lie elsewhere is refused with what to do", async () => {
+  const layout = await OciLayout.of(await makeImage(["one"]));
+  const [entry] = layout.index;
+  const index = { schemaVersion: 2, manifests: [entry] };
+  const folder = toFolder({ "oci-layout": "{}", "index.json": JSON.stringify(index) });
+  const error = await assertRejects(() => openArchive(folder), ArchiveError);
+  assertEquals(
+    error.message,
+    `Cannot use the image archive: index.json names ${entry?.digest}, which is not in the archive`,
+  );
+  assertStringIncludes(error.hint ?? "", "copy them into blobs/sha256/");
+  const none = toFolder({ "oci-layout": "{}", "index.json": '{"schemaVersion":2,"manifests":[]}' });
+  const empty = await assertRejects(() => openArchive(none), ArchiveError);
+  assertEquals([empty.message, empty.hint], [
+    "Cannot use the image archive: it names no image",
+    undefined,
+  ]);
+});
+
 test("a folder without an image is told by what it has, and opens nothing", async () => {
   const folder: FolderSource = {
     async *files() {
