@@ -18,8 +18,8 @@ cli/transfer
 codec/magic
 image/archive image/content image/docker_manifest image/docker_save image/documents image/entry_names image/files
 image/links image/oci_layout image/platform_text image/retype image/tar_end
-push/choices push/content push/image_push push/manifest_kind push/options push/place_manifest push/place_root
-push/plan push/push push/rename push/repository_state push/standing push/upload_settings
+push/choices push/image_push push/manifest_kind push/options push/place_manifest push/place_root
+push/plan push/push push/rename push/repository_state push/upload_settings
 push/random_access/look_ahead push/random_access/place_blob push/random_access/upload
 registry/blobs registry/existence registry/manifests
 registry/http/alarms registry/http/call registry/http/http registry/http/kept_answer registry/http/redirect

@@ -17,7 +17,7 @@ import {
   selectPlatforms,
 } from "../image/platforms.ts";
 import type { Platform } from "../media_types.ts";
-import type { PushWords } from "./content.ts";
+import type { PushWords } from "./upload_settings.ts";
 import { listTexts } from "../quote_name.ts";
 
 /** Content to push under a reference, and what a person should know about the choice. */

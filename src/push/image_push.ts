@@ -15,7 +15,7 @@ import type { BesideOf } from "./beside.ts";
 import type { Choice } from "./choose_content.ts";
 import { chooseKinds, draftsOf, noticeOfKept, type RootChoice } from "./manifest_kind.ts";
 import { listUnlisted } from "./place_manifest.ts";
-import { placeRoot } from "./place_root.ts";
+import { placeRoot, type Tagged } from "./place_root.ts";
 import { settleDigests, uploadContent } from "./random_access/upload.ts";
 import {
   knownBlob,
@@ -23,7 +23,6 @@ import {
   type RepositoryState,
   type UploadedBlob,
 } from "./repository_state.ts";
-import type { Tagged } from "./standing.ts";
 import { hooksFor, type PushSettings } from "./upload_settings.ts";
 
 /** One reference that was written. */

@@ -8,7 +8,7 @@ import { listTexts } from "../quote_name.ts";
 import { formatRepository, type Reference } from "../reference.ts";
 import { fitsSize, headBlob, nameOf } from "../registry/blobs.ts";
 import { narrow } from "./choose_content.ts";
-import type { PushWords } from "./content.ts";
+import type { PushWords } from "./upload_settings.ts";
 import type { PlannedImage, PushTarget } from "./plan.ts";
 import { parseRename, renamed } from "./rename.ts";
 import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "./repository_state.ts";

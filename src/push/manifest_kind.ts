@@ -1,12 +1,12 @@
-import { PushError } from "../errors.ts";
+import type { Digest } from "../digest.ts";
+import { DigestMismatchError, PushError } from "../errors.ts";
 import { type ContentNode, type DocumentNode, walk } from "../image/content.ts";
 import { buildManifest, needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind, retype } from "../image/retype.ts";
-import type { Reference } from "../reference.ts";
-import { refuseOtherDigest } from "./content.ts";
+import { formatReference, type Reference } from "../reference.ts";
 import type { ManifestType } from "./options.ts";
 import type { RegistryState } from "./repository_state.ts";
-import type { PushSettings } from "./upload_settings.ts";
+import type { PushSettings, PushWords } from "./upload_settings.ts";
 
 /** What a push writes under a reference, and in which kinds it may be written. */
 export interface RootChoice {
@@ -39,6 +39,18 @@ export async function chooseKinds(
   const at = drafts.findIndex(({ digest }) => digest === reference.digest);
   if (at < 0 && drafts[0]) refuseOtherDigest(drafts[0].digest, reference, words);
   return { node, kinds: kinds.slice(at, at + 1) };
+}
+
+/** Compares the digest of a reference with that of what was made for it. */
+export function refuseOtherDigest(actual: Digest, reference: Reference, { verb }: PushWords): void {
+  const { digest: expected } = reference;
+  if (!expected || expected === actual) return;
+  throw new DigestMismatchError(
+    `Cannot ${verb} to ${
+      formatReference(reference)
+    }: the image's digest is ${actual}, expected ${expected}`,
+    { expected, actual },
+  );
 }
 
 /**

@@ -21,7 +21,7 @@ import {
   withoutLeftBehind,
   withoutPlatforms,
 } from "./choices.ts";
-import type { PushWords } from "./content.ts";
+import type { PushWords } from "./upload_settings.ts";
 import { parseRename, type Rename, renamed } from "./rename.ts";
 
 /** One reference that a push will write, and the image it will name. */

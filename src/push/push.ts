@@ -15,7 +15,6 @@ import {
 } from "../source/open_source.ts";
 import type { BesideOf } from "./beside.ts";
 import type { Compressing, CompressionMemory } from "./compression/compressing.ts";
-import { COPY_WORDS, PUSH_WORDS } from "./content.ts";
 import { ImagePush, type PushedImage } from "./image_push.ts";
 import {
   type CompressionSettings,
@@ -26,7 +25,7 @@ import {
 import { parseTargets, planImages, type PlannedImage, type PushTarget, totalsOf } from "./plan.ts";
 import { type RegistryState, type RepositoryState, repositoryState } from "./repository_state.ts";
 import type { Sharing } from "./sharing.ts";
-import type { Claim, PushSettings } from "./upload_settings.ts";
+import { type Claim, COPY_WORDS, PUSH_WORDS, type PushSettings } from "./upload_settings.ts";
 
 /** What {@linkcode pushImage} did. */
 export interface PushResult {

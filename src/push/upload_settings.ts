@@ -4,7 +4,6 @@ import type { Hasher } from "../incremental_hash.ts";
 import type { Platform } from "../media_types.ts";
 import type { UploadHooks } from "../registry/blobs.ts";
 import type { Compressing } from "./compression/compressing.ts";
-import type { PushWords } from "./content.ts";
 import type { PushEvent } from "./events.ts";
 import type { ManifestType, OnExisting } from "./options.ts";
 import type { ShareBlob } from "./share_blob.ts";
@@ -39,6 +38,18 @@ export interface Claim {
   digest: Digest;
   archive: string;
 }
+
+/** What a push is called in messages, and the place that its content comes from. */
+export interface PushWords {
+  verb: "push" | "copy";
+  done: "pushed" | "copied";
+  place: "archive" | "source";
+}
+
+/** An archive is pushed. */
+export const PUSH_WORDS: PushWords = { verb: "push", done: "pushed", place: "archive" };
+/** An image of a registry is copied. */
+export const COPY_WORDS: PushWords = { verb: "copy", done: "copied", place: "source" };
 
 /** What all images of one push share. */
 export interface PushSettings extends UploadSettings {

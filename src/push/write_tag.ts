@@ -5,13 +5,17 @@ import { kindOfType, retype } from "../image/retype.ts";
 import { formatReference } from "../reference.ts";
 import { getManifest } from "../registry/get_manifest.ts";
 import { headManifest } from "../registry/manifests.ts";
-import type { PushWords } from "./content.ts";
 import type { RootChoice } from "./manifest_kind.ts";
 import { placeBelow, placeManifest, writeManifest } from "./place_manifest.ts";
 import { answerOf, lacksPart, refusesType } from "./refusals.ts";
 import type { RepositoryState } from "./repository_state.ts";
-import { hasDigest, type Tagged } from "./standing.ts";
-import { hooksFor, type PushSettings, type UploadSettings } from "./upload_settings.ts";
+import { hasDigest, type Tagged } from "./place_root.ts";
+import {
+  hooksFor,
+  type PushSettings,
+  type PushWords,
+  type UploadSettings,
+} from "./upload_settings.ts";
 
 /**
  * Asks what a tag names, where it matters: where the caller does not want it to be overwritten.
