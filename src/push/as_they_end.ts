@@ -1,40 +1,21 @@
 import { anySignal, untilAborted } from "../concurrency.ts";
 
 /**
- * Gives the results of jobs as {@linkcode asTheyEnd} does; to fail is a result, too, but for what was cut short: that has
- * no reason of its own.
+ * Runs a job for every item, some at a time, and gives the results in the order in which the jobs end; to fail is a result,
+ * too, but for what was cut short: that has no reason of its own. The next item is taken as soon as there is a place for it.
+ * When the run ends early, for nobody asks for more or a job threw, the signal that the jobs got is aborted, and all are
+ * awaited.
  *
  * @param failFast Whether the first that failed ends the rest.
+ * @param job The work; it must heed the signal.
+ * @param signal Aborts the signal of the jobs, and takes no more items, be one awaited: the run ends with the last job.
  * @throws The signal's reason.
+ * @throws {TypeError} If there are no items to take one after the other.
  */
 export async function* resultsAsTheyEnd<T, R extends { status: string }>(
   items: Iterable<T> | AsyncIterable<T>,
   limit: number,
   failFast: boolean,
-  job: (item: T, index: number, signal: AbortSignal) => Promise<R>,
-  signal: AbortSignal,
-): AsyncGenerator<R, void, void> {
-  for await (const result of asTheyEnd(items, limit, job, signal)) {
-    const isFailed = result.status === "failed";
-    if (isFailed) signal.throwIfAborted();
-    yield result;
-    if (isFailed && failFast) return;
-  }
-  signal.throwIfAborted();
-}
-
-/**
- * Runs a job for every item, some at a time, and gives the results in the order in which the jobs end. The next item is
- * taken as soon as there is a place for it. When the run ends early, for nobody asks for more or a job threw, the signal
- * that the jobs got is aborted, and all are awaited.
- *
- * @param job The work; it must heed the signal.
- * @param signal Aborts the signal of the jobs, and takes no more items, be one awaited: the run ends with the last job.
- * @throws {TypeError} If there are no items to take one after the other.
- */
-async function* asTheyEnd<T, R>(
-  items: Iterable<T> | AsyncIterable<T>,
-  limit: number,
   job: (item: T, index: number, signal: AbortSignal) => Promise<R>,
   signal: AbortSignal,
 ): AsyncGenerator<R, void, void> {
@@ -51,11 +32,15 @@ async function* asTheyEnd<T, R>(
       // The list may come from somewhere, too: what ends meanwhile does not wait for it.
       if (takesMore && running.size < limit) coming ??= come();
       const awaited = [...(takesMore && coming ? [coming] : []), ...running];
-      if (awaited.length === 0) return;
+      if (awaited.length === 0) break;
       const first = await Promise.race<Come<T> | Ended<R>>(awaited);
       if ("run" in first) {
-        running.delete(first.run);
-        yield first.result;
+        const { run, result } = first;
+        running.delete(run);
+        const isFailed = result.status === "failed";
+        if (isFailed) signal.throwIfAborted();
+        yield result;
+        if (isFailed && failFast) return;
       } else if (first.next) {
         coming = undefined;
         if (first.next.done) isRead = true;
@@ -70,6 +55,7 @@ async function* asTheyEnd<T, R>(
     if (coming) { for (const late of [coming, returned]) late?.catch(() => {}); }
     else await returned;
   }
+  signal.throwIfAborted();
 
   /** The next item; none where the signal is aborted before it is there. */
   async function come(): Promise<Come<T>> {

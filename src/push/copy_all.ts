@@ -3,7 +3,6 @@ import { isDigest } from "../digest.ts";
 import { RegistryError } from "../errors.ts";
 import { nameFilter } from "../name_pattern.ts";
 import { formatReference, registryOrigin, withTag } from "../reference.ts";
-import type { Http } from "../registry/http/call.ts";
 import { headDigest, headManifest } from "../registry/manifests.ts";
 import { resultsAsTheyEnd } from "./as_they_end.ts";
 import { claimTag } from "./claims.ts";
@@ -135,12 +134,6 @@ function startCall(
   images: number,
   onEvent: Call["onEvent"],
 ): Call {
-  const seen = new Map<string, Http["seen"]>();
-  const seenOf = (origin: string) => {
-    const known = seen.get(origin) ?? { answered: false };
-    seen.set(origin, known);
-    return known;
-  };
   return {
     settings,
     isBesideWanted: referrers,
@@ -149,10 +142,10 @@ function startCall(
       registries: new Map(),
       toldLayers: new Set(),
       claims: new Map(),
+      seen: new Map(),
       share: () => new Sharing(settings.concurrency),
-      seenOf,
     },
-    access: { headers: sourceHeaders, known: new Map(), seenOf },
+    access: { headers: sourceHeaders, known: new Map() },
     places: new Places(images),
   };
 }

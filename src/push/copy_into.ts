@@ -20,7 +20,7 @@ import {
 } from "./copy_beside.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { parseTargets, type PlannedImage } from "./plan.ts";
-import type { Push, PushResult, SharedPush } from "./push.ts";
+import type { Push, PushResult } from "./push.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 
 /** An image of a registry, and where it is copied to. */
@@ -100,8 +100,6 @@ export interface SourceAccess {
   headers: Record<string, string> | undefined;
   /** Those that were asked before, by their origins. */
   known?: Map<string, Http>;
-  /** What is known of registries that are written to as well. */
-  seenOf?: SharedPush["seenOf"];
 }
 
 /**
@@ -112,7 +110,7 @@ export function openSource(
   push: Push,
   from: Reference,
   references: readonly Reference[],
-  { headers, known = new Map(), seenOf }: SourceAccess,
+  { headers, known = new Map() }: SourceAccess,
 ): RepositoryContext {
   const { settings } = push;
   const origin = registryOrigin(from, settings.plainHttp);
@@ -121,8 +119,8 @@ export function openSource(
   );
   const shared = isShared ? push.repository(from) : undefined;
   if (shared && !headers) return shared;
-  const seen = shared?.http.seen ?? seenOf?.(origin);
-  const http = known.get(origin) ?? httpFor(origin, { ...settings, headers: headers ?? {} }, seen);
+  const http = known.get(origin) ??
+    httpFor(origin, { ...settings, headers: headers ?? {} }, push.seenOf(origin));
   known.set(origin, http);
   return { http, repository: from.repository };
 }

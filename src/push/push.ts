@@ -129,8 +129,8 @@ export interface SharedPush {
   compressed?: CompressionMemory;
   /** Makes what keeps the archives apart at a registry. */
   share: () => Sharing;
-  /** What is known of registries, where they are read as well. */
-  seenOf?: (origin: string) => Http["seen"];
+  /** What is known of registries, those included that are only read. */
+  seen: Map<string, Http["seen"]>;
 }
 
 /** What a push is part of. */
@@ -152,6 +152,7 @@ export class Push {
   readonly #source: SourceRepository | undefined;
   readonly #shared: SharedPush | undefined;
   readonly #registries: Map<string, RegistryState>;
+  readonly #seen: SharedPush["seen"];
   readonly #repositories = new Map<string, RepositoryState>();
   #compressing: Promise<Compressing> | undefined;
 
@@ -159,6 +160,7 @@ export class Push {
     this.#source = source;
     this.#shared = shared;
     this.#registries = shared?.registries ?? new Map();
+    this.#seen = shared?.seen ?? new Map();
     const { compression } = options;
     this.settings = {
       ...options,
@@ -257,11 +259,18 @@ export class Push {
     return state;
   }
 
+  /** What is known of a registry, be it one that is only read. */
+  seenOf(origin: string): Http["seen"] {
+    const seen = this.#seen.get(origin) ?? { answered: false };
+    this.#seen.set(origin, seen);
+    return seen;
+  }
+
   #registry(origin: string): RegistryState {
     const known = this.#registries.get(origin);
     if (known) return known;
     const registry = {
-      http: httpFor(origin, this.settings, this.#shared?.seenOf?.(origin)),
+      http: httpFor(origin, this.settings, this.seenOf(origin)),
       repositories: new Map(),
       holders: new Map(),
       buffers: [],

@@ -142,6 +142,7 @@ export async function* pushAll(
       registries: new Map(),
       toldLayers: new Set(),
       claims: new Map([...given].map((tag) => [tag.reference, tag])),
+      seen: new Map(),
       share: () => new Sharing(resolved.concurrency),
     },
   };

@@ -40,15 +40,14 @@ export async function* listNames(
   }
   const action = `list ${what}`;
   const call: Call = { action, method: "GET", isDocument: true, url, expect: [200], ...hooks };
-  const reading: Reading = { http, call, member, pageSize };
+  const reading: Reading = { http, call, member, pageSize, isLinked: false };
   const names: string[] = [];
-  let isLinked = false;
-  for await (const found of readFromStart(reading, last, () => isLinked = true)) {
+  for await (const found of readFromStart(reading, last)) {
     // A registry that links its pages has said that there are no more, one that sends more than was asked for sent all.
-    if (!isLinked && names.length <= pageSize) names.push(...found.slice(0, pageSize + 1));
+    if (!reading.isLinked && names.length <= pageSize) names.push(...found.slice(0, pageSize + 1));
     yield* found;
   }
-  if (isLinked || names.length > pageSize || (yield* askOn(reading, names))) return;
+  if (reading.isLinked || names.length > pageSize || (yield* askOn(reading, names))) return;
   onWarning?.(
     `${what} may be more than these: the registry sent ${pageSize} at once with no link to others, and does not say what follows a name`,
   );
@@ -60,6 +59,8 @@ interface Reading {
   call: Call;
   member: string;
   pageSize: number;
+  /** Whether a page has had a link to the next one. */
+  isLinked: boolean;
 }
 
 function urlOf({ call }: Reading, query: { n?: string; last?: string | undefined }): URL {
@@ -79,34 +80,26 @@ function mayMissQuery(error: unknown): boolean {
 async function* readFromStart(
   reading: Reading,
   last: string | undefined,
-  onLink: () => void,
 ): AsyncGenerator<string[], void, void> {
   let isBegun = false;
-  const begin = () => {
-    isBegun = true;
-    onLink();
-  };
   try {
-    for await (
-      const names of readLinked(reading, urlOf(reading, { n: `${reading.pageSize}`, last }), begin)
-    ) {
+    for await (const names of readLinked(reading, { n: `${reading.pageSize}`, last })) {
       isBegun = true;
       yield names;
     }
   } catch (error) {
-    if (isBegun || !(hasStatus(error, 400) || mayMissQuery(error))) throw error;
-    yield* readLinked(reading, urlOf(reading, { last }), onLink);
+    if (isBegun || reading.isLinked || !(hasStatus(error, 400) || mayMissQuery(error))) throw error;
+    yield* readLinked(reading, { last });
   }
 }
 
 /** Reads a page, and all that it links to. */
 async function* readLinked(
   reading: Reading,
-  first: URL,
-  onLink: () => void = () => {},
+  query: { n?: string; last?: string | undefined },
 ): AsyncGenerator<string[], void, void> {
   const pages = new Pages(reading.http);
-  for (let next: URL | undefined = first; next;) {
+  for (let next: URL | undefined = urlOf(reading, query); next;) {
     const call: Call = { ...reading.call, url: next };
     pages.enter(call);
     const response = await request(reading.http, call);
@@ -124,7 +117,7 @@ async function* readLinked(
       throw error;
     }
     next = pages.next(call, response);
-    if (next) onLink();
+    if (next) reading.isLinked = true;
   }
 }
 
@@ -160,9 +153,7 @@ async function* askOn(
 async function readMore(reading: Reading, last: string | undefined): Promise<string[] | undefined> {
   const names: string[] = [];
   try {
-    for await (
-      const found of readLinked(reading, urlOf(reading, { n: `${reading.pageSize}`, last }))
-    ) {
+    for await (const found of readLinked(reading, { n: `${reading.pageSize}`, last })) {
       names.push(...found);
       // It sends all whatever it is asked; one page tells as much.
       if (names.length > reading.pageSize) break;
@@ -181,7 +172,7 @@ async function* askForAll(
 ): AsyncGenerator<string, boolean, void> {
   let count = 0;
   try {
-    for await (const found of readLinked(reading, urlOf(reading, {}))) {
+    for await (const found of readLinked(reading, {})) {
       count += found.length;
       yield* found.filter((name) => !seen.has(name));
     }

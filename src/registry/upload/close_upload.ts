@@ -4,7 +4,7 @@ import { checkDigestHeader, nameOf, type UploadHooks } from "../blobs.ts";
 import { type Call, discard } from "../http/call.ts";
 import { requestOnce, waitForRetry } from "../http/http.ts";
 import { isUnsent } from "../http/network.ts";
-import { arrived } from "./lost_answers.ts";
+import { lengthThere } from "./lost_answers.ts";
 import type { UploadSession } from "./upload_session.ts";
 
 /** Closes an upload with a PUT, with or without a body, under the digest that the registry then verifies. */
@@ -70,7 +70,7 @@ export async function commitUpload(
         const outcome = await findOutcome(session, blob, error, hooks);
         if (outcome === "there") return;
         if (outcome === "lost") throw error;
-      } else if (await arrived(context, blob, error, hooks)) return;
+      } else if (await lengthThere(context, blob.digest, error, hooks) === blob.size) return;
       await waitForRetry(context.http, hooks, error, attempt);
     }
   }

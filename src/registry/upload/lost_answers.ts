@@ -10,17 +10,11 @@ import {
   withoutRetry,
 } from "../blobs.ts";
 
-/** Whether a failed upload is in the registry after all: the answer was lost, or the request was sent twice. */
-export async function arrived(
-  context: RepositoryContext,
-  blob: { digest: Digest; size: number },
-  error: unknown,
-  hooks: UploadHooks,
-): Promise<boolean> {
-  return await lengthThere(context, blob.digest, error, hooks) === blob.size;
-}
-
-/** What is in the registry after a failed upload, as `headBlob` tells; undefined as well where that is no question. */
+/**
+ * What is in the registry after a failed upload, as `headBlob` tells: the answer may be lost, or the request was sent twice.
+ *
+ * @returns Undefined as well where that is no question.
+ */
 export async function lengthThere(
   context: RepositoryContext,
   digest: Digest,

@@ -3,7 +3,7 @@ import type { Digest } from "../../digest.ts";
 import { NetworkError, RegistryError, TimeoutError } from "../../errors.ts";
 import { headBlob, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import type { Http } from "../http/call.ts";
-import { waitForRetry } from "../http/http.ts";
+import { waitForRetry, withRetry } from "../http/http.ts";
 import { retryDelay } from "../http/retry.ts";
 import { isGatewayTimeout } from "./lost_answers.ts";
 import { isOutOfDate, readUploadStatus, type UploadSession } from "./upload_session.ts";
@@ -119,7 +119,7 @@ async function askState(
   { digest }: { digest?: Digest | undefined },
   hooks: UploadHooks,
 ): Promise<State> {
-  for (let attempt = 2;; attempt++) {
+  return await withRetry(session.context.http, hooks, async () => {
     try {
       return await readUploadStatus(session, hooks) ?? 0;
     } catch (error) {
@@ -129,9 +129,9 @@ async function askState(
       if (!isSilence(error)) return "gone";
       // The registry is there: it has just told of the blob.
       if (digest) return "silent";
-      await waitForRetry(session.context.http, hooks, error, attempt);
+      throw error;
     }
-  }
+  });
 }
 
 /** Whether a question was not answered, so that it may be asked again. */
