@@ -1,5 +1,5 @@
 import type { Digest } from "../digest.ts";
-import type { ArchiveBlob } from "../image/content.ts";
+import type { ArchiveFile } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import type { Platform } from "../media_types.ts";
 import type { UploadHooks } from "../registry/blobs.ts";
@@ -67,13 +67,16 @@ export interface PushSettings extends UploadSettings {
   isStanding: boolean;
 }
 
+/** What is known of a blob by which events name it. */
+interface NamedBlob {
+  digest?: Digest | undefined;
+  file?: Pick<ArchiveFile, "path"> | undefined;
+}
+
 /** Signal and listeners of the requests for one blob, or for manifests. */
-export function hooksFor(
-  settings: UploadSettings,
-  blob?: Pick<ArchiveBlob, "digest" | "file">,
-): UploadHooks {
+export function hooksFor(settings: UploadSettings, blob?: NamedBlob): UploadHooks {
   const { signal, emit } = settings;
-  const identity = blob ? { ...(blob.digest ? { digest: blob.digest } : {}), ...pathOf(blob) } : {};
+  const identity = blob ? identityOf(blob) : {};
   let next = 0;
   const hooks: UploadHooks = {
     signal,
@@ -91,7 +94,12 @@ export function hooksFor(
   return hooks;
 }
 
+/** What a blob is called in events. */
+export function identityOf({ digest, file }: NamedBlob): { digest?: Digest; path?: string } {
+  return { ...digest && { digest }, ...pathOf({ file }) };
+}
+
 /** The path of a blob in the archive, for events. */
-export function pathOf({ file }: Pick<ArchiveBlob, "file">): { path?: string } {
+export function pathOf({ file }: Pick<NamedBlob, "file">): { path?: string } {
   return file ? { path: file.path } : {};
 }

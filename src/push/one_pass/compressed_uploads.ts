@@ -6,15 +6,15 @@ import type { Encoding } from "../../codec/block_encoder.ts";
 import type { LayerCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { mismatch } from "../../image/content.ts";
-import type { UploadHooks } from "../../registry/blobs.ts";
 import { compressLayer, type PassingLayer } from "../compression/compress_layer.ts";
 import { type Compressing, SAMPLE_BYTES } from "../compression/compressing.ts";
 import { hasKnown, type KnownLayers, readKnownLayers } from "../compression/known_layers.ts";
 import { commitCompressed, sendCompressed } from "../compression/send_compressed.ts";
 import { inTurn } from "../random_access/send_blob.ts";
+import type { RepositoryState } from "../repository_state.ts";
 import { hooksFor } from "../upload_settings.ts";
 import type { LayerUploads } from "./passing_uploads.ts";
-import type { Destination, PlainUploads } from "./plain_uploads.ts";
+import type { Destination, Passage, PlainUploads } from "./plain_uploads.ts";
 
 /** Layers of a pipe that are compressed while they pass. */
 export class CompressedUploads implements LayerUploads {
@@ -40,25 +40,18 @@ export class CompressedUploads implements LayerUploads {
    * Compresses a layer and sends what it becomes; what would become larger is sent as it is. The layer is hashed, since
    * the registry does not see it.
    */
-  async place(
-    destination: Destination,
-    blob: PassingBlob,
-    hooks: UploadHooks,
-    onRead: () => void,
-  ): Promise<void> {
-    const { file, named, stream } = blob;
+  async place(passage: Passage, onRead: () => void): Promise<void> {
+    const { destination: { target }, blob: { file, named, stream }, hooks } = passage;
     const digest = named ?? file.digest;
     const compressing = await this.#compressing();
-    const made = digest && await this.#find(destination, file, digest, compressing.usual.kind);
+    const made = digest && await this.#find(target, file, digest, compressing.usual.kind);
     if (made) {
       file.digest = digest;
       file.compressed = made;
       return await stream?.cancel();
     }
     // It is not waited for a larger one, which may not come.
-    if (!compressing.canTell(destination.target, file.size)) {
-      return await this.#placePlain(destination, blob, undefined, hooks);
-    }
+    if (!compressing.canTell(target, file.size)) return await this.#placePlain(passage);
     let whole = stream ?? openFileBody(file);
     const sample = async () => {
       const looked = await readHead(whole.getReader(), SAMPLE_BYTES);
@@ -66,25 +59,24 @@ export class CompressedUploads implements LayerUploads {
       return looked.head;
     };
     const encoding = await compressing.encodingFor(
-      destination.target,
+      target,
       sample,
       hooks,
       (message) => this.#plain.settings.emit({ type: "warning", message }),
     );
-    if (!encoding) return await this.#placePlain(destination, blob, whole, hooks);
-    await this.#compress(destination, blob, whole, encoding, compressing, hooks, onRead);
+    if (!encoding) return await this.#placePlain(passage, whole);
+    await this.#compress(passage, whole, encoding, compressing, onRead);
     if (file.digest && file.compressed) this.#made.set(file.digest, file.compressed);
   }
 
   async #compress(
-    destination: Destination,
-    blob: PassingBlob,
+    passage: Passage,
     stream: ReadableStream<Bytes>,
     encoding: Encoding,
     compressing: Compressing,
-    hooks: UploadHooks,
     onRead: () => void,
   ): Promise<void> {
+    const { destination, blob } = passage;
     const { file, named } = blob;
     const { kind } = encoding;
     const algorithm = named ? digestAlgorithm(named) : "sha256";
@@ -102,11 +94,10 @@ export class CompressedUploads implements LayerUploads {
       const content = { size: file.size, stream, isOnce, hash: held?.hash };
       const compressed = await compressLayer(content, layerEncoding);
       if (compressed.kind === "kept") {
-        return await this.#placePlain(destination, blob, compressed.whole, hooks);
+        return await this.#placePlain(passage, compressed.whole);
       }
       if (compressed.kind === "passing") {
-        const sent = await this.#send(destination, blob, compressed.passing, check, hooks);
-        if (sent) file.compressed = { file: sent, kind };
+        file.compressed = { file: await this.#send(passage, compressed.passing, check), kind };
         return;
       }
       check(compressed.raw);
@@ -121,23 +112,14 @@ export class CompressedUploads implements LayerUploads {
   }
 
   /** Sends a layer as it is, its stream begun or not. */
-  async #placePlain(
-    destination: Destination,
-    blob: PassingBlob,
-    stream: ReadableStream<Bytes> | undefined,
-    hooks: UploadHooks,
-  ): Promise<void> {
-    const { file, named } = blob;
+  async #placePlain(passage: Passage, stream?: ReadableStream<Bytes>): Promise<void> {
+    const { blob } = passage;
     if (blob.stream) {
-      return await this.#plain.place(
-        destination,
-        { ...blob, ...stream && { stream } },
-        named,
-        hooks,
-      );
+      const begun = { ...blob, ...stream && { stream } };
+      return await this.#plain.place({ ...passage, blob: begun, digest: blob.named });
     }
     await stream?.cancel();
-    await this.#plain.place(destination, blob, file.digest, hooks);
+    await this.#plain.place({ ...passage, digest: blob.file.digest });
   }
 
   /** Puts what was made of a layer in its place in memory. */
@@ -156,7 +138,7 @@ export class CompressedUploads implements LayerUploads {
     const hooks = hooksFor(settings, { file: made });
     try {
       const blob: PassingBlob = { file: made, likely: true, isPlain: false };
-      await this.#plain.place(destination, blob, made.digest, hooks);
+      await this.#plain.place({ destination, blob, digest: made.digest, hooks });
     } finally {
       settings.budget.giveBack(made.release());
     }
@@ -164,14 +146,11 @@ export class CompressedUploads implements LayerUploads {
 
   /** Sends a layer while it is compressed. */
   async #send(
-    destination: Destination,
-    blob: PassingBlob,
+    passage: Passage,
     passing: PassingLayer,
     check: (raw: Digest | undefined) => void,
-    hooks: UploadHooks,
-  ): Promise<PassingFile | undefined> {
-    const { file } = blob;
-    const { target } = destination;
+  ): Promise<PassingFile> {
+    const { destination: { target }, blob: { file }, hooks } = passage;
     const { settings, staged } = this.#plain;
     if (settings.dryRun) {
       await drain(passing.stream);
@@ -184,7 +163,7 @@ export class CompressedUploads implements LayerUploads {
       const sent = await sendCompressed(target, body, hooks);
       const { digest, size } = sent.end;
       const made = toFile(file.path, digest, size);
-      if (this.#plain.isLater(destination, blob)) {
+      if (this.#plain.isLater(passage)) {
         staged.add(made, { target, session: sent.session });
       } else await commitCompressed(target, sent, file.path, settings, hooks);
       return made;
@@ -193,7 +172,7 @@ export class CompressedUploads implements LayerUploads {
 
   /** What was made of a layer whose digest is known before it is read: by this push, or by an earlier one if it is still there. */
   async #find(
-    { target }: Destination,
+    target: RepositoryState,
     file: PassingFile,
     digest: Digest,
     kind: LayerCompression,

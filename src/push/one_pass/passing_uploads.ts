@@ -4,8 +4,13 @@ import { anySignal, createPromise } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import type { UploadHooks } from "../../registry/blobs.ts";
 import { rememberBlob, type RepositoryState } from "../repository_state.ts";
-import { hooksFor } from "../upload_settings.ts";
-import { type Destination, type PlainSettings, PlainUploads } from "./plain_uploads.ts";
+import { hooksFor, identityOf } from "../upload_settings.ts";
+import {
+  type Destination,
+  type Passage,
+  type PlainSettings,
+  PlainUploads,
+} from "./plain_uploads.ts";
 
 /** Settings of `PassingUploads`. */
 export interface PassingUploadSettings extends PlainSettings {
@@ -22,12 +27,7 @@ export interface LayerUploads {
    *
    * @param onRead Called when its stream was read to the end, where what is to be sent is held.
    */
-  place(
-    destination: Destination,
-    blob: PassingBlob,
-    hooks: UploadHooks,
-    onRead: () => void,
-  ): Promise<void>;
+  place(passage: Passage, onRead: () => void): Promise<void>;
 }
 
 /** Where a file goes; undefined where nothing needs it. */
@@ -96,16 +96,21 @@ export class PassingUploads {
       return this.#settings.budget.giveBack(file.release());
     }
     const digest = stream ? named ?? destination.digest ?? blob.hint : file.digest;
-    await this.#settings.emit({ type: "blob-start", ...identityOf(file, digest), size: file.size });
-    const hooks = hooksFor(this.#settings, { file, ...(digest ? { digest } : {}) });
+    await this.#settings.emit({
+      type: "blob-start",
+      ...identityOf({ file, digest }),
+      size: file.size,
+    });
+    const hooks = hooksFor(this.#settings, { file, digest });
+    const passage: Passage = { destination, blob, digest, hooks };
     try {
       // A held blob with a wrong name is of no use; if an image needs it, the end says so.
       if (!stream && named && named !== digest) return;
       // Equal layers may follow each other: the second finds what the first has sent.
       if (digest) await this.#sending.get(digest);
       const sending = this.#layers && blob.isPlain
-        ? this.#layers.place(destination, blob, hooks, onRead)
-        : this.#plain.place(destination, blob, digest, hooks);
+        ? this.#layers.place(passage, onRead)
+        : this.#plain.place(passage);
       if (digest) this.#sending.set(digest, sending.catch(() => {}));
       await sending;
     } finally {
@@ -141,11 +146,4 @@ export class PassingUploads {
   async cancelRest(): Promise<void> {
     await this.#plain.staged.cancel();
   }
-}
-
-function identityOf(
-  file: PassingFile,
-  digest: Digest | undefined,
-): { path: string; digest?: Digest } {
-  return digest ? { path: file.path, digest } : { path: file.path };
 }

@@ -29,6 +29,15 @@ export interface Destination {
   isUnsure?: boolean;
 }
 
+/** A blob of a pipe on its way. */
+export interface Passage {
+  destination: Destination;
+  blob: PassingBlob;
+  /** Its digest, where something tells it. */
+  digest: Digest | undefined;
+  hooks: UploadHooks;
+}
+
 /** Settings of {@linkcode PlainUploads}. */
 export interface PlainSettings extends UploadSettings {
   budget: Budget;
@@ -54,18 +63,13 @@ export class PlainUploads {
   }
 
   /** Sends a blob as it is, unless it is there. */
-  async place(
-    destination: Destination,
-    blob: PassingBlob,
-    digest: Digest | undefined,
-    hooks: UploadHooks,
-  ): Promise<void> {
-    const { target } = destination;
+  async place(passage: Passage): Promise<void> {
+    const { destination: { target }, blob, digest, hooks } = passage;
     const { file, named, stream, likely } = blob;
-    if (digest && await this.#exists(target, digest, file, hooks)) return await stream?.cancel();
+    if (await this.#exists(passage)) return await stream?.cancel();
     // So many files that are no layers: should an image need one after all, the end says that it was passed over.
     if (!likely && this.staged.isFull) return await stream?.cancel();
-    const later = this.isLater(destination, blob);
+    const later = this.isLater(passage);
     if (this.settings.dryRun) {
       // What only its end tells the digest of is sent, be it there or not.
       if (stream && !named) this.staged.add(file, { target });
@@ -76,12 +80,12 @@ export class PlainUploads {
     }
     // Nobody can wait for a blob of which only the end tells what it is.
     if (later || !digest || (stream && !named)) {
-      return await this.#bring(target, blob, digest, later, hooks);
+      return await this.#bring(passage, later);
     }
     let isBrought = false;
     const { status } = await aloneWith(target, digest, this.settings, async (holder) => {
       isBrought = true;
-      await this.#bring(target, blob, digest, later, hooks, holder);
+      await this.#bring(passage, later, holder);
       return { digest, status: knownBlob(target, digest) ?? "pushed" };
     });
     if (isBrought) return;
@@ -91,28 +95,15 @@ export class PlainUploads {
   }
 
   /** Whether a blob is not to be committed before the end tells that it is needed. */
-  isLater({ isUnsure = false }: Destination, { likely }: PassingBlob): boolean {
+  isLater({ destination: { isUnsure = false }, blob: { likely } }: Passage): boolean {
     return !likely || ((this.settings.selective || isUnsure) && !this.staged.isFull);
   }
 
   /** Has a blob mounted, or sends it. */
-  async #bring(
-    target: RepositoryState,
-    { file, named, stream }: PassingBlob,
-    digest: Digest | undefined,
-    later: boolean,
-    hooks: UploadHooks,
-    holder?: string,
-  ): Promise<void> {
+  async #bring(passage: Passage, later: boolean, holder?: string): Promise<void> {
+    const { destination: { target }, blob: { file, named, stream }, hooks } = passage;
     // What is mounted is committed: that is for blobs that an image is known to need.
-    const mount = later || !digest ? undefined : await this.#mount(
-      target,
-      digest,
-      file,
-      stream && !named ? "hint" : "certain",
-      hooks,
-      holder,
-    );
+    const mount = later ? undefined : await this.#mount(passage, holder);
     if (mount === "mounted") return await stream?.cancel();
     await inTurn(target, hooks, async () => {
       if (!stream) return await this.#sendHeld(target, file, hooks, mount);
@@ -123,17 +114,15 @@ export class PlainUploads {
 
   /** Has a blob mounted that another repository has; else there may be an upload open. */
   async #mount(
-    target: RepositoryState,
-    digest: Digest,
-    file: PassingFile,
-    name: "hint" | "certain",
-    hooks: UploadHooks,
+    { destination: { target }, blob: { file, named, stream }, digest, hooks }: Passage,
     holder: string | undefined,
   ): Promise<"mounted" | UploadSession | undefined> {
+    if (!digest) return undefined;
+    const isCertain = !stream || named !== undefined;
     const mountFrom: string[] = [];
     for (const repository of this.settings.mountFrom) {
       // A name that may be wrong is good for no more than a blob of the same length.
-      const fits = name === "certain" ||
+      const fits = isCertain ||
         await headBlob({ ...target, repository }, digest, hooks) === file.size;
       if (fits) mountFrom.push(repository);
     }
@@ -147,11 +136,9 @@ export class PlainUploads {
   }
 
   async #exists(
-    target: RepositoryState,
-    digest: Digest,
-    file: PassingFile,
-    hooks: UploadHooks,
+    { destination: { target }, blob: { file }, digest, hooks }: Passage,
   ): Promise<boolean> {
+    if (!digest) return false;
     const known = target.blobs.get(digest);
     if (!known && this.settings.force) return false;
     const found = known ? file.size : await headBlob(target, digest, hooks);
