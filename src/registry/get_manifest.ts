@@ -1,6 +1,13 @@
 import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
-import { DigestMismatchError, hasCode, hasStatus, restate } from "../errors.ts";
+import {
+  DigestMismatchError,
+  hasCode,
+  hasStatus,
+  OciError,
+  RegistryError,
+  restate,
+} from "../errors.ts";
 import {
   foreignMember,
   isIndexType,
@@ -19,13 +26,22 @@ import { mayWantOneType } from "./existence.ts";
 import { badAnswer, parseAnswer, type ReadCall, requestBytesOnce } from "./http/answer_body.ts";
 import { type Call, contentType, headerOf, hostOf, type Http } from "./http/call.ts";
 import { withRetry } from "./http/http.ts";
-import type { ManifestContent } from "./manifest_content.ts";
 
 /** Listeners of a request, and what an answer must be. */
 export type ManifestHooks = UploadHooks & Pick<Call, "isFresh">;
 
 /** Most bytes of a manifest to read: twice what registries are asked to take. */
 export const MAX_PULLED_MANIFEST_BYTES = 8 * 1024 * 1024;
+
+/** A manifest or index to be stored. */
+export interface ManifestContent {
+  /** Its digest. */
+  digest: Digest;
+  /** Sent as Content-Type; it must equal the member `mediaType` of the bytes, where there is one. */
+  mediaType: string;
+  /** Exactly as it is stored. */
+  bytes: Bytes;
+}
 
 /** A manifest or index as it was read. */
 export interface PulledManifest extends ManifestContent {
@@ -105,6 +121,46 @@ export function describeManifest(
 /** Whether a failed read of a manifest, by tag or digest, means that the repository does not have it. */
 export function isAbsence(error: unknown, reference: string): boolean {
   return hasStatus(error, 404) && error.url.endsWith(`/manifests/${reference}`);
+}
+
+/**
+ * Reads a manifest back whose PUT got an answer that any server gives: a sign-in page of a network, or the challenge of a
+ * firewall (AWS WAF: 202), may have come in the place of the registry.
+ *
+ * @param answer The answer to the PUT.
+ * @throws {RegistryError} If it is not there.
+ */
+export async function confirmManifest(
+  context: RepositoryContext,
+  reference: string,
+  { digest, bytes }: ManifestContent,
+  answer: Response,
+  { signal, onRetry }: UploadHooks,
+): Promise<void> {
+  let state: string;
+  let cause: unknown;
+  try {
+    const read = await getManifest(context, reference, { signal, onRetry, isFresh: true });
+    const actual = await digestBytes(read.bytes, digestAlgorithm(digest));
+    if (actual === await digestBytes(bytes, digestAlgorithm(digest))) return;
+    state = `${reference} has digest ${actual}`;
+  } catch (error) {
+    if (!(error instanceof OciError)) throw error;
+    state = error.message;
+    cause = error;
+  }
+  throw new RegistryError(
+    `Cannot push manifest ${reference} to ${nameOf(context)}: ${
+      hostOf(context.http)
+    } answered ${answer.status} and did not store it: ${state}`,
+    {
+      method: "PUT",
+      url: repositoryUrl(context, `manifests/${reference}`).href,
+      status: answer.status,
+      cause,
+      hint: "a sign-in page or a firewall may have answered for the registry",
+    },
+  );
 }
 
 /** A registry that says what is absent is one: what to check is the name. Other errors stay as they are. */

@@ -8,9 +8,9 @@ import {
   type UploadHooks,
 } from "./blobs.ts";
 import { askWhetherThere, mayWantOneType } from "./existence.ts";
+import type { ManifestContent } from "./get_manifest.ts";
 import { contentLength, contentType, discard, headerOf } from "./http/call.ts";
 import { request } from "./http/http.ts";
-import type { ManifestContent } from "./manifest_content.ts";
 
 /** What a registry tells of a manifest without sending it; each where it does. */
 export interface ManifestHead {
@@ -115,7 +115,7 @@ export async function putManifest(
   const expected = await digestToExpect(response, manifest);
   checkDigestHeader(response, expected, `manifest pushed to ${nameOf(context)}`);
   if (!isOfRegistry(response)) {
-    const { confirmManifest } = await import("./confirm_manifest.ts");
+    const { confirmManifest } = await import("./get_manifest.ts");
     await confirmManifest(context, reference, manifest, response, hooks);
   }
   return response.headers;

@@ -9,9 +9,8 @@ import {
   readJsonObject,
 } from "../media_types.ts";
 import { nameOf, type RepositoryContext, type UploadHooks } from "./blobs.ts";
-import { getManifest } from "./get_manifest.ts";
+import { getManifest, type ManifestContent } from "./get_manifest.ts";
 import { badAnswer } from "./http/answer_body.ts";
-import type { ManifestContent } from "./manifest_content.ts";
 import { putManifest } from "./manifests.ts";
 import { referrersTag } from "../reference.ts";
 
