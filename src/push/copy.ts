@@ -88,5 +88,5 @@ export async function copyImage(
     references,
     beside: referrers ? "brought" : "told",
   };
-  return await copyInto(push, copy, resolved);
+  return await copyInto(push, copy);
 }

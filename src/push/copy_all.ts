@@ -183,7 +183,7 @@ async function copyOne(
       const milliseconds = Math.round(performance.now() - start);
       return { status: "exists", images: standing, bytesUploaded: 0, bytesRead: 0, milliseconds };
     }
-    return await call.places.run(signal, () => copyInto(push, copy, resolved));
+    return await call.places.run(signal, () => copyInto(push, copy));
   });
 }
 

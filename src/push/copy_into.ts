@@ -18,9 +18,9 @@ import {
   LEFT_ALONE,
   readBeside,
 } from "./copy_beside.ts";
-import type { ResolvedOptions } from "./options.ts";
 import { parseTargets, type PlannedImage } from "./plan.ts";
 import type { Push, PushResult } from "./push.ts";
+import type { UploadSettings } from "./upload_settings.ts";
 import { httpFor } from "../registry/http/request_options.ts";
 
 /** An image of a registry, and where it is copied to. */
@@ -38,13 +38,9 @@ export interface Copy {
  *
  * @param push What the copy is told and remembers; for this image alone.
  */
-export async function copyInto(
-  push: Push,
-  copy: Copy,
-  resolved: ResolvedOptions,
-): Promise<PushResult> {
+export async function copyInto(push: Push, copy: Copy): Promise<PushResult> {
   const start = performance.now();
-  const { signal, hasher, emit } = resolved;
+  const { signal, hasher, emit } = push.settings;
   let bytesRead = 0;
   const reading: RemoteReadOptions = {
     signal,
@@ -59,7 +55,7 @@ export async function copyInto(
   const work = async () => {
     const { context, from } = copy;
     const node = await readRemoteContent(context, from.digest ?? withTag(from).tag ?? "", reading);
-    await using beside = openBeside(copy, node, reading, resolved);
+    await using beside = openBeside(copy, node, reading, push.settings);
     await push.images(...planCopies(node, copy), beside.of);
   };
   return await push.run(work, start, () => bytesRead);
@@ -129,7 +125,7 @@ function openBeside(
   { context, references, beside }: Copy,
   node: DocumentNode,
   reading: RemoteReadOptions,
-  { plainHttp, emit }: ResolvedOptions,
+  { plainHttp, emit }: UploadSettings,
 ): CopiedBeside {
   if (beside === "brought") return readBeside(context, reading, emit);
   if (beside !== "told") return { ...LEFT_ALONE, of: (root) => beside.tell(root, emit) };

@@ -3,25 +3,18 @@ import type { Digest } from "../digest.ts";
 import { PushError } from "../errors.ts";
 import { blobsOf } from "../image/content.ts";
 import { type LeftOut, type LeftOutBlob, mayHave } from "../image/left_out.ts";
-import type { Platform } from "../media_types.ts";
 import { listTexts } from "../quote_name.ts";
 import { formatRepository, type Reference } from "../reference.ts";
 import { fitsSize, headBlob, nameOf } from "../registry/blobs.ts";
 import { narrow } from "./choose_content.ts";
-import type { PushWords } from "./upload_settings.ts";
 import type { PlannedImage, PushTarget } from "./plan.ts";
 import { parseRename, renamed } from "./rename.ts";
 import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "./repository_state.ts";
-import { hooksFor, type UploadSettings } from "./upload_settings.ts";
+import { hooksFor, type PushSettings } from "./upload_settings.ts";
 
 /** What the blobs of a sparse archive are looked for with. */
 export interface LeftOutPush {
-  settings: UploadSettings & {
-    platforms: readonly Platform[];
-    rename: readonly string[];
-    mountRecorded: boolean;
-    words: PushWords;
-  };
+  settings: PushSettings;
   /** What is known of the repository that a reference names. */
   repository(reference: Reference): RepositoryState;
 }
@@ -88,7 +81,7 @@ async function listNeeded(
 async function isThere(
   { target, blob }: Needed,
   prefixes: ReadonlySet<string>,
-  settings: LeftOutPush["settings"],
+  settings: PushSettings,
 ): Promise<boolean> {
   const { digest, size } = blob;
   const { mountFrom, mountRecorded, rename } = settings;

@@ -73,7 +73,7 @@ export async function pushImage(
   options: PushOptions = {},
 ): Promise<PushResult> {
   const resolved = resolveOptions(options);
-  return await pushSource(source, parseTargets(target), new Push(resolved), resolved);
+  return await pushSource(source, parseTargets(target), new Push(resolved));
 }
 
 /**
@@ -85,17 +85,17 @@ export async function pushSource(
   source: PushSource,
   targets: readonly PushTarget[],
   push: Push,
-  resolved: ResolvedOptions,
 ): Promise<PushResult> {
   const start = performance.now();
-  await using input = await openInput(source, resolved);
-  resolved.signal.throwIfAborted();
+  const { settings } = push;
+  await using input = await openInput(source, settings);
+  settings.signal.throwIfAborted();
   const work = async () => {
     if (input.kind === "random") {
-      await push.archive(await openArchive(input.source, resolved), targets);
+      await push.archive(await openArchive(input.source, settings), targets);
     } else {
       const { pushPassing } = await import("./one_pass/one_pass.ts");
-      await pushPassing(input, targets, push, resolved);
+      await pushPassing(input, targets, push);
     }
   };
   return await push.run(work, start, () => input.read());
@@ -104,7 +104,10 @@ export async function pushSource(
 /** Opens the source of a push. */
 export async function openInput(
   source: PushSource,
-  { fetch, timeouts, retry, signal }: ResolvedOptions,
+  { fetch, timeouts, retry, signal }: Pick<
+    ResolvedOptions,
+    "fetch" | "timeouts" | "retry" | "signal"
+  >,
 ): Promise<RandomInput | PassingInput> {
   // A registry in this process, or what else stands in for one, has no archives.
   const archives = isNetworkFetch(fetch) ? fetch : undefined;
@@ -148,7 +151,7 @@ export class Push {
   bytesUploaded = 0;
   /** Whether a manifest was written, be it under a tag that named another; in a dry run, whether one would be. */
   hasWritten = false;
-  readonly settings: Omit<ResolvedOptions, "platforms"> & PushSettings;
+  readonly settings: PushSettings;
   readonly #source: SourceRepository | undefined;
   readonly #shared: SharedPush | undefined;
   readonly #registries: Map<string, RegistryState>;

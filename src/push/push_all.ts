@@ -178,10 +178,7 @@ async function pushOne(
   return await resultOfOne(archive, push, async () => {
     signal.throwIfAborted();
     const targets = parseTargets(given.target ?? target ?? []);
-    return await withSource(
-      given.source,
-      (source) => pushSource(source, targets, push, resolved),
-    );
+    return await withSource(given.source, (source) => pushSource(source, targets, push));
   });
 }
 

@@ -1,32 +1,17 @@
 import type { Digest } from "../digest.ts";
 import type { ArchiveFile } from "../image/files.ts";
-import type { Hasher } from "../incremental_hash.ts";
 import type { Platform } from "../media_types.ts";
 import type { UploadHooks } from "../registry/blobs.ts";
 import type { Compressing } from "./compression/compressing.ts";
-import type { PushEvent } from "./events.ts";
-import type { ManifestType, OnExisting } from "./options.ts";
-import type { ShareBlob } from "./share_blob.ts";
+import type { ResolvedOptions } from "./options.ts";
 
 /** Progress events of one blob are at least this far apart, in milliseconds. */
 const PROGRESS_INTERVAL = 100;
 
 /** What all uploads of one push share. */
-export interface UploadSettings {
-  concurrency: number;
-  verify: boolean;
-  /** Whether what the registry says it has is sent all the same, and read back. */
-  force: boolean;
-  dryRun: boolean;
-  hasher: Hasher;
-  /** Repositories of the same registry that may have blobs. */
-  mountFrom: readonly string[];
-  /** Agrees with other processes on who sends a blob. */
-  shareBlob?: ShareBlob | undefined;
+export interface UploadSettings extends Omit<ResolvedOptions, "platforms" | "compression"> {
   /** Gives what compresses layers; absent where they stay as they are. */
   compressing?: (() => Promise<Compressing>) | undefined;
-  signal: AbortSignal;
-  emit: (event: PushEvent) => Promise<void>;
   /** Told how many bytes of blobs went to a registry. */
   onUploaded: (bytes: number) => void;
   /** Told that a manifest was written, under a digest or a tag, or would be in a dry run. */
@@ -54,8 +39,6 @@ export const COPY_WORDS: PushWords = { verb: "copy", done: "copied", place: "sou
 /** What all images of one push share. */
 export interface PushSettings extends UploadSettings {
   platforms: readonly Platform[];
-  manifestType: ManifestType;
-  onExisting: OnExisting;
   words: PushWords;
   /** Layers that a warning has named already. */
   toldLayers: Set<Digest>;

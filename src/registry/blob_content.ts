@@ -1,4 +1,4 @@
-import { type Bytes, createStream, giveUp, openLater } from "../bytes.ts";
+import { type Bytes, createStream, giveUp } from "../bytes.ts";
 import { type Digest, digestAlgorithm } from "../digest.ts";
 import { DigestMismatchError, NetworkError } from "../errors.ts";
 import { createHash, type Hasher, type IncrementalHash } from "../incremental_hash.ts";
@@ -76,33 +76,22 @@ export async function getBlob(
     signal,
     onRetry,
   };
-  const first = await openPart(context, digest, call, { start, end, size }, request);
+  const reading: Reading = { context, digest, size, call };
+  const first = await openPart(reading, start, end, request);
   const isWhole = start === 0 && end === undefined;
   const hash = isWhole && verify ? await hasher(digestAlgorithm(digest)) : undefined;
   return {
     size: first.end === undefined ? undefined : first.end - start,
-    body: readOn(context, digest, call, { start, end: first.end ?? end, size }, first, hash),
+    body: readOn(reading, start, first.end ?? end, first, hash),
   };
 }
 
-/**
- * Reads the whole of a blob, as {@linkcode getBlob} does; the request is made when the stream is first read.
- *
- * @returns Its content; it fails at its end if length or digest are wrong.
- */
-export function openBlob(
-  context: RepositoryContext,
-  digest: Digest,
-  options: Omit<GetBlobOptions, "start" | "end"> = {},
-): ReadableStream<Bytes> {
-  return openLater(async () => (await getBlob(context, digest, options)).body);
-}
-
-interface Part {
-  start: number;
-  end: number | undefined;
+interface Reading {
+  context: RepositoryContext;
+  digest: Digest;
   /** Length of the whole, where the caller knows it. */
-  size?: number | undefined;
+  size: number | undefined;
+  call: Call;
 }
 
 interface OpenPart {
@@ -114,10 +103,9 @@ interface OpenPart {
 }
 
 async function openPart(
-  context: RepositoryContext,
-  digest: Digest,
-  call: Call,
-  { start, end, size }: Part,
+  { context, digest, size, call }: Reading,
+  start: number,
+  end: number | undefined,
   send: typeof request,
 ): Promise<OpenPart> {
   const isPart = start > 0 || end !== undefined;
@@ -181,13 +169,13 @@ function describePart(
 
 /** Reads from the first byte to the last over as many answers as it takes. */
 function readOn(
-  context: RepositoryContext,
-  digest: Digest,
-  call: Call,
-  { start, end, size }: Part,
+  reading: Reading,
+  start: number,
+  end: number | undefined,
   first: OpenPart,
   hash: IncrementalHash | undefined,
 ): ReadableStream<Bytes> {
+  const { context, digest, size, call } = reading;
   let position = start;
   let failedAt = start;
   let attempt = 1;
@@ -202,7 +190,7 @@ function readOn(
       if (open && !(await open.reader.read()).done) close("read to the end");
       return undefined;
     }
-    open ??= await openPart(context, digest, call, { start: position, end, size }, requestOnce);
+    open ??= await openPart(reading, position, end, requestOnce);
     for (;;) {
       const { done, value } = await open.reader.read();
       if (done) {

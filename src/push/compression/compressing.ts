@@ -6,9 +6,8 @@ import type { LayerCompression } from "../../codec/magic.ts";
 import { type Encoders, useEncoders } from "../../codec/encoder_pool.ts";
 import { OnceEach } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
-import type { Hasher } from "../../incremental_hash.ts";
 import type { UploadHooks } from "../../registry/blobs.ts";
-import type { CompressionSettings } from "../options.ts";
+import type { CompressionSettings, ResolvedOptions } from "../options.ts";
 import type { RegistryState, RepositoryState } from "../repository_state.ts";
 import type { LayerEncoding } from "./compress_layer.ts";
 import { measureLink } from "./measure_link.ts";
@@ -26,13 +25,10 @@ export class CompressionMemory {
 }
 
 /** What a push has for compressing. */
-export interface CompressionLimits {
-  memoryBudget: number;
-  concurrency: number;
-  hasher: Hasher;
-  /** Whether nothing may be sent. */
-  dryRun: boolean;
-}
+type CompressionLimits = Pick<
+  ResolvedOptions,
+  "memoryBudget" | "concurrency" | "hasher" | "dryRun"
+>;
 
 /** Levels where the caller names none: of those that make images no larger than other programs do, the fastest. */
 const DEFAULT_LEVELS: Readonly<Record<LayerCompression, number>> = { gzip: 1, zstd: 2 };

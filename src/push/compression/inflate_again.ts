@@ -1,8 +1,8 @@
-import type { Bytes } from "../../bytes.ts";
+import { type Bytes, openLater } from "../../bytes.ts";
 import { decompress } from "../../codec/decompress.ts";
 import type { ArchiveFile } from "../../image/files.ts";
 import { quoteName } from "../../quote_name.ts";
-import { openBlob } from "../../registry/blob_content.ts";
+import { getBlob } from "../../registry/blob_content.ts";
 import type { UploadHooks } from "../../registry/blobs.ts";
 import { otherHolder, rememberBlob, type RepositoryState } from "../repository_state.ts";
 
@@ -25,5 +25,6 @@ export async function findCompressed(
   const repository = target.blobs.has(digest) ? target.repository : otherHolder(target, digest);
   if (repository === undefined) return undefined;
   const holder = { ...target, repository };
-  return () => decompress(openBlob(holder, digest, { ...hooks, size }), kind, quoteName(path));
+  const open = async () => (await getBlob(holder, digest, { ...hooks, size })).body;
+  return () => decompress(openLater(open), kind, quoteName(path));
 }

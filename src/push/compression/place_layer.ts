@@ -1,4 +1,4 @@
-import { type Bytes, drain } from "../../bytes.ts";
+import type { Bytes } from "../../bytes.ts";
 import type { Encoding } from "../../codec/block_encoder.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { type ArchiveBlob, mismatch } from "../../image/content.ts";
@@ -9,7 +9,6 @@ import { isRuntimeFetch } from "../../registry/http/http.ts";
 import { GUESS_ABSENT } from "../random_access/look_ahead.ts";
 import { pushBlob } from "../random_access/place_blob.ts";
 import { openFileBody } from "../../archive/read_blob.ts";
-import { inTurn } from "../random_access/send_blob.ts";
 import type { RepositoryState } from "../repository_state.ts";
 import { hooksFor, pathOf, type UploadSettings } from "../upload_settings.ts";
 import {
@@ -92,14 +91,6 @@ async function sendLayer(
   settings: UploadSettings,
 ): Promise<{ digest: Digest; size: number }> {
   const { file, origin } = layer;
-  const check = (raw: Digest | undefined) => checkRaw(layer, raw);
-  if (settings.dryRun) {
-    await drain(passing.stream);
-    const { raw, ...result } = passing.ended();
-    check(raw);
-    return result;
-  }
-  const hooks = hooksFor(settings, { file });
   const again = () => {
     const hash = origin === "hashed"
       ? undefined
@@ -107,14 +98,12 @@ async function sendLayer(
     const content = { size: file.size, stream: openFileBody(file), isOnce: false, hash };
     return compressAgain(content, encoding);
   };
-  const { sendCompressed, commitCompressed } = await import("./send_compressed.ts");
-  const body = { passing, mostBytes: file.size, window: WINDOW_BYTES, again, check };
-  return await inTurn(target, hooks, async () => {
-    const sent = await sendCompressed(target, body, hooks);
-    await commitCompressed(target, sent, file.path, settings, hooks);
-    const { digest, size } = sent.end;
-    return { digest, size };
+  const { sendCompressed } = await import("./send_compressed.ts");
+  const { digest, size } = await sendCompressed({
+    ...{ target, passing, path: file.path, mostBytes: file.size, window: WINDOW_BYTES, again },
+    ...{ check: (raw) => checkRaw(layer, raw), settings, hooks: hooksFor(settings, { file }) },
   });
+  return { digest, size };
 }
 
 /** A compressed layer in memory, as a file of the archive. */

@@ -1,6 +1,6 @@
-import { giveUp } from "../../bytes.ts";
+import { drain, giveUp } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
-import type { RepositoryContext, UploadHooks } from "../../registry/blobs.ts";
+import type { UploadHooks } from "../../registry/blobs.ts";
 import { onSent } from "../../registry/http/http.ts";
 import { commitUpload } from "../../registry/upload/close_upload.ts";
 import {
@@ -10,13 +10,17 @@ import {
 } from "../../registry/upload/upload_session.ts";
 import { ResumableBody } from "../one_pass/resumable_body.ts";
 import { sendPassing } from "../one_pass/send_passing.ts";
-import type { CompressedEnd, PassingLayer } from "./compress_layer.ts";
+import { inTurn } from "../random_access/send_blob.ts";
 import { rememberBlob, type RepositoryState } from "../repository_state.ts";
 import type { UploadSettings } from "../upload_settings.ts";
+import type { CompressedEnd, PassingLayer } from "./compress_layer.ts";
 
 /** A compressed layer to be sent while it is made. */
 export interface CompressedBody {
+  target: RepositoryState;
   passing: PassingLayer;
+  /** Path of the layer in the archive. */
+  path: string;
   /** Length of the layer as it is, which it will not reach. */
   mostBytes: number;
   /** Most bytes that are kept for a connection that breaks. */
@@ -25,61 +29,73 @@ export interface CompressedBody {
   again?: (() => PassingLayer) | undefined;
   /** Fails where the layer turns out not to have the digest that it should have. */
   check: (raw: Digest | undefined) => void;
+  settings: UploadSettings;
+  hooks: UploadHooks;
 }
 
 /**
- * Sends a compressed layer whose digest is known at its end, and leaves the upload open.
+ * Sends a compressed layer whose digest is known at its end; a dry run only computes that.
  *
- * @returns The upload, and what it has.
+ * @param isLater Whether the upload is left open, for whoever finds out that the layer is needed.
+ * @returns What it has, and the upload that is open.
  */
 export async function sendCompressed(
-  context: RepositoryContext,
   body: CompressedBody,
-  hooks: UploadHooks,
-): Promise<{ session: UploadSession; end: CompressedEnd }> {
-  const { again, mostBytes, window, check } = body;
-  let { passing } = body;
+  isLater = false,
+): Promise<CompressedEnd & { session?: UploadSession }> {
+  const { target, passing, check, settings, hooks } = body;
+  if (settings.dryRun) {
+    await drain(passing.stream);
+    const end = passing.ended();
+    check(end.raw);
+    return end;
+  }
+  return await inTurn(target, hooks, async () => {
+    const session = await openUpload(target, hooks);
+    let end: CompressedEnd;
+    try {
+      end = await send(session, body);
+      if (!isLater) await commitUpload(session, end, hooks);
+    } catch (error) {
+      await cancelUpload(session);
+      throw error;
+    }
+    if (isLater) return { ...end, session };
+    await noteSent(body, end);
+    return end;
+  });
+}
+
+async function send(
+  session: UploadSession,
+  { passing: first, mostBytes, window, again, check, hooks }: CompressedBody,
+): Promise<CompressedEnd> {
+  let passing = first;
   const restart = again && (() => {
     passing = again();
     return passing.stream;
   });
-  const session = await openUpload(context, hooks);
-  const resumable = new ResumableBody(passing.stream, window, onSent(context.http), restart);
+  const body = new ResumableBody(passing.stream, window, onSent(session.context.http), restart);
   try {
-    const blob = { body: resumable, size: mostBytes, isLess: true, digest: undefined };
-    await sendPassing(session, blob, hooks);
+    await sendPassing(session, { body, size: mostBytes, isLess: true, digest: undefined }, hooks);
     const end = passing.ended();
     check(end.raw);
-    return { session, end };
+    return end;
   } catch (error) {
-    giveUp(resumable, error);
-    await cancelUpload(session);
+    giveUp(body, error);
     throw error;
   }
 }
 
-/**
- * Closes the upload of a compressed layer under its digest, reads it back where nothing is left to trust, and tells that it
- * is there.
- */
-export async function commitCompressed(
-  target: RepositoryState,
-  { session, end }: { session: UploadSession; end: CompressedEnd },
-  path: string,
-  settings: UploadSettings,
-  hooks: UploadHooks,
+/** Reads a compressed layer back where nothing is left to trust, and tells that it is there. */
+async function noteSent(
+  { target, path, settings, hooks }: CompressedBody,
+  { digest, size }: CompressedEnd,
 ): Promise<void> {
-  try {
-    await commitUpload(session, end, hooks);
-  } catch (error) {
-    await cancelUpload(session);
-    throw error;
-  }
   if (settings.force) {
     const { readBackBlob } = await import("../read_back.ts");
-    await readBackBlob(target, end, hooks);
+    await readBackBlob(target, { digest, size }, hooks);
   }
-  const { digest, size } = end;
   rememberBlob(target, digest, "pushed");
   settings.onUploaded(size);
   await settings.emit({ type: "blob-done", digest, path, size, status: "pushed" });

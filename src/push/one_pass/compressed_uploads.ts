@@ -1,7 +1,7 @@
 import type { PassingBlob } from "../../archive/image_blobs.ts";
 import { PassingFile } from "../../archive/passing_file.ts";
 import { openFileBody } from "../../archive/read_blob.ts";
-import { type Bytes, drain, readHead } from "../../bytes.ts";
+import { type Bytes, readHead } from "../../bytes.ts";
 import type { Encoding } from "../../codec/block_encoder.ts";
 import type { LayerCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
@@ -9,8 +9,7 @@ import { mismatch } from "../../image/content.ts";
 import { compressLayer, type PassingLayer } from "../compression/compress_layer.ts";
 import { type Compressing, SAMPLE_BYTES } from "../compression/compressing.ts";
 import { hasKnown, type KnownLayers, readKnownLayers } from "../compression/known_layers.ts";
-import { commitCompressed, sendCompressed } from "../compression/send_compressed.ts";
-import { inTurn } from "../random_access/send_blob.ts";
+import { sendCompressed } from "../compression/send_compressed.ts";
 import type { RepositoryState } from "../repository_state.ts";
 import { hooksFor } from "../upload_settings.ts";
 import type { LayerUploads } from "./passing_uploads.ts";
@@ -152,22 +151,12 @@ export class CompressedUploads implements LayerUploads {
   ): Promise<PassingFile> {
     const { destination: { target }, blob: { file }, hooks } = passage;
     const { settings, staged } = this.#plain;
-    if (settings.dryRun) {
-      await drain(passing.stream);
-      const { digest, size, raw } = passing.ended();
-      check(raw);
-      return toFile(file.path, digest, size);
-    }
-    const body = { passing, mostBytes: file.size, window: file.window, check };
-    return await inTurn(target, hooks, async () => {
-      const sent = await sendCompressed(target, body, hooks);
-      const { digest, size } = sent.end;
-      const made = toFile(file.path, digest, size);
-      if (this.#plain.isLater(passage)) {
-        staged.add(made, { target, session: sent.session });
-      } else await commitCompressed(target, sent, file.path, settings, hooks);
-      return made;
-    });
+    const { path, size: mostBytes, window } = file;
+    const body = { target, passing, path, mostBytes, window, check, settings, hooks };
+    const { digest, size, session } = await sendCompressed(body, this.#plain.isLater(passage));
+    const made = toFile(path, digest, size);
+    if (session) staged.add(made, { target, session });
+    return made;
   }
 
   /** What was made of a layer whose digest is known before it is read: by this push, or by an earlier one if it is still there. */

@@ -19,7 +19,7 @@ import { DOCKER_CONFIG } from "../../media_types.ts";
 import type { Place, Reference } from "../../reference.ts";
 import { selectImages } from "../choices.ts";
 import { findLeftOut, type LeftOutPush } from "../left_out.ts";
-import { planImages, planNames, type PlanOptions, type PushTarget } from "../plan.ts";
+import { planImages, planNames, type PushTarget } from "../plan.ts";
 import { parseRename } from "../rename.ts";
 import type { RepositoryState } from "../repository_state.ts";
 import type { Destination } from "./plain_uploads.ts";
@@ -125,17 +125,17 @@ export class NamesFirst {
 export async function findEarly(
   files: ArchiveFiles,
   targets: readonly PushTarget[],
-  options: PlanOptions,
   push: LeftOutPush,
 ): Promise<void> {
-  if (options.images.some((text) => text.startsWith("#"))) return;
+  const { settings } = push;
+  if (settings.images.some((text) => text.startsWith("#"))) return;
   const entries = await readLayout(files);
   if (!entries || entries.some(({ node, blob }) => !node && !blob)) return;
   const images = layoutImages(entries).map(({ image }, at) => ({ ...image, id: `#${at + 1}` }));
   const { planned } = planImages(
     { dialect: "oci", images, beside: [], notices: [], files },
     targets,
-    options,
+    settings,
   );
   await findLeftOut(planned, await readLeftOut(files), targets, push);
 }

@@ -11,9 +11,9 @@ import type { ArchiveFiles } from "../../image/files.ts";
 import type { Place, Reference } from "../../reference.ts";
 import type { PassingInput } from "../../source/open_source.ts";
 import type { LeftOutPush } from "../left_out.ts";
-import type { ResolvedOptions } from "../options.ts";
 import { planImages, type PushTarget } from "../plan.ts";
 import type { RepositoryState } from "../repository_state.ts";
+import type { PushSettings } from "../upload_settings.ts";
 import { PassingUploads, type Route } from "./passing_uploads.ts";
 import type { Destination } from "./plain_uploads.ts";
 
@@ -38,13 +38,13 @@ export async function pushPassing(
   input: PassingInput,
   targets: readonly PushTarget[],
   push: PassingPush,
-  options: ResolvedOptions,
 ): Promise<void> {
-  const budget = new Budget(options.memoryBudget);
-  const { hasher, verify, compression } = options;
-  const blobs = new ImageBlobs({ budget, hasher, verify, streamsPlain: compression !== undefined });
+  const { settings } = push;
+  const { hasher, verify, compressing, signal } = settings;
+  const budget = new Budget(settings.memoryBudget);
+  const blobs = new ImageBlobs({ budget, hasher, verify, streamsPlain: compressing !== undefined });
   // Of a reference with a digest only the end tells whether the archive has what it wants.
-  const selective = options.images.length > 0 || options.platforms.length > 0 ||
+  const selective = settings.images.length > 0 || settings.platforms.length > 0 ||
     targets.some((target) => target.kind === "reference" && target.reference.digest);
   const reach = (reference: Reference): RepositoryState => {
     const place = push.repository(reference);
@@ -56,18 +56,17 @@ export async function pushPassing(
   const target = first?.kind === "reference" ? reach(first.reference) : undefined;
   const route = target
     ? checkedRoute(target, blobs.files)
-    : await findRoute(input, blobs.files, targets, reach, options);
+    : await findRoute(input, blobs.files, targets, reach, settings);
   const checkLeftOut = async () => {
     if (!blobs.files.find(LEFT_OUT_PATH)) return;
     const { findEarly } = await import("./names_first.ts");
-    await findEarly(blobs.files, targets, options, push);
+    await findEarly(blobs.files, targets, push);
   };
   let checked: Promise<void> | undefined;
   const standing = first?.kind === "reference" ? first.reference.tag : undefined;
-  const { compressing } = push.settings;
   const { CompressedUploads } = compressing ? await import("./compressed_uploads.ts") : {};
   const uploads = new PassingUploads({
-    ...push.settings,
+    ...settings,
     budget,
     selective,
     async route(file) {
@@ -81,13 +80,15 @@ export async function pushPassing(
   });
   try {
     const { entries, tar } = await openEntries(input);
-    await entries.pipeThrough(blobs).pipeTo(uploads.writable, { signal: options.signal });
+    await entries.pipeThrough(blobs).pipeTo(uploads.writable, { signal });
     // workerd's pipes end without an error when they are aborted.
-    options.signal.throwIfAborted();
+    signal.throwIfAborted();
     blobs.files.trailing = tar?.trailing;
     const archive = await readArchive(blobs.files);
     // Before all names had come, a blob may have gone to the repository of another image.
-    if (!target) planImages(archive, targets, options).planned.forEach((it) => reach(it.reference));
+    if (!target) {
+      planImages(archive, targets, settings).planned.forEach((it) => reach(it.reference));
+    }
     await push.archive(archive, targets);
   } finally {
     await uploads.settled();
@@ -113,15 +114,15 @@ async function findRoute(
   files: ArchiveFiles,
   targets: readonly PushTarget[],
   reach: (reference: Reference) => RepositoryState,
-  options: ResolvedOptions,
+  settings: PushSettings,
 ): Promise<Route> {
-  if (input.again) return await readRoute(input, targets, reach, options);
+  if (input.again) return await readRoute(input, targets, reach, settings);
   const { NamesFirst } = await import("./names_first.ts");
   const places = targets.flatMap((target) => target.kind === "place" ? [target.place] : []);
   const names = new NamesFirst(files, {
     places,
-    rename: options.rename,
-    images: options.images,
+    rename: settings.rename,
+    images: settings.images,
     repository: reach,
     tooLate: () => namesTooLate(places),
   });
@@ -140,10 +141,10 @@ async function readRoute(
   input: PassingInput,
   targets: readonly PushTarget[],
   reach: (reference: Reference) => RepositoryState,
-  options: ResolvedOptions,
+  settings: PushSettings,
 ): Promise<Route> {
-  const archive = await readPassing(input, options);
-  const { planned } = planImages(archive, targets, options);
+  const archive = await readPassing(input, settings);
+  const { planned } = planImages(archive, targets, settings);
   const route = new Map<string, Destination>();
   const add = (node: ContentNode, target: RepositoryState) => {
     for (const { file, digest } of blobsOf(node)) {

@@ -9,7 +9,7 @@ import { moveBetween } from "./redirect.ts";
 import { readRateLimit } from "./rate_limit.ts";
 import { parseRetryAfter } from "./retry.ts";
 import { askForText, schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
-import { CUT_HINT, isBlobBody, noteCrowd, notePage } from "./stranger.ts";
+import { CUT_HINT, isBlobBody, noteStranger } from "./stranger.ts";
 import { CLIENT_CERTIFICATE_HINT, wantsClientCertificate } from "./tls_reasons.ts";
 
 /** Longest time to read an error answer: its status says most of it. */
@@ -57,8 +57,10 @@ export async function toRegistryError(
       retryAfter: waitOf(http, response),
     },
   );
-  if (isPage(response) && errors.length === 0) notePage(error);
-  if (isCrowd(response, text)) noteCrowd(error);
+  noteStranger(error, {
+    isPage: isPage(response) && errors.length === 0,
+    isCrowd: isCrowd(response, text),
+  });
   return error;
 }
 

@@ -5,30 +5,29 @@ import type { Call } from "./call.ts";
 export const CUT_HINT =
   "something before the registry may cut what is large or takes long: try a smaller --chunk-size";
 
-/** Errors for answers that were pages for people. */
-const pages = new WeakSet<RegistryError>();
-
-/** Notes that an answer was a page for people. */
-export function notePage(error: RegistryError): void {
-  pages.add(error);
+/** Who gave an answer in the place of the registry. */
+interface Stranger {
+  /** It was a page for people: something before the registry gave it, or in its place. */
+  isPage: boolean;
+  /** A proxy lets so many requests pass and no more, or had no registry behind it for the moment. */
+  isCrowd: boolean;
 }
 
-/** Whether an answer was a page for people: not the registry gave it, but something before it, or in its place. */
+const strangers = new WeakMap<RegistryError, Stranger>();
+
+/** Notes what the error for an answer does not say. */
+export function noteStranger(error: RegistryError, stranger: Stranger): void {
+  strangers.set(error, stranger);
+}
+
+/** Whether an answer was a page for people. */
 export function wasPage(error: RegistryError): boolean {
-  return pages.has(error);
+  return strangers.get(error)?.isPage === true;
 }
 
-/** Errors for answers of nginx to more requests than it lets pass. */
-const crowds = new WeakSet<RegistryError>();
-
-/** Notes that a proxy lets so many requests pass and no more. */
-export function noteCrowd(error: RegistryError): void {
-  crowds.add(error);
-}
-
-/** Whether a proxy let so many requests pass and no more, or had no registry behind it for the moment. */
+/** Whether a proxy let so many requests pass and no more. */
 export function wasCrowd(error: RegistryError): boolean {
-  return crowds.has(error);
+  return strangers.get(error)?.isCrowd === true;
 }
 
 /** Whether a request carries a blob, or a part of it. */

@@ -32,10 +32,10 @@ export async function sendChunks(
   start = 0,
 ): Promise<void> {
   const reader = body.getReader();
-  const most = { bytes: chunkSize };
+  const upload: Chunked = { session, hooks, most: chunkSize };
   try {
     for await (const chunk of cut(reader, chunkSize)) {
-      await deliver(session, chunk, start, most, hooks);
+      await deliver(upload, chunk, start);
       start += chunk.length;
       await hooks.onProgress?.(start);
     }
@@ -45,42 +45,45 @@ export async function sendChunks(
   }
 }
 
+/** A body on its way in chunks. */
+interface Chunked {
+  session: UploadSession;
+  hooks: UploadHooks;
+  /** Most bytes of a request: fewer after a refusal. */
+  most: number;
+}
+
 /** Gets one chunk across, with the usual attempts; what has arrived of it is not sent again. */
-async function deliver(
-  session: UploadSession,
-  chunk: Bytes,
-  start: number,
-  most: { bytes: number },
-  hooks: UploadHooks,
-): Promise<void> {
+async function deliver(upload: Chunked, chunk: Bytes, start: number): Promise<void> {
+  const { session, hooks } = upload;
   const { http } = session.context;
   let sent = 0;
   let cut: NetworkError | undefined;
   for (let attempt = 2; sent < chunk.length; attempt++) {
-    const part = chunk.subarray(sent, sent + most.bytes);
+    const part = chunk.subarray(sent, sent + upload.most);
     try {
-      await sendChunk(session, part, start + sent, hooks);
+      await sendChunk(upload, part, start + sent);
       sent += part.length;
       attempt = 1;
     } catch (error) {
       if (isBodyLimit(error)) {
-        most.bytes = smaller(session, part, error);
+        upload.most = smaller(session, part, error);
         continue;
       }
       if (error instanceof NetworkError) cut = error;
       const reason = cut && isRangeRefusal(error) ? cut : asRetryable(error);
       await waitForRetry(http, hooks, reason, attempt);
-      const arrived = await standsAt(session, start + sent, part, error, hooks);
+      const arrived = await standsAt(upload, start + sent, part, error);
       if (arrived < start || arrived > start + chunk.length) throw error;
       // The offset was right: what GHCR means by a 416 is the length.
       const isTooLarge = isRangeRefusal(error) && arrived === start + sent;
-      if (isTooLarge) most.bytes = smaller(session, part, error);
+      if (isTooLarge) upload.most = smaller(session, part, error);
       if (isRangeRefusal(error) && arrived > start + sent) {
         cut ??= cutOff(part, arrived - start - sent, error);
       }
       if (arrived === start + sent && mayBeHidden(session, error)) {
         const size = shrinkBodies(http, part.length, session.minChunk);
-        if (size !== undefined) [most.bytes, attempt] = [size, 1];
+        if (size !== undefined) [upload.most, attempt] = [size, 1];
       }
       sent = arrived - start;
     }
@@ -89,11 +92,10 @@ async function deliver(
 
 /** Where an upload stands after a chunk failed. One that took long may still be on its way: that is waited for. */
 async function standsAt(
-  session: UploadSession,
+  { session, hooks }: Chunked,
   start: number,
   part: Bytes,
   error: unknown,
-  hooks: UploadHooks,
 ): Promise<number> {
   if (!isGatewayTimeout(error)) {
     return await readUploadStatus(session, hooks)
@@ -150,10 +152,9 @@ function isRangeRefusal(error: unknown): error is RegistryError {
 }
 
 async function sendChunk(
-  session: UploadSession,
+  { session, hooks }: Chunked,
   chunk: Bytes,
   start: number,
-  hooks: UploadHooks,
 ): Promise<void> {
   const { context } = session;
   const action = `push bytes ${start} to ${start + chunk.length - 1} of a blob to ${
