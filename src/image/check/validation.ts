@@ -85,7 +85,7 @@ export class Validation {
   }
 
   #reportLeftOut({ digest, repositories, archives }: LeftOutBlob, path: string, role: Role): void {
-    const places = [...repositories, ...archives].map(quoteName).join(", ");
+    const places = [...repositories, ...archives].map((place) => quoteName(place)).join(", ");
     const state = `is left out of the archive${places && `: it was in ${places}`}`;
     this.report("note", "left-out-blob", role, `${quoteName(path)} ${state}`, { path, digest });
   }
