@@ -2,35 +2,18 @@ import { openArchive as openRandom, readArchive } from "../image/archive.ts";
 import type { Finding } from "../image/check/findings.ts";
 import { type ArchiveSummary, summarizeArchive } from "../image/inspect.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
-import type { Timeouts } from "../registry/http/time_limits.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
+import type { CheckArchiveOptions } from "./check_archive.ts";
 import { readPassing } from "./read_passing.ts";
 
 /** Options for {@linkcode openArchive}. */
-export interface OpenArchiveOptions {
-  /** Aborts the reading. */
-  signal?: AbortSignal;
-  /**
-   * Makes incremental hashes, for layers of a source that comes only once.
-   * @default {createHash} the fastest that the runtime has
-   */
-  hasher?: Hasher;
+export interface OpenArchiveOptions extends Omit<CheckArchiveOptions, "onProgress"> {
   /**
    * Hash all of a source that comes only once while it is read, so that `validate()` can tell of it afterwards. It is
    * read several times as fast without.
    * @default {true}
    */
   verify?: boolean;
-  /**
-   * Answers the requests for a source that is a URL.
-   * @default {fetch}
-   */
-  fetch?: (request: Request) => Promise<Response>;
-  /**
-   * How long the server of a source that is a URL may be silent.
-   * @default {60000} for `idle`
-   */
-  timeouts?: Pick<Timeouts, "idle">;
 }
 
 /** What {@linkcode openArchive} gives: the summary of an archive, and a way to check it. */

@@ -38,17 +38,12 @@ export async function openNamed(
   example: string,
   options: PartsOptions,
 ): Promise<Input> {
-  return await openArchiveWords(
-    { source, parts: await partsFrom(source, host) },
-    host,
-    example,
-    options,
-  );
+  return await openArchiveWords(await wordsFrom(source, host), host, example, options);
 }
 
 /** The files that are read of what {@linkcode openNamed} opens. */
 export async function filesOfNamed(source: string, host: Host): Promise<string[]> {
-  return await filesOf({ source, parts: await partsFrom(source, host) }, host);
+  return await filesOf(await wordsFrom(source, host), host);
 }
 
 /** The files that are read of what {@linkcode openArchiveWords} opens: parts, and their checksum files. */
@@ -58,17 +53,17 @@ export async function filesOf({ source, parts }: ArchiveWords, host: Host): Prom
   return [...parts, ...await findLists(parts, host)];
 }
 
-/** The first part of an archive and those that follow it; empty where there is no more than the first. */
-async function partsFrom(first: string, host: Host): Promise<string[]> {
-  if (!FIRST_PART.test(first) || urlOf(first)) return [];
+/** An archive that is one file, or the first of several parts. */
+async function wordsFrom(source: string, host: Host): Promise<ArchiveWords> {
+  if (!FIRST_PART.test(source) || urlOf(source)) return { source, parts: [] };
   const { nextNames } = await import("../source/part_names.ts");
   const parts: string[] = [];
-  for (let next: string | undefined = first; next !== undefined;) {
+  for (let next: string | undefined = source; next !== undefined;) {
     parts.push(next);
     const [one = "", other = ""]: string[] = nextNames(next);
     next = await isFile(one, host) ? one : await isFile(other, host) ? other : undefined;
   }
-  return parts.length > 1 ? parts : [];
+  return { source, parts: parts.length > 1 ? parts : [] };
 }
 
 async function isFile(path: string, host: Host): Promise<boolean> {

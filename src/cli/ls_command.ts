@@ -17,20 +17,18 @@ export function runList(command: ListCommand, host: Host, signal: AbortSignal): 
     refuseTag(command.target, target);
     const registry = target.kind === "reference" ? target.reference : target.place;
     await using client = await openRegistry(registry, command, host, signal);
-    let document: Record<string, unknown> | undefined;
     let warning: string | undefined;
     const onWarning = (message: string) => void (warning = message);
-    if (target.kind === "reference") {
-      const { repository } = target.reference;
-      const tags = client.repository(repository).tags({ onWarning });
-      if (!command.json) await writeLines(tags, host);
-      else document = { registry: registry.registry, repository, tags: await collect(tags) };
-    } else {
-      const repositories = below(client.repositories({ onWarning }), target.place.prefix);
-      if (!command.json) await writeLines(repositories, host);
-      else document = { registry: registry.registry, repositories: await collect(repositories) };
-    }
-    if (document) await writeDocument(host, warning ? { ...document, warning } : document);
+    const names = target.kind === "reference"
+      ? client.repository(target.reference.repository).tags({ onWarning })
+      : below(client.repositories({ onWarning }), target.place.prefix);
+    if (command.json) {
+      const all = await Array.fromAsync(names);
+      const listed = target.kind === "reference"
+        ? { repository: target.reference.repository, tags: all }
+        : { repositories: all };
+      await writeDocument(host, { registry: registry.registry, ...listed, warning });
+    } else await writeLines(names, host);
     if (warning) await host.stderr.write(`warning: ${printable(warning)}\n`);
     return EXIT.done;
   });
@@ -60,10 +58,4 @@ async function writeLines(names: AsyncIterable<string>, host: Host): Promise<voi
 
 async function* below(names: AsyncIterable<string>, prefix: string): AsyncGenerator<string> {
   for await (const name of names) if (name.startsWith(prefix)) yield name;
-}
-
-async function collect(names: AsyncIterable<string>): Promise<string[]> {
-  const all: string[] = [];
-  for await (const name of names) all.push(name);
-  return all;
 }

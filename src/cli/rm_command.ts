@@ -34,11 +34,7 @@ export function runRemove(
     const { manifests } = client.repository(reference.repository);
     const digest = await manifests.resolve(reference.name);
     refuseOtherDigest("remove", reference, digest);
-    const findTags = () =>
-      manifests.tags(digest, {
-        onWarning: (message) => void host.stderr.write(`warning: ${printable(message)}\n`),
-      });
-    const removed = await remove(manifests, reference, digest, findTags, async (others) => {
+    const removed = await remove(manifests, reference, digest, host, async (others) => {
       await requireDeletion(manifests, command.reference);
       if (!command.yes) await agree(command.reference, others, host, signal);
     });
@@ -54,7 +50,7 @@ async function remove(
   manifests: RepositoryManifests,
   { tag }: Reference,
   digest: Digest,
-  findTags: () => Promise<string[]>,
+  host: Host,
   confirm: (others: string[]) => Promise<void>,
 ): Promise<Pick<Reference, "tag" | "digest">[]> {
   if (tag !== undefined) {
@@ -66,8 +62,8 @@ async function remove(
       if (!isRefusedDeletion(error)) throw error;
     }
   }
-  const tags = await findTags();
-  const others = tags.filter((other) => other !== tag);
+  const onWarning = (message: string) => void host.stderr.write(`warning: ${printable(message)}\n`);
+  const others = (await manifests.tags(digest, { onWarning })).filter((other) => other !== tag);
   if (others.length > 0) await confirm(others);
   await manifests.delete(digest);
   const gone = tag === undefined ? others : [tag, ...others];
