@@ -15,7 +15,7 @@ import { withErrorDocument, writeDocument } from "./json_document.ts";
 
 /** `tarpush check`: reads a whole archive and tells what is wrong with it. */
 export function runCheck(command: CheckCommand, host: Host, signal: AbortSignal): Promise<number> {
-  return withErrorDocument(command, host, async () => {
+  return withErrorDocument(command, host.stdout, async () => {
     if (await meansImage(command, host)) {
       const { runCheckImage } = await import("./check_image_command.ts");
       return await runCheckImage(command, host, signal);

@@ -10,7 +10,7 @@ import { linesText } from "./render.ts";
 
 /** `tarpush info`: what an image in a registry is made of, for people or as JSON. */
 export function runInfo(command: InfoCommand, host: Host, signal: AbortSignal): Promise<number> {
-  return withErrorDocument(command, host, async () => {
+  return withErrorDocument(command, host.stdout, async () => {
     const image = parseImage(command.reference);
     await using client = await openRegistry(image, command, host, signal);
     const info = await client.repository(image.repository).image(image.name);

@@ -16,7 +16,7 @@ export async function runInspect(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  return await withErrorDocument(command, host, () => inspect(command, host, signal));
+  return await withErrorDocument(command, host.stdout, () => inspect(command, host, signal));
 }
 
 async function inspect(command: InspectCommand, host: Host, signal: AbortSignal): Promise<number> {

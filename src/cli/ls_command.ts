@@ -12,7 +12,7 @@ const BATCH_CHARACTERS = 8 * 1024;
 
 /** `tarpush ls`: repositories, or the tags of one. */
 export function runList(command: ListCommand, host: Host, signal: AbortSignal): Promise<number> {
-  return withErrorDocument(command, host, async () => {
+  return withErrorDocument(command, host.stdout, async () => {
     const target = parseTarget(command.target);
     refuseTag(command.target, target);
     const registry = target.kind === "reference" ? target.reference : target.place;

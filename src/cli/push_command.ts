@@ -20,7 +20,11 @@ export async function runPush(
 ): Promise<number> {
   if (command.targets.length === 0) {
     const { withErrorDocument } = await import("./json_document.ts");
-    return await withErrorDocument(command, host, () => refuseWithoutTarget(command, host, signal));
+    return await withErrorDocument(
+      command,
+      host.stdout,
+      () => refuseWithoutTarget(command, host, signal),
+    );
   }
   const result = await showTransfer(command, host, signal, async (hooks) => {
     await requireOutputs(command, () => filesRead(command, host), host);

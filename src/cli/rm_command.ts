@@ -22,7 +22,7 @@ export function runRemove(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  return withErrorDocument(command, host, async () => {
+  return withErrorDocument(command, host.stdout, async () => {
     const reference = parseImage(command.reference);
     if (!reference.tag && !reference.digest) {
       throw new UsageError(

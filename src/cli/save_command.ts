@@ -1,5 +1,4 @@
 import { OciError } from "../errors.ts";
-import { failureDocument } from "../failure_document.ts";
 import type { ArchiveFormat } from "../image/write_archive.ts";
 import type { PullEvent } from "../pull/events.ts";
 import type { ImageToPull } from "../pull/list_images.ts";
@@ -11,6 +10,7 @@ import type { SaveCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { createReporter } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
+import { withErrorDocument } from "./json_document.ts";
 import { given, retryOf, UsageError } from "./options.ts";
 import { counted, formatSize, jsonText, linesText, resultLine } from "./render.ts";
 import {
@@ -32,18 +32,15 @@ export async function runSave(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  try {
+  return await withErrorDocument(command, resultsOf(command, host), async () => {
     if (isPiped(command) && await host.byteStdout.isTerminal()) throw refuseTerminal(command);
-    return await save(command, host, signal);
-  } catch (cause) {
-    const isInterrupted = signal.aborted && cause === signal.reason;
-    const error = isInterrupted ? await interrupted(command, host, cause) : cause;
-    if (command.json) {
-      const document = { error: failureDocument(error) };
-      await resultsOf(command, host).write(`${jsonText(document)}\n`);
+    try {
+      return await save(command, host, signal);
+    } catch (cause) {
+      const isInterrupted = signal.aborted && cause === signal.reason;
+      throw isInterrupted ? await interrupted(command, host, cause) : cause;
     }
-    throw error;
-  }
+  });
 }
 
 async function save(command: SaveCommand, host: Host, signal: AbortSignal): Promise<number> {

@@ -70,15 +70,11 @@ export class BlobFiles {
       const found = await files.stat(source);
       if (!found) return false;
       if ((await files.stat(target))?.size === found.size) return await this.touch(target);
-      await this.#copy(source, target, paths.newUpload());
+      const upload = paths.newUpload();
+      await renameWhole(files, upload, target, () => files.copy(source, upload));
     }
     await files.sync([folderOf(target)]);
     return true;
-  }
-
-  async #copy(source: string, target: string, upload: string): Promise<void> {
-    const { files } = this.#settings;
-    await renameWhole(files, upload, target, () => files.copy(source, upload));
   }
 
   /** Writes a manifest, unless it is there and whole. */

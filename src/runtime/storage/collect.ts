@@ -43,7 +43,7 @@ export interface CollectedContent {
 /** Manifests removed at the same time, so that one index.json does for many. */
 const CONCURRENCY = 64;
 
-/** Removes what nobody needs; see `collect` of `OpenedStorage`. */
+/** Removes what nobody needs; see `collect` of `FolderRegistryStorage`. */
 export async function collectFolder(
   storage: FolderStorage,
   options: CollectOptions,

@@ -20,7 +20,7 @@ export interface StorageProblem {
   namedBy?: string;
 }
 
-/** Reads everything and tells what is wrong; see `scrub` of `OpenedStorage`. */
+/** Reads everything and tells what is wrong; see `scrub` of `FolderRegistryStorage`. */
 export async function* scrubFolder(
   storage: FolderStorage,
   signal: AbortSignal | undefined,
