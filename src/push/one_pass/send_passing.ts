@@ -17,7 +17,12 @@ import {
 } from "../../registry/upload/body_limits.ts";
 import { commitUpload } from "../../registry/upload/close_upload.ts";
 import { sendChunks } from "../../registry/upload/chunks.ts";
-import { checkLength, isGatewayTimeout, lengthThere } from "../../registry/upload/lost_answers.ts";
+import {
+  checkLength,
+  isGatewayTimeout,
+  isOfGateway,
+  lengthThere,
+} from "../../registry/upload/lost_answers.ts";
 import type { Outcome } from "../../registry/upload/outcome.ts";
 import { mayGoOn, sendOn } from "../../registry/upload/resume.ts";
 import { sendBody } from "../../registry/upload/send_body.ts";
@@ -237,10 +242,17 @@ function isRefusedAsItWas({ session, body, size }: Passing, error: unknown): boo
     (isBodyLimit(error) && shrinkBodies(session.context.http, size) !== undefined);
 }
 
-/** The same where nothing arrived: Deno often loses an early 413 and sees only a broken connection. */
+/**
+ * The same where nothing arrived: Deno often loses an early 413 and sees only a broken connection, and Go's reverse proxies
+ * answer 502 where a limit of theirs ends a body. Each further attempt as it was may lose the beginning.
+ */
 function mayBeRefusedForSize({ session, size }: Passing, error: unknown): boolean {
-  return error instanceof NetworkError && isBroken(error) && size > DEFAULT_CHUNK_BYTES &&
+  return isCutOff(error) && size > DEFAULT_CHUNK_BYTES &&
     shrinkBodies(session.context.http, size) !== undefined;
+}
+
+function isCutOff(error: unknown): boolean {
+  return (error instanceof NetworkError && isBroken(error)) || isOfGateway(error);
 }
 
 function asRetryable(error: unknown): unknown {
@@ -255,8 +267,7 @@ function comesOnce(error: unknown, state: string): unknown {
   const message = `${error.message}; ${state}, and the stream comes only once`;
   // The limit of a proxy on the size of a request looks like this as well, and so does the want of a length.
   const isLimit = isBodyLimit(error);
-  const mayBeLimit = isLimit || mayWantLength(error) ||
-    (error instanceof NetworkError && isBroken(error));
+  const mayBeLimit = isLimit || mayWantLength(error) || isCutOff(error);
   const further = mayBeLimit ? `try --chunk-size ${isLimit ? "1MiB" : "8MiB"}` : error.hint;
   const hint = further ? `${WRITE_A_FILE}, or ${further}` : WRITE_A_FILE;
   const options = { method, url, cause: cause ?? error, hint, retryable: false };

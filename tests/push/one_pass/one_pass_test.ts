@@ -811,32 +811,39 @@ test("pushImage() of a pipe takes a lost answer to a large blob for what it is",
   }
 });
 
-test("pushImage() of a pipe turns to chunks where a large body is refused", async () => {
-  const large = await makeLayer(writeTar([{ path: "x", body: noise(5, 9 * 1024 * 1024) }]));
-  for (const tar of [await layoutOf(large), await dockerOf(large)]) {
-    const { registry, open } = countingRegistry();
-    let chunks = false;
-    const layer = faultLayer(registry, (request) => {
-      const length = Number(request.headers.get("content-length") ?? Infinity);
-      if (!isBody(request) || length <= 8 * 1024 * 1024) return;
-      if (request.headers.has("content-range") || (request.method === "PUT" && chunks)) return;
-      chunks = true;
-      return { kind: "answer", answer: () => new Response(null, { status: 413 }) };
-    });
-    const { stream } = sourceOf(await bytesOf(tar));
-    const options = { ...SMALL, fetch: layer.fetch, retry: { attempts: 1 }, concurrency: 1 };
-    await pushImage(stream, TARGET, options).catch((error) => {
-      throw new Error(layer.lines().join("\n"), { cause: error });
-    });
-    await readBack(registry, "app", "1");
-    assertEquals([chunks, open()], [true, 0]);
-    const ranges = layer.seen.map(({ headers }) => headers.get("content-range"));
-    assertEquals(ranges.filter((range) => range !== null), [
-      "0-8388607",
-      `8388608-${large.bytes.length - 1}`,
-    ]);
-  }
-});
+const TOO_LARGE = [
+  ["refused", 413, { attempts: 1 }],
+  ["answered for by a gateway, as Go's reverse proxies do", 502, { attempts: 2, delay: 0 }],
+] as const;
+
+for (const [what, status, retry] of TOO_LARGE) {
+  test(`pushImage() of a pipe turns to chunks where a large body is ${what}`, async () => {
+    const large = await makeLayer(writeTar([{ path: "x", body: noise(5, 9 * 1024 * 1024) }]));
+    for (const tar of [await layoutOf(large), await dockerOf(large)]) {
+      const { registry, open } = countingRegistry();
+      let chunks = false;
+      const layer = faultLayer(registry, (request) => {
+        const length = Number(request.headers.get("content-length") ?? Infinity);
+        if (!isBody(request) || length <= 8 * 1024 * 1024) return;
+        if (request.headers.has("content-range") || (request.method === "PUT" && chunks)) return;
+        chunks = true;
+        return { kind: "answer", answer: () => new Response(null, { status }) };
+      });
+      const { stream } = sourceOf(await bytesOf(tar));
+      const options = { ...SMALL, fetch: layer.fetch, retry, concurrency: 1 };
+      await pushImage(stream, TARGET, options).catch((error) => {
+        throw new Error(layer.lines().join("\n"), { cause: error });
+      });
+      await readBack(registry, "app", "1");
+      assertEquals([chunks, open()], [true, 0]);
+      const ranges = layer.seen.map(({ headers }) => headers.get("content-range"));
+      assertEquals(ranges.filter((range) => range !== null), [
+        "0-8388607",
+        `8388608-${large.bytes.length - 1}`,
+      ]);
+    }
+  });
+}
 
 /** Where a push is when something happens to it: at which bytes of the tar, or at which request. */
 const STAGES: Record<
