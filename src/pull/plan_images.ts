@@ -46,8 +46,9 @@ export async function planImages(
   let watch: BlobWatch | undefined;
   const plan = await planArchive(contents, {
     format,
-    // Whoever pushes it from a pipe has to know all names before the first blob: what is left out may be nowhere.
-    namesFirst: namesFirst || leftOut.size > 0,
+    // Whoever pushes it from a pipe has to know all names before the first blob: what is left out may be nowhere. And where
+    // nothing is left out, the same pipe takes it as on any other day.
+    namesFirst: namesFirst || options.without.length > 0,
     leftOut,
     open(blob) {
       watch = new BlobWatch(blob, emit);

@@ -115,6 +115,9 @@ test("save --without a registry leaves out what it has, also to a pipe", async (
     ...["save", `${HOST}/team/app:2`, "-", "--without", "localhost:7000/else"],
   ]);
   assertMatch(none.stderr, /\nnothing is left out: none of the layers is there\n/);
+  const whole = await new Blob(none.bytes as BlobPart[]).bytes();
+  const taken = await runWith(createRegistry(), ["push", "-", HOST, "-q"], { stdin: whole });
+  assertEquals(taken.code, 0, taken.stderr);
 });
 
 test("save --without reads an archive behind a URL that is signed", async () => {
