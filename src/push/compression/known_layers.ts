@@ -33,7 +33,10 @@ export async function readKnownLayers(
   const { readImage } = await import("../../registry/image.ts");
   try {
     const known = new Map<Digest, Descriptor>();
-    collect(await readImage(context, reference, hooks), kind, known);
+    const unclear = new Set<Digest>();
+    collect(await readImage(context, reference, hooks), kind, known, unclear);
+    // The archive may have one of them itself: it cannot be told which of them the push before has made.
+    for (const diffId of unclear) known.delete(diffId);
     return known;
   } catch {
     hooks.signal?.throwIfAborted();
@@ -55,8 +58,14 @@ export async function hasKnown(
   return true;
 }
 
-function collect(info: ImageInfo, kind: LayerCompression, known: Map<Digest, Descriptor>): void {
-  for (const { image } of info.entries) if (image) collect(image, kind, known);
+/** Notes what layers are compressed, and of which there are several such layers. */
+function collect(
+  info: ImageInfo,
+  kind: LayerCompression,
+  known: Map<Digest, Descriptor>,
+  unclear: Set<Digest>,
+): void {
+  for (const { image } of info.entries) if (image) collect(image, kind, known, unclear);
   const rootfs = info.config && goMember(info.config, "rootfs");
   const diffIds = isJsonObject(rootfs) ? goMember(rootfs, "diff_ids") : undefined;
   if (!Array.isArray(diffIds) || diffIds.length !== info.layers.length) return;
@@ -64,6 +73,9 @@ function collect(info: ImageInfo, kind: LayerCompression, known: Map<Digest, Des
     const diffId: unknown = diffIds[at];
     // Some call a plain tar compressed.
     const isCompressed = layer.digest !== diffId && compressionOfType(layer.mediaType) === kind;
-    if (isDigest(diffId) && isCompressed) known.set(diffId, layer);
+    if (!isDigest(diffId) || !isCompressed) continue;
+    const other = known.get(diffId);
+    if (other && other.digest !== layer.digest) unclear.add(diffId);
+    known.set(diffId, layer);
   }
 }

@@ -217,6 +217,17 @@ test("pushImage() compresses again what a repository lost, and what only changed
   assertEquals(status?.filter((each) => each === "exists").length, 2);
 });
 
+test("pushImage() makes the same again where an archive has one content plain and compressed", async () => {
+  const tar = await layoutTar(await makeImage([small, await makeLayer(small.tar, "gzip")]));
+  for (const open of [() => tar, () => tar.stream()]) {
+    const options = { compression: "gzip", fetch: createRegistry() } as const;
+    const { images: [first] } = await pushImage(open(), TARGET, options);
+    const { images: [second], bytesUploaded } = await pushImage(open(), TARGET, options);
+    assertEquals([second?.digest, second?.status], [first?.digest, "exists"]);
+    assertEquals(bytesUploaded, 0);
+  }
+});
+
 test("pushImage() of a pipe finds what layers with names became", async () => {
   const registry = createRegistry();
   const tar = await layoutTar(image);
