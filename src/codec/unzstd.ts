@@ -1,4 +1,5 @@
 import { type Bytes, piecesOf, toStream } from "../bytes.ts";
+import { own } from "../owned_bytes.ts";
 import { DataError } from "./data_error.ts";
 import { startDecoder } from "./decoders.ts";
 import type { WasmCode } from "./wasm_code.ts";
@@ -101,7 +102,7 @@ class ZstdDecoder {
       this.#code.words(this.#buffers, buffers.length).set(buffers);
       this.#decompress();
       [, , taken = 0, , , made = 0] = this.#code.words(this.#buffers, buffers.length);
-      if (made > 0) yield this.#code.bytes(this.#output, made).slice();
+      if (made > 0) yield own(this.#code.bytes(this.#output, made).slice());
     }
   }
 
