@@ -6,6 +6,7 @@ import { corsHeaders, isPreflight, preflightResponse } from "./cors.ts";
 import { listReferrers, listRepositories, listTags } from "./listing.ts";
 import { handleManifest } from "./manifests.ts";
 import { MemoryStorage } from "./memory.ts";
+import { guideOllama } from "./ollama.ts";
 import { emptyResponse, jsonResponse, Problem, problemResponse } from "./problem.ts";
 import { checkLength, checkQuirks, type RegistryQuirks } from "./quirks.ts";
 import { allowedMethods, parseRoute, type Permissions, type Route } from "./routes.ts";
@@ -93,7 +94,8 @@ const UPLOAD_IDLE_SECONDS = 3600;
  * ```
  *
  * @param options Storage, permissions, limits and habits.
- * @returns The handler. Its `Location` and `Link` headers are paths, so any host name and any proxy will do.
+ * @returns The handler. Its `Location` and `Link` headers are paths, so any host name and any proxy will do;
+ * ollama gets them with the host, which it needs.
  * @throws {RangeError} If a limit is not a positive number, or a habit is none that a registry can have.
  */
 export function createRegistry(
@@ -211,6 +213,7 @@ function finish(response: Response, request: Request, origins: readonly string[]
   headers.set("Docker-Distribution-API-Version", "registry/2.0");
   // Blobs are whatever somebody pushed: no browser may take one for a page.
   headers.set("X-Content-Type-Options", "nosniff");
+  guideOllama(response, request);
   if (origins.length > 0) {
     const cors = corsHeaders(origins, request.headers.get("Origin"));
     for (const [name, value] of Object.entries(cors)) headers.set(name, value);
