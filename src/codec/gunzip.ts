@@ -23,7 +23,9 @@ const MIN_DEFLATE_BYTES = 2;
  * and they are busy, many pass.
  */
 const IDLE_TURNS = 500;
-/** How often that is waited for in vain: data can be full of what looks like ends of members. */
+/** The same where nothing looks like an end, but that it would be in the middle of what follows. */
+const FEW_TURNS = 4;
+/** How often on end that is waited for in vain: data can be full of what looks like ends of members. */
 const MAX_VAIN_WAITS = 8;
 
 /**
@@ -49,7 +51,7 @@ export async function* gunzip(
   let isOver = false;
   let last: Bytes = new Uint8Array();
   const isLate = await (late ??= handsOutLate());
-  let waits = isLate ? MAX_VAIN_WAITS : 0;
+  let waits = MAX_VAIN_WAITS;
   try {
     for await (const window of windows(pieces)) {
       let at = window.start;
@@ -61,13 +63,15 @@ export async function* gunzip(
           break;
         }
         member ??= new Member(headerLength(window.bytes, at), members + 1);
-        const { end, size } = nextCut(window, at, member);
-        yield* await member.inflate(window.bytes.subarray(at, end), isLate);
+        const { end, size, isLikely = false } = nextCut(window, at, member);
+        yield* member.inflate(window.bytes.subarray(at, end), isLate);
         at = end;
-        const expected = member.isEmptyAt(window.bytes, at) ? 0 : size;
-        if (expected !== undefined && waits > 0) {
-          yield* member.settle(expected);
-          if (member.size !== expected || expected === 0) waits--;
+        const isEmpty = member.isEmptyAt(window.bytes, at);
+        const expected = isEmpty ? 0 : size;
+        if (isLate && expected !== undefined) {
+          const isWorthIt = (isLikely || isEmpty) && waits > 0;
+          const isVain = !(yield* member.settle(expected, isWorthIt));
+          if (isWorthIt) waits = isVain ? waits - 1 : MAX_VAIN_WAITS;
         }
         if (!member.hasTrailer(window.bytes, at)) continue;
         await member.close();
@@ -94,9 +98,9 @@ let late: Promise<boolean> | undefined;
  */
 async function handsOutLate(): Promise<boolean> {
   const probe = new Member(HEADER_BYTES, 0);
-  const output = await probe.inflate(ONE_ZERO, false);
+  const { done = false } = await probe.inflate(ONE_ZERO, false).next();
   await probe.abort();
-  return output.length === 0;
+  return done;
 }
 
 /** A member whose content is a byte of zero. */
@@ -110,6 +114,8 @@ class Member implements Progress {
   readonly #writer: WritableStreamDefaultWriter<Bytes>;
   readonly #drained: Promise<void>;
   #output: Bytes[] = [];
+  #onOutput = () => {};
+  #unheard = 0;
   #missing: number;
   // Nothing is known of the data yet.
   #sliceBytes = SMALL_SLICE_BYTES;
@@ -137,27 +143,61 @@ class Member implements Progress {
     return this.#sliceBytes;
   }
 
+  get unheard(): number {
+    return this.#unheard;
+  }
+
   get size(): number {
     return this.#size;
   }
 
-  /** Inflates the next bytes: all that comes of them is out when this is done. */
-  async inflate(bytes: Bytes, isLate: boolean): Promise<Bytes[]> {
-    await this.#check(this.#writer.write(bytes));
-    if (isLate) await nextTurn();
+  /** Inflates the next bytes: all that comes of them is out when this is done, or some of it where it comes late. */
+  async *inflate(bytes: Bytes, isLate: boolean): AsyncGenerator<Bytes> {
+    const before = this.#size;
+    let isTaken = false;
+    const written = this.#check(this.#writer.write(bytes)).finally(() => {
+      isTaken = true;
+      this.#onOutput();
+    });
+    // Its failure is met below.
+    written.catch(() => {});
     this.#missing -= bytes.length;
-    return this.#takeOutput();
+    this.#unheard += isLate ? bytes.length : 0;
+    // Until it is taken, a decoder that is late may hand out what it held: far more than a slice.
+    while (isLate && !isTaken) yield* await this.#hear();
+    await written;
+    if (isLate && this.#size === before) yield* await this.#hear();
+    yield* this.#takeOutput();
   }
 
-  /** Waits for what is still to come out where a member is over if its content is of a size; for nothing to come if that is none. */
-  async *settle(size: number): AsyncGenerator<Bytes> {
-    for (let idle = 0; idle < IDLE_TURNS && isInReach(size, this); idle++) {
-      if (size > 0 && this.#size === size) return;
-      await nextTurn();
-      if (this.#output.length === 0) continue;
-      yield* this.#takeOutput();
-      idle = 0;
+  /**
+   * Waits for what is still to come out where a member is over if its content is of a size.
+   *
+   * @returns Whether it is clear now if it is; else nothing has come for as long as is waited.
+   */
+  async *settle(size: number, isLikely: boolean): AsyncGenerator<Bytes, boolean> {
+    for (let idle = 0; idle < (isLikely ? IDLE_TURNS : FEW_TURNS); idle++) {
+      if (size > 0 && this.#size === size || !isInReach(size, this, isLikely)) return true;
+      const output = await this.#hear();
+      yield* output;
+      if (output.length > 0) idle = 0;
     }
+    this.#unheard = 0;
+    return false;
+  }
+
+  /** Waits until something comes out, for a turn of the event loop where nothing does. */
+  async #hear(): Promise<Bytes[]> {
+    if (this.#output.length === 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve);
+        this.#onOutput = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    return this.#takeOutput();
   }
 
   /** What came out since the last time. */
@@ -215,6 +255,7 @@ class Member implements Progress {
       const { done, value } = await reader.read();
       if (done) return;
       this.#output.push(value);
+      this.#onOutput();
     }
   }
 
@@ -225,10 +266,6 @@ class Member implements Progress {
       throw damaged(this.#number, cause);
     }
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
 }
 
 // The trailer tells where a member ends, so a wrong one looks like data that goes on; runtimes notice at different places.

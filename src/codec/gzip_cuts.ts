@@ -2,6 +2,9 @@ import { type Bytes, concat } from "../bytes.ts";
 
 /** Compressed bytes that are inflated at once. Deflate yields at most 1032 bytes for one, so 16.5 MiB. */
 export const SLICE_BYTES = 16 * 1024;
+const MAX_RATIO = 1032;
+/** Most that a decoder may hold whose output comes late: streams of Node.js take 64 KiB and what goes beyond it. */
+const MAX_HELD_BYTES = 64 * 1024 + SLICE_BYTES;
 /** Bytes that are held back until the end is known: a header, or what follows the last member, may be as long. */
 const TAIL_BYTES = 64 * 1024;
 /** CRC-32 and length of the content, four bytes each, behind the deflate data of a member. */
@@ -54,24 +57,32 @@ export interface Progress {
   readonly sliceBytes: number;
   /** Length of the content so far, modulo 2^32 as in the trailer. */
   readonly size: number;
+  /** Compressed bytes that were handed over, and whose content may not be out yet. */
+  readonly unheard: number;
 }
 
 /** Where the next bytes to inflate end. */
 export interface Cut {
   end: number;
-  /** The length of the content if the member ends there, where what follows looks as if it did. */
+  /** The length of the content if the member ends there, where it may. */
   size?: number;
+  /** Whether what follows looks as if it did. */
+  isLikely?: boolean;
 }
 
 /** The next cut: the first place where the member may end, if there is one within a slice. */
 export function nextCut({ bytes, stop, isLast }: Window, start: number, member: Progress): Cut {
   const end = Math.min(start + member.sliceBytes, stop);
   const first = start + Math.max(1, member.missing);
-  const candidates = isLast ? everyPlace(first, end) : placesBeforeFollowers(bytes, first, end);
+  // What ends with the slice may be an end, too; that of the data shows by itself.
+  const behind = Math.min(end + 1, bytes.length);
+  const candidates = isLast
+    ? everyPlace(first, behind)
+    : placesBeforeFollowers(bytes, first, behind);
   for (const at of candidates) {
     const size = uint32(bytes, at - 4);
-    if (!isInReach(size, member)) continue;
-    return isHeader(bytes, at) || isPadding(bytes, at) ? { end: at, size } : { end: at };
+    const isLikely = isHeader(bytes, at) || isPadding(bytes, at, bytes.length);
+    if (isInReach(size, member, isLikely, SLICE_BYTES)) return { end: at, size, isLikely };
   }
   return { end };
 }
@@ -101,14 +112,19 @@ function isHeader(bytes: Bytes, at: number): boolean {
   return bytes[at] === 0x1f && bytes[at + 1] === 0x8b && bytes[at + 2] === 8;
 }
 
-function isPadding(bytes: Bytes, start: number): boolean {
-  for (let at = start; at < start + PADDING_BYTES; at++) if (bytes[at] !== 0) return false;
+function isPadding(bytes: Bytes, start: number, end = start + PADDING_BYTES): boolean {
+  // From the end: runs of zeros, compressed, have zeros that go on for long.
+  for (let at = end - 1; at >= start; at--) if (bytes[at] !== 0) return false;
   return true;
 }
 
-/** Whether a slice can inflate to what a member lacks of a length. */
-export function isInReach(size: number, member: Progress): boolean {
-  return size - member.size >>> 0 <= 1032 * SLICE_BYTES;
+/**
+ * Whether what a member lacks of a length can come of what it was handed and is not heard of, and of `more` bytes. Where the end
+ * is likely, what a busy decoder holds is not underrated.
+ */
+export function isInReach(size: number, member: Progress, isLikely: boolean, more = 0): boolean {
+  const held = isLikely ? MAX_HELD_BYTES : Math.min(member.unheard, MAX_HELD_BYTES);
+  return size - member.size >>> 0 <= MAX_RATIO * (held + more);
 }
 
 /** Whether a member begins. One byte that could counts as one: cut data must not pass for data with something behind it. */

@@ -1,5 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { gzip } from "../helpers/archives.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { SLICE_BYTES } from "../../src/codec/gzip_cuts.ts";
+import { gzip, seededBytes } from "../helpers/archives.ts";
 import { withValue } from "../helpers/globals.ts";
 import { test } from "../helpers/test.ts";
 
@@ -35,7 +36,65 @@ test("gzip members are told apart where a busy decoder hands out content many tu
   });
 });
 
+// Runs of zeros are zeros when they are compressed, too, and look like the padding behind a member.
+test("gzip members that hold zeros are told apart where a busy decoder hands out content many turns after the writing", async () => {
+  const zeros = new Uint8Array(600_000);
+  const packed = await new Blob(await Promise.all(Array.from({ length: 12 }, () => gzip(zeros))))
+    .bytes();
+  await withValue(globalThis, "DecompressionStream", BusyDecoder, async () => {
+    assertEquals((await inflate(packed)).length, 12 * zeros.length);
+  });
+});
+
+test("a gzip member is over where a slice is, too, and content comes out later", async () => {
+  const first = await gzip(seededBytes(1, 5 * SLICE_BYTES));
+  const second = await gzip(seededBytes(2, 100));
+  // The pieces that are looked at end 64 KiB before the first one's end, and slices from there are of 16 KiB.
+  const pieces = [first, second, new Uint8Array(2 ** 17)];
+  await withValue(globalThis, "DecompressionStream", BusyDecoder, async () => {
+    assertEquals((await inflate(...pieces)).length, 5 * SLICE_BYTES + 100);
+  });
+});
+
+test("no timer is waited for where content comes out soon after the writing", async () => {
+  const content = seededBytes(3, 200 * SLICE_BYTES);
+  const packed = await gzip(content);
+  let fired = 0;
+  const start = globalThis.setTimeout;
+  const counting = (job: () => void) =>
+    start(() => {
+      fired++;
+      job();
+    });
+  await withValue(globalThis, "setTimeout", counting, async () => {
+    await withValue(globalThis, "DecompressionStream", SoonDecoder, async () => {
+      assertEquals(await inflate(packed), content);
+    });
+  });
+  // In the last 64 KiB some are, for what may follow the member.
+  assert(fired < 150, `${fired} timers for 200 slices`);
+});
+
 const Decoder = DecompressionStream;
+
+/** What comes of a piece is out some microtasks after it was taken. */
+class SoonDecoder {
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly writable: WritableStream<BufferSource>;
+
+  constructor(format: CompressionFormat) {
+    const decoder = new Decoder(format);
+    this.writable = decoder.writable;
+    this.readable = decoder.readable.pipeThrough(
+      new TransformStream({
+        async transform(piece, controller) {
+          for (let task = 0; task < 50; task++) await undefined;
+          controller.enqueue(piece);
+        },
+      }),
+    );
+  }
+}
 
 /** Its threads have other things to do: it takes all that is written at once, and gives what comes of it turns later. */
 class BusyDecoder {
@@ -93,11 +152,11 @@ class LateDecoder {
   }
 }
 
-async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+async function inflate(...data: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array> {
   // Whether decoders are late is found out once for each copy of the module: other tests have theirs.
   const { gunzip } = await import("../../src/codec/gunzip.ts?late");
   const pieces = gunzip((async function* () {
-    yield bytes;
+    yield* data;
   })());
   return await new Response(ReadableStream.from(pieces)).bytes();
 }
