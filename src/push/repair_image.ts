@@ -78,6 +78,7 @@ export async function repairImage(
     ? undefined
     : async (image: string) => await pushImage(source, reference, { ...options, images: [image] });
   const repair = new Repair(parseReference(reference), archive, resolved, pushRoot);
+  await repair.readArchive();
   let after = before;
   // What a damaged index names is found only once it is whole again.
   while (!after.ok && await repair.send(after)) after = await checkImage(reference, options);
@@ -117,7 +118,6 @@ class Repair {
   readonly #blobs = new Map<Digest, ArchiveBlob>();
   /** Manifests and indexes of the archive, children before parents. */
   readonly #manifests = new Map<Digest, DocumentNode>();
-  #isRead = false;
 
   /** @param pushRoot Pushes an image of the archive to the reference, where that names one. */
   constructor(
@@ -146,8 +146,6 @@ class Repair {
    * @returns Whether there was anything to send.
    */
   async send(check: ImageCheck): Promise<boolean> {
-    if (!this.#isRead) await this.#readArchive();
-    this.#isRead = true;
     if (check.manifests === 0) return leadsNowhere(check) && await this.#sendRoot();
     const broken = brokenOf(check);
     const wanted = new Set(broken.filter((digest) => !this.#tried.has(digest)));
@@ -235,7 +233,8 @@ class Repair {
     }
   }
 
-  async #readArchive(): Promise<void> {
+  /** Finds what the archive has to send. */
+  async readArchive(): Promise<void> {
     const { images, beside } = this.#archive;
     for (const { node } of [...images, ...beside]) {
       // What no name tells of a docker archive, its content does.

@@ -1,11 +1,16 @@
 import { NetworkError, type OciError, RegistryError } from "../errors.ts";
 import type { ReadHooks } from "./blobs.ts";
-import { parseErrors, readShown, wantsLogin } from "./http/answer_content.ts";
+import {
+  parseErrors,
+  proxyAnswerHint,
+  proxyOfAnswer,
+  readShown,
+  wantsLogin,
+} from "./http/answer_content.ts";
 import { contentType, discard, type Http, isPage } from "./http/call.ts";
 import { describeStranger } from "./http/describe_stranger.ts";
 import { knownServer, LOGIN_HINT } from "./http/error_answer.ts";
 import { requestOnce } from "./http/http.ts";
-import { proxyAnswerHint, proxyOfAnswer } from "./http/proxy_answer.ts";
 import { answeredAt } from "./http/redirect.ts";
 import { explainScheme } from "./http/scheme.ts";
 

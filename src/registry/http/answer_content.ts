@@ -2,8 +2,10 @@ import { giveUp } from "../../bytes.ts";
 import type { RegistryErrorEntry } from "../../errors.ts";
 import { isTooDeep } from "../../json_depth.ts";
 import { isJsonObject } from "../../media_types.ts";
-import { namesLogin } from "./call.ts";
+import { proxyFor } from "../../network_fetch.ts";
+import { type Http, isPage, namesLogin } from "./call.ts";
 import { codingOf, inflateText } from "./content_encoding.ts";
+import { loginHint, nameProxy, pastHint } from "./proxy_tunnel.ts";
 
 /** Most bytes read of an answer that is shown, not used. */
 const MAX_SHOWN_BYTES = 64 * 1024;
@@ -75,6 +77,24 @@ export function wantsLogin(
 /** Whether a registry says that it misses what a repository belongs to. */
 export function lacksProject(errors: readonly RegistryErrorEntry[]): boolean {
   return errors.some(({ message }) => NO_PROJECT.test(message));
+}
+
+/**
+ * The proxy that an answer came through, where it may be the proxy's own: an answer in plain http that has nothing of a
+ * registry, with a status that proxies refuse with, or as a page.
+ */
+export function proxyOfAnswer(http: Http, url: URL, response: Response): string | undefined {
+  const { status, headers } = response;
+  if (status === 407) return nameProxy(proxyFor(http.fetch, url));
+  const via = url.protocol === "http:" ? proxyFor(http.fetch, url) : undefined;
+  if (via === undefined || headers.has("docker-distribution-api-version")) return undefined;
+  if (wantsLogin(response, [])) return undefined;
+  return status === 403 || status >= 502 || isPage(response) ? nameProxy(via) : undefined;
+}
+
+/** What to do about the answer of a proxy. */
+export function proxyAnswerHint(status: number, url: URL): string {
+  return status === 407 ? loginHint(url) : `the proxy may refuse it; ${pastHint(url)}`;
 }
 
 /** JSON that is not nested too deep; undefined where it is something else. */

@@ -1,10 +1,16 @@
 import { hasCode, RegistryError, type RegistryErrorEntry } from "../../errors.ts";
-import { lacksProject, parseErrors, readShown, wantsLogin } from "./answer_content.ts";
+import {
+  lacksProject,
+  parseErrors,
+  proxyAnswerHint,
+  proxyOfAnswer,
+  readShown,
+  wantsLogin,
+} from "./answer_content.ts";
 import { type Call, describe, headerOf, type Http, isPage, isWebPage } from "./call.ts";
 import { describeStranger } from "./describe_stranger.ts";
 import { entryWords, isDiskFailure } from "./error_details.ts";
 import { isRegistry, placeHint, placeOf } from "./place.ts";
-import { proxyAnswerHint, proxyOfAnswer } from "./proxy_answer.ts";
 import { moveBetween } from "./redirect.ts";
 import { readRateLimit } from "./rate_limit.ts";
 import { parseRetryAfter } from "./retry.ts";

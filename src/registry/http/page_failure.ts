@@ -132,42 +132,33 @@ function isMixed({ isSecure }: Page, { protocol, hostname }: URL): boolean {
 }
 
 /** Whether a server answers: what it says stays hidden, and that it said something shows. */
-async function isThere(
-  page: Page,
-  { origin }: URL,
-  cancel: AbortSignal | undefined,
-): Promise<boolean> {
-  try {
-    await page.fetch(`${origin}/v2/`, {
-      mode: "no-cors",
-      cache: "no-store",
-      signal: probeSignal(cancel),
-    });
-    return true;
-  } catch {
-    cancel?.throwIfAborted();
-    return false;
-  }
+async function isThere(page: Page, url: URL, cancel: AbortSignal | undefined): Promise<boolean> {
+  return await mayFetch(page, url, cancel, { mode: "no-cors" });
 }
 
 /** Whether the page may send a request like this one: it is sent to where every registry has nothing to change. */
 async function mayAsk(
   page: Page,
   { method, signal }: Call,
-  { origin }: URL,
+  url: URL,
   headers: RequestInit["headers"],
 ): Promise<boolean> {
+  return await mayFetch(page, url, signal, { method, ...headers && { headers } });
+}
+
+async function mayFetch(
+  page: Page,
+  { origin }: URL,
+  cancel: AbortSignal | undefined,
+  init: RequestInit,
+): Promise<boolean> {
   try {
-    const response = await page.fetch(`${origin}/v2/`, {
-      method,
-      cache: "no-store",
-      ...(headers ? { headers } : {}),
-      signal: probeSignal(signal),
-    });
+    const options: RequestInit = { ...init, cache: "no-store", signal: probeSignal(cancel) };
+    const response = await page.fetch(`${origin}/v2/`, options);
     await response.body?.cancel();
     return true;
   } catch {
-    signal?.throwIfAborted();
+    cancel?.throwIfAborted();
     return false;
   }
 }
