@@ -309,7 +309,9 @@ test("allTags refuses one tag for two images", async () => {
 
 test("allTags wants a repository alone, and some tag", async () => {
   const archive = await docker(["app:1"]);
-  await pushFails(archive, TypeError, "all tags", { target: `${HOST}/app:1`, allTags: true });
+  for (const target of [`${HOST}/app:1`, `${HOST}/app@sha256:${"0".repeat(64)}`]) {
+    await pushFails(archive, TypeError, "all tags", { target, allTags: true });
+  }
   for (const nameless of [await docker(null), await oci([])]) {
     const options = { target: `${HOST}/app`, allTags: true };
     const error = await pushFails(

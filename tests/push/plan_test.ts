@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { AmbiguousImageError, ArchiveError } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
-import { choicesOf, selectImages } from "../../src/push/choices.ts";
+import { selectImages } from "../../src/push/choices.ts";
 import {
   parseTargets,
   planImages,
@@ -34,20 +34,6 @@ function planned(...parameters: Parameters<typeof planImages>): string[] {
   return planImages(...parameters).planned
     .map(({ image, reference }) => `${image.id} ${formatReference(reference)}`);
 }
-
-test("parseTargets() takes one or several, each once", () => {
-  assertEquals(parseTargets("h/a").length, 1);
-  assertEquals(parseTargets(["h/a", "h/b", "h/a"]).length, 2);
-  assertThrows(() => parseTargets([]), TypeError, "no target given");
-  assertThrows(() => parseTargets(["h/a", "h"]), TypeError, "mixed");
-  assertThrows(() => parseTargets(["h/a", "h/A"]), SyntaxError);
-});
-
-test("choicesOf() gives a full name, else a tag, else the place in the archive", async () => {
-  const { archive } = await mixedArchive();
-  const { images } = archive;
-  assertEquals(choicesOf(images, images), ["app:1", "v1", "#3"]);
-});
 
 test("selectImages() finds each image by everything that names it", async () => {
   const { archive, digests } = await mixedArchive();
@@ -95,16 +81,6 @@ test("selectImages() prefers a name to the first digits of a digest", async () =
   assertEquals(selectImages(archive, [digits]).map(({ id }) => id), ["#2"]);
 });
 
-test("planImages() gives a reference without tag the tag latest", async () => {
-  const { archive } = await mixedArchive();
-  const options = { ...ALL, images: ["#1"] };
-  assertEquals(planned(archive, parseTargets("h/x"), options), ["#1 h/x:latest"]);
-  const { notices } = planImages(archive, parseTargets("h/x"), options);
-  assertEquals(notices.length, 1);
-  const other = { ...ALL, images: ["#3"] };
-  assertEquals(planImages(archive, parseTargets("h/x"), other).notices, []);
-});
-
 test("planImages() gives each image the references that name it by its place", async () => {
   const { archive } = await mixedArchive();
   const target = (id: string, text: string): PushTarget => {
@@ -117,46 +93,11 @@ test("planImages() gives each image the references that name it by its place", a
   assertThrows(() => planned(archive, [target("#4", "h/a:1")], ALL), ArchiveError, "#4");
 });
 
-test("planImages() puts the own names of each image in archive order", async () => {
-  const { archive } = await mixedArchive();
-  const options = { ...ALL, images: ["#1", "#3"] };
-  assertEquals(planned(archive, parseTargets("h:1/x/"), options), [
-    "#1 h:1/x/app:1",
-    "#1 h:1/x/team/app:2",
-  ]);
-  assertThrows(() => planImages(archive, parseTargets("h"), ALL), ArchiveError, '"v1"');
-});
-
 test("planImages() keeps the scheme of a place", async () => {
   const { archive } = await mixedArchive();
   const options = { ...ALL, images: ["#1"] };
   const { planned } = planImages(archive, parseTargets("http://h"), options);
   assertEquals(planned.map(({ reference }) => reference.scheme), ["http", "http"]);
-});
-
-test("planImages() with allTags takes bare tags and the tags of full names", async () => {
-  const { archive } = await mixedArchive();
-  const options = { ...ALL, allTags: true };
-  assertEquals(planned(archive, parseTargets("h/x"), options), [
-    "#1 h/x:1",
-    "#1 h/x:2",
-    "#2 h/x:v1",
-  ]);
-  assertThrows(() => planImages(archive, parseTargets("h/x:1"), options), TypeError);
-  assertThrows(
-    () => planImages(archive, parseTargets(`h/x@sha256:${"0".repeat(64)}`), options),
-    TypeError,
-  );
-});
-
-test("planImages() refuses several images for one reference", async () => {
-  const { archive } = await mixedArchive();
-  const error = assertThrows(
-    () => planImages(archive, parseTargets("h/x:1"), ALL),
-    AmbiguousImageError,
-    "h/x:1",
-  );
-  assertEquals(error.choices, ["app:1", "v1", "#3"]);
 });
 
 test("planImages() takes the first rename that fits", async () => {
