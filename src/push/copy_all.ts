@@ -16,7 +16,7 @@ import { parseTargets } from "./plan.ts";
 import { Push, type SharedPush } from "./push.ts";
 import { type ArchiveName, type ArchiveResult, resultOfOne, settingsOfOne } from "./push_all.ts";
 import { Sharing } from "./sharing.ts";
-import { hooksFor } from "./upload_settings.ts";
+import { hooksFor, warn } from "./upload_settings.ts";
 
 /** Options for {@linkcode copyAll}; `concurrency` holds for all images together. */
 export interface CopyAllOptions extends Omit<CopyOptions, "onEvent"> {
@@ -174,7 +174,7 @@ async function copyOne(
       references,
       beside: call.isBesideWanted ? "brought" : left ?? "told",
     };
-    for (const message of item.notices) await resolved.emit({ type: "warning", message });
+    for (const message of item.notices) await warn(resolved, message);
     const start = performance.now();
     const standing = isWhole(call) && await findStanding(copy, item, push);
     if (standing) {

@@ -23,7 +23,7 @@ import {
   type RepositoryState,
   type UploadedBlob,
 } from "./repository_state.ts";
-import { hooksFor, type PushSettings } from "./upload_settings.ts";
+import { hooksFor, type PushSettings, warn } from "./upload_settings.ts";
 
 /** One reference that was written. */
 export interface PushedImage {
@@ -88,7 +88,7 @@ export class ImagePush {
     const node = await this.#compress(found, besideOf);
     const choice = await chooseKinds(node, image.node, reference, target.registry, settings);
     const kept = noticeOfKept(choice, name, settings);
-    if (kept !== undefined) await settings.emit({ type: "warning", message: kept });
+    if (kept !== undefined) await warn(settings, kept);
     if (isTagged(reference) && await this.#isLeft(reference, choice)) return undefined;
     const { stands, ...placed } = await this.#place(
       choice,
@@ -120,14 +120,14 @@ export class ImagePush {
   }
 
   async #choose(image: ArchiveImage, name: string): Promise<ContentNode> {
-    const { words, toldLayers, emit } = this.#settings;
+    const { words, toldLayers } = this.#settings;
     const { node, notices } = await this.#chooseContent(image, name);
     // The manifest of a docker image is written by the push, and to look at what is copied would cost a request a layer.
     if (node.kind !== "docker" && words.place === "archive") {
       const { warnOfLayers } = await import("./layer_warnings.ts");
       notices.push(...await warnOfLayers(node, toldLayers));
     }
-    for (const message of notices) await emit({ type: "warning", message });
+    for (const message of notices) await warn(this.#settings, message);
     return node;
   }
 
@@ -280,9 +280,6 @@ function isTagged(reference: Reference): reference is Tagged {
   return reference.tag !== undefined;
 }
 
-function referenceBeside(
-  { registry, repository }: Reference,
-  tag: string | undefined,
-): Reference {
-  return tag === undefined ? { registry, repository } : { registry, repository, tag };
+function referenceBeside({ registry, repository }: Reference, tag: string | undefined): Reference {
+  return { registry, repository, ...tag !== undefined && { tag } };
 }

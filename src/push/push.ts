@@ -25,7 +25,7 @@ import {
 import { parseTargets, planImages, type PlannedImage, type PushTarget, totalsOf } from "./plan.ts";
 import { type RegistryState, type RepositoryState, repositoryState } from "./repository_state.ts";
 import type { Sharing } from "./sharing.ts";
-import { type Claim, COPY_WORDS, PUSH_WORDS, type PushSettings } from "./upload_settings.ts";
+import { type Claim, COPY_WORDS, PUSH_WORDS, type PushSettings, warn } from "./upload_settings.ts";
 
 /** What {@linkcode pushImage} did. */
 export interface PushResult {
@@ -192,7 +192,7 @@ export class Push {
     const left = new Set(archive.beside);
     await this.images(planned, all, (root) => findBeside(root, archive.beside, left));
     const message = noticeOfLeft(planned, [...left]);
-    if (message !== undefined) await this.settings.emit({ type: "warning", message });
+    if (message !== undefined) await warn(this.settings, message);
   }
 
   /** Pushes images to references, one after the other, each with what goes beside it. */
@@ -201,7 +201,7 @@ export class Push {
     notices: readonly string[],
     besideOf: BesideOf,
   ): Promise<void> {
-    for (const message of notices) await this.settings.emit({ type: "warning", message });
+    for (const message of notices) await warn(this.settings, message);
     await this.settings.emit({ type: "plan", images: planned.length, ...totalsOf(planned) });
     for (const { image, reference } of planned) {
       const push = new ImagePush(this.repository(reference), reference, this.settings);

@@ -8,7 +8,7 @@ import { KIND_NAMES, type RootChoice } from "./manifest_kind.ts";
 import { answerOf, refusesChange, refusesType } from "./refusals.ts";
 import { placeManifest } from "./place_manifest.ts";
 import type { RegistryState, RepositoryState } from "./repository_state.ts";
-import type { PushSettings } from "./upload_settings.ts";
+import { type PushSettings, warn } from "./upload_settings.ts";
 
 /** How to come to a manifest of the other kind. */
 const CONVERT: Readonly<Record<ManifestKind, string>> = {
@@ -54,7 +54,7 @@ export async function placeOther(
   }
   target.registry.manifestKind = kindOfType(other.mediaType);
   const message = fallbackNotice(refusal, kindOfType(refused.mediaType), other);
-  await settings.emit({ type: "warning", message });
+  await warn(settings, message);
 }
 
 /** What to tell of a registry that refused one kind and gets the other. */

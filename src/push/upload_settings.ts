@@ -50,6 +50,11 @@ export interface PushSettings extends UploadSettings {
   isStanding: boolean;
 }
 
+/** Tells what a person should know. */
+export async function warn({ emit }: Pick<UploadSettings, "emit">, message: string): Promise<void> {
+  await emit({ type: "warning", message });
+}
+
 /** What is known of a blob by which events name it. */
 interface NamedBlob {
   digest?: Digest | undefined;

@@ -10,12 +10,7 @@ import { placeBelow, placeManifest, writeManifest } from "./place_manifest.ts";
 import { answerOf, lacksPart, refusesType } from "./refusals.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import { hasDigest, type Tagged } from "./place_root.ts";
-import {
-  hooksFor,
-  type PushSettings,
-  type PushWords,
-  type UploadSettings,
-} from "./upload_settings.ts";
+import { hooksFor, type PushSettings, warn } from "./upload_settings.ts";
 
 /**
  * Asks what a tag names, where it matters: where the caller does not want it to be overwritten.
@@ -44,8 +39,9 @@ export async function leaveTag(
   reference: Tagged,
   found: Digest,
   { digest }: DocumentNode,
-  { onExisting, words, emit }: PushSettings,
+  settings: PushSettings,
 ): Promise<void> {
+  const { onExisting, words } = settings;
   const name = formatReference(reference);
   const stands = describeStanding(found, digest, words);
   if (onExisting === "error") {
@@ -53,7 +49,7 @@ export async function leaveTag(
     const message = `Cannot ${words.verb} ${name}: ${stands}`;
     throw new PushError(message, { step: "tag", origin: "registry", digest, hint });
   }
-  await emit({ type: "warning", message: `${name} is left as it is: ${stands}` });
+  await warn(settings, `${name} is left as it is: ${stands}`);
 }
 
 /**
@@ -141,7 +137,7 @@ function explainStanding(
   return restate(refusal, message, { hint });
 }
 
-function describeStanding(found: Digest, digest: Digest, { place }: PushWords): string {
+function describeStanding(found: Digest, digest: Digest, { place }: PushSettings["words"]): string {
   return `it stands and names ${found}, the ${place} would put ${digest} there`;
 }
 
@@ -149,7 +145,7 @@ function describeStanding(found: Digest, digest: Digest, { place }: PushWords): 
 async function readTag(
   target: RepositoryState,
   tag: string,
-  settings: UploadSettings,
+  settings: PushSettings,
 ): Promise<Digest | undefined> {
   const hooks = hooksFor(settings);
   const found = await headManifest(target, tag, hooks);

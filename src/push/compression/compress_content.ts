@@ -16,7 +16,13 @@ import { formatReference, type Reference } from "../../reference.ts";
 import { headManifest } from "../../registry/manifests.ts";
 import { type BlobSource, readRange } from "../../source/blob_source.ts";
 import type { RepositoryState } from "../repository_state.ts";
-import { hooksFor, pathOf, type PushSettings, type UploadSettings } from "../upload_settings.ts";
+import {
+  hooksFor,
+  pathOf,
+  type PushSettings,
+  type UploadSettings,
+  warn,
+} from "../upload_settings.ts";
 import { type Compressing, type LayerResult, SAMPLE_BYTES } from "./compressing.ts";
 import { hasKnown, type KnownLayers, readKnownLayers } from "./known_layers.ts";
 import { placeCompressed, type PlainLayer } from "./place_layer.ts";
@@ -47,7 +53,7 @@ export async function compressContent(
 ): Promise<ContentNode> {
   const layers = [...(await findPlain(node)).values()];
   if (layers.length === 0) return node;
-  const say = (message: string) => settings.emit({ type: "warning", message });
+  const say = (message: string) => warn(settings, message);
   const name = formatReference(reference);
   const passed = layers.filter(({ file }) => file.compressed);
   if (signatures > 0 && !compressing.force) {
@@ -173,7 +179,6 @@ async function compressAll(
   settings: UploadSettings,
 ): Promise<void> {
   const hooks = hooksFor(settings);
-  const say = (message: string) => settings.emit({ type: "warning", message });
   const { kind } = compressing.usual;
   const standing = reference.tag ?? reference.digest;
   const isAsked = standing !== undefined && layers.length > 0 && !settings.force;
@@ -190,13 +195,13 @@ async function compressAll(
   const [largest] = left.toSorted((a, b) => b.size - a.size);
   if (!largest) return;
   const sample = () => readRange(bodyOf(largest), 0, SAMPLE_BYTES);
-  const encoding = await compressing.encodingFor(target, sample, hooks, say);
+  const encoding = await compressing.encodingFor(target, sample, hooks);
   if (!encoding) return;
   const anew = left.filter(({ digest }) => !compressing.isKnown(digest));
   if (known && anew.length > 0) {
     const become = count(anew.length, "layer becomes", "layers become");
     const name = formatReference(reference);
-    await say(`${name} does not tell what ${become} with ${kind}: compressed anew`);
+    await warn(settings, `${name} does not tell what ${become} with ${kind}: compressed anew`);
   }
   const mediaTypeOf = ({ mediaType }: PlainLayer) => compressedType(mediaType, encoding.kind);
   await runAll(left, settings.concurrency, async (layer, signal) => {

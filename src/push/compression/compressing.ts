@@ -27,7 +27,7 @@ export class CompressionMemory {
 /** What a push has for compressing. */
 type CompressionLimits = Pick<
   ResolvedOptions,
-  "memoryBudget" | "concurrency" | "hasher" | "dryRun"
+  "memoryBudget" | "concurrency" | "hasher" | "dryRun" | "emit"
 >;
 
 /** Levels where the caller names none: of those that make images no larger than other programs do, the fastest. */
@@ -88,21 +88,19 @@ export class Compressing implements AsyncDisposable {
   }
 
   /**
-   * How layers for a registry are compressed.
+   * How layers for a registry are compressed; where there is a choice, it is told.
    *
    * @param sample Gives the first MiBs of one.
-   * @param say Is told what was chosen, where there was a choice.
    * @returns Undefined where they are not.
    */
   async encodingFor(
     target: RepositoryState,
     sample: () => Promise<Bytes>,
     hooks: UploadHooks,
-    say: (message: string) => Promise<void>,
   ): Promise<Encoding | undefined> {
     if (this.#settings.compression !== "auto") return this.usual;
     const { registry } = target;
-    const chosen = this.#chosen.get(registry) ?? this.#choose(target, sample, hooks, say);
+    const chosen = this.#chosen.get(registry) ?? this.#choose(target, sample, hooks);
     this.#chosen.set(registry, chosen);
     return await chosen;
   }
@@ -136,8 +134,8 @@ export class Compressing implements AsyncDisposable {
     target: RepositoryState,
     readSample: () => Promise<Bytes>,
     hooks: UploadHooks,
-    say: (message: string) => Promise<void>,
   ): Promise<Encoding | undefined> {
+    const say = (message: string) => this.#limits.emit({ type: "warning", message });
     if (this.#limits.dryRun) {
       await say(
         "layers are taken as they are: a dry run sends nothing, so the link is not measured",

@@ -57,12 +57,7 @@ export class CompressedUploads implements LayerUploads {
       whole = looked.whole;
       return looked.head;
     };
-    const encoding = await compressing.encodingFor(
-      target,
-      sample,
-      hooks,
-      (message) => this.#plain.settings.emit({ type: "warning", message }),
-    );
+    const encoding = await compressing.encodingFor(target, sample, hooks);
     if (!encoding) return await this.#placePlain(passage, whole);
     await this.#compress(passage, whole, encoding, compressing, onRead);
     if (file.digest && file.compressed) this.#made.set(file.digest, file.compressed);
