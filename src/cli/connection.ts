@@ -1,19 +1,14 @@
 import { parseTarget } from "../reference.ts";
-import type { FetchHandler } from "../registry/http/call.ts";
-import type { Timeouts } from "../registry/http/time_limits.ts";
+import type { RequestOptions } from "../registry/http/request_options.ts";
 import type { Host } from "../runtime/host.ts";
 import type { Command, VerbCommand } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
 import { given } from "./options.ts";
 
 /** How a command reaches registries, as the options of a push and of a client have it. */
-export interface ConnectionOptions {
-  plainHttp: boolean;
-  timeouts?: Timeouts;
-  maxRequestsPerSecond?: number;
-  maxRate?: number;
-  fetch: FetchHandler;
-}
+export type ConnectionOptions =
+  & Required<Pick<RequestOptions, "plainHttp" | "fetch">>
+  & Pick<RequestOptions, "timeouts" | "maxRequestsPerSecond" | "maxRate">;
 
 /**
  * Reads what the options of every command say about connections.

@@ -5,7 +5,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { layoutTar, makeImage } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
-import { type FakeRunOptions, runFake } from "./fake_host.ts";
+import { type FakeRunOptions, linesOf, runFake } from "./fake_host.ts";
 
 const APP = "localhost:5000/team/app";
 const TAGS = ["1.0", "1.1", "2.0"];
@@ -25,10 +25,6 @@ async function makeWorld() {
 
 async function runWith(args: string, registry: FetchHandler, options: FakeRunOptions = {}) {
   return await runFake(args, { registry, ...options });
-}
-
-function linesOf(text: string): Record<string, unknown>[] {
-  return text.trimEnd().split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
 test("copy --all-tags copies what differs, prints names, a line an image and a table", async () => {

@@ -130,3 +130,8 @@ export async function runFake(
   for (const [path, text] of texts) host.written.files.set(path, text);
   return { code: await run(host), ...host.written };
 }
+
+/** The documents of JSON lines. */
+export function linesOf(text = ""): Record<string, unknown>[] {
+  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}

@@ -9,7 +9,7 @@ import { asNetwork } from "../helpers/as_network.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
-import { fakeHost, runFake } from "./fake_host.ts";
+import { fakeHost, linesOf, runFake } from "./fake_host.ts";
 
 const SINGLE = "tests/fixtures/docker28-single.tar";
 /** An archive with another name. */
@@ -18,11 +18,6 @@ const DIGEST = "sha256:88287e9f4e47a23a1315d297acac3e659b2d638fcb8492a27d7fd0de9
 
 type Fetch = (request: Request) => Promise<Response>;
 type Files = Map<string, string>;
-
-function linesOf(text: string | undefined): Record<string, unknown>[] {
-  return (text ?? "").trimEnd().split("\n").filter((line) => line !== "")
-    .map((line) => JSON.parse(line));
-}
 
 test("push SOURCE... --to pushes each archive, and prints names, lines and a table", async () => {
   const registry = createRegistry();

@@ -11,18 +11,12 @@ import type { Hasher } from "../../incremental_hash.ts";
 import { type Content, Inflated, kindOf } from "./inflated_content.ts";
 
 /** A file all of whose bytes have been read: what they hash to, and what they inflate to. */
-export interface CheckedFile extends ArchiveFile {
+export interface CheckedFile extends ArchiveFile, Readonly<Content> {
   /** Digest of the content, by the algorithm that its path names, else SHA-256. */
   readonly digest: Digest;
-  /** Digest of what a layer of this content holds: inflated, where it is compressed; absent where that failed. */
-  readonly diffId: Digest | undefined;
   readonly compression: Compression | undefined;
-  /** Why it does not inflate, in a few words. */
-  readonly problem: string | undefined;
   /** Position of what follows its compressed data and is ignored by some and refused by others. */
   readonly trailing: number | undefined;
-  /** Whether its content, inflated, is none, a tar, or something else. */
-  readonly kind: "empty" | "tar" | "other";
 }
 
 /** How a body is read and hashed. */
