@@ -1,4 +1,5 @@
 import { isBlockedPort } from "../blocked_ports.ts";
+import { sleep } from "../concurrency.ts";
 import type { Host, ListeningServer, ListenOptions } from "../runtime/host.ts";
 import { createRegistry } from "../server/mod.ts";
 import { RegistryObserver } from "../server/observer.ts";
@@ -142,12 +143,9 @@ async function end(
 
 /** Settled when the work has been done, or the time is over. */
 async function within(milliseconds: number, work: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([work, limit]);
-  clearTimeout(timer);
+  const over = new AbortController();
+  await Promise.race([work, sleep(milliseconds, over.signal).catch(() => {})]);
+  over.abort();
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { sleep } from "../concurrency.ts";
 import type { BunGlobals, BunServer } from "./bun_globals.ts";
 import { errorCode } from "./file_error.ts";
 import type { ListeningServer, ListenOptions, ServeHandler } from "./host.ts";
@@ -45,7 +46,7 @@ export function listenOnBun(handler: ServeHandler, options: ListenOptions): List
 async function finish(server: BunServer): Promise<void> {
   const stopped = server.stop(false);
   // Nothing else tells that the last answer has been sent.
-  while (server.pendingRequests > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (server.pendingRequests > 0) await sleep(20);
   await server.stop(true);
   await stopped;
 }

@@ -1,3 +1,4 @@
+import { sleep } from "../concurrency.ts";
 import { Problem, problemResponse } from "./problem.ts";
 
 /** Requests that a registry answers within a time. */
@@ -52,7 +53,7 @@ export function createTroubles(
   return async (request) => {
     const number = ++count;
     checkRate();
-    if (latency > 0) await new Promise((resolve) => setTimeout(resolve, latency));
+    if (latency > 0) await sleep(latency);
     const failure = failures?.(request, number);
     if (typeof failure !== "number") return failure;
     const message = `request ${number} fails on purpose`;

@@ -1,3 +1,4 @@
+import { sleep } from "../../concurrency.ts";
 import { OciError } from "../../errors.ts";
 import type { Storage } from "../../storage.ts";
 import { type CollectedContent, collectFolder, type CollectOptions } from "./collect.ts";
@@ -97,7 +98,7 @@ async function takeLock(
   for (let attempt = 1; attempt < LOCK_ATTEMPTS; attempt++) {
     const lock = await files.lock(paths.lock);
     if (lock) return lock;
-    await new Promise((resolve) => setTimeout(resolve, LOCK_WAIT));
+    await sleep(LOCK_WAIT);
   }
   return await files.lock(paths.lock);
 }
