@@ -109,8 +109,8 @@ export async function checkArchive(
 }
 
 async function leftOutOf(files: CheckedArchive["files"]): Promise<NeededBlob[] | undefined> {
-  if (!files.find(LEFT_OUT_PATH)) return undefined;
   try {
+    if (!files.find(LEFT_OUT_PATH)) return undefined;
     const { images, leftOut = new Map() } = await readArchive(files);
     return listNeeded(images, leftOut);
   } catch (error) {

@@ -263,6 +263,14 @@ test("checkArchive() keeps the documents of a stream up to a limit", async () =>
   assertEquals(passing.ok, false);
 });
 
+for (const path of ["manifest.json", "index.json", "tarpush.json", "oci-layout"]) {
+  test(`checkArchive() tells that ${path} is a link to itself`, async () => {
+    const others = entries.filter((entry) => entry.path !== path);
+    const { findings } = await checkArchive(toBlob([...others, { path, linkname: path }]));
+    assert(findings.some(({ message }) => message.includes(`"${path}" in the archive: its links`)));
+  });
+}
+
 test("checkArchive() refuses entries of another stream whose bodies have another length", async () => {
   for (const size of [3, 5]) {
     const entry = { path: "a", header: { size }, readable: new Blob(["four"]).stream() };
