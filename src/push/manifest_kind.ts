@@ -37,19 +37,30 @@ export async function chooseKinds(
   if (!reference.digest) return { node, kinds };
   const drafts = await draftsOf({ node, kinds });
   const at = drafts.findIndex(({ digest }) => digest === reference.digest);
-  if (at < 0 && drafts[0]) refuseOtherDigest(drafts[0].digest, reference, words);
+  if (at < 0 && drafts[0]) {
+    const isPart = node !== found && found.kind !== "docker" && found.digest === reference.digest;
+    refuseOtherDigest(drafts[0].digest, reference, words, isPart ? PART_HINT : undefined);
+  }
   return { node, kinds: kinds.slice(at, at + 1) };
 }
 
+const PART_HINT =
+  "that is the digest of the whole index, and what is pushed of it has its own: name a tag instead";
+
 /** Compares the digest of a reference with that of what was made for it. */
-export function refuseOtherDigest(actual: Digest, reference: Reference, { verb }: PushWords): void {
+export function refuseOtherDigest(
+  actual: Digest,
+  reference: Reference,
+  { verb }: PushWords,
+  hint?: string,
+): void {
   const { digest: expected } = reference;
   if (!expected || expected === actual) return;
   throw new DigestMismatchError(
     `Cannot ${verb} to ${
       formatReference(reference)
     }: the image's digest is ${actual}, expected ${expected}`,
-    { expected, actual },
+    { expected, actual, hint },
   );
 }
 

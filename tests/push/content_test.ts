@@ -5,7 +5,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { PushError } from "../../src/errors.ts";
+import { DigestMismatchError, PushError } from "../../src/errors.ts";
 import { parsePlatforms } from "../../src/image/platform_text.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
@@ -182,6 +182,22 @@ test("a platform is found by the config where the index does not tell", async ()
   layout.add(await layout.indexOf(children));
   const { registry } = await pushTo(layout.entries(), TARGET, { platforms: ["linux/arm64"] });
   assertEquals((await readBack(registry, "app", "1")).digest, children[1]?.digest);
+});
+
+test("a part of an index goes under no digest of the whole, which is told with what to do", async () => {
+  const { layout, index } = await multiPlatform("linux/amd64", "linux/arm64");
+  const target = `localhost:5000/app@${index.digest}`;
+  const options = { target, platforms: ["linux/arm64"] };
+  const error = await pushFails(
+    layout.entries(),
+    DigestMismatchError,
+    "the image's digest",
+    options,
+  );
+  assertStringIncludes(error.hint ?? "", "the digest of the whole index");
+  const other = { target: `localhost:5000/app@sha256:${"0".repeat(64)}` };
+  const plain = await pushFails(layout.entries(), DigestMismatchError, "the image's digest", other);
+  assertEquals(plain.hint, undefined);
 });
 
 test("a platform is found in an index below the index", async () => {
