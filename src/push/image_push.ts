@@ -90,11 +90,7 @@ export class ImagePush {
     const kept = noticeOfKept(choice, name, settings);
     if (kept !== undefined) await warn(settings, kept);
     if (isTagged(reference) && await this.#isLeft(reference, choice)) return undefined;
-    const { stands, ...placed } = await this.#place(
-      choice,
-      name,
-      (uploaded) => placeRoot(target, uploaded, choice, reference, settings),
-    );
+    const { stands, ...placed } = await this.#placeRoot(choice, reference, settings);
     if (isTagged(reference) && settings.archive !== undefined) {
       const { claimTag } = await import("./claims.ts");
       claimTag(name, placed.root.digest, settings);
@@ -107,15 +103,11 @@ export class ImagePush {
       const isThere = stands || target.manifests.get(placed.root.digest) === "exists";
       return toPushed(name, placed, tagged, isThere ? "exists" : "pushed");
     }
-    const { isWritten, ...written } = await this.#place(
-      choice,
-      name,
-      async () => {
-        const { tagRoot } = await import("./write_tag.ts");
-        return await tagRoot(target, placed.root, choice, reference, settings);
-      },
-      placed,
-    );
+    const write = async () => {
+      const { tagRoot } = await import("./write_tag.ts");
+      return await tagRoot(target, placed.root, choice, reference, settings);
+    };
+    const { isWritten, ...written } = await this.#place(choice, reference, write, placed);
     return isWritten ? toPushed(name, written, tagged, "pushed") : undefined;
   }
 
@@ -178,17 +170,11 @@ export class ImagePush {
     isStanding: boolean,
     beside: ReturnType<BesideOf>,
   ): Promise<TaggedBeside[]> {
-    const target = this.#target;
     const settings = { ...this.#settings, isStanding };
     const tagged: TaggedBeside[] = [];
     for await (const { node, tag } of await beside) {
-      const choice: RootChoice = { node, kinds: [] };
       const reference = referenceBeside(this.#reference, tag);
-      const { stands } = await this.#place(
-        choice,
-        formatReference(reference),
-        (uploaded) => placeRoot(target, uploaded, choice, reference, settings),
-      );
+      const { stands } = await this.#placeRoot({ node, kinds: [] }, reference, settings);
       if (isTagged(reference)) tagged.push({ node, reference, stands });
     }
     return tagged;
@@ -216,10 +202,17 @@ export class ImagePush {
     return tagged;
   }
 
+  /** Uploads what a node needs, and places its manifests. */
+  async #placeRoot(choice: RootChoice, reference: Reference, settings: PushSettings) {
+    const write = (uploaded: UploadedContent) =>
+      placeRoot(this.#target, uploaded, choice, reference, settings);
+    return await this.#place(choice, reference, write);
+  }
+
   /** Uploads what a node needs, unless `placed` says that it was, then writes; again where the registry lost a part. */
   async #place<T>(
     choice: RootChoice,
-    name: string,
+    reference: Reference,
     write: (uploaded: UploadedContent) => Promise<T>,
     placed?: UploadedContent,
   ): Promise<UploadedContent & T> {
@@ -239,6 +232,7 @@ export class ImagePush {
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
       const { explainRefusal } = await import("./refused_type.ts");
+      const name = formatReference(reference);
       throw explainRefusal(error, choice, target.registry, name, settings);
     }
   }
