@@ -61,7 +61,7 @@ const STAGES = [
     ...["src/image/docker_manifest.ts", "src/image/layout_manifests.ts"],
     ...["src/push/layer_warnings.ts", "src/runtime/bun_fetch.ts"],
   ],
-  ["src/push/random_access/send_blob.ts", "src/push/tag_root.ts"],
+  ["src/push/random_access/send_blob.ts", "src/push/write_tag.ts"],
 ];
 
 /** Where the package is written: two that build at a time say where. */
