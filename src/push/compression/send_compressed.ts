@@ -36,12 +36,12 @@ export interface CompressedBody {
 /**
  * Sends a compressed layer whose digest is known at its end; a dry run only computes that.
  *
- * @param isLater Whether the upload is left open, for whoever finds out that the layer is needed.
+ * @param isLater Tells at its end whether the upload is left open, for whoever finds out that the layer is needed.
  * @returns What it has, and the upload that is open.
  */
 export async function sendCompressed(
   body: CompressedBody,
-  isLater = false,
+  isLater: () => boolean = () => false,
 ): Promise<CompressedEnd & { session?: UploadSession }> {
   const { target, passing, check, settings, hooks } = body;
   if (settings.dryRun) {
@@ -55,12 +55,12 @@ export async function sendCompressed(
     let end: CompressedEnd;
     try {
       end = await send(session, body);
-      if (!isLater) await commitUpload(session, end, hooks);
+      if (isLater()) return { ...end, session };
+      await commitUpload(session, end, hooks);
     } catch (error) {
       await cancelUpload(session);
       throw error;
     }
-    if (isLater) return { ...end, session };
     await noteSent(body, end);
     return end;
   });

@@ -148,7 +148,8 @@ export class CompressedUploads implements LayerUploads {
     const { settings, staged } = this.#plain;
     const { path, size: mostBytes, window } = file;
     const body = { target, passing, path, mostBytes, window, check, settings, hooks };
-    const { digest, size, session } = await sendCompressed(body, this.#plain.isLater(passage));
+    const isLater = () => this.#plain.isLater(passage);
+    const { digest, size, session } = await sendCompressed(body, isLater);
     const made = toFile(path, digest, size);
     if (session) staged.add(made, { target, session });
     return made;
