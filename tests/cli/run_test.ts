@@ -362,8 +362,13 @@ test("run() serve tells of what it could not answer, and ends where it was inter
     overrides: {
       serve: async (handler) => {
         // No runtime makes such a request: it stands for whatever fails inside.
-        const broken = { method: "PUT", url: "http://localhost/v2/app/manifests/1" };
-        assertEquals((await handler(broken as Request, "")).status, 500);
+        const broken = new Request("http://localhost/v2/app/manifests/1", { method: "PUT" });
+        const get = (name: string) => {
+          if (name === "Content-Length") throw new TypeError("broken");
+          return null;
+        };
+        Object.defineProperty(broken, "headers", { value: { get, has: () => false } });
+        assertEquals((await handler(broken, "")).status, 500);
         host.interrupt();
         const done = () => Promise.resolve();
         return { port: 1, finish: done, stop: done };
