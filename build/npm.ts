@@ -56,7 +56,7 @@ const SUBJECTS = [
 const STAGES = [
   ["src/cli/main.ts", "src/runtime/bun.ts"],
   [
-    ...["src/cli/push_command.ts", "src/cli/input.ts", "src/cli/create_reporter.ts"],
+    ...["src/cli/push_command.ts", "src/cli/input.ts", "src/cli/reporter.ts"],
     ...["src/cli/plain_lines.ts", "src/cli/render.ts", "src/runtime/bun_file.ts"],
     ...["src/image/docker_manifest.ts", "src/image/layout_manifests.ts"],
     ...["src/push/layer_warnings.ts", "src/runtime/bun_fetch.ts"],

@@ -5,7 +5,7 @@ import type { ArchiveName, ArchiveResult, FailedArchive } from "../push/push_all
 import { parseReference } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import { ArchivesState } from "./archives_state.ts";
-import { choosePaint, createDisplay } from "./create_reporter.ts";
+import type { Display } from "./plain_lines.ts";
 import {
   counted,
   eventLines,
@@ -17,7 +17,7 @@ import {
   printable,
   resultLine,
 } from "./render.ts";
-import { type Display, DONE, isResult, type ReporterOptions } from "./reporter.ts";
+import { choosePaint, createDisplay, DONE, isResult, type ReporterOptions } from "./reporter.ts";
 import { NOUNS } from "./source_list.ts";
 
 type ManyOptions = ReporterOptions<"push" | "copy">;

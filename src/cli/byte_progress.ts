@@ -1,7 +1,7 @@
 import type { Host } from "../runtime/host.ts";
-import { canMoveCursor } from "./create_reporter.ts";
 import { LiveScreen } from "./live_screen.ts";
 import { formatSeconds, formatSize } from "./render.ts";
+import { canMoveCursor } from "./reporter.ts";
 
 /** How far a check is, in bytes; `total` where that is known. */
 type Progress = { bytes: number; total?: number };

@@ -1,8 +1,8 @@
 import type { ArchiveCheck } from "../archive/check_archive.ts";
 import type { Finding, Severity } from "../image/check/findings.ts";
 import type { Host } from "../runtime/host.ts";
-import { choosePaint } from "./create_reporter.ts";
 import { type Color, counted, formatSize, linesText, type Paint, printable } from "./render.ts";
+import { choosePaint } from "./reporter.ts";
 
 const COLORS: Readonly<Record<Severity, Color>> = { error: "red", warning: "yellow", note: "dim" };
 /** Wide enough for the longest severity. */

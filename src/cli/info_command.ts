@@ -1,12 +1,12 @@
 import { formatReference, refuseOtherDigest, withTag } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { InfoCommand } from "./command.ts";
-import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { infoLines } from "./info_table.ts";
 import { withErrorDocument, writeDocument } from "./json_document.ts";
 import { openRegistry, parseImage } from "./registry_client.ts";
 import { linesText } from "./render.ts";
+import { choosePaint } from "./reporter.ts";
 
 /** `tarpush info`: what an image in a registry is made of, for people or as JSON. */
 export function runInfo(command: InfoCommand, host: Host, signal: AbortSignal): Promise<number> {

@@ -4,11 +4,11 @@ import type { Host } from "../runtime/host.ts";
 import { openArchiveWords, withPartsHint } from "./archive_words.ts";
 import type { InspectCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
-import { choosePaint } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { inspectLines } from "./inspect_table.ts";
 import { withErrorDocument, writeDocument } from "./json_document.ts";
 import { linesText, printable } from "./render.ts";
+import { choosePaint } from "./reporter.ts";
 
 /** `tarpush inspect`: what an archive holds, for people or as JSON. */
 export async function runInspect(

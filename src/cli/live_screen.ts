@@ -1,6 +1,6 @@
 import type { Host } from "../runtime/host.ts";
+import type { Display } from "./plain_lines.ts";
 import { type Frame, replaceFrame, toFrame } from "./render_live.ts";
-import type { Display } from "./reporter.ts";
 
 /** Ten frames a second look smooth; more only cost. */
 const FRAME_MILLISECONDS = 100;

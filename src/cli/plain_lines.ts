@@ -1,5 +1,14 @@
 import type { Host } from "../runtime/host.ts";
-import type { Display } from "./reporter.ts";
+
+/** Where a reporter writes. */
+export interface Display {
+  /** Shows lines on stderr; to be awaited, so that a slow reader slows the push. */
+  add(...lines: readonly string[]): void | Promise<void>;
+  /** Writes text to stdout, after the lines before it. */
+  print(text: string): Promise<void>;
+  /** Shows what is left. */
+  finish(): Promise<void>;
+}
 
 /** Between two writes, in milliseconds: nobody reads faster, and a write costs as much as the question for a blob. */
 const PAUSE_MILLISECONDS = 100;

@@ -95,7 +95,7 @@ async function dispatch(command: Command, host: Host, signal: AbortSignal): Prom
 /** Tells what went wrong; returns the exit code for it. */
 async function report(host: Host, error: unknown): Promise<number> {
   const { exitCodeFor, failureLines } = await import("./failure.ts");
-  const { choosePaint } = await import("./create_reporter.ts");
+  const { choosePaint } = await import("./reporter.ts");
   const { linesText } = await import("./render.ts");
   const isDebug = host.args.includes("--debug");
   const lines = failureLines(error, await choosePaint(host, host.stderr), isDebug);

@@ -8,11 +8,11 @@ import type { Host, TextOutput } from "../runtime/host.ts";
 import { filesOfNamed } from "./archive_words.ts";
 import type { SaveCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
-import { createReporter } from "./create_reporter.ts";
 import { EXIT } from "./exit.ts";
 import { withErrorDocument } from "./json_document.ts";
 import { given, retryOf, UsageError } from "./options.ts";
 import { counted, formatSize, jsonText, linesText, resultLine } from "./render.ts";
+import { createReporter } from "./reporter.ts";
 import {
   isFolderName,
   requireFolder,

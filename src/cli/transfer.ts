@@ -1,9 +1,8 @@
 import type { PushEvent } from "../push/events.ts";
 import type { PushResult } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
-import { createReporter } from "./create_reporter.ts";
 import { jsonText, plannedLines } from "./render.ts";
-import type { ReporterOptions } from "./reporter.ts";
+import { createReporter, type ReporterOptions } from "./reporter.ts";
 
 /** What a transfer heeds and tells. */
 export interface TransferHooks {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { createReporter } from "../../src/cli/create_reporter.ts";
+import { createReporter } from "../../src/cli/reporter.ts";
 import { OciError } from "../../src/errors.ts";
 import type { TextOutput } from "../../src/runtime/host.ts";
 import { test } from "../helpers/test.ts";
