@@ -45,6 +45,18 @@ export function createStream<T extends object>(
   }, { highWaterMark: 0 });
 }
 
+/** Gives bytes piece by piece, where a stream around that would cost more than a piece. */
+export interface PieceReader {
+  /** The next piece; undefined at the end. */
+  read(): Promise<Bytes | undefined>;
+  cancel(reason?: unknown): Promise<void>;
+}
+
+/** A stream of what a reader gives. */
+export function streamOf({ read, cancel }: PieceReader): ReadableStream<Bytes> {
+  return createStream(read, cancel);
+}
+
 /** A stream that is opened when it is first read. */
 export function openLater<T extends object>(
   open: () => Promise<ReadableStream<T>>,

@@ -1,4 +1,4 @@
-import { type Bytes, collect, createStream, giveUp, piecesOf } from "../bytes.ts";
+import { type Bytes, collect, giveUp, type PieceReader, streamOf } from "../bytes.ts";
 import { anySignal } from "../concurrency.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { DigestMismatchError, OciError } from "../errors.ts";
@@ -6,7 +6,7 @@ import { type ArchiveFile, type FilledListener, PEEK_BYTES } from "../image/file
 import type { Hasher } from "../incremental_hash.ts";
 import type { Descriptor } from "../media_types.ts";
 import { detach, own } from "../owned_bytes.ts";
-import { getBlob, INFLATED_HINT, wrongDigest } from "../registry/blob_content.ts";
+import { INFLATED_HINT, readBlob, wrongDigest } from "../registry/blob_content.ts";
 import { nameOf, type RepositoryContext } from "../registry/blobs.ts";
 import { isRuntimeFetch } from "../registry/http/http.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
@@ -110,11 +110,17 @@ class RemoteBlob implements BlobSource {
   async readWhole(room: Bytes, onFilled?: FilledListener): Promise<Bytes> {
     let filled = 0;
     const isFromNetwork = isRuntimeFetch(this.#context.http);
-    for await (const piece of piecesOf(this.#open(0, this.size, { verify: false }))) {
-      room.set(piece, filled);
-      filled += piece.length;
-      if (isFromNetwork) detach(piece.buffer);
-      await onFilled?.(filled);
+    const reader = this.#reader(0, this.size, { verify: false });
+    try {
+      for (let piece; (piece = await reader.read());) {
+        room.set(piece, filled);
+        filled += piece.length;
+        if (isFromNetwork) detach(piece.buffer);
+        await onFilled?.(filled);
+      }
+    } catch (error) {
+      giveUp(reader, error);
+      throw error;
     }
     const bytes = room.subarray(0, this.size);
     // Hashing all at once is several times as fast where the runtime has no hash that is fed piece by piece.
@@ -123,26 +129,30 @@ class RemoteBlob implements BlobSource {
     throw wrongDigest(this.#context, this.#digest, actual, this.#hint);
   }
 
-  #open(start: number, end: number, { verify = true } = {}): ReadableStream<Bytes> {
+  #open(start: number, end: number): ReadableStream<Bytes> {
+    return streamOf(this.#reader(start, end));
+  }
+
+  #reader(start: number, end: number, { verify = true } = {}): PieceReader {
     const { http } = this.#context;
     const closed = new AbortController();
-    let reader: ReadableStreamDefaultReader<Bytes> | undefined;
+    let reader: PieceReader | undefined;
     let left = end - start;
     const next = async () => {
-      reader ??= (await this.#request(start, end, verify, closed.signal)).getReader();
+      reader ??= await this.#request(start, end, verify, closed.signal);
       return await reader.read();
     };
     const nextPiece = async (): Promise<Bytes | undefined> => {
       if (start === end && this.size > 0) return undefined;
-      const { done, value } = await next();
-      if (done && left > 0) throw this.#wrongSize("fewer");
-      if (done) return undefined;
-      left -= value.length;
+      const piece = await next();
+      if (!piece && left > 0) throw this.#wrongSize("fewer");
+      if (!piece) return undefined;
+      left -= piece.length;
       // The end of the whole is where its digest is checked: without its last bytes nobody takes it for good.
-      if (left < 0 || (left === 0 && !(await next()).done)) throw this.#wrongSize("more");
-      return value;
+      if (left < 0 || (left === 0 && await next())) throw this.#wrongSize("more");
+      return piece;
     };
-    const give = async () => {
+    const read = async () => {
       try {
         const piece = await nextPiece();
         if (!piece) return undefined;
@@ -154,11 +164,12 @@ class RemoteBlob implements BlobSource {
         throw error;
       }
     };
-    return createStream(give, async (reason) => {
+    const cancel = async (reason: unknown) => {
       closed.abort(reason);
       // The connection is given up; that its end may be untidy is of no interest.
       await reader?.cancel(reason).catch(() => {});
-    });
+    };
+    return { read, cancel };
   }
 
   async #request(
@@ -166,10 +177,10 @@ class RemoteBlob implements BlobSource {
     end: number,
     verify: boolean,
     closed: AbortSignal,
-  ): Promise<ReadableStream<Bytes>> {
+  ): Promise<PieceReader> {
     const { signal, onRetry, hasher } = this.#options;
     const isWhole = start === 0 && end === this.size;
-    const { size, body } = await getBlob(this.#context, this.#digest, {
+    const { size, reader } = await readBlob(this.#context, this.#digest, {
       ...(isWhole ? { size: this.size } : { start, end }),
       signal: anySignal(signal, closed),
       onRetry: (attempt, delay, error) => onRetry?.(attempt, delay, error, this.#digest),
@@ -177,8 +188,8 @@ class RemoteBlob implements BlobSource {
       verify,
     });
     this.#hint = size === undefined ? INFLATED_HINT : undefined;
-    if (size === undefined || size === end - start) return body;
-    await body.cancel().catch(() => {});
+    if (size === undefined || size === end - start) return reader;
+    giveUp(reader);
     throw this.#wrongSize(size < end - start ? "fewer" : "more");
   }
 

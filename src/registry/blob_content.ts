@@ -1,4 +1,4 @@
-import { type Bytes, createStream, giveUp } from "../bytes.ts";
+import { type Bytes, giveUp, type PieceReader, streamOf } from "../bytes.ts";
 import { type Digest, digestAlgorithm } from "../digest.ts";
 import { DigestMismatchError, NetworkError } from "../errors.ts";
 import { createHash, type Hasher, type IncrementalHash } from "../incremental_hash.ts";
@@ -9,7 +9,7 @@ import {
   type RepositoryContext,
   repositoryUrl,
 } from "./blobs.ts";
-import { badAnswer, openAnswer } from "./http/answer_body.ts";
+import { badAnswer, readAnswer } from "./http/answer_body.ts";
 import { type Call, contentLength, describe, discard, headerOf, isPage } from "./http/call.ts";
 import { codingOf } from "./http/content_encoding.ts";
 import { request, requestOnce, waitForRetry } from "./http/http.ts";
@@ -66,6 +66,20 @@ export async function getBlob(
   digest: Digest,
   options: GetBlobOptions = {},
 ): Promise<BlobContent> {
+  const { size, reader } = await readBlob(context, digest, options);
+  return { size, body: streamOf(reader) };
+}
+
+/**
+ * Does what {@linkcode getBlob} does, with no stream around the content.
+ *
+ * @returns The content, and its length where the registry tells.
+ */
+export async function readBlob(
+  context: RepositoryContext,
+  digest: Digest,
+  options: GetBlobOptions,
+): Promise<{ size: number | undefined; reader: PieceReader }> {
   const { start = 0, end, size, hasher = createHash, verify = true, signal, onRetry } = options;
   checkPart(start, end);
   const call: Call = {
@@ -82,7 +96,7 @@ export async function getBlob(
   const hash = isWhole && verify ? await hasher(digestAlgorithm(digest)) : undefined;
   return {
     size: first.end === undefined ? undefined : first.end - start,
-    body: readOn(reading, start, first.end ?? end, first, hash),
+    reader: readOn(reading, start, first.end ?? end, first, hash),
   };
 }
 
@@ -95,7 +109,7 @@ interface Reading {
 }
 
 interface OpenPart {
-  reader: ReadableStreamDefaultReader<Bytes>;
+  reader: PieceReader;
   /** Bytes to pass over: a registry may send all where a part was asked for. */
   skip: number;
   /** One past the last byte of the blob that is wanted, where that is known. */
@@ -123,7 +137,7 @@ async function openPart(
       throw badAnswer(call, response, `${sent.total} bytes, expected more than ${start}`);
     }
     const isDocument = !isPart && isPacked(response, size);
-    const reader = openAnswer(context.http, response, { ...call, isDocument }).getReader();
+    const reader = readAnswer(context.http, response, { ...call, isDocument });
     const last = sent.total === undefined ? end : Math.min(end ?? Infinity, sent.total);
     return { reader, skip: start - sent.start, end: last };
   } catch (error) {
@@ -174,11 +188,12 @@ function readOn(
   end: number | undefined,
   first: OpenPart,
   hash: IncrementalHash | undefined,
-): ReadableStream<Bytes> {
+): PieceReader {
   const { context, digest, size, call } = reading;
   let position = start;
   let failedAt = start;
   let attempt = 1;
+  let isOver = false;
   let open: OpenPart | undefined = first;
   const close = (reason: unknown) => {
     giveUp(open?.reader, reason);
@@ -187,13 +202,13 @@ function readOn(
   const readPiece = async (): Promise<Bytes | undefined> => {
     if (position === end) {
       // The end of the answer is read too, so that its connection is free again; what stands behind it is not wanted.
-      if (open && !(await open.reader.read()).done) close("read to the end");
+      if (open && await open.reader.read()) close("read to the end");
       return undefined;
     }
     open ??= await openPart(reading, position, end, requestOnce);
     for (;;) {
-      const { done, value } = await open.reader.read();
-      if (done) {
+      const value = await open.reader.read();
+      if (!value) {
         if (end === undefined) return undefined;
         throw endedEarly(call, end - position);
       }
@@ -203,8 +218,8 @@ function readOn(
       if (piece.length > 0) return piece;
     }
   };
-  return createStream(async () => {
-    for (;;) {
+  const read = async () => {
+    while (!isOver) {
       try {
         const piece = await readPiece();
         if (!piece) break;
@@ -213,6 +228,7 @@ function readOn(
         return piece;
       } catch (error) {
         close(error);
+        if (isOver) return undefined;
         // A body without a length has its end after its last byte: what breaks there has brought all.
         if (position === (end ?? size)) break;
         attempt = position - failedAt < PROGRESS_BYTES ? attempt + 1 : 2;
@@ -220,9 +236,16 @@ function readOn(
         await waitForRetry(context.http, call, error, attempt);
       }
     }
+    if (isOver) return undefined;
+    isOver = true;
     await checkDigest(context, digest, hash, end === undefined);
     return undefined;
-  }, close);
+  };
+  const cancel = (reason: unknown) => {
+    isOver = true;
+    return Promise.resolve(close(reason));
+  };
+  return { read, cancel };
 }
 
 function endedEarly(call: Call, missing: number): NetworkError {

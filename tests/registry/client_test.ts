@@ -357,6 +357,21 @@ test("getBlob() takes a body without a length for whole that breaks behind its l
   script.assertDone();
 });
 
+test("getBlob() asks for nothing more when it is cancelled while it waits for a byte", async () => {
+  const cancelled = Promise.withResolvers<unknown>();
+  const body = new ReadableStream({ cancel: cancelled.resolve });
+  const script = scriptedFetch([[GET, { headers: { "content-length": "10" }, body }]]);
+  const context = { http: makeHttp(script.fetch), repository: "team/app" };
+  const reader = (await getBlob(context, DIGEST)).body.getReader();
+  const waiting = reader.read();
+  await reader.cancel("enough");
+  assertEquals([await cancelled.promise, (await waiting).done], ["enough", true]);
+  // An attempt would be under way by then.
+  for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+  await new Promise((resolve) => setTimeout(resolve));
+  script.assertDone();
+});
+
 test("blobs.get() goes on where a connection broke, and verifies the whole", async () => {
   const headers = { "content-length": "10" };
   const { script, repository } = scripted([

@@ -1,9 +1,9 @@
-import { type Bytes, collect, createStream, giveUp, toBytes } from "../../bytes.ts";
+import { type Bytes, collect, giveUp, type PieceReader, streamOf, toBytes } from "../../bytes.ts";
 import { RegistryError, TimeoutError } from "../../errors.ts";
 import { MAX_JSON_DEPTH, readJson } from "../../json_depth.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { escapeText } from "../../quote_name.ts";
-import { MAX_WAIT } from "./alarms.ts";
+import type { Alarm } from "./alarms.ts";
 import { type Call, contentType, describe, type Http } from "./call.ts";
 import { codingOf, inflateText } from "./content_encoding.ts";
 import { requestOnce, withRetry } from "./http.ts";
@@ -15,31 +15,38 @@ export type ReadCall = Pick<Call, "action" | "method" | "url" | "signal" | "isDo
 const PACKED_HINT =
   "something before the registry compresses what it passes on: have it leave the answers of /v2/ as they are";
 
-/**
- * The body of an answer with the limits that requests have: it fails when no byte moves for too long, at once when it
- * is aborted, and says what was being done when the connection breaks.
- *
- * @param call The request that was answered; a document that was compressed on the way is inflated.
- * @returns The body; to cancel it ends the connection.
- */
+/** The same as {@linkcode readAnswer} as a stream. */
 export function openAnswer(
   http: Http,
   response: Response,
   call: ReadCall,
 ): ReadableStream<Bytes> {
+  return streamOf(readAnswer(http, response, call));
+}
+
+/**
+ * Reads the body of an answer with the limits that requests have: it fails when no byte moves for too long, at once when it
+ * is aborted, and says what was being done when the connection breaks.
+ *
+ * @param call The request that was answered; a document that was compressed on the way is inflated.
+ * @returns What reads it; to cancel it ends the connection.
+ */
+export function readAnswer(http: Http, response: Response, call: ReadCall): PieceReader {
   const body = response.body ?? new Blob([]).stream();
   const coding = call.isDocument ? codingOf(response) : undefined;
-  const reader: ReadableStreamDefaultReader<Uint8Array> =
-    (coding === undefined
-      ? body
-      : inflateText(body, coding, (cause) =>
-        badAnswer(call, response, `what is compressed with ${coding}, and was asked not to`, {
-          cause,
-          hint: PACKED_HINT,
-        }))).getReader();
-  const next = async () => {
+  const content = coding === undefined ? body : inflateText(
+    body,
+    coding,
+    (cause) =>
+      badAnswer(call, response, `what is compressed with ${coding}, and was asked not to`, {
+        cause,
+        hint: PACKED_HINT,
+      }),
+  );
+  const reader = new LimitedReader(content, http, call);
+  const read = async () => {
     try {
-      const { value } = await withinLimits(reader.read(), http.timeouts.idle, call);
+      const value = await reader.read();
       return value && toBytes(value);
     } catch (error) {
       giveUp(reader, error);
@@ -49,7 +56,7 @@ export function openAnswer(
         : toNetworkError(error, call.action, describe(call));
     }
   };
-  const answer = createStream(next, (reason) => reader.cancel(reason));
+  const answer: PieceReader = { read, cancel: (reason) => reader.cancel(reason) };
   const { pace } = http.seen;
   return pace?.countsBytes ? pace.slowed(answer, call.signal) : answer;
 }
@@ -119,21 +126,59 @@ function describeType(response: Response): string {
   return contentType(response).slice(0, 100) || "something";
 }
 
-function withinLimits<T>(read: Promise<T>, milliseconds: number, call: ReadCall): Promise<T> {
-  const { signal } = call;
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal?.reason);
-    const timer = setTimeout(() => {
-      const message = `Cannot ${call.action}: ${call.url.host}: no byte moved for ${
-        milliseconds / 1000
-      } s`;
-      reject(new TimeoutError(message, describe(call)));
-    }, Math.min(milliseconds, MAX_WAIT));
-    if (signal?.aborted) stop();
-    signal?.addEventListener("abort", stop, { once: true });
-    read.then(resolve, reject).finally(() => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", stop);
+/**
+ * Reads an answer; each read ends when no byte comes for too long, and at once when it is aborted: not every `fetch` heeds that
+ * by itself.
+ */
+class LimitedReader {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #call: ReadCall;
+  readonly #http: Pick<Http, "alarms" | "timeouts">;
+  readonly #alarm: Alarm = { deadline: Infinity, ring: () => this.#fail(this.#silence()) };
+  readonly #stop = () => this.#fail(this.#call.signal?.reason);
+  /** Ends the read that is under way. */
+  #fail: (reason: unknown) => void = () => {};
+
+  constructor(
+    body: ReadableStream<Uint8Array>,
+    http: Pick<Http, "alarms" | "timeouts">,
+    call: ReadCall,
+  ) {
+    this.#reader = body.getReader();
+    this.#http = http;
+    this.#call = call;
+    call.signal?.addEventListener("abort", this.#stop);
+  }
+
+  read(): Promise<Uint8Array | undefined> {
+    const { alarms, timeouts } = this.#http;
+    return new Promise((resolve, reject) => {
+      this.#fail = reject;
+      if (this.#call.signal?.aborted) return this.#stop();
+      this.#alarm.deadline = performance.now() + timeouts.idle;
+      alarms.set(this.#alarm);
+      this.#reader.read().then(({ value }) => {
+        alarms.drop(this.#alarm);
+        if (!value) this.#forget();
+        resolve(value);
+      }, reject);
     });
-  });
+  }
+
+  cancel(reason?: unknown): Promise<void> {
+    this.#forget();
+    return this.#reader.cancel(reason);
+  }
+
+  #forget(): void {
+    this.#http.alarms.drop(this.#alarm);
+    this.#call.signal?.removeEventListener("abort", this.#stop);
+  }
+
+  #silence(): TimeoutError {
+    const { action, url } = this.#call;
+    const seconds = this.#http.timeouts.idle / 1000;
+    const message = `Cannot ${action}: ${url.host}: no byte moved for ${seconds} s`;
+    return new TimeoutError(message, describe(this.#call));
+  }
 }

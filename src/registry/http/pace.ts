@@ -1,4 +1,4 @@
-import { type Bytes, createStream, giveUp } from "../../bytes.ts";
+import { giveUp, type PieceReader } from "../../bytes.ts";
 import { anySignal, sleep } from "../../concurrency.ts";
 import { MAX_WAIT } from "./alarms.ts";
 import { readRateLimit } from "./rate_limit.ts";
@@ -155,25 +155,25 @@ export class Pace {
     if (start - now > SLACK) await this.#sleepUntil(() => start, signal);
   }
 
-  /** Lets a body pass no faster than bytes may; who cancels it, or aborts the signal, does not wait. */
-  slowed(body: ReadableStream<Bytes>, signal: AbortSignal | undefined): ReadableStream<Bytes> {
-    const reader = body.getReader();
+  /** Lets a body be read no faster than bytes may pass; who cancels it, or aborts the signal, does not wait. */
+  slowed(reader: PieceReader, signal: AbortSignal | undefined): PieceReader {
     const closed = new AbortController();
     const until = anySignal(signal, closed.signal);
-    const next = async () => {
-      const { value } = await reader.read();
-      if (value) {
-        await this.pass(value.length, until).catch((error) => {
+    return {
+      read: async () => {
+        const piece = await reader.read();
+        if (!piece) return undefined;
+        await this.pass(piece.length, until).catch((error) => {
           giveUp(reader, error);
           throw error;
         });
-      }
-      return value;
+        return piece;
+      },
+      cancel: (reason) => {
+        closed.abort(reason);
+        return reader.cancel(reason);
+      },
     };
-    return createStream(next, (reason) => {
-      closed.abort(reason);
-      return reader.cancel(reason);
-    });
   }
 
   /** Waits until a time that may move meanwhile. */
