@@ -34,13 +34,13 @@ export async function placeAgain<T extends { blobs: UploadedBlob[] }>(
   );
   const before = new Map(target.blobs);
   forgetParts(target, node);
-  target.isDoubted = true;
+  target.doubts = "manifests";
   try {
     const placed = await place().catch(async (second) => {
       const wasTold = blobsOf(node).some(({ digest }) => digest && before.get(digest) === "exists");
       if (!wasTold || !lacksPart(second)) throw second;
       forgetParts(target, node);
-      target.sendsAll = true;
+      target.doubts = "all";
       return await place();
     });
     for (const blob of placed.blobs) {
@@ -55,7 +55,7 @@ export async function placeAgain<T extends { blobs: UploadedBlob[] }>(
     if (!(second instanceof ArchiveError) && !isOfBlobHere(target, second)) throw second;
     throw restate(error, error.message, { hint: error.hint ?? WRITE_A_FILE });
   } finally {
-    target.isDoubted = target.sendsAll = false;
+    target.doubts = undefined;
   }
 }
 

@@ -115,7 +115,7 @@ async function readBackDoubted(
 
 /** Whether a repository had all that a manifest names when this push came to it, so that it may have that as well. */
 function hadAllOf(target: RepositoryState, node: DocumentNode): boolean {
-  if (target.isDoubted) return false;
+  if (target.doubts) return false;
   if (node.kind === "manifest") {
     const blobs = node.config ? [node.config, ...node.layers] : node.layers;
     return blobs.every((blob) => hadBlob(target, blob));

@@ -52,10 +52,11 @@ export interface RepositoryState extends RepositoryContext, RepositoryMemory {
   readonly sources: readonly string[];
   /** Blobs that this archive has found or put there, not another one of the call. */
   readonly own: Set<Digest>;
-  /** Whether what it says of manifests is not to be trusted: it has just lacked what it had. */
-  isDoubted: boolean;
-  /** Whether what it says of blobs is not either: it tells of those of other repositories as if they were its own. */
-  sendsAll: boolean;
+  /**
+   * What it says is not to be trusted: of manifests, for it has just lacked what it had, or of blobs as well, for it tells of
+   * those of other repositories as if they were its own.
+   */
+  doubts?: "manifests" | "all" | undefined;
   /** Manifests that the registry failed to tell of: what it has under their digests may be damaged. */
   readonly untold: Set<Digest>;
   /** Manifests with a subject that the registry does not list by itself. */
@@ -85,7 +86,7 @@ export function repositoryState(
   const { http } = registry;
   return {
     ...{ ...memory, http, registry, sources },
-    ...{ own: new Set(), isDoubted: false, sendsAll: false, untold: new Set(), unlisted: [] },
+    ...{ own: new Set(), untold: new Set(), unlisted: [] },
   };
 }
 

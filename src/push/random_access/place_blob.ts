@@ -43,7 +43,7 @@ async function placeBlob(placing: Placing, ahead: Ahead): Promise<Brought> {
     settings.onUploaded(blob.size);
     return { digest, status: "pushed" };
   }
-  const isForced = target.sendsAll || (settings.force && file !== undefined);
+  const isForced = target.doubts === "all" || (settings.force && file !== undefined);
   const found = isForced ? undefined : await ahead.find(blob, digest, hooks);
   if (fitsSize(found, blob.size)) return { digest, status: "exists" };
   const { aloneWith, bringBlob, statusToBe } = await import("./send_blob.ts");

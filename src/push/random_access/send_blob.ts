@@ -53,12 +53,12 @@ export async function bringBlob(
   const { target, blob, digest, hooks } = placing;
   const { file } = blob;
   // A repository that lacks what it said it had mounted is sent it.
-  const isSent = target.isDoubted && file?.body !== undefined;
+  const isSent = target.doubts !== undefined && file?.body !== undefined;
   const mount = isSent ? undefined : await mountBlob(placing, holder);
   if (mount === "mounted") return { digest, status: "mounted" };
   const found = isGuess ? await headBlob(target, digest, hooks) : undefined;
   const isThere = fitsSize(found, blob.size);
-  const isNowhere = !file && !target.sendsAll && !holderOf(placing);
+  const isNowhere = !file && target.doubts !== "all" && !holderOf(placing);
   if (mount && (isThere || isNowhere)) await cancelUpload(mount);
   if (isThere) return { digest, status: "exists" };
   if (isNowhere) throw nowhere(placing);
@@ -252,7 +252,7 @@ async function findElsewhere(
     return open && { open };
   }
   // What is told of in this repository, and belongs to another one, can be read here: Trow 0.10.
-  const place = holder ?? (target.sendsAll ? target : undefined);
+  const place = holder ?? (target.doubts === "all" ? target : undefined);
   if (!place) return undefined;
   const { remoteFile } = await import("../../pull/remote_file.ts");
   const { signal, onRetry } = hooks;
