@@ -78,7 +78,6 @@ export function createGateway(
       }
       throw new GatewayError("NOT_FOUND", `There is nothing at ${pathname}: expected ${PREFIX}...`);
     } catch (error) {
-      await request.body?.cancel().catch(() => {});
       return problem(error);
     }
   };

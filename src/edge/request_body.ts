@@ -10,38 +10,58 @@ const MAX_PARTS = 64;
 /**
  * The archive that a request carries.
  *
- * @param request The request; its body belongs to the result.
+ * @param request The request; its body is read by the result, which leaves what it does not need to the server.
  * @param isForm Whether it is a form (RFC 7578), whose one file is the archive.
  * @throws {GatewayError} If there is none.
  */
 export async function openBody(
-  { body, headers }: Request,
+  request: Request,
   isForm: boolean,
 ): Promise<ReadableStream<Uint8Array>> {
+  const { body, headers } = request;
   if (!body) {
     throw new GatewayError("USAGE", "Cannot push: the request has no body, expected a tar");
   }
-  const pieces = inLargePieces(body);
+  const pieces = inLargePieces(body, request);
   if (!isForm) return pieces;
   return await openFile(pieces, headers.get("content-type") ?? "");
 }
 
 /**
  * Reads a byte stream in pieces of its own size: those of a socket come in a few KiB at a time, and what a piece costs on its
- * way adds up to most of the time. Other streams stay as they are.
+ * way adds up to most of the time. Other streams give the pieces that they have.
+ *
+ * What is not read is let go, and cancelled only once the sender has gone: several servers of Node.js end the connection of
+ * a body that is cancelled, before the answer has left.
  */
-function inLargePieces(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+function inLargePieces(
+  body: ReadableStream<Uint8Array>,
+  { signal }: Request,
+): ReadableStream<Uint8Array> {
+  const { reader, next } = largePieces(body) ?? givenPieces(body);
+  return createStream(next, async (reason) => {
+    if (signal.aborted) await reader.cancel(reason);
+    else reader.releaseLock();
+  });
+}
+
+function largePieces(body: ReadableStream<Uint8Array>) {
   let reader: ReadableStreamBYOBReader;
   try {
     reader = body.getReader({ mode: "byob" });
   } catch {
-    return body;
+    return undefined;
   }
   const next = async () => {
     const { value } = await reader.read(new Uint8Array(PIECE_BYTES), AT_LEAST).catch(gone);
     return value && value.length > 0 ? own(value) : undefined;
   };
-  return createStream(next, (reason) => reader.cancel(reason));
+  return { reader, next };
+}
+
+function givenPieces(body: ReadableStream<Uint8Array>) {
+  const reader = body.getReader();
+  return { reader, next: async () => (await reader.read()).value };
 }
 
 /** Each runtime has an error of its own for a body whose sender is gone, and Deno tells it before the signal does. */

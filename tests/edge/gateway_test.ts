@@ -314,6 +314,25 @@ test("createGateway() ends the push of a client that goes away before its first 
   }
 });
 
+// SvelteKit, React Router and Nitro end the connection with it on Node.js.
+test("createGateway() cancels no body of a client that waits for the answer", async () => {
+  for (
+    const [path, status] of [[`/v2push/${TARGET}`, 422], ["/v2push/evil.test/app:1", 403]] as const
+  ) {
+    for (const type of [undefined, "bytes"] as const) {
+      let isCancelled = false;
+      const body = new ReadableStream<Uint8Array>({
+        type,
+        pull: (controller) => controller.enqueue(new Uint8Array(1024).fill(1)),
+        cancel: () => void (isCancelled = true),
+      } as UnderlyingDefaultSource<Uint8Array>);
+      const response = await setting().send({ path, body, duplex: "half" } as Init);
+      assertEquals(response.status, status, await response.text());
+      assertEquals(isCancelled, false, `${path} ${type}`);
+    }
+  }
+});
+
 test("createGateway() leaves no upload open of a client that goes away", async () => {
   const registry = createRegistry();
   const opened = Promise.withResolvers<string | null>();
