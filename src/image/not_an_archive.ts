@@ -121,6 +121,14 @@ const TARS: readonly [patterns: readonly RegExp[], foreign: Foreign][] = [
     what: "a package of Zarf",
     hint: "push its images with zarf package mirror-resources",
   }],
+  [[/^(?:[^/]+\/)?docker\/registry\/v2\/(?:blobs|repositories)\//], {
+    what: "the storage of a registry, as distribution keeps it and oc-mirror packs it",
+    hint: "start a registry on it and copy from there, or use oc-mirror --from file://FOLDER",
+  }],
+  [[/^blob\/sha256-[0-9a-f]{64}$/, /^manifests\//], {
+    what: "an image cache of Talos",
+    hint: "serve it with talosctl image cache-serve and copy from there",
+  }],
   [[/^package\/package\.json$/], {
     what: "an npm package",
     hint: "publish it with npm publish FILE",

@@ -91,6 +91,16 @@ const TARS: Record<string, [paths: string[], message: string, hint: string]> = {
     "ocm transfer",
   ],
   "a package of Zarf": [["zarf.yaml"], "a package of Zarf", "zarf package mirror-resources"],
+  "the storage of a registry": [
+    [`docker/registry/v2/blobs/sha256/aa/${HEX}/data`, "working-dir/info/x"],
+    "the storage of a registry",
+    "start a registry on it",
+  ],
+  "an image cache of Talos": [
+    [`blob/sha256-${HEX}`, "manifests/docker.io/library/a/reference/1"],
+    "of Talos",
+    "cache-serve",
+  ],
   "an npm package": [["package/package.json"], "an npm package", "npm publish"],
   "a virtual machine": [["box.ovf", "box.vmdk"], "a virtual machine", "docker save"],
   "LXD": [["metadata.yaml", "rootfs/bin/sh"], "an image of LXD or Incus", "docker save"],
