@@ -1,4 +1,5 @@
 import { hasCode, RegistryError } from "../errors.ts";
+import { saysCut } from "../registry/http/error_details.ts";
 
 /** How a registry says that something a manifest names is not there. */
 const ABSENT_CODES = new Set(["MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN"]);
@@ -12,6 +13,11 @@ const CHANGE_WORDS =
 /** What registries say of a media type, in words or in the details of an error. */
 const TYPE_WORDS =
   /media.?type|content.?type|vnd\.(?:docker|oci)\.|schema.?version|manifest (?:type|format|schema)/i;
+
+/** Media types in a registry's words. */
+const NAMED_TYPES = /\b(?:application|audio|font|image|model|text|video)\/[\w.+-]+/g;
+/** Those that one kind of manifest has and the other has not. */
+const KIND_TYPES = /vnd\.docker\.|vnd\.oci\.image\.|manifest|index/;
 
 /** How distribution says that it takes no manifests at all: it is the cache of another registry. */
 const TAKES_NONE = /operation is unsupported/i;
@@ -51,8 +57,10 @@ export function refusesType(error: unknown): "surely" | "maybe" | undefined {
   if (!isRefusal(error) || refusesChange(error) || lacksPart(error)) return undefined;
   const { status, errors } = error;
   if (status === 415 || status === 406) return "surely";
-  if (status === 401 || errors.some(({ code }) => OTHER_CODES.has(code))) return undefined;
-  if (TYPE_WORDS.test(wordsOf(error))) return "surely";
+  if (status === 401 || cameCut(error) || errors.some(({ code }) => OTHER_CODES.has(code))) {
+    return undefined;
+  }
+  if (TYPE_WORDS.test(wordsOf(error))) return refusedPart(error) ? undefined : "surely";
   // Without such words it is the repository that is not there.
   if (status === 404) return undefined;
   if (TAKES_NONE.test(wordsOf(error))) return undefined;
@@ -60,6 +68,21 @@ export function refusesType(error: unknown): "surely" | "maybe" | undefined {
     ? status === 400 || status === 422
     : hasCode(error, "MANIFEST_INVALID", "UNSUPPORTED");
   return isUnclear ? "maybe" : undefined;
+}
+
+/**
+ * The media type that a registry says it does not take, where it is that of something the manifest names, such as the
+ * config of an artifact, and the same in either kind of manifest. GitLab's with its database has a list of those it takes.
+ */
+export function refusedPart(error: unknown): string | undefined {
+  if (!isRefusal(error) || !/media.?type/i.test(wordsOf(error))) return undefined;
+  const named = wordsOf(error).match(NAMED_TYPES) ?? [];
+  return named.some((type) => KIND_TYPES.test(type)) ? undefined : named[0];
+}
+
+/** Whether a registry refuses a manifest because it got less than all of it: there is no word on the manifest in that. */
+export function cameCut(error: unknown): boolean {
+  return isRefusal(error) && saysCut(error.errors);
 }
 
 /** What a registry answered, without what was asked of it. */

@@ -5,7 +5,7 @@ import { needsOci } from "../image/docker_manifest.ts";
 import { kindOfType, type ManifestKind } from "../image/retype.ts";
 import { isForeignLayer, OCI_ARTIFACT, readJsonObject } from "../media_types.ts";
 import { KIND_NAMES, type RootChoice } from "./manifest_kind.ts";
-import { answerOf, refusesChange, refusesType } from "./refusals.ts";
+import { answerOf, refusedPart, refusesChange, refusesType } from "./refusals.ts";
 import { placeManifest } from "./place_manifest.ts";
 import type { RegistryState, RepositoryState } from "./repository_state.ts";
 import { type PushSettings, warn } from "./upload_settings.ts";
@@ -94,6 +94,8 @@ function explainType(
   name: string,
   { manifestType, words }: PushSettings,
 ): RegistryError {
+  const part = refusedPart(error);
+  if (part) return restate(error, error.message, { hint: `${PART_HINT}: ${part} is none of them` });
   const how = refusesType(error);
   const below = node.kind === "docker" ? [] : walk(node);
   // What was refused under a tag stands above all others.
@@ -142,6 +144,8 @@ function explainType(
     : `the registry may take ${only}: ${hint}`;
   return restate(error, error.message, { hint: error.hint ?? guess });
 }
+
+const PART_HINT = "the registry takes configs, layers and artifacts of the types that it knows";
 
 /** Statuses for what is wrong with a manifest: distribution 2.8 and 3 answer 500 where its schemaVersion is missing. */
 const FAULT_STATUS = new Set([400, 415, 422, 500]);

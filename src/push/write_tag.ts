@@ -7,7 +7,7 @@ import { getManifest } from "../registry/get_manifest.ts";
 import { headManifest } from "../registry/manifests.ts";
 import type { RootChoice } from "./manifest_kind.ts";
 import { placeBelow, placeManifest, writeManifest } from "./place_manifest.ts";
-import { answerOf, lacksPart, refusesType } from "./refusals.ts";
+import { answerOf, cameCut, lacksPart, refusesType } from "./refusals.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import { hasDigest, type Tagged } from "./place_root.ts";
 import { hooksFor, type PushSettings, warn } from "./upload_settings.ts";
@@ -117,7 +117,9 @@ export async function writeTag(
 
 /** Whether a refusal may be for what the tag names: the manifest itself was taken before. */
 function isAboutTag(error: unknown): error is RegistryError {
-  if (!(error instanceof RegistryError) || lacksPart(error) || error.retryable) return false;
+  if (!(error instanceof RegistryError) || lacksPart(error) || cameCut(error) || error.retryable) {
+    return false;
+  }
   const { status } = error;
   return status >= 400 && status < 500 && status !== 401 && refusesType(error) !== "surely";
 }

@@ -39,6 +39,8 @@ export async function* listRepositories(
 
 /** Answers of registries without a catalog: olareg has none, nor has ECR. */
 const NO_CATALOG = [400, 404, 405, 501];
+/** Answers where it is not shown: ttl.sh has nginx refuse it, and asks for no login. */
+const CLOSED_CATALOG = [401, 403];
 
 /** A registry without a catalog is one all the same; where there is none, the answer was right as it is. */
 async function explainNoCatalog(
@@ -47,10 +49,13 @@ async function explainNoCatalog(
   error: unknown,
   { signal }: ReadHooks,
 ): Promise<unknown> {
-  if (!hasStatus(error, ...NO_CATALOG)) return error;
+  if (!hasStatus(error, ...NO_CATALOG, ...CLOSED_CATALOG)) return error;
   const { state } = await pingRegistry(http, { signal });
   if (state !== "registry") return error;
-  return restate(error, `Cannot list ${what}: the registry has no catalog (${error.status})`, {
+  const why = CLOSED_CATALOG.includes(error.status)
+    ? "the registry keeps its catalog closed"
+    : "the registry has no catalog";
+  return restate(error, `Cannot list ${what}: ${why} (${error.status})`, {
     hint: `name a repository: tarpush ls ${hostOf(http)}/REPOSITORY lists its tags`,
   });
 }

@@ -9,7 +9,7 @@ import {
 } from "./http/answer_content.ts";
 import { contentType, discard, type Http, isPage } from "./http/call.ts";
 import { describeStranger } from "./http/describe_stranger.ts";
-import { knownServer, LOGIN_HINT } from "./http/error_answer.ts";
+import { knownServer, loginHint } from "./http/error_answer.ts";
 import { requestOnce } from "./http/http.ts";
 import { answeredAt } from "./http/redirect.ts";
 import { explainScheme } from "./http/scheme.ts";
@@ -97,7 +97,7 @@ async function describe(
   }
   const text = await readShown(response, SHOWN_MILLISECONDS);
   if (wantsLogin(response, parseErrors(text))) {
-    return fail(asked, result, "refused", `${status}: it wants a login`, LOGIN_HINT);
+    return fail(asked, result, "refused", `${status}: it wants a login`, loginHint(response));
   }
   const known = knownServer(response);
   if (known) return fail(asked, result, "other", `${status}${known.state}`, known.hint);

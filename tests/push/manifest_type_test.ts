@@ -67,10 +67,14 @@ const REFUSALS: Record<string, () => Response> = {
     }),
 };
 
-function invalid(status: number): Response {
-  return Response.json({ errors: [{ code: "MANIFEST_INVALID", message: "manifest invalid" }] }, {
-    status,
-  });
+function invalid(status: number, detail?: string): Response {
+  const entry = { code: "MANIFEST_INVALID", message: "manifest invalid", detail };
+  return Response.json({ errors: [entry] }, { status });
+}
+
+/** What distribution 3 answers where a proxy has dropped the body. */
+function cut(): Response {
+  return invalid(400, "unexpected end of JSON input");
 }
 
 /** A registry that answers so to manifests of some types. */
@@ -363,6 +367,46 @@ test("pushImage() tells what may be wrong with a manifest of the archive's own t
       error.hint ?? "",
       mediaType ? /may take Docker manifests only.*v2s2/ : /does not say its own media type/,
     );
+  }
+});
+
+test("pushImage() tells that a registry knows no type of what a manifest names, and blames not its kind", async () => {
+  const mediaType = "application/vnd.example.thing";
+  const layout = new OciLayout();
+  layout.add(await layout.artifact("text", mediaType), { ref: "1" });
+  // GitLab's registry 4.32 with its database.
+  const detail = `unknown media type: ${mediaType}`;
+  const layer = refusing(/./, () => invalid(400, detail));
+  const error = await assertRejects(
+    () => pushTo(toBlob(layout.entries()), TARGET, { fetch: layer.fetch }),
+    RegistryError,
+    `answered 400 Bad Request: MANIFEST_INVALID: manifest invalid (${detail})`,
+  );
+  assertMatch(error.message, /^Cannot push manifest sha256:/);
+  assertMatch(error.hint ?? "", /types that it knows: application\/vnd\.example\.thing is none/);
+});
+
+test("pushImage() blames neither the type of a manifest that did not come through, nor the tag that stands", async () => {
+  const layout = new OciLayout();
+  layout.add(await layout.image(image), { ref: "1" });
+  const standing = toBlob(dockerSave([{ image: await makeImage(["other"]) }]));
+  for (const archive of [toBlob(layout.entries()), DOCKER]) {
+    for (const isTag of [false, true]) {
+      const registry = createRegistry();
+      if (isTag) await pushTo(standing, TARGET, { fetch: registry });
+      const isLost = ({ method, path }: SeenRequest) =>
+        method === "PUT" && (isTag ? /manifests\/1$/ : /manifests\//).test(path);
+      const layer = faultLayer(
+        registry,
+        (request) => isLost(request) ? { kind: "answer", answer: cut, readBody: true } : undefined,
+      );
+      const error = await assertRejects(
+        () => pushTo(archive, TARGET, { fetch: layer.fetch }),
+        RegistryError,
+        "answered 400 Bad Request: MANIFEST_INVALID: manifest invalid (unexpected end of JSON input)",
+      );
+      assertMatch(error.hint ?? "", /a proxy before it drops what is sent/);
+    }
   }
 });
 

@@ -500,6 +500,23 @@ test("listRepositories() says that a registry has no catalog, and not that it is
     assert(error.hint?.includes("tarpush ls registry.test/REPOSITORY"), error.hint);
     script.assertDone();
   }
+  // nginx of ttl.sh, which needs no login.
+  for (const status of [401, 403]) {
+    const script = scriptedFetch([[CATALOG, { status }], ["GET /v2/", {}]]);
+    const error = await assertRejects(
+      () => collectAll(listRepositories(makeHttp(script.fetch))),
+      RegistryError,
+      `Cannot list the repositories of registry.test: the registry keeps its catalog closed (${status})`,
+    );
+    assert(error.hint?.includes("tarpush ls registry.test/REPOSITORY"), error.hint);
+    script.assertDone();
+  }
+  const closed = scriptedFetch([[CATALOG, { status: 401 }], ["GET /v2/", { status: 401 }]]);
+  await assertRejects(
+    () => collectAll(listRepositories(makeHttp(closed.fetch))),
+    RegistryError,
+    "registry.test answered 401 Unauthorized",
+  );
   const script = scriptedFetch([[CATALOG, { status: 404 }], ["GET /v2/", { status: 404 }]]);
   await assertRejects(
     () => collectAll(listRepositories(makeHttp(script.fetch))),

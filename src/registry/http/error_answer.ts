@@ -9,7 +9,7 @@ import {
 } from "./answer_content.ts";
 import { type Call, describe, headerOf, type Http, isPage, isWebPage } from "./call.ts";
 import { describeStranger } from "./describe_stranger.ts";
-import { entryWords, isDiskFailure } from "./error_details.ts";
+import { entryWords, isDiskFailure, saysCut } from "./error_details.ts";
 import { isRegistry, placeHint, placeOf } from "./place.ts";
 import { moveBetween } from "./redirect.ts";
 import { readRateLimit } from "./rate_limit.ts";
@@ -93,9 +93,14 @@ function waitOf({ retry }: Http, response: Response): number | undefined {
   return reset !== undefined && reset <= retry.maxRetryAfter ? reset : undefined;
 }
 
-/** What is done about a login, for messages. */
-export const LOGIN_HINT =
-  "the registry wants a login, and tarpush has none: use a registry without one, or the module's headers option";
+/** What is done about a login, for messages. Docker Hub and others give a token to anybody who asks for one. */
+export function loginHint(response: Response): string {
+  const isToken = /^\s*bearer\b/i.test(headerOf(response, "www-authenticate") ?? "");
+  const means = isToken
+    ? ", and asks for no token, which some give to anybody: use a registry that needs none"
+    : ": use a registry without one";
+  return `the registry wants a login, and tarpush has none${means}, or the module's headers option`;
+}
 
 /** A server that is known by its name, and is no registry: what it is, and what to do. */
 export function knownServer({ headers }: Response): Explanation | undefined {
@@ -161,7 +166,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   if (known) return known;
   const state = stateOf(refusal);
   if (refusal.proxy !== undefined) return { state, hint: proxyAnswerHint(status, url) };
-  if (wantsLogin(response, errors)) return { state, hint: LOGIN_HINT };
+  if (wantsLogin(response, errors)) return { state, hint: loginHint(response) };
   const refused = isUnsupported(refusal) ? explainMethod(refusal) : undefined;
   if (refused) {
     const said = state.replace(/^ with (.*) that is no registry error$/, ", with $1");
@@ -179,6 +184,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   }
   if (status === 400 && /\bsha512(?::|%3A)/i.test(url.href)) return { state, hint: ALGORITHM_HINT };
   if (wantsNamespace(refusal)) return { state, hint: NAMESPACE_HINT };
+  if (call.method === "PUT" && saysCut(errors)) return { state, hint: LOST_BODY_HINT };
   // What a registry says in its own words needs no guess.
   if (errors.length > 0 || !isRegistry(http, url)) return { state };
   if (status === 401 || status === 403) return { state, hint: forbidden(call) };
@@ -206,6 +212,8 @@ const ALGORITHM_HINT =
   "the digest is one of sha512: a registry that knows sha256 alone does not take such images";
 const ABSENT_HINT =
   "the registry makes no repository by itself: make it there first, or the project that it belongs to";
+const LOST_BODY_HINT =
+  "the registry got nothing of it, or the beginning: a proxy before it drops what is sent, as one for pulls alone may do";
 const NAMES_HINT =
   "one that does may have no user or project of that name, or take no name with so many parts";
 const CROWD_HINT =

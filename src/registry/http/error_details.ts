@@ -28,6 +28,14 @@ export function isDiskFailure(status: number, errors: readonly RegistryErrorEntr
     (status === 500 && errors.some((entry) => DISK_WORDS.test(entryWords(entry))));
 }
 
+/** What decoders of JSON say where it ends too early, those of Go and Rust. */
+const CUT_WORDS = /unexpected end of JSON|unexpected EOF|EOF while parsing/i;
+
+/** Whether a registry says that a document came without its end, or not at all. */
+export function saysCut(errors: readonly RegistryErrorEntry[]): boolean {
+  return errors.some(({ message, detail }) => CUT_WORDS.test(JSON.stringify([message, detail])));
+}
+
 /**
  * A detail is anything at all: many registries write text, Quay an object with a message, Trow one with a detail,
  * distribution what its disk said.

@@ -113,7 +113,14 @@ const ANSWERS: [
     START,
     { status: 401, headers: { "www-authenticate": "Bearer realm=x", server: "x" } },
     "401 Unauthorized",
-    /wants a login/,
+    /wants a login, and tarpush has none, and asks for no token, which some give to anybody: /,
+  ],
+  [
+    "a login without tokens",
+    START,
+    { status: 401, headers: { "www-authenticate": "Basic realm=x" } },
+    "401 Unauthorized",
+    /wants a login, and tarpush has none: use a registry without one/,
   ],
   [
     "a login that the registry's JSON names",
@@ -128,6 +135,18 @@ const ANSWERS: [
     { status: 403, headers: JSON_TYPE, body: errors("DENIED", "the tag is immutable") },
     "403 Forbidden: DENIED: the tag is immutable",
     /^$/,
+  ],
+  [
+    "a proxy that drops what is sent, before distribution",
+    MANIFEST,
+    {
+      status: 400,
+      headers: JSON_TYPE,
+      body:
+        '{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid","detail":"unexpected end of JSON input"}]}',
+    },
+    "400 Bad Request: MANIFEST_INVALID: manifest invalid (unexpected end of JSON input)",
+    /^the registry got nothing of it, or the beginning: a proxy before it drops what is sent/,
   ],
   [
     "a proxy project of Harbor",
