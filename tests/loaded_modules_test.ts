@@ -14,7 +14,6 @@ async_dispose build_record bytes concurrency config_json cosign_tags did_you_mea
 network_fetch owned_bytes page quote_name reference
 cli/args cli/command cli/command_words cli/connection cli/exit cli/input cli/main
 cli/option_values cli/options cli/plain_lines cli/progress_state cli/push_command cli/render cli/reporter cli/run
-cli/transfer
 codec/magic
 image/archive image/content image/docker_manifest image/docker_save image/documents image/entry_names image/files
 image/links image/oci_layout image/platform_text image/retype image/tar_end

@@ -4,7 +4,7 @@ import type { CopyCommand, CopyOneCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { given, retryOf } from "./options.ts";
-import { showTransfer } from "./transfer.ts";
+import { showTransfer } from "./reporter.ts";
 
 /** `tarpush copy`: copies an image, shows how it goes, and prints each name as soon as it stands. */
 export async function runCopy(

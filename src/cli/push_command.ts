@@ -7,7 +7,7 @@ import { EXIT } from "./exit.ts";
 import { type Input, openInput } from "./input.ts";
 import { given, retryOf, UsageError } from "./options.ts";
 import { linesText, printable } from "./render.ts";
-import { showTransfer } from "./transfer.ts";
+import { showTransfer } from "./reporter.ts";
 
 /** How something is piped in. */
 export const PIPE_EXAMPLE = "docker save IMAGE | tarpush push - REFERENCE";
