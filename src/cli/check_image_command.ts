@@ -7,6 +7,7 @@ import { verdictText, writeFindings } from "./check_table.ts";
 import type { CheckCommand } from "./command.ts";
 import { type ConnectionOptions, connectionOptions } from "./connection.ts";
 import { EXIT } from "./exit.ts";
+import { shownAs } from "./input.ts";
 import { counted, formatSize, type Paint, printable } from "./render.ts";
 import { writeDocument } from "./json_document.ts";
 
@@ -67,13 +68,13 @@ function repairLines(
 ): string[] {
   if (sent.length + absent.length + failed.length === 0) {
     const text = "nothing is sent, for nobody can tell what belongs there; to put an image there " +
-      `all the same: tarpush push ${printable(repair)} REFERENCE --force`;
+      `all the same: tarpush push ${printable(shownAs(repair))} REFERENCE --force`;
     return [`${paint("yellow", "hint:")}    ${text}`];
   }
   return [
     ...sent.map((digest) => `${paint("green", "sent")}     ${digest}`),
     ...absent.map((digest) =>
-      `${paint("red", "absent")}   ${digest}, which ${printable(repair)} does not have`
+      `${paint("red", "absent")}   ${digest}, which ${printable(shownAs(repair))} does not have`
     ),
     ...failed.flatMap(({ error: { message, hint } }) => [
       `${paint("red", "failed")}   ${printable(message)}`,

@@ -1,3 +1,4 @@
+import { typedAs } from "./input.ts";
 import type { Shard } from "./option_values.ts";
 import { quote, UsageError } from "./options.ts";
 
@@ -117,7 +118,7 @@ export function readPushWords(
       : ["several archives", "", "--to TARGET"];
     throw new UsageError(
       `${quote(other)} is no target`,
-      `${what}: tarpush push ${option}${source} ${other} ... ${to}`,
+      `${what}: tarpush push ${option}${typedAs(source)} ${other} ... ${to}`,
     );
   }
   if (isMany) return { isMany, sources: [source], targets } as const;

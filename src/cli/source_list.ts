@@ -175,7 +175,7 @@ export function settleTargets(
     const wanted = target ?? [...targets];
     if (wanted.length === 0) {
       throw new UsageError(
-        `No target for ${quote(source)} (${place}), expected one there or with --to`,
+        `No target for ${quote(shownAs(source))} (${place}), expected one there or with --to`,
         `tarpush ${verb} SOURCE... --to TARGET`,
       );
     }

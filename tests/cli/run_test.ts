@@ -3,6 +3,7 @@ import { run } from "../../src/cli/run.ts";
 import { OciError } from "../../src/errors.ts";
 import type { Host } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
+import { readFixtureTar } from "../helpers/expected.ts";
 import { test } from "../helpers/test.ts";
 import { Exited, type FakeHost, fakeHost, runFake } from "./fake_host.ts";
 
@@ -182,6 +183,17 @@ test("run() push without a target names what the archive holds", async () => {
   const pipe = await runFake("push -", { stdin: new Uint8Array(0) });
   assertEquals(pipe.code, 2);
   assertStringIncludes(pipe.stderr, "hint: tarpush push - REFERENCE\n");
+});
+
+test("run() push does not show what a URL has after its path, which may be secret", async () => {
+  const bytes = await readFixtureTar("docker28-single.tar");
+  const registry = () => Promise.resolve(new Response(bytes));
+  for (const more of ["", " other.tar", " --parts"]) {
+    const args = `push https://a.test/app.tar?key=secret${more}`;
+    const { code, stderr } = await runFake(args, { registry });
+    assertEquals([code, stderr.includes("secret")], [2, false], stderr);
+    assertStringIncludes(stderr, "https://a.test/app.tar");
+  }
 });
 
 test("run() push of several images to one reference is wrong usage", async () => {
