@@ -13,7 +13,7 @@ import type { PushEvent } from "./events.ts";
 import type { PushedImage } from "./image_push.ts";
 import { type ResolvedOptions, resolveOptions } from "./options.ts";
 import { parseTargets } from "./plan.ts";
-import { Push, type SharedPush } from "./push.ts";
+import { Push, type SharedPush, startShared } from "./push.ts";
 import { type ArchiveName, type ArchiveResult, resultOfOne, settingsOfOne } from "./push_all.ts";
 import { Sharing } from "./sharing.ts";
 import { hooksFor, warn } from "./upload_settings.ts";
@@ -138,13 +138,7 @@ function startCall(
     settings,
     isBesideWanted: referrers,
     onEvent,
-    shared: {
-      registries: new Map(),
-      toldLayers: new Set(),
-      claims: new Map(),
-      seen: new Map(),
-      share: () => new Sharing(settings.concurrency),
-    },
+    shared: startShared(() => new Sharing(settings.concurrency)),
     access: { headers: sourceHeaders, known: new Map() },
     places: new Places(images),
   };

@@ -123,17 +123,25 @@ export interface SourceRepository {
 
 /** What the archives of one call have in common. */
 export interface SharedPush {
-  registries: Map<string, RegistryState>;
+  readonly registries: Map<string, RegistryState>;
+  /** What is known of registries, those included that are only read. */
+  readonly seen: Map<string, Http["seen"]>;
   /** Layers that a warning has named already. */
-  toldLayers: Set<Digest>;
+  readonly toldLayers: Set<Digest>;
   /** What archives of the set put under each reference. */
-  claims: Map<string, Claim>;
+  readonly claims: Map<string, Claim>;
+  /** Makes what keeps the archives apart at a registry; absent where there is one alone. */
+  readonly share: (() => Sharing) | undefined;
   /** What is known of compressing their layers, once one has to be. */
   compressed?: CompressionMemory;
-  /** Makes what keeps the archives apart at a registry. */
-  share: () => Sharing;
-  /** What is known of registries, those included that are only read. */
-  seen: Map<string, Http["seen"]>;
+}
+
+/** What is known when a call begins: nothing. */
+export function startShared(share?: () => Sharing): SharedPush {
+  return {
+    ...{ registries: new Map(), seen: new Map(), claims: new Map() },
+    ...{ toldLayers: new Set(), share },
+  };
 }
 
 /** What a push is part of. */
@@ -153,26 +161,25 @@ export class Push {
   hasWritten = false;
   readonly settings: PushSettings;
   readonly #source: SourceRepository | undefined;
-  readonly #shared: SharedPush | undefined;
-  readonly #registries: Map<string, RegistryState>;
-  readonly #seen: SharedPush["seen"];
+  readonly #shared: SharedPush;
   readonly #repositories = new Map<string, RepositoryState>();
   #compressing: Promise<Compressing> | undefined;
 
-  constructor(options: ResolvedOptions, { source, shared, archive }: PushContext = {}) {
+  constructor(
+    options: ResolvedOptions,
+    { source, shared = startShared(), archive }: PushContext = {},
+  ) {
     this.#source = source;
     this.#shared = shared;
-    this.#registries = shared?.registries ?? new Map();
-    this.#seen = shared?.seen ?? new Map();
     const { compression } = options;
     this.settings = {
       ...options,
       platforms: parsePlatforms(options.platforms),
-      toldLayers: shared?.toldLayers ?? new Set(),
+      toldLayers: shared.toldLayers,
       words: source ? COPY_WORDS : PUSH_WORDS,
       isStanding: false,
       archive,
-      claims: shared?.claims ?? new Map(),
+      claims: shared.claims,
       compressing: compression && (() => this.#compress(compression, options)),
       onUploaded: (bytes) => void (this.bytesUploaded += options.dryRun ? 0 : bytes),
       onWritten: () => void (this.hasWritten = true),
@@ -243,7 +250,7 @@ export class Push {
 
   /** What compresses layers; started when the first has to be. */
   #compress(settings: CompressionSettings, limits: ResolvedOptions): Promise<Compressing> {
-    const shared: Pick<SharedPush, "compressed"> = this.#shared ?? {};
+    const shared = this.#shared;
     return this.#compressing ??= import("./compression/compressing.ts").then((module) => {
       shared.compressed ??= new module.CompressionMemory();
       return new module.Compressing(settings, shared.compressed, limits);
@@ -264,23 +271,24 @@ export class Push {
 
   /** What is known of a registry, be it one that is only read. */
   seenOf(origin: string): Http["seen"] {
-    const seen = this.#seen.get(origin) ?? { answered: false };
-    this.#seen.set(origin, seen);
+    const seen = this.#shared.seen.get(origin) ?? { answered: false };
+    this.#shared.seen.set(origin, seen);
     return seen;
   }
 
   #registry(origin: string): RegistryState {
-    const known = this.#registries.get(origin);
+    const { registries, share } = this.#shared;
+    const known = registries.get(origin);
     if (known) return known;
     const registry = {
       http: httpFor(origin, this.settings, this.seenOf(origin)),
       repositories: new Map(),
       holders: new Map(),
       buffers: [],
-      all: this.#registries,
-      sharing: this.#shared?.share(),
+      all: registries,
+      sharing: share?.(),
     };
-    this.#registries.set(origin, registry);
+    registries.set(origin, registry);
     return registry;
   }
 }

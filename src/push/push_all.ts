@@ -12,7 +12,7 @@ import {
   resolveOptions,
 } from "./options.ts";
 import { parseTargets } from "./plan.ts";
-import { Push, type PushResult, pushSource, type SharedPush } from "./push.ts";
+import { Push, type PushResult, pushSource, type SharedPush, startShared } from "./push.ts";
 import { Sharing } from "./sharing.ts";
 
 /** An archive of many. */
@@ -131,6 +131,8 @@ export async function* pushAll(
   requireCount("archives", archives);
   if (target !== undefined) parseTargets(target);
   const resolved = resolveOptions(rest);
+  const shared = startShared(() => new Sharing(resolved.concurrency));
+  for (const tag of given) shared.claims.set(tag.reference, tag);
   const call: Call = {
     target,
     settings: {
@@ -138,13 +140,7 @@ export async function* pushAll(
       memoryBudget: Math.max(MIN_MEMORY_BUDGET, Math.floor(resolved.memoryBudget / archives)),
     },
     onEvent,
-    shared: {
-      registries: new Map(),
-      toldLayers: new Set(),
-      claims: new Map([...given].map((tag) => [tag.reference, tag])),
-      seen: new Map(),
-      share: () => new Sharing(resolved.concurrency),
-    },
+    shared,
   };
   yield* resultsAsTheyEnd(
     sources,
