@@ -2,6 +2,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { PushError } from "../../src/errors.ts";
 import type { PushOptions } from "../../src/push/options.ts";
 import { pushImage } from "../../src/push/push.ts";
+import type { FetchHandler } from "../../src/registry/http/call.ts";
+import { createRegistry } from "../../src/server/mod.ts";
 import {
   dockerSave,
   encode,
@@ -139,4 +141,25 @@ test("pushImage() with force mounts nothing from where it may be damaged", async
   await pushImage(tar, "localhost:5000/base:1", { fetch: disk.fetch });
   const { images } = await push(disk, tar, { force: true, mountFrom: ["base"] });
   assertEquals(new Set(images[0]?.blobs.map(({ status }) => status)), new Set(["pushed"]));
+});
+
+test("pushImage() with force reads a passed layer back before it sends it on", async () => {
+  const body = new Uint8Array(2 * 1024 * 1024).fill(7);
+  const large = await makeLayer(writeTar([{ path: "large", body }]));
+  const pipe = toBlob(dockerSave([{ image: await makeImage([large]), repoTags: ["app:1"] }]));
+  const registry = createRegistry();
+  let takes = 0;
+  // As the registry of go-containerregistry, which mounts nothing, and answers nobody while it takes a body.
+  const fetch: FetchHandler = async (request) => {
+    const { origin, pathname } = new URL(request.url);
+    if (request.method === "POST") return await registry(new Request(origin + pathname, request));
+    if (request.method !== "PUT" || pathname.includes("/manifests/")) {
+      return takes === 0 ? await registry(request) : new Response(null, { status: 400 });
+    }
+    takes++;
+    return await registry(request).finally(() => takes--);
+  };
+  const targets = [TARGET, "localhost:5000/other:1"];
+  await pushImage(pipe.stream(), targets, { fetch, force: true, concurrency: 1 });
+  for (const name of ["app", "other"]) await readBack(registry, name, "1");
 });

@@ -1,4 +1,4 @@
-import { type Bytes, concat, piecesOf } from "../../bytes.ts";
+import { type Bytes, concat, piecesOf, readHead } from "../../bytes.ts";
 import type { Digest } from "../../digest.ts";
 import type { RegistryError } from "../../errors.ts";
 import { sentFromFiles } from "../../network_fetch.ts";
@@ -88,12 +88,27 @@ export async function chooseBody(
     }
     way.sent = "stream";
     const listeners = { onProgress, onTaken: onSent(http), onEnd: noteEnd(session) };
-    return { body: () => reportProgress(blob.open(), listeners) };
+    const open = await beginBody(blob);
+    return { body: () => reportProgress(open(), listeners) };
   }
   const whole = way.isFirst && isRuntimeFetch(http) ? blob.blob?.() : undefined;
   const body = whole ?? await bytesOf(blob);
   way.sent = whole ? "file" : mayBePiece(way, session) ? "piece" : "bytes";
   return { body, asPiece: way.sent === "piece" };
+}
+
+/**
+ * Makes what opens a body for each request that it takes. One that comes from a registry has begun by then: that of
+ * go-containerregistry (`crane registry serve` 0.22.1) answers nobody while it takes a body, and would wait for its own.
+ */
+export async function beginBody(blob: UploadBlob): Promise<() => ReadableStream<Bytes>> {
+  if (!blob.failure) return () => blob.open();
+  let begun: ReadableStream<Bytes> | undefined = (await readHead(blob.open().getReader(), 1)).whole;
+  return () => {
+    const body = begun ?? blob.open();
+    begun = undefined;
+    return body;
+  };
 }
 
 /** A large body for the system to send; undefined where it would be read into memory, or nobody saw it go. */

@@ -17,7 +17,13 @@ import {
   mustBeHeld,
   shrinkBodies,
 } from "./body_limits.ts";
-import { chooseBody, SMALL_BODY_BYTES, type UploadBlob, type Way } from "./choose_body.ts";
+import {
+  beginBody,
+  chooseBody,
+  SMALL_BODY_BYTES,
+  type UploadBlob,
+  type Way,
+} from "./choose_body.ts";
 import { closeUpload, commitUpload } from "./close_upload.ts";
 import {
   checkLength,
@@ -143,7 +149,7 @@ async function sendAndClose(way: Way, session: UploadSession): Promise<void> {
   const chunkSize = chunkSizeFor(session, blob.size, tellsLength);
   if (chunkSize !== undefined) {
     way.sent = chunkSize < blob.size && goesInOnePatch(session) ? "patch" : "chunks";
-    if (way.sent === "patch") await sendBody(session, () => blob.open(), hooks);
+    if (way.sent === "patch") await sendBody(session, await beginBody(blob), hooks);
     else {
       const { sendChunks } = await import("./chunks.ts");
       await sendChunks(session, blob.open(), chunkSize, hooks);
