@@ -87,14 +87,15 @@ export async function compressLayer(
       made += value.bytes.length;
       done += value.size;
       const isSmaller = made + compressBound(size - done) < size;
-      if (isSmaller) raw.forget();
+      if (isSmaller) raw.settle();
       if (made + raw.keptBytes <= holdBytes) continue;
       if (!isSmaller) return await keep(raw, isOnce, blocks);
       return { kind: "passing", passing: passing(held, blocks, raw, hasher) };
     }
     if (made >= size) return await keep(raw, isOnce, blocks);
     const bytes = join(held, made);
-    return { kind: "held", bytes, digest: await digestBytes(bytes), raw: await raw.digest() };
+    const [digest, rawDigest] = await Promise.all([digestBytes(bytes), raw.digest()]);
+    return { kind: "held", bytes, digest, raw: rawDigest };
   } catch (error) {
     await raw.cancel(error).catch(() => {});
     throw error;
@@ -173,13 +174,15 @@ function passing(
 class RawLayer {
   readonly #reader: ReadableStreamDefaultReader<Bytes>;
   readonly #hash: RawHash;
+  #digest: Promise<Digest | undefined> | undefined;
   #kept: Bytes[] | undefined;
   #keptBytes = 0;
+  #isSmaller = false;
 
   /**
    * Takes a stream over.
    *
-   * @param isOnce Whether it cannot be had again: it is kept then until {@linkcode forget} is called.
+   * @param isOnce Whether it cannot be had again: it is kept then until {@linkcode settle} is called.
    */
   constructor(stream: ReadableStream<Bytes>, hash: RawHash, isOnce: boolean) {
     this.#reader = stream.getReader();
@@ -195,7 +198,11 @@ class RawLayer {
   /** The next piece; undefined at the end. */
   async read(): Promise<Bytes | undefined> {
     const { value } = await this.#reader.read();
-    if (!value) return undefined;
+    if (!value) {
+      // It takes its time, in which the last blocks are compressed and the next layer is begun.
+      if (this.#isSmaller) this.digest().catch(() => {});
+      return undefined;
+    }
     await (await this.#hash)?.update(value);
     if (this.#kept) {
       // Whoever reads may free what it has read.
@@ -205,8 +212,9 @@ class RawLayer {
     return value;
   }
 
-  /** Lets go of what was kept: nobody wants the layer as it is. */
-  forget(): void {
+  /** Notes that it becomes smaller, and lets go of what was kept: nobody wants the layer as it is. */
+  settle(): void {
+    this.#isSmaller = true;
     this.#kept = undefined;
     this.#keptBytes = 0;
   }
@@ -214,13 +222,14 @@ class RawLayer {
   /** All of the content from its first byte, where it was kept. */
   whole(): ReadableStream<Bytes> {
     const kept = this.#kept ?? [];
-    this.forget();
+    this.#kept = undefined;
+    this.#keptBytes = 0;
     return createStream(() => kept.shift() ?? this.read(), (reason) => this.cancel(reason));
   }
 
   /** The digest of the content, once all of it was read. */
-  async digest(): Promise<Digest | undefined> {
-    return await (await this.#hash)?.digest();
+  digest(): Promise<Digest | undefined> {
+    return this.#digest ??= Promise.resolve(this.#hash).then((hash) => hash?.digest());
   }
 
   async cancel(reason: unknown): Promise<void> {

@@ -33,27 +33,35 @@ export class WholeHashes {
 
   /** Starts the hash of `size` bytes. */
   async start(algorithm: DigestAlgorithm, size: number): Promise<HeldHash> {
-    const fits = this.#hasher === createHash && !hasNativeHash(algorithm) &&
+    // Browsers keep Web Crypto from some pages.
+    const { subtle }: { subtle?: SubtleCrypto } = crypto;
+    const fits = subtle && this.#hasher === createHash && !hasNativeHash(algorithm) &&
       size <= this.#budget.size;
     if (!fits) return { hash: await this.#hasher(algorithm), release() {} };
     await this.#budget.take(size);
     const memory = this.#takeMemory(size);
     let filled = 0;
     let isHeld = true;
+    const release = () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#keep(memory);
+      this.#budget.giveBack(size);
+    };
     return {
       hash: {
         update(piece) {
           memory.set(piece, filled);
           filled += piece.length;
         },
-        digest: () => digestBytes(memory.subarray(0, filled), algorithm),
+        digest() {
+          const digest = digestBytes(memory.subarray(0, filled), algorithm);
+          // Web Crypto works on a copy of its own: the next layer need not wait for it.
+          release();
+          return digest;
+        },
       },
-      release: () => {
-        if (!isHeld) return;
-        isHeld = false;
-        this.#keep(memory);
-        this.#budget.giveBack(size);
-      },
+      release,
     };
   }
 

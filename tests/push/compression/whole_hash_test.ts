@@ -25,3 +25,18 @@ test("WholeHashes hashes layers of any size after each other, and holds no more 
   first.release();
   (await second).release();
 });
+
+test("WholeHashes lets the next layer begin while one is being hashed, in the same memory", async () => {
+  const hashes = new WholeHashes(100_000, createHash);
+  const [one, two] = [randomBytes(100_000), randomBytes(100_000)];
+  const first = await hashes.start("sha256", one.length);
+  const waiting = hashes.start("sha256", two.length);
+  await first.hash.update(one);
+  const digest = first.hash.digest();
+  const second = await waiting;
+  await second.hash.update(two);
+  assertEquals(
+    [await digest, await second.hash.digest()],
+    [await digestBytes(one), await digestBytes(two)],
+  );
+});
