@@ -88,10 +88,8 @@ function checkSpelling(
 ): void {
   const actual = isJsonObject(value) ? value.mediaType : undefined;
   if (typeof actual !== "string" || actual === expected) return;
-  const text = `${quoteName(path)} gives ${digest} the media type ${
-    quoteName(actual)
-  }, expected ${expected}`;
-  validation.report("warning", "media-type", role, text, { path, digest, expected, actual });
+  const state = `gives ${digest} the media type ${quoteName(actual)}, expected ${expected}`;
+  validation.report("warning", "media-type", role, state, { path, digest, expected, actual });
 }
 
 /** Checks that a descriptor has a media type; `path` is the document that it stands in. */
@@ -102,10 +100,8 @@ export function checkMediaType(
   role: Role,
 ): void {
   if (mediaType) return;
-  const text = `${
-    quoteName(path)
-  } names ${digest} without a media type, which the specification requires`;
-  validation.report("warning", "media-type", role, text, { path, digest });
+  const state = `names ${digest} without a media type, which the specification requires`;
+  validation.report("warning", "media-type", role, state, { path, digest });
 }
 
 /** The file of a blob of an OCI layout. */
@@ -127,11 +123,9 @@ export function checkBlob(
 ): void {
   const path = validation.archive.files.blobPath(digest);
   if (file.size !== size) {
-    const text = `${quoteName(path)} has ${file.size} bytes, expected ${size} as ${
-      quoteName(parent)
-    } says`;
+    const state = `has ${file.size} bytes, expected ${size} as ${quoteName(parent)} says`;
     const details = { path, digest, expected: `${size}`, actual: `${file.size}` };
-    validation.report("error", "wrong-size", role, text, details);
+    validation.report("error", "wrong-size", role, state, details);
   }
   validation.isWrong(file, digest, role, path);
 }
@@ -145,10 +139,10 @@ export function reportMissingBlob(
   const path = validation.archive.files.blobPath(digest);
   const left = validation.leftOut.get(digest);
   if (left && left.size !== size) {
-    const text = `${quoteName(LEFT_OUT_PATH)} says that ${digest} has ${left.size} bytes, ` +
+    const state = `says that ${digest} has ${left.size} bytes, ` +
       `expected ${size} as what names it says`;
     const details = { path: LEFT_OUT_PATH, digest, expected: `${size}`, actual: `${left.size}` };
-    validation.report("error", "wrong-size", role, text, details);
+    validation.report("error", "wrong-size", role, state, details);
   }
   const reason = isForeignLayer(mediaType)
     ? ", and need not be: it is not to be distributed"
@@ -156,6 +150,6 @@ export function reportMissingBlob(
     ? ": it is the empty document, which a push supplies"
     : undefined;
   if (reason === undefined) return validation.reportMissing(path, role, digest);
-  const text = `${quoteName(path)} is not in the archive${reason}`;
-  validation.report("note", "absent-blob", role, text, { path, digest });
+  const state = `is not in the archive${reason}`;
+  validation.report("note", "absent-blob", role, state, { path, digest });
 }

@@ -160,10 +160,8 @@ async function checkConfig(
   if (named) validation.isWrong(config, named, role);
   const facts = await configs.read(config, role);
   if (facts && !facts.platform) {
-    const text = `${
-      quoteName(config.path)
-    } names no architecture and os, which the specification requires`;
-    validation.report("warning", "platform", role, text, { path: config.path });
+    const state = "names no architecture and os, which the specification requires";
+    validation.report("warning", "platform", role, state, { path: config.path });
   }
   return { config, facts };
 }
@@ -173,9 +171,9 @@ function checkHint(validation: Validation, file: CheckedFile, role: Role): void 
   const named = digestOfPath(file.path) ? undefined : digestOfName(file.path);
   if (!named || named === file.digest || named === file.diffId || file.problem) return;
   const { path, digest: actual } = file;
-  const text = `${quoteName(path)} is called after a digest that is not its own, ${actual}`;
+  const state = `is called after a digest that is not its own, ${actual}`;
   const details = { path, digest: actual, expected: named, actual };
-  validation.report("warning", "wrong-name", role, text, details);
+  validation.report("warning", "wrong-name", role, state, details);
 }
 
 function checkTag(

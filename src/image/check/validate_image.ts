@@ -3,7 +3,6 @@ import { configPlatform, MAX_CONFIG_BYTES } from "../../config_json.ts";
 import { type Digest, digestAlgorithm } from "../../digest.ts";
 import { goMember } from "../../go_json.ts";
 import type { Platform } from "../../media_types.ts";
-import { quoteName } from "../../quote_name.ts";
 import { parseJsonObject } from "../content.ts";
 import { diffIdsOf } from "../docker_save.ts";
 import { digestOfPath } from "../files.ts";
@@ -85,10 +84,10 @@ function reportCount(
   role: Omit<Role, "what">,
 ): void {
   const named = diffIds === 1 ? "1 layer" : `${diffIds} layers`;
-  const text = `${quoteName(path)} names ${named} in rootfs.diff_ids, and the image has ` +
-    `${layers}, expected equal numbers`;
+  const state =
+    `names ${named} in rootfs.diff_ids, and the image has ${layers}, expected equal numbers`;
   const details = { path, expected: `${layers}`, actual: `${diffIds}` };
-  validation.report("error", "layer-count", { ...role, what: "config" }, text, details);
+  validation.report("error", "layer-count", { ...role, what: "config" }, state, details);
 }
 
 /** Checks what can be seen of a layer by itself: that it inflates, and holds what its media type says. */
@@ -104,7 +103,7 @@ function checkContent(
     code: FindingCode,
     state: string,
     details: FindingDetails = {},
-  ) => validation.report(severity, code, role, `${quoteName(path)} ${state}`, { path, ...details });
+  ) => validation.report(severity, code, role, state, { path, ...details });
   if (compression === "bzip2" || compression === "xz") {
     const state = `is compressed with ${compression}, expected tar, gzip or zstd`;
     return report("error", "bad-layer", state);
@@ -152,14 +151,12 @@ function checkDiffId(
   const details = { path, digest: file.digest, expected, actual };
   if (digestAlgorithm(expected) !== digestAlgorithm(actual)) {
     if (file.digest === expected) return;
-    const text = `${
-      quoteName(path)
-    } should have ${expected} as the config says, which was not computed`;
-    return validation.report("warning", "unchecked", role, text, details);
+    const state = `should have ${expected} as the config says, which was not computed`;
+    return validation.report("warning", "unchecked", role, state, details);
   }
   const other = diffIds.indexOf(actual);
   const hint = other >= 0 ? `it is what layer ${other + 1} should be` : "";
   const verb = compression ? "inflates to" : "has digest";
-  const text = `${quoteName(path)} ${verb} ${actual}, expected ${expected} as the config says`;
-  validation.report("error", "wrong-diff-id", role, text, details, hint);
+  const state = `${verb} ${actual}, expected ${expected} as the config says`;
+  validation.report("error", "wrong-diff-id", role, state, details, hint);
 }

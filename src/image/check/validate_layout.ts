@@ -213,11 +213,9 @@ class LayoutWalk {
     if (descriptor.mediaType && descriptor.mediaType !== mediaType) {
       const { path } = file;
       const said = quoteName(descriptor.mediaType);
-      const text = `${
-        quoteName(path)
-      } says that its media type is ${mediaType}, its descriptor says ${said}`;
+      const state = `says that its media type is ${mediaType}, its descriptor says ${said}`;
       const details = { path, expected: descriptor.mediaType, actual: mediaType };
-      validation.report("warning", "media-type", role, text, details);
+      validation.report("warning", "media-type", role, state, details);
     }
     const fault = faultOf(json, mediaType, await file.bytes(MAX_MANIFEST_BYTES));
     if (fault) validation.malformed(file.path, fault, role);
@@ -285,9 +283,8 @@ class LayoutWalk {
     const said = `${os}/${architecture}`;
     if (node.platform.os === os && node.platform.architecture === architecture) return;
     const actual = formatPlatform(node.platform);
-    const text = `${quoteName(path)} says that the platform is ${said}, ` +
-      `the config of the image says ${actual}`;
-    this.#validation.report("warning", "platform", role, text, { path, expected: said, actual });
+    const state = `says that the platform is ${said}, the config of the image says ${actual}`;
+    this.#validation.report("warning", "platform", role, state, { path, expected: said, actual });
   }
 
   #reportAbsence(descriptor: Descriptor, { state, missing }: Node, role: Role): void {

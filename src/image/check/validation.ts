@@ -37,18 +37,26 @@ export class Validation {
     this.archive = archive;
   }
 
-  /** Adds what was found of something that an image needs: its role goes behind the text, with what else is to be said there. */
+  /**
+   * Adds what was found of a file that an image needs.
+   *
+   * @param state What is said of the file at `path`: it goes on behind its name.
+   * @param further What else is to be said, behind its role.
+   */
   report(
     severity: Severity,
     code: FindingCode,
     role: Role,
-    text: string,
-    details: FindingDetails,
+    state: string,
+    details: FindingDetails & { path: string },
     further = "",
   ): void {
-    const { image } = role;
-    const message = `${text}${roleText(role, further)}`;
-    this.findings[severity](code, message, image === "" ? details : { ...details, image });
+    const message = `${quoteName(details.path)} ${state}${roleText(role, further)}`;
+    this.findings[severity](code, message, withImage(details, role));
+  }
+
+  #error(code: FindingCode, role: Role, text: string, details: FindingDetails): void {
+    this.findings.error(code, text + roleText(role), withImage(details, role));
   }
 
   /** The file that a document names, through links; links that lead in a circle are reported. */
@@ -60,7 +68,7 @@ export class Validation {
     } catch (error) {
       if (!(error instanceof ArchiveError)) throw error;
       this.reported.add(this.#fullPath(path));
-      this.report("error", "link-cycle", role, error.message, { path });
+      this.#error("link-cycle", role, error.message, { path });
       return undefined;
     }
   }
@@ -81,13 +89,13 @@ export class Validation {
       ? "is a link in the archive that leads to no file"
       : "is not in the archive";
     const details = digest ? { path, digest } : { path };
-    this.report("error", "missing-blob", role, `${quoteName(path)} ${state}`, details);
+    this.report("error", "missing-blob", role, state, details);
   }
 
   #reportLeftOut({ digest, repositories, archives }: LeftOutBlob, path: string, role: Role): void {
     const places = [...repositories, ...archives].map((place) => quoteName(place)).join(", ");
     const state = `is left out of the archive${places && `: it was in ${places}`}`;
-    this.report("note", "left-out-blob", role, `${quoteName(path)} ${state}`, { path, digest });
+    this.report("note", "left-out-blob", role, state, { path, digest });
   }
 
   #fullPath(path: string): string {
@@ -106,15 +114,13 @@ export class Validation {
       : file.digest;
     if (actual === expected) return false;
     if (digestAlgorithm(actual) !== digestAlgorithm(expected)) {
-      const text = `${
-        quoteName(path)
-      } goes under ${expected} through a link: that digest was not computed`;
-      this.report("warning", "unchecked", role, text, { path, expected });
+      const state = `goes under ${expected} through a link: that digest was not computed`;
+      this.report("warning", "unchecked", role, state, { path, expected });
       return false;
     }
-    const text = `${quoteName(path)} has digest ${actual}, expected ${expected}`;
     const details = { path, digest: expected, expected, actual };
-    this.report("error", "wrong-digest", role, text, details);
+    const state = `has digest ${actual}, expected ${expected}`;
+    this.report("error", "wrong-digest", role, state, details);
     return true;
   }
 
@@ -149,7 +155,7 @@ export class Validation {
       if (!(error instanceof ArchiveError)) throw error;
       this.isIncomplete = true;
       const { path } = error;
-      this.report("error", "malformed", role, error.message, path === undefined ? {} : { path });
+      this.#error("malformed", role, error.message, path === undefined ? {} : { path });
       return undefined;
     }
   }
@@ -158,7 +164,7 @@ export class Validation {
   malformed(path: string, problem: string, role: Role): void {
     this.isIncomplete = true;
     const text = `Cannot read ${quoteName(path)} of the archive: ${problem}`;
-    this.report("error", "malformed", role, text, { path });
+    this.#error("malformed", role, text, { path });
   }
 
   /** Reports a list of a document that is longer than what is read of it. */
@@ -166,7 +172,7 @@ export class Validation {
     this.isIncomplete = true;
     const state = `has ${count} ${what}, expected at most ${most}: the first are checked`;
     const details = { path, expected: `${most}`, actual: `${count}` };
-    this.report("error", "limit", role, `${quoteName(path)} ${state}`, details);
+    this.report("error", "limit", role, state, details);
   }
 }
 
@@ -183,6 +189,10 @@ function roleText({ what, image, platform }: Role, further = ""): string {
   const parts = [platform === undefined ? place : `${place}, ${platform}`, further];
   const text = parts.filter((part) => part !== "").join("; ");
   return text === "" ? "" : ` (${text})`;
+}
+
+function withImage(details: FindingDetails, { image }: Role): FindingDetails {
+  return image === "" ? details : { ...details, image };
 }
 
 /** The role of a document that describes the whole archive. */
