@@ -399,6 +399,8 @@ for (const source of Object.keys(SOURCES)) {
   }
 }
 
+const HTML = { "content-type": "text/html" };
+
 /** A proxy with a limit on the size of one request; like nginx it answers as soon as it has read too much. */
 function limited(registry: FetchHandler, limit: number, status: number): FetchHandler {
   return async (request) => {
@@ -407,12 +409,20 @@ function limited(registry: FetchHandler, limit: number, status: number): FetchHa
     for await (const piece of request.body ?? []) {
       pieces.push(piece);
       length += piece.length;
-      if (length > limit) return new Response("<h1>no</h1>", { status });
+      if (length > limit) return new Response("<h1>no</h1>", { status, headers: HTML });
     }
     const { method, url, headers } = request;
     const body = length > 0 ? { body: new Blob(pieces) } : {};
     return await registry(new Request(url, { method, headers, ...body }));
   };
+}
+
+for (const source of ["a file", "a pipe"]) {
+  test(`pushImage() of ${source} sends in chunks what a firewall forbids for its size, as ModSecurity 3 does`, async () => {
+    const registry = createRegistry();
+    const layer = faultLayer(limited(registry, MIB, 403));
+    await push(source, 4 * MIB, layer, registry, { memoryBudget: 64 * MIB });
+  });
 }
 
 test("pushImage() finds a limit that three blobs meet at once without going below it", async () => {

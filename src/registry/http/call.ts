@@ -25,8 +25,8 @@ export interface Http {
   /** What this registry has shown of itself so far. */
   readonly seen: {
     answered: boolean;
-    /** Whether it has given an answer that was expected. */
-    served?: boolean;
+    /** Kinds of requests that it has given an answer to that was expected. */
+    served?: Set<string>;
     /** The pace of requests, once there is one. */
     pace?: Pace;
     /** Whether it speaks the other one of http and https. */
@@ -122,6 +122,13 @@ export function describe(
 /** `host[:port]` of an origin, for messages and names. */
 export function hostOf({ origin }: { readonly origin: string }): string {
   return origin.slice(origin.indexOf("//") + 2);
+}
+
+/** What a request has in common with others that a firewall lets through, or not, with it. */
+export function kindOf({ method, url: { pathname }, headers }: Call): string {
+  const folder = pathname.slice(0, pathname.lastIndexOf("/"));
+  const isPart = headers?.["content-range"] !== undefined;
+  return `${method} ${folder} ${headers?.["content-type"]} ${isPart}`;
 }
 
 /** Reads the rest of an answer that nobody needs, so that its connection is free again. */

@@ -10,6 +10,7 @@ import {
 import { type Call, describe, headerOf, type Http, isPage, isWebPage } from "./call.ts";
 import { describeStranger } from "./describe_stranger.ts";
 import { entryWords, isDiskFailure, saysCut } from "./error_details.ts";
+import { type Meaning, meaningOf } from "./forbidden.ts";
 import { isRegistry, placeHint, placeOf } from "./place.ts";
 import { moveBetween } from "./redirect.ts";
 import { readRateLimit } from "./rate_limit.ts";
@@ -47,7 +48,9 @@ export async function toRegistryError(
   const text = await readShown(response, Math.min(http.timeouts.idle, ERROR_MILLISECONDS));
   const errors = parseErrors(text);
   const proxy = errors.length === 0 ? proxyOfAnswer(http, url, response) : undefined;
-  const { state, hint } = await explain({ http, call, url, response, text, errors, proxy });
+  const meaning = await meaningOf(http, call, url, response, errors);
+  const refusal = { http, call, url, response, text, errors, proxy, meaning };
+  const { state, hint } = await explain(refusal);
   const place = placeOf(http, call, url) + (proxy === undefined ? "" : `, through ${proxy},`);
   const words = `${status}${
     response.statusText ? " " + response.statusText : STATUS_TEXT[status] ?? ""
@@ -60,12 +63,13 @@ export async function toRegistryError(
       errors,
       hint: hint ?? placeHint(http, call, url),
       retryable: isRetryable(status, errors),
-      retryAfter: waitOf(http, response),
+      retryAfter: waitOf(http, response) ?? meaning?.wait,
     },
   );
   noteStranger(error, {
     isPage: isPage(response) && errors.length === 0,
-    isCrowd: isCrowd(response, text),
+    isCrowd: meaning?.isCrowd === true || isCrowd(response, text),
+    isLarge: meaning?.isLarge === true,
   });
   return error;
 }
@@ -153,10 +157,12 @@ interface Refusal {
   errors: readonly RegistryErrorEntry[];
   /** The proxy whose own answer it may be. */
   proxy: string | undefined;
+  /** What it may mean where it forbids something. */
+  meaning: Meaning | undefined;
 }
 
 async function explain(refusal: Refusal): Promise<Explanation> {
-  const { http, call, url, response, text, errors } = refusal;
+  const { http, call, url, response, text, errors, meaning } = refusal;
   const { status } = response;
   if (await wantsTls(refusal)) return { state: `: ${schemeText(url)}`, hint: schemeHint(url) };
   if (await isWithoutCertificate(refusal)) {
@@ -174,6 +180,7 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   }
   if (isDiskFailure(status, errors)) return { state, hint: DISK_HINT };
   if (isCrowd(response, text)) return { state, hint: CROWD_HINT };
+  if (meaning) return { state, hint: meaning.hint };
   // That is no limit on a request, whatever the status says.
   if (/quota/i.test(text)) return { state };
   if (status === 413) {

@@ -33,7 +33,7 @@ export async function explainFailure(
     host,
     hint: placeHint(http, call, url),
     via,
-    speaksHttp: url.origin === http.origin && http.seen.served,
+    speaksHttp: url.origin === http.origin && http.seen.served !== undefined,
     ifBroken: isBlobBody(call, url) ? CUT_HINT : undefined,
   });
   return await explainScheme(http, failure, call);

@@ -3,7 +3,7 @@ import { sleep } from "../../concurrency.ts";
 import { NetworkError, RegistryError } from "../../errors.ts";
 import { isNetworkFetch } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
-import { type Call, describe, discard, type Http, isWebPage } from "./call.ts";
+import { type Call, describe, discard, type Http, isWebPage, kindOf } from "./call.ts";
 import type { Pace } from "./pace.ts";
 import { askPastCache, goesPast, mayBeKept, pastCaches } from "./kept_answer.ts";
 import { currentUrl, noteAnswer } from "./redirect.ts";
@@ -125,14 +125,14 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
     const fresh = refusals?.reopened(call) ?? call;
     try {
       const response = await sendOn(http, fresh);
-      seen.served = true;
+      (seen.served ??= new Set()).add(kindOf(call));
       seen.pace?.accepted(response.headers);
       return response;
     } catch (error) {
       // What is not there is asked for all the time, and whoever asks goes on at once.
       if (!(error instanceof RegistryError) || error.status === 404) throw error;
       const { isRefusal, Refusals } = await import("./refusals.ts");
-      if (!isRefusal(error, seen.served)) throw error;
+      if (!isRefusal(error, seen.served !== undefined)) throw error;
       refusals ??= new Refusals(await paceOf(http), retry);
       if (!await refusals.wait(call, error, sentAt)) {
         if (retry.attempts > 1) spent.add(error);

@@ -11,6 +11,8 @@ interface Stranger {
   isPage: boolean;
   /** A proxy lets so many requests pass and no more, or had no registry behind it for the moment. */
   isCrowd: boolean;
+  /** A firewall may have forbidden the body of a request for its size. */
+  isLarge: boolean;
 }
 
 const strangers = new WeakMap<RegistryError, Stranger>();
@@ -28,6 +30,11 @@ export function wasPage(error: RegistryError): boolean {
 /** Whether a proxy let so many requests pass and no more. */
 export function wasCrowd(error: RegistryError): boolean {
   return strangers.get(error)?.isCrowd === true;
+}
+
+/** Whether a firewall may have forbidden a body for its size. */
+export function wasLarge(error: RegistryError): boolean {
+  return strangers.get(error)?.isLarge === true;
 }
 
 /** Whether a request carries a blob, or a part of it. */

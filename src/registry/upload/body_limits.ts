@@ -1,6 +1,7 @@
 import { hasCode, hasStatus, RegistryError } from "../../errors.ts";
 import type { Http } from "../http/call.ts";
 import { leavesLength } from "../http/send.ts";
+import { wasLarge } from "../http/stranger.ts";
 import type { UploadSession } from "./upload_session.ts";
 
 /** Chunks where nothing else is said: above what one request may carry at few registries, below most memory limits. */
@@ -114,7 +115,7 @@ export function mayWantOnePatch(session: UploadSession, error: unknown): boolean
 
 /** Whether a registry, or a proxy before it, refused the size of one request, not the blob. */
 export function isBodyLimit(error: unknown): error is RegistryError {
-  return hasStatus(error, 411, 413) ||
+  return hasStatus(error, 411, 413) || (hasStatus(error, 403) && wasLarge(error)) ||
     (hasStatus(error, 416) &&
       error.errors.some(({ message }) => /large|limit|exceed/i.test(message)));
 }

@@ -147,6 +147,80 @@ test("request() takes a 503 for what it is where nothing was served, or nginx do
   }
 });
 
+const FORBIDDEN = { status: 403, headers: { "content-type": "text/html; charset=iso-8859-1" } };
+
+test("request() leaves a web server alone that shuts out who sends too many requests", async () => {
+  const clock = new FakeClock();
+  let [recent, blockedUntil, count] = [[] as number[], 0, 0];
+  const http = makeHttp(() => {
+    const now = clock.now();
+    recent = [...recent.filter((at) => now - at < 1000), now];
+    // As mod_evasive does: who comes meanwhile waits from the beginning.
+    if (recent.length > 10 || now < blockedUntil) blockedUntil = now + 10_000;
+    if (now < blockedUntil) return Promise.resolve(new Response("<h1>Forbidden</h1>", FORBIDDEN));
+    count++;
+    return Promise.resolve(new Response());
+  }, { clock });
+  const work = Array.from({ length: 60 }, (_, at) => at);
+  await runAll(work, 3, async () => {
+    await request(http, callTo(http));
+  });
+  assertEquals(count, 60);
+});
+
+test("request() takes a 403 for what it is where a registry says it, or nothing alike was let through", async () => {
+  const answers: [changes: Partial<Call>, body: string, headers: Record<string, string>][] = [
+    [{}, '{"errors":[{"code":"DENIED"}]}', FORBIDDEN.headers],
+    [{}, "no", { "content-type": "text/plain" }],
+    [{}, "<h1>Login</h1>", { ...FORBIDDEN.headers, "www-authenticate": "Basic" }],
+    [{ method: "PUT" }, "<h1>Forbidden</h1>", FORBIDDEN.headers],
+    [{ headers: { "content-range": "0-1" } }, "<h1>Forbidden</h1>", FORBIDDEN.headers],
+    [{ url: new URL("http://x/v2/b/blobs/x") }, "<h1>Forbidden</h1>", FORBIDDEN.headers],
+  ];
+  for (const [changes, body, headers] of answers) {
+    let count = 0;
+    const http = makeHttp(() => {
+      const answer = ++count === 1 ? new Response() : new Response(body, { status: 403, headers });
+      return Promise.resolve(answer);
+    });
+    await request(http, callTo(http));
+    const { pathname } = changes.url ?? callTo(http).url;
+    const call = callTo(http, { ...changes, url: new URL(pathname, http.origin) });
+    const error = await assertRejects(() => request(http, call), RegistryError, "403");
+    assertEquals([count, error.retryable, http.seen.pace], [2, false, undefined]);
+  }
+});
+
+test("request() asks whether it is a large body that is forbidden, or everything", async () => {
+  for (const isAll of [true, false]) {
+    let count = 0;
+    const http = makeHttp(({ url }) => {
+      count++;
+      const isForbidden = url.endsWith("/v2/") ? isAll : count > 1 && count < 4;
+      return Promise.resolve(isForbidden ? new Response("<p>No", FORBIDDEN) : new Response());
+    }, { clock: new FakeClock() });
+    const put = { method: "PUT", url: new URL("/v2/app/blobs/uploads/1", http.origin) } as const;
+    await request(http, callTo(http, { ...put, body: encode("small") }));
+    const large = callTo(http, { ...put, body: new Uint8Array(100_000) });
+    if (isAll) await request(http, large);
+    else await assertRejects(() => request(http, large), RegistryError, "403");
+    assertEquals(count, isAll ? 4 : 3);
+  }
+});
+
+test("request() says what may be the reason where it is shut out for good", async () => {
+  let count = 0;
+  const clock = new FakeClock();
+  const http = makeHttp(
+    () => Promise.resolve(++count === 1 ? new Response() : new Response("<p>No", FORBIDDEN)),
+    { clock },
+  );
+  await request(http, callTo(http));
+  const error = await assertRejects(() => request(http, callTo(http)), RegistryError, "403");
+  assert(error.hint?.includes("--max-requests-per-second"), error.hint);
+  assert(clock.now() > 60_000 && clock.now() < 150_000, `${clock.now()}`);
+});
+
 test("request() heeds what a registry that refuses one says of its limits", async () => {
   const waits: number[] = [];
   const steps: ScriptStep[] = [

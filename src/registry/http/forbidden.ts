@@ -1,0 +1,74 @@
+import type { RegistryErrorEntry } from "../../errors.ts";
+import { type Call, discard, type Http, isPage, kindOf, namesLogin } from "./call.ts";
+import { isRegistry } from "./place.ts";
+import { send } from "./send.ts";
+import { isBlobBody } from "./stranger.ts";
+
+/** Larger bodies may be forbidden for their size: ModSecurity takes 128 KiB unless told otherwise. */
+const SMALL_BYTES = 64 * 1024;
+
+/** What a page that forbids something may mean, where that need not stay so. */
+export interface Meaning {
+  isCrowd?: boolean;
+  isLarge?: boolean;
+  /** Milliseconds to send nothing. */
+  wait?: number;
+  hint: string;
+}
+
+/** mod_evasive and the limits of some firewalls forbid what they let through before. */
+const CROWD: Meaning = {
+  isCrowd: true,
+  // mod_evasive 1.10 lets a client in again, as it comes, when nothing came of it for ten seconds.
+  wait: 12_000,
+  hint:
+    "the same was let through before: a firewall, or mod_evasive, may shut out who sends too many requests (try --max-requests-per-second 2)",
+};
+/** ModSecurity 3 in nginx forbids what is above its SecRequestBodyLimit. */
+const SIZE: Meaning = {
+  isLarge: true,
+  hint: "a firewall may forbid it for its size: try a smaller --chunk-size",
+};
+
+/** Reads a page that forbids something; a large body that is forbidden may cost another request. */
+export async function meaningOf(
+  http: Http,
+  call: Call,
+  url: URL,
+  response: Response,
+  errors: readonly RegistryErrorEntry[],
+): Promise<Meaning | undefined> {
+  const isPlain = response.status === 403 && isPage(response) && errors.length === 0 &&
+    !namesLogin(response) && isRegistry(http, url);
+  if (!isPlain) return undefined;
+  const wasLetThrough = http.seen.served?.has(kindOf(call)) === true;
+  if (!isBlobBody(call, url) || lengthOf(call) <= SMALL_BYTES) {
+    return wasLetThrough ? CROWD : undefined;
+  }
+  return wasLetThrough && await isShutOut(http, call) ? CROWD : SIZE;
+}
+
+function lengthOf({ body, size }: Call): number {
+  if (body === undefined) return 0;
+  if (body instanceof Blob) return body.size;
+  return typeof body === "function" ? size ?? Infinity : body.length;
+}
+
+/** Whether the registry's front page is forbidden as well. */
+async function isShutOut(http: Http, { signal }: Call): Promise<boolean> {
+  const url = new URL("/v2/", http.origin);
+  try {
+    const response = await send(http, {
+      action: `ask ${url.host} again`,
+      method: "GET",
+      url,
+      expect: [],
+      signal,
+    }, url);
+    await discard(response);
+    return response.status === 403;
+  } catch {
+    signal?.throwIfAborted();
+    return false;
+  }
+}
