@@ -1,5 +1,6 @@
 import { nameFilter } from "../name_pattern.ts";
 import { copyAll } from "../push/copy_all.ts";
+import { resolveOptions } from "../push/options.ts";
 import type { CopyInput } from "../push/copy_list.ts";
 import type { ArchiveResult } from "../push/push_all.ts";
 import { parseReference, parseTarget } from "../reference.ts";
@@ -39,11 +40,12 @@ async function copyMany(
   const example = "tarpush copy --from images.txt --to HOST";
   const { lines, later } = await listSources(command, host, example, signal);
   const copies = new ListedCopies(command.targets, allTags, later);
-  // What is wrong with a pattern is wrong usage, and no end of a copy.
+  // What is wrong with a pattern or an option is wrong usage, and no end of a copy.
   nameFilter(command.tags);
   const listed = copies.add(lines);
   const named = listed.flatMap(({ source, targets }) => [source, ...targets]);
   const options = await toCopyOptions(command, host, named);
+  resolveOptions(options);
   const sizes = allTags || later ? undefined : listed.map(() => undefined);
   const reporter = await ArchivesReporter.create(host, command, sizes);
   try {
@@ -107,7 +109,7 @@ class ListedCopies {
    */
   add(lines: readonly ListLine[]): ListedSource[] {
     for (const line of lines) checkSource(line, this.#allTags);
-    const listed = settleTargets(lines, this.#targets, "copy");
+    const listed = settleTargets(lines, this.#targets, { verb: "copy", allTags: this.#allTags });
     if (this.#allTags) new Set(listed.flatMap(({ targets }) => targets)).forEach(refuseOneImage);
     for (const { targets } of listed) this.#running.set(this.count++, targets);
     return listed;

@@ -1,5 +1,5 @@
 import { type ArchiveInput, type ArchiveResult, type GivenTag, pushAll } from "../push/push_all.ts";
-import type { PushOptions } from "../push/options.ts";
+import { type PushOptions, resolveOptions } from "../push/options.ts";
 import type { Host } from "../runtime/host.ts";
 import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
 import type { PushManyCommand } from "./command.ts";
@@ -41,6 +41,8 @@ async function pushMany(
   await requireOutputs(command, () => Promise.resolve(named), host);
   const targets = own.flatMap(({ targets }) => targets);
   const options = { ...await toPushOptions(command, host, targets), signal };
+  // What is wrong with an option is wrong usage, and no end of a push.
+  resolveOptions(options);
   const receipts = command.receipts === undefined
     ? undefined
     : await Receipts.open(host, command.receipts, !command.dryRun);

@@ -57,7 +57,7 @@ export class PushSources {
   async take(lines: readonly ListLine[]): Promise<Source[]> {
     const { targets, shard, from } = this.#command;
     refusePipes(lines, from, shard !== undefined);
-    const named = this.#name(settleTargets(lines, targets));
+    const named = this.#name(settleTargets(lines, targets, this.#command));
     return shard ? await takeShard(named, shard) : named;
   }
 

@@ -1,6 +1,6 @@
 import { collect } from "../bytes.ts";
 import { untilAborted } from "../concurrency.ts";
-import { parseTargets } from "../push/plan.ts";
+import { parsePushTargets, parseTargets } from "../push/plan.ts";
 import type { Host } from "../runtime/host.ts";
 import {
   createTextDecoder,
@@ -163,14 +163,17 @@ function parseLine(line: string, number: number, name: string): ListLine[] {
  * Settles where each goes.
  *
  * @param targets Where those go that say nothing themselves.
+ * @param asked What is done with them.
  * @throws {UsageError} If one has no target, or one that does not parse.
  */
 export function settleTargets(
   lines: readonly ListLine[],
   targets: readonly string[],
-  verb: "push" | "copy" = "push",
+  { verb, allTags }: { verb: "push" | "copy"; allTags: boolean },
 ): ListedSource[] {
   const checked = new Set<string>();
+  const parse = (wanted: string[]) =>
+    verb === "push" ? parsePushTargets(wanted, { allTags }) : parseTargets(wanted, verb);
   return lines.map(({ source, target, place }) => {
     const wanted = target ?? [...targets];
     if (wanted.length === 0) {
@@ -183,7 +186,7 @@ export function settleTargets(
       throw new UsageError(`${quote(wanted[0] ?? "")} is no target (${place})`, SPACES_HINT);
     }
     const key = wanted.join("\n");
-    if (!checked.has(key)) requireUse(place, () => parseTargets(wanted, verb));
+    if (!checked.has(key)) requireUse(place, () => parse(wanted));
     checked.add(key);
     return { source, targets: wanted };
   });

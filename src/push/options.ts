@@ -1,6 +1,8 @@
 import { requireCount } from "../concurrency.ts";
+import { parsePlatforms } from "../image/platform_text.ts";
 import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
 import type { PushEvent } from "./events.ts";
+import { parseRename } from "./rename.ts";
 import type { ShareBlob } from "./share_blob.ts";
 
 /** Options for {@linkcode pushImage}. */
@@ -192,6 +194,8 @@ export function resolveOptions(options: PushOptions) {
     if (Array.isArray(list)) continue;
     throw new TypeError(`Cannot use ${name} ${JSON.stringify(list)}: expected a list`);
   }
+  // Told before anything is read; parsed for each plan, which notes what it used.
+  for (const pair of rename) parseRename(pair);
   requireOneOf("compression", compression, COMPRESSIONS);
   requireOneOf("manifestType", manifestType, MANIFEST_TYPES);
   requireOneOf("onExisting", onExisting, ON_EXISTING);
@@ -220,7 +224,7 @@ export function resolveOptions(options: PushOptions) {
     chunkSize,
     emit: async (event: PushEvent): Promise<void> => await onEvent?.(event),
     images,
-    platforms,
+    platforms: parsePlatforms(platforms),
     allTags,
     rename,
     verify,

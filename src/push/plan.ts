@@ -72,6 +72,24 @@ export function parseTargets(
 }
 
 /**
+ * The same for an archive: what the options do not allow is told before anything of it is read.
+ *
+ * @throws {TypeError} Also if all tags are to go to what has a tag or a digest.
+ */
+export function parsePushTargets(
+  target: string | readonly string[],
+  { allTags }: Pick<PlanOptions, "allTags">,
+): Target[] {
+  const targets = parseTargets(target);
+  for (const each of allTags ? targets : []) {
+    if (each.kind === "place") continue;
+    const { reference } = each;
+    requireRepository(reference, `push all tags to ${formatReference(reference)}`);
+  }
+  return targets;
+}
+
+/**
  * Decides which image goes under which reference. Nothing is asked of a registry here.
  *
  * @returns The references in archive order, and hints for the user.
@@ -167,7 +185,6 @@ function planOne(
 }
 
 function planTags(images: ArchiveImage[], reference: Reference): PlannedImage[] {
-  requireRepository(reference, `push all tags to ${formatReference(reference)}`);
   const planned = images.flatMap((image) =>
     tagsOf(image).map((tag) => ({ image, reference: { ...reference, tag } }))
   );

@@ -2,7 +2,6 @@ import { asyncDispose } from "../async_dispose.ts";
 import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { type ImageArchive, openArchive } from "../image/archive.ts";
-import { parsePlatforms } from "../image/platform_text.ts";
 import { isNetworkFetch } from "../network_fetch.ts";
 import { type Reference, registryOrigin } from "../reference.ts";
 import type { Http } from "../registry/http/call.ts";
@@ -22,7 +21,13 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from "./options.ts";
-import { parseTargets, planImages, type PlannedImage, type PushTarget, totalsOf } from "./plan.ts";
+import {
+  parsePushTargets,
+  planImages,
+  type PlannedImage,
+  type PushTarget,
+  totalsOf,
+} from "./plan.ts";
 import { type RegistryState, type RepositoryState, repositoryState } from "./repository_state.ts";
 import type { Sharing } from "./sharing.ts";
 import { type Claim, COPY_WORDS, PUSH_WORDS, type PushSettings, warn } from "./upload_settings.ts";
@@ -63,6 +68,7 @@ export interface PushResult {
  * @param options Settings; see {@linkcode PushOptions}.
  * @returns What was pushed.
  * @throws {SyntaxError} If a target does not parse.
+ * @throws {TypeError} If an option is none, or does not go with the target.
  * @throws {AmbiguousImageError} If several images compete for one reference.
  * @throws {OciError} If the tar, the archive or the registry does not allow it; its `pushed` holds the images that were
  * complete by then.
@@ -73,7 +79,7 @@ export async function pushImage(
   options: PushOptions = {},
 ): Promise<PushResult> {
   const resolved = resolveOptions(options);
-  return await pushSource(source, parseTargets(target), new Push(resolved));
+  return await pushSource(source, parsePushTargets(target, resolved), new Push(resolved));
 }
 
 /**
@@ -174,7 +180,6 @@ export class Push {
     const { compression } = options;
     this.settings = {
       ...options,
-      platforms: parsePlatforms(options.platforms),
       toldLayers: shared.toldLayers,
       words: source ? COPY_WORDS : PUSH_WORDS,
       isStanding: false,

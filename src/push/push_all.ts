@@ -11,7 +11,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from "./options.ts";
-import { parseTargets } from "./plan.ts";
+import { parsePushTargets } from "./plan.ts";
 import { Push, type PushResult, pushSource, type SharedPush, startShared } from "./push.ts";
 import { Sharing } from "./sharing.ts";
 
@@ -129,8 +129,8 @@ export async function* pushAll(
 ): AsyncGenerator<ArchiveResult, void, void> {
   const { archives = 4, failFast = false, given = [], onEvent, ...rest } = options;
   requireCount("archives", archives);
-  if (target !== undefined) parseTargets(target);
   const resolved = resolveOptions(rest);
+  if (target !== undefined) parsePushTargets(target, resolved);
   const shared = startShared(() => new Sharing(resolved.concurrency));
   for (const tag of given) shared.claims.set(tag.reference, tag);
   const call: Call = {
@@ -173,7 +173,7 @@ async function pushOne(
   const push = new Push(resolved, { shared, archive: archive.name });
   return await resultOfOne(archive, push, async () => {
     signal.throwIfAborted();
-    const targets = parseTargets(given.target ?? target ?? []);
+    const targets = parsePushTargets(given.target ?? target ?? [], settings);
     return await withSource(given.source, (source) => pushSource(source, targets, push));
   });
 }

@@ -1,6 +1,5 @@
 import type { Digest } from "../digest.ts";
 import type { ArchiveFile } from "../image/files.ts";
-import type { Platform } from "../media_types.ts";
 import type { UploadHooks } from "../registry/blobs.ts";
 import type { Compressing } from "./compression/compressing.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -9,7 +8,7 @@ import type { ResolvedOptions } from "./options.ts";
 const PROGRESS_INTERVAL = 100;
 
 /** What all uploads of one push share. */
-export interface UploadSettings extends Omit<ResolvedOptions, "platforms" | "compression"> {
+export interface UploadSettings extends Omit<ResolvedOptions, "compression"> {
   /** Gives what compresses layers; absent where they stay as they are. */
   compressing?: (() => Promise<Compressing>) | undefined;
   /** Told how many bytes of blobs went to a registry. */
@@ -38,7 +37,6 @@ export const COPY_WORDS: PushWords = { verb: "copy", done: "copied", place: "sou
 
 /** What all images of one push share. */
 export interface PushSettings extends UploadSettings {
-  platforms: readonly Platform[];
   words: PushWords;
   /** Layers that a warning has named already. */
   toldLayers: Set<Digest>;

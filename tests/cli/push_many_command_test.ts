@@ -463,6 +463,11 @@ const WRONG: [args: string, says: string][] = [
   [`push ${SINGLE} --to localhost:5000 --receipts -`, "it is a pipe or device"],
   [`push ${SINGLE} --to localhost:5000 --receipts pipe`, "it is a pipe or device"],
   ["push --from a.tar --to localhost:5000", "Cannot use a.tar: it is no text"],
+  [`push ${SINGLE} --to localhost:5000/a:1 --all-tags`, "names one image"],
+  [`push ${SINGLE} --to localhost:5000 --rename x`, "Cannot rename by"],
+  [`push ${SINGLE} --to localhost:5000 --level 3`, "Cannot use compressionLevel"],
+  [`push ${SINGLE} --to localhost:5000 --platform linux --receipts new`, "Cannot use platform"],
+  ["copy localhost:5000/a --to localhost:5000/b --platform linux", "Cannot use platform"],
   ["push --from spaces --to localhost:5000", '"image.tar" is no target (line 1 of spaces)'],
 ];
 
@@ -474,7 +479,8 @@ for (const [args, says] of WRONG) {
     const fileInfo = (path: string) => Promise.resolve(path === "pipe" ? pipe : undefined);
     const overrides = args.endsWith(" pipe") ? { fileInfo } : {};
     const { code, stderr, stdout } = await runFake(args, { files, overrides });
-    assertEquals([code, stdout], [2, ""]);
+    assertEquals([code, stdout, files.has("new")], [2, "", false]);
+    assertMatch(stderr, /^tarpush: /, "and nothing of what was not begun");
     assertStringIncludes(stderr, says);
   });
 }

@@ -44,9 +44,11 @@ for (const [line, says] of WRONG) {
   });
 }
 
+const PUSH = { verb: "push", allTags: false } as const;
+
 test("settleTargets() takes the line's target before those of the command line", () => {
   const lines = parseSourceList("a.tar\nb.tar h/b:1", "list");
-  assertEquals(settleTargets(lines, ["h/all:1", "h/all:2"]), [
+  assertEquals(settleTargets(lines, ["h/all:1", "h/all:2"], PUSH), [
     { source: "a.tar", targets: ["h/all:1", "h/all:2"] },
     { source: "b.tar", targets: ["h/b:1"] },
   ]);
@@ -55,10 +57,16 @@ test("settleTargets() takes the line's target before those of the command line",
 test("settleTargets() names the line that has no target, or a wrong one", () => {
   const lines = parseSourceList("a.tar h\nb.tar\n", "list");
   assertThrows(
-    () => settleTargets(lines, []),
+    () => settleTargets(lines, [], PUSH),
     UsageError,
     'No target for "b.tar" (line 2 of list)',
   );
   const wrong = parseSourceList("a.tar h/UPPER\n", "list");
-  assertThrows(() => settleTargets(wrong, []), UsageError, "(line 1 of list)");
+  assertThrows(() => settleTargets(wrong, [], PUSH), UsageError, "(line 1 of list)");
+  const tagged = parseSourceList("a.tar h/a\nb.tar h/b:1\n", "list");
+  assertThrows(
+    () => settleTargets(tagged, [], { ...PUSH, allTags: true }),
+    UsageError,
+    "Cannot push all tags to h/b:1: it names one image, expected HOST/REPOSITORY alone (line 2 of list)",
+  );
 });

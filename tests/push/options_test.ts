@@ -34,6 +34,8 @@ test("resolveOptions() refuses what is of another kind, as JavaScript may bring 
     const options = { [name]: "app:1" };
     assertThrows(() => resolveOptions(options), TypeError, `Cannot use ${name} "app:1"`);
   }
+  assertThrows(() => resolveOptions({ rename: ["team"] }), TypeError, "expected FROM=TO");
+  assertThrows(() => resolveOptions({ platforms: ["linux"] }), TypeError, "Cannot use platform");
   const signal: unknown = {};
   const onEvent: unknown = "console.log";
   assertThrows(() => resolveOptions({ signal } as object), TypeError, "Cannot use signal");

@@ -353,6 +353,16 @@ test("pushImage() of a pipe to two repositories and to two registries", async ()
   assertEquals(read.map(({ digest }) => digest), images.map(({ digest }) => digest));
 });
 
+test("pushImage() of a pipe sends nothing before it says what the options do not allow", async () => {
+  const tar = await dockerOf(named, zipped, "c");
+  for (const options of [{ allTags: true }, { rename: ["team"] }, { platforms: ["linux"] }]) {
+    const layer = faultLayer(createRegistry());
+    const push = () => pushImage(tar.stream(), TARGET, { ...options, fetch: layer.fetch });
+    await assertRejects(push, TypeError);
+    assertEquals(layer.lines(), []);
+  }
+});
+
 test("pushImage() of a pipe reads on but sends nothing where everything is there", async () => {
   for (
     const tar of [
