@@ -113,7 +113,14 @@ async function reply(
   const { status = 200, headers = {}, body = null } = typeof step === "function"
     ? await step(sent)
     : step;
-  return new Response(sent.method === "HEAD" ? null : body, { status, headers });
+  const answer = new Response(sent.method === "HEAD" ? null : body, { status, headers });
+  const digest = new URL(sent.path, sent.origin).searchParams.get("digest");
+  // Nearly all registries name what arrived; those that do not are asked for it.
+  const isNamed = answer.headers.has("docker-content-digest");
+  if (digest && status === 201 && sent.method === "PUT" && !isNamed) {
+    answer.headers.set("docker-content-digest", digest);
+  }
+  return answer;
 }
 
 function untilAborted(signal: AbortSignal): Promise<never> {

@@ -60,6 +60,8 @@ export interface Way {
   byPatch: boolean;
   /** After a failure the registry had something else under its digest. */
   isDoubted: boolean;
+  /** Its body came in the PUT, and the registry did not name the digest of what arrived. */
+  isUnnamed: boolean;
   /** In one PATCH, because a second one was refused. */
   inOnePatch: boolean;
 }

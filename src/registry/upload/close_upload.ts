@@ -7,7 +7,11 @@ import { isUnsent } from "../http/network.ts";
 import { lengthThere } from "./lost_answers.ts";
 import type { UploadSession } from "./upload_session.ts";
 
-/** Closes an upload with a PUT, with or without a body, under the digest that the registry then verifies. */
+/**
+ * Closes an upload with a PUT, with or without a body, under the digest that the registry then verifies.
+ *
+ * @returns Whether the registry names the digest of what it has.
+ */
 export async function closeUpload(
   session: UploadSession,
   digest: Digest,
@@ -15,7 +19,7 @@ export async function closeUpload(
     Call,
     "action" | "body" | "file" | "asPiece" | "size" | "onSent" | "isPatient" | "signal" | "headers"
   >,
-): Promise<void> {
+): Promise<boolean> {
   // What the registry wrote there is opaque: it is added to, never parsed and written anew.
   const { context, location: { href } } = session;
   const url = new URL(
@@ -36,6 +40,7 @@ export async function closeUpload(
     });
     await discard(response);
     checkDigestHeader(response, digest, `blob pushed to ${nameOf(context)}`);
+    return response.headers.has("docker-content-digest");
   } catch (error) {
     const isSent = !isWatched || session.sentAt !== undefined;
     session.isClosing = isSent && !call.signal?.aborted && isInDoubt(error);
@@ -59,11 +64,12 @@ export async function commitUpload(
   const action = `commit blob ${blob.digest} to ${nameOf(context)}`;
   for (let attempt = 2;; attempt++) {
     try {
-      return await closeUpload(session, blob.digest, {
+      await closeUpload(session, blob.digest, {
         action,
         headers: { "content-length": "0" },
         signal: hooks.signal,
       });
+      return;
     } catch (error) {
       if (session.isClosing) {
         const { findOutcome } = await import("./outcome.ts");

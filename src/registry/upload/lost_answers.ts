@@ -52,8 +52,7 @@ export async function checkLength(
       method: "HEAD",
       url: repositoryUrl(context, `blobs/${digest}`).href,
       status: found === undefined ? 404 : 200,
-      hint:
-        "it keeps what came before the connection broke: have that deleted there, and push again",
+      hint: "it keeps something else under its digest: have that deleted there, and push again",
     },
   );
 }

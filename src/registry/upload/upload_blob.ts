@@ -1,5 +1,5 @@
 import { NetworkError, RegistryError, restate } from "../../errors.ts";
-import { nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
+import { fitsSize, headBlob, nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import type { Http } from "../http/call.ts";
 import { wasPage } from "../http/stranger.ts";
 import { waitForRetry } from "../http/http.ts";
@@ -62,13 +62,18 @@ export async function uploadBlob(
     byPatch: blob.wasRefused === true && context.http.seen.takesPut === undefined,
     inOnePatch: false,
     isDoubted: false,
+    isUnnamed: false,
   };
   const inDoubt: UploadSession[] = [];
   for (let attempt = 2;; attempt++) {
     const open: UploadSession = session ?? await openUpload(context, hooks);
     try {
       await uploadOnce(way, open);
-      break;
+      if (!await isDropped(context, way)) break;
+      // What the registry has now is not what it is to have in the end.
+      [way.byPatch, way.isDoubted] = [true, true];
+      await hooks.onProgress?.(0);
+      attempt--;
     } catch (error) {
       if (open.isClosing) inDoubt.push(open);
       if (error === blob.failure?.()) throw error;
@@ -90,6 +95,19 @@ export async function uploadBlob(
   remember(context.http, way);
   await forget(inDoubt);
   if (way.isDoubted) await checkLength(context, blob, hooks);
+}
+
+/**
+ * Whether a registry that took a body in a PUT, without a word on what arrived, has less than that: martencassel's
+ * oci-registry (032082e) passes it over, and looks at no digest. Asked until one blob was found whole.
+ */
+async function isDropped(context: RepositoryContext, way: Way): Promise<boolean> {
+  const { digest, size } = way.blob;
+  if (!way.isUnnamed || size === 0 || context.http.seen.takesPut !== undefined) return false;
+  // It is there, as far as the registry says: a question without an answer changes nothing, nor does a cache that still
+  // says it is not.
+  const found = await headBlob(context, digest, way.hooks).catch(() => undefined);
+  return found !== undefined && !fitsSize(found, size);
 }
 
 /** Notes, for all blobs of the registry, how it took this one. */
@@ -142,6 +160,7 @@ async function sendAndClose(way: Way, session: UploadSession): Promise<void> {
   const { blob, hooks } = way;
   const { context } = session;
   way.sent = undefined;
+  way.isUnnamed = false;
   session.wantsPatch = way.byPatch;
   session.inOnePatch = way.inOnePatch || undefined;
   way.fromPage = context.http.page && blob.blob?.();
@@ -157,7 +176,7 @@ async function sendAndClose(way: Way, session: UploadSession): Promise<void> {
     return await commitUpload(session, blob, hooks);
   }
   const body = await chooseBody(way, session);
-  await closeUpload(session, blob.digest, {
+  way.isUnnamed = !await closeUpload(session, blob.digest, {
     action: `push blob ${blob.digest} to ${nameOf(context)}`,
     ...body,
     size: blob.size,

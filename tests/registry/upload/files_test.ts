@@ -18,7 +18,8 @@ test("uploadBlob() gives fetch a large file where that is sent as it is, and rea
     sent.push(`${init.method} ${url.host} ${body}`);
     if (init.method === "POST") return redirect(202, "/u/1");
     if (url.host === "registry.test") return redirect(307, `https://store.test/u/1${url.search}`);
-    return new Response(null, { status: 201 });
+    const named = { "docker-content-digest": url.searchParams.get("digest") ?? "" };
+    return new Response(null, { status: 201, headers: named });
   });
   await uploadBlob(makeRepository(fetch), await blobOf(CONTENT));
   assertEquals(sent, [

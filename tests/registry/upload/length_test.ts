@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Bytes } from "../../../src/bytes.ts";
 import { digestBytes } from "../../../src/digest.ts";
 import { RegistryError } from "../../../src/errors.ts";
+import { headBlob } from "../../../src/registry/blobs.ts";
 import { RegistryClient } from "../../../src/registry/client.ts";
 import type { FetchHandler } from "../../../src/registry/http/call.ts";
 import { chunkSizeFor } from "../../../src/registry/upload/body_limits.ts";
@@ -167,6 +168,63 @@ test("uploadBlob() sends in a PATCH what was on its way in a PUT when another bl
   const repository = makeRepository(fetch, ONCE);
   await uploadBlob(repository, SMALL);
   assertEquals(bodies, ["PUT", "PUT", "PATCH", "PATCH"]);
+});
+
+/** A registry that names no digest of what it took, and drops the bodies of PUT where `drops` says so. */
+function mute(drops: (method: string) => boolean) {
+  const registry = createRegistry();
+  const dropped = new Set<string | null>();
+  const bodies: string[] = [];
+  const questions: string[] = [];
+  const fetch: FetchHandler = async (request) => {
+    const { method, url, headers } = request;
+    const { pathname, searchParams } = new URL(url);
+    const bytes = await request.bytes();
+    if (bytes.length > 0) bodies.push(method);
+    if (method === "PUT" && drops(bodies.at(-1) ?? "")) {
+      dropped.add(searchParams.get("digest"));
+      return new Response(null, { status: 201 });
+    }
+    if (method === "PUT") dropped.delete(searchParams.get("digest"));
+    if (method === "HEAD") questions.push(pathname);
+    if (/^(?:HEAD|GET)$/.test(method) && dropped.has(pathname.split("/").at(-1) ?? null)) {
+      return new Response(null, { headers: { "content-length": "0" } });
+    }
+    const init = bytes.length > 0 ? { method, headers, body: bytes } : { method, headers };
+    const response = await registry(new Request(url, init));
+    if (method === "PUT") response.headers.delete("docker-content-digest");
+    return response;
+  };
+  return { fetch, bodies, questions };
+}
+
+// martencassel's oci-registry, 032082e of 2026-05.
+test("uploadBlob() sends in a PATCH what was taken in a PUT without a word and dropped, and remembers it", async () => {
+  const { fetch, bodies, questions } = mute((last) => last === "PUT");
+  const repository = makeRepository(fetch, ONCE);
+  await uploadBlob(repository, TINY);
+  assertEquals(await headBlob(repository, TINY.digest), TINY.size);
+  questions.length = 0;
+  await uploadBlob(repository, SMALL);
+  assertEquals(await headBlob(repository, SMALL.digest), SMALL.size);
+  assertEquals([bodies, questions.length], [["PUT", "PATCH", "PATCH"], 1]);
+});
+
+test("uploadBlob() asks once what a registry has that names no digest", async () => {
+  const { fetch, bodies, questions } = mute(() => false);
+  const repository = makeRepository(fetch, ONCE);
+  for (const blob of [TINY, SMALL]) await uploadBlob(repository, blob);
+  assertEquals([bodies, questions.length], [["PUT", "PUT"], 1]);
+});
+
+test("uploadBlob() fails where what was sent is dropped however it is sent", async () => {
+  const { fetch, bodies } = mute(() => true);
+  await assertRejects(
+    () => uploadBlob(makeRepository(fetch, ONCE), TINY),
+    RegistryError,
+    "the registry took it, and has 0 bytes of it, expected 1000",
+  );
+  assertEquals(bodies, ["PUT", "PATCH"]);
 });
 
 test("uploadBlob() learns nothing of bodies in a PUT from one without a byte", async () => {
