@@ -1,12 +1,9 @@
 import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
-import { ArchiveError } from "../errors.ts";
-import { malformed } from "../image/content.ts";
 import { MAX_LARGE_BYTES, MAX_SMALL_BYTES } from "../image/document_room.ts";
-import { type ArchiveFile, isJson, tooLarge } from "../image/files.ts";
+import { type ArchiveFile, isJson, tooLarge, unreadable } from "../image/files.ts";
 import { MAX_MANIFEST_BYTES } from "../media_types.ts";
 import { detach } from "../owned_bytes.ts";
-import { quoteName } from "../quote_name.ts";
 import { type BlobSource, bytesSource } from "../source/blob_source.ts";
 
 /** Bytes kept of every file: enough to tell gzip and zstd. */
@@ -76,15 +73,14 @@ export class PassingFile implements ArchiveFile {
     // Every document is kept while there is room: what is asked for here and was not is none, or one too many.
     return Promise.reject(
       isJson(this.#head)
-        ? new ArchiveError(
-          `Cannot read ${
-            quoteName(this.path)
-          } of the archive: the JSON documents before it in the ` +
-            `stream come to all that is kept, ${MAX_SMALL_BYTES / MIB} MiB of those up to ` +
-            `${MAX_MANIFEST_BYTES / MIB} MiB and ${MAX_LARGE_BYTES / MIB} MiB of larger ones`,
-          { path: this.path, hint: "write the archive to a file first and push that" },
+        ? unreadable(
+          this.path,
+          "the JSON documents before it in the stream come to all that is kept, " +
+            `${MAX_SMALL_BYTES / MIB} MiB of those up to ${MAX_MANIFEST_BYTES / MIB} MiB and ` +
+            `${MAX_LARGE_BYTES / MIB} MiB of larger ones`,
+          { hint: "write the archive to a file first and push that" },
         )
-        : malformed(this.path, "it is no JSON document"),
+        : unreadable(this.path, "it is no JSON document"),
     );
   }
 }

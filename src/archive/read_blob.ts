@@ -4,7 +4,7 @@ import { isLayerCompression, sniffCompression } from "../codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { type ArchiveBlob, mismatch } from "../image/content.ts";
-import type { ArchiveFile } from "../image/files.ts";
+import { type ArchiveFile, unreadable } from "../image/files.ts";
 import { hashAll, type Hasher } from "../incremental_hash.ts";
 import { quoteName } from "../quote_name.ts";
 import { readRange } from "../source/blob_source.ts";
@@ -58,10 +58,7 @@ export async function isFileWhole(file: ArchiveFile): Promise<boolean> {
 
 /** The error for a file of an archive whose source ends before it does. */
 export function endedEarly({ path }: ArchiveFile, missing: number): ArchiveError {
-  return new ArchiveError(
-    `Cannot read ${quoteName(path)} of the archive: its source ended ${missing} bytes early`,
-    { path },
-  );
+  return unreadable(path, `its source ended ${missing} bytes early`);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type BuildRecord, buildRecordOf, commonRecord } from "../build_record.ts";
 import type { Bytes } from "../bytes.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../digest.ts";
-import { ArchiveError, DigestMismatchError } from "../errors.ts";
+import { type ArchiveError, DigestMismatchError } from "../errors.ts";
 import { MAX_JSON_DEPTH, readJson } from "../json_depth.ts";
 import {
   type Descriptor,
@@ -12,7 +12,7 @@ import {
   type Platform,
 } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
-import type { ArchiveFile } from "./files.ts";
+import { type ArchiveFile, unreadable } from "./files.ts";
 
 /** A blob that an image of an archive needs: config, layer, or content of an artifact. */
 export interface ArchiveBlob {
@@ -208,10 +208,7 @@ export function parseJsonObject(file: ArchiveFile, bytes: Bytes): JsonObject {
 
 /** The error for a document that is JSON but not what it should be. */
 export function malformed(path: string, problem: string, cause?: unknown): ArchiveError {
-  return new ArchiveError(`Cannot read ${quoteName(path)} of the archive: ${problem}`, {
-    path,
-    cause,
-  });
+  return unreadable(path, problem, { cause });
 }
 
 /**

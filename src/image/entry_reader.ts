@@ -1,7 +1,7 @@
 import { type Bytes, createStream, toBytes } from "../bytes.ts";
-import { ArchiveError } from "../errors.ts";
+import type { ArchiveError } from "../errors.ts";
 import { free } from "../owned_bytes.ts";
-import { quoteName } from "../quote_name.ts";
+import { unreadable } from "./files.ts";
 
 /** Reads one entry's body in parts. */
 export class EntryReader {
@@ -66,11 +66,8 @@ export class EntryReader {
 
   async #tooLong(): Promise<ArchiveError> {
     await this.cancel();
-    const message = `its stream has more than the ${this.#size} bytes that its header says`;
-    return new ArchiveError(
-      `Cannot read ${quoteName(this.#path)} of the archive: ${message}`,
-      { path: this.#path },
-    );
+    const state = `its stream has more than the ${this.#size} bytes that its header says`;
+    return unreadable(this.#path, state);
   }
 
   async #fill(bytes: Bytes, from: number): Promise<void> {
@@ -88,8 +85,5 @@ export class EntryReader {
 }
 
 function endedEarly(path: string, missing: number): ArchiveError {
-  return new ArchiveError(
-    `Cannot read ${quoteName(path)} of the archive: its stream ended ${missing} bytes early`,
-    { path },
-  );
+  return unreadable(path, `its stream ended ${missing} bytes early`);
 }

@@ -8,7 +8,7 @@ import {
   digestHex,
   toDigest,
 } from "../digest.ts";
-import { ArchiveError } from "../errors.ts";
+import { ArchiveError, type OciErrorOptions } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
 import { scanRuns } from "../tar/scan.ts";
@@ -291,12 +291,17 @@ function toFile(path: string, body: BlobSource): ArchiveFile {
 
 /** The error for a document that is longer than any real one. */
 export function tooLarge(path: string, size: number, limit: number): ArchiveError {
-  return new ArchiveError(
-    `Cannot read ${
-      quoteName(path)
-    } of the archive: it has ${size} bytes, expected at most ${limit}`,
-    { path },
-  );
+  return unreadable(path, `it has ${size} bytes, expected at most ${limit}`);
+}
+
+/** The error for a file of an archive that cannot be read, or holds something else than it should. */
+export function unreadable(
+  path: string,
+  problem: string,
+  options: OciErrorOptions = {},
+): ArchiveError {
+  const message = `Cannot read ${quoteName(path)} of the archive: ${problem}`;
+  return new ArchiveError(message, { path, ...options });
 }
 
 /** The error for a file that manifest.json names and the archive lacks. */

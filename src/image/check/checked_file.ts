@@ -1,12 +1,17 @@
 import { type Bytes, piecesOf, toStream } from "../../bytes.ts";
 import { type Compression, isLayerCompression, sniffCompression } from "../../codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
-import { ArchiveError } from "../../errors.ts";
-import { quoteName } from "../../quote_name.ts";
 import { type BlobSource, bytesSource, readRange } from "../../source/blob_source.ts";
 import type { DocumentRoom } from "../document_room.ts";
 import { EntryReader } from "../entry_reader.ts";
-import { algorithmOf, type ArchiveFile, isJson, PEEK_BYTES, tooLarge } from "../files.ts";
+import {
+  algorithmOf,
+  type ArchiveFile,
+  isJson,
+  PEEK_BYTES,
+  tooLarge,
+  unreadable,
+} from "../files.ts";
 import type { Hasher } from "../../incremental_hash.ts";
 import { type Content, Inflated, kindOf } from "./inflated_content.ts";
 
@@ -119,9 +124,7 @@ class File implements CheckedFile {
     const problem = isDocument
       ? "the JSON documents before it in the stream are more than is kept of one that comes only once"
       : "it is no JSON object or list";
-    throw new ArchiveError(`Cannot read ${quoteName(this.path)} of the archive: ${problem}`, {
-      path: this.path,
-    });
+    throw unreadable(this.path, problem);
   }
 }
 
