@@ -174,7 +174,7 @@ function togetherHint(images: readonly ArchiveImage[]): string {
 }
 
 /** Images for a message: a name where it is one's own, else the number and the digest; many are only counted. */
-export function listImages(images: readonly ArchiveImage[], all: readonly ArchiveImage[]): string {
+function listImages(images: readonly ArchiveImage[], all: readonly ArchiveImage[]): string {
   const shown = images.slice(0, MAX_LISTED);
   const choices = choicesOf(shown, all);
   const texts = shown.map((image, index) => {

@@ -22,6 +22,7 @@ import {
   withoutPlatforms,
 } from "./choices.ts";
 import type { PushWords } from "./upload_settings.ts";
+import type { ResolvedOptions } from "./options.ts";
 import { parseRename, type Rename, renamed } from "./rename.ts";
 
 /** One reference that a push will write, and the image it will name. */
@@ -40,12 +41,7 @@ export type PushTarget = Target | {
 };
 
 /** What the caller said about which images go where. */
-export interface PlanOptions {
-  images: readonly string[];
-  allTags: boolean;
-  /** `FROM=TO` pairs. */
-  rename: readonly string[];
-}
+export type PlanOptions = Pick<ResolvedOptions, "images" | "allTags" | "rename">;
 
 /**
  * Parses the targets of a push: references, or places for the archive's own names.
