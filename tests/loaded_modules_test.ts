@@ -36,6 +36,19 @@ test("a push loads no more than it needs", async () => {
   );
 });
 
+/** What tells how a request failed, and whatever that takes. */
+const FAILURES = ["failure_document", "registry/ping"]
+  .concat(
+    ["error_answer", "failed_request", "scheme"].map((name) => `registry/http/${name}`),
+  );
+
+test("what reads a registry loads nothing that only a failure needs", async () => {
+  for (const command of ["ls", "info", "save", "rm"]) {
+    const loaded = await loadedBy(["cli/main.ts", `cli/${command}_command.ts`]);
+    assertEquals(FAILURES.filter((name) => loaded.includes(`${name}.ts`)), [], command);
+  }
+});
+
 /** The files that are loaded with some, those included. */
 async function loadedBy(entries: readonly string[]): Promise<string[]> {
   const texts = new Map((await readSources()).map(({ path, text }) => [path, text]));

@@ -1,4 +1,3 @@
-import { failureDocument } from "../failure_document.ts";
 import type { Host, TextOutput } from "../runtime/host.ts";
 import type { CommonOptions } from "./command.ts";
 import { jsonLine, jsonText } from "./render.ts";
@@ -13,7 +12,10 @@ export async function withErrorDocument(
   try {
     return await work();
   } catch (error) {
-    if (json) await output.write(`${toText({ error: failureDocument(error) })}\n`);
+    if (json) {
+      const { failureDocument } = await import("../failure_document.ts");
+      await output.write(`${toText({ error: failureDocument(error) })}\n`);
+    }
     throw error;
   }
 }

@@ -6,7 +6,7 @@ import type { CallOptions, ListNamesOptions } from "./call_options.ts";
 import type { Http } from "./http/call.ts";
 import { httpFor, type RequestOptions, resolveRequestOptions } from "./http/request_options.ts";
 import { listRepositories } from "./listing.ts";
-import { pingRegistry, type PingResult } from "./ping.ts";
+import type { PingResult } from "./ping.ts";
 import { Repository } from "./repository.ts";
 
 /** Options for {@linkcode RegistryClient}. */
@@ -69,8 +69,9 @@ export class RegistryClient implements AsyncDisposable {
    * @param options Signal.
    * @returns What was found; that nobody answers is a result, too.
    */
-  ping(options: CallOptions = {}): Promise<PingResult> {
-    return pingRegistry(this.#http, this.#hooks(options));
+  async ping(options: CallOptions = {}): Promise<PingResult> {
+    const { pingRegistry } = await import("./ping.ts");
+    return await pingRegistry(this.#http, this.#hooks(options));
   }
 
   /**

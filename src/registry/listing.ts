@@ -15,7 +15,6 @@ import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answ
 import { type Call, hostOf, type Http } from "./http/call.ts";
 import { listNames, type ListOptions } from "./name_list.ts";
 import { Pages } from "./pages.ts";
-import { pingRegistry } from "./ping.ts";
 
 /**
  * Lists the repositories of a registry, page by page. The catalog is distribution's own; some registries have none.
@@ -50,6 +49,7 @@ async function explainNoCatalog(
   { signal }: ReadHooks,
 ): Promise<unknown> {
   if (!hasStatus(error, ...NO_CATALOG, ...CLOSED_CATALOG)) return error;
+  const { pingRegistry } = await import("./ping.ts");
   const { state } = await pingRegistry(http, { signal });
   if (state !== "registry") return error;
   const why = CLOSED_CATALOG.includes(error.status)

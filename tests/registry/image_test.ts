@@ -132,6 +132,20 @@ test("readImage() fails where a config is absent, wrong, too large or deep, or n
   }
 });
 
+test("readImage() fails where a config is not what its digest says", async () => {
+  const shelf = new Shelf();
+  const config = await shelf.add({ os: "linux" }, OCI_CONFIG);
+  await shelf.add({ schemaVersion: 2, config, layers: [] }, OCI_MANIFEST, "1.0");
+  const { http, repository } = shelf.context;
+  const forged = async (request: Request) =>
+    request.url.includes("/blobs/") ? new Response('{"os":"other"}') : await http.fetch(request);
+  await assertRejects(
+    () => readImage({ http: { ...http, fetch: forged }, repository }, "1.0"),
+    DigestMismatchError,
+    `what the registry sent has digest ${await digestBytes(encode('{"os":"other"}'))}`,
+  );
+});
+
 test("readImage() fails where descriptors are broken or indexes go too deep", async () => {
   const shelf = new Shelf();
   await shelf.add({ schemaVersion: 2, config: {}, layers: [{ digest: "x" }] }, OCI_MANIFEST, "1.0");

@@ -7,7 +7,6 @@ import type { Alarm } from "./alarms.ts";
 import { type Call, contentType, describe, type Http } from "./call.ts";
 import { codingOf, inflateText } from "./content_encoding.ts";
 import { requestOnce, withRetry } from "./http.ts";
-import { toNetworkError } from "./network.ts";
 
 /** What is read, for messages. */
 export type ReadCall = Pick<Call, "action" | "method" | "url" | "signal" | "isDocument">;
@@ -51,9 +50,9 @@ export function readAnswer(http: Http, response: Response, call: ReadCall): Piec
     } catch (error) {
       giveUp(reader, error);
       call.signal?.throwIfAborted();
-      throw error instanceof TimeoutError || error instanceof RegistryError
-        ? error
-        : toNetworkError(error, call.action, describe(call));
+      if (error instanceof TimeoutError || error instanceof RegistryError) throw error;
+      const { toNetworkError } = await import("./network.ts");
+      throw toNetworkError(error, call.action, describe(call));
     }
   };
   const answer: PieceReader = { read, cancel: (reason) => reader.cancel(reason) };
