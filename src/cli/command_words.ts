@@ -197,7 +197,13 @@ function readParts(words: Words, to: readonly string[], nothing: string) {
   const isPart = stem !== "" && rest.at(-1)?.startsWith(stem);
   const last = to.length > 0 || isPart ? undefined : rest.pop();
   const targets = last === undefined ? [...to] : [last];
-  return { isMany: false, source, targets, parts: [source, ...rest] } as const;
+  const parts = [source, ...rest];
+  const other = parts.find((part) => IN_REGISTRY.test(part) && !isArchivePath(part));
+  if (other === undefined) return { isMany: false, source, targets, parts } as const;
+  throw new UsageError(
+    `${quote(other)} is no part of an archive`,
+    `several targets: tarpush push --parts ${source} ... --to ${other} --to TARGET`,
+  );
 }
 
 /** What the first of several parts is called: `A.tar.001`, `A.tar.gz.aa`, `A.tar.part000`. */
@@ -205,6 +211,9 @@ export const FIRST_PART = /\.(?:0+[01]|a{2,5}|part0*[01])$/;
 
 /** How no path of a file begins that anybody writes to. */
 const REFERENCE_START = /^(?:https?:\/\/|[\w.-]+:\d+\/)/i;
+
+/** A port, and something behind it: a part may be behind a URL, but is not called so. */
+const IN_REGISTRY = /^[\w.-]+:\d+\//;
 
 /** Whether a text is the path of an archive, as far as it tells itself: no registry and no repository is called so. */
 export function isArchivePath(text: string): boolean {

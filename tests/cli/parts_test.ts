@@ -237,6 +237,10 @@ test("run() push --parts wants a target, files, and one archive", async () => {
     [["-", TARGET], /stdin is no part of an archive/],
     [[...paths, "--to", TARGET, "--fail-fast"], /--parts pushes one archive/],
     [["x.sha256", TARGET], /names no parts/],
+    [
+      [...paths, TARGET, "localhost:5000/b:2"],
+      /app:1" is no part.*\nhint: several targets: .* --to /,
+    ],
     [[], /Nothing to push/],
   ];
   for (const [args, said] of cases) {
