@@ -211,5 +211,8 @@ export function encodeJson(value: unknown): Bytes {
 
 /** The same bytes, known not to be in shared memory; copied only when they are. */
 export function toBytes(bytes: Uint8Array): Bytes {
-  return bytes.buffer instanceof ArrayBuffer ? bytes as Bytes : new Uint8Array(bytes);
+  // Not by instanceof: in Jest memory of WebAssembly is of another realm, whose ArrayBuffer is not this one.
+  return bytes.buffer[Symbol.toStringTag] === "ArrayBuffer"
+    ? bytes as Bytes
+    : new Uint8Array(bytes);
 }

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { collect, createStream, openLater, readHead } from "../src/bytes.ts";
+import { collect, createStream, openLater, readHead, toBytes } from "../src/bytes.ts";
 import { createPromise } from "../src/concurrency.ts";
+import { withValue } from "./helpers/globals.ts";
 import { test } from "./helpers/test.ts";
 
 const tooLarge = () => new Error("too large");
@@ -74,4 +75,13 @@ test("readHead() gives the beginning, and all of the stream with it", async () =
     assertEquals(head, new Uint8Array([1, 2, 3, 4]).subarray(0, size));
     assertEquals(await collect(whole, 4, tooLarge), new Uint8Array([1, 2, 3, 4]));
   }
+});
+
+// Jest's global one is not that of the memory of WebAssembly, which was written to in a copy.
+test("toBytes() copies shared memory, and no other, wherever its ArrayBuffer is from", async () => {
+  const shared = new Uint8Array(new SharedArrayBuffer(3));
+  const bytes = new Uint8Array(3);
+  await withValue(globalThis, "ArrayBuffer", class {}, () => {
+    assertEquals([toBytes(bytes) === bytes, Object.is(toBytes(shared), shared)], [true, false]);
+  });
 });
