@@ -1,6 +1,7 @@
 import {
   ARCHIVE,
   parseShell,
+  readCheckWords,
   readCopyWords,
   readPushWords,
   readSaveWords,
@@ -189,8 +190,7 @@ export const COMMANDS = {
         "Of an image in a registry: send what is broken from TAR (of parts the first), and check again",
       ),
     }),
-    read: (words, { isParts }) =>
-      readSource(words, isParts, `Nothing to check, expected ${ARCHIVE}, or ${REFERENCE}`),
+    read: readCheckWords,
   }),
   ping: command({
     verb: "ping",

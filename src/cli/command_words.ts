@@ -80,6 +80,15 @@ export function readSource(words: Words, isParts: boolean, nothing: string) {
   return { source, parts: isParts ? [source, ...words.rest()] : [] };
 }
 
+/** The word of a check: an archive, its parts, or an image. */
+export function readCheckWords(
+  words: Words,
+  { isParts, repair }: { isParts: boolean; repair: string | undefined },
+) {
+  if (repair === "-") throw new UsageError("Cannot repair from a pipe, expected a file");
+  return readSource(words, isParts, `Nothing to check, expected ${ARCHIVE}, or ${REFERENCE}`);
+}
+
 /** Words of a push: one archive and its targets, unless an option says that there are many. */
 export function readPushWords(
   words: Words,

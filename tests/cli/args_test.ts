@@ -99,6 +99,7 @@ const MISTAKES: [args: string, message: string, hint?: string][] = [
   ["copy a/x", "Nowhere to copy to, expected a reference", "tarpush copy --help"],
   ["copy a/x b/y --image z", 'Unknown option "--image"', "it belongs to tarpush push"],
   ["pusch a.tar", 'Unknown command "pusch"', "did you mean push?"],
+  ["check h/a:1 --repair -", "Cannot repair from a pipe, expected a file"],
   ["check", "Nothing to check, expected a tar file, a folder, - or a URL, or a reference such as"],
   ["chekc a.tar", 'Unknown command "chekc"', "did you mean check?"],
   ["psuh a.tar h", 'Unknown command "psuh"', "did you mean push?"],
