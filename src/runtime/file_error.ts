@@ -160,11 +160,7 @@ export function requireSame(path: string | URL, opened: FileIdentity, now: FileI
 
 /** The error for a link of a folder that leads out of it. */
 export function leadsOut(folder: string, path: string): OciError {
-  return new OciError(
-    `Cannot read ${JSON.stringify(folder)}: ${
-      JSON.stringify(path)
-    } is a link that leads out of it, ` +
-      "expected a file",
-    { hint: "copy the folder with cp -L, so that its files are in it" },
-  );
+  const text = `${JSON.stringify(path)} is a link that leads out of it, expected a file`;
+  const hint = "copy the folder with cp -L, so that its files are in it";
+  return fileError("read", folder, { text }, { hint });
 }

@@ -1,6 +1,6 @@
 import { sleep } from "../../concurrency.ts";
-import { OciError } from "../../errors.ts";
 import type { Storage } from "../../storage.ts";
+import { fileError } from "../file_error.ts";
 import { type CollectedContent, collectFolder, type CollectOptions } from "./collect.ts";
 import { FolderPaths } from "./folder_paths.ts";
 import type { FolderSettings } from "./folder_settings.ts";
@@ -64,7 +64,9 @@ export async function openFolder(
   { readOnly = false, create = true, onDamage = () => {}, now = Date.now }: StorageOptions,
 ): Promise<FolderRegistryStorage> {
   // Its folders would be those of the root.
-  if (path === "") throw new OciError('Cannot open "": it is no path, expected that of a folder');
+  if (path === "") {
+    throw fileError("open", path, { text: "it is no path, expected that of a folder" });
+  }
   const paths = new FolderPaths(path.replace(/(?<=.)[/\\]+$/, ""));
   const settings = { files, paths, readOnly, hasLinks: true, onDamage, now };
   // Made first: what stands above it may have to be there before the path leads anywhere.
@@ -74,12 +76,8 @@ export async function openFolder(
   if (readOnly) return new OpenFolder(settings, undefined);
   const lock = await takeLock(paths, files);
   if (!lock) {
-    throw new OciError(
-      `Cannot open ${
-        JSON.stringify(path)
-      }: another process has it, expected a folder that nobody serves`,
-      { hint: "end the other one, or name another folder" },
-    );
+    const text = "another process has it, expected a folder that nobody serves";
+    throw fileError("open", path, { text }, { hint: "end the other one, or name another folder" });
   }
   try {
     const hasLinks = await makeReady(paths, files);
@@ -108,12 +106,8 @@ function whileHeld(lock: FileLock, { root }: FolderPaths, files: StorageFiles): 
   const check = <Args extends unknown[], Result>(work: (...args: Args) => Promise<Result>) => {
     return async (...args: Args) => {
       if (lock.isHeld()) return await work(...args);
-      throw new OciError(
-        `Cannot write to ${
-          JSON.stringify(root)
-        }: the lock on it is lost, another process may have it`,
-        { hint: "end this one, and start it again" },
-      );
+      const text = "the lock on it is lost, another process may have it";
+      throw fileError("write to", root, { text }, { hint: "end this one, and start it again" });
     };
   };
   return {
@@ -139,12 +133,8 @@ async function refuseOthers(
   if (entries.length === 0 && mayBeNew) return;
   const state = entries.length === 0 ? "there is nothing in it" : "it has other files";
   const expected = mayBeNew ? "an empty folder, or one" : "a folder";
-  throw new OciError(
-    `Cannot open ${
-      JSON.stringify(paths.root)
-    }: ${state}, expected ${expected} that tarpush serve has made`,
-    { hint: "name a folder for the registry alone" },
-  );
+  const text = `${state}, expected ${expected} that tarpush serve has made`;
+  throw fileError("open", paths.root, { text }, { hint: "name a folder for the registry alone" });
 }
 
 /** Makes the folders that there have to be, and removes what was not whole; tells whether there are hard links. */

@@ -2,7 +2,7 @@ import type { Bytes } from "../../bytes.ts";
 import { blobPath, type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { OciError } from "../../errors.ts";
 import { readNamedContent } from "../../named_content.ts";
-import { reasonOf } from "../file_error.ts";
+import { fileError, reasonOf } from "../file_error.ts";
 import { folderOf, type FolderPaths } from "./folder_paths.ts";
 import { RepositoryIndex } from "./repository_index.ts";
 import type { StorageFiles } from "./storage_files.ts";
@@ -96,8 +96,8 @@ export class Repository {
     try {
       index = RepositoryIndex.parse(new TextDecoder().decode(bytes));
     } catch (cause) {
-      const state = `${reasonOf(cause)}, expected the index of an OCI layout`;
-      throw new OciError(`Cannot read ${JSON.stringify(path)}: ${state}`, { cause });
+      const text = `${reasonOf(cause)}, expected the index of an OCI layout`;
+      throw fileError("read", path, { text }, { cause });
     }
     if (!index.isComplete) await this.#complete(index);
     return this.#index ??= index;
@@ -218,12 +218,11 @@ export async function writeFile(
 
 /** The error for content that is not any more what its name says. */
 export function damaged(path: string): OciError {
-  return new OciError(
-    `Cannot read ${
-      JSON.stringify(path)
-    }: it is damaged, expected content of the digest in its name`,
-    { hint: "tarpush serve --dir PATH --scrub finds all that is damaged, and takes it away" },
-  );
+  return fileError("read", path, {
+    text: "it is damaged, expected content of the digest in its name",
+  }, {
+    hint: "tarpush serve --dir PATH --scrub finds all that is damaged, and takes it away",
+  });
 }
 
 function typeOf(bytes: Bytes | undefined): string {
