@@ -128,13 +128,10 @@ class JoinCheck {
     }
     if (error instanceof TruncatedTarError) return await this.#incomplete("the tar goes on", error);
     if (!(error instanceof TarError)) return error;
-    return await this.#broken(
-      this.#partAt(error.offset),
-      `it does not go on as the parts before it do, its byte ${
-        error.offset - this.#partAt(error.offset).start
-      } should begin an entry of the tar`,
-      error,
-    );
+    const part = this.#partAt(error.offset);
+    const state = "it does not go on as the parts before it do, " +
+      `its byte ${error.offset - part.start} should begin an entry of the tar`;
+    return await this.#broken(part, state, error);
   }
 
   /** Inflates all of it: where that fails, a part is not what it should be. */

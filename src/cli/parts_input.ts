@@ -47,11 +47,8 @@ export async function openParts(
   const paths = words.filter((word) => !LIST_NAME.test(nameOf(word)));
   const other = paths.find((path) => OTHER_NAME.test(nameOf(path)));
   if (other !== undefined) {
-    throw new UsageError(
-      `${
-        quote(shownAs(other))
-      } is no part and has no SHA-256 sums, expected parts and what sha256sum wrote`,
-    );
+    const state = "is no part and has no SHA-256 sums, expected parts and what sha256sum wrote";
+    throw new UsageError(`${quote(shownAs(other))} ${state}`);
   }
   const [first] = paths;
   if (first === undefined) throw new UsageError(`${quote(words.join(" "))} names no parts`);

@@ -90,10 +90,9 @@ export class Receipts {
 function requireReceipts(path: string, text: string): void {
   const [first = "{"] = text.trimStart();
   if (first === "{") return;
+  const state = "it has something else in it, expected a file of receipts or none";
   throw new UsageError(
-    `Cannot keep receipts in ${
-      quote(path)
-    }: it has something else in it, expected a file of receipts or none`,
+    `Cannot keep receipts in ${quote(path)}: ${state}`,
     "tarpush push SOURCE... --to TARGET --receipts done.jsonl",
   );
 }

@@ -62,25 +62,20 @@ async function nameParts(
   host: Host,
 ): Promise<string[]> {
   const count = Math.ceil(size / partBytes);
+  const cannot = (state: string, hint: string) =>
+    new OciError(`Cannot split ${JSON.stringify(path)}: ${state}`, { hint });
   if (count > MAX_PARTS) {
-    throw new OciError(
-      `Cannot split ${
-        JSON.stringify(path)
-      }: it makes ${count} parts, expected at most ${MAX_PARTS}`,
-      { hint: "choose a larger size: --split 1GB" },
-    );
+    const state = `it makes ${count} parts, expected at most ${MAX_PARTS}`;
+    throw cannot(state, "choose a larger size: --split 1GB");
   }
   // Of equal length, so that a shell's A.tar.* has them in order.
   const [digits, otherDigits] = count > 999 ? [4, 3] : [3, 4];
   const nameOf = (at: number, length = digits) => `${path}.${String(at).padStart(length, "0")}`;
   for (const further of [nameOf(count + 1), nameOf(1, otherDigits)]) {
     if (!await host.fileInfo(further)) continue;
-    throw new OciError(
-      `Cannot split ${JSON.stringify(path)}: ${
-        JSON.stringify(further)
-      } is there and would be taken for a part, expected none but its own`,
-      { hint: "remove the parts of the archive that was there before" },
-    );
+    const state = "is there and would be taken for a part, expected none but its own";
+    const hint = "remove the parts of the archive that was there before";
+    throw cannot(`${JSON.stringify(further)} ${state}`, hint);
   }
   const names = Array.from({ length: count }, (_, at) => nameOf(at + 1));
   for (const name of names) {

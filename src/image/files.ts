@@ -120,11 +120,9 @@ export class ArchiveFiles<F extends ArchiveFile = ArchiveFile> {
       if (!entry || !("link" in entry)) return entry;
       at = entry.link;
     }
+    const state = `its links lead in a circle or through more than ${MAX_LINK_DEPTH} steps`;
     throw new ArchiveError(
-      `Cannot find ${
-        quoteName(first)
-      } in the archive: its links lead in a circle or through more than ` +
-        `${MAX_LINK_DEPTH} steps, expected a file`,
+      `Cannot find ${quoteName(first)} in the archive: ${state}, expected a file`,
       { path: first },
     );
   }

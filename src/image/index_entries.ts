@@ -94,11 +94,8 @@ function containerdName(text: string): string {
   const pinned = parsePinnedName(text);
   const name = pinned?.name ?? parseImageName(text);
   if (!name) {
-    throw new TypeError(
-      `Cannot write an archive for ${
-        JSON.stringify(text)
-      }: it is no name, expected HOST/REPOSITORY:TAG`,
-    );
+    const state = "it is no name, expected HOST/REPOSITORY:TAG";
+    throw new TypeError(`Cannot write an archive for ${JSON.stringify(text)}: ${state}`);
   }
   const short = pinned ? `${formatRepository(name)}@${pinned.digest}` : formatImageName(name);
   if (name.host) return short;

@@ -14,9 +14,8 @@ export function parsePlatforms(texts: readonly string[]): Platform[] {
     const [, os, architecture, variant, version, features] = PLATFORM_TEXT.exec(text) ?? [];
     if (!os || !architecture || text.endsWith(":")) {
       throw new TypeError(
-        `Cannot use platform ${
-          quoteName(text)
-        }: expected OS/ARCHITECTURE[/VARIANT][:OSVERSION], such as linux/arm64 or windows/amd64:10.0.20348.1`,
+        `Cannot use platform ${quoteName(text)}: expected OS/ARCHITECTURE[/VARIANT][:OSVERSION], ` +
+          "such as linux/arm64 or windows/amd64:10.0.20348.1",
       );
     }
     const platform: Platform = { os, architecture };

@@ -44,10 +44,9 @@ export function parseImages(images: string | Iterable<string | ImageToPull>): Wa
 
 function checkName(name: string): void {
   if (parseImageName(name)) return;
+  const shown = JSON.stringify(name.slice(0, 300));
   throw new TypeError(
-    `Cannot save an image as ${
-      JSON.stringify(name.slice(0, 300))
-    }: it is no name, expected [HOST/]REPOSITORY:TAG`,
+    `Cannot save an image as ${shown}: it is no name, expected [HOST/]REPOSITORY:TAG`,
   );
 }
 

@@ -136,10 +136,9 @@ class RemoteReader {
 
   #checkSize({ digest, size: expected }: Descriptor, actual: number): void {
     if (actual === expected) return;
+    const state = `it has ${actual} bytes, its index says ${expected}`;
     throw new DigestMismatchError(
-      `Cannot trust manifest ${digest} of ${
-        nameOf(this.#context)
-      }: it has ${actual} bytes, its index says ${expected}`,
+      `Cannot trust manifest ${digest} of ${nameOf(this.#context)}: ${state}`,
       { expected: digest },
     );
   }

@@ -106,9 +106,8 @@ class ReferrersReader {
       if (this.#seen.has(digest)) continue;
       this.#seen.add(digest);
       this.#countOne();
-      const where = `the list of referrers of ${subject} in ${
-        nameOf(this.#context)
-      } names ${digest}`;
+      const name = nameOf(this.#context);
+      const where = `the list of referrers of ${subject} in ${name} names ${digest}`;
       const node = await this.#content(digest, where);
       if (!node) continue;
       if (node.subject?.digest === subject) yield this.#add({ node });
@@ -135,10 +134,9 @@ class ReferrersReader {
 
   #countOne(): void {
     if (++this.#count <= MAX_REFERRERS) return;
+    const image = `${this.#root.digest} in ${nameOf(this.#context)}`;
     throw new OciError(
-      `Cannot read the referrers of ${this.#root.digest} in ${
-        nameOf(this.#context)
-      }: there are more than ${MAX_REFERRERS}`,
+      `Cannot read the referrers of ${image}: there are more than ${MAX_REFERRERS}`,
     );
   }
 

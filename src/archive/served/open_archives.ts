@@ -129,10 +129,7 @@ async function openOne(
 async function refuseCompressed(tar: BlobSource, name: string): Promise<void> {
   const compression = sniffCompression(await readRange(tar, 0, MAGIC_BYTES));
   if (!compression) return;
-  throw new TypeError(
-    `Cannot serve ${
-      quoteName(name)
-    }: it is compressed with ${compression} and can only be read from its start, ` +
-      `expected a plain tar, as ${UNPACK[compression]} makes it`,
-  );
+  const state = `it is compressed with ${compression} and can only be read from its start`;
+  const expected = `expected a plain tar, as ${UNPACK[compression]} makes it`;
+  throw new TypeError(`Cannot serve ${quoteName(name)}: ${state}, ${expected}`);
 }

@@ -73,11 +73,10 @@ export class Shelf {
     const text = formatServedName(name);
     this.images.push({ name: text, archive: archive.name });
     if (!before || isSame(before, image)) return;
+    const [first, last] = [before.archive.name, archive.name].map((name) => quoteName(name));
     const places = before.archive === archive
-      ? `two images of ${quoteName(archive.name)}: the first is served`
-      : `${quoteName(before.archive.name)} and in ${
-        quoteName(archive.name)
-      }: that of the last is served`;
+      ? `two images of ${last}: the first is served`
+      : `${first} and in ${last}: that of the last is served`;
     this.notices.push(`${text} is in ${places}`);
   }
 
