@@ -1,5 +1,5 @@
 import { parseCosignTag } from "../cosign_tags.ts";
-import { RegistryError } from "../errors.ts";
+import { NetworkError, RegistryError } from "../errors.ts";
 import type { NameFilter } from "../name_pattern.ts";
 import {
   formatReference,
@@ -9,6 +9,7 @@ import {
   requireRepository,
 } from "../reference.ts";
 import { listWantedTags } from "../pull/list_tags.ts";
+import { type RepositoryContext, withoutRetry } from "../registry/blobs.ts";
 import { listUsableTags } from "../registry/listing.ts";
 import { CosignLeft, type LeftTag } from "./copy_beside.ts";
 import { nameOf, openSource, referencesFor, type SourceAccess } from "./copy_into.ts";
@@ -119,9 +120,23 @@ async function tagsThere(
   reference: Reference,
   { push, signal }: ListSettings,
 ): Promise<ReadonlySet<string> | undefined> {
+  const target = push.repository(reference);
+  try {
+    // A registry that fails is not waited for: uber's Kraken answers 500 for a repository without a tag.
+    return await tagsIn({ ...target, http: withoutRetry(target.http) }, signal);
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error;
+    return await tagsIn(target, signal);
+  }
+}
+
+async function tagsIn(
+  target: RepositoryContext,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string> | undefined> {
   const tags = new Set<string>();
   try {
-    for await (const tag of listUsableTags(push.repository(reference), { signal })) {
+    for await (const tag of listUsableTags(target, { signal })) {
       if (tags.add(tag).size > MAX_TAGS) return undefined;
     }
     return tags;

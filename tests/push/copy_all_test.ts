@@ -424,16 +424,30 @@ test("copyAll() gives results as images come, and ends when nobody asks for more
 });
 
 test("copyAll() asks a target each tag where it has no list", async () => {
+  for (const status of [405, 500]) {
+    let asked = 0;
+    const { fetch } = await world(NAMES, {
+      target: ({ path }) =>
+        path.endsWith("/tags/list")
+          ? { kind: "answer", answer: () => (asked++, new Response(null, { status })) }
+          : undefined,
+    });
+    const options = { fetch, allTags: true };
+    await run([APP], `${TARGET}/copied`, options);
+    assertEquals(asked, 1);
+    const again = await run([APP], `${TARGET}/copied`, options);
+    assertEquals(told(again), NAMES.map((name) => `${name} exists`));
+  }
+});
+
+test("copyAll() asks a target again whose list of tags broke off", async () => {
+  let asked = 0;
   const { fetch } = await world(NAMES, {
     target: ({ path }) =>
-      path.endsWith("/tags/list")
-        ? { kind: "answer", answer: () => new Response(null, { status: 405 }) }
-        : undefined,
+      path.endsWith("/tags/list") && asked++ === 0 ? { kind: "refuse" } : undefined,
   });
-  const options = { fetch, allTags: true };
-  await run([APP], `${TARGET}/copied`, options);
-  const again = await run([APP], `${TARGET}/copied`, options);
-  assertEquals(told(again), NAMES.map((name) => `${name} exists`));
+  await run([APP], `${TARGET}/copied`, { fetch, allTags: true });
+  assertEquals(asked, 2);
 });
 
 test("copyAll() leaves out what a registry lists that is no tag", async () => {

@@ -189,7 +189,9 @@ async function explain(refusal: Refusal): Promise<Explanation> {
   if (lacksProject(errors) || (status === 404 && call.method === "POST" && errors.length > 0)) {
     return { state, hint: ABSENT_HINT };
   }
-  if (status === 400 && /\bsha512(?::|%3A)/i.test(url.href)) return { state, hint: ALGORITHM_HINT };
+  if ((status === 400 || status === 500) && /\bsha512(?::|%3A)/i.test(url.href)) {
+    return { state, hint: ALGORITHM_HINT };
+  }
   if (wantsNamespace(refusal)) return { state, hint: NAMESPACE_HINT };
   if (call.method === "PUT" && saysCut(errors)) return { state, hint: LOST_BODY_HINT };
   // What a registry says in its own words needs no guess.

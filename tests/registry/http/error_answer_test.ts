@@ -390,6 +390,13 @@ const ANSWERS: [
     /sha512.*sha256 alone/,
   ],
   [
+    "a registry that fails at a digest of sha512, as Kraken",
+    { method: "HEAD", path: `/v2/app/blobs/sha512:${"0".repeat(128)}` },
+    { status: 500 },
+    "500 Internal Server Error",
+    /sha512.*sha256 alone/,
+  ],
+  [
     "a registry that knows sha256 alone, sent a blob",
     { method: "PUT", path: `/v2/app/blobs/uploads/1?digest=sha512%3A${"0".repeat(128)}` },
     { status: 400, body: errors("DIGEST_INVALID", "digest does not match contents") },
