@@ -1,4 +1,4 @@
-import { createSHA256, type IHasher } from "hash-wasm";
+import { createSHA256 } from "hash-wasm";
 
 /** The shape of an image. */
 export interface ImageShape {
@@ -269,7 +269,7 @@ function writeAll(file: Deno.FsFile | undefined, bytes: Uint8Array): void {
   while (file && rest.length > 0) rest = rest.subarray(file.writeSync(rest));
 }
 
-function finish(hasher: IHasher): string {
+function finish(hasher: Awaited<ReturnType<typeof createSHA256>>): string {
   return `sha256:${hasher.digest("hex")}`;
 }
 

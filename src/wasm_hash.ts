@@ -1,4 +1,5 @@
-// A bundler leaves out what is not named of a library that is imported so; this file itself is loaded on demand.
+// A bundler leaves out what is not named of a library that is imported so; this file itself is loaded on demand. Deno's
+// configuration names the library's modules: its main file makes Deno load much of Node.js, which takes 9 ms.
 import { createSHA256, createSHA512 } from "hash-wasm";
 
 /** A hash of hash-wasm, begun. */
