@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { ProgressState } from "../src/cli/progress_state.ts";
+import { ProgressState, timeLeft } from "../src/cli/progress_state.ts";
 import type { BlobStatus, PushEvent } from "../src/push/events.ts";
 import { element, fill } from "./dom.ts";
 import { count, numberText, shortText, sizeText, timeText } from "./words.ts";
@@ -131,7 +131,7 @@ export class ProgressView {
   #drawWhole(now: number): void {
     const { plan, settledBytes, doneBlobs } = this.#state;
     const rate = this.#state.bytesPerSecond(now);
-    const left = this.#state.millisecondsLeft(now);
+    const left = timeLeft(this.#state, now);
     if (plan) this.#bar.value = this.#done(plan.bytes > 0 ? settledBytes / plan.bytes : 1);
     const isOver = plan !== undefined && doneBlobs === plan.blobs;
     const parts = [

@@ -40,8 +40,7 @@ export async function pushImages(
       await pushImage(source, first.targets, options);
       continue;
     }
-    const resolved = resolveOptions(options);
-    await pushSource(source, part.flatMap(targetsOf), new Push(resolved), resolved);
+    await pushSource(source, part.flatMap(targetsOf), new Push(resolveOptions(options)));
   }
 }
 
