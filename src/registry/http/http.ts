@@ -14,6 +14,8 @@ import { send } from "./send.ts";
 const MAX_REDIRECTS = 10;
 /** Attempts for a registry that has not answered yet: most likely it is not there, or not what it is taken for. */
 const FIRST_ATTEMPTS = 3;
+/** Kinds of requests to remember: each repository has a few, and a call may go to any number of them. */
+const MAX_KINDS = 1000;
 /** Failures that have had all their attempts: whatever they are part of does not begin to count anew. */
 const spent = new WeakSet<Error>();
 
@@ -125,7 +127,7 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
     const fresh = refusals?.reopened(call) ?? call;
     try {
       const response = await sendOn(http, fresh);
-      (seen.served ??= new Set()).add(kindOf(call));
+      noteServed(http, call);
       seen.pace?.accepted(response.headers);
       return response;
     } catch (error) {
@@ -140,6 +142,12 @@ export async function requestOnce(http: Http, call: Call): Promise<Response> {
       }
     }
   }
+}
+
+function noteServed({ seen }: Http, call: Call): void {
+  const kinds = seen.served ??= new Set();
+  if (kinds.size >= MAX_KINDS) kinds.clear();
+  kinds.add(kindOf(call));
 }
 
 /** The pace of requests to a registry; none has one that nobody asked for, until it refuses a request. */

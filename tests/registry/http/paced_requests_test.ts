@@ -208,6 +208,14 @@ test("request() asks whether it is a large body that is forbidden, or everything
   }
 });
 
+test("request() remembers so many kinds of requests that were let through, and no more", async () => {
+  const http = makeHttp(() => Promise.resolve(new Response()));
+  for (let at = 0; at < 1500; at++) {
+    await request(http, callTo(http, { url: new URL(`/v2/${at}/blobs/x`, http.origin) }));
+  }
+  assertEquals(http.seen.served?.size, 500);
+});
+
 test("request() says what may be the reason where it is shut out for good", async () => {
   let count = 0;
   const clock = new FakeClock();
