@@ -43,6 +43,7 @@ export class BlobWatch {
     const reader = content.getReader();
     const { digest, size } = this.#blob;
     let passed = 0;
+    let isCancelled = false;
     return new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         if (this.#received === undefined) {
@@ -51,6 +52,8 @@ export class BlobWatch {
           this.#told = this.#now();
         }
         const { done, value } = await reader.read();
+        // To a read that waits, being cancelled looks like the end.
+        if (isCancelled) return;
         if (done) {
           await this.#emit({ type: "blob-done", digest, size });
           return controller.close();
@@ -58,7 +61,10 @@ export class BlobWatch {
         controller.enqueue(value);
         await this.receive(passed += value.length);
       },
-      cancel: (reason) => reader.cancel(reason),
+      cancel: (reason) => {
+        isCancelled = true;
+        return reader.cancel(reason);
+      },
     }, { highWaterMark: 0 });
   }
 }

@@ -37,3 +37,24 @@ test("BlobWatch tells of a blob from its turn on, ten times a second, and of no 
   assertEquals((await reader.read()).value?.length, 2);
   assertEquals(events.length, 3);
 });
+
+test("BlobWatch does not tell that a blob is whole whose content was cancelled while it was waited for", async () => {
+  const events: PullEvent[] = [];
+  const watch = new BlobWatch(
+    { digest, size: 5 },
+    (event) => Promise.resolve(void events.push(event)),
+  );
+  const waitedFor = Promise.withResolvers<void>();
+  const content = new ReadableStream<Uint8Array>({
+    pull() {
+      waitedFor.resolve();
+      return new Promise(() => {});
+    },
+  }, { highWaterMark: 0 });
+  const reader = watch.pass(content).getReader();
+  const read = reader.read();
+  await waitedFor.promise;
+  await reader.cancel();
+  await read;
+  assertEquals(events, [{ type: "blob-start", digest, size: 5 }]);
+});
