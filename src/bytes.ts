@@ -57,24 +57,6 @@ export function streamOf({ read, cancel }: PieceReader): ReadableStream<Bytes> {
   return createStream(read, cancel);
 }
 
-/** A stream that is opened when it is first read. */
-export function openLater<T extends object>(
-  open: () => Promise<ReadableStream<T>>,
-): ReadableStream<T> {
-  let reader: ReadableStreamDefaultReader<T> | undefined;
-  let end: { reason: unknown } | undefined;
-  const next = async () => {
-    reader ??= (await open()).getReader();
-    // Who cancels does not wait for what is still being opened.
-    if (end) await reader.cancel(end.reason);
-    return (await reader.read()).value;
-  };
-  return createStream(next, (reason) => {
-    end = { reason };
-    return reader?.cancel(reason);
-  });
-}
-
 /**
  * Looks at the beginning of a stream, `size` bytes or as many more as its pieces have.
  *

@@ -1,6 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { collect, createStream, openLater, readHead, toBytes } from "../src/bytes.ts";
-import { createPromise } from "../src/concurrency.ts";
+import { collect, createStream, readHead, toBytes } from "../src/bytes.ts";
 import { withValue } from "./helpers/globals.ts";
 import { test } from "./helpers/test.ts";
 
@@ -34,38 +33,6 @@ test("createStream() makes a piece when it is asked for, and tells that nobody a
   assertEquals((await reader.read()).value?.length, 0);
   await reader.cancel("enough");
   assertEquals(told, ["asked", "asked", "enough"]);
-});
-
-test("openLater() opens nothing that nobody reads", async () => {
-  let count = 0;
-  const open = () => {
-    count++;
-    return Promise.resolve(streamOf(new Uint8Array([1]), new Uint8Array([2])));
-  };
-  await openLater(open).cancel();
-  assertEquals(count, 0);
-  assertEquals(await collect(openLater(open), 2, tooLarge), new Uint8Array([1, 2]));
-  assertEquals(count, 1);
-});
-
-test("openLater() closes what was still being opened when nobody wanted it any more", async () => {
-  const told: unknown[] = [];
-  const [asked, opened, closed] = [createPromise(), createPromise(), createPromise()];
-  const reader = openLater(async () => {
-    asked.resolve();
-    await opened.promise;
-    return createStream(() => new Uint8Array(1), (reason) => {
-      told.push(reason);
-      closed.resolve();
-    });
-  }).getReader();
-  const read = reader.read();
-  await asked.promise;
-  await reader.cancel("enough");
-  assertEquals((await read).done, true);
-  opened.resolve();
-  await closed.promise;
-  assertEquals(told, ["enough"]);
 });
 
 test("readHead() gives the beginning, and all of the stream with it", async () => {

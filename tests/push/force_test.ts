@@ -2,7 +2,6 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { PushError } from "../../src/errors.ts";
 import type { PushOptions } from "../../src/push/options.ts";
 import { pushImage } from "../../src/push/push.ts";
-import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
   dockerSave,
@@ -14,6 +13,7 @@ import {
   toBlob,
 } from "../helpers/archives.ts";
 import { type BadDisk, badDisk } from "../helpers/bad_disk.ts";
+import { busyWhileTaking } from "../helpers/busy_registry.ts";
 import { readBack } from "../helpers/expected.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
@@ -148,18 +148,9 @@ test("pushImage() with force reads a passed layer back before it sends it on", a
   const large = await makeLayer(writeTar([{ path: "large", body }]));
   const pipe = toBlob(dockerSave([{ image: await makeImage([large]), repoTags: ["app:1"] }]));
   const registry = createRegistry();
-  let takes = 0;
-  // As the registry of go-containerregistry, which mounts nothing, and answers nobody while it takes a body.
-  const fetch: FetchHandler = async (request) => {
-    const { origin, pathname } = new URL(request.url);
-    if (request.method === "POST") return await registry(new Request(origin + pathname, request));
-    if (request.method !== "PUT" || pathname.includes("/manifests/")) {
-      return takes === 0 ? await registry(request) : new Response(null, { status: 400 });
-    }
-    takes++;
-    return await registry(request).finally(() => takes--);
-  };
+  const { fetch, refused } = busyWhileTaking(registry);
   const targets = [TARGET, "localhost:5000/other:1"];
   await pushImage(pipe.stream(), targets, { fetch, force: true, concurrency: 1 });
+  assertEquals(refused, []);
   for (const name of ["app", "other"]) await readBack(registry, name, "1");
 });

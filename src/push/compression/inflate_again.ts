@@ -1,9 +1,10 @@
-import { type Bytes, openLater } from "../../bytes.ts";
+import { openFileBody } from "../../archive/read_blob.ts";
 import { decompress } from "../../codec/decompress.ts";
 import type { ArchiveFile } from "../../image/files.ts";
+import { remoteFile } from "../../pull/remote_file.ts";
 import { quoteName } from "../../quote_name.ts";
-import { getBlob } from "../../registry/blob_content.ts";
 import type { UploadHooks } from "../../registry/blobs.ts";
+import type { UploadBlob } from "../../registry/upload/choose_body.ts";
 import { otherHolder, rememberBlob, type RepositoryState } from "../repository_state.ts";
 
 /**
@@ -17,14 +18,17 @@ export async function findCompressed(
   path: string,
   { file, kind }: NonNullable<ArchiveFile["compressed"]>,
   hooks: UploadHooks,
-): Promise<(() => ReadableStream<Bytes>) | undefined> {
+): Promise<Pick<UploadBlob, "open" | "failure"> | undefined> {
   const { digest, size } = file;
   if (!digest) return undefined;
   // It may have been sent and wait to be needed.
   if (await target.take?.(file, digest, hooks)) rememberBlob(target, digest, "pushed");
   const repository = target.blobs.has(digest) ? target.repository : otherHolder(target, digest);
   if (repository === undefined) return undefined;
-  const holder = { ...target, repository };
-  const open = async () => (await getBlob(holder, digest, { ...hooks, size })).body;
-  return () => decompress(openLater(open), kind, quoteName(path));
+  const { signal, onRetry } = hooks;
+  const there = remoteFile({ ...target, repository }, { digest, size }, { signal, onRetry });
+  return {
+    open: () => decompress(openFileBody(there), kind, quoteName(path)),
+    failure: () => there.failure?.(),
+  };
 }

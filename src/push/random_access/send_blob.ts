@@ -248,8 +248,7 @@ async function findElsewhere(
   const holder = holderOf(placing);
   if (!holder && file?.compressed) {
     const { findCompressed } = await import("../compression/inflate_again.ts");
-    const open = await findCompressed(target, file.path, file.compressed, hooks);
-    return open && { open };
+    return await findCompressed(target, file.path, file.compressed, hooks);
   }
   // What is told of in this repository, and belongs to another one, can be read here: Trow 0.10.
   const place = holder ?? (target.doubts === "all" ? target : undefined);

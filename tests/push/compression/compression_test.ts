@@ -36,6 +36,7 @@ import {
   toBlob,
   withPlatform,
 } from "../../helpers/archives.ts";
+import { busyWhileTaking } from "../../helpers/busy_registry.ts";
 import { assertClear, diffIdsOf, pushTo, readBack } from "../../helpers/expected.ts";
 import { faultLayer, type SeenRequest } from "../../helpers/fault_layer.ts";
 import { inPieces } from "../../helpers/findings.ts";
@@ -373,6 +374,18 @@ test("pushImage() keeps layers that are encrypted, foreign or none, and those of
       await readBack(fetch, "app", "1");
     }
   }
+});
+
+test("pushImage() of a pipe reads back what was compressed before it sends it as it is", async () => {
+  const layout = new OciLayout();
+  const members = { artifactType: "application/vnd.example" };
+  layout.add(await layout.image(await makeImage([large]), members), { ref: "1" });
+  const registry = createRegistry();
+  const { fetch, refused } = busyWhileTaking(registry);
+  const options = { ...LITTLE, compression: "gzip", fetch } as const;
+  await pushImage(toBlob(layout.entries()).stream(), TARGET, options);
+  assertEquals(refused, []);
+  await readBack(registry, "app", "1");
 });
 
 test("pushImage() of a pipe keeps a foreign layer of an image that goes elsewhere than the first", async () => {

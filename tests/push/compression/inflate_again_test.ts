@@ -40,7 +40,7 @@ function compressedOf(members: Partial<ArchiveFile>): NonNullable<ArchiveFile["c
 
 async function inflatedDigest(found: Awaited<ReturnType<typeof findCompressed>>) {
   assert(found);
-  return await digestBytes(await new Response(found()).bytes());
+  return await digestBytes(await new Response(found.open()).bytes());
 }
 
 test("findCompressed() inflates what this repository or another one of the registry has", async () => {
