@@ -38,14 +38,17 @@ export async function chooseKinds(
   const drafts = await draftsOf({ node, kinds });
   const at = drafts.findIndex(({ digest }) => digest === reference.digest);
   if (at < 0 && drafts[0]) {
-    const isPart = node !== found && found.kind !== "docker" && found.digest === reference.digest;
-    refuseOtherDigest(drafts[0].digest, reference, words, isPart ? PART_HINT : undefined);
+    const isOfFound = found.kind !== "docker" && found.digest === reference.digest;
+    refuseOtherDigest(drafts[0].digest, reference, words, isOfFound ? hintOf(found) : undefined);
   }
   return { node, kinds: kinds.slice(at, at + 1) };
 }
 
-const PART_HINT =
-  "that is the digest of the whole index, and what is pushed of it has its own: name a tag instead";
+/** What to do where a reference has the digest of what the archive has, and something else was made of that. */
+function hintOf({ kind }: DocumentNode): string {
+  const what = kind === "index" ? "the whole index" : "the image as it is";
+  return `that is the digest of ${what}, and what is pushed of it has its own: name a tag instead`;
+}
 
 /** Compares the digest of a reference with that of what was made for it. */
 export function refuseOtherDigest(

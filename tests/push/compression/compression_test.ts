@@ -409,6 +409,19 @@ test("pushImage() of a pipe keeps a foreign layer of an image that goes elsewher
   }
 });
 
+test("pushImage() tells that an image that is compressed goes under no digest that it had before", async () => {
+  const layout = new OciLayout();
+  const before = await layout.image(image);
+  layout.add(before, { ref: "1" });
+  const target = `localhost:5000/app@${before.digest}`;
+  const error = await assertRejects(
+    () => pushTo(layout.entries(), target, { compression: "gzip" }),
+    DigestMismatchError,
+    `expected ${before.digest}`,
+  );
+  assertMatch(error.hint ?? "", /the digest of the image as it is, .*name a tag instead/);
+});
+
 test("pushImage() compresses a signed image only where it is forced to", async () => {
   const { layout, signed } = await makeSigned();
   const tar = toBlob(layout.entries());
