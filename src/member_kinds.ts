@@ -15,13 +15,19 @@ const isBase64: Check = (value, path) => {
   return `its member ${quoteName(path)} is not base64`;
 };
 
-/** What is no number here was one in the text, in a form that programs in Go take for no integer. */
-const isInteger: Check = (value, path) =>
-  typeof value === "string"
-    ? `its member ${
-      quoteName(path)
-    } is written as ${value}, which programs in Go take for no integer`
-    : undefined;
+/** A number that is no integer as it is written. */
+const ODD_NUMBER = String.raw`-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)`;
+const IS_ODD = new RegExp(`^${ODD_NUMBER}$`);
+/** One where an integer is wanted. */
+const ODD_MEMBERS = new RegExp(String.raw`("(?:size|schemaVersion)"\s*:\s*)(${ODD_NUMBER})`, "g");
+
+/** An odd number comes as the text that it was. */
+const isInteger: Check = (value, path) => {
+  if (typeof value === "number") return undefined;
+  if (typeof value !== "string" || !IS_ODD.test(value)) return misfit(path, value, "an integer");
+  const member = quoteName(path);
+  return `its member ${member} is written as ${value}, which programs in Go take for no integer`;
+};
 
 const texts = listOf(isText);
 const annotations = mapOf(() => isText);
@@ -66,13 +72,9 @@ const document = members({
  */
 export function misfitOf(json: unknown, bytes: Uint8Array): string | undefined {
   const text = new TextDecoder().decode(bytes);
-  const quoted = text.replace(ODD_NUMBER, '$1"$2"');
+  const quoted = text.replace(ODD_MEMBERS, '$1"$2"');
   return document(quoted === text ? json : JSON.parse(quoted), "");
 }
-
-/** A number that is no integer as it is written, where an integer is wanted. */
-const ODD_NUMBER =
-  /("(?:size|schemaVersion)"\s*:\s*)(-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+))/g;
 
 function listOf(check: Check): Check {
   return (value, path) =>

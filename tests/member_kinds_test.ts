@@ -61,6 +61,10 @@ test("misfitOf() names the first number that Go takes for no integer, as it is w
     found('{"schemaVersion" : 2.0}'),
     'its member "schemaVersion" is written as 2.0, which programs in Go take for no integer',
   );
+  for (const text of ["2", "\u001b[2J"]) {
+    const state = "is a string, expected an integer";
+    assertEquals(misfit({ schemaVersion: text }), `its member "schemaVersion" ${state}`);
+  }
   const quoted = JSON.stringify({ annotations: { a: '{"size":5.0}', 'b"size': "5.0" } });
   assertEquals(found(quoted), undefined);
 });
