@@ -206,6 +206,8 @@ function readOn(
       return undefined;
     }
     open ??= await openPart(reading, position, end, requestOnce);
+    // Who cancelled meanwhile found nothing to close.
+    if (isOver) throw new Error("nobody reads it any more");
     for (;;) {
       const value = await open.reader.read();
       if (!value) {

@@ -367,8 +367,39 @@ test("getBlob() asks for nothing more when it is cancelled while it waits for a 
   await reader.cancel("enough");
   assertEquals([await cancelled.promise, (await waiting).done], ["enough", true]);
   // An attempt would be under way by then.
+  await allDone();
+  script.assertDone();
+});
+
+/** Waits until nothing is left to do but what waits for something itself. */
+async function allDone(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await Promise.resolve();
   await new Promise((resolve) => setTimeout(resolve));
+}
+
+test("getBlob() closes what it was opening again when it is cancelled", async () => {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  const cancelled: unknown[] = [];
+  const headers = { "content-length": "10" };
+  const script = scriptedFetch([
+    [GET, { headers, body: "abc" }],
+    [GET, async () => {
+      asked.resolve();
+      await answer.promise;
+      const body = new ReadableStream({ cancel: (reason) => void cancelled.push(reason) });
+      return { status: 206, headers: { "content-range": "bytes 3-9/10" }, body };
+    }],
+  ]);
+  const context = { http: makeHttp(script.fetch), repository: "team/app" };
+  const reader = (await getBlob(context, DIGEST)).body.getReader();
+  await reader.read();
+  const waiting = reader.read();
+  await asked.promise;
+  await reader.cancel("enough");
+  answer.resolve();
+  await allDone();
+  assertEquals([(await waiting).done, cancelled.length], [true, 1]);
   script.assertDone();
 });
 
