@@ -44,7 +44,7 @@ export class Words {
   /** @throws {UsageError} Where one is left that nobody took. */
   refuseRest(): void {
     const [extra] = this.#words;
-    if (extra !== undefined) throw new UsageError(`Unexpected argument ${quote(extra)}`);
+    if (extra !== undefined) throw new UsageError(`Unexpected argument ${quote(typedAs(extra))}`);
   }
 }
 
@@ -211,7 +211,7 @@ function readParts(words: Words, to: readonly string[], nothing: string) {
   if (other === undefined) return { isMany: false, source, targets, parts } as const;
   throw new UsageError(
     `${quote(other)} is no part of an archive`,
-    `several targets: tarpush push --parts ${source} ... --to ${other} --to TARGET`,
+    `several targets: tarpush push --parts ${typedAs(source)} ... --to ${other} --to TARGET`,
   );
 }
 

@@ -51,7 +51,9 @@ export async function openParts(
     throw new UsageError(`${quote(shownAs(other))} ${state}`);
   }
   const [first] = paths;
-  if (first === undefined) throw new UsageError(`${quote(words.join(" "))} names no parts`);
+  if (first === undefined) {
+    throw new UsageError(`${quote(words.map(shownAs).join(" "))} names no parts`);
+  }
   const reading: Reading = { signal, fetch, timeouts, retry: retry && resolveRetry(retry) };
   const open: AsyncDisposable[] = [];
   const close = async () => {

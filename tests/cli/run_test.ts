@@ -185,11 +185,21 @@ test("run() push without a target names what the archive holds", async () => {
   assertStringIncludes(pipe.stderr, "hint: tarpush push - REFERENCE\n");
 });
 
-test("run() push does not show what a URL has after its path, which may be secret", async () => {
+test("run() does not show what a URL has after its path, which may be secret", async () => {
   const bytes = await readFixtureTar("docker28-single.tar");
   const registry = () => Promise.resolve(new Response(bytes));
-  for (const more of ["", " other.tar", " --parts"]) {
-    const args = `push https://a.test/app.tar?key=secret${more}`;
+  const wrong = [
+    "push URL",
+    "push URL other.tar",
+    "push URL --parts",
+    "push --parts URL localhost:5000/app:1 localhost:5000/app:2",
+    "inspect a.tar URL",
+    "inspect --parts URL.sha256",
+    "check --parts URL --quick",
+    "serve URL",
+  ];
+  for (const words of wrong) {
+    const args = words.replace(/URL(\S*)/, "https://a.test/app.tar$1?key=secret");
     const { code, stderr } = await runFake(args, { registry });
     assertEquals([code, stderr.includes("secret")], [2, false], stderr);
     assertStringIncludes(stderr, "https://a.test/app.tar");
