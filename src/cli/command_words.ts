@@ -114,11 +114,13 @@ export function readPushWords(
   }
   const source = words.next(nothing);
   const targets = words.rest();
-  const other = targets.find((word) => ARCHIVE_PATH.test(word) || PATH_IN_FOLDER.test(word));
+  const other = targets.find((word) =>
+    SIGNED_URL.test(word) || ARCHIVE_PATH.test(word) || PATH_IN_FOLDER.test(word)
+  );
   if (other !== undefined && REFERENCE_START.test(source) && !isArchivePath(source)) {
     throw new UsageError(
       `${quote(source)} is no archive`,
-      `what is pushed comes first: tarpush push ${other} ${source}`,
+      `what is pushed comes first: tarpush push ${typedAs(other)} ${source}`,
     );
   }
   if (other !== undefined) {
@@ -126,8 +128,8 @@ export function readPushWords(
       ? ["parts of one archive", "--parts ", "TARGET"]
       : ["several archives", "", "--to TARGET"];
     throw new UsageError(
-      `${quote(other)} is no target`,
-      `${what}: tarpush push ${option}${typedAs(source)} ${other} ... ${to}`,
+      `${quote(typedAs(other))} is no target`,
+      `${what}: tarpush push ${option}${typedAs(source)} ${typedAs(other)} ... ${to}`,
     );
   }
   if (isMany) return { isMany, sources: [source], targets } as const;
@@ -226,11 +228,12 @@ const IN_REGISTRY = /^[\w.-]+:\d+\//;
 
 /** Whether a text is the path of an archive, as far as it tells itself: no registry and no repository is called so. */
 export function isArchivePath(text: string): boolean {
-  const [path = ""] = /^https?:/i.test(text) ? text.split(/[?#]/) : [text];
-  // No registry is called with a query: what has one is signed.
-  return path !== text || ARCHIVE_PATH.test(path) ||
-    ARCHIVE_PATH.test(path.slice(path.lastIndexOf("/") + 1));
+  return SIGNED_URL.test(text) || ARCHIVE_PATH.test(text) ||
+    ARCHIVE_PATH.test(text.slice(text.lastIndexOf("/") + 1));
 }
+
+/** No registry is called with a query: what has one is signed. */
+const SIGNED_URL = /^https?:[^?#]*[?#]/i;
 
 /** What no registry is called. */
 const ARCHIVE_PATH = /^(?:\.{0,2}\/.*|[^/]*\.(?:tar|tgz|tzst)(?:\.\w+)?)$/i;

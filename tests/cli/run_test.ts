@@ -191,6 +191,8 @@ test("run() does not show what a URL has after its path, which may be secret", a
   const wrong = [
     "push URL",
     "push URL other.tar",
+    "push a.tar URL",
+    "push localhost:5000/app:1 URL",
     "push URL --parts",
     "push --parts URL localhost:5000/app:1 localhost:5000/app:2",
     "inspect a.tar URL",
