@@ -5,7 +5,7 @@ import { isJsonObject } from "../../media_types.ts";
 import { proxyFor } from "../../network_fetch.ts";
 import { type Http, isPage, namesLogin } from "./call.ts";
 import { codingOf, inflateText } from "./content_encoding.ts";
-import { loginHint, nameProxy, pastHint } from "./proxy_tunnel.ts";
+import { nameProxy, pastHint, proxyLoginHint } from "./proxy_tunnel.ts";
 
 /** Most bytes read of an answer that is shown, not used. */
 const MAX_SHOWN_BYTES = 64 * 1024;
@@ -94,7 +94,7 @@ export function proxyOfAnswer(http: Http, url: URL, response: Response): string 
 
 /** What to do about the answer of a proxy. */
 export function proxyAnswerHint(status: number, url: URL): string {
-  return status === 407 ? loginHint(url) : `the proxy may refuse it; ${pastHint(url)}`;
+  return status === 407 ? proxyLoginHint(url) : `the proxy may refuse it; ${pastHint(url)}`;
 }
 
 /** JSON that is not nested too deep; undefined where it is something else. */

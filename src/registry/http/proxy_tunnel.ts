@@ -28,7 +28,7 @@ export function explainTunnel(
   }
   if (!NO_TUNNEL.test(text)) return undefined;
   if (NO_LOGIN.test(text)) {
-    return { state: `${proxy} wants a login`, hint: loginHint(url), isFinal: true };
+    return { state: `${proxy} wants a login`, hint: proxyLoginHint(url), isFinal: true };
   }
   const [, status = ""] = /tunnel: (\d{3}(?: [\x20-\x7e]{1,60})?)/.exec(text) ?? [];
   const state = `${proxy} does not lead there${status && ` (${status})`}`;
@@ -46,7 +46,7 @@ export function nameProxy(via: string | undefined): string {
 }
 
 /** What to do where a proxy wants to know who asks. */
-export function loginHint(url: URL): string {
+export function proxyLoginHint(url: URL): string {
   return `write it into the proxy's address (http://USER:PASSWORD@HOST:PORT); ${pastHint(url)}`;
 }
 
