@@ -16,7 +16,7 @@ import {
   rollup,
   ROOT,
   SHORT,
-  terser,
+  shrink,
   writeFile,
 } from "./project.ts";
 
@@ -98,13 +98,8 @@ interface Typescript {
   formatDiagnostics(found: readonly unknown[], host: object): string;
 }
 
-/** As new a syntax as {@linkcode OLDEST_SYNTAX}, and lines that a runtime can show where an error was thrown. */
-const MINIFYING = {
-  module: true,
-  ecma: 2022,
-  compress: { passes: 5 },
-  format: { comments: "some", max_line_len: 1000 },
-};
+/** Lines that a runtime can show where an error was thrown. */
+const LINES = { max_line_len: 1000 };
 
 async function main(): Promise<void> {
   const config = await readConfig();
@@ -163,7 +158,7 @@ async function bundle(paths: readonly string[]): Promise<void> {
     hoistTransitiveImports: false,
   });
   for (const { fileName, code } of output) {
-    await writeFile(`${NPM_FOLDER}/${fileName}`, await terser(code, MINIFYING));
+    await writeFile(`${NPM_FOLDER}/${fileName}`, await shrink(code, LINES));
   }
   await Deno.remove(made, { recursive: true });
   const cli = `${NPM_FOLDER}/src/cli/main.js`;

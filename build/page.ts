@@ -5,7 +5,8 @@
  */
 import { WASM as XZ } from "../src/codec/xz_wasm.ts";
 import { WASM as ZSTD } from "../src/codec/zstd_wasm.ts";
-import { esbuild, readNotices, rollup, ROOT, SHORT, terser, writeFile } from "./project.ts";
+import { esbuild, readNotices, rollup, ROOT, SHORT, shrink, writeFile } from "./project.ts";
+import { importAtOnce } from "./imports.ts";
 import { packSmall } from "./wasm.ts";
 
 /** Two years of browsers. */
@@ -16,14 +17,6 @@ const UNUSED = [
   ...["http_source", "folder", "watched_file", "watched_body", "known_length"],
   ...["compress_content", "compressing", "compressed_uploads"],
 ];
-
-/** What the script is made smaller by once it is one of many; licenses stay. */
-const MINIFYING = {
-  module: true,
-  ecma: 2022,
-  compress: { passes: 5 },
-  format: { comments: "some" },
-};
 
 const PAGE = `${ROOT}dist/page/index.html`;
 const MODULE = `${ROOT}src/edge/page_html.ts`;
@@ -47,7 +40,7 @@ async function build(): Promise<string> {
     minify("page/style.css"),
     bundle(),
   ]);
-  const script = `${await terser(bundled, MINIFYING)}\n${await readNotices()}`;
+  const script = `${await shrink(bundled)}\n${await readNotices()}`;
   if (/(?<!import)\("\.\/\w+\.ts"\)/.test(script)) {
     throw new Error("Cannot leave out a file that is not loaded on demand");
   }
@@ -81,7 +74,8 @@ async function bundle(): Promise<string> {
     const main = `${made}/main.js`;
     const bundled = await rollup({
       input: { main },
-      external: (path) => UNUSED.some((name) => path.endsWith(`/${name}.ts`)),
+      external: isUnused,
+      plugins: [importAtOnce(isUnused)],
       treeshake: { moduleSideEffects: (path) => path === main },
     });
     const { output: [{ code }] } = await bundled.generate({
@@ -93,6 +87,10 @@ async function bundle(): Promise<string> {
   } finally {
     await Deno.remove(made, { recursive: true });
   }
+}
+
+function isUnused(path: string): boolean {
+  return UNUSED.some((name) => path.endsWith(`/${name}.ts`));
 }
 
 async function minify(path: string, ...args: string[]): Promise<string> {
@@ -107,11 +105,15 @@ async function sourceHash(text: string): Promise<string> {
 
 /** The page as a module, packed; what the package has elsewhere is taken from there. */
 async function toModule(page: string): Promise<string> {
-  const text = page.replace(XZ, "XZ_WASM").replace(ZSTD, "ZSTD_WASM");
-  const packed = await packSmall(new TextEncoder().encode(text));
+  const [hash] = /AGFzbQEAAAA[\w+/]+=*/.exec(page) ?? [];
+  if (!hash) throw new Error("Cannot pack the page: it has no WebAssembly that hashes");
+  const text = page.replace(XZ, "XZ_WASM").replace(ZSTD, "ZSTD_WASM").replace(hash, "HASH_WASM");
+  // Bytes are packed smaller than base64 of them; these begin with a zero, which the text has none of.
+  const content = new Blob([text, Uint8Array.fromBase64(hash)]);
+  const packed = await packSmall(new Uint8Array(await content.arrayBuffer()));
   return `// Made by \`deno task page\` of the files in page/; not to be edited.
 
-/** The web page in gzip and base64, without the decoders of src/codec/. */
+/** The web page in gzip and base64, without the decoders of src/codec/, and after it the WebAssembly that hashes. */
 export const PACKED_PAGE: string =
   "${packed.toBase64()}";
 `;

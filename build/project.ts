@@ -54,6 +54,7 @@ export async function run(
 const ESBUILD = "npm:esbuild@0.25.12";
 
 const TERSER = "npm:terser@5.51.4";
+const SWC = "npm:@swc/core@1.16.22";
 const ROLLUP = "npm:rollup@4.68.8";
 
 /** Runs the bundler and minifier; returns what it prints. */
@@ -93,8 +94,11 @@ interface Warning {
   message: string;
 }
 
-/** What it says of things that are meant: the program exports nothing, and classes keep their parts private. */
-const MEANT = ["EMPTY_BUNDLE", "PLUGIN_WARNING"];
+/**
+ * What it says of things that are meant: the program exports nothing, classes keep their parts private, and what was loaded on
+ * demand may import who loads it.
+ */
+const MEANT = ["EMPTY_BUNDLE", "PLUGIN_WARNING", "CIRCULAR_DEPENDENCY"];
 
 /** How it writes JavaScript: what a file gives on demand is read, and never changed. */
 export const SHORT = {
@@ -102,6 +106,12 @@ export const SHORT = {
   freeze: false,
   generatedCode: { arrowFunctions: true, constBindings: true, objectShorthand: true },
 };
+
+/** What is said of who made something. */
+const NOTICE = /\/\*(?:!|(?:(?!\*\/)[^])*?@(?:license|preserve))[^]*?\*\//g;
+
+/** Node.js 22 and some edge runtimes know no newer syntax. */
+const ES_VERSION = 2022;
 
 /** Makes few files of many, and leaves out what nothing needs. */
 export async function rollup(options: RollupOptions): Promise<Rolled> {
@@ -114,10 +124,19 @@ export async function rollup(options: RollupOptions): Promise<Rolled> {
   });
 }
 
-/** Makes JavaScript smaller than esbuild can: by 3% of the npm package, and as much of the page. */
-export async function terser(code: string, options: object): Promise<string> {
-  const { minify } = await import(TERSER);
-  return (await minify(code, options)).code;
+/**
+ * Makes JavaScript smaller than esbuild can: by 4% of the npm package, and as much of the page. Each of the two finds what the
+ * other does not, and terser breaks lines.
+ *
+ * @param format How it is written, in words of terser.
+ * @returns The code and, after it, the notices that were in it: neither keeps what stands before code that it moves.
+ */
+export async function shrink(code: string, format: object = {}): Promise<string> {
+  const [swc, terser] = await Promise.all([import(SWC), import(TERSER)]);
+  const options = { module: true, ecma: ES_VERSION, compress: { passes: 5, ecma: ES_VERSION } };
+  const once = await swc.minify(code, { ...options, toplevel: true, mangle: true });
+  const twice = await terser.minify(once.code, { ...options, format });
+  return [twice.code, ...code.match(NOTICE) ?? []].join("\n");
 }
 
 /** What who made the decoders in `src/codec/` asks to be said with them, as comments: rollup leaves those out. */

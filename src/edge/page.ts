@@ -23,8 +23,14 @@ export async function readPage(): Promise<string> {
     import("../codec/xz_wasm.ts"),
     import("../codec/zstd_wasm.ts"),
   ]);
-  const page = new TextDecoder().decode(await unpackWasm(PACKED_PAGE));
-  return page.replace("XZ_WASM", xz.WASM).replace("ZSTD_WASM", zstd.WASM);
+  const content = await unpackWasm(PACKED_PAGE);
+  // After the text comes WebAssembly, which begins with a zero.
+  const end = content.indexOf(0);
+  const hash = btoa(String.fromCharCode(...content.subarray(end)));
+  return new TextDecoder().decode(content.subarray(0, end))
+    .replace("XZ_WASM", xz.WASM)
+    .replace("ZSTD_WASM", zstd.WASM)
+    .replace("HASH_WASM", hash);
 }
 
 /**
