@@ -81,7 +81,8 @@ export function nextCut({ bytes, stop, isLast }: Window, start: number, member: 
     : placesBeforeFollowers(bytes, first, behind);
   for (const at of candidates) {
     const size = uint32(bytes, at - 4);
-    const isLikely = isHeader(bytes, at) || isPadding(bytes, at, bytes.length);
+    const isLikely = isHeader(bytes, at) ||
+      isPadding(bytes, at, Math.max(at + PADDING_BYTES, bytes.length));
     if (isInReach(size, member, isLikely, SLICE_BYTES)) return { end: at, size, isLikely };
   }
   return { end };
