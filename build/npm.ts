@@ -99,7 +99,7 @@ interface Typescript {
 }
 
 /** Lines that a runtime can show where an error was thrown. */
-const LINES = { max_line_len: 1000 };
+const LINES = { max_line_len: 1500 };
 
 async function main(): Promise<void> {
   const config = await readConfig();

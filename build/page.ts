@@ -5,17 +5,30 @@
  */
 import { WASM as XZ } from "../src/codec/xz_wasm.ts";
 import { WASM as ZSTD } from "../src/codec/zstd_wasm.ts";
-import { esbuild, readNotices, rollup, ROOT, SHORT, shrink, writeFile } from "./project.ts";
+import {
+  esbuild,
+  noticesOf,
+  readNotices,
+  rollup,
+  ROOT,
+  SHORT,
+  shrink,
+  writeFile,
+} from "./project.ts";
 import { importAtOnce } from "./imports.ts";
 import { packSmall } from "./wasm.ts";
 
 /** Two years of browsers. */
 const TARGET = "--target=chrome123,firefox125,safari17.5";
 
-/** What is loaded on demand alone, and never by this page: its source is a file, and it compresses nothing. */
+/**
+ * What is loaded on demand alone, and never by this page: its source is a file, it compresses nothing, and shares no blobs and no
+ * tags with other pushes.
+ */
 const UNUSED = [
   ...["http_source", "folder", "watched_file", "watched_body", "known_length"],
-  ...["compress_content", "compressing", "compressed_uploads"],
+  ...["compress_content", "compressing", "compressed_uploads", "inflate_again"],
+  ...["share_blob", "claims"],
 ];
 
 const PAGE = `${ROOT}dist/page/index.html`;
@@ -40,7 +53,11 @@ async function build(): Promise<string> {
     minify("page/style.css"),
     bundle(),
   ]);
-  const script = `${await shrink(bundled)}\n${await readNotices()}`;
+  const script = [
+    await shrink(bundled),
+    noticesOf(bundled),
+    await readNotices(),
+  ].join("\n");
   if (/(?<!import)\("\.\/\w+\.ts"\)/.test(script)) {
     throw new Error("Cannot leave out a file that is not loaded on demand");
   }

@@ -129,14 +129,18 @@ export async function rollup(options: RollupOptions): Promise<Rolled> {
  * other does not, and terser breaks lines.
  *
  * @param format How it is written, in words of terser.
- * @returns The code and, after it, the notices that were in it: neither keeps what stands before code that it moves.
+ * @returns The code without comments: neither keeps what stands before code that it moves; {@linkcode noticesOf} tells them.
  */
 export async function shrink(code: string, format: object = {}): Promise<string> {
   const [swc, terser] = await Promise.all([import(SWC), import(TERSER)]);
   const options = { module: true, ecma: ES_VERSION, compress: { passes: 5, ecma: ES_VERSION } };
   const once = await swc.minify(code, { ...options, toplevel: true, mangle: true });
-  const twice = await terser.minify(once.code, { ...options, format });
-  return [twice.code, ...code.match(NOTICE) ?? []].join("\n");
+  return (await terser.minify(once.code, { ...options, format })).code;
+}
+
+/** What code says of who made it, a line each or more. */
+export function noticesOf(code: string): string {
+  return (code.match(NOTICE) ?? []).join("\n");
 }
 
 /** What who made the decoders in `src/codec/` asks to be said with them, as comments: rollup leaves those out. */
@@ -144,7 +148,7 @@ export async function readNotices(): Promise<string> {
   const texts = await Promise.all(
     ["zstd_wasm", "xz_wasm"].map((name) => Deno.readTextFile(`${ROOT}src/codec/${name}.ts`)),
   );
-  return texts.map((text) => /\/\*![^]*?\*\//.exec(text)?.[0]).join("\n");
+  return texts.map(noticesOf).join("\n");
 }
 
 /** Writes a file, and the folders that it needs. */
