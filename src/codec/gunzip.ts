@@ -93,8 +93,8 @@ export async function* gunzip(
 let late: Promise<boolean> | undefined;
 
 /**
- * Whether what is inflated comes out in a later turn of the event loop than the writing ends in, as in workerd; others are
- * done with a piece by then.
+ * Whether what is inflated comes out in a later turn of the event loop than the writing ends in, as in workerd and Node.js;
+ * others are done with a piece by then.
  */
 async function handsOutLate(): Promise<boolean> {
   const probe = new Member(HEADER_BYTES, 0);

@@ -10,7 +10,7 @@ import { placeBelow, placeManifest, writeManifest } from "./place_manifest.ts";
 import { answerOf, cameCut, lacksPart, refusesType } from "./refusals.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import { hasDigest, type Tagged } from "./place_root.ts";
-import { hooksFor, type PushSettings, warn } from "./upload_settings.ts";
+import { hooksFor, type PushSettings, type PushWords, warn } from "./upload_settings.ts";
 
 /**
  * Asks what a tag names, where it matters: where the caller does not want it to be overwritten.
@@ -139,7 +139,7 @@ function explainStanding(
   return restate(refusal, message, { hint });
 }
 
-function describeStanding(found: Digest, digest: Digest, { place }: PushSettings["words"]): string {
+function describeStanding(found: Digest, digest: Digest, { place }: PushWords): string {
   return `it stands and names ${found}, the ${place} would put ${digest} there`;
 }
 
