@@ -120,7 +120,7 @@ export interface FailedArchive extends ArchiveName {
  * @returns What became of each archive, as they end.
  * @throws {SyntaxError} If the target does not parse.
  * @throws {RangeError} If a number among the options is out of range.
- * @throws {TypeError} If the sources are no list.
+ * @throws {TypeError} If the sources are no list, or an option is none, or does not go with the target.
  */
 export async function* pushAll(
   sources: Iterable<PushSource | ArchiveInput> | AsyncIterable<PushSource | ArchiveInput>,
