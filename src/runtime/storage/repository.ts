@@ -1,6 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { blobPath, type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
-import { OciError } from "../../errors.ts";
+import type { OciError } from "../../errors.ts";
 import { readNamedContent } from "../../named_content.ts";
 import { fileError, reasonOf } from "../file_error.ts";
 import { folderOf, type FolderPaths } from "./folder_paths.ts";
@@ -27,6 +27,8 @@ export class Repository {
   /** The same, of an index that is still the one that changes are made to: it fails where they could not be saved. */
   #saved: Promise<void> = Promise.resolve();
   #nextSave: Promise<void> | undefined;
+  /** Why the last index that could not be saved was not: changes that were made to it meanwhile fail with that, too. */
+  #failure: unknown;
 
   constructor(name: string, files: StorageFiles, paths: FolderPaths) {
     this.name = name;
@@ -145,15 +147,14 @@ export class Repository {
     this.#nextSave ??= this.#saving.then(async () => {
       this.#nextSave = undefined;
       try {
-        if (index !== this.#index) {
-          throw new OciError("a change before this one could not be saved");
-        }
+        if (index !== this.#index) throw this.#failure;
         await this.#replace("index.json", index.format());
         await this.#files.sync([this.path]);
       } catch (error) {
         // What could not be saved is not so: the next reader finds what is on the disk.
         if (index === this.#index) {
           this.#index = undefined;
+          this.#failure = error;
           this.#saved = Promise.resolve();
         }
         throw error;
