@@ -54,9 +54,12 @@ export function reportProgress(
   if (!onProgress && !onTaken && !onEnd) return body;
   const reader = body.getReader();
   let last: Bytes | undefined;
+  let isCancelled = false;
   return new ReadableStream<Bytes>({
     async pull(controller) {
       const { done, value } = await reader.read();
+      // To a read that waits, being cancelled looks like the end.
+      if (isCancelled) return;
       if (last) onTaken?.(last);
       if (done) {
         onEnd?.();
@@ -71,7 +74,10 @@ export function reportProgress(
         throw error;
       }
     },
-    cancel: (reason) => reader.cancel(reason),
+    cancel: (reason) => {
+      isCancelled = true;
+      return reader.cancel(reason);
+    },
   }, { highWaterMark: 0 });
 }
 
