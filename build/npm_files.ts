@@ -23,7 +23,7 @@ type Pieces = Readonly<Record<string, Piece>>;
 const MIN_BYTES = 60_000;
 
 /** Bytes loaded in vain, in all and weighed, that are worth a file less. */
-const MAX_COST = 20_000_000;
+const MAX_COST = 6_000_000;
 
 /** How much more it counts if a command of the program loads something in vain. */
 const COMMAND_WEIGHT = 20;
