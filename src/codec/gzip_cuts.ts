@@ -25,6 +25,8 @@ export interface Window {
   position: number;
   start: number;
   stop: number;
+  /** Where zeros begin in `bytes` that go on to its end. */
+  zeros: number;
   isLast: boolean;
 }
 
@@ -40,13 +42,18 @@ export async function* windows(pieces: AsyncIterable<Bytes>): AsyncGenerator<Win
     if (size < start + SLICE_BYTES + TAIL_BYTES) continue;
     const bytes = concat(held, size);
     const stop = size - TAIL_BYTES;
-    yield { bytes, position, start, stop, isLast: false };
+    yield { bytes, position, start, stop, zeros: startOfZeros(bytes), isLast: false };
     start = Math.min(stop, TRAILER_BYTES);
     position += stop - start;
     held = [bytes.slice(stop - start)];
     size = start + TAIL_BYTES;
   }
-  yield { bytes: concat(held, size), position, start, stop: size, isLast: true };
+  const bytes = concat(held, size);
+  yield { bytes, position, start, stop: size, zeros: startOfZeros(bytes), isLast: true };
+}
+
+function startOfZeros(bytes: Bytes): number {
+  return bytes.findLastIndex((byte) => byte !== 0) + 1;
 }
 
 /** How far a member is. */
@@ -71,7 +78,8 @@ export interface Cut {
 }
 
 /** The next cut: the first place where the member may end, if there is one within a slice. */
-export function nextCut({ bytes, stop, isLast }: Window, start: number, member: Progress): Cut {
+export function nextCut(window: Window, start: number, member: Progress): Cut {
+  const { bytes, stop, zeros, isLast } = window;
   const end = Math.min(start + member.sliceBytes, stop);
   const first = start + Math.max(1, member.missing);
   // What ends with the slice may be an end, too; that of the data shows by itself.
@@ -81,8 +89,8 @@ export function nextCut({ bytes, stop, isLast }: Window, start: number, member: 
     : placesBeforeFollowers(bytes, first, behind);
   for (const at of candidates) {
     const size = uint32(bytes, at - 4);
-    const isLikely = isHeader(bytes, at) ||
-      isPadding(bytes, at, Math.max(at + PADDING_BYTES, bytes.length));
+    // Runs of zeros, compressed, have zeros that go on for long, but seldom to the end of a window.
+    const isLikely = isHeader(bytes, at) || (at >= zeros && isPadding(bytes, at));
     if (isInReach(size, member, isLikely, SLICE_BYTES)) return { end: at, size, isLikely };
   }
   return { end };
@@ -113,9 +121,8 @@ function isHeader(bytes: Bytes, at: number): boolean {
   return bytes[at] === 0x1f && bytes[at + 1] === 0x8b && bytes[at + 2] === 8;
 }
 
-function isPadding(bytes: Bytes, start: number, end = start + PADDING_BYTES): boolean {
-  // From the end: runs of zeros, compressed, have zeros that go on for long.
-  for (let at = end - 1; at >= start; at--) if (bytes[at] !== 0) return false;
+function isPadding(bytes: Bytes, start: number): boolean {
+  for (let at = start; at < start + PADDING_BYTES; at++) if (bytes[at] !== 0) return false;
   return true;
 }
 
