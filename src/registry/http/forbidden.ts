@@ -16,7 +16,7 @@ export interface Meaning {
   hint: string;
 }
 
-/** mod_evasive and the limits of some firewalls forbid what they let through before. */
+/** mod_evasive and the limits of some firewalls forbid all for a while. */
 const CROWD: Meaning = {
   isCrowd: true,
   // mod_evasive 1.10 lets a client in again, as it comes, when nothing came of it for ten seconds.
@@ -30,7 +30,7 @@ const SIZE: Meaning = {
   hint: "a firewall may forbid it for its size: try a smaller --chunk-size",
 };
 
-/** Reads a page that forbids something; a large body that is forbidden may cost another request. */
+/** Reads a page that forbids something; where the same was let through before, one more request tells whether all is forbidden now. */
 export async function meaningOf(
   http: Http,
   call: Call,
@@ -42,10 +42,8 @@ export async function meaningOf(
     !namesLogin(response) && isRegistry(http, url);
   if (!isPlain) return undefined;
   const wasLetThrough = http.seen.served?.has(kindOf(call)) === true;
-  if (!isBlobBody(call, url) || lengthOf(call) <= SMALL_BYTES) {
-    return wasLetThrough ? CROWD : undefined;
-  }
-  return wasLetThrough && await isShutOut(http, call) ? CROWD : SIZE;
+  if (wasLetThrough && await isShutOut(http, call)) return CROWD;
+  return isBlobBody(call, url) && lengthOf(call) > SMALL_BYTES ? SIZE : undefined;
 }
 
 function lengthOf({ body, size }: Call): number {

@@ -191,6 +191,22 @@ test("request() takes a 403 for what it is where a registry says it, or nothing 
   }
 });
 
+test("request() does not wait where one thing is forbidden and the front page is not", async () => {
+  const clock = new FakeClock();
+  const asked: string[] = [];
+  const http = makeHttp(({ url }) => {
+    asked.push(new URL(url).pathname);
+    const isForbidden = url.endsWith(".sig");
+    return Promise.resolve(isForbidden ? new Response("<p>No", FORBIDDEN) : new Response());
+  }, { clock });
+  const tag = (name: string) =>
+    callTo(http, { url: new URL(`/v2/app/manifests/${name}`, http.origin) });
+  await request(http, tag("1"));
+  await assertRejects(() => request(http, tag("sha256-1.sig")), RegistryError, "403");
+  assertEquals(asked, ["/v2/app/manifests/1", "/v2/app/manifests/sha256-1.sig", "/v2/"]);
+  assertEquals(clock.now(), 0);
+});
+
 test("request() asks whether it is a large body that is forbidden, or everything", async () => {
   for (const isAll of [true, false]) {
     let count = 0;
