@@ -39,7 +39,9 @@ test("a push loads no more than it needs", async () => {
 /** What tells how a request failed, and whatever that takes. */
 const FAILURES = ["failure_document", "registry/ping"]
   .concat(
-    ["error_answer", "failed_request", "scheme"].map((name) => `registry/http/${name}`),
+    ["error_answer", "explain_refusal", "failed_request", "scheme"].map((name) =>
+      `registry/http/${name}`
+    ),
   );
 
 test("what reads a registry loads nothing that only a failure needs", async () => {

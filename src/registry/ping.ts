@@ -9,7 +9,7 @@ import {
 } from "./http/answer_content.ts";
 import { contentType, discard, type Http, isPage } from "./http/call.ts";
 import { describeStranger } from "./http/describe_stranger.ts";
-import { knownServer, loginHint } from "./http/error_answer.ts";
+import { knownServer, loginHint } from "./http/explain_refusal.ts";
 import { requestOnce } from "./http/http.ts";
 import { answeredAt } from "./http/redirect.ts";
 import { explainScheme } from "./http/scheme.ts";
