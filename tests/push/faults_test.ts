@@ -66,7 +66,7 @@ const HOW: Record<string, Fault> = {
 
 for (const { name, tar, target, tags } of ARCHIVES) {
   for (const concurrency of [1, 3]) {
-    const once = { concurrency, retry: { attempts: 1 } };
+    const once = { concurrency, retry: { attempts: 1, delay: 0 } };
 
     test(`pushImage() of ${name}, ${concurrency} at a time: at no request is a tag incomplete`, async () => {
       const registry = createRegistry();

@@ -114,7 +114,7 @@ for (const [dialect, make] of Object.entries(DIALECTS)) {
     const isKnown = (digest: string) =>
       source === "file" || !dialect.includes("legacy") || digest !== large.digest;
     for (const concurrency of [1, 3]) {
-      const once = { concurrency, memoryBudget, retry: { attempts: 1 } };
+      const once = { concurrency, memoryBudget, retry: { attempts: 1, delay: 0 } };
 
       test(`pushImage() of ${dialect}, a ${source}, ${concurrency} at a time, killed at any request: no tag is incomplete, a second run sends what is missing`, async () => {
         const whole = makeRegistry();
