@@ -72,12 +72,13 @@ export async function toRegistryError(
       errors,
       hint: hint ?? placeHint(http, call, url),
       retryable: isRetryable(status, errors),
-      retryAfter: waitOf(http, response) ?? meaning?.wait,
+      retryAfter: waitOf(http, response),
     },
   );
   noteStranger(error, {
     isPage: isPage(response) && errors.length === 0,
-    isCrowd: meaning?.isCrowd === true || isCrowd,
+    isCrowd,
+    isShutOut: meaning?.isShutOut === true,
     isLarge: meaning?.isLarge === true,
   });
   return error;

@@ -9,20 +9,23 @@ const SMALL_BYTES = 64 * 1024;
 
 /** What a page that forbids something may mean, where that need not stay so. */
 export interface Meaning {
-  isCrowd?: boolean;
+  isShutOut?: boolean;
   isLarge?: boolean;
-  /** Milliseconds to send nothing. */
-  wait?: number;
   hint: string;
 }
 
 /** mod_evasive and the limits of some firewalls forbid all for a while. */
-const CROWD: Meaning = {
-  isCrowd: true,
-  // mod_evasive 1.10 lets a client in again, as it comes, when nothing came of it for ten seconds.
-  wait: 12_000,
+const SHUT_OUT: Meaning = {
+  isShutOut: true,
   hint:
     "the same was let through before: a firewall, or mod_evasive, may shut out who sends too many requests (try --max-requests-per-second 2)",
+};
+/** Nothing was sent for a while, and that has not changed. */
+const STILL_SHUT_OUT: Meaning = {
+  isShutOut: true,
+  hint:
+    "the same was let through before, and now nothing is, not even after a pause: a firewall shuts this machine out for longer, " +
+    "which ends by itself or by who runs it (then try --max-requests-per-second 2)",
 };
 /** ModSecurity 3 in nginx forbids what is above its SecRequestBodyLimit. */
 const SIZE: Meaning = {
@@ -42,7 +45,9 @@ export async function meaningOf(
     !namesLogin(response) && isRegistry(http, url);
   if (!isPlain) return undefined;
   const wasLetThrough = http.seen.served?.has(kindOf(call)) === true;
-  if (wasLetThrough && await isShutOut(http, call)) return CROWD;
+  if (wasLetThrough && await isShutOut(http, call)) {
+    return http.seen.pace?.refusalsInARow ? STILL_SHUT_OUT : SHUT_OUT;
+  }
   return isBlobBody(call, url) && lengthOf(call) > SMALL_BYTES ? SIZE : undefined;
 }
 

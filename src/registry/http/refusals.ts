@@ -3,10 +3,15 @@ import { hasCode, RegistryError } from "../../errors.ts";
 import type { Call } from "./call.ts";
 import type { Pace } from "./pace.ts";
 import type { RetryOptions } from "./retry.ts";
-import { wasCrowd } from "./stranger.ts";
+import { wasCrowd, wasShutOut } from "./stranger.ts";
 
 /** A registry that asks for so long a wait means it: a refusal after that counts for a whole attempt, in milliseconds. */
 const LONG_WAIT = 30_000;
+/**
+ * Nothing is sent for so long to who shuts all out, in milliseconds, at first and then: mod_evasive 1.10 lets a client in again,
+ * as it comes, when nothing came of it for ten seconds, and firewalls count what came in a minute.
+ */
+const SHUT_OUT_WAIT = { first: 12_000, later: 18_000 };
 /** Other refusals are a matter of pace: so many count for one attempt. */
 const REFUSALS_AN_ATTEMPT = 8;
 
@@ -43,13 +48,18 @@ export class Refusals {
    * @returns Whether the request may be sent again.
    */
   async wait(call: Call, refusal: RegistryError, sentAt: number | undefined): Promise<boolean> {
-    const { retryAfter } = refusal;
+    const { attempts, maxRetryAfter } = this.#retry;
+    const isShutOut = refusal.retryAfter === undefined && wasShutOut(refusal);
+    const shutOutWait = this.#count++ === 0 ? SHUT_OUT_WAIT.first : SHUT_OUT_WAIT.later;
+    const wait = isShutOut ? shutOutWait : refusal.retryAfter;
     this.#last = refusal;
-    this.#pace.refused(sentAt, retryAfter);
-    this.#patience -= this.#cost(retryAfter ?? 0);
-    const isTooLong = retryAfter !== undefined && retryAfter > this.#retry.maxRetryAfter;
-    if (this.#retry.attempts === 1 || this.#patience < 0 || isTooLong) return false;
-    await call.onRetry?.(++this.#count + 1, this.#pace.pauseLeft, refusal);
+    this.#pace.refused(sentAt, wait);
+    this.#patience -= this.#cost(isShutOut ? LONG_WAIT : wait ?? 0);
+    // Who has been waited for in vain is not waited for again by each request.
+    const isInVain = isShutOut && this.#pace.refusalsInARow >= attempts;
+    const isTooLong = wait !== undefined && wait > maxRetryAfter;
+    if (attempts === 1 || this.#patience < 0 || isInVain || isTooLong) return false;
+    await call.onRetry?.(this.#count + 1, this.#pace.pauseLeft, refusal);
     return true;
   }
 

@@ -11,6 +11,8 @@ interface Stranger {
   isPage: boolean;
   /** A proxy lets so many requests pass and no more, or had no registry behind it for the moment. */
   isCrowd: boolean;
+  /** Something forbids all that it let through before, the registry's front page as well. */
+  isShutOut: boolean;
   /** A firewall may have forbidden the body of a request for its size. */
   isLarge: boolean;
 }
@@ -29,7 +31,12 @@ export function wasPage(error: RegistryError): boolean {
 
 /** Whether a proxy let so many requests pass and no more. */
 export function wasCrowd(error: RegistryError): boolean {
-  return strangers.get(error)?.isCrowd === true;
+  return strangers.get(error)?.isCrowd === true || wasShutOut(error);
+}
+
+/** Whether nothing is let through any more. */
+export function wasShutOut(error: RegistryError): boolean {
+  return strangers.get(error)?.isShutOut === true;
 }
 
 /** Whether a firewall may have forbidden a body for its size. */

@@ -241,8 +241,30 @@ test("request() says what may be the reason where it is shut out for good", asyn
   );
   await request(http, callTo(http));
   const error = await assertRejects(() => request(http, callTo(http)), RegistryError, "403");
-  assert(error.hint?.includes("--max-requests-per-second"), error.hint);
-  assert(clock.now() > 60_000 && clock.now() < 150_000, `${clock.now()}`);
+  assert(error.hint?.includes("shuts this machine out for longer"), error.hint);
+  // Limits count what came in a minute.
+  assertEquals(clock.now(), 66_000);
+  // What comes after that waits no more.
+  await assertRejects(() => request(http, callTo(http)), RegistryError, "403");
+  assertEquals(clock.now() < 90_000, true, `${clock.now()}`);
+});
+
+test("request() waits for a firewall that counts what came in a minute", async () => {
+  const clock = new FakeClock();
+  let shutUntil = 0;
+  const http = makeHttp(() => {
+    const isShut = clock.now() < shutUntil;
+    return Promise.resolve(isShut ? new Response("<p>No", FORBIDDEN) : new Response());
+  }, { clock });
+  await request(http, callTo(http));
+  shutUntil = 60_000;
+  const hints: (string | undefined)[] = [];
+  const onRetry = (_attempt: number, _delay: number, error: Error) =>
+    void hints.push(error instanceof RegistryError ? error.hint : undefined);
+  await request(http, callTo(http, { onRetry }));
+  assertEquals(clock.now(), 66_000);
+  const isLong = hints.map((hint) => hint?.includes("shuts this machine out for longer"));
+  assertEquals(isLong, [false, true, true, true]);
 });
 
 test("request() heeds what a registry that refuses one says of its limits", async () => {
