@@ -13,7 +13,7 @@ export const MAX_SMALL_BYTES = 32 * 1024 * 1024;
 export const MAX_LARGE_BYTES = MAX_CONFIG_BYTES;
 
 /**
- * Room for the JSON of a source that comes only once: what is a manifest or a config is known at its end, so all of it is
+ * Room for the JSON of a source that is read once: what is a manifest or a config is known at its end, so all of it is
  * kept. Large documents have room of their own, so that an artifact of many megabytes takes none from manifests.
  */
 export class DocumentRoom {

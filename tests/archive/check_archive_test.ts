@@ -252,6 +252,22 @@ test("checkArchive() reads at most three files at once", async () => {
   assertEquals([open, most], [0, 3]);
 });
 
+test("checkArchive() reads each document once, for its digest and for what it says", async () => {
+  const padded = new OciLayout();
+  const annotations = { padding: "x".repeat(1024 * 1024) };
+  const manifest = await padded.image(await makeImage(["one"]), { annotations });
+  padded.add(manifest);
+  const archive = toBlob(padded.entries());
+  let read = 0;
+  const counted = (start: number, end: number) => {
+    read += end - start;
+    return archive.slice(start, end);
+  };
+  const { findings } = await checkArchive({ size: archive.size, slice: counted });
+  assertEquals(findings, []);
+  assert(read < 1.5 * manifest.size, `${read} bytes of ${archive.size}`);
+});
+
 test("checkArchive() keeps the documents of a stream up to a limit", async () => {
   const json = encode(`{"a":"${"x".repeat(2 * 1024 * 1024 - 8)}"}`);
   const full = Array.from({ length: 16 }, (_, at) => ({ path: `${at}.json`, body: json }));

@@ -76,12 +76,13 @@ export async function checkRandom(
     }
   });
   let read = 0;
+  const documents = new DocumentRoom();
   const onBytes = (count: number) => onProgress?.(read += count, total);
   await archive.until(() =>
     runAll(entries, FILES_AT_ONCE, async (entry, signal) => {
       if (!entry.file) return;
       const { clean: path, body } = entry.file;
-      const file = { path, size: body.size, again: body, documents: undefined };
+      const file = { path, size: body.size, again: body, documents };
       const stream = body.slice(0, body.size).stream();
       entry.checked = await checkFile({ ...file, body: stream }, { ...options, signal, onBytes });
     }, signal)

@@ -41,7 +41,7 @@ const IN_MEMORY_BYTES = 8 * 1024 * 1024;
  * @param path Its clean path.
  * @param body Its content, of exactly that length; it belongs to this call.
  * @param again Where the content can be read again.
- * @param documents Room for JSON documents, which are kept where they cannot.
+ * @param documents Room for JSON documents: what was hashed is kept, and is what they are taken to say.
  * @throws {ArchiveError} If the body has another length. Errors of the body itself pass unchanged.
  */
 export async function checkFile(
@@ -50,25 +50,19 @@ export async function checkFile(
     size: number;
     body: ReadableStream<Uint8Array>;
     again: BlobSource | undefined;
-    documents: DocumentRoom | undefined;
+    documents: DocumentRoom;
   },
   options: CheckBodyOptions,
 ): Promise<CheckedFile> {
   const reader = new EntryReader(path, size, toStream(watched(body, options)));
   const head = await reader.read(Math.min(size, PEEK_BYTES));
   const compression = sniffCompression(head);
-  const keep = documents !== undefined && isJson(head) && documents.take(path, size);
+  const keep = isJson(head) && documents.take(path, size);
   const held = keep || size <= IN_MEMORY_BYTES ? await reader.readAll(head) : undefined;
   const result = held
     ? await hashHeld(path, held, compression, options)
     : await hashPassing(path, piecesOf(reader.stream(head)), head, compression, options);
-  return new File(
-    path,
-    size,
-    head,
-    again ?? (keep && held ? bytesSource(held) : undefined),
-    result,
-  );
+  return new File(path, size, head, keep && held ? bytesSource(held) : again, result);
 }
 
 type Result =
