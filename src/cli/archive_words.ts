@@ -23,8 +23,8 @@ export async function openArchiveWords(
   options: PartsOptions,
 ): Promise<Input> {
   if (parts.length === 0) return await openInput(source, host, example);
-  const { openParts } = await import("./parts_input.ts");
-  return await openParts(parts, host, options);
+  const { openParts, withLists } = await import("./parts_input.ts");
+  return await openParts(await withLists(parts, host), host, options);
 }
 
 /**
@@ -42,15 +42,11 @@ export async function openNamed(
 }
 
 /** The files that are read of what {@linkcode openNamed} opens. */
-export async function filesOfNamed(source: string, host: Host): Promise<string[]> {
-  return await filesOf(await wordsFrom(source, host), host);
-}
-
-/** The files that are read of what {@linkcode openArchiveWords} opens: parts, and their checksum files. */
-export async function filesOf({ source, parts }: ArchiveWords, host: Host): Promise<string[]> {
+export async function filesOfNamed(source: string, host: Host): Promise<readonly string[]> {
+  const { parts } = await wordsFrom(source, host);
   if (parts.length === 0) return [source];
-  const { findLists } = await import("./parts_input.ts");
-  return [...parts, ...await findLists(parts, host)];
+  const { withLists } = await import("./parts_input.ts");
+  return await withLists(parts, host);
 }
 
 /** An archive that is one file, or the first of several parts. */

@@ -33,10 +33,9 @@ const LIST_NAME = /sha256(?:sums?)?(?:\.txt)?$/i;
 const OTHER_NAME = /(?:(?:md5|sha1|sha224|sha384|sha512)(?:sums?)?|b[23]sums?)(?:\.txt)?$/i;
 
 /**
- * Opens the parts of an archive as one. Their checksum files are those that are named among them, as `A.tar.*` does, else
- * those beside them: one for all, or one for each.
+ * Opens the parts of an archive as one.
  *
- * @param words Paths and URLs, in order.
+ * @param words Paths and URLs of parts, in order, and of their checksum files: see {@linkcode withLists}.
  * @throws {ArchiveError} If they are not all parts of one archive, whole and in order.
  */
 export async function openParts(
@@ -44,7 +43,7 @@ export async function openParts(
   host: Host,
   { verify, signal, fetch, timeouts, retry }: PartsOptions,
 ): Promise<Input> {
-  const paths = words.filter((word) => !LIST_NAME.test(nameOf(word)));
+  const paths = words.filter((word) => !isList(word));
   const other = paths.find((path) => OTHER_NAME.test(nameOf(path)));
   if (other !== undefined) {
     const state = "is no part and has no SHA-256 sums, expected parts and what sha256sum wrote";
@@ -65,10 +64,8 @@ export async function openParts(
     for (const path of paths) {
       parts.push(await openPart(path, open, host, { ...reading, isHeld }));
     }
-    const named = words.filter((word) => LIST_NAME.test(nameOf(word)));
-    const lists = named.length > 0 ? named : await findLists(paths, host);
     const texts: string[] = [];
-    for (const list of lists) texts.push(await readList(list, host, reading));
+    for (const list of words.filter(isList)) texts.push(await readList(list, host, reading));
     const checksums = texts.join("\n");
     const source = await joinParts(parts, { checksums, verify, signal });
     return { source, [Symbol.asyncDispose]: close };
@@ -103,8 +100,19 @@ async function openPart(
   );
 }
 
-/** The checksum files beside parts, where there are some. */
-export async function findLists(paths: readonly string[], host: Host): Promise<string[]> {
+/**
+ * Parts of an archive with their checksum files: those that are named among them, as `A.tar.*` does, else those beside them,
+ * one for all, or one for each.
+ */
+export async function withLists(words: readonly string[], host: Host): Promise<readonly string[]> {
+  return words.some(isList) ? words : [...words, ...await findLists(words, host)];
+}
+
+function isList(word: string): boolean {
+  return LIST_NAME.test(nameOf(word));
+}
+
+async function findLists(paths: readonly string[], host: Host): Promise<string[]> {
   const files = paths.filter((path) => !urlOf(path));
   const shared = files.slice(0, 1).flatMap((path) => {
     const name = baseName(path);

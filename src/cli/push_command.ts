@@ -27,10 +27,11 @@ export async function runPush(
     );
   }
   const result = await showTransfer(command, host, signal, async (hooks) => {
-    await requireOutputs(command, () => filesRead(command, host), host);
+    const files = await filesRead(command, host);
+    await requireOutputs(command, files, host);
     const options = await toPushOptions(command, host);
     try {
-      await using input = await openSource(command, host, { ...options, signal });
+      await using input = await openSource(command, files, host, { ...options, signal });
       return await pushImage(input.source, command.targets, { ...options, ...hooks });
     } catch (error) {
       const { withPartsHint } = await import("./archive_words.ts");
@@ -42,38 +43,42 @@ export async function runPush(
 }
 
 async function openSource(
-  command: PushOneCommand,
+  { source, parts, verify: isVerified }: PushOneCommand,
+  files: readonly string[],
   host: Host,
   { fetch, timeouts, retry, signal }: PushOptions & { signal: AbortSignal },
 ): Promise<Input> {
-  if (command.parts.length === 0) return await openInput(command.source, host, PIPE_EXAMPLE);
+  if (parts.length === 0) return await openInput(source, host, PIPE_EXAMPLE);
   const { openParts } = await import("./parts_input.ts");
-  const verify = command.verify ? "all" : "auto";
-  return await openParts(command.parts, host, { verify, signal, fetch, timeouts, retry });
+  const verify = isVerified ? "all" : "auto";
+  return await openParts(files, host, { verify, signal, fetch, timeouts, retry });
 }
 
 /** The files of the archive, for which nothing more is loaded unless it is in parts. */
-async function filesRead(command: PushOneCommand, host: Host): Promise<string[]> {
-  if (command.parts.length === 0) return [command.source];
-  const { filesOf } = await import("./archive_words.ts");
-  return await filesOf(command, host);
+async function filesRead(
+  { source, parts }: PushOneCommand,
+  host: Host,
+): Promise<readonly string[]> {
+  if (parts.length === 0) return [source];
+  const { withLists } = await import("./parts_input.ts");
+  return await withLists(parts, host);
 }
 
 /**
  * Finds out before anything is sent that what `--digestfile` names can be written, and is nothing that is read or kept.
  *
- * @param read Finds what is pushed, where that is of interest.
+ * @param read What is pushed.
  */
 export async function requireOutputs(
   { digestfile, receipts, from, ca, dryRun }: PushCommand,
-  read: () => Promise<readonly string[]>,
+  read: readonly string[],
   host: Host,
 ): Promise<void> {
   if (dryRun) return;
   const isThere = digestfile !== undefined && await host.requireWritable(digestfile);
   if (!isThere && receipts === undefined) return;
   const { refuseToWriteOver } = await import("./written_files.ts");
-  await refuseToWriteOver([digestfile, receipts], [...await read(), from, ca], host);
+  await refuseToWriteOver([digestfile, receipts], [...read, from, ca], host);
   await refuseToWriteOver([digestfile], [receipts], host);
 }
 

@@ -38,7 +38,7 @@ async function pushMany(
   const sources = new PushSources(command, host);
   const own = await sources.take(lines);
   const named = own.map(({ source }) => source);
-  await requireOutputs(command, () => Promise.resolve(named), host);
+  await requireOutputs(command, named, host);
   const targets = own.flatMap(({ targets }) => targets);
   const options = { ...await toPushOptions(command, host, targets), signal };
   // What is wrong with an option is wrong usage, and no end of a push.

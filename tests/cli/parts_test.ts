@@ -69,6 +69,18 @@ test("run() push looks for the checksum files of parts once", async () => {
   });
   assertEquals(code, 0, stderr);
   assertEquals(asked.length, new Set(asked).size, asked.join("\n"));
+  asked.length = 0;
+  // What is written must not be what is read: then it is asked what those that are there are.
+  const digests = ["--digestfile", await folder.write("digests", "")];
+  const again = await runFake(["push", "--parts", ...paths, TARGET, ...digests], {
+    overrides: {
+      fileInfo: (path) => (asked.push(path), fileInfo(path)),
+      requireWritable: () => Promise.resolve(true),
+    },
+  });
+  assertEquals(again.code, 0, again.stderr);
+  const sums = asked.filter((path) => path.endsWith(".001.sha256"));
+  assertEquals(sums.length, 1, asked.join("\n"));
 });
 
 for (const list of [false, true]) {
