@@ -6,6 +6,7 @@ import { listNeeded, type NeededBlob } from "../image/left_out.ts";
 import type { Finding } from "../image/check/findings.ts";
 import { dialectOf, validateArchive } from "../image/check/validate.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
+import { resolveRetry, type RetryOptions } from "../registry/http/retry.ts";
 import type { Timeouts } from "../registry/http/time_limits.ts";
 import {
   openSource,
@@ -34,6 +35,11 @@ export interface CheckArchiveOptions {
    * @default {60000} for `idle`
    */
   timeouts?: Pick<Timeouts, "idle">;
+  /**
+   * How often the server of a source that is a URL is asked for the same.
+   * @default {3} attempts, the second after half a second
+   */
+  retry?: RetryOptions;
   /** Told from time to time how far the reading is. */
   onProgress?: (progress: CheckProgress) => void;
 }
@@ -91,8 +97,9 @@ export async function checkArchive(
   source: PushSource,
   options: CheckArchiveOptions = {},
 ): Promise<ArchiveCheck> {
-  const { signal = new AbortController().signal, fetch, timeouts, ...rest } = options;
-  await using input = await openSource(source, signal, { fetch, timeouts });
+  const { signal = new AbortController().signal, fetch, timeouts, retry, ...rest } = options;
+  const asking = { fetch, timeouts, retry: retry && resolveRetry(retry) };
+  await using input = await openSource(source, signal, asking);
   const archive = await readChecked(input, { ...rest, signal });
   const findings = await validateArchive(archive);
   const dialect = dialectOf(archive.files);

@@ -2,6 +2,7 @@ import { openArchive as openRandom, readArchive } from "../image/archive.ts";
 import type { Finding } from "../image/check/findings.ts";
 import { type ArchiveSummary, summarizeArchive } from "../image/inspect.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
+import { resolveRetry } from "../registry/http/retry.ts";
 import { openSource, type PushSource } from "../source/open_source.ts";
 import type { CheckArchiveOptions } from "./check_archive.ts";
 import { readPassing } from "./read_passing.ts";
@@ -56,7 +57,9 @@ export async function openArchive(
 ): Promise<OpenedArchive> {
   const { signal = new AbortController().signal, hasher = createHash, verify = true, ...reading } =
     options;
-  const input = await openSource(source, signal, reading);
+  const { fetch, timeouts, retry } = reading;
+  const asking = { fetch, timeouts, retry: retry && resolveRetry(retry) };
+  const input = await openSource(source, signal, asking);
   if (input.kind === "random") {
     const summary = await summarizeArchive(await openRandom(input.source, { signal }));
     return { ...summary, validate: checkAgain(source, { hasher, ...reading }) };
@@ -78,7 +81,7 @@ export async function openArchive(
 
 function checkAgain(
   source: PushSource,
-  options: Pick<OpenArchiveOptions, "fetch" | "timeouts"> & { hasher: Hasher },
+  options: Pick<OpenArchiveOptions, "fetch" | "timeouts" | "retry"> & { hasher: Hasher },
 ): OpenedArchive["validate"] {
   return async ({ signal } = {}) => {
     const { checkArchive } = await import("./check_archive.ts");

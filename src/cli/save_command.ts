@@ -167,7 +167,10 @@ async function toPullOptions(
   const { namesFirst, platforms, tags, allTags, referrers } = command;
   const without = await partOthers(command.without, host);
   const listed = images.map(({ reference }) => reference);
-  const connection = await connectionOptions(command, host, listed);
+  const connection = {
+    ...await connectionOptions(command, host, listed),
+    ...given({ retry: retryOf(command) }),
+  };
   return {
     ...connection,
     format,
@@ -181,7 +184,6 @@ async function toPullOptions(
     ],
     signatures: true,
     referrers,
-    ...given({ retry: retryOf(command) }),
   };
 }
 

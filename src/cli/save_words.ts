@@ -1,4 +1,4 @@
-import { openArchive } from "../archive/open_archive.ts";
+import { openArchive, type OpenArchiveOptions } from "../archive/open_archive.ts";
 import { ArchiveError, TarError } from "../errors.ts";
 import type { OtherArchive } from "../pull/other_places.ts";
 import type { ImageToPull } from "../pull/list_images.ts";
@@ -53,7 +53,7 @@ export async function partOthers(
 /** Reads the names and manifests of archives. */
 export async function openOthers(
   paths: readonly string[],
-  reading: ConnectionOptions & { signal: AbortSignal },
+  reading: ConnectionOptions & Pick<OpenArchiveOptions, "retry"> & { signal: AbortSignal },
   host: Host,
 ): Promise<OtherArchive[]> {
   const others: OtherArchive[] = [];

@@ -137,6 +137,20 @@ test("save --without reads an archive behind a URL that is signed", async () => 
   }
 });
 
+test("save --without asks for an archive behind a URL as often as --retries says", async () => {
+  const { fetch } = await makeRegistries();
+  let asked = 0;
+  const busy = asNetwork((request: Request) => {
+    if (new URL(request.url).host !== "files.lan") return fetch(request);
+    asked++;
+    return Promise.resolve(new Response(null, { status: 503 }));
+  });
+  const other = ["--without", "http://files.lan/a.tar", "--retries", "0"];
+  const { code, stderr } = await runWith(busy, ["save", `${HOST}/team/app:2`, "-", ...other]);
+  assertMatch(stderr, /answered 503/);
+  assertEquals([code, asked], [1, 1]);
+});
+
 test("save --without does not wait for an archive that does not come after an interrupt", async () => {
   const { fetch } = await makeRegistries();
   const silent = asNetwork((request: Request) => {
