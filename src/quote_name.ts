@@ -14,6 +14,11 @@ export function quoteName(name: string, most = MAX_SHOWN_CHARACTERS): string {
   return escapeAll(JSON.stringify(shown), UNSAFE_CHARACTERS);
 }
 
+/** What somebody typed, as it may be shown: of the URLs in it without a login, and without what follows the path of a signed one. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/\b(https?:\/\/)(?:[^\s/?#]*@)?([^\s?#]*)(?:[?#][^\s"]*)?/gi, "$1$2");
+}
+
 /** Texts that a message lists before it only counts. */
 const MAX_LISTED = 12;
 

@@ -74,6 +74,7 @@ export function parseTarget(text: string): Target {
   if (typeof text !== "string") {
     throw new TypeError(`Cannot parse a reference: it is ${typeof text}, expected text: ${FORM}`);
   }
+  refuseSecrets(text);
   const scheme = /^(https?):\/\//i.exec(text)?.[1]?.toLowerCase() as Reference["scheme"];
   const rest = scheme ? text.slice(scheme.length + 3) : text;
   if (rest.includes("://")) {
@@ -92,6 +93,14 @@ export function parseTarget(text: string): Target {
     kind: "reference",
     reference: { ...forced, registry, ...parsePath(text, registry, path) },
   };
+}
+
+/** A URL with more than a path is none of a registry; what it has besides may be secret, and is not shown. */
+function refuseSecrets(text: string): void {
+  const [path = ""] = text.split(/[?#]/, 1);
+  const login = /^(?:[a-z+.-]+:\/\/)?[^/]*@(?=.*\/)/i.exec(path)?.[0];
+  if (login !== undefined) throw invalid(path.slice(login.length), "it comes with a login", FORM);
+  if (path !== text) throw invalid(path, "it comes with a query, as the URL of a file does", FORM);
 }
 
 function parsePath(

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { escapeText, quoteName } from "../src/quote_name.ts";
+import { escapeText, quoteName, withoutSecrets } from "../src/quote_name.ts";
 import { test } from "./helpers/test.ts";
 
 test("quoteName() escapes what a terminal or a reader could fall for, and cuts", () => {
@@ -17,4 +17,13 @@ test("escapeText() escapes the same and leaves the rest as it is", () => {
     'a "b" \\ \\u001b[31m\\u009b0m\\u000d\\u000a\\u202e',
   );
   assertEquals(escapeText("größe"), "größe");
+});
+
+test("withoutSecrets() leaves out of URLs what only their owner should know", () => {
+  const texts = {
+    "push HTTPS://u:p@h:1/a?k=v b#c": "push HTTPS://h:1/a b#c",
+    '"http://h/a#x" "http://h?y"': '"http://h/a" "http://h"',
+    "what? h/app@sha256:0": "what? h/app@sha256:0",
+  };
+  for (const [text, shown] of Object.entries(texts)) assertEquals(withoutSecrets(text), shown);
 });

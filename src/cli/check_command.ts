@@ -8,7 +8,7 @@ import type { CheckCommand } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
 import { type ConnectionOptions, connectionOptions, isReference } from "./connection.ts";
 import { EXIT } from "./exit.ts";
-import { shownAs, typedAs, urlOf } from "./input.ts";
+import { shownAs, urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 import { printable } from "./render.ts";
 import { withErrorDocument, writeDocument } from "./json_document.ts";
@@ -89,7 +89,7 @@ async function meansImage(
     await host.fileInfo(source) !== undefined;
   if (isArchive && option !== undefined) {
     throw new UsageError(
-      `${option} is for an image in a registry, and ${quote(typedAs(source))} is an archive`,
+      `${option} is for an image in a registry, and ${quote(source)} is an archive`,
       `tarpush check ${option} ${allTags ? "HOST/REPOSITORY" : "HOST/REPOSITORY:TAG"}`,
     );
   }

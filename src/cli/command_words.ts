@@ -1,4 +1,3 @@
-import { typedAs } from "./input.ts";
 import type { Shard } from "./option_values.ts";
 import { quote, UsageError } from "./options.ts";
 
@@ -44,7 +43,7 @@ export class Words {
   /** @throws {UsageError} Where one is left that nobody took. */
   refuseRest(): void {
     const [extra] = this.#words;
-    if (extra !== undefined) throw new UsageError(`Unexpected argument ${quote(typedAs(extra))}`);
+    if (extra !== undefined) throw new UsageError(`Unexpected argument ${quote(extra)}`);
   }
 }
 
@@ -120,7 +119,7 @@ export function readPushWords(
   if (other !== undefined && REFERENCE_START.test(source) && !isArchivePath(source)) {
     throw new UsageError(
       `${quote(source)} is no archive`,
-      `what is pushed comes first: tarpush push ${typedAs(other)} ${source}`,
+      `what is pushed comes first: tarpush push ${other} ${source}`,
     );
   }
   if (other !== undefined) {
@@ -128,8 +127,8 @@ export function readPushWords(
       ? ["parts of one archive", "--parts ", "TARGET"]
       : ["several archives", "", "--to TARGET"];
     throw new UsageError(
-      `${quote(typedAs(other))} is no target`,
-      `${what}: tarpush push ${option}${typedAs(source)} ${typedAs(other)} ... ${to}`,
+      `${quote(other)} is no target`,
+      `${what}: tarpush push ${option}${source} ${other} ... ${to}`,
     );
   }
   if (isMany) return { isMany, sources: [source], targets } as const;
@@ -180,6 +179,9 @@ export function readSaveWords(
   if (tar === "-" && split !== undefined) {
     throw new UsageError("Cannot split what goes to a pipe, expected a file");
   }
+  if (tar !== undefined && /^https?:/i.test(tar) && isArchivePath(tar)) {
+    throw new UsageError(`Cannot write to ${quote(tar)}: expected a file, a folder or -`);
+  }
   if (tar !== undefined && REFERENCE_START.test(tar) && !isArchivePath(tar)) {
     throw new UsageError(
       `Nothing to write to: ${quote(tar)} is a reference, expected a file, a folder or - after it`,
@@ -213,7 +215,7 @@ function readParts(words: Words, to: readonly string[], nothing: string) {
   if (other === undefined) return { isMany: false, source, targets, parts } as const;
   throw new UsageError(
     `${quote(other)} is no part of an archive`,
-    `several targets: tarpush push --parts ${typedAs(source)} ... --to ${other} --to TARGET`,
+    `several targets: tarpush push --parts ${source} ... --to ${other} --to TARGET`,
   );
 }
 

@@ -54,11 +54,6 @@ export function urlOf(text: string): URL | undefined {
   return /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
 }
 
-/** A path, `-` or a URL within a command line to type, without what may be secret. */
-export function typedAs(text: string): string {
-  return text === "-" ? text : shownAs(text);
-}
-
 /** What a path, `-` or a URL is called in messages: what a URL has after its path may be secret, and new each time. */
 export function shownAs(text: string): string {
   if (text === "-") return "stdin";

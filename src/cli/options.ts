@@ -1,12 +1,14 @@
-/** Arguments that make no command: exit code 2. */
+import { withoutSecrets } from "../quote_name.ts";
+
+/** Arguments that make no command: exit code 2. What may be secret of a URL in its texts is left out. */
 export class UsageError extends Error {
   override name = "UsageError";
   /** What to type or read instead. */
   readonly hint: string | undefined;
 
   constructor(message: string, hint?: string) {
-    super(message);
-    this.hint = hint;
+    super(withoutSecrets(message));
+    this.hint = hint && withoutSecrets(hint);
   }
 }
 
@@ -222,7 +224,8 @@ function requireValue({ name }: Option, next: string | undefined): string {
   );
 }
 
-/** Text in quotes, cut where it is long. */
+/** Text in quotes, without what may be secret of a URL, and cut where it is long. */
 export function quote(given: string): string {
-  return JSON.stringify(given.length > 80 ? `${given.slice(0, 77)}...` : given);
+  const shown = withoutSecrets(given);
+  return JSON.stringify(shown.length > 80 ? `${shown.slice(0, 77)}...` : shown);
 }

@@ -4,7 +4,7 @@ import type { Host } from "../runtime/host.ts";
 import type { PushCommand, PushOneCommand } from "./command.ts";
 import { connectionOptions } from "./connection.ts";
 import { EXIT } from "./exit.ts";
-import { type Input, openInput, typedAs } from "./input.ts";
+import { type Input, openInput, shownAs } from "./input.ts";
 import { given, retryOf, UsageError } from "./options.ts";
 import { linesText, printable } from "./render.ts";
 import { showTransfer } from "./reporter.ts";
@@ -117,12 +117,12 @@ async function refuseWithoutTarget(
   signal: AbortSignal,
 ): Promise<never> {
   const { source, parts } = command;
-  const shown = typedAs(source);
   const message = "No target given, expected a reference such as localhost:5000/team/app:1.0";
   if (parts.length > 0) {
-    throw new UsageError(message, `tarpush push --parts ${shown} ... REFERENCE`);
+    throw new UsageError(message, `tarpush push --parts ${source} ... REFERENCE`);
   }
-  if (source === "-") throw new UsageError(message, `tarpush push ${shown} REFERENCE`);
+  if (source === "-") throw new UsageError(message, `tarpush push ${source} REFERENCE`);
+  const shown = shownAs(source);
   const { openArchive } = await import("../archive/open_archive.ts");
   await using input = await openInput(source, host, PIPE_EXAMPLE);
   const connection = await connectionOptions(command, host);
@@ -130,7 +130,7 @@ async function refuseWithoutTarget(
   const names = images.flatMap((image) => image.names);
   const tags = images.flatMap((image) => image.tags);
   if (names.length + tags.length === 0) {
-    throw new UsageError(message, `tarpush push ${shown} REFERENCE`);
+    throw new UsageError(message, `tarpush push ${source} REFERENCE`);
   }
   const lines = linesText([...names, ...tags].map((name) => `  ${printable(name)}`));
   await host.stderr.write(`${printable(shown)} holds:\n${lines}`);

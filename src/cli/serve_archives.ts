@@ -3,7 +3,7 @@ import { mapAll } from "../concurrency.ts";
 import { parseImageName } from "../reference.ts";
 import type { Host } from "../runtime/host.ts";
 import type { Storage } from "../storage.ts";
-import { MOST_HELD, typedAs, urlOf } from "./input.ts";
+import { MOST_HELD, urlOf } from "./input.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** Files that are opened at the same time. */
@@ -69,7 +69,7 @@ async function openArchive(
   const kind = path === "-" || urlOf(path) ? "other" : (await host.fileInfo(path))?.kind;
   if (kind === "other") {
     throw new UsageError(
-      `Cannot serve ${quote(typedAs(path))}: it cannot be read wherever a client asks for it, ` +
+      `Cannot serve ${quote(path)}: it cannot be read wherever a client asks for it, ` +
         "expected the path of a tar or a folder",
     );
   }

@@ -2,6 +2,8 @@ import { requireCount } from "../concurrency.ts";
 import { parsePlatforms } from "../image/platform_text.ts";
 import { type RequestOptions, resolveRequestOptions } from "../registry/http/request_options.ts";
 import type { PushEvent } from "./events.ts";
+import { quoteName, withoutSecrets } from "../quote_name.ts";
+import { isRepository } from "../reference.ts";
 import { parseRename } from "./rename.ts";
 import type { ShareBlob } from "./share_blob.ts";
 
@@ -196,6 +198,7 @@ export function resolveOptions(options: PushOptions) {
   }
   // Told before anything is read; parsed for each plan, which notes what it used.
   for (const pair of rename) parseRename(pair);
+  for (const repository of mountFrom) requireMountPlace(repository);
   requireOneOf("compression", compression, COMPRESSIONS);
   requireOneOf("manifestType", manifestType, MANIFEST_TYPES);
   requireOneOf("onExisting", onExisting, ON_EXISTING);
@@ -238,6 +241,15 @@ export function resolveOptions(options: PushOptions) {
     compression: resolveCompression(compression, compressionLevel, forceCompress, manifestType),
     ...resolveRequestOptions(options),
   };
+}
+
+/** @throws {SyntaxError} If something is no name of a repository: what is mounted comes from the same registry. */
+function requireMountPlace(text: string): void {
+  if (typeof text === "string" && isRepository(text)) return;
+  throw new SyntaxError(
+    `Cannot mount from ${quoteName(withoutSecrets(String(text)))}: it is no valid name, ` +
+      "expected a repository of the same registry, such as team/base",
+  );
 }
 
 function requireOneOf(name: string, value: string, words: readonly string[]): void {

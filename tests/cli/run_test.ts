@@ -199,6 +199,21 @@ test("run() does not show what a URL has after its path, which may be secret", a
     "inspect --parts URL.sha256",
     "check --parts URL --quick",
     "serve URL",
+    "copy URL localhost:5000/app:1",
+    "copy localhost:5000/app:1 URL",
+    "copy localhost:5000/app localhost:5000/b --to URL",
+    "ls URL",
+    "rm URL",
+    "ping URL",
+    "save URL a.tar",
+    "save localhost:5000/app:1 b.tar URL",
+    "info URL",
+    `push ${SINGLE} localhost:5000/app:1 --mount-from URL`,
+    `push ${SINGLE} b.tar --to URL`,
+    "serve --port URL",
+    "URL",
+    "push a.tar localhost:5000/app:1 --concurrency URL",
+    "completions URL",
   ];
   for (const words of wrong) {
     const args = words.replace(/URL(\S*)/, "https://a.test/app.tar$1?key=secret");

@@ -35,6 +35,10 @@ test("resolveOptions() refuses what is of another kind, as JavaScript may bring 
     assertThrows(() => resolveOptions(options), TypeError, `Cannot use ${name} "app:1"`);
   }
   assertThrows(() => resolveOptions({ rename: ["team"] }), TypeError, "expected FROM=TO");
+  for (const repository of ["@", "", "h:5000/app", "app:1", "/app", "App", undefined]) {
+    const options = { mountFrom: ["base", repository] } as object;
+    assertThrows(() => resolveOptions(options), SyntaxError, "expected a repository of the same");
+  }
   assertThrows(() => resolveOptions({ platforms: ["linux"] }), TypeError, "Cannot use platform");
   const signal: unknown = {};
   const onEvent: unknown = "console.log";
