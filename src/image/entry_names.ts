@@ -7,7 +7,9 @@ import {
   isTag,
   parseImageName,
   parsePinnedName,
+  referrersTag,
 } from "../reference.ts";
+import type { DocumentNode } from "./content.ts";
 
 /** What an entry of index.json says of itself beside its digest. */
 export interface BesideRole {
@@ -46,6 +48,16 @@ export function besideRole(descriptor: Descriptor): BesideRole | undefined {
     if (isReferrersTag(tag)) return { kind: "referrer", listTag: tag, isMarked };
   }
   return marked && { kind: marked, isMarked };
+}
+
+/** Whether what stands under a tag is the list of referrers that clients keep there, and no image that is called so. */
+export function isReferrersList(node: DocumentNode, tag: string): boolean {
+  if (node.kind !== "index" || !isReferrersTag(tag) || referrersTag(node.digest) === tag) {
+    return false;
+  }
+  return node.entries.every(({ node }) =>
+    node?.subject && referrersTag(node.subject.digest) === tag
+  );
 }
 
 /** Every name that an entry of index.json carries, as it is written. */

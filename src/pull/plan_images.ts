@@ -91,7 +91,7 @@ async function readImages(
   httpOf: (reference: Reference) => Http,
   options: OpenOptions,
 ): Promise<FoundImage[]> {
-  const found: FoundImage[] = [];
+  const found: (FoundImage | undefined)[] = [];
   const absent: { reference: string; error: RegistryError }[] = [];
   await runAll(wanted.entries(), CONCURRENCY, async ([at, image], signal) => {
     try {
@@ -102,7 +102,7 @@ async function readImages(
     }
   }, options.signal);
   const [first, ...others] = absent;
-  if (!first) return found;
+  if (!first) return await withoutLists(found, wanted, options);
   if (others.length === 0) throw first.error;
   for (const { error: { message } } of absent) await options.emit({ type: "warning", message });
   const named = listTexts(absent.map(({ reference }) => reference), MAX_NAMED);
@@ -110,6 +110,27 @@ async function readImages(
     `Cannot save ${absent.length} of ${wanted.length} images: the registry does not have ${named}`,
     { cause: first.error, hint: first.error.hint },
   );
+}
+
+/** Of all tags those that are images: clients keep lists of what refers to one under tags, which `referrers` is about. */
+async function withoutLists(
+  found: readonly (FoundImage | undefined)[],
+  wanted: readonly WantedImage[],
+  { referrers, emit }: OpenOptions,
+): Promise<FoundImage[]> {
+  const images = found.filter((image) => image !== undefined);
+  const lists = wanted.filter((_, at) => !found[at]).map(referenceOf);
+  if (lists.length === 0) return images;
+  const named = listTexts(lists, MAX_NAMED);
+  if (images.length === 0) {
+    throw new OciError(`Cannot save ${named}: no image is there, only what refers to one`);
+  }
+  if (!referrers) {
+    const message =
+      `${named} is left out: it lists what refers to an image, which --referrers saves`;
+    await emit({ type: "warning", message });
+  }
+  return images;
 }
 
 /** The same content under several names is one entry; a name for two contents is nobody's. */

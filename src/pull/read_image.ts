@@ -1,6 +1,7 @@
 import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { type DocumentNode, entriesBelow, type IndexNode } from "../image/content.ts";
+import { isReferrersList } from "../image/entry_names.ts";
 import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
@@ -42,12 +43,16 @@ export function referenceOf({ reference }: WantedImage): string {
   return formatReference(withTag(reference));
 }
 
-/** Reads the manifests of an image, and of what goes along with it; blobs are read when they are asked for. */
+/**
+ * Reads the manifests of an image, and of what goes along with it; blobs are read when they are asked for.
+ *
+ * @returns The image; undefined for a tag among all that lists what refers to an image, and is none.
+ */
 export async function readImage(
   image: WantedImage,
   http: Http,
   options: OpenOptions,
-): Promise<FoundImage> {
+): Promise<FoundImage | undefined> {
   const { emit, signal, hasher, onRetry } = options;
   const { repository, tag, digest = "" } = withTag(image.reference);
   const context = { http, repository };
@@ -60,6 +65,7 @@ export async function readImage(
     tagsOnly: !options.referrers,
   };
   const content = await readRemoteContent(context, tag ?? digest, reading);
+  if (options.allTags && tag !== undefined && isReferrersList(content, tag)) return undefined;
   const hint = "leave out the tag to save what has this digest";
   refuseOtherDigest("save", image.reference, content.digest, hint);
   const { node, notices } = await choosePlatforms(content, reference, options);

@@ -3,8 +3,9 @@ import { type Digest, digestHex, shortDigest } from "../digest.ts";
 import { AmbiguousImageError, ArchiveError } from "../errors.ts";
 import { type ArchiveImage, type ImageArchive, tagsOf } from "../image/archive.ts";
 import { buildRecord } from "../image/content.ts";
+import { isReferrersList } from "../image/entry_names.ts";
 import { quoteName } from "../quote_name.ts";
-import { formatImageName, isReferrersTag, parseImageName, referrersTag } from "../reference.ts";
+import { formatImageName, parseImageName } from "../reference.ts";
 
 /** Names that a message lists before it only counts. */
 export const MAX_LISTED = 12;
@@ -153,12 +154,7 @@ function isLeftBehind(image: ArchiveImage): boolean {
   if (node.kind === "docker") return false;
   const tags = tagsOf(image);
   if (tags.length === 0) return node.subject !== undefined;
-  return tags.every((tag) => {
-    if (parseCosignTag(tag)) return true;
-    if (!isReferrersTag(tag) || referrersTag(node.digest) === tag) return false;
-    return node.kind === "index" &&
-      node.entries.every(({ node }) => node?.subject && referrersTag(node.subject.digest) === tag);
-  });
+  return tags.every((tag) => parseCosignTag(tag) || isReferrersList(node, tag));
 }
 
 /** How to push all of several images, where that is possible with nothing but their names or tags. */

@@ -10,11 +10,13 @@ import { cosignTag } from "../../src/cosign_tags.ts";
 import type { Digest } from "../../src/digest.ts";
 import { NetworkError, OciError, RegistryError } from "../../src/errors.ts";
 import { openArchive } from "../../src/image/archive.ts";
+import { OCI_INDEX } from "../../src/media_types.ts";
 import type { PullEvent } from "../../src/pull/events.ts";
 import type { ImageToPull } from "../../src/pull/list_images.ts";
 import type { PullImagesOptions } from "../../src/pull/options.ts";
 import { pullImages } from "../../src/pull/pull.ts";
 import { pushImage } from "../../src/push/push.ts";
+import { referrersTag } from "../../src/reference.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import {
@@ -247,6 +249,50 @@ test("pullImages() pulls all tags of repositories, or those that fit, and no sig
   assertEquals(
     none.message,
     `Cannot save tags of ${HOST}/team/web: none fits, it has v1.5`,
+  );
+});
+
+test("pullImages() takes a list of referrers under a tag for no image, and an image that is called like one for an image", async () => {
+  const registry = createRegistry();
+  const layout = new OciLayout();
+  const image = await layout.image(await makeImage(["signed"]));
+  const signature = await referrerOf(layout, image, "signature");
+  layout.add(image, { ref: "1" });
+  await pushLayout(registry, layout, "team/app:1");
+  const list = new OciLayout();
+  for (const [path, bytes] of layout.blobs) list.blobs.set(path, bytes);
+  list.add(
+    await list.document(
+      { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [signature] },
+      OCI_INDEX,
+    ),
+  );
+  const listTag = referrersTag(image.digest);
+  await pushLayout(registry, list, `team/app:${listTag}`);
+  const imageTag = referrersTag(await put(registry, "team/app:2", "other"));
+  await put(registry, `team/app:${imageTag}`, "other");
+  for (const platforms of [[], ["linux/amd64"]]) {
+    const all = { allTags: true, platforms };
+    const { tar, warnings } = await pull(registry, [`${HOST}/team/app`], all);
+    const { images, beside } = await openArchive(tar);
+    const tags = images.map(({ aliases }) => aliases.map((name) => name.split(":").at(-1)));
+    assertEquals(tags, [["1"], ["2", imageTag]]);
+    assertEquals(beside, []);
+    assertEquals(warnings, [
+      `${HOST}/team/app:${listTag} is left out: it lists what refers to an image, which --referrers saves`,
+    ]);
+    const whole = await pull(registry, [`${HOST}/team/app`], { ...all, referrers: true });
+    const opened = await openArchive(whole.tar);
+    assertEquals(opened.images.length, images.length);
+    assertEquals(opened.beside.map(({ node }) => node.digest), [signature.digest]);
+    assertEquals(whole.warnings, []);
+  }
+  const lone = createRegistry();
+  await pushLayout(lone, list, `team/app:${listTag}`);
+  const { message } = await failure(lone, [`${HOST}/team/app`], { allTags: true });
+  assertEquals(
+    message,
+    `Cannot save ${HOST}/team/app:${listTag}: no image is there, only what refers to one`,
   );
 });
 
