@@ -35,10 +35,15 @@ export const GUESS_ABSENT: Ahead = {
 const MANY_BLOBS = 48;
 /** Of a push that was cut short, one of the first blobs is there, unless it sent more than these at once. */
 const FIRST_BLOBS = 8;
+/** Milliseconds: an answer that takes longer is on its way for most of them, and more questions can be. */
+const FAR_MILLISECONDS = 25;
+/** Questions under way then, for each upload that there may be. */
+const FAR_QUESTIONS = 4;
 
 /**
  * Asks for blobs while those before them are uploaded, so that no upload waits for an answer. One request fewer than
- * `concurrency` is spent on it: a push of one blob at a time has one request at a time.
+ * `concurrency` is spent on it: a push of one blob at a time has one request at a time. A registry far away that has the
+ * first ones is asked for many at once: nothing is uploaded meanwhile.
  *
  * Where many blobs are to be pushed and those that a push cut short would have left are all absent, the registry is asked
  * for the repository. One whose name it does not know (distribution-spec, `NAME_UNKNOWN`) is taken to have none of the
@@ -87,12 +92,25 @@ export function lookAhead(
   };
   // In one pass most blobs are known by now, and those that were sent need no question.
   const workers = target.take ? 0 : Math.min(concurrency - 1, blobs.length);
-  const asked = runAll(new Set([...sample, ...blobs]), workers, async (blob, signal) => {
-    if (isNew || taken.has(blob) || !blob.digest || target.blobs.has(blob.digest)) return;
-    const answer = askQuietly(blob, blob.digest, signal);
-    answers.set(blob, answer);
-    await answer;
-  }, until).catch(() => {});
+  const queue = new Set([...sample, ...blobs]).values();
+  const asking: Promise<void>[] = [];
+  // Of many archives, several ask side by side already.
+  const isAlone = !target.registry.sharing;
+  const askMore = (workers: number) =>
+    void asking.push(
+      runAll(queue, workers, async (blob, signal) => {
+        if (isNew || taken.has(blob) || !blob.digest || target.blobs.has(blob.digest)) return;
+        const start = performance.now();
+        const answer = askQuietly(blob, blob.digest, signal);
+        answers.set(blob, answer);
+        const isThere = typeof await answer === "number";
+        const isFar = performance.now() - start > FAR_MILLISECONDS;
+        if (isThere && isFar && isAlone && asking.length === 1) {
+          askMore(concurrency * (FAR_QUESTIONS - 1));
+        }
+      }, until).catch(() => {}),
+    );
+  askMore(workers);
   return {
     async find(blob, digest, hooks) {
       taken.add(blob);
@@ -104,7 +122,7 @@ export function lookAhead(
     },
     async [asyncDispose]() {
       over.abort();
-      await asked;
+      await Promise.all(asking);
       await aside;
     },
   };

@@ -4,6 +4,7 @@ import { RegistryClient } from "../../../src/registry/client.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
 import { layoutTar, type MadeImage, makeImage } from "../../helpers/archives.ts";
 import { readBack } from "../../helpers/expected.ts";
+import { sleep } from "../../../src/concurrency.ts";
 import { type FaultLayer, faultLayer } from "../../helpers/fault_layer.ts";
 import { test } from "../../helpers/test.ts";
 
@@ -97,3 +98,30 @@ test("pushImage() asks for every blob of a few, and in a dry run", async () => {
   assertEquals(count(registry, "HEAD", "/other/blobs/"), BLOBS);
   assertEquals(count(registry, "GET", "/tags/list"), 0);
 });
+
+for (
+  const [way, concurrency, least, greatest] of [
+    ["that has them", 3, 9, 14],
+    ["that has none of them", 3, 3, 5],
+    ["that has them, with one upload at a time", 1, 1, 1],
+  ] as const
+) {
+  test(`pushImage() asks a registry far away ${way} for ${least} to ${greatest} blobs at once`, async () => {
+    const registry = createRegistry();
+    const few = await makeImage(Array.from({ length: 30 }, (_, at) => `layer ${at}`));
+    const archive = await layoutTar(few);
+    if (way !== "that has none of them") await pushImage(archive, TARGET, { fetch: registry });
+    let [inFlight, most] = [0, 0];
+    const fetch = async (request: Request) => {
+      if (request.method !== "HEAD" || !request.url.includes("/blobs/")) {
+        return await registry(request);
+      }
+      most = Math.max(most, ++inFlight);
+      await sleep(50);
+      inFlight--;
+      return await registry(request);
+    };
+    await pushImage(archive, TARGET, { fetch, concurrency });
+    assert(most >= least && most <= greatest, `${most} questions at once`);
+  });
+}
