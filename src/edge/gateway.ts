@@ -2,6 +2,7 @@ import { didYouMean } from "../did_you_mean.ts";
 import { pushImage } from "../push/push.ts";
 import type { PushOptions } from "../push/options.ts";
 import { parseTarget, type Place, type Reference } from "../reference.ts";
+import { dropRest, isServed } from "../served_body.ts";
 import { servePage } from "./page.ts";
 import { answerAtEnd, answerInLines } from "./answers.ts";
 import { GatewayError, problem } from "./failures.ts";
@@ -78,6 +79,7 @@ export function createGateway(
       }
       throw new GatewayError("NOT_FOUND", `There is nothing at ${pathname}: expected ${PREFIX}...`);
     } catch (error) {
+      if (isServed(request)) dropRest(request);
       return problem(error);
     }
   };

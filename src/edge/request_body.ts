@@ -1,6 +1,7 @@
 import { type Bytes, createStream, giveUp, toBytes } from "../bytes.ts";
 import { ArchiveError } from "../errors.ts";
 import { own } from "../owned_bytes.ts";
+import { dropRest, isServed } from "../served_body.ts";
 import { GatewayError } from "./failures.ts";
 
 /** A form has a few fields beside its file, none of which is used. */
@@ -32,16 +33,16 @@ export async function openBody(
  * Reads a byte stream in pieces of its own size: those of a socket come in a few KiB at a time, and what a piece costs on its
  * way adds up to most of the time. Other streams give the pieces that they have.
  *
- * What is not read is let go, and cancelled only once the sender has gone: several servers of Node.js end the connection of
- * a body that is cancelled, before the answer has left.
+ * What is not read is cancelled only once the sender has gone.
  */
 function inLargePieces(
   body: ReadableStream<Uint8Array>,
-  { signal }: Request,
+  request: Request,
 ): ReadableStream<Uint8Array> {
   const { reader, next } = fillsAtEnd && largePieces(body) || givenPieces(body);
   return createStream(next, async (reason) => {
-    if (signal.aborted) await reader.cancel(reason);
+    if (request.signal.aborted) await reader.cancel(reason);
+    else if (isServed(request)) dropRest(request, reader);
     else reader.releaseLock();
   });
 }

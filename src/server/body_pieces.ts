@@ -1,11 +1,12 @@
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, createStream, giveUp } from "../bytes.ts";
 import { detach, own } from "../owned_bytes.ts";
+import { dropRest, isServed } from "../served_body.ts";
 
 /** A body that is read piece by piece. */
 export interface BodyPieces {
   /** The next piece; none at the end. */
   read(): Promise<{ value?: Uint8Array | undefined }>;
-  /** Ends the reading; one that is under way finds the end. */
+  /** Ends the reading before the end of the body; a read that is under way fails, or finds the end. */
   cancel(): Promise<void>;
 }
 
@@ -20,26 +21,57 @@ export async function bodyOf(request: Request): Promise<ReadableStream<Bytes> | 
   return request.body === undefined ? (await request.blob()).stream() : request.body;
 }
 
+/** Lets go of a body that nobody has read: a client without a socket in between sees its source cancelled. */
+export function releaseBody(request: Request): void {
+  const { body } = request;
+  if (!body || body.locked) return;
+  if (isServed(request)) dropRest(request);
+  else giveUp(body);
+}
+
 /**
  * Opens a body. A runtime that fills memory of ours (Deno, of a request that came through a socket) gives pieces that
  * nobody else has, so that whoever has written them can free them: garbage of 64 KiB a piece grows to hundreds of MiB
  * before a collector looks at it.
+ *
+ * @param request What it is the body of, where that may have come to a server.
  */
-export function openPieces(body: ReadableStream<Uint8Array>): BodyPieces {
+export function openPieces(body: ReadableStream<Uint8Array>, request?: Request): BodyPieces {
+  const { reader, read } = ownPieces(body) ?? givenPieces(body);
+  const cancel = async () => {
+    if (request && isServed(request)) dropRest(request, reader);
+    else await reader.cancel();
+  };
+  return { read, cancel };
+}
+
+/** The same as a stream. */
+export function streamPieces(
+  body: ReadableStream<Uint8Array>,
+  request: Request,
+): ReadableStream<Uint8Array> {
+  const { read, cancel } = openPieces(body, request);
+  return createStream(async () => (await read()).value, cancel);
+}
+
+function ownPieces(body: ReadableStream<Uint8Array>) {
   let reader: ReadableStreamBYOBReader;
   try {
     reader = body.getReader({ mode: "byob" });
   } catch {
     // Whether a stream is one of bytes shows only here.
-    return body.getReader();
+    return undefined;
   }
-  return {
-    async read() {
-      const { value, done } = await reader.read(new Uint8Array(PIECE_BYTES));
-      return { value: done || !value ? undefined : ownPiece(value) };
-    },
-    cancel: () => reader.cancel(),
+  const read = async () => {
+    const { value, done } = await reader.read(new Uint8Array(PIECE_BYTES));
+    return { value: done || !value ? undefined : ownPiece(value) };
   };
+  return { reader, read };
+}
+
+function givenPieces(body: ReadableStream<Uint8Array>) {
+  const reader = body.getReader();
+  return { reader, read: () => reader.read() };
 }
 
 function ownPiece(bytes: Bytes): Bytes {

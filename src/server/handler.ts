@@ -1,6 +1,7 @@
 import { MAX_MANIFEST_BYTES } from "../media_types.ts";
 import type { Storage } from "../storage.ts";
 import { handleBlob } from "./blobs.ts";
+import { releaseBody } from "./body_pieces.ts";
 import type { RegistryContext } from "./context.ts";
 import { corsHeaders, isPreflight, preflightResponse } from "./cors.ts";
 import { listReferrers, listRepositories, listTags } from "./listing.ts";
@@ -220,12 +221,6 @@ function finish(response: Response, request: Request, origins: readonly string[]
   }
   // Other answers go as they are: Bun sends the length of a body that it knows to be bytes, and of no other.
   return request.method === "HEAD" ? new Response(null, { status, headers }) : response;
-}
-
-/** Lets go of a body that nobody read, so that a client without a socket in between sees its source cancelled. */
-function releaseBody({ body }: Request): void {
-  // A body that cannot be cancelled has failed already; the answer does not depend on it.
-  if (body && !body.locked) void body.cancel().catch(() => {});
 }
 
 function report(

@@ -4,7 +4,7 @@ import type { RegistryErrorEntry } from "../errors.ts";
 import { type Descriptor, isForeignLayer, isIndexType, isManifestType } from "../media_types.ts";
 import { isTag } from "../reference.ts";
 import type { StoredManifest } from "../storage.ts";
-import { bodyOf } from "./body_pieces.ts";
+import { bodyOf, streamPieces } from "./body_pieces.ts";
 import { isNotModified } from "./conditions.ts";
 import type { RegistryContext } from "./context.ts";
 import { type ManifestDocument, parseManifestDocument } from "./manifest_document.ts";
@@ -117,7 +117,8 @@ async function readManifest(request: Request, limit: number): Promise<Bytes> {
   if (Number(request.headers.get("Content-Length")) > limit) throw tooLarge();
   try {
     const body = await bodyOf(request);
-    return body ? await collect(body, limit, tooLarge) : new Uint8Array(0);
+    if (!body) return new Uint8Array(0);
+    return await collect(streamPieces(body, request), limit, tooLarge);
   } catch (cause) {
     if (cause instanceof Problem) throw cause;
     const message = "the request's body broke off";

@@ -21,7 +21,7 @@ export function parseContentRange(header: string): { start: number; end: number 
  * Appends the request's body to a session as it arrives. Whatever goes wrong, the session counts exactly the bytes
  * that were written.
  *
- * @param request Request whose body is read to its end, or cancelled.
+ * @param request Request whose body is read to its end, unless it is refused.
  * @param rangeLength Length that Content-Range announced; bytes past it are not written.
  * @throws {Problem} 400 when the body breaks off or has another length than announced, 409 when it was stopped; what
  *   `limits` do not allow, 413 where it is too long.
@@ -40,7 +40,7 @@ export async function writeBody(
   const tooLong = () => (max === maxChunk ? chunkTooLong(max) : blobTooLong(maxBlobBytes));
   if (expected !== undefined && expected > max) throw tooLong();
   const stream = await bodyOf(request);
-  const body = stream ? openPieces(stream) : undefined;
+  const body = stream ? openPieces(stream, request) : undefined;
   const cancel = () => void body?.cancel().catch(ignore);
   signal.addEventListener("abort", cancel, { once: true });
   try {
@@ -78,6 +78,7 @@ async function readPiece(
   signal: AbortSignal,
 ): Promise<Uint8Array | undefined> {
   const result = await body.read().catch((cause: unknown) => {
+    if (signal.aborted) return { value: undefined };
     const message = "the request's body broke off; the upload stands at what arrived";
     throw new Problem(400, { code: "BLOB_UPLOAD_INVALID", message }, { cause });
   });

@@ -113,7 +113,7 @@ async function listen(onClient: (client: Socket) => void): Promise<Listener> {
 }
 
 /** Opens a connection, on either runtime. */
-async function connect(hostname: string, port: number): Promise<Socket> {
+export async function connect(hostname: string, port: number): Promise<Socket> {
   if (isDeno) return denoSocket(await Deno.connect({ hostname, port }));
   const state = new BunSocketState();
   await bunGlobals().Bun.connect({ hostname, port, data: state, socket: BUN_HANDLERS });
