@@ -31,6 +31,8 @@ export interface ArchiveBlob {
   file?: ArchiveFile;
   /** Digest that a docker layer has when it is uncompressed. */
   diffId?: Digest;
+  /** Whether an annotation names its digest: other bytes in its place would not be found by it. */
+  isPinned?: true;
 }
 
 /** An image or artifact manifest. */

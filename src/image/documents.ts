@@ -62,7 +62,7 @@ export function parseDocument(
   const node: ManifestNode = {
     kind: "manifest",
     ...common,
-    layers: parseLayers(json, malformed).map(toBlob),
+    layers: parseManifestLayers(json, malformed, toBlob),
   };
   if (!isAbsent(json.config)) {
     node.config = toBlob(descriptorOf(json.config, malformed));
@@ -95,6 +95,24 @@ export function emptyContent(digest: Digest): ArchiveFile | undefined {
   const bytes = new TextEncoder().encode("{}");
   const read = () => Promise.resolve(bytes);
   return { path: "{}", size: bytes.length, body: new Blob([bytes]), peek: read, bytes: read };
+}
+
+/** overlaybd asks a registry for the digest that is in its layers' annotations, not for that of the descriptor. */
+function parseManifestLayers(
+  json: JsonObject,
+  malformed: MakeMalformed,
+  toBlob: (descriptor: Descriptor) => ArchiveBlob,
+): ArchiveBlob[] {
+  const layers = parseLayers(json, malformed);
+  const named = new Set(
+    [json, ...layers].flatMap(({ annotations }) =>
+      isJsonObject(annotations) ? Object.values(annotations) : []
+    ),
+  );
+  return layers.map((layer) => {
+    const blob = toBlob(layer);
+    return named.has(layer.digest) ? { ...blob, isPinned: true } : blob;
+  });
 }
 
 function parseLayers(json: JsonObject, malformed: MakeMalformed): Descriptor[] {

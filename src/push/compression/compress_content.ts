@@ -40,7 +40,7 @@ export interface CompressContentOptions {
 
 /**
  * Compresses the layers of an image, or of all below an index, that are not compressed, and brings them into a
- * repository. Layers of artifacts, of foreign and of encrypted kinds stay as they are.
+ * repository. Layers of artifacts, of foreign and of encrypted kinds, and such as annotations name by their digest, stay as they are.
  *
  * @param node What is pushed; its digests were settled.
  * @returns What to push in its place; the same where nothing was compressed.
@@ -164,9 +164,12 @@ function isImage(node: ManifestNode | DockerNode): boolean {
  * Whether a layer is one to compress if its content is not. What its type says of that does not matter: podman save
  * --format docker-dir and skopeo write plain tars that are called gzip.
  */
-function isToCompress({ mediaType }: ArchiveBlob, manifest: ManifestNode | DockerNode): boolean {
+function isToCompress(
+  { mediaType, isPinned }: ArchiveBlob,
+  manifest: ManifestNode | DockerNode,
+): boolean {
   return isImage(manifest) && isLayerType(mediaType) && !isEncryptedType(mediaType) &&
-    !isForeignLayer(mediaType);
+    !isForeignLayer(mediaType) && !isPinned;
 }
 
 /** Compresses layers that can be read, and notes what stands in their places. */

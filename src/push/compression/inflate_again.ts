@@ -9,7 +9,7 @@ import { otherHolder, rememberBlob, type RepositoryState } from "../repository_s
 
 /**
  * Finds a layer of a pipe that was compressed when it passed, and of which only the end of the archive told that it has to
- * stay as it is: a foreign one, or one of an artifact.
+ * stay as it is: a foreign one, one of an artifact, or one that an annotation names.
  *
  * @returns What reads it back from the registry and inflates it; undefined where what was made of it is not there.
  */

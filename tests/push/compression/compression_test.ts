@@ -350,10 +350,14 @@ test("pushImage() leaves artifacts and layers of other kinds as they are", async
   assertEquals((await readBack(registry, "app", "1")).digest, made.digest);
 });
 
-test("pushImage() keeps layers that are encrypted, foreign or none, and those of an artifact", async () => {
+test("pushImage() keeps layers that are encrypted, foreign, named by annotations or none, and those of an artifact", async () => {
   const other = new OciLayout();
   const layerOf = async (type: string) => ({ layers: [await other.blob(large.tar, type)] });
+  const plain = await other.blob(large.tar, OCI_LAYER);
+  const blobDigest = { "containerd.io/snapshot/overlaybd/blob-digest": plain.digest };
   const kinds: Record<string, unknown>[] = [
+    { layers: [{ ...plain, annotations: blobDigest }] },
+    { annotations: { "org.example.last-layer": plain.digest } },
     { artifactType: "application/vnd.example" },
     await layerOf(`${OCI_LAYER}+encrypted`),
     await layerOf("application/vnd.oci.image.layer.nondistributable.v1.tar"),
