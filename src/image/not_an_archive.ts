@@ -8,6 +8,8 @@ export interface Foreign {
   /** A noun with its article. */
   what: string;
   hint: string;
+  /** What was expected; absent for the documents of an image archive. */
+  expected?: string;
 }
 
 const SAVE =
@@ -64,12 +66,36 @@ const MANIFESTS: readonly [(json: Record<string, unknown>) => boolean, Foreign][
 ];
 
 /**
- * Names a tar that has neither manifest.json nor index.json by what it holds.
+ * Names a tar that has neither manifest.json nor index.json where an image archive starts by what it holds.
  *
  * @param paths Clean paths of its files and links.
  * @returns What it is; undefined where nothing tells.
  */
 export function foreignTar(paths: Iterable<string>): Foreign | undefined {
+  // Only a layout is sure to be an image: the other names are those of anything.
+  const all = [...paths];
+  return severalArchives(all, /^(.+)\/oci-layout$/) ?? knownTar(all) ??
+    severalArchives(all, /^([^/]+)\/(?:manifest|index)\.json$/);
+}
+
+/** Names a tar of image archives that were unpacked side by side, as charts are wrapped with their images. */
+function severalArchives(paths: readonly string[], pattern: RegExp): Foreign | undefined {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    const folder = pattern.exec(path)?.[1];
+    if (folder !== undefined) folders.add(folder);
+  }
+  const [first] = folders;
+  if (first === undefined || folders.size < 2) return undefined;
+  const named = PLAIN_PATH.test(first) ? first : "FOLDER";
+  return {
+    what: `a tar of ${folders.size} folders with an image each, such as ${quoteName(first, 90)}`,
+    expected: "one",
+    hint: `unpack it and push them one by one: tar -xf FILE; tarpush push ${named} TARGET`,
+  };
+}
+
+function knownTar(paths: readonly string[]): Foreign | undefined {
   const missing = TARS.map(([patterns, foreign]) => ({ foreign, patterns: new Set(patterns) }));
   for (const path of paths) {
     for (const { patterns } of missing) {
@@ -79,8 +105,10 @@ export function foreignTar(paths: Iterable<string>): Foreign | undefined {
   return missing.find(({ patterns }) => patterns.size === 0)?.foreign;
 }
 
-/** What an archive is called, packed into another one as builds hand on their results; no shell takes it for more. */
-const INNER_TAR = /^\w[\w./-]{0,200}\.(?:tar(?:\.(?:gz|zst|xz))?|tgz)$/;
+/** No shell takes such a path for more. */
+const PLAIN_PATH = /^\w[\w./-]{0,200}$/;
+/** What an archive is called, packed into another one as builds hand on their results. */
+const INNER_TAR = /\.(?:tar(?:\.(?:gz|zst|xz))?|tgz)$/;
 
 /**
  * Says how to push the archive inside of a tar that is none itself.
@@ -89,11 +117,14 @@ const INNER_TAR = /^\w[\w./-]{0,200}\.(?:tar(?:\.(?:gz|zst|xz))?|tgz)$/;
  * @returns The hint; undefined where nothing in it is called as an archive is.
  */
 function innerTarHint(paths: Iterable<string>): string | undefined {
-  for (const path of paths) {
-    if (!INNER_TAR.test(path)) continue;
-    return `if the image archive is inside, take it out: tar -xOf FILE ${path} | tarpush push - TARGET`;
-  }
-  return undefined;
+  const inner = [...paths].filter((path) => PLAIN_PATH.test(path) && INNER_TAR.test(path));
+  // werf has a chart first, and images/ behind it.
+  const likely = inner.find((path) => /image/i.test(path)) ?? inner[0];
+  if (likely === undefined) return undefined;
+  const take = `tar -xOf FILE ${likely} | tarpush push - TARGET`;
+  return inner.length === 1
+    ? `if the image archive is inside, take it out: ${take}`
+    : `if image archives are among the ${inner.length} tars inside, take each out: ${take}`;
 }
 
 /** The documents come last in most archives. */
@@ -166,8 +197,9 @@ export function notAnArchive(files: ArchiveFiles): ArchiveError {
     : paths.length === 0
     ? "it is empty"
     : `it starts with ${paths.join(", ")}`;
+  const expected = foreign?.expected ?? "manifest.json or index.json in it";
   return new ArchiveError(
-    `Cannot use the tar as an image archive: ${found}, expected manifest.json or index.json in it`,
+    `Cannot use the tar as an image archive: ${found}, expected ${expected}`,
     {
       hint: foreign?.hint ?? innerTarHint(files.paths()) ??
         "make one with docker save, podman save, or skopeo copy ... oci-archive:FILE",

@@ -83,7 +83,7 @@ function noImage(files: ReadonlyMap<string, unknown>): ArchiveError {
 const INNER_IMAGE = /^(\w[\w.-]{0,100})\/(?:index|manifest)\.json$/;
 
 const USUAL_HINT =
-  "make one with skopeo copy ... oci:FOLDER, or unpack a docker save; a folder of archives is pushed as FOLDER/*.tar";
+  "make one with skopeo copy ... oci:FOLDER, or unpack a docker save; a folder of archives is pushed as FOLDER/*.tar, an image further down as the folder that it is in";
 
 function unusable(found: string, expected: string, hint = USUAL_HINT): ArchiveError {
   return new ArchiveError(`Cannot use the folder as an image: ${found}, expected ${expected}`, {

@@ -135,6 +135,35 @@ test("a tar around an archive tells how to take that out", async () => {
   }
 });
 
+test("a tar around several archives tells how to take out the likely one", async () => {
+  const paths = ["chart.tar.gz", "images/1.tar.gz", "images/2.tar.gz"];
+  const entries = paths.map((path): TarWriterEntry => ({ path, body: "x" }));
+  const { hint } = await pushFails(entries, ArchiveError, 'it starts with "chart.tar.gz"');
+  assertStringIncludes(`${hint}`, "among the 3 tars inside");
+  assertStringIncludes(`${hint}`, "tar -xOf FILE images/1.tar.gz | tarpush push - TARGET");
+});
+
+for (
+  const [what, documents] of Object.entries({
+    "layouts, wherever they are": ["oci-layout", "index.json"],
+    "unpacked archives": ["manifest.json"],
+  })
+) {
+  test(`a tar of several folders with an image each says so: ${what}`, async () => {
+    const top = documents.includes("oci-layout") ? "app-1.0/images/" : "";
+    const entries = ["one", "two"].flatMap((folder) =>
+      documents.map((name): TarWriterEntry => ({ path: `${top}${folder}/${name}`, body: "{}" }))
+    );
+    entries.unshift({ path: "app-1.0/chart/Chart.yaml", body: "x" });
+    const error = await pushFails(entries, ArchiveError, "2 folders with an image each");
+    assertStringIncludes(error.message, `such as "${top}one", expected one`);
+    assertStringIncludes(`${error.hint}`, `tar -xf FILE; tarpush push ${top}one TARGET`);
+    const { findings: [finding] } = await check(entries);
+    assertEquals(finding?.code, "no-image");
+    assertStringIncludes(`${finding?.message}`, "it is a tar of 2 folders with an image each");
+  });
+}
+
 test("openArchive() names a tar of another program as well", async () => {
   const blob = toBlob([{ path: "app/Chart.yaml", body: "x" }]);
   for (const source of [blob, inPieces(blob, 700)]) {

@@ -170,6 +170,7 @@ test("a folder without an image is told by what it has, and opens nothing", asyn
     'Cannot use the folder as an image: it starts with "README.md", expected index.json or manifest.json in it',
   );
   assertStringIncludes(error.hint ?? "", "FOLDER/*.tar");
+  assertStringIncludes(error.hint ?? "", "an image further down as the folder that it is in");
   const inside = toFolder({ "zarf.yaml": "", "images/index.json": "{}", "a b/index.json": "{}" });
   const outer = await assertRejects(() => openArchive(inside), ArchiveError);
   assertStringIncludes(outer.message, 'it starts with "a b/index.json"');
