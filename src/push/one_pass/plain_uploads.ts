@@ -12,6 +12,7 @@ import {
   cancelUpload,
   openUpload,
   type UploadSession,
+  withUpload,
 } from "../../registry/upload/upload_session.ts";
 import type { BlobStatus } from "../events.ts";
 import { aloneWith, inTurn, isDigestRefusal, mountBlob } from "../random_access/send_blob.ts";
@@ -105,11 +106,12 @@ export class PlainUploads {
     // What is mounted is committed: that is for blobs that an image is known to need.
     const mount = later ? undefined : await this.#mount(passage, holder);
     if (mount === "mounted") return await stream?.cancel();
-    await inTurn(target, hooks, async () => {
-      if (!stream) return await this.#sendHeld(target, file, hooks, mount);
-      const session = mount ?? await openUpload(target, hooks);
-      await this.#pass(file, later ? undefined : named, stream, { target, session }, hooks);
-    });
+    await withUpload(mount, (take) =>
+      inTurn(target, hooks, async () => {
+        if (!stream) return await this.#sendHeld(target, file, hooks, take());
+        const session = take() ?? await openUpload(target, hooks);
+        await this.#pass(file, later ? undefined : named, stream, { target, session }, hooks);
+      }));
   }
 
   /** Has a blob mounted that another repository has; else there may be an upload open. */

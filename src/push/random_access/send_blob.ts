@@ -15,6 +15,7 @@ import {
   cancelUpload,
   startUpload,
   type UploadSession,
+  withUpload,
 } from "../../registry/upload/upload_session.ts";
 import { knownBlob, otherHolder, rememberBlob, type RepositoryState } from "../repository_state.ts";
 import type { UploadSettings } from "../upload_settings.ts";
@@ -56,19 +57,19 @@ export async function bringBlob(
   const isSent = target.doubts !== undefined && file?.body !== undefined;
   const mount = isSent ? undefined : await mountBlob(placing, holder);
   if (mount === "mounted") return { digest, status: "mounted" };
-  const found = isGuess ? await headBlob(target, digest, hooks) : undefined;
-  const isThere = fitsSize(found, blob.size);
-  const isNowhere = !file && target.doubts !== "all" && !holderOf(placing);
-  if (mount && (isThere || isNowhere)) await cancelUpload(mount);
-  if (isThere) return { digest, status: "exists" };
-  if (isNowhere) throw nowhere(placing);
-  try {
-    await send(placing, { session: mount });
-    return { digest, status: "pushed" };
-  } catch (error) {
-    if (!hasStatus(error, 400)) throw error;
-    return { digest: await resend(placing, error), status: "pushed" };
-  }
+  return await withUpload(mount, async (take) => {
+    const found = isGuess ? await headBlob(target, digest, hooks) : undefined;
+    if (fitsSize(found, blob.size)) return { digest, status: "exists" };
+    const isNowhere = !file && target.doubts !== "all" && !holderOf(placing);
+    if (isNowhere) throw nowhere(placing);
+    try {
+      await send(placing, { take });
+      return { digest, status: "pushed" };
+    } catch (error) {
+      if (!hasStatus(error, 400)) throw error;
+      return { digest: await resend(placing, error), status: "pushed" };
+    }
+  });
 }
 
 /** What would become of a blob that the repository lacks: of several archives the first would send it. */
@@ -151,6 +152,7 @@ export async function mountBlob(
   for (const from of mountPlaces(target, digest, settings, holder)) {
     try {
       if (session) await cancelUpload(session);
+      session = undefined;
       session = await startUpload(target, hooks, { digest, from });
       if (!session) return "mounted";
     } catch (error) {
@@ -210,12 +212,12 @@ export function isDigestRefusal(error: unknown): error is RegistryError {
 
 async function send(
   placing: Placing,
-  { session, wasRefused = false }: { session?: UploadSession | undefined; wasRefused?: boolean },
+  { take, wasRefused = false }: { take?: () => UploadSession | undefined; wasRefused?: boolean },
 ): Promise<void> {
   const { target, blob: { file, size }, digest, settings, hooks } = placing;
   const put = async (body: Omit<UploadBlob, "digest" | "size">) => {
     const upload = { digest, size, wasRefused, ...body };
-    await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, session));
+    await inTurn(target, hooks, () => uploadBlob(target, upload, hooks, take?.()));
     settings.onUploaded(size);
   };
   const elsewhere = file?.body ? undefined : await findElsewhere(placing);

@@ -176,6 +176,27 @@ export async function patchUpload(
 }
 
 /**
+ * Runs what may have a use for an upload that is open, or not come to that.
+ *
+ * @param use Gets what takes the upload over, once; one that is not taken is cancelled.
+ */
+export async function withUpload<T>(
+  session: UploadSession | undefined,
+  use: (take: () => UploadSession | undefined) => Promise<T>,
+): Promise<T> {
+  let left = session;
+  try {
+    return await use(() => {
+      const taken = left;
+      left = undefined;
+      return taken;
+    });
+  } finally {
+    if (left) await cancelUpload(left);
+  }
+}
+
+/**
  * Ends an upload without keeping anything; failures are of no interest (distribution-spec, "Cancel a blob upload"). One
  * that a registry may be committing is left alone.
  *

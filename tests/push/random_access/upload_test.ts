@@ -454,6 +454,21 @@ for (const [what, fault] of Object.entries(MOUNT_FAULTS)) {
     assertEquals(statuses(result), ["pushed", "pushed"]);
     await readBack(layer.fetch, "team/app", "1");
   });
+
+  test(`pushImage() opens an upload anew where the first place does not have a blob, and the registry ${what} from the next`, async () => {
+    const layer = faultLayer(
+      createRegistry(),
+      ({ query }) => query.get("from") === "base/image" ? fault : undefined,
+    );
+    await pushImage(await layoutTar(await makeImage(["a"])), TARGET, {
+      fetch: layer.fetch,
+      ...AT_ONCE,
+      mountFrom: ["none", "base/image"],
+    });
+    const puts = layer.seen.filter(endsUpload).map(({ path }) => path);
+    assertEquals(puts.length, 2, "what was cancelled is sent nothing");
+    await readBack(layer.fetch, "team/app", "1");
+  });
 }
 
 test("pushImage() uses the upload that a registry opens instead of mounting", async () => {
