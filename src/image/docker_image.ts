@@ -7,7 +7,6 @@ import { listTexts, quoteName } from "../quote_name.ts";
 import { type DocumentNode, isArtifact, type ManifestNode, parseJsonObject } from "./content.ts";
 import { diffIdsOf } from "./docker_save.ts";
 import type { ArchiveFile } from "./files.ts";
-import { readPlatform } from "./image_config.ts";
 import { isEncryptedType, isLayerType } from "./layer_type.ts";
 import { normalizePlatform, rankFitting } from "./platform_order.ts";
 import { childImages, nameOffers, type PlatformOffer } from "./platforms.ts";
@@ -35,7 +34,7 @@ export async function chooseDockerImage(
 ): Promise<DockerLoadable | { problem: string }> {
   if (node.kind === "manifest") return await loadable(node);
   let problem = "its index has no image";
-  for (const group of groupByMachine(await childImages(node, readPlatform))) {
+  for (const group of groupByMachine(await childImages(node))) {
     const [{ platform } = {}] = group;
     const ranked = platform ? rankFitting(machineOf(platform), group) : group;
     for (const offer of ranked) {

@@ -205,7 +205,7 @@ function presenceOf(
 }
 
 async function platformsBelow(index: IndexNode): Promise<Map<IndexEntry, Platform | undefined>> {
-  const images = await childImages(index, readPlatform);
+  const images = await childImages(index);
   return new Map(images.map(({ entry, platform }) => [entry, platform]));
 }
 

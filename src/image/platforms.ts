@@ -13,12 +13,10 @@ import {
   type IndexEntry,
   type IndexNode,
 } from "./content.ts";
+import { readPlatform } from "./image_config.ts";
 import { normalizePlatform, type Offer, rankFitting } from "./platform_order.ts";
 import { encodeDocument } from "./retype.ts";
 import { listTexts } from "../quote_name.ts";
-
-/** Reads the platform of a manifest from its config, where the index does not tell. */
-export type PlatformOf = (node: ContentNode) => Promise<Platform | undefined>;
 
 /** An image below an index. */
 export interface PlatformOffer extends Offer {
@@ -53,17 +51,16 @@ const MAX_LISTED = 12;
 export async function selectPlatforms<Node extends ContentNode>(
   node: Node,
   platforms: readonly Platform[],
-  platformOf: PlatformOf,
   words: PlatformWords,
 ): Promise<PlatformChoice<Node>> {
   const wanted = distinct(platforms);
   if (wanted.length === 0) return { node, notices: [] };
   if (node.kind !== "index") {
-    const offered = [{ platform: await platformOf(node) }];
+    const offered = [{ platform: await readPlatform(node) }];
     for (const platform of wanted) findFitting(platform, offered, words);
     return { node, notices: [] };
   }
-  const offered = await childImages(node, platformOf);
+  const offered = await childImages(node);
   const fitting = new Set(wanted.flatMap((platform) => findFitting(platform, offered, words)));
   // Two platforms may mean one child, as linux/arm64 and linux/arm64/v8 do.
   const isOne = wanted.length === 1 || fitting.size === 1;
@@ -148,36 +145,30 @@ function countPlatforms(offers: readonly Offer[]): Map<string, number> {
 }
 
 /** The images below an index, at any depth, with their platforms; attestations left out. */
-export async function childImages(
-  index: IndexNode,
-  platformOf: PlatformOf,
-): Promise<PlatformOffer[]> {
+export async function childImages(index: IndexNode): Promise<PlatformOffer[]> {
   const offers = new Map<string, PlatformOffer>();
   for (const entry of entriesBelow(index)) {
     if (entry.node?.kind === "index" || entry.blob || isAttestation(entry.descriptor)) continue;
     const { platform: said, digest } = entry.descriptor;
-    const platform = said ?? (entry.node && await platformOf(entry.node));
+    const platform = said ?? (entry.node && await readPlatform(entry.node));
     // One manifest may stand for several platforms.
     const key = `${digest} ${showPlatform(platform)}`;
     if (!offers.has(key)) offers.set(key, { platform, entry });
   }
-  return await tellApart([...offers.values()], platformOf);
+  return await tellApart([...offers.values()]);
 }
 
 /**
  * Where an index gives two images one platform, or says nothing of the os.version of Windows, their configs may say
  * more.
  */
-async function tellApart(
-  offers: readonly PlatformOffer[],
-  platformOf: PlatformOf,
-): Promise<PlatformOffer[]> {
+async function tellApart(offers: readonly PlatformOffer[]): Promise<PlatformOffer[]> {
   const counts = countPlatforms(offers);
   const told: PlatformOffer[] = [];
   for (const offer of offers) {
     const { platform, entry } = offer;
     const isTold = counts.get(showPlatform(platform)) === 1 && !lacksVersion(platform);
-    const more = !isTold && entry.node ? await platformOf(entry.node) : undefined;
+    const more = !isTold && entry.node ? await readPlatform(entry.node) : undefined;
     const isSame = more?.os === platform?.os && more?.architecture === platform?.architecture;
     told.push(isSame && more ? { platform: { ...more, ...platform }, entry } : offer);
   }

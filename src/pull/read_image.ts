@@ -2,7 +2,6 @@ import type { Digest } from "../digest.ts";
 import { OciError } from "../errors.ts";
 import { type DocumentNode, entriesBelow, type IndexNode } from "../image/content.ts";
 import { isReferrersList } from "../image/entry_names.ts";
-import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
   listPlatforms,
@@ -97,7 +96,7 @@ async function choosePlatforms(
   reference: string,
   { platforms }: ResolvedPullOptions,
 ): Promise<{ node: DocumentNode; notices: string[] }> {
-  const { node, notices } = await selectPlatforms(content, platforms, readPlatform, {
+  const { node, notices } = await selectPlatforms(content, platforms, {
     verb: "save",
     done: "saved",
     place: "registry",
@@ -112,7 +111,7 @@ async function choosePlatforms(
 async function describeAbsent(index: IndexNode, reference: string): Promise<string | undefined> {
   const absent = entriesBelow(index).filter(({ node, blob }) => !node && !blob);
   if (absent.length === 0) return undefined;
-  const images = await childImages(index, readPlatform);
+  const images = await childImages(index);
   const there = images.filter(({ entry }) => entry.node);
   const away = images.filter(({ entry }) => !entry.node);
   if (there.length === 0) {

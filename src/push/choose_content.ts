@@ -8,7 +8,6 @@ import {
   type ContentNode,
   manifestsOf,
 } from "../image/content.ts";
-import { readPlatform } from "../image/image_config.ts";
 import {
   childImages,
   listPlatforms,
@@ -64,7 +63,7 @@ export async function narrow(
   platforms: readonly Platform[],
   words: PushWords,
 ): Promise<Choice> {
-  return await selectPlatforms(image.node, platforms, readPlatform, {
+  return await selectPlatforms(image.node, platforms, {
     ...words,
     toError: (message, digest) =>
       new PushError(message, { step: "plan", origin: "archive", digest }),
@@ -81,7 +80,7 @@ async function fallBack(
 ): Promise<Choice> {
   const { verb, done, place } = words;
   if (node.kind !== "index") throw missingContent(name, node, missing, words);
-  const offered = await childImages(node, readPlatform);
+  const offered = await childImages(node);
   const isComplete = ({ entry: { node } }: PlatformOffer) =>
     node !== undefined && absentFrom(node).every(({ digest }) => !missing.has(digest));
   const there = offered.filter(isComplete);
