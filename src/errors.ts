@@ -20,12 +20,7 @@ export class OciError extends Error {
   /** The images that were completely pushed, tag included, before a push of several failed. */
   pushed?: readonly unknown[];
 
-  /**
-   * Makes one.
-   *
-   * @param message What was being done, to what, what was found and what was expected.
-   * @param options `cause` and `hint`.
-   */
+  /** Makes one of a message that says what was being done, to what, what was found and what was expected. */
   constructor(message: string, options: OciErrorOptions = {}) {
     super(message, options);
     this.hint = options.hint;
@@ -39,12 +34,7 @@ export class DiskError extends OciError {
   /** What is wrong, without a path: `the disk is full`. */
   readonly state: string;
 
-  /**
-   * Makes one.
-   *
-   * @param message The whole message.
-   * @param options `state`: the end of it that anybody may hear.
-   */
+  /** Makes one; `state` is the end of the message that anybody may hear. */
   constructor(message: string, options: OciErrorOptions & { state: string }) {
     super(message, options);
     this.state = options.state;
@@ -60,12 +50,7 @@ export class TarError extends OciError {
   /** Name of the entry concerned, where one is known. */
   readonly entry: string | undefined;
 
-  /**
-   * Makes one.
-   *
-   * @param message The whole message.
-   * @param options `offset` in bytes, and the entry's name.
-   */
+  /** Makes one; `offset` is in bytes, and `entry` a name. */
   constructor(
     message: string,
     options: OciErrorOptions & { offset: number; entry?: string | undefined },
@@ -83,12 +68,7 @@ export class ArchiveError extends OciError {
   /** Path in the archive of the file that is at fault, where there is one. */
   readonly path: string | undefined;
 
-  /**
-   * Makes one.
-   *
-   * @param message The whole message.
-   * @param options `path`: the file in the archive.
-   */
+  /** Makes one; `path` is that of the file in the archive. */
   constructor(message: string, options: OciErrorOptions & { path?: string | undefined } = {}) {
     super(message, options);
     this.path = options.path;
@@ -102,12 +82,7 @@ export class AmbiguousImageError extends ArchiveError {
   /** The names to choose from, each accepted by the option `images`. */
   readonly choices: readonly string[];
 
-  /**
-   * Makes one.
-   *
-   * @param message The whole message.
-   * @param options `choices`: what the option `images` accepts here.
-   */
+  /** Makes one; `choices` is what the option `images` accepts here. */
   constructor(message: string, options: OciErrorOptions & { choices: readonly string[] }) {
     super(message, options);
     this.choices = options.choices;
@@ -123,12 +98,7 @@ export class DigestMismatchError extends OciError {
   /** The digest it has, where it was computed or reported. */
   readonly actual: string | undefined;
 
-  /**
-   * Makes one.
-   *
-   * @param message The whole message.
-   * @param options `expected` and `actual` digest.
-   */
+  /** Makes one, of the digest that is wanted and the one that is there. */
   constructor(
     message: string,
     options: OciErrorOptions & { expected: Digest; actual?: string | undefined },
@@ -150,12 +120,7 @@ export class NetworkError extends OciError {
   /** Whether the same call may succeed when it is made again. */
   override readonly retryable: boolean;
 
-  /**
-   * Makes one.
-   *
-   * @param message The whole message.
-   * @param options Method and URL of the request; `retryable` is true unless said otherwise.
-   */
+  /** Makes one, of a request; it is `retryable` unless said otherwise. */
   constructor(
     message: string,
     options: OciErrorOptions & { method: string; url: string; retryable?: boolean },
@@ -200,12 +165,7 @@ export class RegistryError extends OciError {
   /** Whether the same call may succeed when it is made again. */
   override readonly retryable: boolean;
 
-  /**
-   * Makes one.
-   *
-   * @param message The whole message.
-   * @param options The request, the answer's status and error list.
-   */
+  /** Makes one, of a request, and of the answer's status and error list. */
   constructor(
     message: string,
     options: OciErrorOptions & {
@@ -261,12 +221,7 @@ export class PushError extends OciError {
   /** The content concerned. */
   readonly digest: Digest | undefined;
 
-  /**
-   * Makes one.
-   *
-   * @param message The whole message.
-   * @param options Where it failed, and on whose side.
-   */
+  /** Makes one, of where it failed, and on whose side. */
   constructor(
     message: string,
     options: OciErrorOptions & {
