@@ -126,7 +126,13 @@ export function createRegistry(
   checkQuirks(quirks);
   const permissions = { allowDelete, readOnly };
   const sessions = new Sessions(storage, { maxUploads, uploadIdleSeconds }, now);
-  const reportError = (error: unknown, request: Request) => report(onError, error, request);
+  const reportError = (error: unknown, request: Request) => {
+    try {
+      onError(error, request);
+    } catch {
+      // The handler never rejects, whatever its observer does.
+    }
+  };
   const limits = { maxManifestBytes, maxBlobBytes };
   const context = { storage, sessions, permissions, ...limits, quirks, reportError };
   const troubles = createTroubles(options, now);
@@ -221,18 +227,6 @@ function finish(response: Response, request: Request, origins: readonly string[]
   }
   // Other answers go as they are: Bun sends the length of a body that it knows to be bytes, and of no other.
   return request.method === "HEAD" ? new Response(null, { status, headers }) : response;
-}
-
-function report(
-  onError: (error: unknown, request: Request) => void,
-  error: unknown,
-  request: Request,
-): void {
-  try {
-    onError(error, request);
-  } catch {
-    // The handler never rejects, whatever its observer does.
-  }
 }
 
 function requirePositive(limits: Record<string, number>): void {
