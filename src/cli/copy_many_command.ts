@@ -9,9 +9,9 @@ import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
 import type { CopyManyCommand } from "./command.ts";
 import { toCopyOptions } from "./copy_command.ts";
 import { EXIT } from "./exit.ts";
-import { withErrorLine } from "./json_document.ts";
+import { withErrorDocument } from "./json_document.ts";
 import { quote, UsageError } from "./options.ts";
-import { plannedLines } from "./render.ts";
+import { jsonLine, plannedLines } from "./render.ts";
 import {
   type ListedSource,
   type ListLine,
@@ -27,7 +27,8 @@ export async function runCopyMany(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  return await withErrorLine(command, host, () => copyMany(command, host, signal));
+  const run = () => copyMany(command, host, signal);
+  return await withErrorDocument(command, host.stdout, run, jsonLine);
 }
 
 async function copyMany(

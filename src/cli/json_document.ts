@@ -1,6 +1,6 @@
 import type { Host, TextOutput } from "../runtime/host.ts";
 import type { CommonOptions } from "./command.ts";
-import { jsonLine, jsonText } from "./render.ts";
+import { jsonText } from "./render.ts";
 
 /** Runs what writes a document with `--json`: after a failure that is one with the error in it. */
 export async function withErrorDocument(
@@ -18,15 +18,6 @@ export async function withErrorDocument(
     }
     throw error;
   }
-}
-
-/** Runs what writes lines with `--json`: after a failure of the whole the last is one with the error in it. */
-export async function withErrorLine(
-  command: CommonOptions,
-  host: Host,
-  work: () => Promise<number>,
-): Promise<number> {
-  return await withErrorDocument(command, host.stdout, work, jsonLine);
 }
 
 /** Writes the one document of `--json`. */

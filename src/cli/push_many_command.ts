@@ -4,7 +4,7 @@ import type { Host } from "../runtime/host.ts";
 import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
 import type { PushManyCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { withErrorLine } from "./json_document.ts";
+import { withErrorDocument } from "./json_document.ts";
 import type { UsageError } from "./options.ts";
 import { requireOutputs, toPushOptions, writeDigests } from "./push_command.ts";
 import {
@@ -24,7 +24,8 @@ export async function runPushMany(
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  return await withErrorLine(command, host, () => pushMany(command, host, signal));
+  const run = () => pushMany(command, host, signal);
+  return await withErrorDocument(command, host.stdout, run, jsonLine);
 }
 
 async function pushMany(
