@@ -1,7 +1,7 @@
 import { type Descriptor, OCI_INDEX } from "../media_types.ts";
 import type { StoredManifest } from "../storage.ts";
 import type { RegistryContext } from "./context.ts";
-import { type ManifestDocument, parseManifestDocument } from "./manifest_document.ts";
+import { parseManifestDocument } from "./manifest_document.ts";
 import { jsonResponse, Problem } from "./problem.ts";
 import type { Route } from "./routes.ts";
 
@@ -65,21 +65,13 @@ type Referrer = Omit<Descriptor, "annotations"> & { annotations?: unknown };
 
 /** The descriptor of a referrer; undefined for what no push would have brought: a storage may have it from elsewhere. */
 function toReferrer({ digest, mediaType, bytes }: StoredManifest): Referrer | undefined {
-  const document = parseIfManifest(bytes, mediaType);
-  if (!document) return undefined;
-  const { artifactType, annotations } = document;
-  return {
-    mediaType,
-    digest,
-    size: bytes.length,
-    ...(artifactType ? { artifactType } : {}),
-    ...(annotations ? { annotations } : {}),
-  };
-}
-
-function parseIfManifest(bytes: Uint8Array, mediaType: string): ManifestDocument | undefined {
   try {
-    return parseManifestDocument(bytes, mediaType);
+    const { artifactType, annotations } = parseManifestDocument(bytes, mediaType);
+    return {
+      ...{ mediaType, digest, size: bytes.length },
+      ...(artifactType ? { artifactType } : {}),
+      ...(annotations ? { annotations } : {}),
+    };
   } catch (error) {
     if (error instanceof Problem) return undefined;
     throw error;

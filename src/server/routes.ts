@@ -28,10 +28,8 @@ export interface Permissions {
 }
 
 // A repository's components may be named like endpoints ("a/blobs/b"), so the last match in the path counts.
-const MANIFEST = /^\/v2\/(.+)\/manifests\/([^/]+)$/s;
 const UPLOADS = /^\/v2\/(.+)\/blobs\/uploads(?:\/([^/]*))?$/s;
-const BLOB = /^\/v2\/(.+)\/blobs\/([^/]+)$/s;
-const REFERRERS = /^\/v2\/(.+)\/referrers\/([^/]+)$/s;
+const CONTENT = /^\/v2\/(.+)\/(manifests|blobs|referrers)\/([^/]+)$/s;
 const TAGS = /^\/v2\/(.+)\/tags\/list$/s;
 
 /**
@@ -49,18 +47,14 @@ export function parseRoute(pathname: string): Route {
     const repository = parseName(uploads);
     return id ? { kind: "upload", repository, id } : { kind: "uploads", repository };
   }
-  const [, manifests, reference = ""] = MANIFEST.exec(path) ?? [];
-  if (manifests !== undefined) {
-    const repository = parseName(manifests);
-    return { kind: "manifest", repository, reference: parseManifestReference(reference) };
-  }
-  const [, blobs, blob = ""] = BLOB.exec(path) ?? [];
-  if (blobs !== undefined) {
-    return { kind: "blob", repository: parseName(blobs), digest: requireDigest(blob) };
-  }
-  const [, referrers, subject = ""] = REFERRERS.exec(path) ?? [];
-  if (referrers !== undefined) {
-    return { kind: "referrers", repository: parseName(referrers), digest: requireDigest(subject) };
+  const [, name, endpoint, reference = ""] = CONTENT.exec(path) ?? [];
+  if (name !== undefined) {
+    const repository = parseName(name);
+    if (endpoint === "manifests") {
+      return { kind: "manifest", repository, reference: parseManifestReference(reference) };
+    }
+    const kind = endpoint === "blobs" ? "blob" : "referrers";
+    return { kind, repository, digest: requireDigest(reference) };
   }
   const [, tags] = TAGS.exec(path) ?? [];
   if (tags !== undefined) return { kind: "tags", repository: parseName(tags) };

@@ -20,9 +20,8 @@ export async function startUpload(
   request: Request,
 ): Promise<Response> {
   const query = new URL(request.url).searchParams;
-  if (await mountBlob(context, repository, query)) {
-    return blobCreated(repository, requireDigest(query.get("mount")));
-  }
+  const mounted = await mountBlob(context, repository, query);
+  if (mounted) return blobCreated(repository, mounted);
   checkAlgorithm(query.get("digest-algorithm"));
   const digest = query.has("digest") ? requireDigest(query.get("digest")) : undefined;
   const session = await context.sessions.open(repository);
@@ -56,13 +55,13 @@ async function mountBlob(
   { storage }: RegistryContext,
   repository: string,
   query: URLSearchParams,
-): Promise<boolean> {
-  if (!query.has("mount")) return false;
+): Promise<Digest | undefined> {
+  if (!query.has("mount")) return undefined;
   const digest = requireDigest(query.get("mount"));
   const from = query.get("from");
   // Without `from` the registry would have to search repositories that the client may not know of.
-  if (from === null || !isRepository(from)) return false;
-  return await storage.mountBlob(from, repository, digest);
+  if (from === null || !isRepository(from)) return undefined;
+  return await storage.mountBlob(from, repository, digest) ? digest : undefined;
 }
 
 /**
