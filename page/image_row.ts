@@ -2,6 +2,7 @@
 import type { ImageSummary } from "../src/image/inspect.ts";
 import { parseImageName } from "../src/reference.ts";
 import { element } from "./dom.ts";
+import { layerTable } from "./layer_table.ts";
 import { count, shortText, sizeText } from "./words.ts";
 
 /** What is to be pushed of one image. */
@@ -167,27 +168,10 @@ function platformChoice(
 
 function layerList({ layers }: ImageSummary): HTMLElement | undefined {
   if (layers.length === 0) return undefined;
-  const rows = layers.slice(0, MAX_LAYERS).map(({ digest, size, mediaType, path }) =>
-    element(
-      "tr",
-      {},
-      element("td", {}, element("code", { title: digest ?? path ?? "" }, layerName(digest, path))),
-      element("td", { class: "type" }, mediaType.replace(/^application\/vnd\./, "")),
-      element("td", { class: "number" }, sizeText(size)),
-    )
-  );
   return element(
     "details",
     {},
     element("summary", {}, count(layers.length, "layer")),
-    element(
-      "div",
-      { class: "scroll", tabindex: 0, role: "group", "aria-label": "Layers" },
-      element("table", {}, element("tbody", {}, ...rows)),
-    ),
+    layerTable(layers.slice(0, MAX_LAYERS)),
   );
-}
-
-function layerName(digest: string | undefined, path: string | undefined): string {
-  return digest ? shortText(digest) : path ?? "not in the archive";
 }

@@ -2,9 +2,9 @@
 import { formatPlatform, isJsonObject, type JsonObject } from "../src/media_types.ts";
 import type { ImageInfo, IndexEntryInfo } from "../src/registry/image.ts";
 import { copyLine, element, fill } from "./dom.ts";
+import { layerTable } from "./layer_table.ts";
 import { count, dateText, shortText, sizeText } from "./words.ts";
 
-/** How an image is pulled. */
 export interface PullNames {
   /** `HOST/REPOSITORY:TAG`. */
   name: string;
@@ -103,27 +103,7 @@ function partsView({ config, layers, labels }: ImageInfo): HTMLElement {
     ]),
     historyView(config),
     element("h3", {}, count(layers.length, "layer")),
-    layers.length > 0 && element(
-      "div",
-      { class: "scroll", tabindex: 0, role: "group", "aria-label": "Layers" },
-      element(
-        "table",
-        {},
-        element(
-          "tbody",
-          {},
-          ...layers.map(({ digest, size, mediaType }) =>
-            element(
-              "tr",
-              {},
-              element("td", {}, element("code", { title: digest }, shortText(digest))),
-              element("td", { class: "type" }, mediaType.replace(/^application\/vnd\./, "")),
-              element("td", { class: "number" }, sizeText(size)),
-            )
-          ),
-        ),
-      ),
-    ),
+    layers.length > 0 && layerTable(layers),
   );
 }
 

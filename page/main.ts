@@ -2,7 +2,7 @@
 import { element, fill } from "./dom.ts";
 import { fillGaps } from "./browser_gaps.ts";
 import { pushView } from "./push_view.ts";
-import { registryView } from "./registry_view.ts";
+import { RegistryView } from "./registry_view.ts";
 import { ownRegistry, readSettings, rememberedRegistry, type Settings } from "./settings.ts";
 
 function start(): void {
@@ -13,7 +13,7 @@ function start(): void {
   if (!main || !where) return;
   where.textContent = titleOf(settings);
   const first = settings.registry ? ownRegistry() : rememberedRegistry();
-  const shown = settings.gateway ? undefined : registryView(first, settings);
+  const shown = settings.gateway ? undefined : new RegistryView(first, settings);
   const pushed = settings.registry?.readOnly
     ? element("p", { class: "box" }, "This registry is read-only: it takes no pushes.")
     : pushView(settings, first, (registry) => shown?.show(registry));

@@ -20,19 +20,7 @@ interface Route {
 }
 
 /** Looks at a registry: its repositories, their tags, an image. */
-export interface RegistryView {
-  root: HTMLElement;
-  /** Looks at the registry of a place to push to, again if it was that one. */
-  show(place: string): void;
-}
-
-/** Makes one. */
-export function registryView(registry: string, settings: Settings): RegistryView {
-  const view = new View(registry, settings);
-  return { root: view.root, show: (place) => view.show(place) };
-}
-
-class View {
+export class RegistryView {
   readonly root: HTMLElement;
   readonly #settings: Settings;
   readonly #title = element("h2", { id: "registry-title", tabindex: -1 });
@@ -53,20 +41,21 @@ class View {
       this.#path,
       this.#body,
     );
-    addEventListener("hashchange", () => this.draw(true));
-    this.draw(false);
+    addEventListener("hashchange", () => this.#draw(true));
+    this.#draw(false);
   }
 
+  /** Looks at the registry of a place to push to, again if it was that one. */
   show(place: string): void {
     const registry = registryOf(place);
     const isOther = this.#registry !== registry;
     this.#field.value = this.#registry = registry;
     if (isOther && location.hash.length > 1) location.hash = "";
-    else this.draw(false);
+    else this.#draw(false);
   }
 
   /** Draws what the address names; the title gets the focus where that was asked for. */
-  async draw(isAsked: boolean): Promise<void> {
+  async #draw(isAsked: boolean): Promise<void> {
     this.#drawing.abort();
     this.#drawing = new AbortController();
     const { signal } = this.#drawing;
@@ -87,7 +76,7 @@ class View {
       if (isAsked) say(titleOf(route));
     } catch (error) {
       if (signal.aborted) return;
-      fill(this.#body, failureBox(error), button("Ask again", () => this.draw(false)));
+      fill(this.#body, failureBox(error), button("Ask again", () => this.#draw(false)));
     }
   }
 
