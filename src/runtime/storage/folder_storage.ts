@@ -6,7 +6,7 @@ import { folderOf } from "./folder_paths.ts";
 import type { FolderSettings } from "./folder_settings.ts";
 import { damaged, Repository } from "./repository.ts";
 import type { RepositoryIndex } from "./repository_index.ts";
-import { RepositoryNames } from "./repository_names.ts";
+import { findRepositories } from "./repository_names.ts";
 import { UploadWriter, WriterRoom } from "./upload_writer.ts";
 import { VerifiedBlob } from "./verified_blob.ts";
 
@@ -21,12 +21,15 @@ export class FolderStorage implements Storage {
   /** What happens to a file of a repository that somebody may be about to remove. */
   readonly #busy = new KeyedLock();
   readonly #repositories = new Map<string, Repository>();
-  readonly #names: RepositoryNames;
+  /** The folder is looked through once, while the registry answers already. */
+  readonly #names: Promise<Set<string>>;
 
   constructor(settings: FolderSettings) {
     this.settings = settings;
     this.blobFiles = new BlobFiles(settings);
-    this.#names = new RepositoryNames(settings.files, settings.paths);
+    this.#names = findRepositories(settings.files, settings.paths);
+    // Whoever lists them hears of it.
+    this.#names.catch(() => {});
   }
 
   createBlob(): Promise<BlobWriter> {
@@ -135,8 +138,8 @@ export class FolderStorage implements Storage {
     return index && [...index.tags.keys()];
   }
 
-  listRepositories(): Promise<string[]> {
-    return this.#names.list();
+  async listRepositories(): Promise<string[]> {
+    return [...await this.#names];
   }
 
   /** Runs `work` while nobody adds, keeps or removes this file of a repository. */
@@ -197,7 +200,8 @@ export class FolderStorage implements Storage {
   async #prepare(repository: string, digest: Digest): Promise<string> {
     const { files, paths } = this.settings;
     await this.use(repository, (found) => found.create());
-    this.#names.add(repository);
+    // Whoever lists them waits until all are found, and has it then.
+    void this.#names.then((names) => names.add(repository), () => {});
     const path = paths.blob(repository, digest);
     // Every repository has the folder of the usual algorithm.
     if (digestAlgorithm(digest) !== "sha256") await files.makeDirectory(folderOf(path));
