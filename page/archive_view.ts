@@ -15,7 +15,6 @@ const MAX_SHOWN = 200;
 /** Lines of a long list: the button that pushes comes behind them. */
 const FIRST_SHOWN = 20;
 
-/** An archive that was opened. */
 export interface ShownArchive {
   /** What its file is called. */
   name: string;

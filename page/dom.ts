@@ -56,7 +56,6 @@ export function say(text: string): void {
 /** How long a button says what it has done. */
 const DONE_MILLISECONDS = 1600;
 
-/** A button that copies a text. */
 export function copyButton(text: string, what: string): HTMLButtonElement {
   const copy = button("Copy", async () => {
     copy.textContent = await copyText(text) ? "Copied" : "Select it";
@@ -66,7 +65,6 @@ export function copyButton(text: string, what: string): HTMLButtonElement {
   return copy;
 }
 
-/** Text to copy. */
 export function copyLine(text: string, what: string): HTMLElement {
   return element("div", { class: "copy" }, element("code", {}, text), copyButton(text, what));
 }

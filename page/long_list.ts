@@ -7,7 +7,6 @@ const PAGE_ITEMS = 100;
 /** Lists longer than this have a filter. */
 const FILTERED_FROM = 8;
 
-/** What a list shows. */
 export interface ListOptions<T> {
   /** What one of them is called, such as `tag`. */
   what: [one: string, many: string];

@@ -4,7 +4,6 @@ import type { RepositoryManifests } from "../src/registry/repository_manifests.t
 import { button, element, fill, say } from "./dom.ts";
 import { failureBox } from "./words.ts";
 
-/** What may be removed. */
 interface Removable {
   /** Tag or digest. */
   reference: string;

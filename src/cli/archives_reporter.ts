@@ -58,7 +58,6 @@ export class ArchivesReporter {
     return new ArchivesReporter(host, options, paint, state, display);
   }
 
-  /** How many archives have ended. */
   get ended(): number {
     return this.#state.ended;
   }

@@ -7,7 +7,6 @@ const LABEL_LENGTH = 12;
 
 /** What is known of a running push of many archives. */
 export class ArchivesState implements LiveState {
-  /** Archives that have ended. */
   ended = 0;
   /** Blobs that were sent, or mounted. */
   readonly blobs = { pushed: 0, mounted: 0 };

@@ -18,9 +18,7 @@ const SCRIPTS: Readonly<Record<Shell, () => string>> = {
 interface Completion {
   verb: string;
   options: readonly Option[];
-  /** Whether its arguments are files. */
   takesFiles: boolean;
-  /** Words to choose its argument from. */
   words: readonly string[];
 }
 

@@ -32,7 +32,6 @@ export interface Option<T = unknown> {
 /** Options by the names that their values have in a command. */
 export type OptionTable = Readonly<Record<string, Option>>;
 
-/** The values of options. */
 export type ValuesOf<Table extends OptionTable> = {
   [Key in keyof Table]: Table[Key] extends Option<infer Value> ? Value : never;
 };

@@ -70,7 +70,6 @@ export function formatSeconds(milliseconds: number): string {
   return formatTime(Math.max(1, Math.round(milliseconds / 1000)) * 1000, { ignoreZero: true });
 }
 
-/** Lines as they are written. */
 export function linesText(lines: readonly string[]): string {
   return lines.map((line) => `${line}\n`).join("");
 }

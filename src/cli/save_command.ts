@@ -111,7 +111,6 @@ async function write(
   return { isWhole: true };
 }
 
-/** Files that a save reads. */
 async function filesRead({ from, ca, without }: SaveCommand, host: Host): Promise<string[]> {
   const others = await Promise.all(without.map((other) => filesOfNamed(other, host)));
   return [from, ca, ...others.flat()].filter((path) => path !== undefined);

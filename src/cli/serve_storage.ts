@@ -102,7 +102,6 @@ export async function scrub(
   return EXIT.failed;
 }
 
-/** The storage in memory. */
 async function openMemory(): Promise<ServedStorage> {
   const { MemoryStorage } = await import("../server/mod.ts");
   const storage = new MemoryStorage();

@@ -9,7 +9,6 @@ export interface Encoding {
 
 /** What an encoder is made of; it can be sent to a worker. */
 export interface EncoderSettings extends Encoding {
-  /** Most bytes of a block. */
   blockBytes: number;
   /** The encoder as WebAssembly, where the runtime has none of its own. */
   module: WebAssembly.Module | undefined;

@@ -8,7 +8,6 @@ const MAX_BLOCK_GROWTH = 512;
 /** Blocks that wait for each encoder, the one that it is at included: a busy machine is slow to bring the next. */
 const BLOCKS_AHEAD = 3;
 
-/** A block that was compressed. */
 export interface EncodedBlock {
   bytes: Bytes;
   /** How many bytes it stands for. */

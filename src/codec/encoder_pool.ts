@@ -107,7 +107,6 @@ async function startWorkers(settings: EncoderSettings): Promise<Encoders | undef
   };
 }
 
-/** What a worker runs. */
 function workerText(): string {
   return `const startEncoder = ${startEncoder};
 let encode;

@@ -3,7 +3,6 @@ import type { PushOptions } from "../push/options.ts";
 import type { PushResult } from "../push/push.ts";
 import { failureOf, problem } from "./failures.ts";
 
-/** Begins a push. */
 export type StartPush = (
   hooks: Pick<PushOptions, "signal" | "onEvent">,
 ) => Promise<PushResult>;

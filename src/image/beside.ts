@@ -82,7 +82,6 @@ function namesByDigest(entries: readonly IndexEntry[]): Map<Digest, Set<string>>
   return names;
 }
 
-/** What an archive has. */
 interface Known {
   present: ReadonlySet<Digest>;
   names: ReadonlyMap<Digest, ReadonlySet<string>>;

@@ -14,7 +14,6 @@ import { childImages, nameOffers, type PlatformOffer } from "./platforms.ts";
 /** An image that manifest.json can name. */
 export interface DockerLoadable {
   config: { digest: Digest; bytes: Bytes };
-  /** Digests of the layers, in order. */
   layers: Digest[];
   /** Says that there are others for the same os and architecture, where there are. */
   notice?: string | undefined;

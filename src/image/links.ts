@@ -2,7 +2,6 @@ import { OciError } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
 import type { ArchiveFiles } from "./files.ts";
 
-/** What is wrong with a link. */
 export interface LinkProblem {
   code: "broken-link" | "link-cycle";
   message: string;

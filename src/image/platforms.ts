@@ -29,7 +29,6 @@ export interface PlatformWords {
   verb: string;
   done: string;
   place: string;
-  /** Makes the error. */
   toError(message: string, digest?: Digest): Error;
 }
 

@@ -1,6 +1,5 @@
 import { type BlobSource, readRange } from "../source/blob_source.ts";
 
-/** How a tar ends. */
 export interface TarEnd {
   /** Position behind the two zero blocks; undefined where there are none. */
   end: number | undefined;

@@ -49,7 +49,6 @@ export interface ContentBlob {
   read?(room: Bytes, onFilled?: FilledListener): Promise<Bytes>;
 }
 
-/** An archive that can be written. */
 export interface ArchivePlan {
   /** Configs and layers, each once, in the order in which they are written. */
   blobs: ContentBlob[];

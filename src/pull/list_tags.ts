@@ -10,7 +10,6 @@ const MAX_NAMED = 5;
 /** What becomes of a tag: it is wanted, remembered for another reason, left, or none that anybody would ask for. */
 export type TagChoice = "wanted" | "kept" | "left" | "apart";
 
-/** How tags are chosen. */
 export interface TagChoosing {
   /** The repository, and what is done with its tags, for messages. */
   name: string;

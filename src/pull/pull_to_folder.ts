@@ -11,7 +11,6 @@ import { type PullImagesOptions, resolvePullOptions } from "./options.ts";
 import { planImages } from "./plan_images.ts";
 import { isJsonObject } from "../media_types.ts";
 
-/** A folder that is written to. */
 export interface FolderTarget {
   /** What it is called in messages. */
   name: string;
@@ -29,7 +28,6 @@ export interface FolderTarget {
 
 /** A file that is written beside its place; disposing of it removes it, unless it was committed. */
 export interface NewFolderFile extends AsyncDisposable {
-  /** Appends bytes. */
   write(bytes: Uint8Array): Promise<void>;
   /** Gives the file its place. */
   commit(): Promise<void>;

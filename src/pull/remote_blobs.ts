@@ -10,7 +10,6 @@ import { type Descriptor, isForeignLayer } from "../media_types.ts";
 import { getBlob } from "../registry/blob_content.ts";
 import { headBlob, nameOf, type RepositoryContext } from "../registry/blobs.ts";
 
-/** How blobs are checked. */
 export interface RemoteBlobOptions {
   signal: AbortSignal | undefined;
   /** Whether blobs are asked for and not read. */
@@ -56,7 +55,6 @@ export class RemoteBlobs {
     this.#hooks = hooks;
   }
 
-  /** How many there are. */
   get size(): number {
     return this.#blobs.size;
   }
@@ -76,7 +74,6 @@ export class RemoteBlobs {
     return blob;
   }
 
-  /** Checks all that were added. */
   async check(): Promise<void> {
     const { concurrency, signal } = this.#options;
     await runAll(this.#blobs.values(), concurrency, async (blob, signal) => {

@@ -20,7 +20,6 @@ import { findCosignTags } from "./find_cosign_tags.ts";
 import { type RemoteBlobOptions, RemoteBlobs, reportHeader, reportSize } from "./remote_blobs.ts";
 import { parsePulled } from "./remote_content.ts";
 
-/** How a repository is checked. */
 export interface RemoteCheckOptions extends RemoteBlobOptions {
   onProgress: ((progress: { bytes: number; total?: number }) => void) | undefined;
 }

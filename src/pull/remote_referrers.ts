@@ -8,7 +8,6 @@ import { type CosignTag, findCosignTags } from "./find_cosign_tags.ts";
 import { readRemoteContent } from "./remote_content.ts";
 import type { RemoteReadOptions } from "./remote_file.ts";
 
-/** How referrers are read. */
 export interface ReferrersOptions extends RemoteReadOptions {
   /** Told of an entry of a list that cannot be used. */
   warn(message: string): Promise<void>;

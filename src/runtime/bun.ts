@@ -9,7 +9,6 @@ import { createByteOutput, createTextOutput } from "./output.ts";
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
 
-/** The host for Bun. */
 export function createBunHost(): Host {
   const { Bun, process } = bunGlobals();
   const stdout = bunOutput("stdout");

@@ -62,7 +62,6 @@ export interface BunGlobals {
   };
 }
 
-/** A server that listens. */
 export interface BunServer {
   port: number;
   /** Requests that have not been answered to the last byte. */

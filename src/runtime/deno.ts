@@ -10,7 +10,6 @@ import { createByteOutput, createTextOutput, writeAll } from "./output.ts";
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
 
-/** The host for Deno. */
 export function createDenoHost(): Host {
   const stdout = denoOutput("stdout");
   return {

@@ -15,7 +15,6 @@ interface Promised {
   toldLast: number;
 }
 
-/** One repository in memory. */
 export class MemoryRepository {
   readonly blobs = new Set<Digest>();
   readonly manifests = new Map<Digest, StoredManifest>();

@@ -52,7 +52,6 @@ export class RegistryObserver {
     this.#now = now;
   }
 
-  /** Uploads that are open. */
   get uploads(): number {
     // A storage may end by itself what nobody goes on with.
     for (const [writer, { end }] of this.#uploads) if (writer.isEnded) end();

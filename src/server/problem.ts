@@ -3,18 +3,14 @@ import { DiskError, type RegistryErrorEntry } from "../errors.ts";
 
 /** What a {@linkcode Problem} may carry beside its error list. */
 export interface ProblemOptions extends ErrorOptions {
-  /** Headers of the answer. */
   headers?: Record<string, string>;
 }
 
 /** A request that is answered with an error list (distribution-spec, "Error Codes"); thrown inside the registry only. */
 export class Problem extends Error {
   override name = "Problem";
-  /** Status of the answer. */
   readonly status: number;
-  /** Error list of the answer. */
   readonly errors: readonly RegistryErrorEntry[];
-  /** Headers of the answer. */
   readonly headers: Record<string, string>;
 
   constructor(

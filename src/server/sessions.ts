@@ -2,7 +2,6 @@ import { createPromise } from "../concurrency.ts";
 import type { BlobWriter, Storage } from "../storage.ts";
 import { Problem } from "./problem.ts";
 
-/** Limits on upload sessions. */
 export interface SessionLimits {
   /** Most sessions that are open at a time. */
   maxUploads: number;

@@ -69,7 +69,6 @@ export class PartSummary {
     this.#hash = hash;
   }
 
-  /** Begins one. */
   static async start(hasher: Hasher = createHash): Promise<PartSummary> {
     return new PartSummary(await hasher("sha256"));
   }

@@ -35,7 +35,6 @@ export interface PassingEntry {
   readable?: ReadableStream<Uint8Array> | undefined;
 }
 
-/** Settings of a check. */
 export interface CheckReadOptions extends Omit<CheckBodyOptions, "onBytes"> {
   /** Told how many bytes of files are read so far, and how many there are in all, where that is known. */
   onProgress?: ((bytes: number, total: number | undefined) => void) | undefined;

@@ -114,22 +114,18 @@ export class FindingList {
   readonly #omitted: Record<Severity, number> = { error: 0, warning: 0, note: 0 };
   readonly #keys = new Set<string>();
 
-  /** Adds an error. */
   error(code: FindingCode, message: string, details?: FindingDetails): void {
     this.#add("error", code, message, details);
   }
 
-  /** Adds a warning. */
   warning(code: FindingCode, message: string, details?: FindingDetails): void {
     this.#add("warning", code, message, details);
   }
 
-  /** Adds a note. */
   note(code: FindingCode, message: string, details?: FindingDetails): void {
     this.#add("note", code, message, details);
   }
 
-  /** Whether there is an error. */
   get failed(): boolean {
     return this.#kept.error.length > 0;
   }

@@ -13,7 +13,6 @@ import type { Role, Validation } from "./validation.ts";
 
 /** Where a document has a list of descriptors. */
 export interface ListPlace {
-  /** Path of the document. */
   path: string;
   member: string;
   /** Length up to which the list is read. */

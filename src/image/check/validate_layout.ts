@@ -35,7 +35,6 @@ import { type Role, type Validation, WHOLE } from "./validation.ts";
 
 /** What an OCI layout was found to hold. */
 export interface LayoutFacts {
-  /** Entries of index.json. */
   entries: number;
   /** For each config, the layers of the manifests that name it. */
   images: ReadonlyMap<Digest, readonly (readonly Digest[])[]>;

@@ -12,7 +12,6 @@ const { Bun } = globalThis as unknown as BunGlobals;
 
 // For what neither Bun nor its shell has there are the programs of the system: flock (with sh and cat), sync and ln.
 
-/** The files of Bun. */
 export const bunStorageFiles: StorageFiles = {
   lock,
   create: async (path) => {

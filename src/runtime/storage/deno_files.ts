@@ -16,7 +16,6 @@ const TRIAL_MILLISECONDS = 5000;
 /** Codes of file systems that have no hard links, or no more of them for this file. */
 const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV"];
 
-/** The files of Deno. */
 export const denoStorageFiles: StorageFiles = {
   lock,
   create: async (path) =>

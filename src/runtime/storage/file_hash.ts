@@ -4,7 +4,6 @@ import { type Digest, type DigestAlgorithm, digestBytes, toDigest } from "../../
 import { createHash, hashAll, type IncrementalHash } from "../../incremental_hash.ts";
 import { detach } from "../../owned_bytes.ts";
 
-/** What file hashes are made with. */
 export interface FileHashTools {
   /**
    * What a program writes to stdout, whose input is empty; undefined where there is none, it may not be run, or fails, for
@@ -15,9 +14,7 @@ export interface FileHashTools {
     args: readonly string[],
     signal: AbortSignal | undefined,
   ): Promise<string | undefined>;
-  /** Reads a whole file. */
   read(path: string): Promise<Bytes | undefined>;
-  /** Reads a file piece by piece. */
   readPieces(path: string): AsyncIterable<Bytes>;
   /** How long a program that is tried may take, in milliseconds. */
   trialMilliseconds: number;

@@ -9,7 +9,6 @@ const LAYOUT_NAMES = ["blobs", "index.json", "oci-layout"];
  * names do, and so do components that an OCI layout would have to itself.
  */
 export class FolderPaths {
-  /** The folder. */
   readonly root: string;
 
   constructor(root: string) {
@@ -57,7 +56,6 @@ export class FolderPaths {
   }
 }
 
-/** The folder of a path. */
 export function folderOf(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
 }

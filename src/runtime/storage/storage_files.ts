@@ -5,7 +5,6 @@ import type { BlobSource } from "../../source/blob_source.ts";
 
 /** What is known of a file without opening it. */
 export interface FoundFile {
-  /** Whether it is a folder. */
   isDirectory: boolean;
   /** Length in bytes. */
   size: number;
