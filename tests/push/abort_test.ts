@@ -9,6 +9,7 @@ import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/
 import { allTags, readBack } from "../helpers/expected.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
+import { watchUploads } from "../helpers/watched_uploads.ts";
 
 const MEMORY_BUDGET = 1024 * 1024;
 /** More than is held of a pipe, so that it is sent as it passes. */
@@ -63,30 +64,6 @@ const CASES: Record<string, { source: () => PushSource; target?: string; options
 /** When the caller loses patience. */
 const MOMENTS = ["before it is handled", "while it is handled", "when it was answered"] as const;
 
-/** A registry that tells of the uploads which it has open. */
-function watched(registry: FetchHandler) {
-  const locations = new Set<string>();
-  return {
-    async fetch(request: Request): Promise<Response> {
-      const response = await registry(request);
-      const location = response.headers.get("location");
-      if (request.method === "POST" && response.status === 202 && location) {
-        locations.add(new URL(location, request.url).href);
-      }
-      return response;
-    },
-    async open(): Promise<string[]> {
-      const open: string[] = [];
-      for (const location of locations) {
-        const response = await registry(new Request(location));
-        await response.body?.cancel();
-        if (response.status !== 404) open.push(location);
-      }
-      return open;
-    },
-  };
-}
-
 interface Case {
   push: (options: PushOptions) => Promise<unknown>;
   makeRegistry?: () => FetchHandler;
@@ -98,7 +75,7 @@ async function abortAtEach(moment: typeof MOMENTS[number], { push, makeRegistry 
   for (let at = 1, isOver = false; !isOver; at++) {
     assert(at < 200, "a push has fewer requests");
     const registry = (makeRegistry ?? createRegistry)();
-    const { fetch, open } = watched(registry);
+    const { fetch, open } = watchUploads(registry);
     const controller = new AbortController();
     const late: string[] = [];
     let count = 0;

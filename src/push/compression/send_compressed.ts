@@ -50,7 +50,7 @@ export async function sendCompressed(
     check(end.raw);
     return end;
   }
-  return await inTurn(target, hooks, async () => {
+  const job = async () => {
     const session = await openUpload(target, hooks);
     let end: CompressedEnd;
     try {
@@ -63,7 +63,14 @@ export async function sendCompressed(
     }
     await noteSent(body, end);
     return end;
-  });
+  };
+  try {
+    return await inTurn(target, hooks, job);
+  } catch (error) {
+    // Where no upload was opened nobody has begun to read.
+    giveUp(passing.stream, error);
+    throw error;
+  }
 }
 
 async function send(

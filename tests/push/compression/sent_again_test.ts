@@ -21,6 +21,7 @@ import { diffIdsOf, pushTo, readBack } from "../../helpers/expected.ts";
 import { faultLayer } from "../../helpers/fault_layer.ts";
 import { writeTar } from "../../helpers/tar_writer.ts";
 import { test } from "../../helpers/test.ts";
+import { WatchedStreams } from "../../helpers/watched_streams.ts";
 
 const TARGET = "localhost:5000/app:1";
 const MIB = 1024 * 1024;
@@ -94,6 +95,22 @@ test("pushImage() compresses a layer anew whose upload the registry forgot", asy
   assert(lost !== undefined, "nothing was cut");
   assertEquals(await diffIdsOf(await readBack(registry, "app", "1")), DIFF_IDS);
   assertEquals(layer.lines().filter((line) => line.startsWith("POST")).length, 3);
+});
+
+test("pushImage() closes a layer that it compresses where no upload is opened for it", async () => {
+  const layers = [await makeLayer(writeTar([{ path: "large", body: halfNoise(24 * MIB) }]))];
+  const tar = toBlob(dockerSave([{ image: await makeImage(layers), repoTags: ["app:1"] }]));
+  const layer = faultLayer(
+    createRegistry(),
+    ({ method }) => method === "POST" ? { kind: "answer", answer: denied } : undefined,
+  );
+  const streams = new WatchedStreams();
+  await assertRejects(
+    () => pushImage(streams.source(tar), TARGET, { ...LITTLE, fetch: layer.fetch }),
+    RegistryError,
+    "not for you",
+  );
+  assertEquals(streams.open, 0);
 });
 
 test("pushImage() gives a compressed layer up that a registry refuses midway, or at its end", async () => {
