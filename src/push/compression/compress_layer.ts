@@ -1,6 +1,6 @@
 import { type Bytes, concat, createStream } from "../../bytes.ts";
 import { compressBlocks, compressBound, type EncodedBlock } from "../../codec/compress.ts";
-import type { Encoders } from "../../codec/encoder_pool.ts";
+import { BLOCK_BYTES, type Encoders } from "../../codec/encoder_pool.ts";
 import { type Digest, digestBytes } from "../../digest.ts";
 import { free } from "../../owned_bytes.ts";
 import type { Hasher, IncrementalHash } from "../../incremental_hash.ts";
@@ -23,7 +23,7 @@ export interface LayerContent {
 /** What compresses, and how much of the result it may hold. */
 export interface LayerEncoding {
   encoders: Omit<Encoders, keyof AsyncDisposable>;
-  /** Most bytes to hold before it is settled what becomes of a layer. */
+  /** Most bytes of the result to hold: a longer one passes. */
   holdBytes: number;
   hasher: Hasher;
   signal: AbortSignal;
@@ -32,7 +32,7 @@ export interface LayerEncoding {
 /** What becomes of a layer. */
 export type Compressed =
   | {
-    /** It would not become smaller. `whole` has it from the first byte where it comes once. */
+    /** It does not become smaller, as far as can be told. `whole` has it from the first byte where it comes once. */
     kind: "kept";
     whole: ReadableStream<Bytes> | undefined;
   }
@@ -66,8 +66,16 @@ export interface CompressedEnd {
 }
 
 /**
- * Compresses a layer. What becomes of it is settled as soon as it can be: it is kept where it would become larger, held
- * where it is small, and passes otherwise, as soon as it is certain that all of it will be smaller whatever follows.
+ * So much of a layer tells whether it becomes smaller, be it read from a file or a pipe, which has to hold it meanwhile: of the
+ * same layer the same becomes wherever it comes from, and however many encoders there are.
+ */
+export const BEGINNING_BYTES = 4 * BLOCK_BYTES;
+/** What the beginning of a longer layer has to come to: as much noise as would make up for the rest no layer has. */
+const MOST_LEFT = 0.99;
+
+/**
+ * Compresses a layer. What becomes of it is settled as soon as it can be: it is kept where it would become larger, or its
+ * beginning hardly smaller, held where it is small, and passes otherwise.
  *
  * @param layer The layer; its stream is read or cancelled.
  */
@@ -77,6 +85,8 @@ export async function compressLayer(
 ): Promise<Compressed> {
   const { size, isOnce } = layer;
   const { raw, blocks } = begin(layer, { encoders, signal });
+  const beginning = Math.min(size, BEGINNING_BYTES);
+  const most = size > beginning ? beginning * MOST_LEFT : size;
   const held: Bytes[] = [];
   let [done, made] = [0, 0];
   try {
@@ -86,13 +96,15 @@ export async function compressLayer(
       held.push(value.bytes);
       made += value.bytes.length;
       done += value.size;
-      const isSmaller = made + compressBound(size - done) < size;
-      if (isSmaller) raw.settle();
-      if (made + raw.keptBytes <= holdBytes) continue;
-      if (!isSmaller) return await keep(raw, isOnce, blocks);
+      if (!raw.isSettled) {
+        if (made + compressBound(beginning - done) < most) raw.settle();
+        else if (done < beginning) continue;
+        else return await keep(raw, isOnce, blocks);
+      }
+      if (made <= holdBytes) continue;
       return { kind: "passing", passing: passing(held, blocks, raw, hasher) };
     }
-    if (made >= size) return await keep(raw, isOnce, blocks);
+    if (!raw.isSettled) return await keep(raw, isOnce, blocks);
     const bytes = join(held, made);
     const [digest, rawDigest] = await Promise.all([digestBytes(bytes), raw.digest()]);
     return { kind: "held", bytes, digest, raw: rawDigest };
@@ -113,11 +125,14 @@ function begin(
   { encoders, signal }: Pick<LayerEncoding, "encoders" | "signal">,
 ) {
   const raw = new RawLayer(stream, hash, isOnce);
-  const blocks = compressBlocks(async () => {
+  const read = async () => {
     signal.throwIfAborted();
     return await raw.read();
-  }, encoders);
-  return { raw, blocks };
+  };
+  const blocks = async function* () {
+    while (!raw.isEnded) yield* compressBlocks(read, encoders);
+  };
+  return { raw, blocks: blocks() };
 }
 
 /** Joins blocks, and frees them. */
@@ -172,17 +187,23 @@ function passing(
 
 /** A layer as it is in the archive, while it is compressed. */
 class RawLayer {
+  /** Whether all of it was read. */
+  isEnded = false;
+  /** Whether it becomes smaller. */
+  isSettled = false;
   readonly #reader: ReadableStreamDefaultReader<Bytes>;
   readonly #hash: RawHash;
   #digest: Promise<Digest | undefined> | undefined;
+  /** What was read, in order. */
   #kept: Bytes[] | undefined;
   #keptBytes = 0;
-  #isSmaller = false;
+  /** What of a piece comes after the beginning. */
+  #rest: Bytes | undefined;
 
   /**
    * Takes a stream over.
    *
-   * @param isOnce Whether it cannot be had again: it is kept then until {@linkcode settle} is called.
+   * @param isOnce Whether it cannot be had again: its beginning is kept then until {@linkcode settle} is called.
    */
   constructor(stream: ReadableStream<Bytes>, hash: RawHash, isOnce: boolean) {
     this.#reader = stream.getReader();
@@ -190,40 +211,42 @@ class RawLayer {
     this.#kept = isOnce ? [] : undefined;
   }
 
-  /** How many bytes are kept. */
-  get keptBytes(): number {
-    return this.#keptBytes;
-  }
-
-  /** The next piece; undefined at the end. */
+  /** The next piece; undefined at the end, and behind a beginning that is kept as long as nothing is settled. */
   async read(): Promise<Bytes | undefined> {
-    const { value } = await this.#reader.read();
-    if (!value) {
+    const room = this.#kept ? BEGINNING_BYTES - this.#keptBytes : Infinity;
+    if (room === 0) return undefined;
+    const piece = await this.#next(room);
+    if (!piece) {
+      this.isEnded = true;
       // It takes its time, in which the last blocks are compressed and the next layer is begun.
-      if (this.#isSmaller) this.digest().catch(() => {});
+      if (this.isSettled) this.digest().catch(() => {});
       return undefined;
     }
-    await (await this.#hash)?.update(value);
-    if (this.#kept) {
-      // Whoever reads may free what it has read.
-      this.#kept.push(value.slice());
-      this.#keptBytes += value.length;
-    }
-    return value;
+    await (await this.#hash)?.update(piece);
+    // Whoever reads may free what it has read.
+    this.#kept?.push(piece.slice());
+    this.#keptBytes += piece.length;
+    return piece;
+  }
+
+  async #next(most: number): Promise<Bytes | undefined> {
+    const piece = this.#rest ?? (await this.#reader.read()).value;
+    this.#rest = undefined;
+    if (!piece || piece.length <= most) return piece;
+    this.#rest = piece.slice(most);
+    return piece.subarray(0, most);
   }
 
   /** Notes that it becomes smaller, and lets go of what was kept: nobody wants the layer as it is. */
   settle(): void {
-    this.#isSmaller = true;
+    this.isSettled = true;
     this.#kept = undefined;
-    this.#keptBytes = 0;
   }
 
   /** All of the content from its first byte, where it was kept. */
   whole(): ReadableStream<Bytes> {
     const kept = this.#kept ?? [];
     this.#kept = undefined;
-    this.#keptBytes = 0;
     return createStream(() => kept.shift() ?? this.read(), (reason) => this.cancel(reason));
   }
 

@@ -21,7 +21,7 @@ export interface CompressedBody {
   passing: PassingLayer;
   /** Path of the layer in the archive. */
   path: string;
-  /** Length of the layer as it is, which it will not reach. */
+  /** Length of the layer as it is: it comes to less, or to hardly more. */
   mostBytes: number;
   /** Most bytes that are kept for a connection that breaks. */
   window: number;

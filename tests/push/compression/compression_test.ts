@@ -134,6 +134,30 @@ test("pushImage() keeps layers that would become larger, whether they come once 
   }
 });
 
+test("pushImage() settles what becomes of a layer by the same bytes of a file and of a pipe, on any number of cores", async () => {
+  const noise = randomBytes(5 * MIB).fill(0x55, 0, 4);
+  const saving = (from: number, bytes: number) => noise.slice().fill(0, from, from + bytes);
+  // What is saved is less than the rest may grow by, and comes early, late, or where it counts; the last is short.
+  const contents = [
+    ...[saving(512, 2_000), saving(4 * MIB, MIB), saving(3 * MIB, 50_000)],
+    saving(512, 6_000).subarray(0, 3 * MIB),
+  ];
+  const layers = await Promise.all(contents.map((bytes) => makeLayer(bytes)));
+  const tar = toBlob(dockerSave([{ image: await makeImage(layers), repoTags: ["app:1"] }]));
+  const found = new Set<string>();
+  for (const [cores, memory] of [[1, LITTLE], [6, {}]] as const) {
+    await withValue(globalThis.navigator, "hardwareConcurrency", cores, async () => {
+      for (const source of [tar, inPieces(tar, 65_537)]) {
+        const { registry } = await pushTo(source, TARGET, { ...memory, compression: "zstd" });
+        const read = await readBack(registry, "app", "1");
+        found.add(read.layers.map(({ mediaType }) => mediaType).join());
+      }
+    });
+  }
+  const [plain, zstd] = [OCI_LAYER, `${OCI_LAYER}+zstd`];
+  assertEquals([...found], [[plain, plain, zstd, zstd].join()]);
+});
+
 test("pushImage() of a pipe sends a layer as it is whose beginning alone would be held", async () => {
   const long = await makeLayer(randomBytes(6 * MIB).fill(0x55, 0, 4));
   const tar = toBlob(dockerSave([{ image: await makeImage([long]), repoTags: ["a:1"] }]));
