@@ -69,8 +69,9 @@ const ZSTD: Codec = {
     ...["zstd_lazy", "zstd_ldm", "zstd_opt", "zstd_preSplit"],
   ].map((name) => `${name}.c`),
   flags: [
+    // What is left out is for levels above 12 alone, however short a block is.
     "-Os",
-    ...["BTLAZY2", "BTOPT", "BTULTRA"].map((name) => `-DZSTD_EXCLUDE_${name}_BLOCK_COMPRESSOR`),
+    "-DZSTD_EXCLUDE_BTULTRA_BLOCK_COMPRESSOR",
     ...ZSTD_FLAGS,
   ],
   header: ZSTD_HEADER,

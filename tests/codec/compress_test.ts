@@ -7,6 +7,7 @@ import { decompress } from "../../src/codec/decompress.ts";
 import { BLOCK_BYTES, type Encoders, useEncoders } from "../../src/codec/encoder_pool.ts";
 import { encoderModule } from "../../src/codec/encoders.ts";
 import { sniffCompression } from "../../src/codec/magic.ts";
+import { digestBytes } from "../../src/digest.ts";
 import { OciError } from "../../src/errors.ts";
 import { halfNoise, randomBytes } from "../helpers/archives.ts";
 import { withValue } from "../helpers/globals.ts";
@@ -49,6 +50,26 @@ for (const kind of KINDS) {
     assertEquals(here, low);
   });
 }
+
+test("useEncoders() makes the same on every runtime, of blocks of any length", async () => {
+  // A runtime with another release of an encoder in it makes other bytes: docs/how_a_push_works.md and the changelog say so.
+  const expected: [LayerCompression, number, string][] = [
+    ["gzip", 1, "sha256:24f753eb7297d6c8089b4bfeb04c3d7ecf7614a0b91049276d930029525b2874"],
+    ["gzip", 9, "sha256:664944a90a986d5e442276e240928baa7f7cef054bf638e6205d41d507dc0760"],
+    ["zstd", 1, "sha256:ef65ebabdcd620ebfebe9cea0d214ead9eed0f94f4fcbea4a43027647bf11e22"],
+    ["zstd", 3, "sha256:910768d6ff3031ebcc4b634c87062f3d818c8c57962185bb84a659b7e842dfa0"],
+    ["zstd", 9, "sha256:9611203250265cfe6c2cb051a852576dbcf725e1de036ff575959062abfa1391"],
+    ["zstd", 12, "sha256:af4bd66f2f2bef8ce7e18958035333f8ad63e6e49de4a03ff09724fb1b56e796"],
+  ];
+  for (const [kind, level, digest] of expected) {
+    await using encoders = await useEncoders({ kind, level });
+    const made: Bytes[] = [];
+    for (const length of [1, 255, 5000, 100_000, 200_000, BLOCK_BYTES]) {
+      made.push(await encoders.encode(TEXT.slice(0, length)));
+    }
+    assertEquals(await digestBytes(concat(made)), digest, `${kind}, level ${level}`);
+  }
+});
 
 test("useEncoders() does without workers where they cannot be started", async () => {
   class Refused {
