@@ -1,4 +1,7 @@
 import { createSHA256 } from "hash-wasm";
+import { digestBytes } from "../src/digest.ts";
+import { encode } from "../tests/helpers/archives.ts";
+import { header, pad } from "../tests/helpers/tar_writer.ts";
 
 /** The shape of an image. */
 export interface ImageShape {
@@ -31,7 +34,6 @@ export const MIB = 1024 * 1024;
 /** Where archives are kept between runs. */
 export const CACHE = new URL("../.bench/", import.meta.url);
 const BLOCK_BYTES = 512;
-const MAX_OCTAL_SIZE = 8 ** 11 - 1;
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG_TYPE = "application/vnd.docker.container.image.v1+json";
 const LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar";
@@ -84,7 +86,7 @@ async function* layoutPieces(
   yield* file("oci-layout", encode(JSON.stringify({ imageLayoutVersion: "1.0.0" })));
   yield* file("index.json", encode(JSON.stringify({ schemaVersion: 2, manifests: [root] })));
   for (const blob of [...blobs, manifest]) {
-    yield header(`blobs/${blob.digest.replace(":", "/")}`, blob.size);
+    yield header({ name: `blobs/${blob.digest.replace(":", "/")}`, size: blob.size });
     using content = await Deno.open(blob.path);
     const piece = new Uint8Array(MIB);
     for (let count = await content.read(piece); count; count = await content.read(piece)) {
@@ -138,7 +140,7 @@ async function writeManifest(folder: string, blobs: BlobFile[]): Promise<BlobFil
   });
   const path = `${folder}manifest.json`;
   await Deno.writeTextFile(path, text);
-  return { path, digest: await digestOf(encode(text)), size: text.length };
+  return { path, digest: await digestBytes(encode(text)), size: text.length };
 }
 
 interface Blob {
@@ -162,16 +164,16 @@ async function* archivePieces(
   const diffIds: string[] = [];
   const folders: string[] = [];
   for (let index = 0; index < layers; index++) {
-    const id = (await digestOf(encode(`${name} ${index}`))).slice("sha256:".length);
+    const id = (await digestBytes(encode(`${name} ${index}`))).slice("sha256:".length);
     const parent = folders.at(-1);
     folders.push(id);
-    yield header(`${id}/`, 0, "5");
+    yield header({ name: `${id}/`, typeflag: "5", mode: 0o755 });
     yield* file(`${id}/VERSION`, encode("1.0"));
     yield* file(
       `${id}/json`,
       encode(JSON.stringify({ id, ...(parent && { parent }), os: "linux" })),
     );
-    yield header(`${id}/layer.tar`, layerBytes);
+    yield header({ name: `${id}/layer.tar`, size: layerBytes });
     observer.startBlob();
     hasher.init();
     for (const piece of layerPieces(index, layerBytes)) {
@@ -201,7 +203,7 @@ async function* closingFiles(
     rootfs: { type: "layers", diff_ids: diffIds },
     history: diffIds.map(() => ({ created: "2026-01-01T00:00:00Z", created_by: "bench" })),
   }));
-  const digest = await digestOf(config);
+  const digest = await digestBytes(config);
   observer.startBlob();
   observer.write(config);
   observer.endBlob({ digest, size: config.length });
@@ -221,7 +223,7 @@ async function* closingFiles(
 function* layerPieces(seed: number, size: number): Generator<Uint8Array<ArrayBuffer>> {
   const room = size - 3 * BLOCK_BYTES;
   const piece = new Uint8Array(MIB);
-  yield header("data", room);
+  yield header({ name: "data", size: room });
   let state = seed + 1;
   const words = new Uint32Array(piece.buffer);
   for (let index = 0; index < words.length; index++) {
@@ -238,30 +240,9 @@ function* layerPieces(seed: number, size: number): Generator<Uint8Array<ArrayBuf
   yield new Uint8Array(2 * BLOCK_BYTES);
 }
 
-function* file(path: string, content: Uint8Array): Generator<Uint8Array> {
-  yield header(path, content.length);
-  yield content;
-  const rest = content.length % BLOCK_BYTES;
-  if (rest > 0) yield new Uint8Array(BLOCK_BYTES - rest);
-}
-
-function header(path: string, size: number, type = "0"): Uint8Array<ArrayBuffer> {
-  const block = new Uint8Array(BLOCK_BYTES);
-  const put = (offset: number, text: string) => block.set(encode(text), offset);
-  const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0");
-  put(0, path);
-  put(100, `${octal(type === "5" ? 0o755 : 0o644, 7)}\0${octal(0, 7)}\0${octal(0, 7)}\0`);
-  put(124, `${octal(Math.min(size, MAX_OCTAL_SIZE), 11)} ${octal(0, 11)} `);
-  // GNU's base 256, for what is larger.
-  if (size > MAX_OCTAL_SIZE) {
-    block.fill(0, 124, 136)[124] = 0x80;
-    new DataView(block.buffer).setBigUint64(128, BigInt(size));
-  }
-  put(148, " ".repeat(8));
-  put(156, type);
-  put(257, "ustar\0" + "00");
-  put(148, `${octal(block.reduce((sum, byte) => sum + byte), 6)}\0 `);
-  return block;
+function* file(name: string, content: Uint8Array): Generator<Uint8Array> {
+  yield header({ name, size: content.length });
+  yield pad(content);
 }
 
 function writeAll(file: Deno.FsFile | undefined, bytes: Uint8Array): void {
@@ -271,13 +252,4 @@ function writeAll(file: Deno.FsFile | undefined, bytes: Uint8Array): void {
 
 function finish(hasher: Awaited<ReturnType<typeof createSHA256>>): string {
   return `sha256:${hasher.digest("hex")}`;
-}
-
-async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return `sha256:${hash.toHex()}`;
-}
-
-function encode(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(text);
 }

@@ -4,6 +4,7 @@ import { contenders } from "./contenders.ts";
 import { pushWithCurl } from "./curl.ts";
 import {
   type BenchOptions,
+  benchRow,
   formatPeak,
   formatSeconds,
   measurePairs,
@@ -14,37 +15,31 @@ import {
 import { MANY_SMALL, ONE_LARGE, SOME_LARGE } from "./shapes.ts";
 
 /** A whole push into a registry that forgets everything: what the client itself costs. */
-export async function benchCeiling({ runs, isWanted, onRow }: BenchOptions): Promise<void> {
+export async function benchCeiling(options: BenchOptions): Promise<void> {
   for (const shape of [ONE_LARGE, SOME_LARGE, MANY_SMALL]) {
     const wanted = contenders().filter(({ isOurs }) => isOurs)
       .map((contender) => ({ ...contender, bench: `ceiling ${shape.name} ${contender.name}` }))
-      .filter(({ bench }) => isWanted(bench));
+      .filter(({ bench }) => options.isWanted(bench));
     if (wanted.length === 0) continue;
     const image = await prepareImage(shape);
     await warmUp([image.tar, ...image.blobs.map(({ path }) => path)]);
     await using sink = await startSink();
     for (const { bench, push } of wanted) {
-      try {
+      await benchRow(bench, options, async () => {
         const pairs = await measurePairs(
-          runs,
+          options.runs,
           () => pushWithCurl(image, sink.host),
           () => measureProcess(push(image, sink.host)),
         );
         const time = median(pairs.map(([, { milliseconds }]) => milliseconds));
-        onRow({
-          bench,
-          cells: {
-            time: formatSeconds(time),
-            curl: formatSeconds(median(pairs.map(([milliseconds]) => milliseconds))),
-            "time / curl": median(pairs.map(([a, b]) => b.milliseconds / a)).toFixed(2),
-            memory: formatPeak(pairs.map(([, ours]) => ours)),
-            rate: `${Math.round(image.tarBytes / time / 1000)} MB/s`,
-          },
-        });
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        onRow({ bench, cells: { time: `failed: ${message}` } });
-      }
+        return {
+          time: formatSeconds(time),
+          curl: formatSeconds(median(pairs.map(([milliseconds]) => milliseconds))),
+          "time / curl": median(pairs.map(([a, b]) => b.milliseconds / a)).toFixed(2),
+          memory: formatPeak(pairs.map(([, ours]) => ours)),
+          rate: `${Math.round(image.tarBytes / time / 1000)} MB/s`,
+        };
+      });
     }
   }
 }

@@ -124,6 +124,21 @@ export function usualCells(all: readonly Measurement[]): Record<string, string> 
   };
 }
 
+/** Measures a line, where it is wanted; it says so where that fails. */
+export async function benchRow(
+  bench: string,
+  { isWanted, onRow }: BenchOptions,
+  measure: () => Promise<Row["cells"]>,
+): Promise<void> {
+  if (!isWanted(bench)) return;
+  try {
+    onRow({ bench, cells: await measure() });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    onRow({ bench, cells: { time: `failed: ${message}` } });
+  }
+}
+
 /** A table in Markdown; its columns are those of all rows. */
 export function formatTable(rows: Row[]): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row.cells)))];

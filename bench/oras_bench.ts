@@ -5,6 +5,7 @@ import { startSink } from "./ceiling_bench.ts";
 import { type Contender, contenders, pushWithOras } from "./contenders.ts";
 import {
   type BenchOptions,
+  benchRow,
   formatPeak,
   formatSeconds,
   type Measurement,
@@ -47,7 +48,11 @@ export async function benchOras(options: BenchOptions): Promise<void> {
     const layout = await prepareLayout(image);
     await warmUp([image.tar, layout]);
     for (const { bench, place, contender } of wanted) {
-      options.onRow({ bench, cells: await cellsOf(place, contender, image, layout, options.runs) });
+      await benchRow(
+        bench,
+        options,
+        () => cellsOf(place, contender, image, layout, options.runs),
+      );
     }
   }
 }
@@ -59,26 +64,22 @@ async function cellsOf(
   layout: string,
   runs: number,
 ): Promise<Record<string, string>> {
-  try {
-    const pairs = await measurePairs(
-      runs,
-      () => measureAt(place, (host) => pushWithOras(layout, image, host)),
-      () => measureAt(place, (host) => contender.push(image, host)),
-    );
-    const [oras, ours] = [pairs.map(([oras]) => oras), pairs.map(([, ours]) => ours)];
-    const time = ({ milliseconds }: Measurement) => milliseconds;
-    const cpu = ({ cpuMilliseconds = NaN }: Measurement) => cpuMilliseconds;
-    return {
-      time: formatSeconds(median(ours.map(time))),
-      oras: formatSeconds(median(oras.map(time))),
-      "time / oras": median(pairs.map(([oras, ours]) => time(ours) / time(oras))).toFixed(2),
-      cpu: formatSeconds(median(ours.map(cpu))),
-      "cpu of oras": formatSeconds(median(oras.map(cpu))),
-      memory: formatPeak(ours),
-    };
-  } catch (error) {
-    return { time: `failed: ${error instanceof Error ? error.message : error}` };
-  }
+  const pairs = await measurePairs(
+    runs,
+    () => measureAt(place, (host) => pushWithOras(layout, image, host)),
+    () => measureAt(place, (host) => contender.push(image, host)),
+  );
+  const [oras, ours] = [pairs.map(([oras]) => oras), pairs.map(([, ours]) => ours)];
+  const time = ({ milliseconds }: Measurement) => milliseconds;
+  const cpu = ({ cpuMilliseconds = NaN }: Measurement) => cpuMilliseconds;
+  return {
+    time: formatSeconds(median(ours.map(time))),
+    oras: formatSeconds(median(oras.map(time))),
+    "time / oras": median(pairs.map(([oras, ours]) => time(ours) / time(oras))).toFixed(2),
+    cpu: formatSeconds(median(ours.map(cpu))),
+    "cpu of oras": formatSeconds(median(oras.map(cpu))),
+    memory: formatPeak(ours),
+  };
 }
 
 // A new one each time: what the run before pushed must not be found.

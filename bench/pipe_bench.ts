@@ -5,6 +5,7 @@ import { startSink } from "./ceiling_bench.ts";
 import { type Contender, contenders } from "./contenders.ts";
 import {
   type BenchOptions,
+  benchRow,
   formatMebibytes,
   formatPeak,
   formatSeconds,
@@ -63,18 +64,4 @@ async function comparePipe(
     "time / file": median(pairs.map(([a, b]) => b.milliseconds / a.milliseconds)).toFixed(2),
     memory: formatPeak(pairs.map(([, ours]) => ours)),
   };
-}
-
-async function benchRow(
-  bench: string,
-  { isWanted, onRow }: BenchOptions,
-  measure: () => Promise<Record<string, string>>,
-): Promise<void> {
-  if (!isWanted(bench)) return;
-  try {
-    onRow({ bench, cells: await measure() });
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    onRow({ bench, cells: { time: `failed: ${message}` } });
-  }
 }

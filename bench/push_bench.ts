@@ -5,6 +5,7 @@ import { type Contender, contenders } from "./contenders.ts";
 import { pushWithCurl } from "./curl.ts";
 import {
   type BenchOptions,
+  benchRow,
   formatPeak,
   formatSeconds,
   measurePairs,
@@ -29,7 +30,7 @@ export async function benchPush(options: BenchOptions): Promise<void> {
     const image = await prepareImage(shape);
     await warmUp([image.tar, ...image.blobs.map(({ path }) => path)]);
     for (const { kind, contender, name } of wanted) {
-      await benchPair(name, image, kind, contender, options);
+      await benchRow(name, options, () => benchPair(image, kind, contender, options.runs));
     }
   }
 }
@@ -39,34 +40,24 @@ function nameOf(shape: string, kind: RegistryKind, contender: Contender): string
 }
 
 async function benchPair(
-  bench: string,
   image: PreparedImage,
   kind: RegistryKind,
   contender: Contender,
-  { runs, onRow }: BenchOptions,
-): Promise<void> {
-  try {
-    const pairs = await measurePairs(
-      runs,
-      () => withRegistry(kind, (host) => pushWithCurl(image, host)),
-      () => withRegistry(kind, (host) => measureProcess(contender.push(image, host))),
-    );
-    const curl = median(pairs.map(([milliseconds]) => milliseconds));
-    const time = median(pairs.map(([, { milliseconds }]) => milliseconds));
-    const ratios = pairs.map(([a, b]) => b.milliseconds / a);
-    onRow({
-      bench,
-      cells: {
-        time: formatSeconds(time),
-        curl: formatSeconds(curl),
-        "time / curl": median(ratios).toFixed(2),
-        range: `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`,
-        memory: formatPeak(pairs.map(([, ours]) => ours)),
-      },
-    });
-  } catch (error) {
-    onRow({ bench, cells: { time: `failed: ${error instanceof Error ? error.message : error}` } });
-  }
+  runs: number,
+): Promise<Record<string, string>> {
+  const pairs = await measurePairs(
+    runs,
+    () => withRegistry(kind, (host) => pushWithCurl(image, host)),
+    () => withRegistry(kind, (host) => measureProcess(contender.push(image, host))),
+  );
+  const ratios = pairs.map(([a, b]) => b.milliseconds / a);
+  return {
+    time: formatSeconds(median(pairs.map(([, { milliseconds }]) => milliseconds))),
+    curl: formatSeconds(median(pairs.map(([milliseconds]) => milliseconds))),
+    "time / curl": median(ratios).toFixed(2),
+    range: `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`,
+    memory: formatPeak(pairs.map(([, ours]) => ours)),
+  };
 }
 
 // A new registry each time: blobs of the run before must not be found, and its files go at once.

@@ -2,23 +2,21 @@ import { findProgram } from "../tests/helpers/programs.ts";
 import { startRealRegistry } from "../tests/helpers/real_registry.ts";
 import { type PreparedImage, prepareImage } from "./archives.ts";
 import { type Contender, contenders } from "./contenders.ts";
-import { type BenchOptions, measureProcess, usualCells, warmUp } from "./measure.ts";
+import { type BenchOptions, benchRow, measureProcess, usualCells, warmUp } from "./measure.ts";
 import { ONE_LARGE } from "./shapes.ts";
 
 /** The second push of the same archive: the whole process, and what it read of 1 GiB. */
-export async function benchRepush({ runs, isWanted, onRow }: BenchOptions): Promise<void> {
-  const wanted = contenders().filter(({ name }) => isWanted(`repush 1x1024 ${name}`));
+export async function benchRepush(options: BenchOptions): Promise<void> {
+  const wanted = contenders().filter(({ name }) => options.isWanted(`repush 1x1024 ${name}`));
   if (wanted.length === 0 || !findProgram("docker-registry")) return;
   const image = await prepareImage(ONE_LARGE);
   await warmUp([image.tar]);
   for (const contender of wanted) {
-    const bench = `repush 1x1024 ${contender.name}`;
-    try {
-      onRow({ bench, cells: await benchContender(contender, image, runs) });
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      onRow({ bench, cells: { time: `failed: ${message}` } });
-    }
+    await benchRow(
+      `repush 1x1024 ${contender.name}`,
+      options,
+      () => benchContender(contender, image, options.runs),
+    );
   }
 }
 

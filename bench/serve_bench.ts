@@ -6,6 +6,7 @@ import { type PreparedImage, prepareImage } from "./archives.ts";
 import { type Contender, contenders } from "./contenders.ts";
 import {
   type BenchOptions,
+  benchRow,
   formatMebibytes,
   formatSeconds,
   measurePairs,
@@ -16,22 +17,20 @@ import {
 import { ONE_LARGE } from "./shapes.ts";
 
 /** A pull of 1 GiB by curl, out of an archive that is served, beside one of the same bytes from nginx. */
-export async function benchServe({ runs, isWanted, onRow }: BenchOptions): Promise<void> {
+export async function benchServe(options: BenchOptions): Promise<void> {
   const wanted = contenders().filter(({ name, serve }) =>
-    serve && isWanted(`serve 1x1024 ${name}`)
+    serve && options.isWanted(`serve 1x1024 ${name}`)
   );
   if (wanted.length === 0 || !findProgram("nginx")) return;
   const image = await prepareImage(ONE_LARGE);
   await warmUp([image.tar, ...image.blobs.map(({ path }) => path)]);
   await using nginx = await startNginx(image);
   for (const contender of wanted) {
-    const bench = `serve 1x1024 ${contender.name}`;
-    try {
-      onRow({ bench, cells: await benchContender(contender, image, nginx.url, runs) });
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      onRow({ bench, cells: { time: `failed: ${message}` } });
-    }
+    await benchRow(
+      `serve 1x1024 ${contender.name}`,
+      options,
+      () => benchContender(contender, image, nginx.url, options.runs),
+    );
   }
 }
 
