@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { closedPort, serveRegistry } from "../end_to_end/registry_server.ts";
-import { runProcess, temporaryFolder, toPath } from "../helpers/process.ts";
+import { runProcess, runWell, temporaryFolder, toPath } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
@@ -39,7 +39,5 @@ test("the compiled program pushes from a file and a pipe, without a runtime on P
 
 async function compile(): Promise<string> {
   const task = ["task", "-q", "compile"];
-  const { code, stdout, stderr } = await runProcess(Deno.execPath(), task, { cwd: ROOT });
-  assertEquals(code, 0, stderr);
-  return stdout.trim();
+  return (await runWell(Deno.execPath(), task, { cwd: ROOT })).trim();
 }

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { dockerSave, gzip, makeImage } from "../helpers/archives.ts";
-import { runProcess, type TemporaryFolder, temporaryFolder, toPath } from "../helpers/process.ts";
+import { runWell, type TemporaryFolder, temporaryFolder, toPath } from "../helpers/process.ts";
 import { installSkip, requireProgram } from "../helpers/programs.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
@@ -44,12 +44,9 @@ test(
     await folder.write("run.cjs", RUNNER);
     await folder.write("package.json", "{}");
     const bundle = ["bundle", "-q", "--format", "iife", "--platform", "browser", "-o"];
-    await run(Deno.execPath(), [
-      ...bundle,
-      `${folder.path}/program.js`,
-      `${folder.path}/program.ts`,
-    ]);
-    await run(npm.path, ["install", "--silent", RUNTIME], folder.path);
+    const files = [`${folder.path}/program.js`, `${folder.path}/program.ts`];
+    await runWell(Deno.execPath(), [...bundle, ...files], { cwd: ROOT });
+    await runWell(npm.path, ["install", "--silent", RUNTIME], { cwd: folder.path });
 
     const tar = writeTar(dockerSave([{ image: await makeImage(["a", "b"]), repoTags: ["app:1"] }]));
     const pushed = await pushIn(folder, tar);
@@ -65,11 +62,5 @@ async function pushIn(
   tar: Uint8Array,
 ): Promise<{ images: { reference: string }[]; error?: { message: string } }> {
   const path = await folder.write("image.tar", tar);
-  return JSON.parse(await run(node.path, ["run.cjs", path], folder.path));
-}
-
-async function run(command: string, args: readonly string[], cwd = ROOT): Promise<string> {
-  const { code, stdout, stderr } = await runProcess(command, args, { cwd });
-  assertEquals(code, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`);
-  return stdout;
+  return JSON.parse(await runWell(node.path, ["run.cjs", path], { cwd: folder.path }));
 }

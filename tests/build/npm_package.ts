@@ -1,5 +1,4 @@
-import { assertEquals } from "@std/assert";
-import { runProcess, toPath } from "../helpers/process.ts";
+import { runWell, toPath } from "../helpers/process.ts";
 
 const ROOT = toPath(new URL("../../", import.meta.url));
 
@@ -12,8 +11,6 @@ export interface NpmPackage extends AsyncDisposable {
 /** Builds the npm package in a folder of its own: whoever else builds it at the same time changes nothing in it. */
 export async function buildPackage(): Promise<NpmPackage> {
   const task = ["task", "-q", "npm", `npm-${crypto.randomUUID()}`];
-  const { code, stdout, stderr } = await runProcess(Deno.execPath(), task, { cwd: ROOT });
-  assertEquals(code, 0, stdout + stderr);
-  const path = stdout.trim();
+  const path = (await runWell(Deno.execPath(), task, { cwd: ROOT })).trim();
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }

@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { esbuild } from "../../build/project.ts";
 import { serveRegistry } from "../end_to_end/registry_server.ts";
-import { runProcess, type TemporaryFolder, temporaryFolder, toPath } from "../helpers/process.ts";
+import {
+  runProcess,
+  runWell,
+  type TemporaryFolder,
+  temporaryFolder,
+  toPath,
+} from "../helpers/process.ts";
 import { findProgram, installSkip, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 import { buildPackage } from "./npm_package.ts";
@@ -48,11 +54,11 @@ test("the npm package is small, whole and free of what it is built with", async 
   const archive = await pack(folder);
   const { size } = await Deno.stat(archive);
   assert(size <= MAX_PACKED_BYTES, `${size} bytes, expected at most ${MAX_PACKED_BYTES}`);
-  const listed = (await run("tar", ["-tzf", archive], folder.path)).trim().split("\n");
+  const listed = (await runWell("tar", ["-tzf", archive], { cwd: folder.path })).trim().split("\n");
   for (const entry of ["mod", "src/cli/main", "src/runtime/mod", "src/server/mod", "src/tar/mod"]) {
     for (const end of [".js", ".d.ts"]) assert(listed.includes(`package/${entry}${end}`), entry);
   }
-  await run("tar", ["-xzf", archive], folder.path);
+  await runWell("tar", ["-xzf", archive], { cwd: folder.path });
   const readme = new TextDecoder().decode(await folder.read("package/README.md"));
   assertMatch(readme, /jsr:@tarpush\/tarpush\/cli push/);
   assertMatch(readme, /from "tarpush"/);
@@ -81,7 +87,9 @@ test("the npm package works on Bun, Deno and Node.js once it is installed", asyn
     await place.write("package.json", '{ "type": "module", "private": true }');
     await place.write("push.js", program);
     await place.write("typed.ts", TYPED);
-    await run(installer === "npm" ? npm.path : bun.path, [...args, archive], place.path);
+    await runWell(installer === "npm" ? npm.path : bun.path, [...args, archive], {
+      cwd: place.path,
+    });
     const runners = [[bun.path, "push.js"], [Deno.execPath(), "run", "-A", "push.js"]];
     const node = await modernNode();
     if (node) {
@@ -95,12 +103,12 @@ test("the npm package works on Bun, Deno and Node.js once it is installed", asyn
     }
     for (const [runner = "", ...rest] of runners) {
       assertEquals(
-        (await run(runner, rest, place.path)).trim(),
+        (await runWell(runner, rest, { cwd: place.path })).trim(),
         expected,
         `${runner} after ${installer}`,
       );
     }
-    await run(Deno.execPath(), ["check", "typed.ts"], place.path);
+    await runWell(Deno.execPath(), ["check", "typed.ts"], { cwd: place.path });
   }
 }, { skip: installed });
 
@@ -109,7 +117,7 @@ test("who bundles a push has neither the web page nor a registry nor the program
   const archive = await pack(folder);
   await folder.write("package.json", '{ "type": "module", "private": true }');
   await folder.write("push.js", 'export { pushImage } from "tarpush";');
-  await run(bun.path, ["add", archive], folder.path);
+  await runWell(bun.path, ["add", archive], { cwd: folder.path });
   const bundle = `${folder.path}/bundle.js`;
   const args = ["--bundle", "--minify", "--format=esm", `--outfile=${bundle}`];
   await esbuild([`${folder.path}/push.js`, ...args]);
@@ -132,8 +140,9 @@ test("the npm package brings a command that bunx starts", async () => {
   await using server = await serveRegistry();
   const archive = await pack(folder);
   await folder.write("package.json", '{ "private": true }');
-  await run(bun.path, ["add", archive], folder.path);
-  const tarpush = (...args: string[]) => run(bun.path, ["x", "tarpush", ...args], folder.path);
+  await runWell(bun.path, ["add", archive], { cwd: folder.path });
+  const tarpush = (...args: string[]) =>
+    runWell(bun.path, ["x", "tarpush", ...args], { cwd: folder.path });
   const target = `${server.host}/team/app:1.0`;
   assertMatch(await tarpush("push", FIXTURE, target, "-q"), new RegExp(`^${target}@sha256:`));
   assertMatch(await tarpush("--version"), /^tarpush \d+\.\d+\.\d+/);
@@ -154,7 +163,7 @@ async function pack(folder: TemporaryFolder): Promise<string> {
 async function buildArchive(): Promise<Uint8Array<ArrayBuffer>> {
   await using folder = await temporaryFolder();
   await using built = await buildPackage();
-  const name = await run(npm.path, ["pack", "--silent", built.path], folder.path);
+  const name = await runWell(npm.path, ["pack", "--silent", built.path], { cwd: folder.path });
   return await Deno.readFile(`${folder.path}/${name.trim()}`);
 }
 
@@ -177,12 +186,8 @@ async function pageHash(): Promise<string> {
 async function modernNode(): Promise<string | undefined> {
   const node = findProgram("node");
   if (!node) return undefined;
-  const major = Number((await run(node, ["-p", "process.versions.node"], ROOT)).split(".")[0]);
+  const major = Number(
+    (await runWell(node, ["-p", "process.versions.node"], { cwd: ROOT })).split(".")[0],
+  );
   return major >= 20 ? node : undefined;
-}
-
-async function run(command: string, args: readonly string[], cwd: string): Promise<string> {
-  const { code, stdout, stderr } = await runProcess(command, args, { cwd });
-  assertEquals(code, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`);
-  return stdout;
 }

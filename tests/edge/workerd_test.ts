@@ -15,7 +15,7 @@ import {
 } from "../helpers/archives.ts";
 import { xzStream, zstdFrame } from "../helpers/compressed.ts";
 import { readBack } from "../helpers/expected.ts";
-import { runProcess, temporaryFolder, toPath } from "../helpers/process.ts";
+import { runWell, temporaryFolder, toPath } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { startServer } from "../helpers/server_process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
@@ -216,8 +216,7 @@ function entryWith(decoders: readonly DecoderKind[]): string {
 async function bundle(folder: string): Promise<void> {
   const files = ["-o", `${folder}/worker.js`, `${folder}/worker.ts`];
   const args = ["bundle", "-q", "--platform", "browser", "--external", "*.wasm", ...files];
-  const { code, stderr } = await runProcess(Deno.execPath(), args, { cwd: ROOT });
-  assertEquals(code, 0, stderr);
+  await runWell(Deno.execPath(), args, { cwd: ROOT });
 }
 
 function configFor(allow: string, decoders: readonly DecoderKind[]): string {

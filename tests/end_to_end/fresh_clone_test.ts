@@ -1,5 +1,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { runProcess, type TemporaryFolder, temporaryFolder, toPath } from "../helpers/process.ts";
+import {
+  runProcess,
+  runWell,
+  type TemporaryFolder,
+  temporaryFolder,
+  toPath,
+} from "../helpers/process.ts";
 import { installSkip, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 
@@ -69,8 +75,7 @@ test("deno task npm makes the package in a clone where nothing was installed", a
     ],
     ...["README.md", "LICENSE"],
   );
-  const { code, stderr } = await runProcess(Deno.execPath(), ["task", "npm"], { cwd: clone.path });
-  assertEquals(code, 0, stderr);
+  await runWell(Deno.execPath(), ["task", "npm"], { cwd: clone.path });
   assertEquals((await entries(`${clone.path}/dist/npm`)).includes("package.json"), true);
 }, { skip: skip ?? await installSkip(requireProgram("npm")) });
 

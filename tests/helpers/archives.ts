@@ -6,7 +6,7 @@ import {
   OCI_LAYER,
   OCI_MANIFEST,
 } from "../../src/media_types.ts";
-import { type TarWriterEntry, writeTar } from "./tar_writer.ts";
+import { join, type TarWriterEntry, writeTar } from "./tar_writer.ts";
 
 /** Bytes as `fetch`, `Blob` and Web Crypto take them. */
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -416,20 +416,12 @@ export function storeAsZstd(content: Bytes): Bytes {
   // Single segment, content size in four bytes.
   view.setUint8(4, 0b1010_0000);
   view.setUint32(5, content.length, true);
-  const pieces: BlobPart[] = [header];
-  let length = header.length;
+  const pieces: Uint8Array[] = [header];
   for (let at = 0; at === 0 || at < content.length; at += MAX_BLOCK) {
     const block = content.slice(at, at + MAX_BLOCK);
     const last = at + MAX_BLOCK >= content.length ? 1 : 0;
     const word = (block.length << 3) | last;
     pieces.push(new Uint8Array([word & 0xff, (word >> 8) & 0xff, (word >> 16) & 0xff]), block);
-    length += 3 + block.length;
   }
-  const frame = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces as Uint8Array[]) {
-    frame.set(piece, at);
-    at += piece.length;
-  }
-  return frame;
+  return join(pieces);
 }

@@ -1,4 +1,3 @@
-import { assertEquals } from "@std/assert";
 import { createPromise } from "../../src/concurrency.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { serve } from "../end_to_end/registry_server.ts";
@@ -7,7 +6,7 @@ import { type NatsServer, startNats } from "./nats_server.ts";
 import { Output } from "./output.ts";
 import {
   cliCommand,
-  runProcess,
+  runWell,
   type SpawnedProcess,
   spawnProcess,
   type TemporaryFolder,
@@ -54,9 +53,7 @@ export async function startFleet(env: Record<string, string> = {}): Promise<Flee
     },
     async run(program, ...args) {
       const line = programLine(program, args);
-      const { code, stdout, stderr } = await runProcess(line.command, line.args, { env: settings });
-      assertEquals(code, 0, stderr);
-      return stdout;
+      return await runWell(line.command, line.args, { env: settings });
     },
     startWorker() {
       const { command, args } = programLine("worker.ts", []);

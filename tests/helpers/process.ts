@@ -60,6 +60,17 @@ export async function runProcess(
   }
 }
 
+/** Runs a program that has to end well, and returns what it prints. */
+export async function runWell(
+  command: string,
+  args: readonly string[],
+  options?: RunOptions,
+): Promise<string> {
+  const { code, stdout, stderr } = await runProcess(command, args, options);
+  if (code === 0) return stdout;
+  throw new Error(`${command} ${args.join(" ")} ended with code ${code}\n${stdout}${stderr}`);
+}
+
 /** Starts a program, on either runtime. */
 export function spawnProcess(
   command: string,

@@ -30,7 +30,7 @@ export async function readByStream(
     for await (const { path, header, readable } of tar.pipeThrough(new UntarStream())) {
       const { typeflag, size, mode, mtime, linkname } = header;
       if (skip(index++)) continue;
-      const body = readable ? await readAll(readable) : EMPTY;
+      const body = readable ? await new Response(readable).bytes() : EMPTY;
       yield { path, typeflag, size, mode, mtime, linkname, body };
     }
   });
@@ -41,7 +41,7 @@ export async function readByScan(tar: BlobSource): Promise<TarReading> {
   return await collectEntries(async function* () {
     for await (const { path, header, body: source } of scanTar(tar)) {
       const { typeflag, size, mode, mtime, linkname } = header;
-      const body = await readAll(source.slice(0, source.size).stream());
+      const body = await new Response(source.slice(0, source.size).stream()).bytes();
       yield { path, typeflag, size, mode, mtime, linkname, body };
     }
   });
@@ -88,23 +88,6 @@ async function collectEntries(read: () => AsyncGenerator<ReadEntry>): Promise<Ta
   } catch (error) {
     return { entries, error: toError(error) };
   }
-}
-
-async function readAll(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of stream) {
-    pieces.push(piece);
-    size += piece.length;
-  }
-  if (pieces.length === 1) return pieces[0] ?? EMPTY;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }
 
 function toError(error: unknown): Error {

@@ -20,7 +20,7 @@ import {
 } from "../helpers/archives.ts";
 import { FIXTURES, readFixture, readFixtureTar } from "../helpers/expected.ts";
 import { requireProgram } from "../helpers/programs.ts";
-import { runProcess, temporaryFolder } from "../helpers/process.ts";
+import { runProcess, runWell, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 
 const NAME = "localhost:5000/team/app:1.0";
@@ -353,9 +353,7 @@ test("planArchive() writes what skopeo reads as docker-archive and as oci-archiv
       const path = await folder.write(`${format}.tar`, await tar.bytes());
       const name = transport === "docker-archive" ? NAME : "1.0";
       const args = ["inspect", "--raw", `${transport}:${path}:${name}`];
-      const { code, stdout, stderr } = await runProcess(skopeo.path, args);
-      assertEquals(code, 0, `${file} ${transport}: ${stderr}`);
-      return stdout;
+      return await runWell(skopeo.path, args);
     };
     const expected = new TextDecoder().decode(before.bytes);
     assertEquals(await inspect("oci-archive", "oci"), expected);

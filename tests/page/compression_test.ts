@@ -5,7 +5,7 @@ import { serve } from "../end_to_end/registry_server.ts";
 import { dockerSave, makeImage, makeLayer } from "../helpers/archives.ts";
 import { chromium, startBrowser } from "../helpers/browser.ts";
 import { readBack } from "../helpers/expected.ts";
-import { runProcess, temporaryFolder, toPath } from "../helpers/process.ts";
+import { runWell, temporaryFolder, toPath } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 
@@ -73,7 +73,6 @@ Object.assign(globalThis, {
   );
   const files = ["-o", `${folder.path}/main.js`, `${folder.path}/main.ts`];
   const args = ["bundle", "-q", "--platform", "browser", ...files];
-  const { code, stderr } = await runProcess(Deno.execPath(), args, { cwd: ROOT });
-  assertEquals(code, 0, stderr);
+  await runWell(Deno.execPath(), args, { cwd: ROOT });
   return new TextDecoder().decode(await folder.read("main.js"));
 }

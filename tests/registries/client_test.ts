@@ -27,12 +27,6 @@ const upstreams: { title: string; skip: string | undefined; start(): Promise<Ups
   })),
 ];
 
-async function collectAll<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
-
 /** Pushes an image of one layer under tags, and returns its parts. */
 async function pushImage(
   client: RegistryClient,
@@ -123,17 +117,21 @@ for (const { title, skip, start } of upstreams) {
     await using client = new RegistryClient(server.host);
     const { state, status } = await client.ping();
     assertEquals([state, status], ["registry", 200]);
-    assertEquals(await collectAll(client.repositories()), []);
+    assertEquals(await Array.fromAsync(client.repositories()), []);
     const tags = Array.from({ length: 25 }, (_, index) => `v${index}`);
     await pushImage(client, "team/app", tags);
     for (const name of ["a", "b/c"]) await pushImage(client, name, ["1"]);
-    assertEquals((await collectAll(client.repositories())).sort(), ["a", "b/c", "team/app"]);
-    assertEquals((await collectAll(client.repository("team/app").tags())).sort(), tags.sort());
+    assertEquals((await Array.fromAsync(client.repositories())).sort(), ["a", "b/c", "team/app"]);
+    assertEquals((await Array.fromAsync(client.repository("team/app").tags())).sort(), tags.sort());
     const pages = { pageSize: 2 };
-    assertEquals((await collectAll(client.repositories(pages))).sort(), ["a", "b/c", "team/app"]);
-    const paged = await collectAll(client.repository("team/app").tags(pages));
+    assertEquals((await Array.fromAsync(client.repositories(pages))).sort(), [
+      "a",
+      "b/c",
+      "team/app",
+    ]);
+    const paged = await Array.fromAsync(client.repository("team/app").tags(pages));
     assertEquals(paged.sort(), tags);
-    const missing = () => collectAll(client.repository("none").tags());
+    const missing = () => Array.fromAsync(client.repository("none").tags());
     assertEquals((await assertRejects(missing, RegistryError)).status, 404);
   }, { skip });
 
@@ -191,7 +189,7 @@ for (const { title, skip, start } of upstreams) {
     const { digest, layer } = await pushImage(client, "team/app", ["1", "2", "3"]);
     const other = await pushImage(client, "team/app", ["other"], { annotations: { other: "1" } });
     const { manifests, blobs } = client.repository("team/app");
-    const tags = async () => (await collectAll(client.repository("team/app").tags())).sort();
+    const tags = async () => (await Array.fromAsync(client.repository("team/app").tags())).sort();
     assertEquals((await manifests.tags(digest)).sort(), ["1", "2", "3"]);
     // distribution 2 deletes by digest only.
     const deletesTags = await manifests.delete("1").then(() => true, (error) => {
@@ -216,13 +214,13 @@ for (const { title, skip, start } of upstreams) {
       await using client = new RegistryClient(server.host);
       const repository = client.repository("team/app");
       const { digest, size } = await pushImage(client, "team/app", ["1"]);
-      assertEquals(await collectAll(repository.referrers(digest)), []);
+      assertEquals(await Array.fromAsync(repository.referrers(digest)), []);
       const subject = { mediaType: OCI_MANIFEST, digest, size };
       for (const artifactType of ["application/x-one", "application/x-two"]) {
         await pushImage(client, "team/app", [], { subject, artifactType });
       }
       const types = async (artifactType?: string) =>
-        (await collectAll(repository.referrers(digest, { artifactType })))
+        (await Array.fromAsync(repository.referrers(digest, { artifactType })))
           .map((descriptor) => descriptor.artifactType).sort();
       assertEquals(await types(), ["application/x-one", "application/x-two"]);
       assertEquals(await types("application/x-two"), ["application/x-two"]);

@@ -3,7 +3,7 @@ import { digestBytes } from "../../src/digest.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { openFile } from "../../src/runtime/mod.ts";
 import { readBack } from "../helpers/expected.ts";
-import { runProcess, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
+import { runWell, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { realRegistries, startRealRegistry } from "../helpers/real_registry.ts";
 import { test } from "../helpers/test.ts";
@@ -20,23 +20,17 @@ import {
 const umoci = requireProgram("umoci");
 const buildah = requireProgram("buildah");
 
-async function run(command: string, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runProcess(command, args);
-  assertEquals(code, 0, `${command} ${args.join(" ")}: ${stderr}`);
-  return stdout.trim();
-}
-
 /** An OCI layout with an image of two layers, made by umoci in the folder `layout`. */
 async function makeLayout(folder: TemporaryFolder): Promise<void> {
   const layout = `${folder.path}/layout`;
   const image = ["--image", `${layout}:1`];
-  await run(umoci.path, "init", "--layout", layout);
-  await run(umoci.path, "new", ...image);
+  await runWell(umoci.path, ["init", "--layout", layout]);
+  await runWell(umoci.path, ["new", ...image]);
   for (const name of ["first", "second"]) {
     const file = await folder.write(name, `${name}\n`.repeat(5000));
-    await run(umoci.path, "insert", "--rootless", ...image, file, `/${name}`);
+    await runWell(umoci.path, ["insert", "--rootless", ...image, file, `/${name}`]);
   }
-  await run(umoci.path, "config", ...image, "--config.cmd", "true");
+  await runWell(umoci.path, ["config", ...image, "--config.cmd", "true"]);
 }
 
 /** Archives of the layout, each with what it must be in a registry. */
@@ -53,12 +47,12 @@ const ARCHIVES: Record<string, (folder: TemporaryFolder) => Promise<string>> = {
   },
   "umoci's layout in a tar": async (folder) => {
     const path = `${folder.path}/layout.tar`;
-    await run("tar", "-C", `${folder.path}/layout`, "-cf", path, ".");
+    await runWell("tar", ["-C", `${folder.path}/layout`, "-cf", path, "."]);
     return path;
   },
   "umoci's layout in a compressed tar": async (folder) => {
     const path = `${folder.path}/layout.tar.gz`;
-    await run("tar", "-C", `${folder.path}/layout`, "-czf", path, ".");
+    await runWell("tar", ["-C", `${folder.path}/layout`, "-czf", path, "."]);
     return path;
   },
 };
@@ -101,8 +95,8 @@ for (const { kind, title, skip } of realRegistries()) {
     await using server = await startRealRegistry(kind);
     await using folder = await temporaryFolder();
     const storage = ["--root", `${folder.path}/root`, "--runroot", `${folder.path}/run`];
-    const build = (...args: string[]) =>
-      run(buildah.path, ...storage, "--storage-driver", "vfs", ...args);
+    const build = async (...args: string[]) =>
+      (await runWell(buildah.path, [...storage, "--storage-driver", "vfs", ...args])).trim();
     const container = await build("from", "scratch");
     await build("copy", container, await folder.write("file", "content\n".repeat(1000)), "/file");
     for (const transport of ["docker-archive", "oci-archive"]) {

@@ -3,7 +3,7 @@ import { pullImages } from "../../src/pull/pull.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
-import { runProcess, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
+import { runWell, type TemporaryFolder, temporaryFolder } from "../helpers/process.ts";
 import { requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 import { podmanSkip, runPodman } from "./podman.ts";
@@ -37,12 +37,6 @@ async function save(
 ): Promise<string> {
   const tar = pullImages(references, { fetch: registry, format });
   return await folder.write(`${format}.tar`, await new Response(tar).bytes());
-}
-
-async function run(program: string, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runProcess(program, args);
-  assertEquals(code, 0, `${program} ${args.join(" ")}: ${stderr}`);
-  return stdout;
 }
 
 test(
@@ -91,10 +85,10 @@ test(
   async () => {
     await using folder = await temporaryFolder();
     const tar = await save(folder, Object.keys(images), "oci");
-    await run("tar", "-xf", tar, "-C", folder.path);
-    const tags = (await run(umoci.path, "ls", "--layout", folder.path)).trim().split("\n");
+    await runWell("tar", ["-xf", tar, "-C", folder.path]);
+    const tags = (await runWell(umoci.path, ["ls", "--layout", folder.path])).trim().split("\n");
     assertEquals(tags.sort(), ["2", `${HOST}/team/app:1`, `${HOST}/team/web:1`].sort());
-    for (const tag of tags) await run(umoci.path, "stat", "--image", `${folder.path}:${tag}`);
+    for (const tag of tags) await runWell(umoci.path, ["stat", "--image", `${folder.path}:${tag}`]);
   },
   { skip: umoci.skip },
 );

@@ -4,7 +4,7 @@ import { checkImage } from "../../src/pull/check_image.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { repairImage } from "../../src/push/repair_image.ts";
 import { makeImage, makeLayer, OciLayout, randomBytes, toBlob } from "../helpers/archives.ts";
-import { runProcess } from "../helpers/process.ts";
+import { runWell } from "../helpers/process.ts";
 import { realRegistries, type RealRegistry, startRealRegistry } from "../helpers/real_registry.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
@@ -24,8 +24,7 @@ function fileOf({ folder }: RealRegistry, digest: string): string {
 }
 
 async function shell(command: string, ...args: string[]): Promise<void> {
-  const { code, stderr } = await runProcess("sh", ["-euc", command, "sh", ...args]);
-  assertEquals(code, 0, stderr);
+  await runWell("sh", ["-euc", command, "sh", ...args]);
 }
 
 const FAULTS = [

@@ -5,7 +5,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { serve } from "../end_to_end/registry_server.ts";
 import { FIXTURES, readBack, readFixtureTar } from "../helpers/expected.ts";
 import { repositoryOf } from "../helpers/own_names.ts";
-import { runProcess, temporaryFolder } from "../helpers/process.ts";
+import { runProcess, runWell, temporaryFolder } from "../helpers/process.ts";
 import { optionalProgram, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
 import { podmanSkip, runPodman } from "./podman.ts";
@@ -32,13 +32,11 @@ async function serveFixtures(...names: string[]) {
 }
 
 /** Runs a program that has to succeed; returns what it prints. */
-async function run(program: { path: string }, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runProcess(program.path, args);
-  assertEquals(code, 0, `${program.path} ${args.join(" ")}: ${stderr}`);
-  return stdout.trim();
+/** The digest under which a registry has a name. */
+async function run({ path }: { path: string }, ...args: string[]): Promise<string> {
+  return (await runWell(path, args)).trim();
 }
 
-/** The digest under which a registry has a name. */
 async function digestOf(host: string, name: string): Promise<string> {
   const [repository, tag] = name.split(":");
   const response = await fetch(`http://${host}/v2/${repository}/manifests/${tag}`);
@@ -98,12 +96,11 @@ test("regctl copies an index, its attestations and referrers from what is served
     JSON.stringify({ hosts: { [host]: { tls: "disabled", hostname: host } } }),
   );
   for (const [at, { name }] of server.images.entries()) {
-    const { code, stderr } = await runProcess(
+    await runWell(
       regctl.path,
       ["image", "copy", "--referrers", `${host}/${name}`, `ocidir://${folder.path}/${at}:x`],
       { env: { REGCTL_CONFIG: config } },
     );
-    assertEquals(code, 0, stderr);
     const index = JSON.parse(new TextDecoder().decode(await folder.read(`${at}/index.json`)));
     const digests = index.manifests.map(({ digest }: { digest: string }) => digest);
     assert(digests.includes(await digestOf(host, name)), name);

@@ -36,12 +36,6 @@ async function readAll(stream: ReadableStream<Uint8Array>): Promise<string> {
   return await new Response(stream).text();
 }
 
-async function collectAll<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
-
 /** Pushes a small image with the client itself. */
 async function pushImage(client: RegistryClient, name: string, tags: readonly string[]) {
   const { blobs, manifests } = client.repository(name);
@@ -92,12 +86,12 @@ test("RegistryClient lists, pushes, reads and deletes", async () => {
   const { tags, manifests, blobs } = (() => {
     const repository = client.repository("team/app");
     return {
-      tags: () => collectAll(repository.tags()),
+      tags: () => Array.fromAsync(repository.tags()),
       manifests: repository.manifests,
       blobs: repository.blobs,
     };
   })();
-  assertEquals(await collectAll(client.repositories()), ["base", "team/app"]);
+  assertEquals(await Array.fromAsync(client.repositories()), ["base", "team/app"]);
   assertEquals(await tags(), ["1", "2", "latest"]);
   assertEquals(await manifests.head("1"), {
     digest,
@@ -129,14 +123,14 @@ test("RegistryClient asks for pages of a size, and begins after a name", async (
   await pushImage(client, "app", ["1", "2", "3", "4"]);
   const repository = client.repository("app");
   paths.length = 0;
-  assertEquals(await collectAll(repository.tags({ pageSize: 2, last: "1" })), ["2", "3", "4"]);
+  assertEquals(await Array.fromAsync(repository.tags({ pageSize: 2, last: "1" })), ["2", "3", "4"]);
   assertEquals(paths, [
     "/v2/app/tags/list?n=2&last=1",
     "/v2/app/tags/list?n=2&last=3",
   ]);
-  assertEquals(await collectAll(client.repositories({ last: "app" })), []);
+  assertEquals(await Array.fromAsync(client.repositories({ last: "app" })), []);
   for (const pageSize of [0, 1001, 1.5, NaN]) {
-    const list = () => collectAll(client.repositories({ pageSize }));
+    const list = () => Array.fromAsync(client.repositories({ pageSize }));
     await assertRejects(list, RangeError, "from 1 to 1000");
   }
 });
@@ -147,7 +141,7 @@ test("RegistryClient rejects every call once it is disposed of, and those under 
   await client[Symbol.asyncDispose]();
   await pending;
   await assertRejects(() => client.ping(), DOMException, "disposed of");
-  await assertRejects(() => collectAll(client.repositories()), DOMException, "disposed of");
+  await assertRejects(() => Array.fromAsync(client.repositories()), DOMException, "disposed of");
 });
 
 const PAGE = { "content-type": "text/html; charset=utf-8" };
@@ -596,13 +590,13 @@ test("manifests.put() keeps the referrers tag where the registry says nothing of
     response.headers.delete("oci-subject");
     return response;
   };
-  const tags = () => collectAll(makeClient(registry).repository("app").tags());
+  const tags = () => Array.fromAsync(makeClient(registry).repository("app").tags());
   await makeClient(registry).repository("app").manifests.put("1", index);
   assertEquals(await tags(), ["1"]);
   const repository = makeClient(referrers).repository("app");
   const { digest } = await repository.manifests.put("1", index);
   assertEquals(await tags(), ["1", OTHER.replace(":", "-")]);
-  const found = await collectAll(repository.referrers(OTHER));
+  const found = await Array.fromAsync(repository.referrers(OTHER));
   assertEquals(found.map((descriptor) => descriptor.digest), [digest]);
 });
 

@@ -14,12 +14,6 @@ import { makeHttp, makeRepository } from "./make_http.ts";
 const TAGS = "GET /v2/team/app/tags/list?n=1000";
 const CATALOG = "GET /v2/_catalog?n=1000";
 
-async function collectAll<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
-
 const page = (tags: unknown, link?: string) => ({
   body: encodeJson({ name: "team/app", tags }),
   headers: { "content-type": "application/json", ...(link ? { link } : {}) },
@@ -46,7 +40,7 @@ test("readJsonList() gives the same strings however the text is cut", async () =
   for (const size of [1, 2, 3, 7, 1000]) {
     const pieces: Uint8Array[] = [];
     for (let at = 0; at < text.length; at += size) pieces.push(text.subarray(at, at + size));
-    const found = await collectAll(readJsonList(ReadableStream.from(pieces), "tags"));
+    const found = await Array.fromAsync(readJsonList(ReadableStream.from(pieces), "tags"));
     assertEquals(found.flat(), tags, `pieces of ${size}`);
   }
 });
@@ -55,7 +49,11 @@ test("readJsonList() takes null and nothing for an empty list", async () => {
   for (const text of ['{"tags":null}', "{}", '{"tags":[]}', ' {"name":"tags"} ']) {
     for (const size of [1, 100]) {
       const pieces = (text.match(new RegExp(`.{1,${size}}`, "gs")) ?? []).map(encode);
-      assertEquals(await collectAll(readJsonList(ReadableStream.from(pieces), "tags")), [], text);
+      assertEquals(
+        await Array.fromAsync(readJsonList(ReadableStream.from(pieces), "tags")),
+        [],
+        text,
+      );
     }
   }
 });
@@ -79,10 +77,15 @@ test("readJsonList() refuses what is no list of strings, and text that ends earl
   ];
   for (const [text, message] of cases) {
     const body = ReadableStream.from([encode(text)]);
-    await assertRejects(() => collectAll(readJsonList(body, "tags")), SyntaxError, message, text);
+    await assertRejects(
+      () => Array.fromAsync(readJsonList(body, "tags")),
+      SyntaxError,
+      message,
+      text,
+    );
   }
   const body = ReadableStream.from([new Uint8Array([0x7b, 0xff])]);
-  await assertRejects(() => collectAll(readJsonList(body, "tags")), SyntaxError, "UTF-8");
+  await assertRejects(() => Array.fromAsync(readJsonList(body, "tags")), SyntaxError, "UTF-8");
 });
 
 test("listTags() follows links, relative and absolute, to the last page", async () => {
@@ -96,7 +99,7 @@ test("listTags() follows links, relative and absolute, to the last page", async 
     ["GET /v2/team/app/tags/list?n=2&last=c", page([], "<list?n=2&last=d>; rel=next")],
     ["GET /v2/team/app/tags/list?n=2&last=d", page(["e"])],
   ]);
-  assertEquals(await collectAll(listTags(makeRepository(script.fetch))), ["a", "b", "c", "e"]);
+  assertEquals(await Array.fromAsync(listTags(makeRepository(script.fetch))), ["a", "b", "c", "e"]);
   script.assertDone();
 });
 
@@ -105,7 +108,7 @@ test("listTags() takes an unsorted list and one that is null", async () => {
     [TAGS, page(["z", "a", "m"], "<list?last=a>; rel=next")],
     ["GET /v2/team/app/tags/list?last=a", page(null)],
   ]);
-  assertEquals(await collectAll(listTags(makeRepository(script.fetch))), ["z", "a", "m"]);
+  assertEquals(await Array.fromAsync(listTags(makeRepository(script.fetch))), ["z", "a", "m"]);
   script.assertDone();
 });
 
@@ -154,7 +157,7 @@ const BAD_LINKS: Record<string, [steps: ScriptStep[], message: string]> = {
 for (const [where, [steps, message]] of Object.entries(BAD_LINKS)) {
   test(`listTags() refuses a link ${where}`, async () => {
     const script = scriptedFetch(steps);
-    const list = () => collectAll(listTags(makeRepository(script.fetch)));
+    const list = () => Array.fromAsync(listTags(makeRepository(script.fetch)));
     const error = await assertRejects(list, NetworkError, message);
     assertEquals(error.retryable, false);
     script.assertDone();
@@ -167,7 +170,7 @@ test("listTags() keeps https where a link of the same host says http", async () 
     [/last=a$/, page(["b"])],
   ]);
   const repository = makeRepository(script.fetch, { origin: "https://registry.test" });
-  assertEquals(await collectAll(listTags(repository)), ["a", "b"]);
+  assertEquals(await Array.fromAsync(listTags(repository)), ["a", "b"]);
   assertEquals(script.requests.map(({ origin }) => origin), [
     "https://registry.test",
     "https://registry.test",
@@ -229,7 +232,7 @@ test("listTags() fails when a list breaks off, stalls, or is something else", as
   for (const [body, kind, text] of cases) {
     const fetch = () => Promise.resolve(new Response(body));
     const repository = makeRepository(fetch, { timeouts: { idle: 200 }, retry: { attempts: 1 } });
-    await assertRejects(() => collectAll(listTags(repository)), kind, text);
+    await assertRejects(() => Array.fromAsync(listTags(repository)), kind, text);
   }
 });
 
@@ -238,7 +241,7 @@ test("listTags() stops at once when it is aborted", async () => {
   const body = new ReadableStream({ start: () => setTimeout(() => controller.abort("enough")) });
   const repository = makeRepository(() => Promise.resolve(new Response(body)));
   const { signal } = controller;
-  const reason = await collectAll(listTags(repository, { signal })).catch((error) => error);
+  const reason = await Array.fromAsync(listTags(repository, { signal })).catch((error) => error);
   assertEquals(reason, "enough");
 });
 
@@ -248,7 +251,7 @@ test("listRepositories() never asks for more than 1000 at once", async () => {
     [CATALOG, { body: encodeJson({ repositories: ["a", "b"] }), headers: { link } }],
     ["GET /v2/_catalog?last=b&n=1000", { body: encodeJson({ repositories: ["c"] }) }],
   ]);
-  assertEquals(await collectAll(listRepositories(makeHttp(script.fetch))), ["a", "b", "c"]);
+  assertEquals(await Array.fromAsync(listRepositories(makeHttp(script.fetch))), ["a", "b", "c"]);
   script.assertDone();
 });
 
@@ -273,7 +276,7 @@ test("listReferrers() trusts a filter that the registry says it applied, and fil
     [FILTERED, { body: indexOf([SBOM]), headers: { "OCI-Filters-Applied": "artifactType" } }],
   ]);
   const repository = makeRepository(script.fetch);
-  const list = (type?: string) => collectAll(listReferrers(repository, SUBJECT, {}, type));
+  const list = (type?: string) => Array.fromAsync(listReferrers(repository, SUBJECT, {}, type));
   assertEquals(await list(), [SIGNATURE, SBOM]);
   assertEquals(await list(SBOM.artifactType), [SBOM]);
   assertEquals(await list(SBOM.artifactType), [SBOM]);
@@ -287,7 +290,7 @@ test("listReferrers() follows links", async () => {
     [`${REFERRERS}?page=2`, { body: indexOf(null) }],
   ]);
   const repository = makeRepository(script.fetch);
-  assertEquals(await collectAll(listReferrers(repository, SUBJECT)), [SIGNATURE]);
+  assertEquals(await Array.fromAsync(listReferrers(repository, SUBJECT)), [SIGNATURE]);
   script.assertDone();
 });
 
@@ -312,7 +315,7 @@ test("listReferrers() reads the referrers tag where there is no API, or nothing"
     }],
   ]);
   const repository = makeRepository(script.fetch);
-  const list = (type?: string) => collectAll(listReferrers(repository, SUBJECT, {}, type));
+  const list = (type?: string) => Array.fromAsync(listReferrers(repository, SUBJECT, {}, type));
   assertEquals(await list(SBOM.artifactType), [SBOM]);
   assertEquals(await list(), []);
   await assertRejects(() => list(), RegistryError, "expected an index");
@@ -327,7 +330,7 @@ test("listReferrers() refuses an answer that is no index", async () => {
   ];
   for (const [body, message] of cases) {
     const script = scriptedFetch([[REFERRERS, { body }]]);
-    const list = () => collectAll(listReferrers(makeRepository(script.fetch), SUBJECT));
+    const list = () => Array.fromAsync(listReferrers(makeRepository(script.fetch), SUBJECT));
     await assertRejects(list, RegistryError, message);
   }
 });
@@ -349,7 +352,7 @@ function tagsOf(
     );
   });
   const list = (options: { pageSize?: number; last?: string } = {}) =>
-    collectAll(listTags(repository, { ...options, onWarning: (text) => warnings.push(text) }));
+    Array.fromAsync(listTags(repository, { ...options, onWarning: (text) => warnings.push(text) }));
   return { all, queries, warnings, list };
 }
 
@@ -466,7 +469,7 @@ for (
         ]]
         : [[TAGS, page(lead, "<list?last=b>; rel=next")], [/last=b$/, refusal]],
     );
-    const list = collectAll(listTags(makeRepository(script.fetch)));
+    const list = Array.fromAsync(listTags(makeRepository(script.fetch)));
     if (refused) assertEquals(await list, ["a", "b", "c"]);
     else await assertRejects(() => list, RegistryError, "n is too large");
     script.assertDone();
@@ -478,14 +481,14 @@ test("listTags() does not ask on where a link led to the last page", async () =>
     [TAGS, page(["a", "b"], "<list?last=b>; rel=next")],
     [/last=b$/, page(["c", "d"])],
   ]);
-  assertEquals(await collectAll(listTags(makeRepository(script.fetch))), ["a", "b", "c", "d"]);
+  assertEquals(await Array.fromAsync(listTags(makeRepository(script.fetch))), ["a", "b", "c", "d"]);
   script.assertDone();
 });
 
 test("listTags() does not end where the question for more names fails for another reason", async () => {
   const script = scriptedFetch([[TAGS, page(["a", "b"])], [/last=a$/, "drop"]]);
   const repository = makeRepository(script.fetch, { retry: { attempts: 1 } });
-  await assertRejects(() => collectAll(listTags(repository)), NetworkError);
+  await assertRejects(() => Array.fromAsync(listTags(repository)), NetworkError);
 });
 
 test("listRepositories() says that a registry has no catalog, and not that it is none", async () => {
@@ -493,7 +496,7 @@ test("listRepositories() says that a registry has no catalog, and not that it is
     const whole: ScriptStep[] = status === 400 ? [["GET /v2/_catalog", { status }]] : [];
     const script = scriptedFetch([[CATALOG, { status }], ...whole, ["GET /v2/", {}]]);
     const error = await assertRejects(
-      () => collectAll(listRepositories(makeHttp(script.fetch))),
+      () => Array.fromAsync(listRepositories(makeHttp(script.fetch))),
       RegistryError,
       `Cannot list the repositories of registry.test: the registry has no catalog (${status})`,
     );
@@ -504,7 +507,7 @@ test("listRepositories() says that a registry has no catalog, and not that it is
   for (const status of [401, 403]) {
     const script = scriptedFetch([[CATALOG, { status }], ["GET /v2/", {}]]);
     const error = await assertRejects(
-      () => collectAll(listRepositories(makeHttp(script.fetch))),
+      () => Array.fromAsync(listRepositories(makeHttp(script.fetch))),
       RegistryError,
       `Cannot list the repositories of registry.test: the registry keeps its catalog closed (${status})`,
     );
@@ -513,13 +516,13 @@ test("listRepositories() says that a registry has no catalog, and not that it is
   }
   const closed = scriptedFetch([[CATALOG, { status: 401 }], ["GET /v2/", { status: 401 }]]);
   await assertRejects(
-    () => collectAll(listRepositories(makeHttp(closed.fetch))),
+    () => Array.fromAsync(listRepositories(makeHttp(closed.fetch))),
     RegistryError,
     "registry.test answered 401 Unauthorized",
   );
   const script = scriptedFetch([[CATALOG, { status: 404 }], ["GET /v2/", { status: 404 }]]);
   await assertRejects(
-    () => collectAll(listRepositories(makeHttp(script.fetch))),
+    () => Array.fromAsync(listRepositories(makeHttp(script.fetch))),
     RegistryError,
     "registry.test answered 404 Not Found",
   );
@@ -537,7 +540,11 @@ test("listTags() tells a registry without lists from a repository that is not th
   for (const [code, message] of cases) {
     const body = encodeJson({ errors: [{ code, message: "unknown" }] });
     const { fetch } = scriptedFetch([[/tags\/list/, { status: 404, body }]]);
-    await assertRejects(() => collectAll(listTags(makeRepository(fetch))), RegistryError, message);
+    await assertRejects(
+      () => Array.fromAsync(listTags(makeRepository(fetch))),
+      RegistryError,
+      message,
+    );
   }
 });
 
@@ -548,6 +555,6 @@ test("listTags() asks without a query where a page of a web server says that the
     ["GET /v2/team/app/tags/list", page(["1", "2"])],
     [/n=1000&last=1$/, { status: 404, headers, body: "<html>" }],
   ]);
-  assertEquals(await collectAll(listTags(makeRepository(fetch))), ["1", "2"]);
+  assertEquals(await Array.fromAsync(listTags(makeRepository(fetch))), ["1", "2"]);
   assertDone();
 });

@@ -117,12 +117,5 @@ export function brokenBody(...pieces: string[]): ReadableStream<Uint8Array> {
 
 /** A body that yields `pieces`, one per read. */
 export function streamOf(...pieces: Uint8Array[]): ReadableStream<Uint8Array> {
-  const rest = [...pieces];
-  return new ReadableStream({
-    pull(controller) {
-      const piece = rest.shift();
-      if (piece) controller.enqueue(piece);
-      else controller.close();
-    },
-  }, { highWaterMark: 0 });
+  return ReadableStream.from(pieces);
 }

@@ -961,14 +961,7 @@ async function readWhole(request: Request): Promise<Response> {
 }
 
 function streamOf(...pieces: Bytes[]): ReadableStream<Bytes> {
-  const rest = [...pieces];
-  return new ReadableStream<Bytes>({
-    pull(controller) {
-      const piece = rest.shift();
-      if (piece) controller.enqueue(piece);
-      else controller.close();
-    },
-  }, { highWaterMark: 0 });
+  return ReadableStream.from(pieces);
 }
 
 test("request() calls fetch by itself: workerd and browsers refuse it as a method", async () => {
