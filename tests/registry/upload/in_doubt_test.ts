@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Bytes } from "../../../src/bytes.ts";
 import { digestBytes } from "../../../src/digest.ts";
 import { NetworkError, RegistryError } from "../../../src/errors.ts";
+import { sendChunks } from "../../../src/registry/upload/chunks.ts";
 import { commitUpload } from "../../../src/registry/upload/close_upload.ts";
 import type { FetchHandler } from "../../../src/registry/http/call.ts";
 import type { UploadBlob } from "../../../src/registry/upload/choose_body.ts";
@@ -439,3 +440,45 @@ test("commitUpload() closes again what is still open, and says so where it is lo
   assertEquals(error.status, 502);
   lost.assertDone();
 });
+
+for (const [name, answer] of SLOW) {
+  /** Sends two chunks, the second of which is answered so; says which bytes were sent. */
+  const sendTwo = async (...steps: ScriptStep[]) => {
+    const taken = { status: 202, headers: { location: "/u/1" } };
+    const script = scriptedFetch([["PATCH /u/1", taken], ["PATCH /u/1", answer], ...steps]);
+    const body = bytesSource(CONTENT.slice(0, 2000)).slice(0, 2000).stream();
+    const session = { context: repositoryOf(script.fetch), location: LOCATION };
+    await sendChunks(session, body as ReadableStream<Bytes>, 1000, {});
+    script.assertDone();
+    return script.requests.filter(({ method }) => method === "PATCH")
+      .map(({ headers }) => headers.get("content-range"));
+  };
+
+  test(`sendChunks() waits for a chunk that was answered by ${name} until it has arrived`, async () => {
+    const sent = await sendTwo(
+      ["GET /u/1", standsAt(1000)],
+      ["GET /u/1", standsAt(1400)],
+      ["GET /u/1", standsAt(2000)],
+      ["GET /u/1", standsAt(2000)],
+    );
+    assertEquals(sent, ["0-999", "1000-1999"]);
+  });
+
+  test(`sendChunks() sends what did not arrive of a chunk that was answered by ${name}`, async () => {
+    const sent = await sendTwo(
+      ["GET /u/1", standsAt(1400)],
+      ["GET /u/1", standsAt(1400)],
+      ["GET /u/1", standsAt(1400)],
+      ["PATCH /u/1", { status: 202, headers: { location: "/u/1" } }],
+    );
+    assertEquals(sent, ["0-999", "1000-1999", "1400-1999"]);
+  });
+
+  test(`sendChunks() fails with ${name} where the upload is gone after it`, async () => {
+    const error = await assertRejects(
+      () => sendTwo(["GET /u/1", UNKNOWN], ["GET /u/1", UNKNOWN]),
+      RegistryError,
+    );
+    assertEquals(`${error.status}`, name);
+  });
+}
