@@ -7,7 +7,7 @@ import { cancelUpload, type UploadSession } from "../../../src/registry/upload/u
 import { encodeJson } from "../../helpers/archives.ts";
 import { scriptedFetch, type ScriptStep, sentRequest } from "../../helpers/scripted_fetch.ts";
 import { test } from "../../helpers/test.ts";
-import { makeSession } from "../make_http.ts";
+import { makeRepository, makeSession } from "../make_http.ts";
 
 const MOVED = { status: 202, headers: { location: "/u/1?state=2", range: "0-9" } };
 const OUT_OF_DATE = {
@@ -134,7 +134,31 @@ for (const [what, fault] of Object.entries(PASSING)) {
     await cancelUpload(session(script.fetch));
     script.assertDone();
   });
+
+  test(`cancelUpload() tries the place that it knows where each question for another ends in ${what}`, async () => {
+    const script = scriptedFetch([
+      ...Array.from({ length: 4 }, (): ScriptStep => ["GET /u/1?state=1", fault]),
+      ["DELETE /u/1?state=1", { status: 204 }],
+    ]);
+    await cancelUpload({ ...session(script.fetch), isStale: true });
+    script.assertDone();
+  });
 }
+
+test("cancelUpload() does not wait for a registry that answers nothing", async () => {
+  /** Answers nothing before the request is given up. */
+  const silent: FetchHandler = ({ signal }) =>
+    new Promise((_resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+  const timeouts = { connect: 2 ** 30, idle: 2 ** 30, response: 2 ** 30 };
+  const context = makeRepository(silent, { timeouts });
+  const { location } = session(silent);
+  await Promise.all([
+    cancelUpload({ context, location }),
+    cancelUpload({ context, location, isStale: true }),
+  ]);
+});
 
 test("cancelUpload() leaves alone what a registry may be committing", async () => {
   const script = scriptedFetch([]);
