@@ -103,7 +103,6 @@ export class UploadWriter implements BlobWriter {
     this.#requireOpen("commit");
     try {
       const actual = await this.#finish(digest);
-      if (this.#isEnded) throw this.#endedError("commit");
       if (actual !== digest) throw mismatch(this.#size, actual, digest);
       await this.#publish(this.#path, repository, digest);
       this.#end();

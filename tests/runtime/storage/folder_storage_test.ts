@@ -123,6 +123,66 @@ test("a folder storage drops an upload that cannot be written, large or small", 
   }
 });
 
+test("a folder storage drops an upload when the disk fails in the middle of it", async () => {
+  await using folder = await temporaryFolder();
+  const open = new Set<string>();
+  const failing: StorageFiles = {
+    ...files,
+    async create(path) {
+      const file = await files.create(path);
+      open.add(path);
+      let pieces = 0;
+      return {
+        write: (bytes) =>
+          ++pieces < 3 ? file.write(bytes) : Promise.reject(new OciError("the disk is gone")),
+        close: () => file.close().then(() => void open.delete(path)),
+      };
+    },
+  };
+  await using storage = await openFolder(folder.path, failing, {});
+  const writer = await storage.createBlob();
+  await assertRejects(() => writer.write(new Uint8Array(MIB)), OciError, "the disk is gone");
+  assertEquals([writer.isEnded, open.size, await uploads(folder)], [true, 0, ""]);
+});
+
+test("a folder storage takes no more of an upload that was given up, and none of it", async () => {
+  await using folder = await temporaryFolder();
+  await using storage = await openFolder(folder.path, files, {});
+  for (const size of [0, 10, 3 * MIB]) {
+    const content = new Uint8Array(size);
+    const digest = await digestBytes(content);
+    const writer = await storage.createBlob();
+    await writer.write(content);
+    await writer.discard();
+    await assertRejects(() => writer.commit("app", digest), OciError, "Cannot commit blob");
+    await assertRejects(() => writer.write(new Uint8Array(1)), OciError, "Cannot write blob");
+    await writer.discard();
+    assertEquals([await storage.openBlob("app", digest), await uploads(folder)], [undefined, ""]);
+  }
+});
+
+test("a folder storage has nothing of an upload that was given up while it was brought to the disk", async () => {
+  await using folder = await temporaryFolder();
+  let discard: (() => Promise<void>) | undefined;
+  const slow: StorageFiles = {
+    ...files,
+    async sync(paths) {
+      await discard?.();
+      await files.sync(paths);
+    },
+  };
+  await using storage = await openFolder(folder.path, slow, {});
+  for (const size of [3 * MIB, 1000]) {
+    const digest = await digestBytes(new Uint8Array(size));
+    const writer = await storage.createBlob();
+    await writer.write(new Uint8Array(size));
+    discard = () => writer.discard();
+    await assertRejects(() => writer.commit("app", digest), OciError);
+    discard = undefined;
+    assertEquals([await storage.openBlob("app", digest), await uploads(folder)], [undefined, ""]);
+  }
+});
+
 test("a folder storage on a full disk collects what takes no room to remove, and the rest afterwards", async () => {
   await using folder = await temporaryFolder();
   let time = Date.now();
