@@ -65,7 +65,8 @@ export class ProgressView {
     }
     if (event.type === "plan") this.#names.all = event.images;
     if (event.type === "tag" && !event.subject) this.#names.done++;
-    if (event.type === "blob-start") this.#row(event, event.size);
+    // What was done for one repository begins anew for another.
+    if (event.type === "blob-start") this.#row(event, event.size).status = undefined;
     if (event.type === "blob-done") this.#row(event, event.size).status = event.status;
     if (!this.#isOver) this.#timer ??= setTimeout(() => this.#draw(), DRAW_MILLISECONDS);
   }
@@ -104,6 +105,7 @@ export class ProgressView {
     for (const blob of this.#state.inFlight) {
       const row = this.#rows.get(blob.path ?? blob.digest ?? "");
       if (!row) continue;
+      row.root.className = "";
       row.bar.value = blob.size > 0 ? blob.sent / blob.size : 0;
       const wait = Math.ceil((blob.resumesAt - now) / 1000);
       row.state.textContent = blob.attempt !== undefined && wait > 0

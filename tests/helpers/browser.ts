@@ -114,6 +114,12 @@ export class Tab {
     await this.send("Emulation.setEmulatedMedia", { features });
   }
 
+  /** Shows the page as a system does that chooses the colors of all pages. */
+  async forceColors(): Promise<void> {
+    const features = [{ name: "forced-colors", value: "active" }];
+    await this.send("Emulation.setEmulatedMedia", { features });
+  }
+
   /** Goes to an address and waits until the page is there. */
   async go(url: string): Promise<void> {
     await this.send("Page.navigate", { url });

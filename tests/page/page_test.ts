@@ -399,6 +399,7 @@ test("the page reads an archive of many images once, plain or compressed", async
     await page.fill("Registry", `${server.host}/${name.replaceAll(".", "-")}`);
     await page.click("Push");
     await page.untilText("Pushed in");
+    assert(!(await page.text()).includes("looking"), await page.text());
     const reads = Number(await page.evaluate("reads"));
     assert(reads < 20, `${name} was read ${reads} times`);
     assertEquals(page.errors, []);
@@ -406,6 +407,38 @@ test("the page reads an archive of many images once, plain or compressed", async
   const answer = await registry(new Request("http://r/v2/_catalog"));
   assertEquals((await answer.json()).repositories.length, 100);
 }, { skip });
+
+/** What sticks out of the card that it is in. */
+const OUTSIDE = `[...document.querySelectorAll(".card *")].filter((element) => {
+  const card = element.closest(".card").getBoundingClientRect();
+  const { right, width } = element.getBoundingClientRect();
+  return width > 1 && right > card.right && !element.closest(".scroll, .blobs");
+}).map((element) => element.outerHTML.slice(0, 80)).join()`;
+
+test(
+  "the page fits a small phone whose text is twice as large, and has bars in forced colors",
+  async () => {
+    await using server = await serveRegistry();
+    await using folder = await temporaryFolder();
+    const long = `team/${"long-name-".repeat(8)}app:${"1.2.3-".repeat(12)}`;
+    const image = await makeImage(["one", "two"]);
+    const tar = writeTar(dockerSave([{ image, repoTags: ["app:1", `${long}rc`] }]));
+    await using browser = await startBrowser();
+    const page = await browser.open(`http://${server.host}/`, {
+      ...{ width: 320, height: 700 },
+      scheme: "light",
+    });
+    await page.evaluate('document.documentElement.style.fontSize = "200%"');
+    await push(page, await folder.write("app.tar", tar));
+    await page.untilText("Pushed in");
+    assertEquals(await page.evaluate(OUTSIDE), "");
+    assertEquals(await page.evaluate("document.documentElement.scrollWidth"), 320);
+    await page.forceColors();
+    const bars = 'getComputedStyle(document.querySelector("progress")).forcedColorAdjust';
+    await page.until(`matchMedia("(forced-colors: active)").matches && ${bars} === "none"`);
+  },
+  { skip },
+);
 
 test(
   "the page shows a part of many images, finds others by name, and pushes what is chosen",
