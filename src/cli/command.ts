@@ -41,7 +41,10 @@ export const COMMON_OPTIONS = {
     "Use http; without it only localhost and loopback addresses get http",
   ),
   ca: text("--ca FILE", "Trust the root certificates in FILE (PEM) as well"),
-  insecure: flag("--insecure", "Accept any TLS certificate of the registries that are named"),
+  insecure: flag(
+    "--insecure",
+    "Accept any TLS certificate of the registries that are named; on Deno a list is read to its end for that",
+  ),
   timeoutSeconds: value(
     "--timeout SECONDS",
     "Give up when a connection is silent for so long (60; 300 for the answer to an upload)",

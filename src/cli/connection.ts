@@ -1,56 +1,97 @@
 import { parseTarget } from "../reference.ts";
 import type { RequestOptions } from "../registry/http/request_options.ts";
 import type { Host } from "../runtime/host.ts";
-import type { Command, VerbCommand } from "./command.ts";
+import type { Command, Verb, VerbCommand } from "./command.ts";
 import { isArchivePath } from "./command_words.ts";
-import { given } from "./options.ts";
+import { given, quote, UsageError } from "./options.ts";
 
 /** How a command reaches registries, as the options of a push and of a client have it. */
 export type ConnectionOptions =
   & Required<Pick<RequestOptions, "plainHttp" | "fetch">>
   & Pick<RequestOptions, "timeouts" | "maxRequestsPerSecond" | "maxRate">;
 
+/** Hosts whose certificates `--insecure` accepts: those that a command and its list name. A list may name more later. */
+export class InsecureHosts {
+  /** They, without their ports; none without the option. */
+  readonly names: string[] = [];
+  readonly #isAsked: boolean;
+
+  constructor(command: VerbCommand) {
+    this.#isAsked = command.insecure;
+    this.add(targetsOf(command));
+  }
+
+  /** Adds those of references and places. */
+  add(targets: readonly string[]): void {
+    if (!this.#isAsked) return;
+    for (const name of hostnames(targets.map(registryOf))) {
+      if (!this.names.includes(name)) this.names.push(name);
+    }
+  }
+}
+
 /**
  * Reads what the options of every command say about connections.
  *
- * @param listed References and places that a list of the command names, which `--insecure` is about as well.
+ * @param insecureHosts Those of the command, and of its list if it has one.
  */
 export async function connectionOptions(
   command: VerbCommand,
   host: Host,
-  listed: readonly string[] = [],
+  insecureHosts: InsecureHosts = new InsecureHosts(command),
 ): Promise<ConnectionOptions> {
-  const { plainHttp, ca, insecure, timeoutSeconds, maxRequestsPerSecond, maxRate } = command;
-  const registries = [...targetsOf(command), ...listed].map(registryOf);
+  const { plainHttp, ca, timeoutSeconds, maxRequestsPerSecond, maxRate } = command;
   const fetch = host.fetchWith({
     ca: ca === undefined ? undefined : await readCertificates(ca, host),
-    insecureHosts: insecure ? hostnames(registries) : [],
+    insecureHosts: insecureHosts.names,
   });
   const timeouts = timeoutSeconds === undefined ? undefined : { idle: timeoutSeconds * 1000 };
   return { plainHttp, fetch, ...given({ timeouts, maxRequestsPerSecond, maxRate }) };
 }
 
 /**
- * Hosts of a command whose certificates `--insecure` accepts: those that it and the file of its list name, and no others. What
- * a pipe names nobody can tell before it is read.
+ * Runs a command with `--insecure` in a program that was started again, where the runtime wants that: for the hosts that it
+ * and its list name, and no others. Of a list that is piped in all is read for this, and passed on.
+ *
+ * @returns The exit code; undefined where the command is still to be run.
+ * @throws {UsageError} If the list is a pipe with a name: what was read of it would be gone.
  */
-export async function insecureHosts(command: Command, host: Host): Promise<string[]> {
-  if (command.verb === "help" || command.verb === "version" || !command.insecure) return [];
-  const listed = await listedTargets(command, host);
-  return hostnames([...targetsOf(command), ...listed].map(registryOf));
+export async function runTrusting(command: Command, host: Host): Promise<number | undefined> {
+  if (command.verb === "help" || command.verb === "version") return undefined;
+  if (!command.insecure || !host.restartTrusting) return undefined;
+  const hosts = new InsecureHosts(command);
+  const from = "from" in command ? command.from : undefined;
+  const list = from === undefined ? undefined : await readList(from, host);
+  if (list !== undefined) hosts.add(await listedTargets(command.verb, list));
+  const piped = from === "-" ? list : undefined;
+  if (hosts.names.length === 0 && piped === undefined) return undefined;
+  return await host.restartTrusting(hosts.names, piped);
 }
 
-/** References and places that the file of a command's list names; one that is a pipe is read by the command alone. */
-async function listedTargets(command: VerbCommand, host: Host): Promise<string[]> {
-  const from = "from" in command ? command.from : undefined;
-  if (from === undefined || from === "-") return [];
+/** The text of a list; undefined where there is none, of which the command tells. */
+async function readList(from: string, host: Host): Promise<string | undefined> {
+  if (from === "-") {
+    if (await host.stdin.isTerminal()) return undefined;
+    const { readPipedText } = await import("./source_list.ts");
+    return await readPipedText(host);
+  }
+  const kind = (await host.fileInfo(from))?.kind;
+  if (kind === "file") return await host.readTextFile(from).catch(() => undefined);
+  if (kind !== "other") return undefined;
+  throw new UsageError(
+    `Cannot accept the certificates of what ${quote(from)} lists: it can be read once only`,
+    `pipe it in: ... --from - --insecure < ${from}`,
+  );
+}
+
+/** References and places that a list names. */
+async function listedTargets(verb: Verb, list: string): Promise<string[]> {
   const { parseSourceList } = await import("./source_list.ts");
   try {
-    if ((await host.fileInfo(from))?.kind !== "file") return [];
-    const lines = parseSourceList(await host.readTextFile(from), from);
-    const isArchives = command.verb === "push";
-    return lines.flatMap(({ source, target = [] }) => isArchives ? target : [source, ...target])
-      .filter(isTarget);
+    const lines = parseSourceList(list, "");
+    return lines.flatMap(({ source, target = [] }) =>
+      verb === "push" ? target : [source, ...target]
+    ).filter(isTarget);
   } catch {
     // The command reads it as well, and says what is wrong.
     return [];

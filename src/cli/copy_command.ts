@@ -1,7 +1,7 @@
 import { copyImage, type CopyOptions } from "../push/copy.ts";
 import type { Host } from "../runtime/host.ts";
 import type { CopyCommand, CopyOneCommand } from "./command.ts";
-import { connectionOptions } from "./connection.ts";
+import { connectionOptions, type InsecureHosts } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { given, retryOf } from "./options.ts";
 import { showTransfer } from "./reporter.ts";
@@ -19,15 +19,15 @@ export async function runCopy(
   return EXIT.done;
 }
 
-/** The options of a copy, as they were typed; `listed` is what a list names. */
+/** The options of a copy, as they were typed; `insecureHosts` are there where a list names some. */
 export async function toCopyOptions(
   command: CopyCommand,
   host: Host,
-  listed?: readonly string[],
+  insecureHosts?: InsecureHosts,
 ): Promise<Omit<CopyOptions, "onEvent">> {
   const { platforms, referrers, concurrency, dryRun, onExisting } = command;
   return {
-    ...await connectionOptions(command, host, listed),
+    ...await connectionOptions(command, host, insecureHosts),
     ...{ platforms, referrers, dryRun },
     ...given({ concurrency, onExisting, retry: retryOf(command) }),
   };

@@ -8,6 +8,7 @@ import type { Host } from "../runtime/host.ts";
 import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
 import type { CopyManyCommand } from "./command.ts";
 import { toCopyOptions } from "./copy_command.ts";
+import { InsecureHosts } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { withErrorDocument } from "./json_document.ts";
 import { quote, UsageError } from "./options.ts";
@@ -40,12 +41,12 @@ async function copyMany(
   const allTags = command.allTags || command.tags.length > 0;
   const example = "tarpush copy --from images.txt --to HOST";
   const { lines, later } = await listSources(command, host, example, signal);
-  const copies = new ListedCopies(command.targets, allTags, later);
+  const insecureHosts = new InsecureHosts(command);
+  const copies = new ListedCopies(command.targets, allTags, insecureHosts, later);
   // What is wrong with a pattern or an option is wrong usage, and no end of a copy.
   nameFilter(command.tags);
   const listed = copies.add(lines);
-  const named = listed.flatMap(({ source, targets }) => [source, ...targets]);
-  const options = await toCopyOptions(command, host, named);
+  const options = await toCopyOptions(command, host, insecureHosts);
   resolveOptions(options);
   const sizes = allTags || later ? undefined : listed.map(() => undefined);
   const reporter = await ArchivesReporter.create(host, command, sizes);
@@ -88,18 +89,24 @@ class ListedCopies {
   unusable: UsageError | undefined;
   readonly #targets: readonly string[];
   readonly #allTags: boolean;
+  readonly #insecureHosts: InsecureHosts;
   readonly #later: AsyncIterable<ListLine> | undefined;
   /** Where images go that have not ended, by their places in the list. */
   readonly #running = new Map<number, readonly string[]>();
 
-  /** @param later What comes by a pipe. */
+  /**
+   * @param insecureHosts Get those of what is listed.
+   * @param later What comes by a pipe.
+   */
   constructor(
     targets: readonly string[],
     allTags: boolean,
+    insecureHosts: InsecureHosts,
     later: AsyncIterable<ListLine> | undefined,
   ) {
     this.#targets = targets;
     this.#allTags = allTags;
+    this.#insecureHosts = insecureHosts;
     this.#later = later;
   }
 
@@ -112,7 +119,10 @@ class ListedCopies {
     for (const line of lines) checkSource(line, this.#allTags);
     const listed = settleTargets(lines, this.#targets, { verb: "copy", allTags: this.#allTags });
     if (this.#allTags) new Set(listed.flatMap(({ targets }) => targets)).forEach(refuseOneImage);
-    for (const { targets } of listed) this.#running.set(this.count++, targets);
+    for (const { source, targets } of listed) {
+      this.#insecureHosts.add([source, ...targets]);
+      this.#running.set(this.count++, targets);
+    }
     return listed;
   }
 

@@ -159,6 +159,8 @@ Usage:
               OCI layout in it. Blobs that are there are not fetched
   -           Write to a pipe; the result goes to stderr then
 
+A list is read to its end first: an archive is laid out when all of its images are known.
+
 An image of several platforms is saved with all of them. A docker without containerd's image
 store loads one of those, linux/amd64 where there is one: choose another with --platform.
 

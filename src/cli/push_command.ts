@@ -2,7 +2,7 @@ import type { PushOptions } from "../push/options.ts";
 import { pushImage } from "../push/push.ts";
 import type { Host } from "../runtime/host.ts";
 import type { PushCommand, PushOneCommand } from "./command.ts";
-import { connectionOptions } from "./connection.ts";
+import { connectionOptions, type InsecureHosts } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { type Input, openInput, shownAs } from "./input.ts";
 import { given, retryOf, UsageError } from "./options.ts";
@@ -92,17 +92,17 @@ export async function writeDigests(
   await host.writeTextFile(digestfile, linesText([...digests]));
 }
 
-/** The options of a push, as they were typed; `listed` are the targets that a list names. */
+/** The options of a push, as they were typed; `insecureHosts` are there where a list names some. */
 export async function toPushOptions(
   command: PushCommand,
   host: Host,
-  listed?: readonly string[],
+  insecureHosts?: InsecureHosts,
 ): Promise<PushOptions> {
   const { images, platforms, allTags, rename, verify, force, dryRun, mountFrom } = command;
   const { concurrency, chunkSize, manifestType, onExisting } = command;
   const { compression, compressionLevel, forceCompress } = command;
   return {
-    ...await connectionOptions(command, host, listed),
+    ...await connectionOptions(command, host, insecureHosts),
     ...{ images, platforms, allTags, rename, verify, force, dryRun, mountFrom },
     ...given({ concurrency, chunkSize, manifestType, onExisting, compression, compressionLevel }),
     ...given({ retry: retryOf(command) }),

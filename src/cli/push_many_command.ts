@@ -3,6 +3,7 @@ import { type PushOptions, resolveOptions } from "../push/options.ts";
 import type { Host } from "../runtime/host.ts";
 import { ArchivesReporter, resultDocument } from "./archives_reporter.ts";
 import type { PushManyCommand } from "./command.ts";
+import { InsecureHosts } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { withErrorDocument } from "./json_document.ts";
 import type { UsageError } from "./options.ts";
@@ -40,8 +41,9 @@ async function pushMany(
   const own = await sources.take(lines);
   const named = own.map(({ source }) => source);
   await requireOutputs(command, named, host);
-  const targets = own.flatMap(({ targets }) => targets);
-  const options = { ...await toPushOptions(command, host, targets), signal };
+  const insecureHosts = new InsecureHosts(command);
+  insecureHosts.add(own.flatMap(({ targets }) => targets));
+  const options = { ...await toPushOptions(command, host, insecureHosts), signal };
   // What is wrong with an option is wrong usage, and no end of a push.
   resolveOptions(options);
   const receipts = command.receipts === undefined
@@ -52,7 +54,13 @@ async function pushMany(
   const sizes = later ? undefined : left.map(({ identity }) => identity?.size);
   const reporter = await ArchivesReporter.create(host, command, sizes);
   if (!later) await reporter.note(...countLines(sources.count, own, skipped, command));
-  const run = new ManyPushes(command, host, { sources, options, receipts, reporter });
+  const run = new ManyPushes(command, host, {
+    sources,
+    options,
+    insecureHosts,
+    receipts,
+    reporter,
+  });
   await run.skip(skipped);
   try {
     await run.push(left, skipped, later);
@@ -85,6 +93,7 @@ function countLines(
 interface Tools {
   sources: PushSources;
   options: PushOptions & { signal: AbortSignal };
+  insecureHosts: InsecureHosts;
   receipts: Receipts | undefined;
   reporter: ArchivesReporter;
 }
@@ -159,11 +168,12 @@ class ManyPushes {
 
   /** What comes later, one after the other: each as soon as its line is there. */
   async *#come(later: AsyncIterable<ListLine>): AsyncGenerator<ArchiveInput, void, void> {
-    const { sources, options, receipts } = this.#tools;
+    const { sources, options, insecureHosts, receipts } = this.#tools;
     const given: GivenTag[] = [];
     for await (const line of later) {
       const own = await sources.take([line]);
       await sources.refuseOutputs(own);
+      insecureHosts.add(own.flatMap(({ targets }) => targets));
       const { left, skipped } = await sources.part(own, options, receipts);
       await this.skip(skipped);
       given.push(...skipped.flatMap(({ tags }) => tags));

@@ -2,7 +2,7 @@ import { OciError } from "../errors.ts";
 import type { Host } from "../runtime/host.ts";
 import { parseCommand } from "./args.ts";
 import type { Command } from "./command.ts";
-import { insecureHosts } from "./connection.ts";
+import { runTrusting } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 
 /**
@@ -15,10 +15,8 @@ import { EXIT } from "./exit.ts";
 export async function run(host: Host): Promise<number> {
   try {
     const command = parseCommand(host.args);
-    const trusted = await insecureHosts(command, host);
     // A child takes the interrupts, too.
-    const ended = trusted.length > 0 ? await host.restartTrusting(trusted) : undefined;
-    return ended ?? await runHere(command, host);
+    return await runTrusting(command, host) ?? await runHere(command, host);
   } catch (error) {
     return await report(host, error);
   }

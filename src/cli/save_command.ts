@@ -7,7 +7,7 @@ import type { PushEvent } from "../push/events.ts";
 import type { Host, TextOutput } from "../runtime/host.ts";
 import { filesOfNamed } from "./archive_words.ts";
 import type { SaveCommand } from "./command.ts";
-import { connectionOptions } from "./connection.ts";
+import { connectionOptions, InsecureHosts } from "./connection.ts";
 import { EXIT } from "./exit.ts";
 import { withErrorDocument } from "./json_document.ts";
 import { given, retryOf, UsageError } from "./options.ts";
@@ -165,9 +165,10 @@ async function toPullOptions(
 ): Promise<PullImagesOptions> {
   const { namesFirst, platforms, tags, allTags, referrers } = command;
   const without = await partOthers(command.without, host);
-  const listed = images.map(({ reference }) => reference);
+  const hosts = new InsecureHosts(command);
+  hosts.add(images.map(({ reference }) => reference));
   const connection = {
-    ...await connectionOptions(command, host, listed),
+    ...await connectionOptions(command, host, hosts),
     ...given({ retry: retryOf(command) }),
   };
   return {

@@ -45,7 +45,7 @@ export const NOUNS = { push: "archive", copy: "image" };
  * @throws {UsageError} If a line cannot be used, or there is none.
  */
 export async function listSources(
-  { verb, sources, from, insecure }: PushManyCommand | CopyManyCommand,
+  { verb, sources, from }: PushManyCommand | CopyManyCommand,
   host: Host,
   example: string,
   signal: AbortSignal,
@@ -53,8 +53,7 @@ export async function listSources(
   const place = "on the command line";
   const named: ListLine[] = sources.map((source) => ({ source, target: undefined, place }));
   if (from === undefined) return { lines: named };
-  // Whose certificates are accepted whatever they are is settled before the first request: all of a pipe is read first, then.
-  const later = from === "-" && !insecure ? readPipedList(host, example) : undefined;
+  const later = from === "-" ? readPipedList(host, example) : undefined;
   const first = later
     ? (await untilAborted(later.next(), signal)).value ?? []
     : await readSourceList(from, host, example, signal);
@@ -101,6 +100,11 @@ export async function readSourceList(
 
 async function readStdin(host: Host, example: string): Promise<string> {
   await requirePiped(host, example);
+  return await readPipedText(host);
+}
+
+/** Reads all of a list that is piped in. */
+export async function readPipedText(host: Host): Promise<string> {
   const tooLarge = () => textTooLarge("stdin", `more than ${MAX_TEXT_BYTES}`);
   return decodeText(await collect(host.stdin.stream(), MAX_TEXT_BYTES, tooLarge));
 }

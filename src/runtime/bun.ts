@@ -49,7 +49,6 @@ export function createBunHost(): Host {
       return () => signals.forEach((signal) => process.off(signal, handler));
     },
     fetchWith: (options) => createBunFetch(options, (name) => Bun.env[name]),
-    restartTrusting: () => Promise.resolve(undefined),
     // Loaded by what serves a registry.
     serve: async (handler, options) =>
       (await import("./bun_server.ts")).listenOnBun(handler, options),

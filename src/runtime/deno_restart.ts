@@ -8,13 +8,16 @@ const PASSED_ON: Deno.Signal = "SIGUSR1";
  * line alone, not by code. Standard streams, arguments, rights and environment are those of this process.
  *
  * @param hosts Names or addresses of the hosts, without ports.
+ * @param input What the child gets piped in, in place of what this process has.
  * @throws {OciError} If this process may not start a child like itself; the hint tells what to type.
  */
-export async function restartTrusting(hosts: readonly string[]): Promise<number> {
+export async function restartTrusting(hosts: readonly string[], input?: string): Promise<number> {
   const flag = `--unsafely-ignore-certificate-errors=${hosts.join(",")}`;
+  // Without a host it would accept all.
+  const flags = [...await ownRights(flag), ...hosts.length > 0 ? [flag] : []];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", ...await ownRights(flag), flag, Deno.mainModule, ...withoutInsecure(Deno.args)],
-    stdin: "inherit",
+    args: ["run", ...flags, Deno.mainModule, ...withoutInsecure(Deno.args)],
+    stdin: input === undefined ? "inherit" : "piped",
     stdout: "inherit",
     stderr: "inherit",
   }).spawn();
@@ -23,10 +26,19 @@ export async function restartTrusting(hosts: readonly string[]): Promise<number>
     isInterrupted = true;
     passOn(child);
   });
+  if (input !== undefined) await pipeIn(child, input);
   const { code, signal } = await child.status;
   release();
   // Ended before it listened: the answer to Ctrl-C all the same.
   return isInterrupted && signal === PASSED_ON ? 130 : code;
+}
+
+async function pipeIn({ stdin }: Deno.ChildProcess, input: string): Promise<void> {
+  try {
+    await new Blob([input]).stream().pipeTo(stdin);
+  } catch {
+    // It has ended, or needs no more of it.
+  }
 }
 
 /** Signals that ask a program to end. */

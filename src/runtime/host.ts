@@ -83,7 +83,8 @@ export interface TlsOptions {
   /** Further root certificates, PEM. */
   ca?: string | undefined;
   /**
-   * Hosts whose certificates are accepted whatever they are: names or addresses without ports.
+   * Hosts whose certificates are accepted whatever they are: names or addresses without ports. On Bun those count that are there
+   * at the time of a request.
    * @default {[]}
    */
   insecureHosts?: readonly string[] | undefined;
@@ -175,10 +176,12 @@ export interface Host {
    */
   fetchWith(options: TlsOptions): (request: Request) => Promise<Response>;
   /**
-   * Runs the program again so that every certificate of these hosts is accepted, and returns its exit code; undefined
-   * where there is no need to, since {@linkcode Host.fetchWith} does it.
+   * Runs the program again so that every certificate of these hosts is accepted, and returns its exit code. Absent where there
+   * is no need to, since {@linkcode Host.fetchWith} does it.
+   *
+   * @param input What it gets piped in, in place of what this one has.
    */
-  restartTrusting(hosts: readonly string[]): Promise<number | undefined>;
+  restartTrusting?: (hosts: readonly string[], input?: string) => Promise<number>;
   /** Listens for HTTP requests and answers them with `handler`. */
   serve(handler: ServeHandler, options: ListenOptions): Promise<ListeningServer>;
   /** Ends the process at once. */

@@ -1,6 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { parseCommand } from "../../src/cli/args.ts";
-import { connectionOptions, insecureHosts } from "../../src/cli/connection.ts";
+import { connectionOptions, InsecureHosts, runTrusting } from "../../src/cli/connection.ts";
+import { UsageError } from "../../src/cli/options.ts";
 import type { FileInfo, Host } from "../../src/runtime/host.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost } from "./fake_host.ts";
@@ -26,7 +27,7 @@ const CASES: readonly [args: string, hosts: string[]][] = [
 ];
 
 /** The hosts whose certificates the connections of a command accept, whatever they are. */
-async function trustedBy(args: string, listed?: string[]): Promise<unknown> {
+async function trustedBy(args: string, listed: string[] = []): Promise<unknown> {
   let given: unknown;
   const fetchWith: Host["fetchWith"] = ({ insecureHosts }) => {
     given = insecureHosts;
@@ -34,21 +35,32 @@ async function trustedBy(args: string, listed?: string[]): Promise<unknown> {
   };
   const command = parseCommand(args.split(" "));
   if (command.verb === "help" || command.verb === "version") throw new TypeError("unreachable");
-  await connectionOptions(command, fakeHost([], { overrides: { fetchWith } }), listed);
+  const hosts = new InsecureHosts(command);
+  await connectionOptions(command, fakeHost([], { overrides: { fetchWith } }), hosts);
+  // What comes later counts as well.
+  hosts.add(listed);
   return given;
 }
 
-/** The hosts that a program is started again for, where its runtime wants that; `list` is the text of a file. */
+/** The hosts that a program is started again for, and what it is given; `list` is the text of a file, or of a pipe. */
 async function restartedFor(
   args: string,
   list = "",
   kind: FileInfo["kind"] = "file",
-): Promise<string[]> {
+): Promise<{ hosts: readonly string[]; input?: string | undefined } | undefined> {
+  let restarted: { hosts: readonly string[]; input?: string | undefined } | undefined;
   const overrides: Partial<Host> = {
     readTextFile: () => Promise.resolve(list),
     fileInfo: () => Promise.resolve({ kind, size: list.length, modified: 0 }),
+    restartTrusting: (hosts, input) => {
+      restarted = { hosts: [...hosts], input };
+      return Promise.resolve(7);
+    },
   };
-  return await insecureHosts(parseCommand(args.split(" ")), fakeHost([], { overrides }));
+  const host = fakeHost([], { overrides, stdin: new TextEncoder().encode(list) });
+  const code = await runTrusting(parseCommand(args.split(" ")), host);
+  assertEquals(code, restarted && 7);
+  return restarted;
 }
 
 const LISTS: readonly [args: string, list: string, hosts: string[]][] = [
@@ -59,30 +71,34 @@ const LISTS: readonly [args: string, list: string, hosts: string[]][] = [
   ]],
   ["save --from list app.tar", "a.test/x:1\nb.test/x:1", ["a.test", "b.test"]],
   ["copy --from list --to a.test", "one two three", ["a.test"]],
-  ["copy --from - --to a.test", "b.test/x:1", ["a.test"]],
+  ["copy --from - --to a.test", "b.test/x:1", ["a.test", "b.test"]],
+  ["push --from -", "b.tar b.test\nc.tar", ["b.test"]],
+  ["push --from -", "b.tar", []],
 ];
 
 for (const [args, list, hosts] of LISTS) {
   test(`${args} --insecure accepts the certificates of ${JSON.stringify(list)}`, async () => {
-    assertEquals(await restartedFor(`${args} --insecure`, list), hosts);
-    assertEquals(await restartedFor(args, list), []);
+    // What was read of a pipe would be missing.
+    const input = args.includes("--from -") ? list : undefined;
+    assertEquals(await restartedFor(`${args} --insecure`, list), { hosts, input });
+    assertEquals(await restartedFor(args, list), undefined);
   });
 }
 
-test("insecureHosts() leaves a pipe to the command", async () => {
+test("runTrusting() takes no list from a pipe with a name, of which nothing would be left", async () => {
   const args = "push --from list --to a.test --insecure";
-  assertEquals(await restartedFor(args, "b.tar b.test", "other"), ["a.test"]);
+  await assertRejects(() => restartedFor(args, "b.tar b.test", "other"), UsageError, "once only");
 });
 
 for (const [args, hosts] of CASES) {
   test(`${args} --insecure accepts the certificates of what it names alone`, async () => {
-    assertEquals(await restartedFor(`${args} --insecure`), hosts);
+    assertEquals((await restartedFor(`${args} --insecure`))?.hosts ?? [], hosts);
     assertEquals(await trustedBy(`${args} --insecure`), hosts);
     assertEquals(await trustedBy(args), []);
   });
 }
 
-test("connectionOptions() takes in what a list names", async () => {
+test("connectionOptions() takes in what a list names, also later", async () => {
   const trusted = await trustedBy("copy --from list --to a.test --insecure", ["b.test/app:1"]);
   assertEquals(trusted, ["a.test", "b.test"]);
 });

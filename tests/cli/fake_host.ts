@@ -94,7 +94,6 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
       return () => handlers.delete(handler);
     },
     fetchWith: () => fetch,
-    restartTrusting: () => Promise.resolve(undefined),
     serve: () => Promise.reject(new Error("no server")),
     exit: (code) => {
       throw new Exited(code);

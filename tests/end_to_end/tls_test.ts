@@ -106,6 +106,22 @@ test("tarpush push --insecure takes a pipe", async () => {
   assertEquals((await readBack(registry, "app", "1")).config?.digest, IMAGE.configDigest);
 });
 
+test("tarpush push --insecure is about the registries of a list that is piped in", async () => {
+  const [one, other] = [createRegistry(), createRegistry()];
+  await using first = serveTls(one, await createSelfSigned());
+  await using second = serveTls(other, await createSelfSigned());
+  const elsewhere = second.origin.replace("localhost", "127.0.0.1");
+  const stdin = new TextEncoder().encode(`image.tar ${first.origin}\nimage.tar ${elsewhere}\n`);
+  const result = await tarpush("push --from - --insecure -q", { stdin });
+  assertEquals(result.code, 0, result.stderr);
+  assertEquals([await allTags(one), await allTags(other)], [["team/app:1.0"], ["team/app:1.0"]]);
+  const none = await tarpush("push --from - --insecure", {
+    stdin: new TextEncoder().encode("a\n"),
+  });
+  assertEquals(none.code, 2);
+  assertMatch(none.stderr, /^tarpush: No target for "a" \(line 1 of stdin\)/);
+});
+
 test("tarpush --ca leaves the certificates that are trusted anyway as they are", async () => {
   const other = await createAuthority("another authority");
   await using first = serveTls(createRegistry(), GOOD);
