@@ -28,7 +28,8 @@ export function arePlatforms(entries: readonly IndexEntry[]): boolean {
 
 /**
  * The image that index.json itself is: apko, and what else writes an index as a layout with go-containerregistry
- * (`layout.Write`), has there the index that it would push, whose annotations tell of an image.
+ * (`layout.Write`), has there the index that it would push, whose annotations tell of an image. Platforms alone tell nothing:
+ * `crane pull --platform` (0.22.1) lists those of two images without a name just so.
  *
  * @param entries Those of index.json, of which {@linkcode arePlatforms} holds.
  * @returns An entry as if another index.json had named it; undefined where index.json only lists images.
