@@ -62,6 +62,24 @@ export function blobPath(digest: Digest): string {
   return `blobs/${digest.replace(":", "/")}`;
 }
 
+/** The digest that a path of an OCI layout names, or undefined. */
+export function digestOfPath(path: string): Digest | undefined {
+  const match = /(?:^|\/)blobs\/(sha256|sha512)\/([0-9a-f]+)$/.exec(path);
+  return match?.[1] && match[2] ? toDigest(match[1], match[2]) : undefined;
+}
+
+/** The algorithm of the digest that a path of an OCI layout names, else SHA-256. */
+export function algorithmOf(path: string): DigestAlgorithm {
+  const named = digestOfPath(path);
+  return named ? digestAlgorithm(named) : "sha256";
+}
+
+/** The digest in a file's name: `HEX`, `sha256:HEX`, `sha256.HEX`, with or without an ending such as `.json` or `.tar.gz`. */
+export function digestOfName(path: string): Digest | undefined {
+  const hex = /(?:^|[/:]|\/sha256\.)([0-9a-f]{64})(?:\.[a-z0-9.]+)?$/.exec(path)?.[1];
+  return hex ? toDigest("sha256", hex) : undefined;
+}
+
 /** A digest cut for people: algorithm and twelve hex digits. */
 export function shortDigest(digest: Digest): string {
   return digest.slice(0, digest.indexOf(":") + 13);

@@ -3,6 +3,7 @@ import {
   digestAlgorithm,
   digestBytes,
   digestHex,
+  digestOfPath,
   formatDigest,
   isDigest,
   parseDigest,
@@ -90,4 +91,19 @@ test("digestBytes() hashes a view, not the buffer behind it", async () => {
 test("formatDigest() wants as many bytes as the algorithm has", () => {
   assertEquals(formatDigest("sha256", new Uint8Array(32).fill(10)), `sha256:${"0a".repeat(32)}`);
   assertThrows(() => formatDigest("sha512", new Uint8Array(32)), RangeError, "32 bytes");
+});
+
+test("digestOfPath() takes blobs of a layout only", () => {
+  assertEquals(digestOfPath(`blobs/sha256/${HEX}`), `sha256:${HEX}`);
+  assertEquals(digestOfPath(`image/blobs/sha512/${HEX}${HEX}`), `sha512:${HEX}${HEX}`);
+  for (
+    const path of [
+      `blobs/sha256/${HEX}.tar`,
+      `blobs/sha256/${HEX.slice(1)}`,
+      `blobs/sha512/${HEX}`,
+      `blobs/md5/${HEX}`,
+      `xblobs/sha256/${HEX}`,
+      `${HEX}/layer.tar`,
+    ]
+  ) assertEquals(digestOfPath(path), undefined, path);
 });

@@ -1,17 +1,9 @@
 import type { Bytes } from "../bytes.ts";
 import { type Compression, isLayerCompression, sniffCompression } from "../codec/magic.ts";
-import { type Digest, digestBytes } from "../digest.ts";
+import { algorithmOf, type Digest, digestBytes, digestOfName, digestOfPath } from "../digest.ts";
 import { DocumentRoom } from "../image/document_room.ts";
 import { EntryReader } from "../image/entry_reader.ts";
-import {
-  algorithmOf,
-  ArchiveFiles,
-  cleanPath,
-  digestOfName,
-  digestOfPath,
-  isJson,
-  PEEK_BYTES,
-} from "../image/files.ts";
+import { ArchiveFiles, cleanPath, isJson, PEEK_BYTES } from "../image/files.ts";
 import type { Hasher } from "../incremental_hash.ts";
 import { isTar } from "../tar/header.ts";
 import type { ImageTarEntry } from "../source/open_source.ts";

@@ -22,7 +22,14 @@ import {
   walk,
 } from "./content.ts";
 import { type DockerImage, readDockerImages } from "./docker_save.ts";
-import { besideRole, keyOf, LEFT_OUT_PATH, namesOf, writtenNames } from "./entry_names.ts";
+import {
+  besideRole,
+  dockerName,
+  keyOf,
+  LEFT_OUT_PATH,
+  namesOf,
+  writtenNames,
+} from "./entry_names.ts";
 import { type ArchiveFiles, missingFile, scanFiles } from "./files.ts";
 import type { LeftOut } from "./left_out.ts";
 import type { LayoutManifests, Placed } from "./layout_manifests.ts";
@@ -172,7 +179,7 @@ class ImageList {
     }
     if (repoTags.length === 0) this.#dockerImage(node, match);
     for (const text of repoTags) {
-      const name = /[:/@]/.test(text) ? text : `${text}:latest`;
+      const name = dockerName(text);
       const own = manifests?.find(node, name) ?? match;
       const image = this.#dockerImage(node, own);
       const tag = parseImageName(name)?.tag;

@@ -1,7 +1,14 @@
 import { sniffCompression } from "../codec/magic.ts";
 import { mapAll } from "../concurrency.ts";
 import { configPlatform, MAX_CONFIG_BYTES } from "../config_json.ts";
-import { type Digest, digestAlgorithm, digestBytes, isDigest } from "../digest.ts";
+import {
+  type Digest,
+  digestAlgorithm,
+  digestBytes,
+  digestOfName,
+  digestOfPath,
+  isDigest,
+} from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import { goMember, goStrings } from "../go_json.ts";
 import {
@@ -21,13 +28,7 @@ import {
   parseJsonObject,
 } from "./content.ts";
 import { useUsualTypes } from "./docker_manifest.ts";
-import {
-  type ArchiveFile,
-  type ArchiveFiles,
-  digestOfName,
-  digestOfPath,
-  missingFile,
-} from "./files.ts";
+import { type ArchiveFile, type ArchiveFiles, missingFile } from "./files.ts";
 import type { Foreign } from "./not_an_archive.ts";
 
 /** One image of manifest.json. */

@@ -74,6 +74,11 @@ export function namesOf({ annotations = {} }: Descriptor): string[] {
   return [usable ? full : given, usable ? undefined : full].filter((name) => name !== undefined);
 }
 
+/** A name of manifest.json: what could be taken for a bare tag is a repository. */
+export function dockerName(text: string): string {
+  return /[:/@]/.test(text) ? text : `${text}:latest`;
+}
+
 /** What two spellings of a name have in common. */
 export function keyOf(text: string): string {
   const name = isTag(text) ? undefined : parseImageName(text);

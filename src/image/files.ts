@@ -1,13 +1,6 @@
 import type { Bytes } from "../bytes.ts";
 import type { LayerCompression } from "../codec/magic.ts";
-import {
-  blobPath,
-  type Digest,
-  type DigestAlgorithm,
-  digestAlgorithm,
-  digestHex,
-  toDigest,
-} from "../digest.ts";
+import { blobPath, type Digest, digestHex } from "../digest.ts";
 import { ArchiveError, type OciErrorOptions } from "../errors.ts";
 import { quoteName } from "../quote_name.ts";
 import { type BlobSource, readRange } from "../source/blob_source.ts";
@@ -228,24 +221,6 @@ export function isFileType(typeflag: string): boolean {
 /** Whether a tar entry of this type is a hard or symbolic link. */
 export function isLinkType(typeflag: string): boolean {
   return typeflag === TYPE_LINK || typeflag === TYPE_SYMLINK;
-}
-
-/** The digest that a path of an OCI layout names, or undefined. */
-export function digestOfPath(path: string): Digest | undefined {
-  const match = /(?:^|\/)blobs\/(sha256|sha512)\/([0-9a-f]+)$/.exec(path);
-  return match?.[1] && match[2] ? toDigest(match[1], match[2]) : undefined;
-}
-
-/** The algorithm of the digest that a path of an OCI layout names, else SHA-256. */
-export function algorithmOf(path: string): DigestAlgorithm {
-  const named = digestOfPath(path);
-  return named ? digestAlgorithm(named) : "sha256";
-}
-
-/** The digest in a file's name: `HEX`, `sha256:HEX`, `sha256.HEX`, with or without an ending such as `.json` or `.tar.gz`. */
-export function digestOfName(path: string): Digest | undefined {
-  const hex = /(?:^|[/:]|\/sha256\.)([0-9a-f]{64})(?:\.[a-z0-9.]+)?$/.exec(path)?.[1];
-  return hex ? toDigest("sha256", hex) : undefined;
 }
 
 /** Whether content begins as a JSON object or list does, behind a byte order mark, too, which is none of the text. */

@@ -1,8 +1,8 @@
-import { type Digest, isDigest } from "../digest.ts";
+import { type Digest, digestOfPath, isDigest } from "../digest.ts";
 import { isJsonObject, MAX_MANIFEST_BYTES, readJsonObject } from "../media_types.ts";
 import { blobsOf, type ContentNode, isArtifact, type ManifestNode, walk } from "./content.ts";
 import { MAX_DOCUMENT_BYTES } from "./documents.ts";
-import { type ArchiveFile, type ArchiveFiles, digestOfPath, isJson } from "./files.ts";
+import { type ArchiveFile, type ArchiveFiles, isJson } from "./files.ts";
 
 /**
  * Tells of manifests that an artifact has as its layers, and whose own blobs nothing else names: such a layer is pushed as a

@@ -1,4 +1,4 @@
-import type { Digest } from "../digest.ts";
+import { type Digest, digestOfPath } from "../digest.ts";
 import { ArchiveError } from "../errors.ts";
 import {
   type Descriptor,
@@ -25,7 +25,7 @@ import {
   parseDocument,
   parseEntries,
 } from "./documents.ts";
-import { type ArchiveFile, type ArchiveFiles, digestOfPath, isJson } from "./files.ts";
+import { type ArchiveFile, type ArchiveFiles, isJson } from "./files.ts";
 import { linkProblem } from "./links.ts";
 
 /** Manifests and indexes of one archive: they are all held, 600 images of 9 platforms with attestations are 11,400. */

@@ -1,13 +1,11 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ArchiveError, TarError } from "../../src/errors.ts";
 import { emptyFile } from "../../src/archive/passing_file.ts";
-import { ArchiveFiles, cleanPath, digestOfPath, scanFiles } from "../../src/image/files.ts";
+import { ArchiveFiles, cleanPath, scanFiles } from "../../src/image/files.ts";
 import { toBlob } from "../helpers/archives.ts";
 import { assertClear } from "../helpers/expected.ts";
 import type { TarWriterEntry } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
-
-const HEX = "0123456789abcdef".repeat(4);
 
 const open = (entries: TarWriterEntry[]) => scanFiles(toBlob(entries));
 
@@ -30,21 +28,6 @@ test("cleanPath() resolves dots and drops slashes", () => {
     ["a..b/..c", "a..b/..c"],
   ];
   for (const [path, clean] of cases) assertEquals(cleanPath(path), clean, path);
-});
-
-test("digestOfPath() takes blobs of a layout only", () => {
-  assertEquals(digestOfPath(`blobs/sha256/${HEX}`), `sha256:${HEX}`);
-  assertEquals(digestOfPath(`image/blobs/sha512/${HEX}${HEX}`), `sha512:${HEX}${HEX}`);
-  for (
-    const path of [
-      `blobs/sha256/${HEX}.tar`,
-      `blobs/sha256/${HEX.slice(1)}`,
-      `blobs/sha512/${HEX}`,
-      `blobs/md5/${HEX}`,
-      `xblobs/sha256/${HEX}`,
-      `${HEX}/layer.tar`,
-    ]
-  ) assertEquals(digestOfPath(path), undefined, path);
 });
 
 test("ArchiveFiles.find() cleans the names of both sides", async () => {

@@ -1,17 +1,10 @@
 import { type Bytes, piecesOf, toStream } from "../../bytes.ts";
 import { type Compression, isLayerCompression, sniffCompression } from "../../codec/magic.ts";
-import { type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
+import { algorithmOf, type Digest, digestAlgorithm, digestBytes } from "../../digest.ts";
 import { type BlobSource, bytesSource, readRange } from "../../source/blob_source.ts";
 import type { DocumentRoom } from "../document_room.ts";
 import { EntryReader } from "../entry_reader.ts";
-import {
-  algorithmOf,
-  type ArchiveFile,
-  isJson,
-  PEEK_BYTES,
-  tooLarge,
-  unreadable,
-} from "../files.ts";
+import { type ArchiveFile, isJson, PEEK_BYTES, tooLarge, unreadable } from "../files.ts";
 import type { Hasher } from "../../incremental_hash.ts";
 import { type Content, Inflated, kindOf } from "./inflated_content.ts";
 

@@ -1,10 +1,11 @@
+import { digestOfPath } from "../../digest.ts";
 import { ArchiveError, OciError, TarError } from "../../errors.ts";
 import { isJsonObject } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { readArchive } from "../archive.ts";
 import { parseJson } from "../content.ts";
 import { LEFT_OUT_PATH } from "../entry_names.ts";
-import { type ArchiveFile, type ArchiveFiles, digestOfPath } from "../files.ts";
+import type { ArchiveFile, ArchiveFiles } from "../files.ts";
 import { readLeftOut } from "../left_out.ts";
 import { linkProblem } from "../links.ts";
 import { trailingText } from "../tar_end.ts";

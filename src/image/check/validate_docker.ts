@@ -1,4 +1,4 @@
-import { type Digest, shortDigest } from "../../digest.ts";
+import { type Digest, digestOfName, digestOfPath, shortDigest } from "../../digest.ts";
 import { OciError } from "../../errors.ts";
 import { goMember, goStrings } from "../../go_json.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
@@ -13,7 +13,7 @@ import {
   nameForeign,
   nodeOfPaths,
 } from "../docker_save.ts";
-import { cleanPath, digestOfName, digestOfPath } from "../files.ts";
+import { cleanPath } from "../files.ts";
 import { LayoutManifests } from "../layout_manifests.ts";
 import { readLayout } from "../oci_layout.ts";
 import type { CheckedFile } from "./checked_file.ts";

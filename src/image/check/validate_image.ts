@@ -1,11 +1,11 @@
 import { OnceEach } from "../../concurrency.ts";
 import { configPlatform, MAX_CONFIG_BYTES } from "../../config_json.ts";
-import { type Digest, digestAlgorithm } from "../../digest.ts";
+import { type Digest, digestAlgorithm, digestOfPath } from "../../digest.ts";
 import { goMember } from "../../go_json.ts";
 import type { Platform } from "../../media_types.ts";
 import { parseJsonObject } from "../content.ts";
 import { diffIdsOf } from "../docker_save.ts";
-import { digestOfPath } from "../files.ts";
+
 import { compressionOfType, isEncryptedType, isLayerType, isUnpacked } from "../layer_type.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import type { FindingCode, FindingDetails, Severity } from "./findings.ts";

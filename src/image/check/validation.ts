@@ -1,10 +1,10 @@
-import { type Digest, digestAlgorithm } from "../../digest.ts";
+import { type Digest, digestAlgorithm, digestOfPath } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
 import { isJsonObject, type JsonObject } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { parseJson } from "../content.ts";
 import { MAX_DOCUMENT_BYTES } from "../documents.ts";
-import { cleanPath, digestOfPath } from "../files.ts";
+import { cleanPath } from "../files.ts";
 import type { LeftOut, LeftOutBlob } from "../left_out.ts";
 import type { CheckedArchive } from "./checked_archive.ts";
 import type { CheckedFile } from "./checked_file.ts";

@@ -1,5 +1,5 @@
 import type { PassingFile } from "../../archive/passing_file.ts";
-import { blobPath, type Digest } from "../../digest.ts";
+import { blobPath, type Digest, digestOfName, digestOfPath } from "../../digest.ts";
 import { addName, type ArchiveImage } from "../../image/archive.ts";
 import {
   blobsOf,
@@ -11,8 +11,8 @@ import {
   nodesOf,
 } from "../../image/content.ts";
 import { type ListedImage, readManifestJson } from "../../image/docker_save.ts";
-import { besideRole, namesOf } from "../../image/entry_names.ts";
-import { type ArchiveFiles, cleanPath, digestOfName, digestOfPath } from "../../image/files.ts";
+import { besideRole, dockerName, namesOf } from "../../image/entry_names.ts";
+import { type ArchiveFiles, cleanPath } from "../../image/files.ts";
 import { readLeftOut } from "../../image/left_out.ts";
 import { readLayout } from "../../image/oci_layout.ts";
 import { DOCKER_CONFIG } from "../../media_types.ts";
@@ -167,7 +167,7 @@ function imagesOf(
     for (const path of layers) found.paths.add(path);
     for (const text of repoTags) {
       named.add(found);
-      addName(found.image, /[:/@]/.test(text) ? text : `${text}:latest`);
+      addName(found.image, dockerName(text));
     }
   }
   for (const light of layoutImages(entries)) {
