@@ -13,6 +13,7 @@ import { encodeJson } from "../../helpers/archives.ts";
 import { faultLayer } from "../../helpers/fault_layer.ts";
 import {
   connectionReset,
+  type ScriptedFetch,
   scriptedFetch,
   type ScriptedReply,
   type ScriptStep,
@@ -50,6 +51,17 @@ function repositoryOf(fetch: FetchHandler, { retry, ...options }: HttpOptions = 
   return makeRepository(fetch, { ...options, retry: { now: () => 0, ...retry } });
 }
 
+/** Uploads the blob, and sees that these requests are sent and no others. */
+async function uploadAs(
+  steps: readonly ScriptStep[],
+  { onProgress, onRetry, ...options }: HttpOptions & Parameters<typeof uploadBlob>[2] = {},
+): Promise<ScriptedFetch> {
+  const script = scriptedFetch(steps);
+  await uploadBlob(repositoryOf(script.fetch, options), BLOB, { onProgress, onRetry });
+  script.assertDone();
+  return script;
+}
+
 function put(upload: number): string {
   return `PUT /u/${upload}?digest=${encodeURIComponent(DIGEST)}`;
 }
@@ -83,19 +95,17 @@ for (const [name, answer] of [...BROKEN, ...SLOW]) {
     const isSlow = SLOW.some(([other]) => other === name);
     // Where it took long the upload is not asked for at first: distribution 2 would end it.
     const questions = isSlow ? absent(3) : asked(1, standsAt(CONTENT.length));
-    const script = scriptedFetch([
+    await uploadAs([
       [POST, OPENED],
       [put(1), answer],
       ...questions,
       [HEAD, THERE],
-    ]);
-    await uploadBlob(repositoryOf(script.fetch, { retry: { attempts: 1 } }), BLOB);
-    script.assertDone();
+    ], { retry: { attempts: 1 } });
   });
 
   test(`uploadBlob() whose last byte is answered by ${name} begins anew where the upload is gone`, async () => {
     const isSlow = SLOW.some(([other]) => other === name);
-    const script = scriptedFetch([
+    await uploadAs([
       [POST, OPENED],
       [put(1), answer],
       ...absent(isSlow ? 4 : 0),
@@ -105,37 +115,34 @@ for (const [name, answer] of [...BROKEN, ...SLOW]) {
       [POST, AGAIN],
       [put(2), STORED],
     ]);
-    await uploadBlob(repositoryOf(script.fetch), BLOB);
-    script.assertDone();
   });
 
   test(`uploadBlob() whose last byte is answered by ${name} only closes an upload that has everything`, async () => {
     const isSlow = SLOW.some(([other]) => other === name);
-    const script = scriptedFetch([
+    const script = await uploadAs([
       [POST, OPENED],
       [put(1), answer],
       ...absent(isSlow ? 4 : 0),
       ...asked(2, standsAt(CONTENT.length)),
       [put(1), STORED],
     ]);
-    await uploadBlob(repositoryOf(script.fetch), BLOB);
-    script.assertDone();
     assertEquals(script.requests.at(-1)?.body.length, 0);
   });
 }
 
 test("uploadBlob() sends the rest of what a registry has", async () => {
-  const script = scriptedFetch([
-    [POST, OPENED],
-    [put(1), { status: 502 }],
-    ...asked(2, standsAt(600_000)),
-    ["PATCH /u/1", { status: 202, headers: { location: "/u/1" } }],
-    [put(1), STORED],
-  ]);
   const sent: number[] = [];
   const onProgress = (bytes: number) => void sent.push(bytes);
-  await uploadBlob(repositoryOf(script.fetch), BLOB, { onProgress });
-  script.assertDone();
+  const script = await uploadAs(
+    [
+      [POST, OPENED],
+      [put(1), { status: 502 }],
+      ...asked(2, standsAt(600_000)),
+      ["PATCH /u/1", { status: 202, headers: { location: "/u/1" } }],
+      [put(1), STORED],
+    ],
+    { onProgress },
+  );
   const rest = sentRequest(script, 6);
   assertEquals(rest.headers.get("content-range"), `600000-${CONTENT.length - 1}`);
   assertEquals(rest.body, CONTENT.slice(600_000));
@@ -143,7 +150,7 @@ test("uploadBlob() sends the rest of what a registry has", async () => {
 });
 
 test("uploadBlob() begins anew where a registry cannot go on with an upload", async () => {
-  const script = scriptedFetch([
+  await uploadAs([
     [POST, OPENED],
     [put(1), { status: 502 }],
     ...asked(2, standsAt(600_000)),
@@ -153,23 +160,19 @@ test("uploadBlob() begins anew where a registry cannot go on with an upload", as
     [POST, AGAIN],
     [put(2), STORED],
   ]);
-  await uploadBlob(repositoryOf(script.fetch), BLOB);
-  script.assertDone();
 });
 
 test("uploadBlob() takes an upload that is known, but not as it stands, for one that may still be committed", async () => {
   const body = encodeJson({ errors: [{ code: "BLOB_UPLOAD_INVALID", message: "" }] });
   const invalid = { status: 404, body };
-  const slow = scriptedFetch([
+  await uploadAs([
     [POST, OPENED],
     [put(1), { status: 504 }],
     ...absent(4),
     ...asked(9, invalid),
     [HEAD, THERE],
   ]);
-  await uploadBlob(repositoryOf(slow.fetch), BLOB);
-  slow.assertDone();
-  const stuck = scriptedFetch([
+  await uploadAs([
     [POST, OPENED],
     [put(1), { status: 504 }],
     ...absent(4),
@@ -179,10 +182,8 @@ test("uploadBlob() takes an upload that is known, but not as it stands, for one 
     [put(2), STORED],
     ["DELETE /u/1", { status: 204 }],
   ]);
-  await uploadBlob(repositoryOf(stuck.fetch), BLOB);
-  stuck.assertDone();
   // Where the connection broke, nothing is at work any more.
-  const broken = scriptedFetch([
+  await uploadAs([
     [POST, OPENED],
     [put(1), "drop"],
     ...asked(2, invalid),
@@ -191,20 +192,19 @@ test("uploadBlob() takes an upload that is known, but not as it stands, for one 
     [put(2), STORED],
     ["DELETE /u/1", { status: 204 }],
   ]);
-  await uploadBlob(repositoryOf(broken.fetch), BLOB);
-  broken.assertDone();
 });
 
 test("uploadBlob() waits for as long as a registry asks before it is asked", async () => {
-  const script = scriptedFetch([
-    [POST, OPENED],
-    [put(1), { status: 503, headers: { "retry-after": "0" } }],
-    [HEAD, THERE],
-  ]);
   const waits: number[] = [];
   const onRetry = (_attempt: number, delay: number) => void waits.push(delay);
-  await uploadBlob(repositoryOf(script.fetch), BLOB, { onRetry });
-  script.assertDone();
+  await uploadAs(
+    [
+      [POST, OPENED],
+      [put(1), { status: 503, headers: { "retry-after": "0" } }],
+      [HEAD, THERE],
+    ],
+    { onRetry },
+  );
   assertEquals(waits, [0]);
 });
 
@@ -234,7 +234,7 @@ test("uploadBlob() does not take the time that bytes from memory need for that o
 for (const [name, answer] of BROKEN) {
   test(`uploadBlob() sends again after a minute what was lost on the way, where ${name} came late`, async () => {
     let now = 0;
-    const script = scriptedFetch([
+    await uploadAs([
       [POST, OPENED],
       [put(1), () => {
         now += 2000;
@@ -248,14 +248,12 @@ for (const [name, answer] of BROKEN) {
       [POST, AGAIN],
       [put(2), STORED],
       ["DELETE /u/1", { status: 204 }],
-    ]);
-    await uploadBlob(repositoryOf(script.fetch, { retry: { now: () => now } }), BLOB);
-    script.assertDone();
+    ], { retry: { now: () => now } });
   });
 }
 
 test("uploadBlob() waits while what a slow registry has grows", async () => {
-  const script = scriptedFetch([
+  await uploadAs([
     [POST, OPENED],
     [put(1), { status: 504 }],
     ...absent(4),
@@ -264,12 +262,10 @@ test("uploadBlob() waits while what a slow registry has grows", async () => {
     ...asked(1, standsAt(CONTENT.length)),
     [HEAD, THERE],
   ]);
-  await uploadBlob(repositoryOf(script.fetch), BLOB);
-  script.assertDone();
 });
 
 test("uploadBlob() cancels an upload in doubt only when another has brought the blob", async () => {
-  const script = scriptedFetch([
+  await uploadAs([
     [POST, OPENED],
     [put(1), { status: 502 }],
     ...asked(2, standsAt(0)),
@@ -278,8 +274,6 @@ test("uploadBlob() cancels an upload in doubt only when another has brought the 
     [put(2), STORED],
     ["DELETE /u/1", { status: 204 }],
   ]);
-  await uploadBlob(repositoryOf(script.fetch), BLOB);
-  script.assertDone();
 });
 
 test("uploadBlob() gives a slow registry as much time again as for an answer", async () => {
@@ -291,9 +285,7 @@ test("uploadBlob() gives a slow registry as much time again as for an answer", a
   ];
   // Pauses of nothing count for a second each.
   const timeouts = { response: 20_000 };
-  const patient = scriptedFetch([...steps(16), [HEAD, THERE]]);
-  await uploadBlob(repositoryOf(patient.fetch, { timeouts }), BLOB);
-  patient.assertDone();
+  await uploadAs([...steps(16), [HEAD, THERE]], { timeouts });
   const lost = scriptedFetch([...steps(17), [HEAD, GONE]]);
   const once = repositoryOf(lost.fetch, { timeouts, retry: { attempts: 1 } });
   const error = await assertRejects(() => uploadBlob(once, BLOB), RegistryError);
@@ -303,7 +295,7 @@ test("uploadBlob() gives a slow registry as much time again as for an answer", a
 
 test("uploadBlob() takes a failure long after the last byte for one of a slow registry", async () => {
   let now = 0;
-  const script = scriptedFetch([
+  await uploadAs([
     [POST, OPENED],
     [put(1), () => {
       now += 5000;
@@ -312,9 +304,7 @@ test("uploadBlob() takes a failure long after the last byte for one of a slow re
     ...absent(4),
     ...asked(6, standsAt(0)),
     [HEAD, THERE],
-  ]);
-  await uploadBlob(repositoryOf(script.fetch, { retry: { now: () => now } }), BLOB);
-  script.assertDone();
+  ], { retry: { now: () => now } });
 });
 
 test("uploadBlob() does not ask about an upload whose body broke on the way", async () => {
