@@ -3,6 +3,7 @@
  * chooses one of them is killed, three times a run, or the queue is, once. Whoever looks after the workers starts another.
  * In the end everything has to stand, and no blob may have been sent more often than once and once more for each kill.
  */
+import { sleep } from "../src/concurrency.ts";
 import { currentHost } from "../src/runtime/mod.ts";
 import { allTags, readBack } from "../tests/helpers/expected.ts";
 import { type Fleet, ownLayer, SHARED, startFleet, type Worker } from "../tests/helpers/fleet.ts";
@@ -80,10 +81,6 @@ async function runOnce(): Promise<Outcome> {
   await restarted;
   const seconds = Math.round(performance.now() - start) / 1000;
   return { ...await judge(fleet, kills), kills, seconds, requests };
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Requests at which something happens, each another. */

@@ -110,16 +110,16 @@ const ONE_ZERO = Uint8Array.from(
 
 /** One gzip member on its way through the runtime's decoder. */
 class Member implements Progress {
+  missing: number;
+  // Nothing is known of the data yet.
+  sliceBytes = SMALL_SLICE_BYTES;
+  size = 0;
+  unheard = 0;
   readonly #number: number;
   readonly #writer: WritableStreamDefaultWriter<Bytes>;
   readonly #drained: Promise<void>;
   #output: Bytes[] = [];
   #onOutput = () => {};
-  #unheard = 0;
-  #missing: number;
-  // Nothing is known of the data yet.
-  #sliceBytes = SMALL_SLICE_BYTES;
-  #size = 0;
   #crc = 0;
 
   constructor(headerLength: number, number: number) {
@@ -128,32 +128,16 @@ class Member implements Progress {
     }
     const decoder: ReadableWritablePair<Bytes, Bytes> = new DecompressionStream("gzip");
     this.#number = number;
-    this.#missing = headerLength + MIN_DEFLATE_BYTES + TRAILER_BYTES;
+    this.missing = headerLength + MIN_DEFLATE_BYTES + TRAILER_BYTES;
     this.#writer = decoder.writable.getWriter();
     // A failure of the decoder is reported by the call that writes or closes.
     this.#writer.closed.catch(() => {});
     this.#drained = this.#drain(decoder.readable.getReader()).catch(() => {});
   }
 
-  get missing(): number {
-    return this.#missing;
-  }
-
-  get sliceBytes(): number {
-    return this.#sliceBytes;
-  }
-
-  get unheard(): number {
-    return this.#unheard;
-  }
-
-  get size(): number {
-    return this.#size;
-  }
-
   /** Inflates the next bytes: all that comes of them is out when this is done, or some of it where it comes late. */
   async *inflate(bytes: Bytes, isLate: boolean): AsyncGenerator<Bytes> {
-    const before = this.#size;
+    const before = this.size;
     let isTaken = false;
     const written = this.#check(this.#writer.write(bytes)).finally(() => {
       isTaken = true;
@@ -161,12 +145,12 @@ class Member implements Progress {
     });
     // Its failure is met below.
     written.catch(() => {});
-    this.#missing -= bytes.length;
-    this.#unheard += isLate ? bytes.length : 0;
+    this.missing -= bytes.length;
+    this.unheard += isLate ? bytes.length : 0;
     // Until it is taken, a decoder that is late may hand out what it held: far more than a slice.
     while (isLate && !isTaken) yield* await this.#hear();
     await written;
-    if (isLate && this.#size === before) yield* await this.#hear();
+    if (isLate && this.size === before) yield* await this.#hear();
     yield* this.#takeOutput();
   }
 
@@ -177,12 +161,12 @@ class Member implements Progress {
    */
   async *settle(size: number, isLikely: boolean): AsyncGenerator<Bytes, boolean> {
     for (let idle = 0; idle < (isLikely ? IDLE_TURNS : FEW_TURNS); idle++) {
-      if (size > 0 && this.#size === size || !isInReach(size, this, isLikely)) return true;
+      if (size > 0 && this.size === size || !isInReach(size, this, isLikely)) return true;
       const output = await this.#hear();
       yield* output;
       if (output.length > 0) idle = 0;
     }
-    this.#unheard = 0;
+    this.unheard = 0;
     return false;
   }
 
@@ -209,24 +193,24 @@ class Member implements Progress {
       this.#crc = crc32(piece, this.#crc);
       grown += piece.length;
     }
-    this.#size = (this.#size + grown) >>> 0;
-    if (grown > LARGE_OUTPUT_BYTES) this.#sliceBytes = SMALL_SLICE_BYTES;
+    this.size = (this.size + grown) >>> 0;
+    if (grown > LARGE_OUTPUT_BYTES) this.sliceBytes = SMALL_SLICE_BYTES;
     // Not at once: a decoder may give what it owes with the next slice.
     else if (grown < LARGE_OUTPUT_BYTES / 16) {
-      this.#sliceBytes = Math.min(2 * this.#sliceBytes, SLICE_BYTES);
+      this.sliceBytes = Math.min(2 * this.sliceBytes, SLICE_BYTES);
     }
     return output;
   }
 
   /** Whether the bytes before `end`, the last ones inflated, are the trailer for the content so far. */
   hasTrailer(bytes: Bytes, end: number): boolean {
-    return this.#missing <= 0 && uint32(bytes, end - 4) === this.#size &&
+    return this.missing <= 0 && uint32(bytes, end - 4) === this.size &&
       uint32(bytes, end - 8) === this.#crc;
   }
 
   /** Whether that is so before any content: zeros in what is not inflated yet look the same. */
   isEmptyAt(bytes: Bytes, end: number): boolean {
-    return this.#size === 0 && this.hasTrailer(bytes, end);
+    return this.size === 0 && this.hasTrailer(bytes, end);
   }
 
   async close(): Promise<void> {

@@ -103,7 +103,7 @@ export function createRegistry(
   options: RegistryOptions = {},
 ): (request: Request) => Promise<Response> {
   const {
-    storage = keptInMemory(),
+    storage = new MemoryStorage() as Storage,
     allowDelete = false,
     readOnly = storage.readOnly ?? false,
     cors = [],
@@ -146,10 +146,6 @@ export function createRegistry(
     });
     return finish(response, request, origins);
   };
-}
-
-function keptInMemory(): Storage {
-  return new MemoryStorage();
 }
 
 async function answer(

@@ -15,28 +15,24 @@ export type Publish = (repository: string, digest: Digest, blob: MemoryBlob) => 
 
 /** A blob that grows in memory. */
 export class MemoryWriter implements BlobWriter {
+  size = 0;
   readonly #hasher: Hasher;
   readonly #publish: Publish;
   #pieces: Uint8Array[] | undefined = [];
   /** SHA-256 on the way, once the blob is too large for one piece; few blobs have another algorithm. */
   #hash: IncrementalHash | undefined;
-  #size = 0;
 
   constructor(hasher: Hasher, publish: Publish) {
     this.#hasher = hasher;
     this.#publish = publish;
   }
 
-  get size(): number {
-    return this.#size;
-  }
-
   async write(bytes: Uint8Array): Promise<void> {
     if (!this.#pieces) throw new Error("Cannot write blob: its writer has ended");
     const piece = ownPiece(bytes);
     this.#pieces.push(piece);
-    this.#size += piece.length;
-    if (this.#size <= MAX_ONE_PIECE_BYTES) return;
+    this.size += piece.length;
+    if (this.size <= MAX_ONE_PIECE_BYTES) return;
     if (this.#hash) return await this.#hash.update(piece);
     this.#hash = await hashPieces(this.#pieces, await this.#hasher("sha256"));
   }
@@ -48,11 +44,11 @@ export class MemoryWriter implements BlobWriter {
     const actual = await this.#digest(pieces, digest);
     if (actual !== digest) {
       throw new DigestMismatchError(
-        `Cannot commit blob of ${this.#size} bytes: its digest is ${actual}, expected ${digest}`,
+        `Cannot commit blob of ${this.size} bytes: its digest is ${actual}, expected ${digest}`,
         { expected: digest, actual },
       );
     }
-    this.#publish(repository, digest, new MemoryBlob(pieces, this.#size));
+    this.#publish(repository, digest, new MemoryBlob(pieces, this.size));
   }
 
   discard(): Promise<void> {
@@ -62,8 +58,8 @@ export class MemoryWriter implements BlobWriter {
 
   async #digest(pieces: readonly Uint8Array[], expected: Digest): Promise<Digest> {
     const algorithm = digestAlgorithm(expected);
-    if (this.#size <= MAX_ONE_PIECE_BYTES) {
-      return await digestBytes(concat(pieces, this.#size), algorithm);
+    if (this.size <= MAX_ONE_PIECE_BYTES) {
+      return await digestBytes(concat(pieces, this.size), algorithm);
     }
     if (this.#hash && algorithm === "sha256") return await this.#hash.digest();
     return await (await hashPieces(pieces, await this.#hasher(algorithm))).digest();

@@ -51,12 +51,12 @@ export class WriterRoom {
 export class UploadWriter implements BlobWriter {
   /** When somebody wrote last, in milliseconds since 1970. */
   touched = Date.now();
+  size = 0;
+  isEnded = false;
   readonly #files: StorageFiles;
   readonly #path: string;
   readonly #room: WriterRoom;
   readonly #publish: Publish;
-  #size = 0;
-  #isEnded = false;
   /** Bytes that wait in memory: all of a small blob, the next piece of another one. */
   readonly #waiting = new PieceBuffer();
   /** How many of them the room counts. */
@@ -73,21 +73,13 @@ export class UploadWriter implements BlobWriter {
     room.open.add(this);
   }
 
-  get size(): number {
-    return this.#size;
-  }
-
-  get isEnded(): boolean {
-    return this.#isEnded;
-  }
-
   async write(bytes: Uint8Array): Promise<void> {
     this.#requireOpen("write");
     this.touched = Date.now();
     try {
       for (let rest = bytes; rest.length > 0;) {
         const count = this.#waiting.append(rest);
-        this.#size += count;
+        this.size += count;
         rest = rest.subarray(count);
         if (this.#waiting.isFull || !this.#mayWait()) await this.#flush();
       }
@@ -103,7 +95,7 @@ export class UploadWriter implements BlobWriter {
     this.#requireOpen("commit");
     try {
       const actual = await this.#finish(digest);
-      if (actual !== digest) throw mismatch(this.#size, actual, digest);
+      if (actual !== digest) throw mismatch(this.size, actual, digest);
       await this.#publish(this.#path, repository, digest);
       this.#end();
     } catch (error) {
@@ -113,7 +105,7 @@ export class UploadWriter implements BlobWriter {
   }
 
   async discard(): Promise<void> {
-    if (this.#isEnded) return;
+    if (this.isEnded) return;
     this.#end();
     const begun = await this.#file?.catch(() => undefined);
     // A write that fails because of this has told its caller.
@@ -123,7 +115,7 @@ export class UploadWriter implements BlobWriter {
   }
 
   #end(): void {
-    this.#isEnded = true;
+    this.isEnded = true;
     this.#count(0);
     this.#room.open.delete(this);
   }
@@ -150,7 +142,7 @@ export class UploadWriter implements BlobWriter {
   async #flush(): Promise<void> {
     await this.#writing;
     const { file, hash } = await (this.#file ??= this.#begin());
-    if (this.#isEnded) throw this.#endedError("write");
+    if (this.isEnded) throw this.#endedError("write");
     const bytes = this.#waiting.take();
     this.#room.noteWritten(this.#files, this.#path, bytes.length);
     this.#writing = Promise.all([file.write(bytes), hash.update(bytes)]).then(() => {});
@@ -176,11 +168,11 @@ export class UploadWriter implements BlobWriter {
     const [actual] = await Promise.all([hash.digest(), this.#files.sync([this.#path])]);
     // Few blobs have another digest: those are read once more.
     if (algorithm === "sha256") return actual;
-    return await hashFile(this.#files, this.#path, this.#size, algorithm);
+    return await hashFile(this.#files, this.#path, this.size, algorithm);
   }
 
   #requireOpen(action: string): void {
-    if (this.#isEnded) throw this.#endedError(action);
+    if (this.isEnded) throw this.#endedError(action);
   }
 
   #endedError(action: string): OciError {
