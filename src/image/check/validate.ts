@@ -13,7 +13,6 @@ import type { CheckedArchive } from "./checked_archive.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import type { Finding } from "./findings.ts";
 import { type DockerFacts, validateDocker } from "./validate_docker.ts";
-import { Configs } from "./validate_image.ts";
 import { type LayoutFacts, validateLayout } from "./validate_layout.ts";
 import { Validation } from "./validation.ts";
 
@@ -27,14 +26,13 @@ export async function validateArchive(archive: CheckedArchive): Promise<Finding[
   const validation = new Validation(archive);
   checkTar(validation);
   await readRecord(validation);
-  const configs = new Configs(validation);
-  const docker = await validateDocker(validation, configs);
+  const docker = await validateDocker(validation);
   const dockerLayers = new Map(
     (docker ?? []).flatMap(({ config, layers }) =>
       config ? [[config, layers.length] as const] : []
     ),
   );
-  const layout = await validateLayout(validation, configs, dockerLayers);
+  const layout = await validateLayout(validation, dockerLayers);
   await checkImages(validation, docker, layout);
   compareDialects(validation, docker, layout);
   checkNames(validation);

@@ -17,8 +17,8 @@ import { cleanPath } from "../files.ts";
 import { LayoutManifests } from "../layout_manifests.ts";
 import { readLayout } from "../oci_layout.ts";
 import type { CheckedFile } from "./checked_file.ts";
-import { checkLayers, type ConfigFacts, type Configs } from "./validate_image.ts";
-import { type Role, type Validation, WHOLE } from "./validation.ts";
+import { checkLayers, readConfig } from "./validate_image.ts";
+import { type ConfigFacts, type Role, type Validation, WHOLE } from "./validation.ts";
 
 /** One image of manifest.json, as far as it could be read. */
 export interface DockerFacts {
@@ -35,10 +35,7 @@ const PATH = "manifest.json";
  *
  * @returns Its images; undefined where there is no manifest.json.
  */
-export async function validateDocker(
-  validation: Validation,
-  configs: Configs,
-): Promise<DockerFacts[] | undefined> {
+export async function validateDocker(validation: Validation): Promise<DockerFacts[] | undefined> {
   const file = validation.find(PATH, WHOLE);
   if (!file) return undefined;
   const list = await validation.json(file, MAX_MANIFEST_JSON_BYTES, WHOLE);
@@ -69,7 +66,7 @@ export async function validateDocker(
       validation.malformed(PATH, `item ${index} is not a JSON object`, WHOLE);
       continue;
     }
-    const image = await checkImage(validation, { configs, layout }, item, index);
+    const image = await checkImage(validation, layout, item, index);
     images.push(image);
     const tags = strings(validation, item, "RepoTags", index, "");
     for (const tag of tags) checkTag(validation, tag, image.config ?? `item ${index}`, names);
@@ -88,15 +85,9 @@ async function readManifests({ archive }: Validation): Promise<LayoutManifests |
   }
 }
 
-/** What is known before the images are checked. */
-interface Known {
-  configs: Configs;
-  layout: LayoutManifests | undefined;
-}
-
 async function checkImage(
   validation: Validation,
-  { configs, layout }: Known,
+  layout: LayoutManifests | undefined,
   item: JsonObject,
   index: number,
 ): Promise<DockerFacts> {
@@ -115,7 +106,7 @@ async function checkImage(
     const layers = named.layers.map(({ digest }) => digest);
     return { image, config: named.config.digest, layers };
   }
-  const { config, facts } = await checkConfig(validation, configs, item, index, image);
+  const { config, facts } = await checkConfig(validation, item, index, image);
   const layers = paths.map((path, at) => {
     const role = { what: `layer ${at + 1}`, image };
     const file = validation.find(path, role);
@@ -140,7 +131,6 @@ function digestNamed(file: CheckedFile): Digest {
 
 async function checkConfig(
   validation: Validation,
-  configs: Configs,
   item: JsonObject,
   index: number,
   image: string,
@@ -158,7 +148,7 @@ async function checkConfig(
   }
   const named = digestOfPath(path) ?? digestOfName(config.path) ?? digestOfName(path);
   if (named) validation.isWrong(config, named, role);
-  const facts = await configs.read(config, role);
+  const facts = await readConfig(validation, config, role);
   if (facts && !facts.platform) {
     const state = "names no architecture and os, which the specification requires";
     validation.report("warning", "platform", role, state, { path: config.path });

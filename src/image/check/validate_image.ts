@@ -1,23 +1,13 @@
-import { OnceEach } from "../../concurrency.ts";
 import { configPlatform, MAX_CONFIG_BYTES } from "../../config_json.ts";
 import { type Digest, digestAlgorithm, digestOfPath } from "../../digest.ts";
 import { goMember } from "../../go_json.ts";
-import type { Platform } from "../../media_types.ts";
 import { parseJsonObject } from "../content.ts";
 import { diffIdsOf } from "../docker_save.ts";
 
 import { compressionOfType, isEncryptedType, isLayerType, isUnpacked } from "../layer_type.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import type { FindingCode, FindingDetails, Severity } from "./findings.ts";
-import type { Role, Validation } from "./validation.ts";
-
-/** What the config of an image says of its layers and of where it runs. */
-export interface ConfigFacts {
-  path: string;
-  /** Absent where the config has no rootfs, as that of an artifact. */
-  diffIds: Digest[] | undefined;
-  platform: Platform | undefined;
-}
+import type { ConfigFacts, Role, Validation } from "./validation.ts";
 
 /** A layer as an image has it; `file` is absent where the archive lacks it. */
 export interface LayerFacts {
@@ -26,32 +16,24 @@ export interface LayerFacts {
   mediaType: string | undefined;
 }
 
-/** Reads configs, each once. */
-export class Configs {
-  readonly #validation: Validation;
-  readonly #known = new OnceEach<string, ConfigFacts | undefined>();
-
-  constructor(validation: Validation) {
-    this.#validation = validation;
-  }
-
-  /** What a config says; undefined where it cannot be read, which has been reported. */
-  read(file: CheckedFile, role: Role): Promise<ConfigFacts | undefined> {
-    return this.#known.get(file.path, () => this.#read(file, role));
-  }
-
-  async #read(file: CheckedFile, role: Role): Promise<ConfigFacts | undefined> {
-    const { path } = file;
+/** What a config says; undefined where it cannot be read, which has been reported. */
+export function readConfig(
+  validation: Validation,
+  file: CheckedFile,
+  role: Role,
+): Promise<ConfigFacts | undefined> {
+  const { path } = file;
+  return validation.configs.get(path, async () => {
     // Read once and not held, so what all of them come to does not matter.
-    const json = await this.#validation.attempt(
+    const json = await validation.attempt(
       role,
       async () => parseJsonObject(file, await file.bytes(MAX_CONFIG_BYTES)),
     );
-    const diffIds = json && await this.#validation.attempt(role, () => diffIdsOf(json, path));
+    const diffIds = json && await validation.attempt(role, () => diffIdsOf(json, path));
     if (!diffIds) return undefined;
     const hasRootfs = goMember(json, "rootfs") !== undefined;
     return { path, diffIds: hasRootfs ? diffIds : undefined, platform: configPlatform(json) };
-  }
+  });
 }
 
 /** Compares the layers of an image with what its config says. */

@@ -20,7 +20,7 @@ import { faultOf } from "../document_fault.ts";
 import { MAX_ENTRIES, MAX_INDEX_DEPTH, typeOf } from "../documents.ts";
 import { mayLackReferrers, unlistedReferrers } from "../oci_layout.ts";
 import type { CheckedFile } from "./checked_file.ts";
-import { LayoutNames } from "./layout_names.ts";
+import { checkEntryNames, type EntryNames } from "./layout_names.ts";
 import {
   checkBlob,
   checkMediaType,
@@ -29,7 +29,6 @@ import {
   readDescriptors,
   reportMissingBlob,
 } from "./validate_descriptors.ts";
-import type { Configs } from "./validate_image.ts";
 import { Manifests } from "./validate_manifest.ts";
 import { type Role, type Validation, WHOLE } from "./validation.ts";
 
@@ -50,13 +49,12 @@ const PATH = "index.json";
  */
 export async function validateLayout(
   validation: Validation,
-  configs: Configs,
   dockerLayers: ReadonlyMap<Digest, number>,
 ): Promise<LayoutFacts | undefined> {
   const file = validation.find(PATH, WHOLE);
   if (!file) return undefined;
   await checkVersion(validation);
-  const manifests = new Manifests(validation, configs, dockerLayers);
+  const manifests = new Manifests(validation, dockerLayers);
   const { images } = manifests;
   const json = await validation.jsonObject(file, MAX_MANIFEST_BYTES, WHOLE);
   if (!json) return { entries: 0, images };
@@ -120,12 +118,10 @@ class LayoutWalk {
   readonly #validation: Validation;
   readonly #manifests: Manifests;
   readonly #nodes = new Map<Digest, Node>();
-  readonly #names: LayoutNames;
 
   constructor(validation: Validation, manifests: Manifests) {
     this.#validation = validation;
     this.#manifests = manifests;
-    this.#names = new LayoutNames(validation.findings);
   }
 
   /** Checks index.json; returns how many entries it has. */
@@ -135,16 +131,18 @@ class LayoutWalk {
     const isReadable = count > 0 && descriptors.length === count;
     const misfit = isReadable ? misfitOf(json, bytes) : undefined;
     if (misfit) this.#validation.malformed(PATH, misfit, WHOLE);
+    const names: EntryNames = new Map();
+    const { findings } = this.#validation;
     for (const descriptor of descriptors) {
       const image = namesOf(descriptor)[0] ?? shortDigest(descriptor.digest);
       const role = { image, what: isIndexType(descriptor.mediaType) ? "index" : "manifest" };
       if (!isDocumentType(descriptor.mediaType)) {
-        this.#names.check(descriptor);
+        checkEntryNames(findings, names, descriptor);
         this.#blobEntry(descriptor, PATH, { ...role, what: "entry" });
         continue;
       }
       const node = await this.#node(descriptor, PATH, 0, role);
-      this.#names.check(descriptor, node?.subject);
+      checkEntryNames(findings, names, descriptor, node?.subject);
       if (node) this.#reportAbsence(descriptor, node, role);
     }
     if (mayLackReferrers(descriptors)) await this.#checkUnlisted();

@@ -18,7 +18,7 @@ import {
   readDescriptors,
   reportMissingBlob,
 } from "./validate_descriptors.ts";
-import { checkLayers, type Configs, type LayerFacts } from "./validate_image.ts";
+import { checkLayers, type LayerFacts, readConfig } from "./validate_image.ts";
 import type { Role, Validation } from "./validation.ts";
 
 /** What a manifest was found to be. */
@@ -34,17 +34,11 @@ export class Manifests {
   /** For each config, the layers of the manifests that name it. */
   readonly images = new Map<Digest, Digest[][]>();
   readonly #validation: Validation;
-  readonly #configs: Configs;
   readonly #dockerLayers: ReadonlyMap<Digest, number>;
 
   /** @param dockerLayers Number of layers that manifest.json has for a config. */
-  constructor(
-    validation: Validation,
-    configs: Configs,
-    dockerLayers: ReadonlyMap<Digest, number>,
-  ) {
+  constructor(validation: Validation, dockerLayers: ReadonlyMap<Digest, number>) {
     this.#validation = validation;
-    this.#configs = configs;
     this.#dockerLayers = dockerLayers;
   }
 
@@ -111,7 +105,7 @@ export class Manifests {
   ): Promise<Platform | undefined> {
     const { config } = manifest;
     const facts = config && file && isConfigType(config.mediaType)
-      ? await this.#configs.read(file, { ...role, what: "config" })
+      ? await readConfig(this.#validation, file, { ...role, what: "config" })
       : undefined;
     const count = config && this.#dockerLayers.get(config.digest);
     if (layers.length === 0 && count && facts?.diffIds?.length === count) {

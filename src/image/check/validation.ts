@@ -1,6 +1,7 @@
+import { OnceEach } from "../../concurrency.ts";
 import { type Digest, digestAlgorithm, digestOfPath } from "../../digest.ts";
 import { ArchiveError } from "../../errors.ts";
-import { isJsonObject, type JsonObject } from "../../media_types.ts";
+import { isJsonObject, type JsonObject, type Platform } from "../../media_types.ts";
 import { quoteName } from "../../quote_name.ts";
 import { parseJson } from "../content.ts";
 import { MAX_DOCUMENT_BYTES } from "../documents.ts";
@@ -19,6 +20,14 @@ export interface Role {
   platform?: string | undefined;
 }
 
+/** What the config of an image says of its layers and of where it runs. */
+export interface ConfigFacts {
+  path: string;
+  /** Absent where the config has no rootfs, as that of an artifact. */
+  diffIds: Digest[] | undefined;
+  platform: Platform | undefined;
+}
+
 /** A check under way: the archive, what was found, and what images have been seen to need. */
 export class Validation {
   readonly archive: CheckedArchive;
@@ -31,6 +40,8 @@ export class Validation {
   readonly reported = new Set<string>();
   /** What the archive leaves out since another place has it. */
   leftOut: LeftOut = new Map();
+  /** What configs say, by path: each is read once. */
+  readonly configs = new OnceEach<string, ConfigFacts | undefined>();
   #documentBytes = 0;
 
   constructor(archive: CheckedArchive) {
