@@ -3,7 +3,6 @@ import { digestBytes } from "../src/digest.ts";
 import { encode } from "../tests/helpers/archives.ts";
 import { header, pad } from "../tests/helpers/tar_writer.ts";
 
-/** The shape of an image. */
 export interface ImageShape {
   /** File name in the cache, and repository. */
   name: string;
@@ -12,7 +11,6 @@ export interface ImageShape {
   layerBytes: number;
 }
 
-/** A blob in a file of its own. */
 export interface BlobFile {
   path: string;
   digest: string;

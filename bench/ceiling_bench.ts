@@ -44,7 +44,6 @@ export async function benchCeiling(options: BenchOptions): Promise<void> {
   }
 }
 
-/** Starts the sink. */
 export async function startSink(): Promise<Background> {
   return await startBackground("sink.ts");
 }

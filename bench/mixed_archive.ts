@@ -3,7 +3,6 @@ import { findProgram } from "../tests/helpers/programs.ts";
 import { writeTar } from "../tests/helpers/tar_writer.ts";
 import { CACHE, MIB } from "./archives.ts";
 
-/** A form that an archive is kept in. */
 export interface ArchiveForm {
   /** Ending of the file, and what the row is called. */
   name: string;

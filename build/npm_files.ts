@@ -28,7 +28,6 @@ const MAX_COST = 6_000_000;
 /** How much more it counts if a command of the program loads something in vain. */
 const COMMAND_WEIGHT = 20;
 
-/** A file to be. */
 interface File {
   /** Only what is of one kind goes into one file. */
   kind: string;
@@ -132,7 +131,6 @@ function cheapestPair(files: readonly File[], loading: Loading): [File, File] | 
   return cheapest;
 }
 
-/** What is loaded with what. */
 class Loading {
   /** A file, what it imports, what that imports, and so on. */
   readonly #loaded = new Map<File, Set<File>>();

@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 import type { PushEvent } from "../src/push/events.ts";
 
-/** A failure that a gateway told of. */
 export class GatewayFailure extends Error {
   override name = "GatewayFailure";
   readonly hint: string | undefined;

@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 import { element } from "./dom.ts";
 
-/** A field for the name of a registry. */
 export function registryField(value = ""): HTMLInputElement {
   return element("input", {
     type: "text",

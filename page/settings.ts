@@ -2,7 +2,6 @@
 
 /** What the server that the page came from wrote into it; nothing where it is a file. */
 export interface Settings {
-  /** It is a registry. */
   registry?: { readOnly: boolean; allowDelete: boolean };
   /** It is a gateway, and where it may push. */
   gateway?: { allow: string[] };

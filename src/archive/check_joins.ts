@@ -273,7 +273,6 @@ class JoinCheck {
     return undefined;
   }
 
-  /** The part that a position is in. */
   #partAt(position: number): PlacedPart {
     const part = this.#parts[this.#indexAt(position)];
     if (part) return part;

@@ -150,7 +150,6 @@ function outcomeOf({ status, images }: ArchiveResult): ArchiveResult["status"] |
   return status !== "failed" && images.length === 0 ? "left" : status;
 }
 
-/** The line for an archive that has ended. */
 function archiveLine(result: ArchiveResult, { verb, dryRun }: ManyOptions, paint: Paint): string {
   const name = printable(result.name);
   if (result.status === "failed") {

@@ -27,7 +27,6 @@ export class ArchivesState implements LiveState {
     for (const size of sizes ?? []) this.#openBytes += size ?? 0;
   }
 
-  /** Takes an event of an archive in. */
   apply(event: PushEvent, { index }: ArchiveName, now: number): void {
     const state = this.#running.get(index) ?? new ProgressState();
     this.#running.set(index, state);

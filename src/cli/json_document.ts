@@ -20,7 +20,6 @@ export async function withErrorDocument(
   }
 }
 
-/** Writes the one document of `--json`. */
 export async function writeDocument(host: Host, document: unknown): Promise<void> {
   await host.stdout.write(`${jsonText(document)}\n`);
 }

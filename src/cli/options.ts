@@ -143,7 +143,6 @@ export class Given {
     else this.#texts.set(name, [given]);
   }
 
-  /** Reads the values of a table's options. */
   read<Table extends OptionTable>(table: Table): ValuesOf<Table> {
     const values = Object.entries(table)
       .map(([key, option]) => [key, option.read(this.#texts.get(option.name) ?? [])] as const);

@@ -82,7 +82,6 @@ export async function requireOutputs(
   await refuseToWriteOver([digestfile], [receipts], host);
 }
 
-/** Writes what `--digestfile` asks for. */
 export async function writeDigests(
   { digestfile, dryRun }: PushCommand,
   host: Host,

@@ -160,7 +160,6 @@ export function replaceFrame(
   return `${up}${text}\x1b[J`;
 }
 
-/** The frame that lines make. */
 export function toFrame(lines: readonly string[]): Frame {
   // deno-lint-ignore no-control-regex
   return lines.map((line) => line.replace(/\x1b\[\d*m/g, "").length);

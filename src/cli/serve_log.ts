@@ -14,7 +14,6 @@ export interface ServeLog {
   note(line: string): void;
   /** What is wrong, also where only errors are asked for. */
   error(line: string): void;
-  /** A request that was answered. */
   request(request: AnsweredRequest): void;
   /** Settled when all of it has been written. */
   written(): Promise<void>;

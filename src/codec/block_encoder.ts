@@ -19,7 +19,6 @@ export type BlockEncoder = (block: Bytes) => Bytes | Promise<Bytes>;
 
 /** A runtime with encoders of its own. */
 export interface EncoderScope {
-  /** Bun. */
   Bun?: {
     gzipSync?: (block: Bytes, options: { level: number; library: "libdeflate" }) => Bytes;
     zstdCompressSync?: (block: Bytes, options: { level: number }) => Bytes;

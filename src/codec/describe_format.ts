@@ -186,7 +186,6 @@ export function describeFormat(head: Uint8Array): FormatDescription | undefined 
 
 /** Bytes that decide whether content is text. */
 const TEXT_BYTES = 512;
-/** Characters of a text that are shown. */
 const SHOWN_CHARACTERS = 60;
 
 function describeText(head: Uint8Array): FormatDescription | undefined {

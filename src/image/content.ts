@@ -60,7 +60,6 @@ export interface IndexNode {
   subject?: Descriptor;
 }
 
-/** One entry of an index. */
 export interface IndexEntry {
   descriptor: Descriptor;
   /** The descriptor as it stands in the index. */

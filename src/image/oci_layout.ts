@@ -82,7 +82,6 @@ class LayoutReader {
     this.#files = files;
   }
 
-  /** Reads what entries of an index name. */
   async attach(entries: readonly IndexEntry[], path: string, depth: number): Promise<void> {
     for (const entry of entries) {
       if (entry.blob) continue;

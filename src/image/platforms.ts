@@ -23,7 +23,6 @@ export interface PlatformOffer extends Offer {
   entry: IndexEntry;
 }
 
-/** The words for a choice of platforms. */
 export interface PlatformWords {
   /** What is being done, and where the image is: `push`, `pushed`, `archive`. */
   verb: string;

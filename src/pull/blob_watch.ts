@@ -38,7 +38,6 @@ export class BlobWatch {
     await this.#emit({ type: "blob-progress", digest: this.#blob.digest, received });
   }
 
-  /** Passes on its content. */
   pass(content: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
     const reader = content.getReader();
     const { digest, size } = this.#blob;

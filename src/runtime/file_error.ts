@@ -90,7 +90,6 @@ export function failed(action: string, path: string | URL): (cause: unknown) => 
   };
 }
 
-/** The code that an error carries, where it has one. */
 export function errorCode(error: unknown): unknown {
   return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
 }

@@ -2,7 +2,6 @@ import { type Bytes, createStream, giveUp } from "../bytes.ts";
 import { detach, own } from "../owned_bytes.ts";
 import { dropRest, isServed } from "../served_body.ts";
 
-/** A body that is read piece by piece. */
 export interface BodyPieces {
   /** The next piece; none at the end. */
   read(): Promise<{ value?: Uint8Array | undefined }>;

@@ -26,7 +26,6 @@ export interface ManifestDocument {
   subject: Descriptor | undefined;
   /** Its type in a list of referrers: the artifact type, else the config's media type. */
   artifactType: string | undefined;
-  /** Its annotations, as they are. */
   annotations: JsonObject | undefined;
 }
 

@@ -13,7 +13,6 @@ const READ_BYTES = 1024 * 1024;
 /** Takes a blob that is whole. */
 export type Publish = (repository: string, digest: Digest, blob: MemoryBlob) => void;
 
-/** A blob that grows in memory. */
 export class MemoryWriter implements BlobWriter {
   size = 0;
   readonly #hasher: Hasher;

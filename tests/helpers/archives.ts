@@ -77,7 +77,6 @@ export async function makeImage(
   return { config: bytes, configDigest: await digestBytes(bytes), layers };
 }
 
-/** One image of a docker archive. */
 export interface DockerSaveImage {
   image: MadeImage;
   /** RepoTags as they are written; undefined leaves the member out. */

@@ -153,7 +153,6 @@ export class Tab {
     return isJsonObject(result) ? result.value : undefined;
   }
 
-  /** Waits until an expression is true. */
   async until(expression: string, milliseconds = WAIT_MILLISECONDS): Promise<void> {
     const end = performance.now() + milliseconds;
     while (!await this.evaluate(`Boolean(${expression})`).catch(ignoreBetweenPages)) {
@@ -197,7 +196,6 @@ export class Tab {
     })(${find})`);
   }
 
-  /** Chooses a file of this machine. */
   async chooseFile(path: string): Promise<void> {
     const find = 'document.querySelector("input[type=file]")';
     await this.until(find);

@@ -41,7 +41,6 @@ export interface CertificateOptions {
 export interface CertificateAuthority {
   /** Its own certificate, PEM: what `--ca` is given. */
   readonly cert: string;
-  /** Issues a certificate for a server. */
   issue(options?: CertificateOptions): Promise<ServerCertificate>;
 }
 

@@ -118,7 +118,6 @@ export function environment(): Record<string, string | undefined> {
   return isDeno ? Deno.env.toObject() : bunGlobals().Bun.env;
 }
 
-/** The path of a `file:` URL. */
 export function toPath(url: URL): string {
   return decodeURIComponent(url.pathname).replace(/^\/([A-Za-z]:)/, "$1");
 }

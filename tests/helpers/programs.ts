@@ -2,7 +2,6 @@ import { environment, runProcess } from "./process.ts";
 
 /** A program that a test runs. */
 export interface Program {
-  /** Its name. */
   readonly name: string;
   /** Its path. Reading it where there is none is an error, which fails the test. */
   readonly path: string;

@@ -36,7 +36,6 @@ export async function readByStream(
   });
 }
 
-/** Reads with {@linkcode scanTar}. */
 export async function readByScan(tar: BlobSource): Promise<TarReading> {
   return await collectEntries(async function* () {
     for await (const { path, header, body: source } of scanTar(tar)) {

@@ -7,7 +7,6 @@ import {
   type SocketServer,
 } from "./sockets.ts";
 
-/** A request that reaches the proxy. */
 export interface ProxiedRequest {
   /** Counted from 1. */
   number: number;
@@ -67,7 +66,6 @@ export async function startTcpProxy(
 
 const encoder = new TextEncoder();
 
-/** A head with `Connection: close`. */
 function closing({ line, fields }: Head): Uint8Array {
   const kept = fields.filter((field) => !/^(?:connection|keep-alive):/i.test(field));
   return encoder.encode([line, ...kept, "Connection: close", "", ""].join("\r\n"));

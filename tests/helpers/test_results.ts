@@ -10,7 +10,6 @@ export interface TestResults extends Counts {
   failures: readonly TestFailure[];
 }
 
-/** A test that failed. */
 export interface TestFailure {
   /** Its name; empty where it failed outside of any test. */
   name: string;

@@ -7,7 +7,6 @@ export interface WatchedUploads {
   open(): Promise<string[]>;
 }
 
-/** Watches the uploads of a registry. */
 export function watchUploads(registry: FetchHandler): WatchedUploads {
   const locations = new Set<string>();
   return {

@@ -40,7 +40,6 @@ export interface CheckReadOptions extends Omit<CheckBodyOptions, "onBytes"> {
   onProgress?: ((bytes: number, total: number | undefined) => void) | undefined;
 }
 
-/** Files that are read at once. */
 const FILES_AT_ONCE = 3;
 
 /**

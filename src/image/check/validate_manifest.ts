@@ -42,7 +42,6 @@ export class Manifests {
     this.#dockerLayers = dockerLayers;
   }
 
-  /** Checks one manifest and what it names. */
   async check(path: string, json: JsonObject, role: Role): Promise<ManifestFacts> {
     const validation = this.#validation;
     const place = { path, member: "layers", most: MAX_BLOBS };

@@ -45,7 +45,6 @@ export class FolderPaths {
     return `${this.root}/${name.split("/").map(toFolderName).join("/")}`;
   }
 
-  /** A blob or manifest of a repository. */
   blob(repository: string, digest: Digest): string {
     return `${this.repository(repository)}/${blobPath(digest)}`;
   }

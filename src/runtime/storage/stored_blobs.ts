@@ -23,7 +23,6 @@ export async function* listBlobs(
   }
 }
 
-/** Hashes a file that is whole. */
 export async function hashFile(
   files: StorageFiles,
   path: string,
