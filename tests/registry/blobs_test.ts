@@ -321,6 +321,42 @@ test("uploadBlob() starts again where the registry has lost the upload", async (
   script.assertDone();
 });
 
+test("uploadBlob() opens an upload of its own after the one that it was given", async () => {
+  const script = scriptedFetch([
+    [`PUT /u/0?digest=${encodeURIComponent(DIGEST)}`, LOST],
+    ["DELETE /u/0", { status: 204 }],
+    [HEAD, GONE],
+    [POST, OPENED],
+    [PUT, STORED],
+  ]);
+  const context = makeRepository(script.fetch);
+  const given = { context, location: new URL("http://registry.test/u/0") };
+  await uploadBlob(context, small(), {}, given);
+  script.assertDone();
+});
+
+test("uploadBlob() tries again after a page in place of the registry, and not after one where it leads", async () => {
+  const page = { status: 404, headers: { "content-type": "text/html" }, body: encode("<p>no</p>") };
+  const here = scriptedFetch([
+    [POST, OPENED],
+    [PUT, page],
+    ["DELETE /u/1", GONE],
+    [HEAD, GONE],
+    [POST, OPENED],
+    [PUT, STORED],
+  ]);
+  await uploadBlob(makeRepository(here.fetch), small());
+  here.assertDone();
+  const there = scriptedFetch([
+    [POST, { status: 202, headers: { location: "http://store.test/u/1" } }],
+    [PUT, page],
+    ["DELETE /u/1", GONE],
+    [HEAD, GONE],
+  ]);
+  await assertRejects(() => uploadBlob(makeRepository(there.fetch), small()), RegistryError);
+  there.assertDone();
+});
+
 test("uploadBlob() says so where the registry loses every upload", async () => {
   const once: ScriptStep[] = [
     [POST, OPENED],

@@ -854,6 +854,31 @@ test("pushImage() says which blob is in neither the archive nor the registry", a
   assertEquals((await readBack(registry, "team/app", "1")).digest, images[0]?.digest);
 });
 
+test("pushImage() says so of a blob that was in the registry a moment ago, and cancels what it opened for it", async () => {
+  const image = await makeImage(["a", "b"]);
+  const layout = await OciLayout.of(image);
+  const [, absent] = image.layers;
+  assert(absent);
+  layout.remove(absent);
+  const headers = { "content-length": `${absent.bytes.length}` };
+  let isThere = true;
+  const layer = faultLayer(createRegistry(), ({ method, path }) => {
+    if (method !== "HEAD" || !path.endsWith(absent.digest) || !isThere) return;
+    isThere = false;
+    return { kind: "answer", answer: () => new Response(null, { headers }) };
+  });
+  const error = await assertRejects(
+    () => pushImage(toBlob(layout.entries()), TARGET, { fetch: layer.fetch, mountFrom: ["base"] }),
+    PushError,
+    "neither the archive nor the registry",
+  );
+  assertEquals([error.step, error.origin, error.digest], ["blob", "archive", absent.digest]);
+  const last = layer.seen.findLast(({ query }) => query.get("mount") === absent.digest);
+  assert(last);
+  assert(layer.seen.slice(last.number).some(({ method }) => method === "DELETE"));
+  assertEquals(await allTags(layer.fetch), []);
+});
+
 test("pushImage() says where nobody listens", async () => {
   const fetch = () =>
     Promise.reject(Object.assign(new Error("Unable to connect"), { code: "ConnectionRefused" }));

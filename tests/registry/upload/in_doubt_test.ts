@@ -355,6 +355,29 @@ test("uploadBlob() fails with what the registry said where it may not go on", as
   script.assertDone();
 });
 
+test("uploadBlob() in chunks asks once what became of them, and begins anew", async () => {
+  const taken = { status: 202, headers: { location: "/u/1" } };
+  const chunks = (upload: number): ScriptStep[] => [
+    [`PATCH /u/${upload}`, { ...taken, headers: { location: `/u/${upload}` } }],
+    [`PATCH /u/${upload}`, { ...taken, headers: { location: `/u/${upload}` } }],
+  ];
+  const script = scriptedFetch([
+    [POST, OPENED],
+    ...chunks(1),
+    [put(1), { status: 502 }],
+    ...asked(2, standsAt(0)),
+    [HEAD, GONE],
+    [POST, AGAIN],
+    ...chunks(2),
+    [put(2), STORED],
+    ["DELETE /u/1", { status: 204 }],
+  ]);
+  const repository = repositoryOf(script.fetch);
+  repository.http.seen.chunkSize = MIB;
+  await uploadBlob(repository, BLOB);
+  script.assertDone();
+});
+
 test("uploadBlob() turns to chunks for a host after a 504 on a whole body", async () => {
   const large = new Uint8Array(9 * MIB).fill(7);
   const digest = await digestBytes(large);
