@@ -11,24 +11,32 @@ export function isServed({ headers }: Request): boolean {
   return headers.has("Host");
 }
 
+/** Deno ends the connection where its own bodies, which are streams of bytes, are read on after the answer. */
+const cancelsBytes = globalThis.navigator?.userAgent?.startsWith("Deno/");
+
 /**
  * Drops what is not read of the body of a request that came to a server, such that the answer arrives, even at a client that
- * sends all before it reads one. Bodies of a runtime itself, which are streams of bytes, are cancelled for that. Those that
- * servers of Node.js make are read on, and nobody waits for it: SvelteKit, React Router and Nitro end the connection of one that is
- * cancelled, and read nothing more of one that is left as it stands.
+ * sends all before it reads one: it is read on, and nobody waits for that. Servers of Node.js (SvelteKit, React Router, Nitro)
+ * end the connection of a body that is cancelled, and read nothing more of one that is left as it stands.
  *
  * @param reader Who has it, if anybody has begun to read; a read that is under way fails.
  */
 export function dropRest({ body, headers }: Request, reader?: BodyReader): void {
   if (!body || (!reader && body.locked)) return;
   reader?.releaseLock();
-  try {
-    return giveUp(body.getReader({ mode: "byob" }));
-  } catch {
-    // Whether a stream is one of bytes shows only here.
-  }
+  const bytes = cancelsBytes ? readerOfBytes(body) : undefined;
+  if (bytes) return giveUp(bytes);
   // Who asks before it sends is told not to by the answer, and by a read to go on.
   if (!reader && headers.has("Expect")) return;
   // Who has gone sends nothing more.
   drain(body).catch(() => {});
+}
+
+function readerOfBytes(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | undefined {
+  try {
+    return body.getReader({ mode: "byob" });
+  } catch {
+    // Whether a stream is one of bytes shows only here.
+    return undefined;
+  }
 }

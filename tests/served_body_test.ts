@@ -46,8 +46,10 @@ test("isServed() tells what came to a server from what a client in this process 
   assertEquals(seen, [true, false]);
 });
 
-test("dropRest() reads a body on, and cancels one of bytes", async () => {
-  for (const [type, end] of [[undefined, "read"], ["bytes", "cancelled"]] as const) {
+// Deno would end the connection.
+test("dropRest() reads a body on, but for one of bytes on Deno", async () => {
+  const bytes = navigator.userAgent.startsWith("Deno") ? "cancelled" : "read";
+  for (const [type, end] of [[undefined, "read"], ["bytes", bytes]] as const) {
     for (const isBegun of [false, true]) {
       const { body, ended } = watched(3, type);
       const request = requestOf("/", body);
