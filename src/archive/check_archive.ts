@@ -8,6 +8,7 @@ import { dialectOf, validateArchive } from "../image/check/validate.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
 import { resolveRetry, type RetryOptions } from "../registry/http/retry.ts";
 import type { Timeouts } from "../registry/http/time_limits.ts";
+import { requireUnchanged } from "../source/changed_source.ts";
 import {
   openSource,
   type PassingInput,
@@ -92,6 +93,7 @@ export interface ArchiveCheck {
  * @param options `signal`, `hasher` and `onProgress`.
  * @returns What was found.
  * @throws {NetworkError} If the source is a URL that cannot be read; errors of a stream pass unchanged.
+ * @throws {ArchiveError} If the source is a file that changed meanwhile.
  */
 export async function checkArchive(
   source: PushSource,
@@ -101,6 +103,7 @@ export async function checkArchive(
   const asking = { fetch, timeouts, retry: retry && resolveRetry(retry) };
   await using input = await openSource(source, signal, asking);
   const archive = await readChecked(input, { ...rest, signal });
+  await requireUnchanged(input);
   const findings = await validateArchive(archive);
   const dialect = dialectOf(archive.files);
   const ok = findings.every(({ severity }) => severity !== "error");

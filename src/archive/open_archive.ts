@@ -3,7 +3,12 @@ import type { Finding } from "../image/check/findings.ts";
 import { type ArchiveSummary, summarizeArchive } from "../image/inspect.ts";
 import { createHash, type Hasher } from "../incremental_hash.ts";
 import { resolveRetry } from "../registry/http/retry.ts";
-import { openSource, type PushSource } from "../source/open_source.ts";
+import {
+  openSource,
+  type PassingInput,
+  type PushSource,
+  type RandomInput,
+} from "../source/open_source.ts";
 import type { CheckArchiveOptions } from "./check_archive.ts";
 import { readPassing } from "./read_passing.ts";
 
@@ -60,16 +65,28 @@ export async function openArchive(
   const { fetch, timeouts, retry } = reading;
   const asking = { fetch, timeouts, retry: retry && resolveRetry(retry) };
   const input = await openSource(source, signal, asking);
+  try {
+    const again = checkAgain(source, { hasher, ...reading });
+    return await readInput(input, { verify, hasher, signal }, again);
+  } catch (error) {
+    const { withChange } = await import("../source/changed_source.ts");
+    throw await withChange(input, error);
+  }
+}
+
+/** @param again Checks a source that can be read again. */
+async function readInput(
+  input: RandomInput | PassingInput,
+  { verify, hasher, signal }: { verify: boolean; hasher: Hasher; signal: AbortSignal },
+  again: OpenedArchive["validate"],
+): Promise<OpenedArchive> {
   if (input.kind === "random") {
     const summary = await summarizeArchive(await openRandom(input.source, { signal }));
-    return { ...summary, validate: checkAgain(source, { hasher, ...reading }) };
+    return { ...summary, validate: again };
   }
   if (input.again || !verify) {
     const summary = await summarizeArchive(await readPassing(input, { hasher, signal }));
-    return {
-      ...summary,
-      validate: input.again ? checkAgain(source, { hasher, ...reading }) : refuse,
-    };
+    return { ...summary, validate: input.again ? again : refuse };
   }
   const { readChecked } = await import("./check_archive.ts");
   const checked = await readChecked(input, { signal, hasher });

@@ -97,11 +97,15 @@ export async function pushSource(
   await using input = await openInput(source, settings);
   settings.signal.throwIfAborted();
   const work = async () => {
-    if (input.kind === "random") {
-      await push.archive(await openArchive(input.source, settings), targets);
-    } else {
+    try {
+      if (input.kind === "random") {
+        return await push.archive(await openArchive(input.source, settings), targets);
+      }
       const { pushPassing } = await import("./one_pass/one_pass.ts");
       await pushPassing(input, targets, push);
+    } catch (error) {
+      const { withChange } = await import("../source/changed_source.ts");
+      throw await withChange(input, error);
     }
   };
   return await push.run(work, start, () => input.read());

@@ -36,16 +36,22 @@ export type PushSource =
   | DirectoryHandle
   | { entries: ReadableStream<ImageTarEntry> };
 
+/** What the two ways of reading have in common. */
+interface OpenedInput extends AsyncDisposable {
+  /** Bytes read of the source so far, before they are inflated. */
+  read(): number;
+  /** Fails where the source is not any more what it was when it was opened, as far as can be seen without reading it. */
+  checkUnchanged(): Promise<void>;
+}
+
 /** A tar that can be read at any offset. */
-export interface RandomInput extends AsyncDisposable {
+export interface RandomInput extends OpenedInput {
   kind: "random";
   source: BlobSource;
-  /** Bytes read so far. */
-  read(): number;
 }
 
 /** A tar that comes once. */
-export interface PassingInput extends AsyncDisposable {
+export interface PassingInput extends OpenedInput {
   kind: "bytes" | "entries";
   /** The tar, inflated; or its entries. */
   open(): Promise<ReadableStream<Uint8Array>> | ReadableStream<ImageTarEntry>;
@@ -53,8 +59,6 @@ export interface PassingInput extends AsyncDisposable {
   again: boolean;
   /** What {@linkcode read} comes to, where that is known. */
   total?: number;
-  /** Bytes read of the source so far, before they are inflated. */
-  read(): number;
 }
 
 /**
@@ -73,7 +77,13 @@ export async function openSource(
     return await openSource(await openUrl(source, signal, options), signal);
   }
   const count = { read: 0 };
-  const common = { read: () => count.read, [asyncDispose]: () => Promise.resolve() };
+  const common = {
+    read: () => count.read,
+    checkUnchanged: async () => {
+      if (isBlobSource(source)) await source.slice(0, source.size).checkUnchanged?.();
+    },
+    [asyncDispose]: () => Promise.resolve(),
+  };
   // First, for it spares Deno to load its streams, where a file needs none.
   if (isBlobSource(source)) {
     signal.throwIfAborted();
