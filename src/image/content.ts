@@ -223,10 +223,15 @@ export async function verifyBytes(path: string, bytes: Bytes, expected: Digest):
 }
 
 /** The error for content of the archive that does not have its digest. */
-export function mismatch(path: string, expected: Digest, actual?: Digest): DigestMismatchError {
+export function mismatch(
+  path: string,
+  expected: Digest,
+  actual?: Digest,
+  hint?: string,
+): DigestMismatchError {
   const found = actual ? `its content has digest ${actual}` : "its content has another digest";
   return new DigestMismatchError(
     `Cannot trust ${quoteName(path)} of the archive: ${found}, expected ${expected}`,
-    { expected, actual },
+    { expected, actual, hint },
   );
 }

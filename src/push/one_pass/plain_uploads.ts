@@ -7,6 +7,7 @@ import type { Budget } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { fitsSize, headBlob, type UploadHooks } from "../../registry/blobs.ts";
 import { isRuntimeFetch, onSent } from "../../registry/http/http.ts";
+import { isDigestRefusal } from "../../registry/upload/digest_refusal.ts";
 import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
   cancelUpload,
@@ -15,7 +16,7 @@ import {
   withUpload,
 } from "../../registry/upload/upload_session.ts";
 import type { BlobStatus } from "../events.ts";
-import { aloneWith, inTurn, isDigestRefusal, mountBlob } from "../random_access/send_blob.ts";
+import { aloneWith, inTurn, mountBlob } from "../random_access/send_blob.ts";
 import { knownBlob, rememberBlob, type RepositoryState } from "../repository_state.ts";
 import { hooksFor, type UploadSettings } from "../upload_settings.ts";
 import { ResumableBody } from "./resumable_body.ts";

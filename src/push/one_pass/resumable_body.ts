@@ -48,6 +48,11 @@ export class ResumableBody {
     return this.#end;
   }
 
+  /** Whether the stream was read to its end. */
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
   /** Whether the first byte is still there, or can be had again. */
   get canRewind(): boolean {
     return this.#start === 0 || this.#again !== undefined;

@@ -2,7 +2,8 @@ import { type Bytes, drain } from "../../bytes.ts";
 import { sleep } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
 import { ArchiveError, NetworkError, RegistryError, restate } from "../../errors.ts";
-import type { UploadHooks } from "../../registry/blobs.ts";
+import { nameOf, type UploadHooks } from "../../registry/blobs.ts";
+import { describe } from "../../registry/http/call.ts";
 import { waitForRetry, withRetry } from "../../registry/http/http.ts";
 import { isBroken } from "../../registry/http/network.ts";
 import { retryDelay } from "../../registry/http/retry.ts";
@@ -132,7 +133,21 @@ async function sendFrom(passing: Passing, start: number): Promise<void> {
     const listeners = digest ? { ...hooks, size } : hooks;
     await sendBody(session, () => openWhole(body), listeners);
   }
+  requireSent(passing);
   if (digest) await commitUpload(session, { digest, size }, hooks);
+}
+
+/** @throws {NetworkError} If an answer came before all of the body was asked for: what is left of it would never be read. */
+function requireSent({ session: { context, location }, body, size, isLess }: Passing): void {
+  if (isLess ? body.hasEnded : body.end >= size) return;
+  throw new NetworkError(
+    `Cannot push a blob to ${nameOf(context)}: it was answered before all of it was sent`,
+    {
+      ...describe({ method: "PATCH", url: location }, location),
+      hint:
+        "look for a proxy before the registry that answers in its place, and drops what is sent",
+    },
+  );
 }
 
 /** Sends what the registry has not got, or all of it where that is to go in chunks. */

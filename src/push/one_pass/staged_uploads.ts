@@ -3,8 +3,8 @@ import type { Digest } from "../../digest.ts";
 import { mismatch } from "../../image/content.ts";
 import type { UploadHooks } from "../../registry/blobs.ts";
 import { commitUpload } from "../../registry/upload/close_upload.ts";
+import { explainChanged, isDigestRefusal } from "../../registry/upload/digest_refusal.ts";
 import { cancelUpload, type UploadSession } from "../../registry/upload/upload_session.ts";
-import { isDigestRefusal } from "../random_access/send_blob.ts";
 import type { RepositoryState } from "../repository_state.ts";
 
 /** An upload whose body has been sent, and which is not closed; in a dry run there is none, for one that would be. */
@@ -68,10 +68,19 @@ export class StagedUploads {
   }
 }
 
+const FOUND_THERE_HINT =
+  "the registry found that: where a check of the archive finds nothing, a proxy before the registry changes or drops what is sent";
+
 /** The failure of a blob, in terms of the archive where the registry found another digest than expected. */
 export function asMismatch(error: unknown, file: PassingFile, digest: Digest): unknown {
-  if (!isDigestRefusal(error) || file.digest === digest) return error;
-  const wrong = mismatch(file.path, digest, file.digest);
+  if (file.digest === digest) return explainChanged(error);
+  if (!isDigestRefusal(error)) return error;
+  const wrong = mismatch(
+    file.path,
+    digest,
+    file.digest,
+    file.digest ? undefined : FOUND_THERE_HINT,
+  );
   wrong.cause = error;
   return wrong;
 }

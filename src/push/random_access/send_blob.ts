@@ -10,6 +10,7 @@ import {
   type UploadHooks,
 } from "../../registry/blobs.ts";
 import { SMALL_BODY_BYTES, type UploadBlob } from "../../registry/upload/choose_body.ts";
+import { isDigestRefusal } from "../../registry/upload/digest_refusal.ts";
 import { uploadBlob } from "../../registry/upload/upload_blob.ts";
 import {
   cancelUpload,
@@ -200,12 +201,6 @@ async function resend(placing: Placing, refusal: RegistryError): Promise<Digest>
   if (actual === digest && !isDigestRefusal(refusal)) throw refusal;
   await send({ ...placing, digest: actual }, { wasRefused: true });
   return actual;
-}
-
-/** Whether a registry found another digest than the request names. */
-export function isDigestRefusal(error: unknown): error is RegistryError {
-  return hasStatus(error, 400) &&
-    error.errors.some(({ code, message }) => code === "DIGEST_INVALID" || /digest/i.test(message));
 }
 
 async function send(

@@ -49,6 +49,8 @@ export interface Http {
     wantsLength?: boolean;
     /** A small body that went as a stream broke: others go as bytes. */
     breaksStreams?: boolean;
+    /** Of a blob that it took without naming its digest it had all afterwards, or does not tell. */
+    keepsBlobs?: boolean;
     /** Whether it takes the body of an upload in the PUT that ends it; false where only a PATCH brought one. */
     takesPut?: boolean;
     /** False where the second PATCH of an upload was refused, and one with all of it taken. */

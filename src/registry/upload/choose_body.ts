@@ -60,8 +60,10 @@ export interface Way {
   byPatch: boolean;
   /** After a failure the registry had something else under its digest. */
   isDoubted: boolean;
-  /** Its body came in the PUT, and the registry did not name the digest of what arrived. */
-  isUnnamed: boolean;
+  /** The answer to its body in the PUT, where that does not name the digest of what arrived. */
+  unnamed: Response | undefined;
+  /** It is not there after that, as far as the registry says. */
+  isUnseen: boolean;
   /** In one PATCH, because a second one was refused. */
   inOnePatch: boolean;
 }

@@ -10,7 +10,7 @@ import type { UploadSession } from "./upload_session.ts";
 /**
  * Closes an upload with a PUT, with or without a body, under the digest that the registry then verifies.
  *
- * @returns Whether the registry names the digest of what it has.
+ * @returns The answer, its body discarded.
  */
 export async function closeUpload(
   session: UploadSession,
@@ -19,7 +19,7 @@ export async function closeUpload(
     Call,
     "action" | "body" | "file" | "asPiece" | "size" | "onSent" | "isPatient" | "signal" | "headers"
   >,
-): Promise<boolean> {
+): Promise<Response> {
   // What the registry wrote there is opaque: it is added to, never parsed and written anew.
   const { context, location: { href } } = session;
   const url = new URL(
@@ -40,7 +40,7 @@ export async function closeUpload(
     });
     await discard(response);
     checkDigestHeader(response, digest, `blob pushed to ${nameOf(context)}`);
-    return response.headers.has("docker-content-digest");
+    return response;
   } catch (error) {
     const isSent = !isWatched || session.sentAt !== undefined;
     session.isClosing = isSent && !call.signal?.aborted && isInDoubt(error);
@@ -53,7 +53,7 @@ export async function closeUpload(
  * registry is asked what became of it.
  *
  * @param blob Digest and length of all that was sent.
- * @throws {RegistryError} 400 where the content has another digest.
+ * @throws {RegistryError} 400 where the content has another digest, 404 where it is not there afterwards.
  */
 export async function commitUpload(
   session: UploadSession,
@@ -62,14 +62,15 @@ export async function commitUpload(
 ): Promise<void> {
   const { context } = session;
   const action = `commit blob ${blob.digest} to ${nameOf(context)}`;
+  let answer: Response;
   for (let attempt = 2;; attempt++) {
     try {
-      await closeUpload(session, blob.digest, {
+      answer = await closeUpload(session, blob.digest, {
         action,
         headers: { "content-length": "0" },
         signal: hooks.signal,
       });
-      return;
+      break;
     } catch (error) {
       if (session.isClosing) {
         const { findOutcome } = await import("./outcome.ts");
@@ -80,6 +81,9 @@ export async function commitUpload(
       await waitForRetry(context.http, hooks, error, attempt);
     }
   }
+  if (answer.headers.has("docker-content-digest")) return;
+  const { requireKept } = await import("./kept_blob.ts");
+  await requireKept(context, blob, answer, hooks);
 }
 
 /** Statuses of something on the way that lost the registry, or lost patience; 520 to 524 are Cloudflare's. */

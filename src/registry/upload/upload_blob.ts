@@ -24,6 +24,7 @@ import {
   type UploadBlob,
   type Way,
 } from "./choose_body.ts";
+import { explainChanged } from "./digest_refusal.ts";
 import { closeUpload, commitUpload } from "./close_upload.ts";
 import {
   checkLength,
@@ -62,7 +63,8 @@ export async function uploadBlob(
     byPatch: blob.wasRefused === true && context.http.seen.takesPut === undefined,
     inOnePatch: false,
     isDoubted: false,
-    isUnnamed: false,
+    unnamed: undefined,
+    isUnseen: false,
   };
   const inDoubt: UploadSession[] = [];
   for (let attempt = 2;; attempt++) {
@@ -85,15 +87,24 @@ export async function uploadBlob(
       else {
         // What fails twice before the registry may be too large for what stands there: functions answer so beyond 10 MB.
         if (attempt > 2 && isOfGateway(error)) preferChunks(context.http, way);
-        const cause = asRetryable(context.http, firstRefusal(way, error), action);
+        const refusal = firstRefusal(way, error);
+        const cause = asRetryable(
+          context.http,
+          blob.wasRefused ? explainChanged(refusal) : refusal,
+          action,
+        );
         await waitForRetry(context.http, hooks, cause, attempt);
       }
     }
     session = undefined;
     way.isFirst = false;
   }
-  remember(context.http, way);
   await forget(inDoubt);
+  if (way.unnamed && way.isUnseen) {
+    const { requireThere } = await import("./kept_blob.ts");
+    await requireThere(context, blob, way.unnamed, hooks);
+  }
+  remember(context.http, way);
   if (way.isDoubted) await checkLength(context, blob, hooks);
 }
 
@@ -103,10 +114,11 @@ export async function uploadBlob(
  */
 async function isDropped(context: RepositoryContext, way: Way): Promise<boolean> {
   const { digest, size } = way.blob;
-  if (!way.isUnnamed || size === 0 || context.http.seen.takesPut !== undefined) return false;
-  // It is there, as far as the registry says: a question without an answer changes nothing, nor does a cache that still
-  // says it is not.
+  way.isUnseen = false;
+  if (!way.unnamed || size === 0 || context.http.seen.takesPut !== undefined) return false;
+  // A question without an answer changes nothing.
   const found = await headBlob(context, digest, way.hooks).catch(() => undefined);
+  way.isUnseen = found === undefined;
   return found !== undefined && !fitsSize(found, size);
 }
 
@@ -160,7 +172,7 @@ async function sendAndClose(way: Way, session: UploadSession): Promise<void> {
   const { blob, hooks } = way;
   const { context } = session;
   way.sent = undefined;
-  way.isUnnamed = false;
+  way.unnamed = undefined;
   session.wantsPatch = way.byPatch;
   session.inOnePatch = way.inOnePatch || undefined;
   way.fromPage = context.http.page && blob.blob?.();
@@ -176,7 +188,7 @@ async function sendAndClose(way: Way, session: UploadSession): Promise<void> {
     return await commitUpload(session, blob, hooks);
   }
   const body = await chooseBody(way, session);
-  way.isUnnamed = !await closeUpload(session, blob.digest, {
+  const answer = await closeUpload(session, blob.digest, {
     action: `push blob ${blob.digest} to ${nameOf(context)}`,
     ...body,
     size: blob.size,
@@ -187,6 +199,7 @@ async function sendAndClose(way: Way, session: UploadSession): Promise<void> {
     isPatient: blob.failure !== undefined,
     signal: hooks.signal,
   });
+  if (!answer.headers.has("docker-content-digest")) way.unnamed = answer;
   if (typeof body.body !== "function") await hooks.onProgress?.(blob.size);
 }
 

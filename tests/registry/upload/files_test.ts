@@ -18,8 +18,7 @@ test("uploadBlob() gives fetch a large file where that is sent as it is, and rea
     sent.push(`${init.method} ${url.host} ${body}`);
     if (init.method === "POST") return redirect(202, "/u/1");
     if (url.host === "registry.test") return redirect(307, `https://store.test/u/1${url.search}`);
-    const named = { "docker-content-digest": url.searchParams.get("digest") ?? "" };
-    return new Response(null, { status: 201, headers: named });
+    return taken(url);
   });
   await uploadBlob(makeRepository(fetch), await blobOf(CONTENT));
   assertEquals(sent, [
@@ -31,11 +30,11 @@ test("uploadBlob() gives fetch a large file where that is sent as it is, and rea
 
 test("uploadBlob() reads a large file after a failure: what is wrong with it, that tells", async () => {
   const sent: string[] = [];
-  const fetch = networkFetch("registry.test", (_url, init) => {
+  const fetch = networkFetch("registry.test", (url, init) => {
     if (init.method !== "PUT") return redirect(init.method === "POST" ? 202 : 404, "/u/1");
     const isFile = !("duplex" in init);
     sent.push(isFile ? "file" : "stream");
-    return new Response(null, { status: isFile ? 503 : 201 });
+    return isFile ? new Response(null, { status: 503 }) : taken(url);
   });
   await uploadBlob(makeRepository(fetch), await blobOf(CONTENT));
   assertEquals(sent, ["file", "stream"]);
@@ -100,29 +99,35 @@ async function streamOf(content: Uint8Array<ArrayBuffer>): Promise<UploadBlob> {
 /** A `fetch` past a proxy of plain http, to what wants lengths; notes all bodies with the length told. */
 function proxiedFetch(refuse: () => Response | Promise<Response>, via = "1.1 vm (squid/5.7)") {
   const sent: [length: string | null, body: string][] = [];
-  const fetch = async (_url: string | URL | Request, init: RequestInit = {}) => {
+  const fetch = async (url: string | URL | Request, init: RequestInit = {}) => {
     const headers = { location: "/u/1", via };
     if (init.method === "POST") return new Response(null, { status: 202, headers });
     if (init.method !== "PUT") return new Response(null, { status: 404, headers });
     const length = new Headers(init.headers).get("content-length");
     sent.push([length, init.body instanceof ReadableStream ? "stream" : "bytes"]);
-    return length === null ? await refuse() : new Response(null, { status: 201 });
+    return length === null ? await refuse() : taken(url);
   };
   return { sent, fetch: Object.assign(fetch, { proxyFor: () => "http://proxy.test" }) };
 }
 
 test("uploadBlob() sends chunks as streams, which no runtime sends twice by itself", async () => {
   const sent: [method: string | undefined, isStream: boolean][] = [];
-  const fetch = networkFetch("nowhere.test", (_url, init) => {
+  const fetch = networkFetch("nowhere.test", (url, init) => {
     if (init.method === "POST") return redirect(202, "/u/1");
     sent.push([init.method, "duplex" in init]);
-    return redirect(init.method === "PATCH" ? 202 : 201, "/u/1");
+    return init.method === "PATCH" ? redirect(202, "/u/1") : taken(url);
   });
   const repository = makeRepository(fetch);
   repository.http.seen.chunkSize = CONTENT.length / 2;
   await uploadBlob(repository, await blobOf(CONTENT));
   assertEquals(sent, [["PATCH", true], ["PATCH", true], ["PUT", false]]);
 });
+
+/** The answer to what ends an upload. */
+function taken(url: string | URL | Request): Response {
+  const digest = new URL(url instanceof Request ? url.url : url).searchParams.get("digest") ?? "";
+  return new Response(null, { status: 201, headers: { "docker-content-digest": digest } });
+}
 
 async function blobOf(content: Uint8Array<ArrayBuffer>): Promise<UploadBlob> {
   return {
