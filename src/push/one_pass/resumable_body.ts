@@ -119,7 +119,6 @@ export class ResumableBody {
   /** Gives the rest of the stream up. */
   async cancel(reason: unknown): Promise<void> {
     this.halt();
-    this.#kept = [];
     await this.#reader.cancel(reason);
   }
 
@@ -146,7 +145,6 @@ export class ResumableBody {
       this.#kept.push(value);
       this.#end += value.length;
     } catch (error) {
-      if (reader !== this.#reader) return;
       this.#failure = { error };
       throw error;
     }

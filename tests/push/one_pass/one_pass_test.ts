@@ -443,22 +443,24 @@ test("pushImage() of a pipe uploads what cannot be mounted", async () => {
   assertEquals(new Set(statuses), new Set(["pushed"]));
 });
 
-for (const verify of [false, true]) {
-  test(`pushImage() of a pipe names the large blob whose bytes are not what its name says (verify ${verify})`, async () => {
-    const layout = await layoutWith(named, "b");
-    const entries = layout.entries().map((entry) =>
-      entry.path === pathOf(named) ? { ...entry, body: noise(9, named.bytes.length) } : entry
-    );
-    const { registry, open } = countingRegistry();
-    const { stream } = sourceOf(await bytesOf(toBlob(entries)));
-    const error = await assertRejects(
-      () => pushImage(stream, TARGET, { ...SMALL, verify, fetch: registry }),
-      DigestMismatchError,
-      digestHex(named.digest),
-    );
-    assertClear(error);
-    assertEquals([await allTags(registry), open()], [[], 0]);
-  });
+for (const [size, layer] of [["large", named], ["small", await makeLayer("small")]] as const) {
+  for (const verify of [false, true]) {
+    test(`pushImage() of a pipe names the ${size} blob whose bytes are not what its name says (verify ${verify})`, async () => {
+      const layout = await layoutWith(layer, "b");
+      const entries = layout.entries().map((entry) =>
+        entry.path === pathOf(layer) ? { ...entry, body: noise(9, layer.bytes.length) } : entry
+      );
+      const { registry, open } = countingRegistry();
+      const { stream } = sourceOf(await bytesOf(toBlob(entries)));
+      const error = await assertRejects(
+        () => pushImage(stream, TARGET, { ...SMALL, verify, fetch: registry }),
+        DigestMismatchError,
+        digestHex(layer.digest),
+      );
+      assertClear(error);
+      assertEquals([await allTags(registry), open()], [[], 0]);
+    });
+  }
 }
 
 for (const layer of [named, zipped, await makeLayer("small"), await makeLayer("small", "gzip")]) {

@@ -81,6 +81,41 @@ test("ResumableBody loses nothing of its window to a stream that is halted while
   assertEquals(await take(body.open(0), Infinity), pieces.flatMap((piece) => [...piece]));
 });
 
+test("ResumableBody begins again with a stream that is opened anew, whatever it was waiting for", async () => {
+  const pieces = Array.from({ length: 5 }, (_, at) => new Uint8Array(10).fill(at));
+  const asked = Promise.withResolvers<void>();
+  let cancelled = 0;
+  let given = 0;
+  const stuck = new ReadableStream<Bytes>({
+    pull(controller) {
+      if (given < 4) return controller.enqueue(pieces[given++]);
+      asked.resolve();
+      return new Promise(() => {});
+    },
+    cancel: () => void cancelled++,
+  }, { highWaterMark: 0 });
+  const body = new ResumableBody(stuck, 10, undefined, () => ReadableStream.from(pieces));
+  const dying = take(body.open(0), Infinity);
+  await asked.promise;
+  assertEquals([body.start, body.canRewind], [30, true]);
+  body.rewind();
+  const whole = take(body.open(0), Infinity);
+  await assertRejects(() => dying, TypeError, "opened anew");
+  assertEquals(await whole, pieces.flatMap((piece) => [...piece]));
+  assertEquals(cancelled, 1);
+});
+
+for (const way of ["rewind", "forget", "cancel"] as const) {
+  test(`ResumableBody ends the stream that is open with ${way}()`, async () => {
+    const pieces = () => ReadableStream.from(Array.from({ length: 5 }, () => new Uint8Array(10)));
+    const body = new ResumableBody(pieces(), 10, undefined, pieces);
+    const open = body.open(0);
+    await take(open, 30);
+    await body[way]("no more");
+    await assertRejects(() => take(open, 10), TypeError, "opened anew");
+  });
+}
+
 test("ResumableBody is not cancelled with one of its streams", async () => {
   const { body, cancelled } = makeBody(20);
   const stream = body.open(0);

@@ -467,6 +467,7 @@ for (const [what, fault] of Object.entries(MOUNT_FAULTS)) {
     });
     const puts = layer.seen.filter(endsUpload).map(({ path }) => path);
     assertEquals(puts.length, 2, "what was cancelled is sent nothing");
+    assertEquals(layer.seen.filter(({ method }) => method === "DELETE").length, 2);
     await readBack(layer.fetch, "team/app", "1");
   });
 }
