@@ -1,6 +1,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { sleep } from "../../concurrency.ts";
-import { NetworkError, RegistryError } from "../../errors.ts";
+import { hasStatus, NetworkError, RegistryError } from "../../errors.ts";
 import { isNetworkFetch } from "../../network_fetch.ts";
 import { free } from "../../owned_bytes.ts";
 import { type Call, describe, discard, type Http, isWebPage, kindOf } from "./call.ts";
@@ -12,8 +12,8 @@ import { retryDelay } from "./retry.ts";
 import { send } from "./send.ts";
 
 const MAX_REDIRECTS = 10;
-/** Attempts for a registry that has not answered yet: most likely it is not there, or not what it is taken for. */
-const FIRST_ATTEMPTS = 3;
+/** Attempts where a failure is likely to stay: of a registry that has not answered yet, it is not there, or not what it is taken for. */
+const FEW_ATTEMPTS = 3;
 /** Kinds of requests to remember: each repository has a few, and a call may go to any number of them. */
 const MAX_KINDS = 1000;
 /** Failures that have had all their attempts: whatever they are part of does not begin to count anew. */
@@ -71,7 +71,8 @@ export async function waitForRetry(
     if (isRefused(error)) throw error;
   }
   const retryAfter = error instanceof RegistryError ? error.retryAfter : undefined;
-  const delay = isKnown || attempt <= FIRST_ATTEMPTS
+  const mayPass = isKnown && !mayBeAlgorithm(error);
+  const delay = mayPass || attempt <= FEW_ATTEMPTS
     ? retryDelay(attempt, http.retry, retryAfter)
     : undefined;
   if (delay === undefined) {
@@ -82,6 +83,11 @@ export async function waitForRetry(
   if (retryAfter !== undefined) (await paceOf(http)).pause(retryAfter);
   await call.onRetry?.(attempt, delay, error);
   await sleep(delay, call.signal);
+}
+
+/** Whether a registry may fail at an algorithm that it does not know: uber's Kraken answers 500 to each digest of sha512. */
+function mayBeAlgorithm(error: NetworkError | RegistryError): boolean {
+  return hasStatus(error, 500) && error.url.includes("/sha512:");
 }
 
 async function explainLast(

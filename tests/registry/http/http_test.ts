@@ -198,6 +198,21 @@ test("request() gives up with the last answer when the attempts are used up", as
   assertEquals([error.status, error.retryable], [503, true]);
 });
 
+test("request() ends soon where a registry may fail at the algorithm of a digest", async () => {
+  const counts: number[] = [];
+  for (const [name, status] of [["sha512", 500], ["sha512", 503], ["sha256", 500]] as const) {
+    let count = 0;
+    const http = makeHttp(() =>
+      Promise.resolve(new Response(null, { status: count++ ? status : 200 }))
+    );
+    await request(http, callTo(http));
+    const url = new URL(`/v2/app/blobs/${name}:${"0".repeat(64)}`, http.origin);
+    await assertRejects(() => request(http, callTo(http, { url })), RegistryError, `${status}`);
+    counts.push(count - 1);
+  }
+  assertEquals(counts, [3, 5, 5]);
+});
+
 test("request() tries again where a registry that spoke HTTP answers with something else", async () => {
   // What is left over on a connection is read as the next answer; another connection has none of it.
   const garbage = () => {
