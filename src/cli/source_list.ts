@@ -138,7 +138,7 @@ async function* readPipedList(
 
 /**
  * Reads a list of archives or images, one a line: `SOURCE`, `SOURCE TARGET`, or a JSON object with `source` and `target`. Empty
- * lines and those that start with `#` say nothing.
+ * lines and those that start with `#` say nothing, nor does what follows a `#` that has a space before it.
  *
  * @param name What it is called, for messages.
  * @throws {UsageError} If a line is none of these.
@@ -213,7 +213,7 @@ export function requireUse(place: string, check: () => unknown): void {
 }
 
 function parseWords(line: string, place: string): ListLine {
-  const [source = "", target, ...more] = line.split(/\s+/);
+  const [source = "", target, ...more] = line.replace(/\s+#.*$/, "").split(/\s+/);
   if (more.length === 0) {
     return { source, target: target === undefined ? undefined : [target], place };
   }

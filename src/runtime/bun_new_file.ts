@@ -3,7 +3,7 @@ import { BunGrowingFile } from "./bun_growing_file.ts";
 import { appendText, rename } from "./bun_shell.ts";
 import { errorCode, fileError, toFileError } from "./file_error.ts";
 import type { NewFile } from "./host.ts";
-import { createNewFile, temporaryName } from "./new_file.ts";
+import { createNewFile, requireReplaceable, temporaryName } from "./new_file.ts";
 
 const { Bun } = globalThis as unknown as BunGlobals;
 
@@ -13,9 +13,10 @@ export async function createBunFile(path: string): Promise<NewFile> {
     if (errorCode(error) !== "ENOENT") throw toFileError("write", path, error);
     return undefined;
   });
-  if (info && !info.isFile()) {
-    throw fileError("write", path, info.isDirectory() ? "directory" : "special");
-  }
+  requireReplaceable(
+    path,
+    info && { isFile: info.isFile(), isDirectory: info.isDirectory() },
+  );
   const temporary = temporaryName(path);
   // The writer would open it with the first byte only: whether that is allowed shows now.
   await createEmpty(temporary, path);

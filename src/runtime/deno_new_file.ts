@@ -1,7 +1,7 @@
 import { needsFolder, throwFileError } from "./deno_file_error.ts";
 import { fileError } from "./file_error.ts";
 import type { NewFile } from "./host.ts";
-import { createNewFile, temporaryName } from "./new_file.ts";
+import { createNewFile, requireReplaceable, temporaryName } from "./new_file.ts";
 import { writeAll } from "./output.ts";
 
 /** Begins a file; see `createFile` of the host in host.ts. */
@@ -29,10 +29,7 @@ export async function createDenoFile(path: string): Promise<NewFile> {
 }
 
 async function open(path: string, temporary: string): Promise<Deno.FsFile> {
-  const info = await statOf(path);
-  if (info && !info.isFile) {
-    throw fileError("write", path, info.isDirectory ? "directory" : "special");
-  }
+  requireReplaceable(path, await statOf(path));
   return await Deno.open(temporary, { write: true, createNew: true });
 }
 

@@ -164,7 +164,8 @@ export interface Host {
    * Begins a file that takes its place when it is whole. A link in that place is replaced, not followed.
    *
    * @param path Where it shall be.
-   * @throws {OciError} If there is no such folder, it may not be written to, or a directory or device is in the place.
+   * @throws {OciError} If there is no such folder, it may not be written to, or a directory or device is in the place, or
+   * what is open already (`/dev/stdout`).
    */
   createFile(path: string): Promise<NewFile>;
   /** Calls `handler` at every Ctrl-C or request to end, instead of ending; returns what takes that back. */

@@ -1,4 +1,22 @@
+import { fileError } from "./file_error.ts";
 import type { NewFile } from "./host.ts";
+
+/** Names of what a process has open: links, be it a pipe or a file, that every other process needs as well. */
+const STREAM_PATH = /^\/dev\/(?:stdin|stdout|stderr|fd\/\d+)$|^\/proc\/(?:self|\d+)\/fd\/\d+$/;
+
+/**
+ * Checks what is in the place of a file that is to be written.
+ *
+ * @param info What is there, links followed; undefined for nothing.
+ * @throws {OciError} If it is not to be replaced by a file.
+ */
+export function requireReplaceable(
+  path: string,
+  info: { isFile: boolean; isDirectory: boolean } | undefined,
+): void {
+  if (info?.isDirectory) throw fileError("write", path, "directory");
+  if (STREAM_PATH.test(path) || (info && !info.isFile)) throw fileError("write", path, "special");
+}
 
 /** Characters kept of a name, of up to 4 bytes each: some file systems take no more than 143 bytes in all. */
 const KEPT_CHARACTERS = 30;

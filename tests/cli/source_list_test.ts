@@ -13,6 +13,8 @@ test("parseSourceList() takes words, JSON, comments and any end of line", () => 
     '{"source": "d.tar", "target": "localhost:5000/d"}',
     '{"source": "e.tar", "target": ["localhost:5000/e:1", "localhost:5000/e:2"]}',
     "https://example.org/f.tar?x=1#y",
+    "g#1.tar  localhost:5000/g:1 # since May",
+    "h.tar\t#localhost:5000/h:1",
   ].join("\r\n");
   const lines = parseSourceList(text, "list");
   assertEquals(lines.map(({ source, target }) => [source, target]), [
@@ -22,6 +24,8 @@ test("parseSourceList() takes words, JSON, comments and any end of line", () => 
     ["d.tar", ["localhost:5000/d"]],
     ["e.tar", ["localhost:5000/e:1", "localhost:5000/e:2"]],
     ["https://example.org/f.tar?x=1#y", undefined],
+    ["g#1.tar", ["localhost:5000/g:1"]],
+    ["h.tar", undefined],
   ]);
   assertEquals(lines[1]?.place, "line 4 of list");
 });

@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { OciError } from "../../src/errors.ts";
 import { fileError, stateOfCode } from "../../src/runtime/file_error.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
-import { createNewFile } from "../../src/runtime/new_file.ts";
+import { createNewFile, requireReplaceable } from "../../src/runtime/new_file.ts";
 import { createByteOutput } from "../../src/runtime/output.ts";
 import { runProcess, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
@@ -101,7 +101,20 @@ test("Host.createFile() says what is in the way", async () => {
   await refused(`${folder.path}/none/app.tar`, "its folder does not exist");
   const hint = await refused("/dev/null", "it is a pipe or device, expected a file");
   assert(hint?.includes("tarpush save REFERENCE - | COMMAND"), hint);
+  await refused("/proc/self/fd/1", "it is a pipe or device, expected a file");
 }, { skip: isWindows ? "no /dev/null" : undefined });
+
+test("a file takes no place of what is open already, be that a file, too", () => {
+  const file = { isFile: true, isDirectory: false };
+  // As /dev/stdout is where the output is led to a file: the link in its place is that of the whole machine.
+  for (const path of ["/dev/stdout", "/dev/fd/3", "/proc/self/fd/1", "/proc/77/fd/1"]) {
+    assertThrows(() => requireReplaceable(path, file), OciError, "it is a pipe or device");
+  }
+  for (const path of ["/dev/shm/app.tar", "dev/stdout", "/dev/stdout.tar"]) {
+    requireReplaceable(path, file);
+    requireReplaceable(path, undefined);
+  }
+});
 
 test("NewFile gives no name to what has not come to the disk, however often it is asked to", async () => {
   const done: string[] = [];
