@@ -93,13 +93,26 @@ export async function writeManifest(
   if (!settings.dryRun) {
     const answer = await putManifest(target, reference, node, hooksFor(settings));
     if (reference === digest) await readBackDoubted(target, digest, settings);
-    const isListed = isKnown || !subject || answer.has("oci-subject");
-    if (!isListed) target.unlisted.push({ ...node, subject });
+    if (subject && !isKnown && !await keepsList(target, subject.digest, answer, settings)) {
+      target.unlisted.push({ ...node, subject });
+    }
   }
   settings.onWritten();
   if (isKnown) return;
   target.manifests.set(digest, "pushed");
   await settings.emit({ type: "manifest", digest, mediaType });
+}
+
+/** Whether the registry has put a manifest into the list of what refers to its subject. */
+async function keepsList(
+  target: RepositoryState,
+  subject: Digest,
+  answer: Headers,
+  settings: UploadSettings,
+): Promise<boolean> {
+  if (!answer.has("oci-subject")) return false;
+  const { hasReferrersList } = await import("../registry/listing.ts");
+  return await hasReferrersList(target, subject, hooksFor(settings));
 }
 
 /** Reads a manifest back where what is said to be there may be damaged. */

@@ -1,5 +1,6 @@
+import type { Bytes } from "../bytes.ts";
 import type { Digest } from "../digest.ts";
-import { hasCode, hasStatus, restate } from "../errors.ts";
+import { hasCode, hasStatus, OciError, RegistryError, restate } from "../errors.ts";
 import {
   type Descriptor,
   isIndexType,
@@ -9,7 +10,13 @@ import {
 } from "../media_types.ts";
 import { quoteName } from "../quote_name.ts";
 import { isTag, referrersTag } from "../reference.ts";
-import { nameOf, type ReadHooks, type RepositoryContext, repositoryUrl } from "./blobs.ts";
+import {
+  nameOf,
+  type ReadHooks,
+  type RepositoryContext,
+  repositoryUrl,
+  withoutRetry,
+} from "./blobs.ts";
 import { explainAbsence, getManifest, MAX_PULLED_MANIFEST_BYTES } from "./get_manifest.ts";
 import { badAnswer, parseAnswer, type ReadCall, requestBytes } from "./http/answer_body.ts";
 import { type Call, hostOf, type Http } from "./http/call.ts";
@@ -131,27 +138,80 @@ export async function* listReferrers(
   if (artifactType !== undefined) url.searchParams.set("artifactType", artifactType);
   const pages = new Pages(context.http);
   for (let next: URL | undefined = url; next;) {
-    const call: Call = {
-      action: `list the referrers of ${digest} in ${nameOf(context)}`,
-      method: "GET",
-      isDocument: true,
-      url: next,
-      headers: { accept: OCI_INDEX },
-      expect: [200, 404],
-      ...hooks,
-    };
+    const call = referrersCall(context, digest, hooks, next);
     pages.enter(call);
-    const { response, bytes } = await requestBytes(context.http, call, MAX_PULLED_MANIFEST_BYTES);
-    if (response.status === 404) {
+    const page = await readReferrersPage(context.http, call);
+    if (!page) {
       yield* filterReferrers(await readReferrersTag(context, digest, hooks), artifactType);
       return;
     }
+    const { response, bytes } = page;
     const found = descriptorsOf(call, response, parseAnswer(call, response, bytes));
     const isFiltered = /(?:^|,)\s*artifactType\s*(?:,|$)/.test(
       response.headers.get("oci-filters-applied") ?? "",
     );
     yield* filterReferrers(found, isFiltered ? undefined : artifactType);
     next = pages.next(call, response);
+  }
+}
+
+/**
+ * Whether a registry that answered a push with `OCI-Subject` does have the list that it promises: containerd-registry, as
+ * all that is built on CUE's ociserver, sends the header, and then no list (400 UNSUPPORTED). It is asked once; one that
+ * cannot be asked is believed.
+ */
+export async function hasReferrersList(
+  context: RepositoryContext,
+  subject: Digest,
+  hooks: ReadHooks,
+): Promise<boolean> {
+  const { http } = context;
+  http.seen.hasReferrersList ??= await findsReferrers(context, subject, hooks);
+  return http.seen.hasReferrersList;
+}
+
+async function findsReferrers(
+  context: RepositoryContext,
+  subject: Digest,
+  hooks: ReadHooks,
+): Promise<boolean> {
+  const call = referrersCall(context, subject, hooks);
+  try {
+    return await readReferrersPage(withoutRetry(context.http), call) !== undefined;
+  } catch (error) {
+    if (!(error instanceof OciError)) throw error;
+    return true;
+  }
+}
+
+function referrersCall(
+  context: RepositoryContext,
+  digest: Digest,
+  hooks: ReadHooks,
+  url: URL = repositoryUrl(context, `referrers/${digest}`),
+): Call {
+  return {
+    action: `list the referrers of ${digest} in ${nameOf(context)}`,
+    method: "GET",
+    isDocument: true,
+    url,
+    headers: { accept: OCI_INDEX },
+    expect: [200, 404],
+    ...hooks,
+  };
+}
+
+/** Reads a page of a list of referrers; undefined where the registry has none, which 404 says, and some put otherwise. */
+async function readReferrersPage(
+  http: Http,
+  call: Call,
+): Promise<{ response: Response; bytes: Bytes } | undefined> {
+  try {
+    const page = await requestBytes(http, call, MAX_PULLED_MANIFEST_BYTES);
+    return page.response.status === 404 ? undefined : page;
+  } catch (error) {
+    if (error instanceof RegistryError && hasCode(error, "UNSUPPORTED")) return undefined;
+    throw error;
   }
 }
 

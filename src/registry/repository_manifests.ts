@@ -14,7 +14,7 @@ import { nameOf, type RepositoryContext } from "./blobs.ts";
 import type { CallOptions, ListNamesOptions, RepositoryServices } from "./call_options.ts";
 import { deleteManifest } from "./deletion.ts";
 import { getManifest, type PulledManifest } from "./get_manifest.ts";
-import { listTags } from "./listing.ts";
+import { hasReferrersList, listTags } from "./listing.ts";
 import { headManifest, type ManifestHead, putManifest } from "./manifests.ts";
 import { MAX_PAGE_NAMES } from "./name_list.ts";
 import { keepReferrersTag } from "./referrers_tag.ts";
@@ -102,7 +102,11 @@ export class RepositoryManifests {
     const manifest = { digest, mediaType, bytes };
     const answer = await putManifest(this.#context, reference, manifest, hooks);
     const subject = subjectOf(bytes);
-    if (subject && !answer.has("oci-subject")) {
+    if (
+      subject &&
+      !(answer.has("oci-subject") &&
+        await hasReferrersList(this.#context, subject.digest, hooks))
+    ) {
       await keepReferrersTag(this.#context, { ...manifest, subject }, hooks);
     }
     return { mediaType, digest, size: bytes.length };

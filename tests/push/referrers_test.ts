@@ -35,6 +35,33 @@ async function push(fetch: FetchHandler): Promise<void> {
   await pushImage(file, TARGET, { fetch });
 }
 
+test("pushImage() asks once for a list that a registry promises, and keeps the tag where there is none", async () => {
+  const registry = createRegistry();
+  let asked = 0;
+  await push(async (request) => {
+    if (!request.url.includes("/referrers/")) return await registry(request);
+    asked++;
+    // What containerd-registry answers, after an OCI-Subject.
+    const errors = [{ code: "UNSUPPORTED", message: "Referrers: unsupported" }];
+    return Response.json({ errors }, { status: 400 });
+  });
+  const [list = "", ...others] = (await tags(registry)).filter((tag) => tag !== "1");
+  assertEquals([asked, others], [1, []]);
+  const { manifests: [attestation] } = await read(registry, list);
+  const { subject } = await read(registry, attestation.digest);
+  assertEquals(list, subject.digest.replace(":", "-"));
+});
+
+test("pushImage() believes a registry that promises a list of referrers and cannot be asked for it", async () => {
+  const registry = createRegistry();
+  await push(async (request) =>
+    request.url.includes("/referrers/")
+      ? new Response(null, { status: 503 })
+      : await registry(request)
+  );
+  assertEquals(await tags(registry), ["1"]);
+});
+
 /** Answers as registry:2 does. */
 function withoutSubjects(registry: FetchHandler): FetchHandler {
   return async (request) => {

@@ -581,13 +581,22 @@ test("manifests.put() checks digest and media type before it sends", async () =>
 });
 
 test("manifests.put() keeps the referrers tag where the registry says nothing of the subject", async () => {
+  await assertReferrersTag(({ headers }) => headers.delete("oci-subject"));
+});
+
+test("manifests.put() keeps the referrers tag where the registry promises a list and has none", async () => {
+  await assertReferrersTag(() => {});
+});
+
+/** Puts a manifest with a subject into a registry without lists of referrers. */
+async function assertReferrersTag(change: (response: Response) => void): Promise<void> {
   const registry = createRegistry();
   const subject = { mediaType: OCI_MANIFEST, digest: OTHER, size: 5 };
   const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [], subject };
   const referrers: FetchHandler = async (request) => {
     if (request.url.includes("/referrers/")) return new Response(null, { status: 404 });
     const response = await registry(request);
-    response.headers.delete("oci-subject");
+    change(response);
     return response;
   };
   const tags = () => Array.fromAsync(makeClient(registry).repository("app").tags());
@@ -598,7 +607,7 @@ test("manifests.put() keeps the referrers tag where the registry says nothing of
   assertEquals(await tags(), ["1", OTHER.replace(":", "-")]);
   const found = await Array.fromAsync(repository.referrers(OTHER));
   assertEquals(found.map((descriptor) => descriptor.digest), [digest]);
-});
+}
 
 test("manifests.delete() says plainly that a registry does not delete", async () => {
   const { manifests, blobs } = makeClient(createRegistry()).repository("app");

@@ -322,6 +322,19 @@ test("listReferrers() reads the referrers tag where there is no API, or nothing"
   script.assertDone();
 });
 
+test("listReferrers() reads the referrers tag where the registry says that it has no API", async () => {
+  const errors = [{ code: "UNSUPPORTED", message: "Referrers: unsupported" }];
+  const script = scriptedFetch([
+    [REFERRERS, { status: 400, body: encodeJson({ errors }) }],
+    [`GET /v2/team/app/manifests/${referrersTag(SUBJECT)}`, {
+      body: indexOf([SBOM]),
+      headers: { "content-type": OCI_INDEX },
+    }],
+  ]);
+  assertEquals(await Array.fromAsync(listReferrers(makeRepository(script.fetch), SUBJECT)), [SBOM]);
+  script.assertDone();
+});
+
 test("listReferrers() refuses an answer that is no index", async () => {
   const cases: [body: Uint8Array<ArrayBuffer>, message: string][] = [
     [encode("<html>"), "that is not JSON"],

@@ -45,6 +45,8 @@ export interface Http {
     passesSquid?: boolean;
     /** Whether it reads the header Accept as one type; false where that was not what failed. */
     wantsOneType?: boolean;
+    /** Whether it has the lists of what refers to manifests that it says it keeps. */
+    hasReferrersList?: boolean;
     /** It refused a body without a length. */
     wantsLength?: boolean;
     /** A small body that went as a stream broke: others go as bytes. */
