@@ -7,7 +7,7 @@ import type { Meaning } from "./forbidden.ts";
 import { isRegistry } from "./place.ts";
 import { moveBetween } from "./redirect.ts";
 import { askForText, schemeHint, schemeText, speaksOtherScheme } from "./scheme.ts";
-import { CUT_HINT, isBlobBody } from "./stranger.ts";
+import { CUT_HINT, isLargeBody } from "./stranger.ts";
 import { CLIENT_CERTIFICATE_HINT, wantsClientCertificate } from "./tls_reasons.ts";
 
 /** What a message says of an answer. */
@@ -82,7 +82,7 @@ export async function explainRefusal(refusal: Refusal): Promise<Explanation> {
   // What a registry says in its own words needs no guess.
   if (errors.length > 0 || !isRegistry(http, url)) return { state };
   if (status === 401 || status === 403) return { state, hint: forbidden(call) };
-  if (text && status !== 200 && isBlobBody(call, url)) return { state, hint: CUT_HINT };
+  if (text && status !== 200 && isLargeBody(call, url)) return { state, hint: CUT_HINT };
   if (status === 404 || status === 200) {
     const hint = `check that ${http.origin} is a registry: ${http.origin}/v2/ should answer 200`;
     return { state, hint: status === 404 ? `${hint}; ${NAMES_HINT}` : hint };

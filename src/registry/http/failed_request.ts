@@ -5,7 +5,7 @@ import { toNetworkError } from "./network.ts";
 import { placeHint, placeOf } from "./place.ts";
 import { throughHint } from "./proxy_tunnel.ts";
 import { explainScheme } from "./scheme.ts";
-import { CUT_HINT, isBlobBody } from "./stranger.ts";
+import { brokenHint } from "./stranger.ts";
 import type { Clock } from "./time_limits.ts";
 
 /**
@@ -34,7 +34,7 @@ export async function explainFailure(
     hint: placeHint(http, call, url),
     via,
     speaksHttp: url.origin === http.origin && http.seen.served !== undefined,
-    ifBroken: isBlobBody(call, url) ? CUT_HINT : undefined,
+    ifBroken: brokenHint(call, url),
   });
   return await explainScheme(http, failure, call);
 }

@@ -2,10 +2,7 @@ import type { RegistryErrorEntry } from "../../errors.ts";
 import { type Call, discard, type Http, isPage, kindOf, namesLogin } from "./call.ts";
 import { isRegistry } from "./place.ts";
 import { send } from "./send.ts";
-import { isBlobBody } from "./stranger.ts";
-
-/** Larger bodies may be forbidden for their size: ModSecurity takes 128 KiB unless told otherwise. */
-const SMALL_BYTES = 64 * 1024;
+import { isLargeBody } from "./stranger.ts";
 
 /** What a page that forbids something may mean, where that need not stay so. */
 export interface Meaning {
@@ -48,13 +45,7 @@ export async function meaningOf(
   if (wasLetThrough && await isShutOut(http, call)) {
     return http.seen.pace?.refusalsInARow ? STILL_SHUT_OUT : SHUT_OUT;
   }
-  return isBlobBody(call, url) && lengthOf(call) > SMALL_BYTES ? SIZE : undefined;
-}
-
-function lengthOf({ body, size }: Call): number {
-  if (body === undefined) return 0;
-  if (body instanceof Blob) return body.size;
-  return typeof body === "function" ? size ?? Infinity : body.length;
+  return isLargeBody(call, url) ? SIZE : undefined;
 }
 
 /** Whether the registry's front page is forbidden as well. */

@@ -9,14 +9,14 @@ import { makeHttp } from "../make_http.ts";
 
 /** The message and hint of an answer to a request; `registry.test answered ` is left out. */
 async function told(
-  { method, path }: { method: Call["method"]; path: string },
+  { method, path, body }: Pick<Call, "method" | "body"> & { path: string },
   answer: ScriptedAnswer,
 ): Promise<[message: string, hint: string]> {
   // A write that is led elsewhere is not followed where reads are not.
   const script = scriptedFetch([[`${method} ${path}`, answer], [/^HEAD .*list$/, { status: 404 }]]);
   const http = makeHttp(script.fetch, { retry: { attempts: 1 } });
   const url = new URL(path, http.origin);
-  const call: Call = { action: "do it", method, url, expect: [201] };
+  const call: Call = { action: "do it", method, url, ...(body && { body }), expect: [201] };
   const error = await assertRejects(() => request(http, call));
   assertInstanceOf(error, RegistryError);
   const start = "Cannot do it: registry.test answered ";
@@ -27,6 +27,7 @@ async function told(
 const READ = { method: "GET", path: "/v2/app/manifests/1" } as const;
 const START = { method: "POST", path: "/v2/app/blobs/uploads/" } as const;
 const PATCH = { method: "PATCH", path: "/v2/app/blobs/uploads/1" } as const;
+const LARGE_PATCH = { ...PATCH, body: new Uint8Array(100_000) };
 const MANIFEST = { method: "PUT", path: "/v2/app/manifests/1" } as const;
 const HTML = { "content-type": "text/html; charset=utf-8" };
 const JSON_TYPE = { "content-type": "application/json" };
@@ -39,7 +40,7 @@ const SHORT_NAME = /a name of two parts: HOST\/NAMESPACE\/REPOSITORY/;
 
 const ANSWERS: [
   title: string,
-  request: { method: Call["method"]; path: string },
+  request: Parameters<typeof told>[0],
   answer: ScriptedAnswer,
   message: string,
   hint: RegExp,
@@ -433,10 +434,17 @@ const ANSWERS: [
   ],
   [
     "a proxy that takes no more of a body",
-    PATCH,
+    LARGE_PATCH,
     { status: 400, headers: HTML, body: "<title>Too much</title>" },
     '400 Bad Request with text/html ("Too much") that is no registry error',
     /cut what is large or takes long.*--chunk-size/,
+  ],
+  [
+    "a proxy that takes not even a little of a body",
+    PATCH,
+    { status: 400, headers: HTML, body: "<title>No</title>" },
+    '400 Bad Request with text/html ("No") that is no registry error',
+    /^a page comes from a firewall/,
   ],
   [
     "a firewall with a status of its own",

@@ -53,6 +53,22 @@ test("uploadBlob() in chunks says that the connection was cut, where the registr
   assert(error.hint?.includes("--chunk-size"), error.hint);
 });
 
+test("uploadBlob() does not blame the size of what is small where the connection was cut", async () => {
+  const content = new Uint8Array(300);
+  const error = await assertRejects(
+    async () =>
+      await uploadBlob(repositoryWith({}), {
+        digest: await digestBytes(content),
+        size: content.length,
+        open: () => ReadableStream.from([content]) as ReadableStream<Uint8Array<ArrayBuffer>>,
+      }),
+    NetworkError,
+    "registry.test: connection broken",
+  );
+  assertEquals(error.method, "PUT");
+  assert(error.hint?.startsWith("what broke is small"), error.hint);
+});
+
 test("uploadBlob() in chunks says how much arrived, where the registry got a cut request twice", async () => {
   const stands = () => new Response(null, { status: 204, headers: { range: "0-299999" } });
   const repository = repositoryWith({
