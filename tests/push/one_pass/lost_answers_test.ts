@@ -6,6 +6,7 @@ import { createRegistry } from "../../../src/server/mod.ts";
 import { dockerSave, layoutTar, makeImage, makeLayer, toBlob } from "../../helpers/archives.ts";
 import { readBack } from "../../helpers/expected.ts";
 import { type Fault, faultLayer, type SeenRequest } from "../../helpers/fault_layer.ts";
+import { connectionReset } from "../../helpers/scripted_fetch.ts";
 import { writeTar } from "../../helpers/tar_writer.ts";
 import { test } from "../../helpers/test.ts";
 
@@ -89,3 +90,19 @@ for (const [what, { tar }] of Object.entries(ARCHIVES)) {
     assertEquals(ranges.filter(Boolean), [`0-${large.bytes.length - 1}`]);
   });
 }
+
+test("pushImage() of a pipe sends no more of a large layer that somebody else has brought when its connection breaks", async () => {
+  const { tar } = ARCHIVES["with its digest as name"];
+  const registry = createRegistry();
+  let isBroken = false;
+  const layer = faultLayer(async (request) => {
+    if (request.method !== "PATCH" || isBroken) return await registry(request);
+    isBroken = true;
+    await request.body?.cancel();
+    await pushImage(tar, "localhost:5000/app:other", { fetch: registry });
+    throw connectionReset();
+  });
+  await pushImage(tar.stream(), TARGET, { ...OPTIONS, fetch: layer.fetch });
+  await readBack(registry, "app", "1");
+  assertEquals(layer.seen.filter(({ method }) => method === "PATCH").length, 1);
+});

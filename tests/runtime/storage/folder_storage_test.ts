@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Digest, digestBytes } from "../../../src/digest.ts";
-import { DiskError, OciError } from "../../../src/errors.ts";
+import { DigestMismatchError, DiskError, OciError } from "../../../src/errors.ts";
 import { openFolder } from "../../../src/runtime/storage/open_storage.ts";
 import type { StorageFiles } from "../../../src/runtime/storage/storage_files.ts";
+import { UploadWriter } from "../../../src/runtime/storage/upload_writer.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
 import { readRange } from "../../../src/source/blob_source.ts";
 import type { Storage } from "../../../src/storage.ts";
@@ -121,6 +122,39 @@ test("a folder storage drops an upload that cannot be written, large or small", 
     await again.commit("app", digest);
     assertEquals((await storage.openBlob("app", digest))?.size, size);
   }
+});
+
+test("a folder storage keeps nothing under a digest that it does not have", async () => {
+  await using folder = await temporaryFolder();
+  await using storage = await openFolder(folder.path, files, {});
+  for (const algorithm of ["sha256", "sha512"] as const) {
+    for (const size of [10, 3 * MIB]) {
+      const content = new Uint8Array(size);
+      const [expected, actual] = await Promise.all([
+        digestBytes(new Uint8Array(size + 1), algorithm),
+        digestBytes(content, algorithm),
+      ]);
+      const writer = await storage.createBlob();
+      await writer.write(content);
+      const error = await assertRejects(() => writer.commit("app", expected), DigestMismatchError);
+      assertEquals([error.expected, error.actual], [expected, actual]);
+      assertEquals(await storage.openBlob("app", expected), undefined);
+      assertEquals(await uploads(folder), "");
+    }
+  }
+});
+
+test("a folder storage ends no upload that somebody goes on with", async () => {
+  await using folder = await temporaryFolder();
+  await using storage = await openFolder(folder.path, files, {});
+  const writers = [await storage.createBlob(), await storage.createBlob()];
+  for (const writer of writers) {
+    assert(writer instanceof UploadWriter);
+    writer.touched = 0;
+  }
+  await writers[0]?.write(new Uint8Array(1));
+  assertEquals((await storage.collect({ idleSeconds: 3600 })).uploads, 1);
+  assertEquals(writers.map(({ isEnded }) => isEnded), [false, true]);
 });
 
 test("a folder storage drops an upload when the disk fails in the middle of it", async () => {
