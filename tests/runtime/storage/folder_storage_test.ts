@@ -144,6 +144,53 @@ test("a folder storage keeps nothing under a digest that it does not have", asyn
   }
 });
 
+test("a folder storage has the bytes of a blob on the disk before it names it", async () => {
+  await using folder = await temporaryFolder();
+  const done: string[] = [];
+  const isUpload = (path: string) => path.includes("/_uploads/");
+  const noted: StorageFiles = {
+    ...files,
+    async sync(paths) {
+      await files.sync(paths);
+      done.push(...paths.map((path) => isUpload(path) ? "bytes" : "name"));
+    },
+    async rename(from, to) {
+      await files.rename(from, to);
+      if (isUpload(from)) done.push("rename");
+    },
+  };
+  await using storage = await openFolder(folder.path, noted, {});
+  await pushBlob(createRegistry({ storage }), "what makes the repository");
+  for (const size of [1000, 3 * MIB]) {
+    const content = new Uint8Array(size);
+    const digest = await digestBytes(content);
+    const writer = await storage.createBlob();
+    await writer.write(content);
+    done.length = 0;
+    await writer.commit("app", digest);
+    assertEquals(done, ["bytes", "rename", "name"]);
+  }
+});
+
+test("a folder storage holds few bytes of small uploads in memory, however many there are", async () => {
+  await using folder = await temporaryFolder();
+  let created = 0;
+  const counted: StorageFiles = { ...files, create: (path) => (created++, files.create(path)) };
+  await using storage = await openFolder(folder.path, counted, {});
+  const before = created;
+  const beginSome = async (count: number) => {
+    const writers = await Promise.all(Array.from({ length: count }, () => storage.createBlob()));
+    for (const writer of writers) await writer.write(new Uint8Array(MIB / 16));
+    return writers;
+  };
+  // 16 MiB of them wait.
+  const writers = await beginSome(256 + 10);
+  assertEquals(created - before, 10);
+  await Promise.all(writers.map((writer) => writer.discard()));
+  await beginSome(256);
+  assertEquals(created - before, 10);
+});
+
 test("a folder storage ends no upload that somebody goes on with", async () => {
   await using folder = await temporaryFolder();
   await using storage = await openFolder(folder.path, files, {});
