@@ -8,6 +8,10 @@ import { request } from "./http/http.ts";
 const DISABLED_HINT =
   "deletion is switched off there: distribution (registry:2) needs REGISTRY_STORAGE_DELETE_ENABLED=true, tarpush serve --allow-delete";
 
+/** GitLab's registry (4.32) keeps what another manifest has for its subject, or lists. */
+const REFERENCED_HINT =
+  "something there may still name it: delete the signatures and the like that refer to it, and indexes that list it, before it";
+
 /**
  * Deletes a manifest by its digest, with all tags that name it, or a tag alone (distribution-spec, "Deleting tags",
  * "Deleting Manifests").
@@ -71,6 +75,7 @@ async function requestDeletion(
     if (!(error instanceof RegistryError)) throw error;
     // The attempt before deleted it, and the answer was lost.
     if (error.status === 404 && isAgain) return;
+    if (error.status === 409) throw restate(error, error.message, { hint: REFERENCED_HINT });
     throw isRefusedDeletion(error) ? explainRefusal(action, error) : error;
   }
 }

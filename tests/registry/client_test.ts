@@ -626,6 +626,17 @@ test("manifests.delete() says plainly that a registry does not delete", async ()
   assert(isRefusedDeletion(error));
 });
 
+test("manifests.delete() says what may keep a registry from it where something names the manifest", async () => {
+  const body = encodeJson({ errors: [{ code: "MANIFEST_REFERENCED", message: "referenced" }] });
+  const { repository } = scripted([[/^DELETE/, { status: 409, body }]]);
+  const error = await assertRejects(
+    () => repository.manifests.delete(DIGEST),
+    RegistryError,
+    "MANIFEST_REFERENCED: referenced",
+  );
+  assert(error.hint?.includes("delete the signatures and the like"), error.hint);
+});
+
 test("manifests.delete() takes a 404 after a lost answer for done", async () => {
   const { repository, script } = scripted([
     [/^DELETE/, "drop"],
