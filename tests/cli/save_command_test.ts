@@ -9,9 +9,10 @@ import type { Host, NewFile } from "../../src/runtime/host.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { makeImage, makeLayer, OciLayout, platformLayout, toBlob } from "../helpers/archives.ts";
 import { sign } from "../helpers/cosign.ts";
-import { runProcess, temporaryFolder } from "../helpers/process.ts";
+import { listFolder, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 import { fakeHost, type FakeHostOptions, runFake } from "./fake_host.ts";
+import { archiveDigests } from "../helpers/expected.ts";
 
 const REFERENCE = "localhost:5000/team/app:1.0";
 const isWindows = "Deno" in globalThis && Deno.build.os === "windows";
@@ -33,15 +34,6 @@ async function runWith(
   { fetch = registry, ...options }: FakeHostOptions & { fetch?: FetchHandler } = {},
 ) {
   return await runFake(args, { registry: fetch, ...options });
-}
-
-async function list(folder: string): Promise<string[]> {
-  return (await runProcess("ls", ["-A", folder])).stdout.split("\n").filter(Boolean);
-}
-
-async function digestsOf(bytes: Uint8Array<ArrayBuffer>): Promise<unknown[]> {
-  const { images } = await openArchive(new Blob([bytes]));
-  return images.map(({ node }) => node.kind !== "docker" && node.digest);
 }
 
 test("parseCommand() reads save", () => {
@@ -82,7 +74,7 @@ test("run() save answers wrong usage before it asks or writes anything", async (
     assertEquals([code, stdout], [2, ""], args);
     assertMatch(stderr, message);
   }
-  assertEquals(await list(folder.path), []);
+  assertEquals(await listFolder(folder.path), []);
 }, noLs);
 
 test("run() save writes the tar, plain progress and the result", async () => {
@@ -93,8 +85,10 @@ test("run() save writes the tar, plain progress and the result", async () => {
   assertMatch(lines.pop() ?? "", /^5 blobs saved \(1\.2 MB\) in \d/);
   for (const line of lines) assertMatch(line, /^sha256:[0-9a-f]{12} {2}[ .\d]+ [kM]?B {2}saved$/);
   assertEquals(lines.length, 5);
-  assertEquals(await digestsOf(new Uint8Array(await folder.read("app.tar"))), [digest]);
-  assertEquals(await list(folder.path), ["app.tar"]);
+  assertEquals(await archiveDigests(new Blob([new Uint8Array(await folder.read("app.tar"))])), [
+    digest,
+  ]);
+  assertEquals(await listFolder(folder.path), ["app.tar"]);
 }, noLs);
 
 test("run() save --json, --format, --platform and --quiet", async () => {
@@ -106,7 +100,7 @@ test("run() save --json, --format, --platform and --quiet", async () => {
   assertEquals([code, stderr], [0, ""]);
   const { milliseconds, ...document } = JSON.parse(stdout);
   const bytes = new Uint8Array(await folder.read("app.tar"));
-  const [saved] = await digestsOf(bytes);
+  const [saved] = await archiveDigests(new Blob([bytes]));
   assert(saved !== digest && milliseconds >= 0);
   assertEquals(document, {
     reference: REFERENCE,
@@ -124,7 +118,7 @@ test("run() save - writes the tar to stdout and all else to stderr", async () =>
   assertEquals([code, stdout], [0, ""]);
   assert(stderr.endsWith(`\n${REFERENCE}@${digest}\n`), stderr);
   const tar = await new Blob(bytes as BlobPart[]).bytes();
-  assertEquals(await digestsOf(tar), [digest]);
+  assertEquals(await archiveDigests(new Blob([tar])), [digest]);
   const quiet = await runWith(`save ${REFERENCE} - -q`);
   assertEquals(quiet.stderr, `${REFERENCE}@${digest}\n`);
   const json = await runWith(`save ${REFERENCE} - -q --json`);
@@ -189,10 +183,10 @@ async function failsWith(
   const result = await runWith(`save ${REFERENCE} ${path} --retries 0${args}`, options);
   assertEquals(result.code, code, result.stderr);
   assertEquals(new TextDecoder().decode(await folder.read("app.tar")), "before");
-  assertEquals(await list(folder.path), ["app.tar"]);
+  assertEquals(await listFolder(folder.path), ["app.tar"]);
   const nothing = await runWith(`save ${REFERENCE} ${folder.path}/new.tar --retries 0`, options);
   assertEquals(nothing.code, code, nothing.stderr);
-  assertEquals(await list(folder.path), ["app.tar"]);
+  assertEquals(await listFolder(folder.path), ["app.tar"]);
   return result;
 }
 
@@ -276,7 +270,7 @@ test("run() save ends with 130 after an interrupt, and the old file stays", asyn
     `tarpush: Interrupted\nhint: ${path} is as it was before\n`,
   );
   assertEquals(host.written.stderr.match(/Stopping/g)?.length, 1);
-  assertEquals(await list(folder.path), ["app.tar"]);
+  assertEquals(await listFolder(folder.path), ["app.tar"]);
 }, noLs);
 
 test("run() save says that there is no such image, and makes no file", async () => {
@@ -284,7 +278,7 @@ test("run() save says that there is no such image, and makes no file", async () 
   const { code, stderr } = await runWith(`save localhost:5000/team/none:1 ${folder.path}/a.tar`);
   assertEquals(code, 1);
   assertStringIncludes(stderr, "the repository has no such manifest");
-  assertEquals(await list(folder.path), []);
+  assertEquals(await listFolder(folder.path), []);
 }, noLs);
 
 test("run() save takes along what cosign keeps, and tells what oci archives with it want", async () => {

@@ -14,15 +14,15 @@ import { crc32 } from "../../src/codec/crc32.ts";
 import { decompress } from "../../src/codec/decompress.ts";
 import { type Compression, sniffCompression } from "../../src/codec/magic.ts";
 import { ArchiveError } from "../../src/errors.ts";
-import { gzip } from "../helpers/archives.ts";
-import { joined } from "../helpers/compressed.ts";
+import { encode, gzip } from "../helpers/archives.ts";
+import { base64, bytes, joined } from "../helpers/compressed.ts";
 import { test } from "../helpers/test.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const CHUNK_SIZES = [1, 511, 512, 513, 65_536];
 const NOTHING = new Uint8Array(0);
-const SHORT = text("a short content\n");
+const SHORT = encode("a short content\n");
 const PATTERN = Uint8Array.from({ length: 300_000 }, (_, index) => (index * index) >> 7);
 const RANDOM = crypto.getRandomValues(new Uint8Array(60_000));
 
@@ -58,8 +58,8 @@ const XZ_ZEROS = base64(
 );
 const ZSTD_RAW = base64("KLUv/QBYcQAAYSBzaG9ydCBmcmFtZQo=");
 const ZSTD_EMPTY = base64("KLUv/SQAAQAAmenYUQ==");
-const ZSTD_SKIPPABLE = joined(bytes(0x51, 0x2a, 0x4d, 0x18, 5, 0, 0, 0), text("hello"));
-const LINES = text(
+const ZSTD_SKIPPABLE = joined(bytes(0x51, 0x2a, 0x4d, 0x18, 5, 0, 0, 0), encode("hello"));
+const LINES = encode(
   Array.from({ length: 12_000 }, (_, i) => `line ${i * i % 31} of ${i % 7}\n`).join(""),
 );
 
@@ -78,7 +78,7 @@ test("sniffCompression() tells each kind by its first bytes, and nothing else", 
 });
 
 test("crc32() is the checksum of gzip, in any pieces", () => {
-  assertEquals(crc32(text("123456789")), 0xcbf43926);
+  assertEquals(crc32(encode("123456789")), 0xcbf43926);
   for (const at of [0, 1, 15, 16, 17, 299_999]) {
     assertEquals(crc32(PATTERN.subarray(at), crc32(PATTERN.subarray(0, at))), crc32(PATTERN));
   }
@@ -132,8 +132,8 @@ test("decompress() ignores what follows the last gzip member, and reads it to it
   const followers = [
     ...[1, 7, 8, 9, 512, 70_000, 1_000_000].map((size) => new Uint8Array(size)),
     bytes(1),
-    text("some garbage"),
-    joined(new Uint8Array(512), text("some garbage")),
+    encode("some garbage"),
+    joined(new Uint8Array(512), encode("some garbage")),
     joined(bytes(2), RANDOM),
   ];
   for (const content of [NOTHING, SHORT, PATTERN, RANDOM]) {
@@ -175,7 +175,7 @@ test("decompress() reads several zstd frames, skippable ones among them, alike i
     ZSTD_LINES,
     ZSTD_RAW,
   ];
-  const content = joined(LINES, text("a short frame\n"), LINES, text("a short frame\n"));
+  const content = joined(LINES, encode("a short frame\n"), LINES, encode("a short frame\n"));
   for (const last of [NOTHING, ZSTD_SKIPPABLE, ZSTD_EMPTY]) {
     for (const size of CHUNK_SIZES) {
       assertSame(await inflate("zstd", joined(...frames, last), size), content, size);
@@ -499,8 +499,8 @@ function storedMember(content: Bytes, { flags = 0, extra = NOTHING } = {}): Byte
   const header = joined(
     bytes(0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255),
     flags & 4 ? joined(bytes(extra.length & 255, extra.length >> 8), extra) : NOTHING,
-    flags & 8 ? text("image.tar\0") : NOTHING,
-    flags & 16 ? text("a comment\0") : NOTHING,
+    flags & 8 ? encode("image.tar\0") : NOTHING,
+    flags & 16 ? encode("a comment\0") : NOTHING,
   );
   const checksum = crc32(header);
   const blocks: Bytes[] = [];
@@ -533,18 +533,6 @@ function zeros(mebibytes: number): ReadableStream<Bytes> {
       else controller.close();
     },
   });
-}
-
-function bytes(...values: number[]): Bytes {
-  return Uint8Array.from(values);
-}
-
-function text(value: string): Bytes {
-  return new TextEncoder().encode(value);
-}
-
-function base64(value: string): Bytes {
-  return Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
 }
 
 /** Lets everything run that is ready to. */

@@ -2,7 +2,7 @@ import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import type { Bytes } from "../../src/bytes.ts";
 import { decompress } from "../../src/codec/decompress.ts";
 import { ArchiveError } from "../../src/errors.ts";
-import { changed, joined, xzStream } from "../helpers/compressed.ts";
+import { base64, changed, joined, xzStream } from "../helpers/compressed.ts";
 import { inPieces } from "../helpers/findings.ts";
 import { test } from "../helpers/test.ts";
 
@@ -127,8 +127,4 @@ test("unxz() does not wait for a stream that nobody reads to its end", async () 
 
 async function inflate(data: Bytes, size = 65_536): Promise<Bytes> {
   return await new Response(decompress(inPieces(new Blob([data]), size), "xz", "it")).bytes();
-}
-
-function base64(value: string): Bytes {
-  return Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
 }

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { openArchive } from "../../src/image/archive.ts";
 import { pushImage } from "../../src/push/push.ts";
 import { dockerSave, makeImage, makeLayer, toBlob } from "../helpers/archives.ts";
-import { allTags, readBack } from "../helpers/expected.ts";
+import { allTags, archiveDigests, readBack } from "../helpers/expected.ts";
 import {
   cliCommand,
+  listFolder,
   type ProcessResult,
   resultOf,
   type RunOptions,
@@ -42,15 +42,6 @@ async function shell(line: string, args: string[], cwd: string): Promise<Process
   return await runProcess("sh", ["-c", line, "sh", command, ...rest], { cwd });
 }
 
-async function list(folder: string): Promise<string[]> {
-  return (await runProcess("ls", ["-A", folder])).stdout.split("\n").filter(Boolean);
-}
-
-async function digestsOf(bytes: Uint8Array): Promise<unknown[]> {
-  const { images } = await openArchive(new Blob([new Uint8Array(bytes)]));
-  return images.map(({ node }) => node.kind !== "docker" && node.digest);
-}
-
 test(
   "tarpush save writes a file that tar lists and tarpush push takes under the same name",
   async () => {
@@ -60,7 +51,7 @@ test(
     const saved = await tarpush(["save", reference, "app.tar"], { cwd: folder.path });
     assertEquals([saved.code, saved.stdout], [0, `${reference}@${digest}\n`], saved.stderr);
     assertMatch(saved.stderr, /3 blobs saved .* in [\d.]+s\n$/);
-    assertEquals(await list(folder.path), ["app.tar"]);
+    assertEquals(await listFolder(folder.path), ["app.tar"]);
     const listed = await runProcess("tar", ["-tf", "app.tar"], { cwd: folder.path });
     assertEquals([listed.code, listed.stderr], [0, ""]);
     assertMatch(listed.stdout, /^oci-layout\n(?:blobs\/.*\n)+index\.json\nmanifest\.json\n$/);
@@ -94,7 +85,7 @@ test("tarpush save - goes through a pipe into tarpush push -, and into a file", 
   );
   assertEquals([appended.code, appended.stdout], [0, ""]);
   const tar = await folder.read("app.tar");
-  assertEquals(await digestsOf(tar), [digest]);
+  assertEquals(await archiveDigests(new Blob([new Uint8Array(tar)])), [digest]);
   const both = await folder.read("both");
   assertEquals(both.length, tar.length + 6);
   assertEquals(both.subarray(6), tar);
@@ -130,7 +121,7 @@ test(
       stderr,
       /^tarpush: Cannot write "app\.tar": (?:it is larger than a file may be here|File too large .*)\n/,
     );
-    assertEquals(await list(folder.path), ["app.tar"]);
+    assertEquals(await listFolder(folder.path), ["app.tar"]);
     assertEquals(new TextDecoder().decode(await folder.read("app.tar")), "before");
   },
   needsShell,
@@ -151,7 +142,7 @@ test(
     const { code, stdout, stderr } = await tarpush(args, { cwd: folder.path });
     assertEquals([code, stdout], [1, ""]);
     assertMatch(stderr, /^tarpush: Cannot read blob sha256:[0-9a-f]+ of .*: .*503/);
-    assertEquals(await list(folder.path), ["app.tar"]);
+    assertEquals(await listFolder(folder.path), ["app.tar"]);
     const piped = await tarpush(["save", reference, "-", "-q", "--retries", "0"]);
     assertEquals(piped.code, 1);
     // What came before has no end: tar readers notice.
@@ -183,7 +174,7 @@ test("tarpush save ends at Ctrl-C in the middle, with 130 and no file", async ()
   const { code, stdout, stderr } = await result;
   assertEquals([code, stdout], [130, ""], stderr);
   assertMatch(stderr, /^tarpush: Interrupted\nhint: app\.tar is as it was before$/m);
-  assertEquals(await list(folder.path), []);
+  assertEquals(await listFolder(folder.path), []);
 }, needsShell);
 
 test("tarpush save says what is wrong with the place before it asks the registry", async () => {

@@ -104,8 +104,12 @@ function uint32(value: number): Bytes {
   return result;
 }
 
-function bytes(...values: number[]): Bytes {
+export function bytes(...values: number[]): Bytes {
   return Uint8Array.from(values);
+}
+
+export function base64(value: string): Bytes {
+  return Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
 }
 
 /** The pieces one after the other. */

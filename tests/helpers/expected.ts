@@ -2,10 +2,12 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { decompress } from "../../src/codec/decompress.ts";
 import { sniffCompression } from "../../src/codec/magic.ts";
 import { type Digest, digestAlgorithm, digestBytes, parseDigest } from "../../src/digest.ts";
+import { openArchive } from "../../src/image/archive.ts";
 import { isIndexType, MANIFEST_TYPES } from "../../src/media_types.ts";
 import type { PushOptions } from "../../src/push/options.ts";
 import { pushImage, type PushResult } from "../../src/push/push.ts";
 import { createRegistry } from "../../src/server/mod.ts";
+import type { BlobSource } from "../../src/source/blob_source.ts";
 import expected from "../fixtures/expected.json" with { type: "json" };
 import { type Bytes, toBlob } from "./archives.ts";
 import type { TarWriterEntry } from "./tar_writer.ts";
@@ -47,6 +49,12 @@ export interface FixtureImage {
 export const FIXTURES: ReadonlyMap<string, Fixture> = new Map(
   Object.entries(expected.archives as Record<string, Fixture>),
 );
+
+/** Digests of the images of an archive; false for those without a manifest. */
+export async function archiveDigests(archive: BlobSource): Promise<unknown[]> {
+  const { images } = await openArchive(archive);
+  return images.map(({ node }) => node.kind !== "docker" && node.digest);
+}
 
 /** Reads an archive of tests/fixtures. */
 export async function readFixture(name: string): Promise<Blob> {

@@ -142,6 +142,11 @@ export async function temporaryFolder(): Promise<TemporaryFolder> {
   return bunFolder(path);
 }
 
+/** The names in a folder, sorted. */
+export async function listFolder(path: string): Promise<string[]> {
+  return (await runProcess("ls", ["-A", path])).stdout.split("\n").filter(Boolean);
+}
+
 /** For the options of a test: why what has few rights of Deno reads no temporary file here. */
 export function fewRightsSkip(): string | undefined {
   const isBelow = environment().TMPDIR?.startsWith("/dev/");

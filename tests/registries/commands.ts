@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { run } from "../../src/cli/run.ts";
 import type { Digest } from "../../src/digest.ts";
-import { openArchive } from "../../src/image/archive.ts";
 import { OCI_MANIFEST } from "../../src/media_types.ts";
 import { openFile } from "../../src/runtime/mod.ts";
 import { fakeHost } from "../cli/fake_host.ts";
@@ -14,7 +13,7 @@ import {
   OciLayout,
   withPlatform,
 } from "../helpers/archives.ts";
-import { hasManifest, readBack, type Registry } from "../helpers/expected.ts";
+import { archiveDigests, hasManifest, readBack, type Registry } from "../helpers/expected.ts";
 import { runProgram, type TemporaryFolder } from "../helpers/process.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { startTcpProxy } from "../helpers/tcp_proxy.ts";
@@ -93,7 +92,7 @@ export const STEPS = {
     await succeed(bench, ["save", subjectOf(bench), tar]);
     await succeed(bench, ["check", tar]);
     await using file = await openFile(tar);
-    if (bench.subject === "index") assertEquals(await digestsOf(file), [index.digest]);
+    if (bench.subject === "index") assertEquals(await archiveDigests(file), [index.digest]);
   },
   "save to a pipe": async (bench) => {
     const { bytes } = await succeed(bench, ["save", subjectOf(bench), "-"]);
@@ -225,11 +224,6 @@ async function assertIndex({ place }: Bench, repository: string): Promise<void> 
 
 async function digestOf({ place }: Bench, repository: string): Promise<Digest> {
   return (await readBack(place.registry, repository, "1")).digest;
-}
-
-async function digestsOf(file: Parameters<typeof openArchive>[0]): Promise<unknown[]> {
-  const { images } = await openArchive(file);
-  return images.map(({ node }) => node.kind !== "docker" && node.digest);
 }
 
 /** Tags one manifest many times, past the program; for a registry that looks into none. */

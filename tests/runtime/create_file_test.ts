@@ -4,17 +4,12 @@ import { fileError, stateOfCode } from "../../src/runtime/file_error.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
 import { createNewFile, requireReplaceable } from "../../src/runtime/new_file.ts";
 import { createByteOutput } from "../../src/runtime/output.ts";
-import { runProcess, temporaryFolder } from "../helpers/process.ts";
+import { listFolder, temporaryFolder } from "../helpers/process.ts";
 import { test } from "../helpers/test.ts";
 
 const host = currentHost();
 const isWindows = "Deno" in globalThis && Deno.build.os === "windows";
 const PIECE = new Uint8Array(700_000).map((_, at) => at * 13);
-
-async function list(folder: string): Promise<string[]> {
-  const { stdout } = await runProcess("ls", ["-A", folder]);
-  return stdout.split("\n").filter(Boolean);
-}
 
 test(
   "Host.createFile() gives a file its name when it is whole, in the place of another",
@@ -25,13 +20,13 @@ test(
       await using file = await host.createFile(path);
       await file.write(PIECE);
       assertEquals(await folder.read("app.tar"), new TextEncoder().encode("before"));
-      const names = await list(folder.path);
+      const names = await listFolder(folder.path);
       assertEquals(names.length, 2);
       assert(names.some((name) => /^app\.tar\.[0-9a-f]{8}\.partial$/.test(name)), `${names}`);
       await file.write(PIECE.subarray(0, 1));
       await file.write(new Uint8Array(0));
       await file.commit();
-      assertEquals(await list(folder.path), ["app.tar"]);
+      assertEquals(await listFolder(folder.path), ["app.tar"]);
     }
     const bytes = await folder.read("app.tar");
     assertEquals([bytes.length, bytes[699_999], bytes[700_000]], [
@@ -39,7 +34,7 @@ test(
       PIECE[699_999],
       PIECE[0],
     ]);
-    assertEquals(await list(folder.path), ["app.tar"]);
+    assertEquals(await listFolder(folder.path), ["app.tar"]);
   },
   { skip: isWindows ? "no ls" : undefined },
 );
@@ -53,7 +48,7 @@ test(
       await using file = await host.createFile(place);
       await file.write(PIECE);
     }
-    assertEquals(await list(folder.path), ["app.tar"]);
+    assertEquals(await listFolder(folder.path), ["app.tar"]);
     assertEquals(await folder.read("app.tar"), new TextEncoder().encode("before"));
   },
   { skip: isWindows ? "no ls" : undefined },
