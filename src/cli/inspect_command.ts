@@ -11,25 +11,23 @@ import { linesText, printable } from "./render.ts";
 import { choosePaint } from "./reporter.ts";
 
 /** `tarpush inspect`: what an archive holds, for people or as JSON. */
-export async function runInspect(
+export function runInspect(
   command: InspectCommand,
   host: Host,
   signal: AbortSignal,
 ): Promise<number> {
-  return await withErrorDocument(command, host.stdout, () => inspect(command, host, signal));
-}
-
-async function inspect(command: InspectCommand, host: Host, signal: AbortSignal): Promise<number> {
-  const connection = await connectionOptions(command, host);
-  try {
-    const example = "docker save IMAGE | tarpush inspect -";
-    const reading = { verify: "none", signal, ...connection } as const;
-    await using input = await openArchiveWords(command, host, example, reading);
-    const archive = await openArchive(input.source, { signal, ...connection, verify: false });
-    return await show(command, host, archive);
-  } catch (error) {
-    throw withPartsHint(command, error);
-  }
+  return withErrorDocument(command, host.stdout, async () => {
+    const connection = await connectionOptions(command, host);
+    try {
+      const example = "docker save IMAGE | tarpush inspect -";
+      const reading = { verify: "none", signal, ...connection } as const;
+      await using input = await openArchiveWords(command, host, example, reading);
+      const archive = await openArchive(input.source, { signal, ...connection, verify: false });
+      return await show(command, host, archive);
+    } catch (error) {
+      throw withPartsHint(command, error);
+    }
+  });
 }
 
 async function show(command: InspectCommand, host: Host, archive: ArchiveSummary): Promise<number> {
