@@ -7,10 +7,11 @@ import { errorCode, failed, fileId, toFileError } from "./file_error.ts";
 import type { ByteInput, ByteOutput, FileInfo, Host } from "./host.ts";
 import { createByteOutput, createTextOutput } from "./output.ts";
 
+const { Bun, process } = globalThis as unknown as BunGlobals;
+
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
 
 export function createBunHost(): Host {
-  const { Bun, process } = bunGlobals();
   const stdout = bunOutput("stdout");
   return {
     name: "bun",
@@ -59,7 +60,7 @@ export function createBunHost(): Host {
 async function readTextFile(path: string): Promise<string> {
   try {
     const { decodeText, requireTextSize } = await import("./text_file.ts");
-    const file = bunGlobals().Bun.file(path);
+    const file = Bun.file(path);
     requireTextSize(path, (await file.stat()).size);
     return decodeText(await file.bytes());
   } catch (error) {
@@ -77,7 +78,7 @@ async function fileInfo(path: string): Promise<FileInfo | undefined> {
 
 // What is no path, such as one with a zero byte, makes Bun throw before there is a promise.
 async function statOf(path: string) {
-  return await bunGlobals().Bun.file(path).stat();
+  return await Bun.file(path).stat();
 }
 
 function bunInput(): ByteInput {
@@ -98,7 +99,7 @@ async function* readStdin(use?: (piece: Bytes) => Bytes): AsyncGenerator<Uint8Ar
 }
 
 async function openPipe(path: string): Promise<ReadableStream<Uint8Array> | undefined> {
-  const info = await bunGlobals().Bun.file(path).stat();
+  const info = await Bun.file(path).stat();
   if (!info.isFIFO()) return undefined;
   return ReadableStream.from((await loadStdin()).readBunPipe(path, own));
 }
@@ -113,7 +114,6 @@ function loadStdin(): Promise<typeof import("./bun_stdin.ts")> {
 }
 
 async function isTerminal(name: "stdin" | "stdout" | "stderr"): Promise<boolean> {
-  const { Bun, process } = bunGlobals();
   // Bun loads Node's streams for process.stdout and the like, which takes as long as the rest of a repeated push.
   const info = await Bun[name].stat().catch(() => undefined);
   return info?.isCharacterDevice() === true && process[name].isTTY === true;
@@ -126,14 +126,10 @@ function bunOutput(name: "stdout" | "stderr"): ByteOutput {
     isTerminal: () => isTerminal(name),
     async write(bytes) {
       // Bun.write() makes room in a file before it writes: where that is appended to, the room stays as a row of zeros.
-      writer ??= bunGlobals().Bun[name].writer();
+      writer ??= Bun[name].writer();
       await writer.write(bytes);
       await writer.flush();
     },
     isBrokenPipe: (error) => errorCode(error) === "EPIPE",
   });
-}
-
-function bunGlobals(): BunGlobals {
-  return globalThis as unknown as BunGlobals;
 }

@@ -1,3 +1,4 @@
+const { Bun, process } = globalThis as unknown as BunGlobals;
 /** How a process is started. */
 export interface SpawnOptions {
   /** Its folder. */
@@ -97,7 +98,7 @@ export async function resultOf(child: SpawnedProcess): Promise<ProcessResult> {
 export function cliCommand(...args: string[]): { command: string; args: string[] } {
   const main = toPath(new URL("../../src/cli/main.ts", import.meta.url));
   if (isDeno) return { command: Deno.execPath(), args: ["run", "-A", main, ...args] };
-  return { command: bunGlobals().process.execPath, args: [main, ...args] };
+  return { command: process.execPath, args: [main, ...args] };
 }
 
 /**
@@ -115,7 +116,7 @@ export async function runProgram(
 
 /** The variables of this process. */
 export function environment(): Record<string, string | undefined> {
-  return isDeno ? Deno.env.toObject() : bunGlobals().Bun.env;
+  return isDeno ? Deno.env.toObject() : Bun.env;
 }
 
 export function toPath(url: URL): string {
@@ -134,7 +135,6 @@ export interface TemporaryFolder extends AsyncDisposable {
 /** Makes a folder in the system's place for temporary files. */
 export async function temporaryFolder(): Promise<TemporaryFolder> {
   if (isDeno) return denoFolder(await Deno.makeTempDir({ prefix: "tarpush-test-" }));
-  const { Bun } = bunGlobals();
   // Not longer than that: podman takes no path above 50 characters for what it runs.
   const name = `tarpush-test-${crypto.randomUUID().slice(0, 8)}`;
   const path = `${Bun.env.TMPDIR ?? Bun.env.TEMP ?? "/tmp"}/${name}`;
@@ -196,7 +196,7 @@ function spawnDeno(command: string, args: readonly string[], settings: Settings)
 
 function spawnBun(command: string, args: readonly string[], settings: Settings): SpawnedProcess {
   const { cwd, env, stdin = null } = settings;
-  const child = bunGlobals().Bun.spawn([command, ...args], {
+  const child = Bun.spawn([command, ...args], {
     ...(cwd !== undefined && { cwd }),
     env,
     stdin,
@@ -251,7 +251,6 @@ function denoFolder(path: string): TemporaryFolder {
 }
 
 function bunFolder(path: string): TemporaryFolder {
-  const { Bun } = bunGlobals();
   return {
     path,
     async write(name, content) {
@@ -289,8 +288,4 @@ interface BunGlobals {
     $(parts: TemplateStringsArray, ...values: string[]): { quiet(): Promise<unknown> };
   };
   process: { execPath: string };
-}
-
-function bunGlobals(): BunGlobals {
-  return globalThis as unknown as BunGlobals;
 }

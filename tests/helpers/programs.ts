@@ -1,5 +1,7 @@
 import { environment, runProcess } from "./process.ts";
 
+const { Bun } = globalThis as unknown as { Bun: { which(name: string): string | null } };
+
 /** A program that a test runs. */
 export interface Program {
   readonly name: string;
@@ -55,7 +57,7 @@ export async function installSkip(npm: Program): Promise<string | undefined> {
 
 /** The path of a program on PATH, undefined where there is none. */
 export function findProgram(name: string): string | undefined {
-  if (!("Deno" in globalThis)) return bunGlobals().Bun.which(name) ?? undefined;
+  if (!("Deno" in globalThis)) return Bun.which(name) ?? undefined;
   const isWindows = Deno.build.os === "windows";
   const folders = (environment().PATH ?? "").split(isWindows ? ";" : ":").filter(Boolean);
   const endings = isWindows ? [".exe", ".cmd", ""] : [""];
@@ -71,8 +73,4 @@ function isProgram(path: string): boolean {
   } catch {
     return false; // Not there, or in a folder that may not be read: a shell would go on, too.
   }
-}
-
-function bunGlobals(): { Bun: { which(name: string): string | null } } {
-  return globalThis as unknown as { Bun: { which(name: string): string | null } };
 }

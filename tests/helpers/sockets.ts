@@ -1,3 +1,4 @@
+const { Bun } = globalThis as unknown as { Bun: BunSockets };
 const isDeno = "Deno" in globalThis;
 
 /** One end of a connection. */
@@ -116,7 +117,7 @@ async function listen(onClient: (client: Socket) => void): Promise<Listener> {
 export async function connect(hostname: string, port: number): Promise<Socket> {
   if (isDeno) return denoSocket(await Deno.connect({ hostname, port }));
   const state = new BunSocketState();
-  await bunGlobals().Bun.connect({ hostname, port, data: state, socket: BUN_HANDLERS });
+  await Bun.connect({ hostname, port, data: state, socket: BUN_HANDLERS });
   return state;
 }
 
@@ -221,7 +222,7 @@ const BUN_HANDLERS = {
 };
 
 function listenBun(onClient: (client: Socket) => void): Listener {
-  const server = bunGlobals().Bun.listen({
+  const server = Bun.listen({
     hostname: "127.0.0.1",
     port: 0,
     socket: {
@@ -234,8 +235,4 @@ function listenBun(onClient: (client: Socket) => void): Listener {
     },
   });
   return { port: server.port, close: () => server.stop(true) };
-}
-
-function bunGlobals(): { Bun: BunSockets } {
-  return globalThis as unknown as { Bun: BunSockets };
 }

@@ -1,3 +1,5 @@
+const { Bun } = globalThis as unknown as BunGlobals;
+
 /** A file of `src/`, its path relative to that. */
 export interface SourceFile {
   path: string;
@@ -72,14 +74,13 @@ async function listWithDeno(folder: URL, prefix = ""): Promise<string[]> {
 }
 
 async function listWithBun(folder: URL): Promise<string[]> {
-  const { Bun } = bunGlobals();
   const paths = await Array.fromAsync(new Bun.Glob("**/*.ts").scan(Bun.fileURLToPath(folder)));
   return paths.map((path) => path.replaceAll("\\", "/"));
 }
 
 function readText(root: URL, path: string): Promise<string> {
   const url = new URL(path, root);
-  return "Deno" in globalThis ? Deno.readTextFile(url) : bunGlobals().Bun.file(url).text();
+  return "Deno" in globalThis ? Deno.readTextFile(url) : Bun.file(url).text();
 }
 
 interface BunGlobals {
@@ -88,8 +89,4 @@ interface BunGlobals {
     fileURLToPath(url: URL): string;
     file(url: URL): { text(): Promise<string> };
   };
-}
-
-function bunGlobals(): BunGlobals {
-  return globalThis as unknown as BunGlobals;
 }
