@@ -7,6 +7,10 @@ import type { OpenFile, OpenFileOptions } from "./host.ts";
 
 /** Bytes of one read of a body: with 64 KiB, Deno uploads at half the speed. */
 export const PIECE_BYTES = 1024 * 1024;
+/** Pieces of all files that are read at the same time, before they get smaller. */
+const SHARED_BYTES = 16 * PIECE_BYTES;
+/** Smaller pieces cost more than they spare. */
+const LEAST_PIECE_BYTES = 64 * 1024;
 /** Up to here a read is answered at once. */
 const SMALL_READ_BYTES = 1024 * 1024;
 
@@ -128,14 +132,28 @@ export async function* readPieces(
   using file = await Deno.open(path, { read: true }).catch(failed("read", path));
   await file.seek(start, Deno.SeekMode.Start);
   let position = start;
-  while (position < end) {
-    const piece = use(new Uint8Array(Math.min(PIECE_BYTES, end - position)));
-    const count = await file.read(piece);
-    if (count === null) break;
-    position += count;
-    yield piece.subarray(0, count);
+  readers++;
+  try {
+    while (position < end) {
+      const piece = use(new Uint8Array(Math.min(bytesOfPiece(), end - position)));
+      const count = await file.read(piece);
+      if (count === null) break;
+      position += count;
+      yield piece.subarray(0, count);
+    }
+    return position;
+  } finally {
+    readers--;
   }
-  return position;
+}
+
+/** Who reads a file in pieces now. Each has two or three of them in hand, for as long as a client likes that takes nothing. */
+let readers = 0;
+
+/** Smaller pieces for many readers: all of them share some memory. */
+function bytesOfPiece(): number {
+  const share = SHARED_BYTES / readers;
+  return Math.max(LEAST_PIECE_BYTES, Math.min(PIECE_BYTES, 2 ** Math.floor(Math.log2(share))));
 }
 
 /** Fills bytes from a position on; returns how many there were. Nothing comes between seek and read: handles are shared. */

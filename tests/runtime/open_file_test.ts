@@ -51,6 +51,29 @@ test("openFile() reads a large body in pieces of at most 1 MiB", async () => {
   assert(lengths.length >= 3 && Math.max(...lengths) <= MIB, `pieces of ${lengths} bytes`);
 });
 
+test(
+  "openFile() has small pieces for many readers, which may all be stalled, and large ones again after them",
+  async () => {
+    await using folder = await temporaryFolder();
+    await using file = await openFile(await folder.write("large", patterned(8 * MIB)));
+    const open = () => file.slice(0, file.size).stream().getReader();
+    const readers = Array.from({ length: 200 }, open);
+    let held = 0;
+    for (const reader of readers) {
+      await reader.read();
+      held += (await reader.read()).value?.length ?? 0;
+    }
+    assert(held <= 64 * MIB, `${held} bytes are held`);
+    await Promise.all(readers.map((reader) => reader.cancel()));
+    const alone = open();
+    await alone.read();
+    const { value } = await alone.read();
+    assert(value && value.length > held / readers.length, `a piece has ${value?.length} bytes`);
+    await alone.cancel();
+  },
+  { skip: "Deno" in globalThis ? undefined : "Bun cuts its pieces by itself" },
+);
+
 test("openFile() ends early where the file was cut", async () => {
   await using folder = await temporaryFolder();
   await using file = await openFile(await folder.write("cut", patterned(3 * MIB)));
