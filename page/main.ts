@@ -1,12 +1,10 @@
 /// <reference lib="dom" />
 import { element, fill } from "./dom.ts";
-import { fillGaps } from "./browser_gaps.ts";
 import { pushView } from "./push_view.ts";
 import { RegistryView } from "./registry_view.ts";
 import { ownRegistry, readSettings, rememberedRegistry, type Settings } from "./settings.ts";
 
 function start(): void {
-  fillGaps();
   const settings = readSettings();
   const main = document.getElementById("main");
   const where = document.getElementById("where");

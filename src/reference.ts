@@ -1,3 +1,4 @@
+import { parseUrl } from "./parse_url.ts";
 import { type Digest, digestAlgorithm, digestHex, isDigest } from "./digest.ts";
 import { DigestMismatchError } from "./errors.ts";
 
@@ -264,7 +265,7 @@ function checkRegistry(text: string, registry: string, alone: boolean): void {
   const match = HOST.exec(registry);
   if (match && (match[1] === undefined || (Number(match[1]) > 0 && Number(match[1]) < 65536))) {
     // What the grammar lets through may still be no host of a URL, such as [:::].
-    if (URL.canParse(`http://${registry}`)) return;
+    if (parseUrl(`http://${registry}`)) return;
   }
   const found = registry === "" ? "it has no registry" : `${quote(registry)} is no registry`;
   throw invalid(text, found, alone ? `HOST[:PORT] or ${FORM}` : FORM);

@@ -11,7 +11,7 @@ const ENTRIES = ["cli/main.ts", "cli/push_command.ts", "cli/plain_lines.ts"];
  */
 const LOADED = `
 async_dispose build_record bytes concurrency config_json cosign_tags did_you_mean digest errors go_json incremental_hash json_depth media_types
-network_fetch owned_bytes page quote_name reference
+network_fetch owned_bytes page parse_url quote_name reference
 cli/args cli/command cli/command_words cli/connection cli/exit cli/input cli/main
 cli/option_values cli/options cli/plain_lines cli/progress_state cli/push_command cli/render cli/reporter cli/run
 codec/magic

@@ -30,6 +30,7 @@ const LACKING: readonly [object: object, names: PropertyKey[]][] = [
 const LACKING_IN_SAFARI: typeof LACKING = [
   [ReadableStream.prototype, [Symbol.asyncIterator]],
   [ReadableStream, ["from"]],
+  [URL, ["parse", "canParse"]],
 ];
 
 /** Runs a job without all that. */

@@ -1,3 +1,4 @@
+import { parseUrl } from "../parse_url.ts";
 import { OciError } from "../errors.ts";
 import type { Host } from "../runtime/host.ts";
 import type { PushSource } from "../source/open_source.ts";
@@ -51,7 +52,7 @@ const IN_REGISTRY = /^[\w.-]+:\d+(\/.*|)$/;
 
 /** The URL of an archive on a web server; undefined for what is no such thing. */
 export function urlOf(text: string): URL | undefined {
-  return /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  return /^https?:\/\//i.test(text) ? parseUrl(text) : undefined;
 }
 
 /** What a path, `-` or a URL is called in messages: what a URL has after its path may be secret, and new each time. */

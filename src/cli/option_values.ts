@@ -1,3 +1,4 @@
+import { parseUrl } from "../parse_url.ts";
 import { type ReadText, wrongValue } from "./options.ts";
 
 /** Makes a parser of whole numbers from `least` to `most`. */
@@ -17,7 +18,7 @@ export function parseAddress(text: string, option: string): string {
 
 /** Reads an origin of pages as browsers send it (Fetch standard, "Origin header"): written otherwise it lets none in. */
 export function parseOrigin(text: string, option: string): string {
-  const origin = URL.canParse(text) ? new URL(text).origin : "null";
+  const origin = parseUrl(text)?.origin ?? "null";
   // Of an extension or an app, URL tells none.
   const isOther = origin === "null" && /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.test(text);
   if (text === "*" || text === origin || isOther) return text;

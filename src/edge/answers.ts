@@ -8,7 +8,9 @@ export type StartPush = (
 ) => Promise<PushResult>;
 
 /** Answers with one document when the push has ended. */
-export async function answerAtEnd({ signal }: Request, start: StartPush): Promise<Response> {
+export async function answerAtEnd(request: Request, start: StartPush): Promise<Response> {
+  // Requests of programs made with StarlingMonkey have none.
+  const { signal = new AbortController().signal } = request;
   try {
     const result = await start({ signal });
     const headers = { "content-type": "application/json" };

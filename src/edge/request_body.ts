@@ -41,7 +41,7 @@ function inLargePieces(
 ): ReadableStream<Uint8Array> {
   const { reader, next } = fillsAtEnd && largePieces(body) || givenPieces(body);
   return createStream(next, async (reason) => {
-    if (request.signal.aborted) await reader.cancel(reason);
+    if (request.signal?.aborted) await reader.cancel(reason);
     else if (isServed(request)) dropRest(request, reader);
     else reader.releaseLock();
   });

@@ -1,3 +1,4 @@
+import { parseUrl } from "../parse_url.ts";
 import { type Bytes, giveUp, type PieceReader, streamOf } from "../bytes.ts";
 import { type Digest, digestAlgorithm } from "../digest.ts";
 import { DigestMismatchError, NetworkError } from "../errors.ts";
@@ -127,7 +128,7 @@ async function openPart(
   const response = await send(context.http, isPart ? { ...call, headers: { range } } : call);
   if (isPageInstead(response, size)) {
     const { toRegistryError } = await import("./http/error_answer.ts");
-    const url = URL.parse(response.url) ?? call.url;
+    const url = parseUrl(response.url) ?? call.url;
     throw await toRegistryError(context.http, { ...call, isDocument: true }, url, response);
   }
   try {

@@ -1,3 +1,5 @@
+import { parseUrl } from "../parse_url.ts";
+
 /** Where requests go according to the environment. */
 export interface Proxies {
   /** Address of the proxy on the way to a URL, without a login; undefined where a request goes past every proxy. */
@@ -38,7 +40,7 @@ export function readProxies(
 
 function addressOf(value: string | undefined, schemes: readonly string[]): string | undefined {
   if (!value) return undefined;
-  const url = URL.parse(value.includes("://") ? value : `http://${value}`);
+  const url = parseUrl(value.includes("://") ? value : `http://${value}`);
   if (!url || !schemes.includes(url.protocol.slice(0, -1))) return undefined;
   return `${url.protocol}//${url.host}`;
 }
@@ -83,7 +85,7 @@ function addressBytes(text: string): number[] | undefined {
   if (/^\d+(?:\.\d+){3}$/.test(text)) return text.split(".").map(Number);
   const bare = text.replace(/^\[|\]$/g, "");
   // URLs write it in one way only.
-  const hostname = bare.includes(":") ? URL.parse(`http://[${bare}]`)?.hostname : undefined;
+  const hostname = bare.includes(":") ? parseUrl(`http://[${bare}]`)?.hostname : undefined;
   if (hostname === undefined) return undefined;
   const [head = [], tail] = hostname.slice(1, -1).split("::").map((part) =>
     part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16))

@@ -1,3 +1,5 @@
+import { parseUrl } from "../parse_url.ts";
+
 /**
  * The request as handlers count on it: with a URL that can be parsed. One without a Host, as the checks of load balancers
  * are (HTTP/1.0), has a path alone on Bun, and the address of the server on Deno.
@@ -8,7 +10,7 @@ export function withWholeUrl(request: Request): Request | undefined {
   const host = request.headers.get("host");
   // Deno would take what follows for the beginning of the path.
   if (host && /[/?#@\\]/.test(host)) return undefined;
-  if (URL.canParse(request.url)) return request;
+  if (parseUrl(request.url)) return request;
   if (host) return undefined;
   return new Request(`http://localhost${request.url}`, request);
 }

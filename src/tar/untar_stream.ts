@@ -85,7 +85,7 @@ export class UntarStream implements TransformStream<Uint8Array, TarEntry> {
       start: (controller) => {
         this.#input = controller;
         // The abort() below waits for the write in flight, which waits for a reader.
-        controller.signal.addEventListener("abort", () => this.#fail(controller.signal.reason));
+        controller.signal?.addEventListener("abort", () => this.#fail(controller.signal.reason));
       },
       write: (chunk) => this.#take(chunk),
       close: () => this.#finish(),

@@ -333,6 +333,19 @@ test("createGateway() cancels no body of a client that waits for the answer", as
   }
 });
 
+test("createGateway() takes requests that have no signal", async () => {
+  const gateway = createGateway({ allow: [HOST], fetch: createRegistry() });
+  for (const [body, status] of [[TAR, 200], [new TextEncoder().encode("no tar"), 422]] as const) {
+    for (const accept of ["application/json", "*/*"]) {
+      const init = { method: "PUT", body, headers: { accept, Host: "gateway.test" } };
+      const request = new Request(`https://gateway.test/v2push/${TARGET}`, init);
+      Object.defineProperty(request, "signal", { value: undefined });
+      const response = await gateway(request);
+      assertEquals(response.status, status, await response.text());
+    }
+  }
+});
+
 test("createGateway() leaves no upload open of a client that goes away", async () => {
   const registry = createRegistry();
   const opened = Promise.withResolvers<string | null>();

@@ -1,3 +1,4 @@
+import { parseUrl } from "../../parse_url.ts";
 import { hasCode, type RegistryErrorEntry } from "../../errors.ts";
 import { lacksProject, proxyAnswerHint, wantsLogin } from "./answer_content.ts";
 import { type Call, headerOf, type Http, isPage, isWebPage } from "./call.ts";
@@ -143,7 +144,7 @@ async function isWithoutCertificate(
 function explainRedirect({ url, response }: Refusal): Explanation | undefined {
   const { status } = response;
   const location = headerOf(response, "location");
-  const target = status > 300 && status < 400 && location ? URL.parse(location, url) : null;
+  const target = status > 300 && status < 400 && location ? parseUrl(location, url) : undefined;
   if (!target) return undefined;
   const { to } = moveBetween(url, target) ?? {};
   if (to === target.origin) {

@@ -1,3 +1,4 @@
+import { parseUrl } from "../../parse_url.ts";
 import { NetworkError } from "../../errors.ts";
 import type { Http } from "./call.ts";
 
@@ -15,7 +16,7 @@ export function resolveLocation(http: Http, action: string, location: string, ba
       url: base.origin + base.pathname,
       retryable: false,
     });
-  const url = URL.parse(location, base);
+  const url = parseUrl(location, base);
   if (!url) throw refuse("is not a URL");
   if (url.protocol !== "http:" && url.protocol !== "https:") throw refuse("is not an http(s) URL");
   const secure = base.protocol === "https:";
