@@ -1,9 +1,12 @@
+import { sleep } from "../concurrency.ts";
+import { OciError } from "../errors.ts";
 import { isNetworkFetch } from "../network_fetch.ts";
 import { detach } from "../owned_bytes.ts";
 import type { ImageToPull } from "../pull/list_images.ts";
 import type { PullImagesOptions } from "../pull/options.ts";
 import { pullImages } from "../pull/pull.ts";
 import type { Host } from "../runtime/host.ts";
+import { isTemporary } from "../runtime/new_file.ts";
 import { quote, UsageError } from "./options.ts";
 
 /** Whether a name is that of a folder: one that is there, or a new one. */
@@ -39,13 +42,39 @@ export async function saveToFolder(
     read: async (name) => await host.readTextFile(path(name)),
     makeFolder: async (name) => await host.makeDirectory(path(name)),
     create: async (name) => await host.createFile(path(name)),
+    append: async (name, text) => await host.appendText(path(name), text),
+    takeTurn: async (name) => await takeTurn(path(name), folder, host, options.signal),
   }, options);
+}
+
+/** Milliseconds until a lock is asked for again, and how often: who has it writes one small file. */
+const [LOCK_WAIT, LOCK_ATTEMPTS] = [50, 600];
+
+/** Waits for the lock of a file; where there are none, as on some network shares, it is done without. */
+async function takeTurn(
+  path: string,
+  folder: string,
+  host: Host,
+  signal: AbortSignal | undefined,
+): Promise<AsyncDisposable> {
+  for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+    const lock = await host.lockFile(path).catch(() => ({
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }));
+    if (lock) return lock;
+    await sleep(LOCK_WAIT, signal);
+  }
+  throw new OciError(
+    `Cannot write into ${
+      quote(folder)
+    }: another process has locked it, expected to get a turn within half a minute`,
+  );
 }
 
 async function isEmptyFolder(path: string, host: Host): Promise<boolean> {
   if (!await host.fileInfo(path)) return true;
   const folder = await host.openDirectory(path);
-  for await (const _ of folder.files()) return false;
+  for await (const { path } of folder.files()) if (!isTemporary(path)) return false;
   return true;
 }
 

@@ -14,7 +14,7 @@ import { isJsonObject } from "../media_types.ts";
 export interface FolderTarget {
   /** What it is called in messages. */
   name: string;
-  /** Whether there is nothing in it, or no such folder yet. */
+  /** Whether there is nothing in it but files that are not whole, or no such folder yet. */
   isEmpty(): Promise<boolean>;
   /** Length of a file of it; undefined where there is none. */
   size(path: string): Promise<number | undefined>;
@@ -24,6 +24,14 @@ export interface FolderTarget {
   makeFolder(path: string): Promise<void>;
   /** Begins a file that takes its place when it is whole. */
   create(path: string): Promise<NewFolderFile>;
+  /** Appends a text to a file, which is created where there is none. */
+  append(path: string, text: string): Promise<void>;
+  /**
+   * Waits until no other that does so as well is between this and the disposing of what it gets.
+   *
+   * @param path A file that keeps its place, and is created where there is none.
+   */
+  takeTurn(path: string): Promise<AsyncDisposable>;
 }
 
 /** A file that is written beside its place; disposing of it removes it, unless it was committed. */
@@ -62,25 +70,32 @@ export async function pullToFolder(
   const plan = await planImages(wanted, { ...resolved, signal });
   const sizes = new Map(plan.blobs.map(({ digest, size }) => [blobPath(digest), { digest, size }]));
   for (const { path } of plan.entries) if (path.endsWith("/")) await target.makeFolder(path);
-  const files = plan.entries.filter(({ path, body }) => body !== undefined && path !== INDEX);
+  await begin(target, plan.entries);
+  const files = plan.entries.filter(({ path, body }) =>
+    body !== undefined && path !== INDEX && path !== MARKER
+  );
   const save = async (entry: PackedEntry, signal: AbortSignal) => {
     const blob = sizes.get(entry.path);
     if (!await isThere(target, entry)) await write(target, entry, signal, isFromNetwork);
     else if (blob) await resolved.emit({ type: "blob-done", ...blob, exists: true });
   };
-  for (const entry of files.filter(isMarker)) await save(entry, signal);
-  await runAll(files.filter((entry) => !isMarker(entry)), CONCURRENCY, save, signal);
+  await runAll(files, CONCURRENCY, save, signal);
   const index = plan.entries.find(({ path }) => path === INDEX);
   if (!(index?.body instanceof Uint8Array)) {
     throw new TypeError("unreachable: a layout has an index");
   }
-  // Another save may have added images meanwhile.
+  // Another save may have added images meanwhile, or be about to.
+  await using _ = await target.takeTurn(MARKER);
   const body = merged(await readIndex(target), index.body);
   await write(target, { path: INDEX, body }, signal, false);
 }
 
-function isMarker({ path }: PackedEntry): boolean {
-  return path === MARKER;
+/** Puts the marker in its place, where it stays: turns are taken by it, and of a file that is replaced there are two for a while. */
+async function begin(target: FolderTarget, entries: readonly PackedEntry[]): Promise<void> {
+  const body = entries.find(({ path }) => path === MARKER)?.body;
+  if (!(body instanceof Uint8Array)) throw new TypeError("unreachable: a layout has a marker");
+  await using _ = await target.takeTurn(MARKER);
+  if (!await target.size(MARKER)) await target.append(MARKER, new TextDecoder().decode(body));
 }
 
 /** Blobs have their place by what they hold, and get it when they are whole: the length tells enough. */
@@ -118,7 +133,8 @@ type Index = Record<string, unknown> & { manifests: unknown[] };
 /** The index that is there; undefined in a folder without anything. */
 async function readIndex(target: FolderTarget): Promise<Index | undefined> {
   if (await target.size(INDEX) === undefined) {
-    if (await target.size(MARKER) !== undefined || await target.isEmpty()) return undefined;
+    // In this order: of another save that has just begun, the marker is there before any other file.
+    if (await target.isEmpty() || await target.size(MARKER) !== undefined) return undefined;
     throw unusable(target, "it has files and no index.json");
   }
   try {

@@ -43,6 +43,8 @@ export function createBunHost(): Host {
     // Loaded by what keeps receipts or saves an image; a push does without.
     appendText: async (path, text) => await (await loadShell()).appendText(path, text),
     makeDirectory: async (path) => await (await loadShell()).makeDirectory(path),
+    lockFile: async (path) =>
+      await (await import("./storage/bun_files.ts")).bunStorageFiles.lock(path),
     createFile: async (path) => await (await import("./bun_new_file.ts")).createBunFile(path),
     onInterrupt(handler) {
       const signals = ["SIGINT", "SIGTERM"];

@@ -42,6 +42,8 @@ export function createDenoHost(): Host {
     makeDirectory: (path) => Deno.mkdir(path, { recursive: true }).catch(failed("make", path)),
     // Loaded by what saves an image; a push does without.
     createFile: async (path) => await (await import("./deno_new_file.ts")).createDenoFile(path),
+    lockFile: async (path) =>
+      await (await import("./storage/deno_files.ts")).denoStorageFiles.lock(path),
     onInterrupt: countInterrupts,
     restartTrusting,
     fetchWith: (options) => createDenoFetch(options, readEnv),

@@ -168,6 +168,14 @@ export interface Host {
    * what is open already (`/dev/stdout`).
    */
   createFile(path: string): Promise<NewFile>;
+  /**
+   * Takes a lock on a file, which is created where there is none. It ends with the process, and is there for others that take
+   * it alone.
+   *
+   * @returns Undefined where another has it.
+   * @throws {OciError} If there is no such lock here: on Bun it takes the program `flock` of the system.
+   */
+  lockFile(path: string): Promise<AsyncDisposable | undefined>;
   /** Calls `handler` at every Ctrl-C or request to end, instead of ending; returns what takes that back. */
   onInterrupt(handler: () => void): () => void;
   /**

@@ -32,6 +32,11 @@ export function temporaryName(path: string): string {
   return `${folder}${kept}.${crypto.randomUUID().slice(0, 8)}.partial`;
 }
 
+/** Whether a path can be one of {@linkcode temporaryName}: of a file that is being written, or was when the process was killed. */
+export function isTemporary(path: string): boolean {
+  return /\.[0-9a-f]{8}\.partial$/.test(path);
+}
+
 /** What a runtime does with a file that is written under a temporary name. */
 export interface NewFileSteps {
   write(bytes: Uint8Array): Promise<void>;

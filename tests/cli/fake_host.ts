@@ -5,8 +5,17 @@ import { currentHost, openFile } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/handler.ts";
 
 /** Files are real ones, as those that are opened. */
-const { createFile, fileInfo, makeDirectory, openDirectory, openPipe, openStorage, readTextFile } =
-  currentHost();
+const {
+  appendText,
+  createFile,
+  fileInfo,
+  lockFile,
+  makeDirectory,
+  openDirectory,
+  openPipe,
+  openStorage,
+  readTextFile,
+} = currentHost();
 
 /** A host in memory, and what a program left on it. */
 export interface FakeHost extends Host {
@@ -83,12 +92,14 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
         : Promise.resolve({ kind: "file", size: text.length, modified: 0 });
     },
     requireWritable: (path) => Promise.resolve(written.files.has(path)),
-    appendText: (path, text) => {
-      written.files.set(path, `${written.files.get(path) ?? ""}${text}`);
-      return Promise.resolve();
+    appendText: async (path, text) => {
+      // What stands beside real files is one.
+      if (path.startsWith("/")) await appendText(path, text);
+      else written.files.set(path, `${written.files.get(path) ?? ""}${text}`);
     },
     makeDirectory,
     createFile,
+    lockFile,
     onInterrupt: (handler) => {
       handlers.add(handler);
       return () => handlers.delete(handler);

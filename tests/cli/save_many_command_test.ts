@@ -125,3 +125,25 @@ test("save of many names what cannot be saved, and leaves what was there", async
       `hint: tarpush save ${HOST}/app:v1.0 ${HOST}/web:v1.0 images.tar`,
   );
 });
+
+test("save into one folder by several at once adds the images of all", async () => {
+  await using folder = await temporaryFolder();
+  const registry = createRegistry();
+  // One that was killed at its beginning has left this.
+  await folder.write("oci-layout.0123abcd.partial", "{");
+  const tags = ["1", "2", "3", "4", "5", "6"];
+  for (const tag of tags) {
+    const archive = toBlob(dockerSave([{ image: await makeImage(["base", tag]) }]));
+    await pushImage(archive, `localhost:5000/app:${tag}`, { fetch: registry });
+  }
+  const runs = await Promise.all(
+    tags.map((tag) => runFake(`save localhost:5000/app:${tag} ${folder.path}/ -q`, { registry })),
+  );
+  assertEquals(runs.map(({ code, stderr }) => [code, stderr]), tags.map(() => [0, ""]));
+  const { manifests } = JSON.parse(
+    new TextDecoder().decode(await folder.read("index.json")),
+  );
+  assertEquals(manifests.length, tags.length);
+  const { code, stdout } = await runFake(`check ${folder.path}`);
+  assertEquals([code, stdout.includes("warning")], [0, false], stdout);
+});

@@ -23,7 +23,20 @@ class MemoryFolder implements FolderTarget {
   readonly files = new Map<string, Uint8Array<ArrayBuffer>>();
   readonly written: string[] = [];
   open = 0;
+  #turn: Promise<void> = Promise.resolve();
 
+  append(path: string, text: string) {
+    this.files.set(path, encode(text));
+    this.written.push(path);
+    return Promise.resolve();
+  }
+  async takeTurn() {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const before = this.#turn;
+    this.#turn = promise;
+    await before;
+    return { [Symbol.asyncDispose]: () => Promise.resolve(resolve()) };
+  }
   isEmpty() {
     return Promise.resolve(this.files.size === 0);
   }
