@@ -60,6 +60,7 @@ const CATCH_UP_DELAY = 250;
 
 const WRITE_A_FILE = "write the archive to a file first and push that";
 const GONE = "this blob cannot be sent again";
+const ANSWERED_EARLY = "it was answered before all of it was sent";
 
 /**
  * Sends a blob that comes only once. After a failure it goes on where the registry stands, if that is within what the
@@ -112,7 +113,10 @@ export async function sendPassing(
       start = typeof outcome === "number" && outcome >= body.start && outcome <= body.end
         ? outcome
         : await findStart(passing, error);
-      if (start === 0 && isWhole) isTurned ||= mayBeRefusedForSize(passing, error);
+      if (start === 0 && isWhole) {
+        if (isAnsweredEarly(error)) isTurned = tellsLength = session.wantsLength = true;
+        isTurned ||= mayBeRefusedForSize(passing, error);
+      }
       await hooks.onProgress?.(start);
     }
   }
@@ -141,7 +145,7 @@ async function sendFrom(passing: Passing, start: number): Promise<void> {
 function requireSent({ session: { context, location }, body, size, isLess }: Passing): void {
   if (isLess ? body.hasEnded : body.end >= size) return;
   throw new NetworkError(
-    `Cannot push a blob to ${nameOf(context)}: it was answered before all of it was sent`,
+    `Cannot push a blob to ${nameOf(context)}: ${ANSWERED_EARLY}`,
     {
       ...describe({ method: "PATCH", url: location }, location),
       hint:
@@ -264,6 +268,11 @@ function isRefusedAsItWas({ session, body, size }: Passing, error: unknown): boo
 function mayBeRefusedForSize({ session, size }: Passing, error: unknown): boolean {
   return isCutOff(error) && size > DEFAULT_CHUNK_BYTES &&
     shrinkBodies(session.context.http, size) !== undefined;
+}
+
+/** Whether nothing may have come through for want of a length: Perlbal 1.80 passes on such a request, and not its body. */
+function isAnsweredEarly(error: unknown): boolean {
+  return error instanceof NetworkError && error.message.endsWith(`: ${ANSWERED_EARLY}`);
 }
 
 function isCutOff(error: unknown): boolean {

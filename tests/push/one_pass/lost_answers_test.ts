@@ -91,6 +91,26 @@ for (const [what, { tar }] of Object.entries(ARCHIVES)) {
   });
 }
 
+test("pushImage() of a pipe tells the length of what is sent where a proxy drops what tells none", async () => {
+  const registry = createRegistry();
+  let dropped = 0;
+  const fetch = async (request: Request) => {
+    const { method, headers, body, url } = request;
+    if (method !== "PATCH" || headers.has("content-length")) return await registry(request);
+    dropped++;
+    // As Perlbal, whose registry got the request alone.
+    await body?.cancel();
+    return new Response(null, {
+      status: 202,
+      headers: { location: new URL(url).pathname, range: "0-0" },
+    });
+  };
+  const { tar } = ARCHIVES["without a digest"];
+  await pushImage(tar.stream(), TARGET, { ...OPTIONS, fetch });
+  await readBack(registry, "app", "1");
+  assertEquals(dropped, 1);
+});
+
 test("pushImage() of a pipe sends no more of a large layer that somebody else has brought when its connection breaks", async () => {
   const { tar } = ARCHIVES["with its digest as name"];
   const registry = createRegistry();
