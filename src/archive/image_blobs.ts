@@ -150,8 +150,8 @@ class EntrySorter {
     if (named && file.size > most / 2) {
       return await this.#stream(blob, head, body, compression, file.size);
     }
-    await budget.take(file.size);
-    const bytes = await hold(file, head, body);
+    // It is read as far as there is room: the rest comes when a blob before it was sent.
+    const bytes = await hold(file, head, body, (size) => budget.take(size));
     if (!named && isLayerCompression(compression)) {
       await hashInflated(bytes, compression, file, hasher);
     }
@@ -182,8 +182,13 @@ class EntrySorter {
   }
 }
 
-async function hold(file: PassingFile, head: Bytes, body: EntryReader): Promise<Bytes> {
-  const bytes = await body.readAll(head);
+async function hold(
+  file: PassingFile,
+  head: Bytes,
+  body: EntryReader,
+  room?: (bytes: number) => Promise<void>,
+): Promise<Bytes> {
+  const bytes = await body.readAll(head, room);
   file.hold(bytes);
   file.digest = await digestBytes(bytes, algorithmOf(file.path));
   return bytes;

@@ -35,11 +35,16 @@ export class EntryReader {
     return bytes;
   }
 
-  /** The whole body, of which `head` has been read, in a buffer that is nobody else's. */
-  async readAll(head: Bytes): Promise<Bytes> {
+  /**
+   * The whole body, of which `head` has been read, in a buffer that is nobody else's.
+   *
+   * @param room Waits until so many further bytes may be kept.
+   */
+  async readAll(head: Bytes, room?: (bytes: number) => Promise<void>): Promise<Bytes> {
     const bytes = new Uint8Array(this.#size);
+    await room?.(head.length);
     bytes.set(head);
-    await this.#fill(bytes, head.length);
+    await this.#fill(bytes, head.length, room);
     // Reading on is what tells the untar stream that the body was wanted to its end.
     if (await this.next()) throw await this.#tooLong();
     return bytes;
@@ -70,12 +75,13 @@ export class EntryReader {
     return unreadable(this.#path, state);
   }
 
-  async #fill(bytes: Bytes, from: number): Promise<void> {
+  async #fill(bytes: Bytes, from: number, room?: (bytes: number) => Promise<void>): Promise<void> {
     let filled = from;
     while (filled < bytes.length) {
       const piece = await this.next();
       if (!piece) throw endedEarly(this.#path, bytes.length - filled);
       const part = piece.subarray(0, bytes.length - filled);
+      if (room) await room(part.length);
       bytes.set(part, filled);
       filled += part.length;
       if (part.length < piece.length) this.#rest = piece.subarray(part.length);

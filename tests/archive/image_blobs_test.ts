@@ -64,6 +64,36 @@ test("ImageBlobs keeps JSON documents, and lets layers out", async () => {
   }
 });
 
+test("ImageBlobs reads the next blob as far as there is room beside one that is still held", async () => {
+  const layer = await makeLayer(writeTar([{ path: "x", body: new Uint8Array(BUDGET / 2) }]));
+  const tar = writeTar(
+    ["a", "b"].map((name) => ({ path: `${name}/layer.tar`, body: layer.bytes })),
+  );
+  let sent = 0;
+  const source = new ReadableStream<Bytes>({
+    pull(controller) {
+      if (sent === tar.length) return controller.close();
+      controller.enqueue(tar.slice(sent, sent += 512));
+    },
+  }, { highWaterMark: 0 });
+  const budget = new Budget(BUDGET);
+  const blobs = new ImageBlobs({ budget, hasher: createHash, verify: false });
+  const reader = source.pipeThrough(new UntarStream()).pipeThrough(blobs).getReader();
+  const first = (await reader.read()).value;
+  const second = reader.read();
+  for (let before = -1; before !== sent;) {
+    before = sent;
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve));
+  }
+  // Headers, and what streams have in hand, come on top.
+  assert(sent >= BUDGET - 512 && sent < BUDGET + 4096, `${sent} bytes were read`);
+  budget.giveBack(first?.file.release() ?? 0);
+  const { file } = (await second).value ?? {};
+  assertEquals(file?.digest, layer.digest);
+  budget.giveBack(file?.release() ?? 0);
+  await budget.take(BUDGET);
+});
+
 test("ImageBlobs hashes what it holds, and inflates it where no name is certain", async () => {
   const zipped = await makeLayer("zipped", "gzip");
   const hex = digestHex(zipped.digest);
