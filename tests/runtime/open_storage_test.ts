@@ -55,6 +55,21 @@ testEach("reads what was written, small or large, whole or in part", async (stor
   }
 });
 
+testEach("reads what was written in pieces of any size", async (storage) => {
+  for (const piece of [1, 1000, 3000, 50_000, 131_072, 131_073]) {
+    const content = randomBytes(Math.min(300_000, 10 * piece));
+    const digest = await digestBytes(content);
+    const writer = await storage.createBlob();
+    for (let at = 0; at < content.length; at += piece) {
+      await writer.write(content.slice(at, at + piece));
+    }
+    await writer.commit("app", digest);
+    const blob = await storage.openBlob("app", digest);
+    assert(blob);
+    assertEquals(await readRange(blob, 0, blob.size), content);
+  }
+});
+
 testEach("takes blobs under sha512, and refuses wrong digests", async (storage) => {
   for (const content of [randomBytes(10), randomBytes(2 * MIB)]) {
     const digest = await digestBytes(content, "sha512");
@@ -301,6 +316,63 @@ test("collect() of openStorage() removes what no tag leads to, each after its ti
   assert(await storage.getManifest("app", referrer));
   const problems = await Array.fromAsync(storage.scrub());
   assertEquals(problems.filter(({ kind }) => kind === "damaged"), []);
+});
+
+test("collect() of openStorage() removes an image with all that it alone needs in one go", async () => {
+  await using folder = await temporaryFolder();
+  let time = Date.now();
+  await using storage = await openStorage(folder.path, { now: () => time });
+  const registry = createRegistry({ storage });
+  const image = await pushImage(registry, "old");
+  const size = (await storage.getManifest("app", image))?.bytes.length ?? 0;
+  await storage.deleteTag("app", "old");
+  // What has no repository any more, since somebody removed that by hand.
+  await pushBlob(registry, "of a repository that is gone", "gone");
+  await runProcess("rm", ["-r", `${folder.path}/gone`]);
+  time += 25 * HOUR;
+  const reason = new Error("enough");
+  await assertRejects(
+    () => storage.collect({ signal: AbortSignal.abort(reason) }),
+    Error,
+    "enough",
+  );
+  assert(await storage.getManifest("app", image));
+  assertEquals(await storage.collect(), {
+    manifests: 1,
+    blobs: 3,
+    uploads: 0,
+    bytes: size + "{}".length + "layer".length + "of a repository that is gone".length,
+  });
+  assertEquals((await filesIn(folder.path)).filter((path) => path.includes("sha256/")), []);
+});
+
+test("collect() of openStorage() leaves what belongs to a manifest that a client has asked for", async () => {
+  await using folder = await temporaryFolder();
+  await using storage = await openStorage(folder.path);
+  const registry = createRegistry({ storage });
+  const mediaType = "application/vnd.oci.image.manifest.v1+json";
+  const image = await pushImage(registry, "x");
+  const subject = { mediaType, digest: image, size: 1 };
+  const referrer = await pushImage(registry, "x", { subject });
+  await storage.deleteTag("app", "x");
+  const age = () =>
+    runProcess("find", [
+      folder.path,
+      "-path",
+      "*sha256*",
+      "-exec",
+      "touch",
+      "-d2 days ago",
+      "{}",
+      ";",
+    ]);
+  for (const asked of [image, referrer]) {
+    await age();
+    assertEquals((await call(registry, "HEAD", `/v2/app/manifests/${asked}`)).status, 200);
+    assertEquals((await storage.collect()).manifests, 0);
+  }
+  await age();
+  assertEquals((await storage.collect()).manifests, 2);
 });
 
 test("collect() of openStorage() leaves what a client was told is there, and ends idle uploads", async () => {

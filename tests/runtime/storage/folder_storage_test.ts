@@ -150,6 +150,23 @@ test("a folder storage has the bytes of a blob on the disk before it names it", 
   const isUpload = (path: string) => path.includes("/_uploads/");
   const noted: StorageFiles = {
     ...files,
+    async create(path) {
+      const file = await files.create(path);
+      let writing = 0;
+      return {
+        async write(bytes) {
+          writing++;
+          await new Promise((resolve) => setTimeout(resolve));
+          await file.write(bytes);
+          writing--;
+        },
+        async close() {
+          assertEquals(writing, 0);
+          await file.close();
+          if (isUpload(path)) done.push("close");
+        },
+      };
+    },
     async sync(paths) {
       await files.sync(paths);
       done.push(...paths.map((path) => isUpload(path) ? "bytes" : "name"));
@@ -168,7 +185,7 @@ test("a folder storage has the bytes of a blob on the disk before it names it", 
     await writer.write(content);
     done.length = 0;
     await writer.commit("app", digest);
-    assertEquals(done, ["bytes", "rename", "name"]);
+    assertEquals(done, ["close", "bytes", "rename", "name"]);
   }
 });
 
