@@ -2,6 +2,9 @@ import { ASKING_OPTIONS, type Command, COMMANDS, COMMON_OPTIONS, type Verb } fro
 import { didYouMean } from "../did_you_mean.ts";
 import { type Option, parseOptions, quote, UsageError } from "./options.ts";
 
+/** What archives are called, and no command or option is. */
+const TAR_NAME = /\.(?:tar|tgz|gz|zst)$/;
+
 /** What commands are called. */
 export const VERBS = Object.keys(COMMANDS) as Verb[];
 
@@ -53,7 +56,7 @@ function optionsOf(first: string | undefined): readonly Option[] {
 function parseVerb(text: string): Verb {
   const verb = VERBS.find((known) => known === text);
   if (verb) return verb;
-  if (/\.(tar|tgz|gz|zst)$/.test(text)) {
+  if (TAR_NAME.test(text)) {
     throw new UsageError(
       `Unknown command ${quote(text)}`,
       `tarpush push ${text} REFERENCE`,
@@ -67,6 +70,9 @@ function parseVerb(text: string): Verb {
 
 /** What to say of an option that is unknown after a first word. */
 function hintFor(name: string, [first]: readonly string[]): string {
+  if (TAR_NAME.test(name)) {
+    return `a file whose name starts with a dash is written ./${name.replace(/^(?!-)/, "--")}`;
+  }
   const owner = VERBS.find((verb) => optionsOfVerb(verb).some((option) => option.name === name));
   if (owner && first === undefined) return `it goes after the command: tarpush ${owner} --${name}`;
   if (owner) return `it belongs to tarpush ${owner}`;

@@ -33,17 +33,22 @@ export async function openInput(text: string, host: Host, example: string): Prom
     if (info?.kind === "directory") return passing(await host.openDirectory(text));
     const pipe = await host.openPipe(text).catch(() => undefined);
     if (pipe) return passing(pipe);
-    throw info === undefined ? withRegistryHint(text, error) : error;
+    throw info === undefined ? withNameHint(text, error) : error;
   }
 }
 
-/** Tells who named a registry, or an image in one, which command looks at it. */
-function withRegistryHint(text: string, error: unknown): unknown {
+/**
+ * Tells who named a registry, or an image in one, which command looks at it; and whose file has a name that is not in UTF-8, of
+ * which both runtimes hand on something else, that no file has it then.
+ */
+function withNameHint(text: string, error: unknown): unknown {
   const [, path] = IN_REGISTRY.exec(text) ?? [];
-  if (path === undefined || !(error instanceof OciError)) return error;
-  const hint = path.length > 1
+  const hint = path === undefined
+    ? text.includes("\ufffd") ? "its name is not in UTF-8: rename it, or pipe it in" : undefined
+    : path.length > 1
     ? `what a registry has is looked at by tarpush info ${text}`
     : `what a registry has is listed by tarpush ls ${text}`;
+  if (hint === undefined || !(error instanceof OciError)) return error;
   return new OciError(error.message, { hint, cause: error });
 }
 

@@ -144,6 +144,8 @@ const MISTAKES: [args: string, message: string, hint?: string][] = [
   ["serve --dir d a.tar", "Archives are served as they are, and --dir keeps what is pushed"],
   ["serve --allow-delete a.tar", "Nothing can be deleted from archives"],
   ["completions bash now", 'Unexpected argument "now"'],
+  ["push -a.tar h", 'Unknown option "-a.tar"', "is written ./-a.tar"],
+  ["push --a.tar.gz h", 'Unknown option "--a.tar.gz"', "is written ./--a.tar.gz"],
   ["push a.tar h --platfrom x", 'Unknown option "--platfrom"', "did you mean --platform?"],
   ["push a.tar h --port 1", 'Unknown option "--port"', "it belongs to tarpush serve"],
   ["push a.tar h -x", 'Unknown option "-x"', "tarpush push --help"],

@@ -16,12 +16,13 @@ test("openInput() tells a path, a pipe and a URL apart", async () => {
   assertEquals(isBlobSource(file.source), true);
 });
 
-test("openInput() tells who names a registry which command looks at it", async () => {
+test("openInput() tells who names a registry which command looks at it, and what keeps a file from being found", async () => {
   for (
     const [text, hint] of [
       ["localhost:5000", "tarpush ls localhost:5000"],
       ["localhost:5000/app:1", "tarpush info localhost:5000/app:1"],
       ["absent.tar", undefined],
+      ["b\ufffd.tar", "its name is not in UTF-8"],
     ] as const
   ) {
     const error = await assertRejects(() => openInput(text, fakeHost([]), ""), OciError);
