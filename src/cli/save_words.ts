@@ -1,8 +1,7 @@
 import { openArchive, type OpenArchiveOptions } from "../archive/open_archive.ts";
 import { ArchiveError, TarError } from "../errors.ts";
 import type { OtherArchive } from "../pull/other_places.ts";
-import type { ImageToPull } from "../pull/list_images.ts";
-import { parseReference } from "../reference.ts";
+import { type ImageToPull, parseImages } from "../pull/list_images.ts";
 import type { Host } from "../runtime/host.ts";
 import { baseName } from "../source/part_list.ts";
 import { openNamed } from "./archive_words.ts";
@@ -16,7 +15,7 @@ import { readSourceList, requireUse } from "./source_list.ts";
 /**
  * Lists what is to be saved: what the command line names, then what its list does.
  *
- * @throws {UsageError} If a line of the list is no reference.
+ * @throws {UsageError} If a line of the list is no reference, or its name is none.
  */
 export async function listImages(
   { references, from }: SaveCommand,
@@ -28,8 +27,9 @@ export async function listImages(
     const example = "tarpush save --from images.txt images.tar";
     const lines = await readSourceList(from, host, example, signal);
     for (const { source, target, place } of lines) {
-      requireUse(place, () => parseReference(source));
-      images.push({ reference: source, ...target && { names: target } });
+      const image: ImageToPull = { reference: source, ...target && { names: target } };
+      requireUse(place, () => parseImages([image]));
+      images.push(image);
     }
   }
   if (images.length > 0) return images;

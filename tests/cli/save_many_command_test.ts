@@ -104,6 +104,11 @@ test("save of many names what cannot be saved, and leaves what was there", async
     ],
     [[`${HOST}/app`, "--tag", "v7*"], 1, /Cannot save tags of \S+: none fits, it has v1\.0, v1\.1/],
     [["--from", await folder.write("bad", "h/A:1")], 2, /reference "h\/A:1".*line 1 of .*bad\)/],
+    [
+      ["--from", await folder.write("name", "h/a:1\nh/a:1 b:c:d")],
+      2,
+      /"b:c:d".*line 2 of .*name\)/,
+    ],
     [["--from", await folder.write("three", "a/b c d")], 2, /line 1 of .*three: it has 3 words/],
     [["--from", await folder.write("none", "#\n")], 2, /Nothing to save: .*none names no image/],
     [["--from", `${folder.path}/gone`], 1, /gone/],
