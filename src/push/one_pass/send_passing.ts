@@ -18,12 +18,7 @@ import {
 } from "../../registry/upload/body_limits.ts";
 import { commitUpload } from "../../registry/upload/close_upload.ts";
 import { sendChunks } from "../../registry/upload/chunks.ts";
-import {
-  checkLength,
-  isGatewayTimeout,
-  isOfGateway,
-  lengthThere,
-} from "../../registry/upload/lost_answers.ts";
+import { isGatewayTimeout, isOfGateway, lengthThere } from "../../registry/upload/lost_answers.ts";
 import type { Outcome } from "../../registry/upload/outcome.ts";
 import { mayGoOn, sendOn } from "../../registry/upload/resume.ts";
 import { sendBody } from "../../registry/upload/send_body.ts";
@@ -75,14 +70,12 @@ export async function sendPassing(
   blob: PassingBody,
   hooks: UploadHooks,
 ): Promise<void> {
-  const { body, size, digest } = blob;
+  const { body } = blob;
   const { context } = session;
   const passing: Passing = { ...blob, session, hooks };
   let start = 0;
   let reached = 0;
-  let isTurned = false;
   let tellsLength = false;
-  let isDoubted = false;
   for (let attempt = 2;; attempt++) {
     const isWhole = start === 0 && !goesInChunks(passing);
     try {
@@ -93,8 +86,7 @@ export async function sendPassing(
       body.halt();
       hooks.signal?.throwIfAborted();
       if (body.failure) throw body.failure.error;
-      if (isWhole && !isTurned && isRefusedAsItWas(passing, error)) {
-        isTurned = true;
+      if (isWhole && isRefusedAsItWas(passing, error)) {
         start = await beginAgain(passing);
         tellsLength = session.wantsLength = mayMissLength(error);
         await hooks.onProgress?.(0);
@@ -106,7 +98,6 @@ export async function sendPassing(
       }
       const outcome = await outcomeOf(passing, error);
       if (outcome === "there") return await body.cancel(error);
-      isDoubted ||= outcome === "otherwise";
       if (body.end - reached >= PROGRESS_BYTES) attempt = 2;
       reached = body.end;
       await waitToGoOn(passing, error, attempt);
@@ -114,13 +105,12 @@ export async function sendPassing(
         ? outcome
         : await findStart(passing, error);
       if (start === 0 && isWhole) {
-        if (isAnsweredEarly(error)) isTurned = tellsLength = session.wantsLength = true;
-        isTurned ||= mayBeRefusedForSize(passing, error);
+        if (isAnsweredEarly(error)) tellsLength = session.wantsLength = true;
+        else noteSize(passing, error);
       }
       await hooks.onProgress?.(start);
     }
   }
-  if (isDoubted && digest) await checkLength(context, { digest, size }, hooks);
 }
 
 /** Whether a body goes in chunks, or in one of its length. */
@@ -172,20 +162,18 @@ async function sendRest(
 }
 
 /**
- * What became of what was sent, where the registry may be at work on it; undefined where it is not, or is not known,
- * "otherwise" where there is something else under its digest.
+ * What became of what was sent, where the registry may be at work on it; undefined where it is not, or is not known.
  */
 async function outcomeOf(
   { session, digest, size, hooks }: Passing,
   error: unknown,
-): Promise<Outcome | "otherwise" | undefined> {
+): Promise<Outcome | undefined> {
   if (session.isClosing || isGatewayTimeout(error)) {
     const { findOutcome } = await import("../../registry/upload/outcome.ts");
     return await findOutcome(session, { digest, size }, error, hooks);
   }
   const found = digest && await lengthThere(session.context, digest, error, hooks);
-  if (found === undefined) return undefined;
-  return found === size ? "there" : "otherwise";
+  return found === size ? "there" : undefined;
 }
 
 /** Opens a body for a request; the one after a redirect may come too late. */
@@ -262,12 +250,11 @@ function isRefusedAsItWas({ session, body, size }: Passing, error: unknown): boo
 }
 
 /**
- * The same where nothing arrived: Deno often loses an early 413 and sees only a broken connection, and Go's reverse proxies
- * answer 502 where a limit of theirs ends a body. Each further attempt as it was may lose the beginning.
+ * Has smaller requests tried where nothing arrived: Deno often loses an early 413 and sees only a broken connection, and
+ * Go's reverse proxies answer 502 where a limit of theirs ends a body. Each further attempt as it was may lose the beginning.
  */
-function mayBeRefusedForSize({ session, size }: Passing, error: unknown): boolean {
-  return isCutOff(error) && size > DEFAULT_CHUNK_BYTES &&
-    shrinkBodies(session.context.http, size) !== undefined;
+function noteSize({ session, size }: Passing, error: unknown): void {
+  if (isCutOff(error) && size > DEFAULT_CHUNK_BYTES) shrinkBodies(session.context.http, size);
 }
 
 /** Whether nothing may have come through for want of a length: Perlbal 1.80 passes on such a request, and not its body. */
