@@ -72,24 +72,31 @@ const MANIFESTS: readonly [(json: Record<string, unknown>) => boolean, Foreign][
  * @returns What it is; undefined where nothing tells.
  */
 export function foreignTar(paths: Iterable<string>): Foreign | undefined {
-  // Only a layout is sure to be an image: the other names are those of anything.
   const all = [...paths];
-  return severalArchives(all, /^(.+)\/oci-layout$/) ?? knownTar(all) ??
-    severalArchives(all, /^([^/]+)\/(?:manifest|index)\.json$/);
+  const withContent = foldersOf(all, CONTENT);
+  const unpacked = [...foldersOf(all, DOCUMENT)].filter((folder) => withContent.has(folder));
+  return severalArchives([...foldersOf(all, /^(.+)\/oci-layout$/)]) ??
+    severalArchives(unpacked) ?? knownTar(all);
+}
+
+/** A document of an image in a folder at the top: anything may have a file of that name. */
+const DOCUMENT = /^([^/]+)\/(?:manifest|index)\.json$/;
+/** What is beside it if it is one. */
+const CONTENT =
+  /^([^/]+)\/(?:blobs\/sha256\/|(?:sha256:)?[0-9a-f]{64}(?:$|\.json$|\.tar|\/layer\.tar$))/;
+
+function foldersOf(paths: readonly string[], pattern: RegExp): Set<string> {
+  const folders = paths.map((path) => pattern.exec(path)?.[1]);
+  return new Set(folders.filter((folder) => folder !== undefined));
 }
 
 /** Names a tar of image archives that were unpacked side by side, as charts are wrapped with their images. */
-function severalArchives(paths: readonly string[], pattern: RegExp): Foreign | undefined {
-  const folders = new Set<string>();
-  for (const path of paths) {
-    const folder = pattern.exec(path)?.[1];
-    if (folder !== undefined) folders.add(folder);
-  }
+function severalArchives(folders: readonly string[]): Foreign | undefined {
   const [first] = folders;
-  if (first === undefined || folders.size < 2) return undefined;
+  if (first === undefined || folders.length < 2) return undefined;
   const named = PLAIN_PATH.test(first) ? first : "FOLDER";
   return {
-    what: `a tar of ${folders.size} folders with an image each, such as ${quoteName(first, 90)}`,
+    what: `a tar of ${folders.length} folders with an image each, such as ${quoteName(first, 90)}`,
     expected: "one",
     hint: `unpack it and push them one by one: tar -xf FILE; tarpush push ${named} TARGET`,
   };

@@ -146,7 +146,8 @@ test("a tar around several archives tells how to take out the likely one", async
 for (
   const [what, documents] of Object.entries({
     "layouts, wherever they are": ["oci-layout", "index.json"],
-    "unpacked archives": ["manifest.json"],
+    "unpacked archives": ["manifest.json", `${HEX}.json`],
+    "folders without an oci-layout": ["index.json", `blobs/sha256/${HEX}`],
   })
 ) {
   test(`a tar of several folders with an image each says so: ${what}`, async () => {
@@ -163,6 +164,14 @@ for (
     assertStringIncludes(`${finding?.message}`, "it is a tar of 2 folders with an image each");
   });
 }
+
+test("a tar of several folders with a manifest.json of anything is no tar of images", async () => {
+  const entries = ["src", "dist"].map((folder): TarWriterEntry => ({
+    path: `${folder}/manifest.json`,
+    body: "{}",
+  }));
+  await pushFails(entries, ArchiveError, 'it starts with "src/manifest.json"');
+});
 
 test("openArchive() names a tar of another program as well", async () => {
   const blob = toBlob([{ path: "app/Chart.yaml", body: "x" }]);
