@@ -140,12 +140,19 @@ async function isWithoutCertificate(
   return wantsClientCertificate(await askForText(http, url, call.signal));
 }
 
-/** A write that is redirected so that it would not stay one. */
+/** Ory Oathkeeper (2026-07) drops the slash at the end of a path, and distribution sends back to the path with one. */
+const SAME_HINT =
+  "something before the registry changes the path, such as the / at its end, and the registry sends it back: have it leave what is below /v2/ as it is";
+
+/** A write that is redirected so that it would not stay one, or a request that is sent back to where it went. */
 function explainRedirect({ url, response }: Refusal): Explanation | undefined {
   const { status } = response;
   const location = headerOf(response, "location");
   const target = status > 300 && status < 400 && location ? parseUrl(location, url) : undefined;
   if (!target) return undefined;
+  if (target.href === url.href) {
+    return { state: ": it redirects to the same address", hint: SAME_HINT };
+  }
   const { to } = moveBetween(url, target) ?? {};
   if (to === target.origin) {
     return { state: `: it redirects to ${to}`, hint: `write ${to}/... in the reference` };

@@ -30,6 +30,8 @@ export async function followRedirect(
   const isRead = call.method === "GET" || call.method === "HEAD";
   const isKept = isRead || KEEPING_METHOD.includes(status);
   const target = resolveLocation(http, call.action, location, url);
+  // The same would come again.
+  if (target.href === url.href) return undefined;
   const move = moveBetween(url, target);
   if (!isKept && (!move || status === 303)) return undefined;
   const isKnown = !isRead && move !== undefined && (hasMovedReads(http, move) ||

@@ -475,6 +475,20 @@ const ANSWERS: [
     /^write http:\/\/registry\.test\/team\/renamed in the reference$/,
   ],
   [
+    "a redirect of a write to where it went",
+    START,
+    { status: 301, headers: { ...HTML, location: `http://registry.test${START.path}` } },
+    "301 Moved Permanently: it redirects to the same address",
+    /changes the path, such as the \/ at its end/,
+  ],
+  [
+    "a redirect of a read to where it went",
+    READ,
+    { status: 308, headers: { location: READ.path } },
+    "308: it redirects to the same address",
+    /leave what is below \/v2\/ as it is/,
+  ],
+  [
     "a redirect to a sign-in page",
     MANIFEST,
     { status: 302, headers: { location: "/login?next=secret" } },
