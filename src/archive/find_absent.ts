@@ -9,7 +9,7 @@ import {
   requireRepository,
   type Target,
 } from "../reference.ts";
-import { fitsSize, headBlob } from "../registry/blobs.ts";
+import { fitsSize, headBlob, headBlobElsewhere } from "../registry/blobs.ts";
 import {
   httpFor,
   type RequestOptions,
@@ -76,7 +76,9 @@ export async function findAbsent(
     if (absent.length < needed.size || absent.length === 0) return [];
     const prefixes = new Set(["", parsed.kind === "place" ? parsed.place.prefix : ""]);
     for (const repository of new Set(mayHave(blob, prefixes))) {
-      if (!needed.has(repository) && await isIn(repository)) return [];
+      if (needed.has(repository)) continue;
+      const found = await headBlobElsewhere({ http, repository }, blob.digest, { signal });
+      if (fitsSize(found, blob.size)) return [];
     }
     const { digest, size } = blob;
     return absent.map(([repository, images]) => (

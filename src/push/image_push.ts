@@ -9,7 +9,7 @@ import {
   type DocumentNode,
 } from "../image/content.ts";
 import { formatReference, type Reference } from "../reference.ts";
-import { headBlob } from "../registry/blobs.ts";
+import { headBlob, headBlobElsewhere } from "../registry/blobs.ts";
 import { headManifest } from "../registry/manifests.ts";
 import type { BesideOf } from "./beside.ts";
 import type { Choice } from "./choose_content.ts";
@@ -243,9 +243,11 @@ export class ImagePush {
     const hooks = hooksFor(this.#settings);
     if (kind === "manifest") return await headManifest(target, digest, hooks) !== undefined;
     if (knownBlob(target, digest) ?? otherHolder(target, digest)) return true;
-    const places = [target.repository, ...this.#settings.mountFrom];
-    for (const repository of places) {
-      if (await headBlob({ ...target, repository }, digest, hooks) !== undefined) return true;
+    if (await headBlob(target, digest, hooks) !== undefined) return true;
+    for (const repository of this.#settings.mountFrom) {
+      if (await headBlobElsewhere({ ...target, repository }, digest, hooks) !== undefined) {
+        return true;
+      }
     }
     return false;
   }

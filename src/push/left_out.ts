@@ -5,7 +5,7 @@ import { blobsOf } from "../image/content.ts";
 import { type LeftOut, type LeftOutBlob, mayHave } from "../image/left_out.ts";
 import { listTexts } from "../quote_name.ts";
 import { formatRepository, type Reference } from "../reference.ts";
-import { fitsSize, headBlob, nameOf } from "../registry/blobs.ts";
+import { fitsSize, headBlob, headBlobElsewhere, nameOf } from "../registry/blobs.ts";
 import { narrow } from "./choose_content.ts";
 import type { PlannedImage, PushTarget } from "./plan.ts";
 import { parseRename, renamed } from "./rename.ts";
@@ -86,11 +86,8 @@ async function isThere(
   const { digest, size } = blob;
   const { mountFrom, mountRecorded, rename } = settings;
   const hooks = hooksFor(settings, { digest });
-  const isIn = async (repository: string) => {
-    return fitsSize(await headBlob({ ...target, repository }, digest, hooks), size);
-  };
   if (knownBlob(target, digest)) return true;
-  if (await isIn(target.repository)) {
+  if (fitsSize(await headBlob(target, digest, hooks), size)) {
     rememberBlob(target, digest, "exists");
     return true;
   }
@@ -99,7 +96,10 @@ async function isThere(
     ? mayHave({ repositories: withRenamed(blob.repositories, rename) }, prefixes)
     : [];
   for (const repository of new Set([...mountFrom, ...recorded])) {
-    if (repository === target.repository || !await isIn(repository)) continue;
+    if (repository === target.repository) continue;
+    if (!fitsSize(await headBlobElsewhere({ ...target, repository }, digest, hooks), size)) {
+      continue;
+    }
     target.registry.holders.set(digest, repository);
     return true;
   }

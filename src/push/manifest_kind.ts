@@ -39,7 +39,7 @@ export async function chooseKinds(
   const at = drafts.findIndex(({ digest }) => digest === reference.digest);
   if (at < 0 && drafts[0]) {
     const isOfFound = found.kind !== "docker" && found.digest === reference.digest;
-    refuseOtherDigest(drafts[0].digest, reference, words, isOfFound ? hintOf(found) : undefined);
+    refuseOtherRoot(drafts[0].digest, reference, words, isOfFound ? hintOf(found) : undefined);
   }
   return { node, kinds: kinds.slice(at, at + 1) };
 }
@@ -51,7 +51,7 @@ function hintOf({ kind }: DocumentNode): string {
 }
 
 /** Compares the digest of a reference with that of what was made for it. */
-export function refuseOtherDigest(
+export function refuseOtherRoot(
   actual: Digest,
   reference: Reference,
   { verb }: PushWords,

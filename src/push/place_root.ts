@@ -4,7 +4,7 @@ import type { DocumentNode } from "../image/content.ts";
 import { retype } from "../image/retype.ts";
 import type { Reference } from "../reference.ts";
 import { headDigest } from "../registry/manifests.ts";
-import { refuseOtherDigest, type RootChoice } from "./manifest_kind.ts";
+import { refuseOtherRoot, type RootChoice } from "./manifest_kind.ts";
 import { placeBelow, placeManifest } from "./place_manifest.ts";
 import type { RepositoryState, UploadedBlob } from "./repository_state.ts";
 import { hooksFor, type PushSettings, type UploadSettings } from "./upload_settings.ts";
@@ -38,7 +38,7 @@ export async function placeRoot(
   const first = kind ? await retype(root, kind) : root;
   // Made only where it is needed: that is seldom.
   const other = otherKind && (() => retype(root, otherKind));
-  refuseOtherDigest(first.digest, reference, settings.words);
+  refuseOtherRoot(first.digest, reference, settings.words);
   const standing = await findStanding(target, reference.tag, first, other, blobs, settings);
   if (standing) {
     if (!standing.subject) target.manifests.set(standing.digest, "exists");

@@ -1,5 +1,5 @@
 import { type Digest, digestAlgorithm, isDigest } from "../digest.ts";
-import { DigestMismatchError } from "../errors.ts";
+import { DigestMismatchError, RegistryError } from "../errors.ts";
 import { askWhetherThere } from "./existence.ts";
 import { type Call, contentLength, headerOf, hostOf, type Http, lengthIn } from "./http/call.ts";
 
@@ -48,6 +48,20 @@ export async function headBlob(
     ? contentLength(response)
     : lengthIn(headerOf(response, "content-range")?.replace(/^.*\//, ""));
   return length ?? -1;
+}
+
+/** The same of another repository of the registry, which may be somebody else's: what may not be asked for there is not there. */
+export async function headBlobElsewhere(
+  context: RepositoryContext,
+  digest: Digest,
+  hooks: UploadHooks = {},
+): Promise<number | undefined> {
+  try {
+    return await headBlob(context, digest, hooks);
+  } catch (error) {
+    if (error instanceof RegistryError) return undefined;
+    throw error;
+  }
 }
 
 /** Whether what {@linkcode headBlob} found is as long as a blob should be, or nobody says how long it is. */

@@ -25,6 +25,7 @@ import {
   readBack,
   type Registry,
 } from "../helpers/expected.ts";
+import { withPrivate } from "../helpers/private_repository.ts";
 import { test } from "../helpers/test.ts";
 
 const TARGET = "localhost:5000/app:1";
@@ -520,6 +521,10 @@ test("layers that the registry has may be absent from the archive", async () => 
   const mounted = await pushTo(layout.entries(), "localhost:5000/other:1", options);
   assertEquals((await readBack(registry, "other", "1")).digest, descriptor.digest);
   assert(mounted.result.images[0]?.blobs.every(({ status }) => status === "mounted"));
+  await pushTo(layout.entries(), "localhost:5000/third:1", {
+    fetch: withPrivate(registry),
+    mountFrom: ["private", "app"],
+  });
 });
 
 test("layers and configs that are nowhere are named", async () => {

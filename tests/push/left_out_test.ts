@@ -25,6 +25,7 @@ import { badDisk } from "../helpers/bad_disk.ts";
 import { assertClear, readBack } from "../helpers/expected.ts";
 import { faultLayer } from "../helpers/fault_layer.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
+import { withPrivate } from "../helpers/private_repository.ts";
 import { test } from "../helpers/test.ts";
 
 const FROM = "localhost:5000";
@@ -294,6 +295,18 @@ test("pushImage() finds what is left out in a repository that the caller names",
   await pushImage(base, `${TO}/elsewhere:1`, { fetch });
   await assertRejects(() => pushImage(tar, TO, { fetch }), PushError, "leaves out");
   const { images } = await pushImage(tar, TO, { fetch, mountFrom: ["elsewhere"] });
+  assertEquals(images[0]?.digest, DIGESTS[1]);
+});
+
+test("pushImage() finds what is left out beside a repository that may not be asked", async () => {
+  const { tar: base, other } = await saveBase();
+  const { tar } = await save(["team/web:1"], [other]);
+  const registry = createRegistry();
+  await pushImage(base, `${TO}/elsewhere:1`, { fetch: registry });
+  const { images } = await pushImage(tar, TO, {
+    fetch: withPrivate(registry),
+    mountFrom: ["private", "elsewhere"],
+  });
   assertEquals(images[0]?.digest, DIGESTS[1]);
 });
 

@@ -5,7 +5,7 @@ import { openFileBody } from "../../archive/read_blob.ts";
 import { type Bytes, drain, giveUp } from "../../bytes.ts";
 import type { Budget } from "../../concurrency.ts";
 import type { Digest } from "../../digest.ts";
-import { fitsSize, headBlob, type UploadHooks } from "../../registry/blobs.ts";
+import { fitsSize, headBlob, headBlobElsewhere, type UploadHooks } from "../../registry/blobs.ts";
 import { isRuntimeFetch, onSent } from "../../registry/http/http.ts";
 import { isDigestRefusal } from "../../registry/upload/digest_refusal.ts";
 import { uploadBlob } from "../../registry/upload/upload_blob.ts";
@@ -126,7 +126,7 @@ export class PlainUploads {
     for (const repository of this.settings.mountFrom) {
       // A name that may be wrong is good for no more than a blob of the same length.
       const fits = isCertain ||
-        await headBlob({ ...target, repository }, digest, hooks) === file.size;
+        await headBlobElsewhere({ ...target, repository }, digest, hooks) === file.size;
       if (fits) mountFrom.push(repository);
     }
     const settings = { ...this.settings, mountFrom };

@@ -6,6 +6,7 @@ import { quoteName } from "../../quote_name.ts";
 import {
   fitsSize,
   headBlob,
+  headBlobElsewhere,
   type RepositoryContext,
   type UploadHooks,
 } from "../../registry/blobs.ts";
@@ -86,11 +87,8 @@ async function isElsewhere({ target, digest, settings, hooks }: Placing): Promis
   const holder = otherHolder(target, digest);
   for (const repository of mountPlaces(target, digest, settings, holder)) {
     if (repository === holder) return true;
-    try {
-      if (await headBlob({ ...target, repository }, digest, hooks) !== undefined) return true;
-    } catch (error) {
-      // Where it may not be asked for it is not mounted from, either.
-      if (!(error instanceof RegistryError)) throw error;
+    if (await headBlobElsewhere({ ...target, repository }, digest, hooks) !== undefined) {
+      return true;
     }
   }
   return false;

@@ -32,6 +32,7 @@ import {
 } from "../../helpers/expected.ts";
 import { type Fault, faultLayer, type SeenRequest, withHeader } from "../../helpers/fault_layer.ts";
 import { join, type TarWriterEntry, writeTar } from "../../helpers/tar_writer.ts";
+import { withPrivate } from "../../helpers/private_repository.ts";
 import { test } from "../../helpers/test.ts";
 
 const TARGET = "localhost:5000/app:1";
@@ -434,6 +435,17 @@ test("pushImage() of a pipe has blobs mounted from where the caller says they ar
     assertEquals([new Set(statuses), bytesUploaded], [new Set(["mounted"]), 0]);
     await readBack(registry, "app", "1");
   }
+});
+
+test("pushImage() of a pipe looks for blobs beside a repository that may not be asked", async () => {
+  const tar = await BUILT["a crane archive with large layers"]?.();
+  assert(tar);
+  const registry = createRegistry();
+  await pushImage(tar, "localhost:5000/base:1", { fetch: registry });
+  const { stream } = sourceOf(await bytesOf(tar));
+  const options = { ...SMALL, mountFrom: ["private", "base"], fetch: withPrivate(registry) };
+  const { bytesUploaded } = await pushImage(stream, TARGET, options);
+  assertEquals(bytesUploaded, 0);
 });
 
 test("pushImage() of a pipe uploads what cannot be mounted", async () => {
