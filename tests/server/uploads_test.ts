@@ -101,6 +101,11 @@ test("upload: Content-Length must agree with Content-Range and with the body", a
     "Content-Length": "5",
   });
   assertEquals(await codes(range, 400), ["SIZE_INVALID"]);
+  const short = await call(registry, "PATCH", upload, streamOf(HELLO.subarray(0, 5)), {
+    "Content-Range": "0-10",
+    "Content-Length": "5",
+  });
+  assertEquals(await codes(short, 400), ["SIZE_INVALID"]);
   const body = await call(registry, "PUT", `${upload}?digest=${HELLO_DIGEST}`, streamOf(HELLO), {
     "Content-Length": "12",
   });
@@ -247,6 +252,18 @@ test("upload: sessions are limited, idle ones make room", async () => {
   time = 60_000;
   await open(registry);
   assertEquals((await call(registry, "GET", first)).status, 404);
+});
+
+test("upload: a session that is being fed is not idle", async () => {
+  let time = 0;
+  const registry = createRegistry({ maxUploads: 2, uploadIdleSeconds: 60, now: () => time });
+  const [fed, idle] = [await open(registry), await open(registry)];
+  time = 50_000;
+  assertEquals((await call(registry, "PATCH", fed, "x")).status, 202);
+  time = 60_000;
+  await open(registry);
+  assertEquals((await call(registry, "GET", fed)).status, 204);
+  assertEquals((await call(registry, "GET", idle)).status, 404);
 });
 
 test("upload: a body is pulled, not swallowed, and cancelled when refused", async () => {

@@ -1,12 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Digest, digestBytes } from "../../../src/digest.ts";
 import { DigestMismatchError, DiskError, OciError } from "../../../src/errors.ts";
+import { OCI_MANIFEST } from "../../../src/media_types.ts";
 import { openFolder } from "../../../src/runtime/storage/open_storage.ts";
 import type { StorageFiles } from "../../../src/runtime/storage/storage_files.ts";
 import { UploadWriter } from "../../../src/runtime/storage/upload_writer.ts";
 import { createRegistry } from "../../../src/server/mod.ts";
 import { readRange } from "../../../src/source/blob_source.ts";
 import type { Storage } from "../../../src/storage.ts";
+import { encode } from "../../helpers/archives.ts";
 import { runProcess, type TemporaryFolder, temporaryFolder } from "../../helpers/process.ts";
 import { requireProgram } from "../../helpers/programs.ts";
 import { test } from "../../helpers/test.ts";
@@ -186,7 +188,53 @@ test("a folder storage has the bytes of a blob on the disk before it names it", 
     done.length = 0;
     await writer.commit("app", digest);
     assertEquals(done, ["close", "bytes", "rename", "name"]);
+    await pushBlob(createRegistry({ storage }), `${size}`, "other");
+    done.length = 0;
+    await storage.mountBlob("app", "other", digest);
+    assertEquals(done, ["name"]);
   }
+  const bytes = encode("{}");
+  const digest = await digestBytes(bytes);
+  done.length = 0;
+  await storage.putManifest("app", { digest, mediaType: OCI_MANIFEST, bytes, subject: undefined });
+  assertEquals(done.slice(0, 4), ["close", "bytes", "rename", "name"]);
+});
+
+/** Has all content of a folder look as if nobody had used it since the day before yesterday. */
+async function age({ path }: TemporaryFolder): Promise<void> {
+  const touch = ["-exec", "touch", "-d2 days ago", "{}", ";"];
+  await runProcess("find", [path, "-path", "*sha256*", ...touch]);
+}
+
+test("a folder storage takes a blob that is mounted or sent again for new, and keeps nothing else of it", async () => {
+  await using folder = await temporaryFolder();
+  await using storage = await openFolder(folder.path, files, {});
+  const registry = createRegistry({ storage });
+  const digest = await pushBlob(registry, "hello", "one");
+  const ways: [string, () => Promise<unknown>][] = [
+    ["one", () => pushBlob(registry, "hello", "one")],
+    ["two", () => storage.mountBlob("one", "two", digest)],
+    ["two", () => storage.mountBlob("one", "two", digest)],
+  ];
+  for (const [repository, bring] of ways) {
+    await age(folder);
+    await bring();
+    await storage.collect();
+    assertEquals(await contentOf(storage, repository, digest), "hello");
+    assertEquals(await uploads(folder), "");
+  }
+});
+
+test("a folder storage takes a manifest that is put again for new", async () => {
+  await using folder = await temporaryFolder();
+  await using storage = await openFolder(folder.path, files, {});
+  const image = await pushImage(createRegistry({ storage }), "1");
+  await storage.deleteTag("app", "1");
+  const manifest = await storage.getManifest("app", image);
+  assert(manifest);
+  await age(folder);
+  await storage.putManifest("app", manifest);
+  assertEquals((await storage.collect()).manifests, 0);
 });
 
 test("a folder storage holds few bytes of small uploads in memory, however many there are", async () => {
