@@ -20,7 +20,8 @@ export interface EncodedBlock {
  *
  * It reads ahead by no more than three blocks for each encoder.
  *
- * @param read Gives the next piece, undefined at the end.
+ * @param read Gives the next piece, undefined at the end; an empty one, between blocks, where nothing comes before whoever
+ * takes them has had another.
  */
 export async function* compressBlocks(
   read: () => Promise<Bytes | undefined>,
@@ -28,13 +29,9 @@ export async function* compressBlocks(
 ): AsyncGenerator<EncodedBlock, void, void> {
   const running: Promise<EncodedBlock>[] = [];
   for await (const block of inBlocks(read, encoders)) {
-    const size = block.length;
-    const encoding = encoders.encode(block).then((bytes) => ({ bytes: own(bytes), size }));
-    // Where an earlier one fails, nobody comes to ask for this.
-    encoding.catch(() => {});
-    running.push(encoding);
+    if (block) running.push(encode(block, encoders));
     const [first] = running;
-    if (first && running.length > BLOCKS_AHEAD * encoders.size) {
+    if (first && (!block || running.length > BLOCKS_AHEAD * encoders.size)) {
       running.shift();
       yield await first;
     }
@@ -42,19 +39,28 @@ export async function* compressBlocks(
   for (const encoding of running) yield await encoding;
 }
 
+function encode(block: Bytes, encoders: Pick<Encoders, "encode">): Promise<EncodedBlock> {
+  const size = block.length;
+  const encoding = encoders.encode(block).then((bytes) => ({ bytes: own(bytes), size }));
+  // Where an earlier one fails, nobody comes to ask for this.
+  encoding.catch(() => {});
+  return encoding;
+}
+
 /** The most that so many bytes may become when they are compressed. */
 export function compressBound(size: number): number {
   return size + Math.ceil(size / BLOCK_BYTES) * MAX_BLOCK_GROWTH;
 }
 
-/** Copies pieces into blocks of one size; the last may be shorter. */
+/** Copies pieces into blocks of one size; the last may be shorter. Nothing stands for an empty piece. */
 async function* inBlocks(
   read: () => Promise<Bytes | undefined>,
   encoders: Pick<Encoders, "takeBlock">,
-): AsyncGenerator<Bytes> {
+): AsyncGenerator<Bytes | undefined> {
   let block: Bytes | undefined;
   let filled = 0;
   for (let piece = await read(); piece; piece = await read()) {
+    if (piece.length === 0 && !block) yield undefined;
     for (let at = 0; at < piece.length;) {
       block ??= encoders.takeBlock();
       const part = piece.subarray(at, at + BLOCK_BYTES - filled);

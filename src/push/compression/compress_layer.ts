@@ -125,14 +125,11 @@ function begin(
   { encoders, signal }: Pick<LayerEncoding, "encoders" | "signal">,
 ) {
   const raw = new RawLayer(stream, hash, isOnce);
-  const read = async () => {
+  const blocks = compressBlocks(async () => {
     signal.throwIfAborted();
     return await raw.read();
-  };
-  const blocks = async function* () {
-    while (!raw.isEnded) yield* compressBlocks(read, encoders);
-  };
-  return { raw, blocks: blocks() };
+  }, encoders);
+  return { raw, blocks };
 }
 
 /** Joins blocks, and frees them. */
@@ -185,10 +182,10 @@ function passing(
   };
 }
 
+const NOTHING: Bytes = new Uint8Array(0);
+
 /** A layer as it is in the archive, while it is compressed. */
 class RawLayer {
-  /** Whether all of it was read. */
-  isEnded = false;
   /** Whether it becomes smaller. */
   isSettled = false;
   readonly #reader: ReadableStreamDefaultReader<Bytes>;
@@ -211,13 +208,12 @@ class RawLayer {
     this.#kept = isOnce ? [] : undefined;
   }
 
-  /** The next piece; undefined at the end, and behind a beginning that is kept as long as nothing is settled. */
+  /** The next piece; undefined at the end, and an empty one behind a beginning that is kept as long as nothing is settled. */
   async read(): Promise<Bytes | undefined> {
     const room = this.#kept ? BEGINNING_BYTES - this.#keptBytes : Infinity;
-    if (room === 0) return undefined;
+    if (room === 0) return NOTHING;
     const piece = await this.#next(room);
     if (!piece) {
-      this.isEnded = true;
       // It takes its time, in which the last blocks are compressed and the next layer is begun.
       if (this.isSettled) this.digest().catch(() => {});
       return undefined;
