@@ -41,10 +41,10 @@ export function pushView(settings: Settings, registry: string, onPushed: OnPushe
       "From docker save, podman save, buildx, crane, skopeo ... plain, .gz, .xz or .zst, of any size",
     ),
   );
-  listenForDrops(drop, take, (name) => {
+  listenForDrops(drop, take, (error) => {
     if (push?.isRunning) return;
     push?.close();
-    fill(body, failureBox(folderError(name)));
+    fill(body, failureBox(error));
   });
   return element(
     "section",
@@ -59,7 +59,7 @@ export function pushView(settings: Settings, registry: string, onPushed: OnPushe
 function listenForDrops(
   field: Element,
   take: (file: File | undefined) => void,
-  refuseFolder: (name: string) => void,
+  refuse: (error: OciError) => void,
 ): void {
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -71,9 +71,17 @@ function listenForDrops(
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     field.classList.remove("over");
-    const folder = event.dataTransfer?.items[0]?.webkitGetAsEntry();
-    if (folder?.isDirectory) refuseFolder(folder.name);
-    else take(event.dataTransfer?.files[0]);
+    const { items, files } = event.dataTransfer ?? {};
+    const folder = items?.[0]?.webkitGetAsEntry();
+    if (files && files.length > 1) refuse(severalError(files.length));
+    else if (folder?.isDirectory) refuse(folderError(folder.name));
+    else take(files?.[0]);
+  });
+}
+
+function severalError(number: number): OciError {
+  return new OciError(`Cannot read ${number} files at once: expected one`, {
+    hint: "drop one after the other, or use tarpush push ARCHIVE ARCHIVE --to HOST",
   });
 }
 

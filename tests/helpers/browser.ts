@@ -204,9 +204,9 @@ export class Tab {
     await this.send("DOM.setFileInputFiles", { files: [path], objectId });
   }
 
-  /** Drops a file of this machine somewhere on the page. */
-  async dropFile(path: string): Promise<void> {
-    const data = { items: [], files: [path], dragOperationsMask: 1 };
+  /** Drops files of this machine somewhere on the page, or a folder. */
+  async dropFile(...paths: string[]): Promise<void> {
+    const data = { items: [], files: paths, dragOperationsMask: 1 };
     for (const type of ["dragEnter", "dragOver", "drop"]) {
       await this.send("Input.dispatchDragEvent", { type, x: 5, y: 5, data });
     }

@@ -211,6 +211,9 @@ test("the page says what is wrong with an archive", async () => {
   await page.untilText("HTML");
   await page.dropFile(folder.path);
   await page.untilText("it is a folder, expected a file");
+  const two = [await folder.write("1.tar", archive), await folder.write("2.tar", archive)];
+  await page.dropFile(...two);
+  await page.untilText("Cannot read 2 files at once: expected one");
   const flipped = flipByte(archive, new TextDecoder("latin1").decode(archive).indexOf("flip me"));
   await page.chooseFile(await folder.write("flipped.tar", flipped));
   await page.until('document.querySelector(".findings .error")');
@@ -220,13 +223,13 @@ test("the page says what is wrong with an archive", async () => {
 test("the page tells of options where they are", async () => {
   const registry = createRegistry();
   await using server = await serveRegistry({}, async (request) => {
-    const isUpload = request.method === "PUT" && request.url.includes("digest=");
-    return isUpload ? new Response("large", { status: 400 }) : await registry(request);
+    const isLarge = Number(request.headers.get("content-length")) > MIB;
+    return isLarge ? new Response("large", { status: 400 }) : await registry(request);
   });
   await using folder = await temporaryFolder();
   await using browser = await startBrowser();
   const page = await browser.open(`http://${server.host}/`);
-  await push(page, await writeArchive(folder, ["one"]));
+  await push(page, await writeArchive(folder, [randomBytes(3 * MIB)]));
   await page.until('document.querySelector("[role=alert]")');
   assertMatch(await page.text(), /With tarpush in a terminal: .* --chunk-size/i);
 }, { skip });
