@@ -1,9 +1,13 @@
 import type { Bytes } from "../../src/bytes.ts";
 import type { BlobSource } from "../../src/source/blob_source.ts";
 
-/** Streams that tell how many of them were neither read to their end nor given up. */
+/** Streams that tell how many of them were neither read to their end, nor broke, nor were given up. */
 export class WatchedStreams {
-  open = 0;
+  readonly #open = new Set<ReadableStreamDefaultReader<Bytes>>();
+
+  get open(): number {
+    return this.#open.size;
+  }
 
   /** Content whose streams are counted. */
   source(blob: Blob): BlobSource {
@@ -16,18 +20,15 @@ export class WatchedStreams {
   /** A stream that is counted. */
   watch(stream: ReadableStream<Bytes>): ReadableStream<Bytes> {
     const reader = stream.getReader();
-    this.open++;
+    this.#open.add(reader);
+    reader.closed.catch(() => {}).finally(() => this.#open.delete(reader));
     return new ReadableStream<Bytes>({
-      pull: async (controller) => {
+      async pull(controller) {
         const { done, value } = await reader.read();
-        if (!done) return controller.enqueue(value);
-        this.open--;
-        controller.close();
+        if (done) controller.close();
+        else controller.enqueue(value);
       },
-      cancel: (reason) => {
-        this.open--;
-        return reader.cancel(reason);
-      },
+      cancel: (reason) => reader.cancel(reason),
     }, { highWaterMark: 0 });
   }
 }

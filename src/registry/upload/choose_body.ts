@@ -48,6 +48,8 @@ export interface Way {
   sent: "file" | "blob" | "piece" | "stream" | "bytes" | "chunks" | "patch" | undefined;
   /** The whole of it for a web page to send. */
   fromPage: Blob | undefined;
+  /** Its body, while that has begun and no request has taken it. */
+  begun: ReadableStream<Bytes> | undefined;
   /** What is sent as a file no longer has its end. */
   isCut: boolean;
   /** From memory, where it goes in one request. */
@@ -92,7 +94,7 @@ export async function chooseBody(
     }
     way.sent = "stream";
     const listeners = { onProgress, onTaken: onSent(http), onEnd: noteEnd(session) };
-    const open = await beginBody(blob);
+    const open = await beginBody(way);
     return { body: () => reportProgress(open(), listeners) };
   }
   const whole = way.isFirst && isRuntimeFetch(http) ? blob.blob?.() : undefined;
@@ -105,12 +107,13 @@ export async function chooseBody(
  * Makes what opens a body for each request that it takes. One that comes from a registry has begun by then: that of
  * go-containerregistry (`crane registry serve` 0.22.1) answers nobody while it takes a body, and would wait for its own.
  */
-export async function beginBody(blob: UploadBlob): Promise<() => ReadableStream<Bytes>> {
+export async function beginBody(way: Way): Promise<() => ReadableStream<Bytes>> {
+  const { blob } = way;
   if (!blob.failure) return () => blob.open();
-  let begun: ReadableStream<Bytes> | undefined = (await readHead(blob.open().getReader(), 1)).whole;
+  way.begun = (await readHead(blob.open().getReader(), 1)).whole;
   return () => {
-    const body = begun ?? blob.open();
-    begun = undefined;
+    const body = way.begun ?? blob.open();
+    way.begun = undefined;
     return body;
   };
 }

@@ -1,3 +1,4 @@
+import { giveUp } from "../../bytes.ts";
 import { NetworkError, RegistryError, restate } from "../../errors.ts";
 import { fitsSize, headBlob, nameOf, type RepositoryContext, type UploadHooks } from "../blobs.ts";
 import type { Http } from "../http/call.ts";
@@ -56,6 +57,7 @@ export async function uploadBlob(
     hooks,
     sent: undefined,
     fromPage: undefined,
+    begun: undefined,
     isCut: false,
     asBytes: blob.size <= SMALL_BODY_BYTES,
     isFirst: true,
@@ -164,6 +166,8 @@ async function uploadOnce(way: Way, session: UploadSession): Promise<void> {
     isThere = await finishUpload(session, way.blob, error, way.hooks);
     if (!isThere) throw error;
   } finally {
+    giveUp(way.begun, "no request was made of it");
+    way.begun = undefined;
     if (!isThere) await cancelUpload(session);
   }
 }
@@ -180,7 +184,7 @@ async function sendAndClose(way: Way, session: UploadSession): Promise<void> {
   const chunkSize = chunkSizeFor(session, blob.size, tellsLength);
   if (chunkSize !== undefined) {
     way.sent = chunkSize < blob.size && goesInOnePatch(session) ? "patch" : "chunks";
-    if (way.sent === "patch") await sendBody(session, await beginBody(blob), hooks);
+    if (way.sent === "patch") await sendBody(session, await beginBody(way), hooks);
     else {
       const { sendChunks } = await import("./chunks.ts");
       await sendChunks(session, blob.open(), chunkSize, hooks);
