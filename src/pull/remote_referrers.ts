@@ -8,6 +8,9 @@ import { type CosignTag, findCosignTags } from "./find_cosign_tags.ts";
 import { readRemoteContent } from "./remote_content.ts";
 import type { RemoteReadOptions } from "./remote_file.ts";
 
+/** Attempts to ask for what may not be there, at a registry that fails: one that has it may do so for a moment. */
+const HASTY_ATTEMPTS = 2;
+
 export interface ReferrersOptions extends RemoteReadOptions {
   /** Told of an entry of a list that cannot be used. */
   warn(message: string): Promise<void>;
@@ -87,16 +90,24 @@ class ReferrersReader {
   }
 
   async #findTags(subjects: readonly Digest[]): Promise<CosignTag[]> {
+    if (!this.#options.tagsOnly) return await this.#askForTags(subjects);
     try {
-      return await findCosignTags(this.#context, subjects, this.#hooks());
+      return await this.#askForTags(subjects, HASTY_ATTEMPTS);
     } catch (error) {
-      // Something before the registry may have a page, or a refusal, for tags that are not there: the image is there all the same.
-      if (!this.#options.tagsOnly || !(error instanceof RegistryError) || error.retryable) {
-        throw error;
-      }
+      if (!(error instanceof RegistryError)) throw error;
+      if (error.retryable && error.status !== 500) return await this.#askForTags(subjects);
+      // Something before the registry may have a page, or a refusal, for tags that are not there, and a cache before one may
+      // fail (500, ociregistry of 2026-08): the image is there all the same.
       await this.#options.warn(`what cosign keeps of it is left out: ${error.message}`);
       return [];
     }
+  }
+
+  async #askForTags(subjects: readonly Digest[], attempts = Infinity): Promise<CosignTag[]> {
+    const { http } = this.#context;
+    const retry = { ...http.retry, attempts: Math.min(attempts, http.retry.attempts) };
+    const context = { ...this.#context, http: { ...http, retry } };
+    return await findCosignTags(context, subjects, this.#hooks());
   }
 
   async *#listed(subject: Digest): AsyncGenerator<RemoteReferrer, void, void> {

@@ -527,6 +527,7 @@ test("pullImage() gives the image where a registry does not tell of cosign's tag
   const answers: [status: number, body: string, isTaken: boolean][] = [
     [200, "<title>My app</title>", true],
     [403, "", true],
+    [500, "", true],
     [503, "", false],
   ];
   for (const [status, body, isTaken] of answers) {
