@@ -97,7 +97,11 @@ export async function sendPassing(
         throw isOtherwise && body.comesOnce ? comesOnce(error, GONE) : error;
       }
       const outcome = await outcomeOf(passing, error);
-      if (outcome === "there") return await body.cancel(error);
+      if (outcome === "there") {
+        // By somebody else, it may be: then the upload still stands.
+        await cancelUpload(session);
+        return await body.cancel(error);
+      }
       if (body.end - reached >= PROGRESS_BYTES) attempt = 2;
       reached = body.end;
       await waitToGoOn(passing, error, attempt);

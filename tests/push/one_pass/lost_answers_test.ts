@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { RegistryError } from "../../../src/errors.ts";
 import type { PushOptions } from "../../../src/push/options.ts";
 import { pushImage } from "../../../src/push/push.ts";
@@ -9,6 +9,7 @@ import { type Fault, faultLayer, type SeenRequest } from "../../helpers/fault_la
 import { connectionReset } from "../../helpers/scripted_fetch.ts";
 import { writeTar } from "../../helpers/tar_writer.ts";
 import { test } from "../../helpers/test.ts";
+import { watchUploads } from "../../helpers/watched_uploads.ts";
 
 const TARGET = "localhost:5000/app:1";
 const MIB = 1024 * 1024;
@@ -125,4 +126,25 @@ test("pushImage() of a pipe sends no more of a large layer that somebody else ha
   await pushImage(tar.stream(), TARGET, { ...OPTIONS, fetch: layer.fetch });
   await readBack(registry, "app", "1");
   assertEquals(layer.seen.filter(({ method }) => method === "PATCH").length, 1);
+});
+
+test("pushImage() of a pipe cancels an upload that broke where somebody else has brought the blob", async () => {
+  const tar = await layoutTar(image);
+  const registry = createRegistry();
+  const { fetch, open } = watchUploads(registry);
+  let isBroken = false;
+  const layer = faultLayer(fetch, ({ method, path }) => {
+    if (method === "POST") {
+      const run = async () =>
+        void await pushImage(tar, "localhost:5000/app:0", { fetch: registry });
+      return { kind: "before", run };
+    }
+    if (isBroken || method !== "PATCH" || !path.includes("/uploads/")) return undefined;
+    isBroken = true;
+    return { kind: "refuse" };
+  });
+  const options = { memoryBudget: MIB, concurrency: 1, retry: { delay: 0 }, fetch: layer.fetch };
+  await pushImage(tar.stream(), "localhost:5000/app:1", options);
+  assert(isBroken);
+  assertEquals(await open(), []);
 });
