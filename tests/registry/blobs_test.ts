@@ -186,6 +186,27 @@ test("uploadBlob() sends the caller's headers to no other host that a Location n
   }
 });
 
+test("uploadBlob() takes neither credentials nor a fragment of a Location", async () => {
+  const location = "http://user:secret@registry.test/u/1?x=1#part";
+  const script = scriptedFetch([
+    [POST, { status: 202, headers: { location } }],
+    [`PUT /u/1?x=1&digest=${encodeURIComponent(DIGEST)}`, STORED],
+  ]);
+  await uploadBlob(makeRepository(script.fetch), small());
+  script.assertDone();
+});
+
+test("uploadBlob() stays with https where a Location has the same host and http", async () => {
+  for (const port of ["", ":80", ":443"]) {
+    const script = scriptedFetch([
+      [POST, { status: 202, headers: { location: `http://registry.test${port}/u/1` } }],
+      [PUT, STORED],
+    ]);
+    await uploadBlob(makeRepository(script.fetch, { origin: "https://registry.test" }), small());
+    assertEquals(sentRequest(script, 1).origin, "https://registry.test");
+  }
+});
+
 test("uploadBlob() leaves the query of a Location as it is and adds the digest", async () => {
   const location = "/u/1?_state=a%2Fb-_%3D%3D&x=1";
   const script = scriptedFetch([

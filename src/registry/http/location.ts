@@ -20,17 +20,13 @@ export function resolveLocation(http: Http, action: string, location: string, ba
   if (!url) throw refuse("is not a URL");
   if (url.protocol !== "http:" && url.protocol !== "https:") throw refuse("is not an http(s) URL");
   const secure = base.protocol === "https:";
-  if (secure && url.protocol === "http:" && url.hostname === base.hostname) {
-    url.protocol = "https:";
-    if (url.port === "80") url.port = "";
-  }
+  if (secure && url.protocol === "http:" && url.hostname === base.hostname) url.protocol = "https:";
   if (secure && url.protocol === "http:") throw refuse(`leads from https to ${url.origin}`);
   if (!isNear(http, url, base) && isPrivateAddress(url.hostname)) {
     throw refuse(`leads to the private address ${url.host}`);
   }
-  if (url.username || url.password) url.username = url.password = "";
-  // It is not sent, and would stand in the way of what is added to the query.
-  if (url.hash) url.hash = "";
+  // What is after # is not sent, and would stand in the way of what is added to the query.
+  url.username = url.password = url.hash = "";
   return url;
 }
 
