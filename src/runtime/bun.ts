@@ -7,11 +7,14 @@ import { errorCode, failed, fileId, toFileError } from "./file_error.ts";
 import type { ByteInput, ByteOutput, FileInfo, Host } from "./host.ts";
 import { createByteOutput, createTextOutput } from "./output.ts";
 
-const { Bun, process } = globalThis as unknown as BunGlobals;
+const scope = globalThis as unknown as BunGlobals;
+const { Bun } = scope;
 
 // The web has no files by path, no standard streams, no signals and no listening sockets: hence this file.
 
 export function createBunHost(): Host {
+  // Not at the top: Deno loads this file as well, and takes 10 ms to load Node's process, which it has under this name.
+  const { process } = scope;
   const stdout = bunOutput("stdout");
   return {
     name: "bun",
@@ -118,7 +121,7 @@ function loadStdin(): Promise<typeof import("./bun_stdin.ts")> {
 async function isTerminal(name: "stdin" | "stdout" | "stderr"): Promise<boolean> {
   // Bun loads Node's streams for process.stdout and the like, which takes as long as the rest of a repeated push.
   const info = await Bun[name].stat().catch(() => undefined);
-  return info?.isCharacterDevice() === true && process[name].isTTY === true;
+  return info?.isCharacterDevice() === true && scope.process[name].isTTY === true;
 }
 
 function bunOutput(name: "stdout" | "stderr"): ByteOutput {

@@ -4,7 +4,7 @@ import { fileId } from "../../src/runtime/file_error.ts";
 import { currentHost } from "../../src/runtime/mod.ts";
 import { createByteOutput, createTextOutput, type OutputDevice } from "../../src/runtime/output.ts";
 import { requireTextSize } from "../../src/runtime/text_file.ts";
-import { runProcess, spawnProcess, temporaryFolder } from "../helpers/process.ts";
+import { runProcess, runWell, spawnProcess, temporaryFolder } from "../helpers/process.ts";
 import { createAuthority } from "../helpers/certificates.ts";
 import { optionalProgram, requireProgram } from "../helpers/programs.ts";
 import { test } from "../helpers/test.ts";
@@ -22,6 +22,15 @@ test("currentHost() is the one of the runtime", () => {
   assertEquals(host.env("TARPUSH_TEST_NOT_SET"), undefined);
   assert((host.env("PATH") ?? host.env("Path") ?? "") !== "");
 });
+
+// Deno has Node's process, and takes longer to load it than a small push takes.
+test("Deno loads no half of Bun's that asks for Node's process", async () => {
+  const url = new URL("../../src/runtime/mod.ts", import.meta.url).href;
+  const trap =
+    `Object.defineProperty(globalThis, "process", { get() { throw new Error("asked") } })`;
+  const code = `${trap}; console.log((await import("${url}")).currentHost().name)`;
+  assertEquals(await runWell(Deno.execPath(), ["eval", code]), "deno\n");
+}, { skip: "Deno" in globalThis ? undefined : "Bun has its process at hand" });
 
 test("Host reads and writes small files", async () => {
   await using folder = await temporaryFolder();
