@@ -21,10 +21,15 @@ export class InsecureHosts {
     this.add(targetsOf(command));
   }
 
-  /** Adds those of references and places. */
+  /**
+   * Adds those of references and places.
+   *
+   * @throws {SyntaxError} If one is none, with or without the option: that is told before anything is read.
+   */
   add(targets: readonly string[]): void {
+    const registries = targets.map(registryOf);
     if (!this.#isAsked) return;
-    for (const name of hostnames(targets.map(registryOf))) {
+    for (const name of hostnames(registries)) {
       if (!this.names.includes(name)) this.names.push(name);
     }
   }

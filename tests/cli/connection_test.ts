@@ -102,3 +102,10 @@ test("connectionOptions() takes in what a list names, also later", async () => {
   const trusted = await trustedBy("copy --from list --to a.test --insecure", ["b.test/app:1"]);
   assertEquals(trusted, ["a.test", "b.test"]);
 });
+
+test("connectionOptions() refuses what is no target before an archive is read", async () => {
+  for (const args of ["push a.tar h:0/app:1", "check a.tar --against h:0", "push a.tar h/A:1"]) {
+    await assertRejects(() => trustedBy(args), SyntaxError, "Cannot parse reference");
+    await assertRejects(() => trustedBy(`${args} --insecure`), SyntaxError, "Cannot parse");
+  }
+});
