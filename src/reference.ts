@@ -99,7 +99,7 @@ export function parseTarget(text: string): Target {
 /** A URL with more than a path is none of a registry; what it has besides may be secret, and is not shown. */
 function refuseSecrets(text: string): void {
   const [path = ""] = text.split(/[?#]/, 1);
-  const login = /^(?:[a-z+.-]+:\/\/)?[^/]*@(?=.*\/)/i.exec(path)?.[0];
+  const login = /^(?:[a-z+.-]+:\/\/)?[^/]*@(?!sha\d+:)/i.exec(path)?.[0];
   if (login !== undefined) throw invalid(path.slice(login.length), "it comes with a login", FORM);
   if (path !== text) throw invalid(path, "it comes with a query, as the URL of a file does", FORM);
 }
