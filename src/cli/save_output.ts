@@ -42,7 +42,7 @@ export async function saveToFolder(
     read: async (name) => await host.readTextFile(path(name)),
     makeFolder: async (name) => await host.makeDirectory(path(name)),
     create: async (name) => await host.createFile(path(name)),
-    append: async (name, text) => await host.appendText(path(name), text),
+    put: async (name, text) => await host.writeTextFile(path(name), text),
     takeTurn: async (name) => await takeTurn(path(name), folder, host, options.signal),
   }, options);
 }

@@ -24,8 +24,8 @@ export interface FolderTarget {
   makeFolder(path: string): Promise<void>;
   /** Begins a file that takes its place when it is whole. */
   create(path: string): Promise<NewFolderFile>;
-  /** Appends a text to a file, which is created where there is none. */
-  append(path: string, text: string): Promise<void>;
+  /** Writes a text into a file that keeps its place, and is created where there is none. */
+  put(path: string, text: string): Promise<void>;
   /**
    * Waits until no other that does so as well is between this and the disposing of what it gets.
    *
@@ -90,12 +90,14 @@ export async function pullToFolder(
   await write(target, { path: INDEX, body }, signal, false);
 }
 
-/** Puts the marker in its place, where it stays: turns are taken by it, and of a file that is replaced there are two for a while. */
+/**
+ * Puts the marker in its place, where it stays: turns are taken by it, and of a file that is replaced there are two for a while.
+ * This takes none: all write the same, and on Windows nobody may write into a file that is locked.
+ */
 async function begin(target: FolderTarget, entries: readonly PackedEntry[]): Promise<void> {
   const body = entries.find(({ path }) => path === MARKER)?.body;
   if (!(body instanceof Uint8Array)) throw new TypeError("unreachable: a layout has a marker");
-  await using _ = await target.takeTurn(MARKER);
-  if (!await target.size(MARKER)) await target.append(MARKER, new TextDecoder().decode(body));
+  if (!await target.size(MARKER)) await target.put(MARKER, new TextDecoder().decode(body));
 }
 
 /** Blobs have their place by what they hold, and get it when they are whole: the length tells enough. */

@@ -6,7 +6,6 @@ import { createRegistry } from "../../src/server/handler.ts";
 
 /** Files are real ones, as those that are opened. */
 const {
-  appendText,
   createFile,
   fileInfo,
   lockFile,
@@ -15,6 +14,7 @@ const {
   openPipe,
   openStorage,
   readTextFile,
+  writeTextFile,
 } = currentHost();
 
 /** A host in memory, and what a program left on it. */
@@ -81,9 +81,10 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
     openPipe,
     openStorage,
     readTextFile: async (path) => written.files.get(path) ?? await readTextFile(path),
-    writeTextFile: (path, text) => {
-      written.files.set(path, text);
-      return Promise.resolve();
+    writeTextFile: async (path, text) => {
+      // What stands beside real files is one.
+      if (path.startsWith("/")) await writeTextFile(path, text);
+      else written.files.set(path, text);
     },
     fileInfo: (path) => {
       const text = written.files.get(path);
@@ -92,10 +93,9 @@ export function fakeHost(args: readonly string[], options: FakeHostOptions = {})
         : Promise.resolve({ kind: "file", size: text.length, modified: 0 });
     },
     requireWritable: (path) => Promise.resolve(written.files.has(path)),
-    appendText: async (path, text) => {
-      // What stands beside real files is one.
-      if (path.startsWith("/")) await appendText(path, text);
-      else written.files.set(path, `${written.files.get(path) ?? ""}${text}`);
+    appendText: (path, text) => {
+      written.files.set(path, `${written.files.get(path) ?? ""}${text}`);
+      return Promise.resolve();
     },
     makeDirectory,
     createFile,

@@ -24,18 +24,27 @@ class MemoryFolder implements FolderTarget {
   readonly written: string[] = [];
   open = 0;
   #turn: Promise<void> = Promise.resolve();
+  #locked: string | undefined;
 
-  append(path: string, text: string) {
+  put(path: string, text: string) {
+    // As Windows has it.
+    if (path === this.#locked) return Promise.reject(new OciError("it is locked"));
     this.files.set(path, encode(text));
     this.written.push(path);
     return Promise.resolve();
   }
-  async takeTurn() {
+  async takeTurn(path: string) {
     const { promise, resolve } = Promise.withResolvers<void>();
     const before = this.#turn;
     this.#turn = promise;
     await before;
-    return { [Symbol.asyncDispose]: () => Promise.resolve(resolve()) };
+    this.#locked = path;
+    return {
+      [Symbol.asyncDispose]: () => {
+        this.#locked = undefined;
+        return Promise.resolve(resolve());
+      },
+    };
   }
   isEmpty() {
     return Promise.resolve(this.files.size === 0);
