@@ -57,10 +57,7 @@ function parseVerb(text: string): Verb {
   const verb = VERBS.find((known) => known === text);
   if (verb) return verb;
   if (TAR_NAME.test(text)) {
-    throw new UsageError(
-      `Unknown command ${quote(text)}`,
-      `tarpush push ${text} REFERENCE`,
-    );
+    throw new UsageError(`Unknown command ${quote(text)}`, `tarpush push ${text} REFERENCE`);
   }
   throw new UsageError(
     `Unknown command ${quote(text)}, expected one of ${VERBS.join(", ")}`,

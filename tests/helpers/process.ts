@@ -1,4 +1,5 @@
 const { Bun, process } = globalThis as unknown as BunGlobals;
+
 /** How a process is started. */
 export interface SpawnOptions {
   /** Its folder. */

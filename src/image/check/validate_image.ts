@@ -3,7 +3,6 @@ import { type Digest, digestAlgorithm, digestOfPath } from "../../digest.ts";
 import { goMember } from "../../go_json.ts";
 import { parseJsonObject } from "../content.ts";
 import { diffIdsOf } from "../docker_save.ts";
-
 import { compressionOfType, isEncryptedType, isLayerType, isUnpacked } from "../layer_type.ts";
 import type { CheckedFile } from "./checked_file.ts";
 import type { FindingCode, FindingDetails, Severity } from "./findings.ts";
