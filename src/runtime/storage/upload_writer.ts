@@ -157,6 +157,8 @@ export class UploadWriter implements BlobWriter {
       const { bytes } = this.#waiting;
       const actual = await digestBytes(bytes, algorithm);
       if (actual !== expected) return actual;
+      // Nothing was there to remove.
+      if (this.isEnded) throw this.#endedError("commit");
       await writeFile(this.#files, this.#path, bytes);
       await this.#files.sync([this.#path]);
       return actual;

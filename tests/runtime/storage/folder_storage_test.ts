@@ -307,6 +307,21 @@ test("a folder storage takes no more of an upload that was given up, and none of
   }
 });
 
+test("a folder storage has nothing of an upload that was given up while it was hashed", async () => {
+  await using folder = await temporaryFolder();
+  await using storage = await openFolder(folder.path, files, {});
+  for (const size of [1000, 3 * MIB]) {
+    const content = new Uint8Array(size);
+    const digest = await digestBytes(content);
+    const writer = await storage.createBlob();
+    await writer.write(content);
+    const commit = assertRejects(() => writer.commit("app", digest), OciError);
+    await writer.discard();
+    await commit;
+    assertEquals([await storage.openBlob("app", digest), await uploads(folder)], [undefined, ""]);
+  }
+});
+
 test("a folder storage has nothing of an upload that was given up while it was brought to the disk", async () => {
   await using folder = await temporaryFolder();
   let discard: (() => Promise<void>) | undefined;
