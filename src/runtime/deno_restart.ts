@@ -12,11 +12,16 @@ const PASSED_ON: Deno.Signal = "SIGUSR1";
  * @throws {OciError} If this process may not start a child like itself; the hint tells what to type.
  */
 export async function restartTrusting(hosts: readonly string[], input?: string): Promise<number> {
-  const flag = `--unsafely-ignore-certificate-errors=${hosts.join(",")}`;
   // Without a host it would accept all.
-  const flags = [...await ownRights(flag), ...hosts.length > 0 ? [flag] : []];
+  const trust = hosts.length > 0 ? [`--unsafely-ignore-certificate-errors=${hosts.join(",")}`] : [];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", ...flags, Deno.mainModule, ...withoutInsecure(Deno.args)],
+    args: [
+      "run",
+      ...await ownRights(trust),
+      ...trust,
+      Deno.mainModule,
+      ...withoutInsecure(Deno.args),
+    ],
     stdin: input === undefined ? "inherit" : "piped",
     stdout: "inherit",
     stderr: "inherit",
@@ -88,22 +93,25 @@ const RIGHTS = ["read", "write", "net", "env", "run", "sys", "ffi", "import"] as
 const NEEDED: readonly string[] = ["run", "net", "read"];
 
 /** Flags that give a child the rights that this process has, and no others. */
-async function ownRights(flag: string): Promise<string[]> {
-  if (Deno.build.standalone) throw cannot("a compiled program takes no flags of Deno", flag);
+async function ownRights(trust: readonly string[]): Promise<string[]> {
+  if (Deno.build.standalone) throw cannot("a compiled program takes no flags of Deno", trust);
   const flags: string[] = [];
   for (const name of RIGHTS) {
     // Which files or hosts a right is limited to cannot be asked.
     const { state, partial } = await Deno.permissions.query({ name });
     if (state === "granted" && !partial) flags.push(`--allow-${name}`);
-    else if (NEEDED.includes(name)) throw cannot(`without --allow-${name}`, flag);
+    else if (NEEDED.includes(name)) throw cannot(`without --allow-${name}`, trust);
   }
   return flags;
 }
 
-function cannot(reason: string, flag: string): OciError {
+function cannot(reason: string, trust: readonly string[]): OciError {
   return new OciError(
     `Cannot start Deno again with its own flag for --insecure: ${reason}`,
-    { hint: `leave out --insecure and start with: deno run ${flag} ...` },
+    {
+      hint: ["leave out --insecure", ...trust.map((flag) => `start with: deno run ${flag} ...`)]
+        .join(" and "),
+    },
   );
 }
 

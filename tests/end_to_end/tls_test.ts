@@ -379,4 +379,9 @@ test("tarpush --insecure says what to type where Deno may not be started again",
     result.stderr,
     /^tarpush: .*: without --allow-run\nhint: .*--unsafely-ignore-certificate-errors=localhost/,
   );
+  // The flag without a host would accept all certificates.
+  const push = cliCommand("push", "--from", "-", "--insecure").args.slice(args.indexOf("-A") + 1);
+  const stdin = new TextEncoder().encode("a.tar\n");
+  const none = await runProcess(command, ["run", ...rights, ...push], { stdin });
+  assertMatch(none.stderr, /: without --allow-run\nhint: leave out --insecure\n$/);
 }, { skip: isDeno ? undefined : "only Deno has rights to give" });
