@@ -5,6 +5,7 @@ import { detach } from "../owned_bytes.ts";
 import type { ImageToPull } from "../pull/list_images.ts";
 import type { PullImagesOptions } from "../pull/options.ts";
 import { pullImages } from "../pull/pull.ts";
+import { fileError } from "../runtime/file_error.ts";
 import type { Host } from "../runtime/host.ts";
 import { isTemporary } from "../runtime/new_file.ts";
 import { quote, UsageError } from "./options.ts";
@@ -38,13 +39,21 @@ export async function saveToFolder(
   await pullToFolder(images, {
     name: folder,
     isEmpty: async () => await isEmptyFolder(folder, host),
-    size: async (name) => (await host.fileInfo(path(name)))?.size,
+    size: async (name) => await fileSize(path(name), host),
     read: async (name) => await host.readTextFile(path(name)),
     makeFolder: async (name) => await host.makeDirectory(path(name)),
     create: async (name) => await host.createFile(path(name)),
     put: async (name, text) => await host.writeTextFile(path(name), text),
     takeTurn: async (name) => await takeTurn(path(name), folder, host, options.signal),
   }, options);
+}
+
+async function fileSize(path: string, host: Host): Promise<number | undefined> {
+  const info = await host.fileInfo(path);
+  if (!info || info.kind === "file") return info?.size;
+  throw fileError("write", path, info.kind === "directory" ? "directory" : "special", {
+    hint: "name a new folder, or an empty one",
+  });
 }
 
 /** Milliseconds until a lock is asked for again, and how often: who has it writes one small file. */
@@ -57,6 +66,7 @@ async function takeTurn(
   host: Host,
   signal: AbortSignal | undefined,
 ): Promise<AsyncDisposable> {
+  await fileSize(path, host);
   for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
     const lock = await host.lockFile(path).catch(() => ({
       [Symbol.asyncDispose]: () => Promise.resolve(),

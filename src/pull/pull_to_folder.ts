@@ -16,7 +16,11 @@ export interface FolderTarget {
   name: string;
   /** Whether there is nothing in it but files that are not whole, or no such folder yet. */
   isEmpty(): Promise<boolean>;
-  /** Length of a file of it; undefined where there is none. */
+  /**
+   * Length of a file of it; undefined where there is none.
+   *
+   * @throws {OciError} If something else has its place: to read a pipe, or to lock it, may wait for good.
+   */
   size(path: string): Promise<number | undefined>;
   /** Reads a small file. */
   read(path: string): Promise<string>;
@@ -156,9 +160,9 @@ function parseIndex(text: string): Index {
   } catch {
     throw new SyntaxError("is no JSON");
   }
-  if (isJsonObject(index) && Array.isArray(index.manifests)) {
-    return { ...index, manifests: index.manifests };
-  }
+  // Go writes a list without anything so: umoci begins a layout with it.
+  const manifests = isJsonObject(index) ? index.manifests ?? [] : undefined;
+  if (isJsonObject(index) && Array.isArray(manifests)) return { ...index, manifests };
   throw new SyntaxError("has no list of manifests");
 }
 

@@ -14,6 +14,8 @@ export function requireReplaceable(
   path: string,
   info: { isFile: boolean; isDirectory: boolean } | undefined,
 ): void {
+  // Found out by renaming, it would be when all has been written.
+  if (path === "") throw fileError("write", path, "missing");
   if (info?.isDirectory) throw fileError("write", path, "directory");
   if (STREAM_PATH.test(path) || (info && !info.isFile)) throw fileError("write", path, "special");
 }

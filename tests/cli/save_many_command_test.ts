@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import type { Digest } from "../../src/digest.ts";
 import { openArchive } from "../../src/image/archive.ts";
 import { pushImage } from "../../src/push/push.ts";
-import { openDirectory } from "../../src/runtime/mod.ts";
+import { currentHost, openDirectory } from "../../src/runtime/mod.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage, toBlob } from "../helpers/archives.ts";
 import { temporaryFolder } from "../helpers/process.ts";
@@ -152,3 +152,17 @@ test("save into one folder by several at once adds the images of all", async () 
   const { code, stdout } = await runFake(`check ${folder.path}`);
   assertEquals([code, stdout.includes("warning")], [0, false], stdout);
 });
+
+for (const name of ["oci-layout", "index.json"]) {
+  test(`save into a folder whose ${name} is none of a layout's files is an error`, async () => {
+    await using folder = await temporaryFolder();
+    if (name !== "index.json") await folder.write("index.json", '{"manifests":[]}');
+    await currentHost().makeDirectory(`${folder.path}/${name}`);
+    const { code, stderr } = await runWith(["save", `${HOST}/app:v1.0`, `${folder.path}/`, "-q"]);
+    assertEquals([code, stderr], [
+      1,
+      `tarpush: Cannot write "${folder.path}/${name}": it is a directory, expected a file\n` +
+      "hint: name a new folder, or an empty one\n",
+    ]);
+  });
+}

@@ -272,6 +272,13 @@ for (const [index, says] of WRONG) {
   });
 }
 
+test("pullToFolder() adds to a layout that Go began, whose list is null", async () => {
+  const folder = new MemoryFolder();
+  folder.files.set("index.json", encode('{"schemaVersion":2,"manifests":null}'));
+  await pullToFolder("localhost:5000/one:1", folder, { fetch: await makeRegistry() });
+  assertEquals(indexOf(folder).length, 1);
+});
+
 test("pullToFolder() goes on where it was interrupted, at whatever request", async () => {
   const registry = await makeRegistry();
   let interrupted = 0;

@@ -94,6 +94,7 @@ test("Host.createFile() says what is in the way", async () => {
     "name a file in it",
   );
   await refused(`${folder.path}/none/app.tar`, "its folder does not exist");
+  await refused("", "no such file");
   const hint = await refused("/dev/null", "it is a pipe or device, expected a file");
   assert(hint?.includes("tarpush save REFERENCE - | COMMAND"), hint);
   await refused("/proc/self/fd/1", "it is a pipe or device, expected a file");
