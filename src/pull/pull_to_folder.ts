@@ -160,9 +160,11 @@ function parseIndex(text: string): Index {
   } catch {
     throw new SyntaxError("is no JSON");
   }
-  // Go writes a list without anything so: umoci begins a layout with it.
-  const manifests = isJsonObject(index) ? index.manifests ?? [] : undefined;
-  if (isJsonObject(index) && Array.isArray(manifests)) return { ...index, manifests };
+  if (isJsonObject(index)) {
+    // Go writes a list without anything as null: umoci begins a layout with it. What has none is some other file.
+    const manifests = index.manifests === null ? [] : index.manifests;
+    if (Array.isArray(manifests)) return { ...index, manifests };
+  }
   throw new SyntaxError("has no list of manifests");
 }
 

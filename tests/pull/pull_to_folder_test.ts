@@ -256,6 +256,7 @@ test("pullToFolder() gives up a read that waits where another fails", async () =
 const WRONG: [index: string, says: string][] = [
   ["{", "its index.json is no JSON"],
   ["[]", "its index.json has no list of manifests"],
+  ['{"name":"app"}', "its index.json has no list of manifests"],
   ['{"manifests":{}}', "its index.json has no list of manifests"],
 ];
 
