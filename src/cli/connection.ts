@@ -89,18 +89,18 @@ async function readList(from: string, host: Host): Promise<string | undefined> {
   );
 }
 
-/** References and places that a list names. */
+/** References and places that a list names, up to a line that cannot be used: of a pipe, what is before it is done. */
 async function listedTargets(verb: Verb, list: string): Promise<string[]> {
-  const { parseSourceList } = await import("./source_list.ts");
+  const { parseLines } = await import("./source_list.ts");
+  const targets: string[] = [];
   try {
-    const lines = parseSourceList(list, "");
-    return lines.flatMap(({ source, target = [] }) =>
-      verb === "push" ? target : [source, ...target]
-    ).filter(isTarget);
+    for (const { source, target = [] } of parseLines(list, "")) {
+      targets.push(...verb === "push" ? target : [source, ...target]);
+    }
   } catch {
     // The command reads it as well, and says what is wrong.
-    return [];
   }
+  return targets.filter(isTarget);
 }
 
 /** `HOST[:PORT]` of a reference, or of a place for names. */

@@ -144,10 +144,16 @@ async function* readPipedList(
  * @throws {UsageError} If a line is none of these.
  */
 export function parseSourceList(text: string, name: string): ListLine[] {
+  return [...parseLines(text, name)];
+}
+
+/** Does so line by line: what stands before a line that cannot be used is given. */
+export function* parseLines(text: string, name: string): Generator<ListLine, void, void> {
   requireText(text, name);
-  return text.replace(/^\ufeff/, "").split("\n").flatMap((line, at) =>
-    parseLine(line, at + 1, name)
-  );
+  let count = 0;
+  for (const line of text.replace(/^\ufeff/, "").split("\n")) {
+    yield* parseLine(line, ++count, name);
+  }
 }
 
 function requireText(text: string, name: string): void {

@@ -74,6 +74,7 @@ const LISTS: readonly [args: string, list: string, hosts: string[]][] = [
   ["copy --from - --to a.test", "b.test/x:1", ["a.test", "b.test"]],
   ["push --from -", "b.tar b.test\nc.tar", ["b.test"]],
   ["push --from -", "b.tar", []],
+  ["push --from -", "b.tar b.test\none two three\nc.tar c.test", ["b.test"]],
 ];
 
 for (const [args, list, hosts] of LISTS) {
