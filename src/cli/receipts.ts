@@ -105,7 +105,6 @@ interface Receipt {
 
 /** The identity in a receipt, and what stood in the end; undefined for what is no receipt. */
 function readReceipt(line: string): Receipt | undefined {
-  if (line === "") return undefined;
   try {
     const receipt: unknown = JSON.parse(line);
     if (!isJsonObject(receipt)) return undefined;
@@ -115,7 +114,7 @@ function readReceipt(line: string): Receipt | undefined {
     const isDone = (status === "pushed" || status === "exists") && tags.length > 0;
     return { key: keyOf(receipt), isDone, tags };
   } catch {
-    // A line that was cut off, or that somebody else wrote.
+    // A line that was cut off, is empty, or that somebody else wrote.
     return undefined;
   }
 }

@@ -110,7 +110,6 @@ export async function* scanRuns(
       if (!entry) continue;
       if (endOfBody(entry) > source.size) throw parser.truncated(source.size, entry);
       run.push(toScanned(entry));
-      if (parser.offset > source.size) break;
     }
   } catch (error) {
     // What comes before a broken entry is found all the same.

@@ -142,13 +142,11 @@ export class Pace {
 
   /** Bytes of a stream to let through at once. */
   get pieceBytes(): number {
-    if (!this.countsBytes) return Infinity;
     return Math.max(LEAST_PIECE_BYTES, Math.floor(PIECE_TIME / this.#perByte));
   }
 
   /** Waits until bytes may pass: those that came before have gone by then. */
   async pass(bytes: number, signal: AbortSignal | undefined): Promise<void> {
-    if (!this.countsBytes) return;
     const now = this.#retry.now();
     const start = Math.max(now, this.#bytesUntil);
     this.#bytesUntil = start + bytes * this.#perByte;

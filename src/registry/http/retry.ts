@@ -88,8 +88,7 @@ export function retryDelay(
  * @returns Milliseconds to wait, at least 0; undefined where the text is neither.
  */
 export function parseRetryAfter(text: string | null | undefined, now: number): number | undefined {
-  const value = text?.trim();
-  if (!value) return undefined;
+  const value = text?.trim() ?? "";
   if (/^\d+$/.test(value)) return Number(value) * 1000;
   // Only the three date forms of HTTP begin with the name of a day; Date.parse alone takes far more.
   if (!/^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(value)) return undefined;
