@@ -85,8 +85,8 @@ test("pushImage() of a URL reads by ranges where the server can", async () => {
 test("findUrlVersion() tells length and version, and nothing where one of them is not told", async () => {
   const url = new URL("http://localhost/image.tar");
   const { signal } = new AbortController();
-  const find = (handler: Handler) =>
-    findUrlVersion(url, signal, { fetch: (request) => Promise.resolve(handler(request)) });
+  const find = (handler: Handler, until = signal) =>
+    findUrlVersion(url, until, { fetch: (request) => Promise.resolve(handler(request)) });
   const etag = '"1"';
   const known = { size: tar.length, modified: etag };
   assertEquals(await find(fileServer(tar)), known);
@@ -103,6 +103,11 @@ test("findUrlVersion() tells length and version, and nothing where one of them i
     () => new Response(null, { status: 404, headers: { etag, "content-length": "0" } }),
   ];
   for (const handler of silent) assertEquals(await find(handler), undefined);
+  const broken = () => Promise.reject(new TypeError("connection reset"));
+  assertEquals(await find(broken), undefined);
+  const reason = new Error("enough");
+  const given = await assertRejects(() => find(broken, AbortSignal.abort(reason)));
+  assertEquals(given, reason);
 });
 
 const ONCE: Record<string, Handler> = {
@@ -368,8 +373,24 @@ test("openUrl() gives the bytes of the file at any offset", async () => {
       5,
     ]] as const
   ) {
-    assertEquals(await readRange(source, start, end), long.slice(start, end), `${start}-${end}`);
+    const expected = long.slice(start, end);
+    assertEquals(await readRange(source, start, end), expected, `${start}-${end}`);
+    const stream = source.slice(start, end).stream();
+    assertEquals(await new Response(stream).bytes(), expected, `${start}-${end}, to the end`);
   }
+});
+
+test("openUrl() asks once for what lies close together", async () => {
+  await using server = serve(fileServer(new Uint8Array(300_000)));
+  const source = await openUrl(server.url, new AbortController().signal) as BlobSource;
+  for (const start of [1000, 1512, 40_000, 66_024, 66_025]) {
+    await readRange(source, start, start + 512);
+  }
+  assertEquals(server.requests.map(({ headers }) => headers.get("range")), [
+    "bytes=0-0",
+    "bytes=1000-66535",
+    "bytes=66025-131560",
+  ]);
 });
 
 test("openUrl() asks again for what could not be read", async () => {

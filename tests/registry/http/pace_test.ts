@@ -193,6 +193,8 @@ test("Pace lets nobody go early who comes when all others have left", async () =
   const abort = new AbortController();
   const left = pace.enter(abort.signal).catch((error) => error);
   abort.abort("enough");
+  // A timer would keep the program running.
+  assertEquals(clock.sleeping, 0);
   assertEquals(await pace.enter(undefined), 1000);
   assertEquals([await left, clock.sleeping], ["enough", 0]);
 });
