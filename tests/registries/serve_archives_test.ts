@@ -32,11 +32,11 @@ async function serveFixtures(...names: string[]) {
 }
 
 /** Runs a program that has to succeed; returns what it prints. */
-/** The digest under which a registry has a name. */
 async function run({ path }: { path: string }, ...args: string[]): Promise<string> {
   return (await runWell(path, args)).trim();
 }
 
+/** The digest under which a registry has a name. */
 async function digestOf(host: string, name: string): Promise<string> {
   const [repository, tag] = name.split(":");
   const response = await fetch(`http://${host}/v2/${repository}/manifests/${tag}`);
