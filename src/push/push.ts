@@ -67,7 +67,7 @@ export interface PushResult {
  * `HOST[:PORT]`, or a prefix ending in `/`.
  * @param options Settings; see {@linkcode PushOptions}.
  * @returns What was pushed.
- * @throws {SyntaxError} If a target does not parse.
+ * @throws {SyntaxError} If a target, or a repository of `mountFrom`, does not parse.
  * @throws {TypeError} If an option is none, or does not go with the target.
  * @throws {AmbiguousImageError} If several images compete for one reference.
  * @throws {OciError} If the tar, the archive or the registry does not allow it; its `pushed` holds the images that were

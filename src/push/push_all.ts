@@ -118,7 +118,7 @@ export interface FailedArchive extends ArchiveName {
  * @param target Where those go that name no target of their own; see {@linkcode pushImage}.
  * @param options Settings; see {@linkcode PushAllOptions}.
  * @returns What became of each archive, as they end.
- * @throws {SyntaxError} If the target does not parse.
+ * @throws {SyntaxError} If the target, or a repository of `mountFrom`, does not parse.
  * @throws {RangeError} If a number among the options is out of range.
  * @throws {TypeError} If the sources are no list, or an option is none, or does not go with the target.
  */

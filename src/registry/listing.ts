@@ -157,8 +157,8 @@ export async function* listReferrers(
 
 /**
  * Whether a registry that answered a push with `OCI-Subject` does have the list that it promises: containerd-registry, as
- * all that is built on CUE's ociserver, sends the header, and then no list (400 UNSUPPORTED). It is asked once; one that
- * cannot be asked is believed.
+ * all that is built on CUE's ociserver, sends the header, and then no list (400 UNSUPPORTED). It is asked until it has
+ * answered once; one that cannot be asked is believed.
  */
 export async function hasReferrersList(
   context: RepositoryContext,

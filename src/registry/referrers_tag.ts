@@ -20,8 +20,8 @@ export interface Referrer extends ManifestContent {
 }
 
 /**
- * Lists a manifest under the referrers tag of its subject, for a registry that did not answer its push with
- * `OCI-Subject` (distribution-spec, "Pushing Manifests with Subject").
+ * Lists a manifest under the referrers tag of its subject, for a registry that keeps no list itself: it did not answer the
+ * push with `OCI-Subject` (distribution-spec, "Pushing Manifests with Subject"), or has no list for all that.
  *
  * @param referrer The manifest, which has been pushed.
  * @throws {RegistryError} If the tag names something that is no list; with status 200.

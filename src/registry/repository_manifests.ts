@@ -71,7 +71,7 @@ export class RepositoryManifests {
 
   /**
    * Stores a manifest or index under a tag or its digest. All that it names must be there before. One with a subject is
-   * listed under the referrers tag as well, where the registry does not say that it keeps the list itself.
+   * listed under the referrers tag as well, where the registry does not keep the list itself.
    *
    * @param reference Tag, or the digest that the content must have.
    * @param content Exact bytes, or an object to be written as JSON.

@@ -35,7 +35,7 @@ export interface PassingBody {
   body: ResumableBody;
   /** Length in bytes. */
   size: number;
-  /** Whether its length is not known: it is less than `size`, then. */
+  /** Whether its length is not known: it is less than `size`, then, or hardly more. */
   isLess?: boolean;
   /** Where it is known the upload is closed, else it is left open. */
   digest: Digest | undefined;

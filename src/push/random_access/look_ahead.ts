@@ -43,7 +43,7 @@ const FAR_QUESTIONS = 4;
 /**
  * Asks for blobs while those before them are uploaded, so that no upload waits for an answer. One request fewer than
  * `concurrency` is spent on it: a push of one blob at a time has one request at a time. A registry far away that has the
- * first ones is asked for many at once: nothing is uploaded meanwhile.
+ * first ones is asked for many at once: most likely it has the others, and little is uploaded meanwhile.
  *
  * Where many blobs are to be pushed and those that a push cut short would have left are all absent, the registry is asked
  * for the repository. One whose name it does not know (distribution-spec, `NAME_UNKNOWN`) is taken to have none of the
