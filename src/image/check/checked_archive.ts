@@ -1,4 +1,4 @@
-import { piecesOf } from "../../bytes.ts";
+import { drain, piecesOf } from "../../bytes.ts";
 import { runAll } from "../../concurrency.ts";
 import { ArchiveError, type OciError, TarError } from "../../errors.ts";
 import type { BlobSource } from "../../source/blob_source.ts";
@@ -30,8 +30,6 @@ export interface CheckedArchive {
 export interface PassingEntry {
   path: string;
   header: { size?: number; typeflag?: string; linkname?: string };
-  /** Position of its header in the tar, where the source tells. */
-  offset?: number;
   readable?: ReadableStream<Uint8Array> | undefined;
 }
 
@@ -105,15 +103,13 @@ export async function checkPassing(
   let read = 0;
   const documents = new DocumentRoom();
   const onBytes = (count: number) => options.onProgress?.(read += count, undefined);
-  let last: { offset: number | undefined; add: () => void } | undefined;
   await archive.until(async () => {
-    for await (const { path, header, offset, readable } of piecesOf(entries)) {
-      last?.add();
-      last = undefined;
+    for await (const { path, header, readable } of piecesOf(entries)) {
       options.signal.throwIfAborted();
       const { typeflag = "0", linkname = "", size = 0 } = header;
       const clean = fileAt(path, typeflag);
-      if (clean === undefined) await readable?.cancel();
+      // To its end: a tar that breaks off within it does not have it.
+      if (clean === undefined) await drain(readable);
       const body = readable ?? new ReadableStream<Uint8Array>({ start: (it) => it.close() });
       const file = clean === undefined
         ? undefined
@@ -121,14 +117,10 @@ export async function checkPassing(
           ...options,
           onBytes,
         });
-      last = { offset, add: () => archive.add({ path, typeflag, linkname }, file) };
+      archive.add({ path, typeflag, linkname }, file);
     }
     archive.end = tarEnd?.();
   });
-  // A tar that ends in the padding behind a body breaks off within that entry.
-  const { failure } = archive;
-  const isBroken = failure instanceof TarError && failure.offset === last?.offset;
-  if (!isBroken) last?.add();
   archive.files.trailing = archive.end?.trailing;
   return archive;
 }

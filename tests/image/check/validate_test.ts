@@ -241,6 +241,8 @@ test("validateArchive() tells links that lead nowhere or in a circle", async () 
   );
   const harmless = [...legacy, { path: "self", linkname: "self" }];
   assertEquals((await onlyFinding(harmless, "warning", "link-cycle")).path, "self");
+  const again = [...legacy, { path: first, type: "link", linkname: `./${first}` } as const];
+  assertEquals(await codesOf(again), []);
   const outside = [...legacy, { path: "../up", body: "x" }];
   assertEquals((await onlyFinding(outside, "warning", "unsafe-path")).path, "../up");
 });
@@ -423,7 +425,9 @@ test("validateArchive() tells where a tar breaks off, with what was found before
 
 test("validateArchive() says the same of a file and a pipe wherever they are cut", async () => {
   const { layout } = await layoutOf(zipped);
-  for (const entries of [legacy, layout.entries([{ image: zipped, repoTags: ["a:1"] }])]) {
+  const outside = { path: "../up", body: "x".repeat(600) };
+  const docker = layout.entries([{ image: zipped, repoTags: ["a:1"] }]);
+  for (const entries of [legacy, docker, [outside, ...legacy]]) {
     const whole = writeTar(entries);
     for (let end = 512; end < whole.length - 1024; end += 512) {
       for (const at of [end - 1, end, end + 1]) {
