@@ -9,6 +9,7 @@ import type { PullEvent } from "../../src/pull/events.ts";
 import type { PullImagesOptions } from "../../src/pull/options.ts";
 import { pullImages } from "../../src/pull/pull.ts";
 import { pushImage } from "../../src/push/push.ts";
+import { pushAll } from "../../src/push/push_all.ts";
 import type { FetchHandler } from "../../src/registry/http/call.ts";
 import { createRegistry } from "../../src/server/mod.ts";
 import { scanTar } from "../../src/tar/scan.ts";
@@ -296,6 +297,20 @@ test("pushImage() finds what is left out in a repository that the caller names",
   await assertRejects(() => pushImage(tar, TO, { fetch }), PushError, "leaves out");
   const { images } = await pushImage(tar, TO, { fetch, mountFrom: ["elsewhere"] });
   assertEquals(images[0]?.digest, DIGESTS[1]);
+});
+
+test("pushAll() finds what is left out where it has pushed an archive before", async () => {
+  const { tar: base, other } = await saveBase();
+  const { tar } = await save(["team/web:1"], [other]);
+  const sources = [
+    { source: base, target: [`${TO}/elsewhere:1`] },
+    { source: tar, target: [`${TO}/web:1`] },
+  ];
+  const fetch = createRegistry();
+  const results = await Array.fromAsync(pushAll(sources, undefined, { fetch, archives: 1 }));
+  assertEquals(results.map(({ status }) => status), ["pushed", "pushed"]);
+  assertEquals(results[1]?.images[0]?.digest, DIGESTS[1]);
+  await readBack(fetch, "web", "1");
 });
 
 test("pushImage() finds what is left out beside a repository that may not be asked", async () => {
