@@ -1,5 +1,5 @@
 import type { Platform } from "../media_types.ts";
-import { quoteName } from "../quote_name.ts";
+import { quoteName, withoutSecrets } from "../quote_name.ts";
 
 /** Parts of a platform in a text: os, architecture, variant, os.version and os.features. */
 const PLATFORM_TEXT = /^([^/:]+)\/([^/:]+)(?:\/([^/:]+))?(?::([\w.-]*)((?:\+[\w.-]+)*))?$/;
@@ -14,7 +14,9 @@ export function parsePlatforms(texts: readonly string[]): Platform[] {
     const [, os, architecture, variant, version, features] = PLATFORM_TEXT.exec(text) ?? [];
     if (!os || !architecture || text.endsWith(":")) {
       throw new TypeError(
-        `Cannot use platform ${quoteName(text)}: expected OS/ARCHITECTURE[/VARIANT][:OSVERSION], ` +
+        `Cannot use platform ${
+          quoteName(withoutSecrets(text))
+        }: expected OS/ARCHITECTURE[/VARIANT][:OSVERSION], ` +
           "such as linux/arm64 or windows/amd64:10.0.20348.1",
       );
     }

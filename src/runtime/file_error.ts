@@ -1,4 +1,5 @@
 import { DiskError, OciError } from "../errors.ts";
+import { withoutSecrets } from "../quote_name.ts";
 
 /** A condition of a file that people meet, whatever the runtime calls it. */
 export type FileState =
@@ -60,7 +61,9 @@ export function fileError(
 ): OciError {
   const text = typeof state === "string" ? STATES[state] : state.text;
   const hint = options.hint ?? (typeof state === "string" ? HINTS[action]?.[state] : undefined);
-  const message = `Cannot ${action} ${JSON.stringify(String(path))}: ${text}`;
+  // A URL may have been given in the place of a file.
+  const shown = JSON.stringify(withoutSecrets(String(path)));
+  const message = `Cannot ${action} ${shown}: ${text}`;
   const isOfDisk = typeof state === "string" && DISK_STATES.includes(state);
   const about = { cause: options.cause, hint };
   return isOfDisk

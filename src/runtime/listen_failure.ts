@@ -1,4 +1,5 @@
 import { OciError } from "../errors.ts";
+import { withoutSecrets } from "../quote_name.ts";
 import { reasonOf } from "./file_error.ts";
 import type { ListenOptions } from "./host.ts";
 
@@ -21,5 +22,6 @@ export function listenFailure(
     : OTHER_KEY.test(reason)
     ? "the key is not that of the certificate"
     : reason;
-  return new OciError(`Cannot listen on ${hostname}:${port}: ${state}`, { cause });
+  const message = `Cannot listen on ${hostname}:${port}: ${state}`;
+  return new OciError(withoutSecrets(message), { cause });
 }

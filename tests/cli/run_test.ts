@@ -214,12 +214,22 @@ test("run() does not show what a URL has after its path, which may be secret", a
     "URL",
     "push a.tar localhost:5000/app:1 --concurrency URL",
     "completions URL",
+    "save localhost:5000/app:1 a.tar --platform URL",
   ];
   for (const words of wrong) {
     const args = words.replace(/URL(\S*)/, "https://a.test/app.tar$1?key=secret");
     const { code, stderr } = await runFake(args, { registry });
     assertEquals([code, stderr.includes("secret")], [2, false], stderr);
     assertStringIncludes(stderr, "https://a.test/app.tar");
+  }
+});
+
+test("run() does not show what may be secret of a URL in the place of a file", async () => {
+  for (const words of ["push --from", "save --from", "push a.tar h/a:1 --ca"]) {
+    const args = `${words} https://user:secret@a.test/app?key=secret`;
+    const { code, stderr } = await runFake(args + (words.startsWith("save") ? " b.tar" : ""));
+    assertEquals([code, stderr.includes("secret")], [1, false], stderr);
+    assertStringIncludes(stderr, "https://a.test/app");
   }
 });
 
