@@ -143,6 +143,24 @@ for (const name of ["app.tar.004", "app.tar.0001"]) {
   });
 }
 
+test("save --split tells of a part that is a folder before it asks for a layer", async () => {
+  await using folder = await temporaryFolder();
+  await currentHost().makeDirectory(`${folder.path}/app.tar.003`);
+  const blobs: string[] = [];
+  const watched = (request: Request) => {
+    if (request.url.includes("/blobs/")) blobs.push(request.url);
+    return registry(request);
+  };
+  const result = await runWith(split(folder, "256KiB"), {
+    overrides: { fetchWith: () => watched },
+  });
+  assertEquals(result.code, 1);
+  assertMatch(result.stderr, /app\.tar\.003": it is a directory, expected a file\n/);
+  // The config, which a plan needs.
+  assertEquals(blobs.length, 1);
+  assertEquals(await list(folder.path), []);
+});
+
 test("save --split refuses sizes and places that make no parts", async () => {
   await using folder = await temporaryFolder();
   const cases: [args: string[], code: number, message: RegExp][] = [

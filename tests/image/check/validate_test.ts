@@ -895,4 +895,8 @@ test("validateArchive() reads documents up to a limit", async () => {
   const { findings } = await checkArchive(toBlob(layout.entries()));
   assertEquals(findings[0]?.code, "limit");
   assertStringIncludes(findings[0]?.message ?? "", "more than 64 MiB");
+  const large = new OciLayout();
+  large.add(await large.image(image, { annotations: { padding: "x".repeat(4 * 1024 * 1024) } }));
+  const [finding] = (await check(large.entries())).findings;
+  assertStringIncludes(finding?.message ?? "", "at most 4194304");
 });
