@@ -296,6 +296,8 @@ test("allTags pushes bare tags and the tags of full names to one repository", as
   assertEquals(await placed(await docker(["a:1", "b/c:2"]), `${HOST}/x`, options), ["x:1", "x:2"]);
   const mixed = await oci(["v1", "docker.io/team/app:v2", "localhost:1/app:v1"]);
   assertEquals(await placed(mixed, `${HOST}/x`, options), ["x:v1", "x:v2"]);
+  // Own names have their tags anyway.
+  assertEquals(await placed(await docker(["a:1", "b/c:2"]), HOST, options), ["a:1", "b/c:2"]);
 });
 
 test("allTags refuses one tag for two images", async () => {
@@ -376,6 +378,13 @@ test("rename that brings two images together is refused", async () => {
   const archive = await docker(["a/app:1"], ["b/app:1"]);
   const options = { target: HOST, rename: ["b=a"] };
   await pushFails(archive, AmbiguousImageError, `${HOST}/a/app:1`, options);
+});
+
+test("rename that brings two names of an image together writes one", async () => {
+  const archive = await docker(["a/app:1", "b/app:1"]);
+  const { registry, result } = await pushTo(archive, HOST, { rename: ["b=a"] });
+  assertEquals(result.images.map(({ reference }) => reference), [`${HOST}/a/app:1`]);
+  assertEquals(await allTags(registry), ["a/app:1"]);
 });
 
 // Choosing an image

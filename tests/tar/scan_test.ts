@@ -233,6 +233,25 @@ test("scanTar() has the first block of a layer from the read of its header", asy
   assertEquals(source.reads.length, length + 1);
 });
 
+test("scanTar() holds the first blocks of 4096 layers at most", async () => {
+  const size = 16 * 1024;
+  const step = 512 + size;
+  const layers = Array.from({ length: 4098 }, (_, index) => ({
+    at: index * step,
+    bytes: header({ name: `${index}.tar`, size }),
+  }));
+  const source = countedSource(layers.length * step, layers);
+  const entries = await Array.fromAsync(scanTar(source));
+  assertEquals(entries.length, layers.length);
+  const asked: number[] = [];
+  for (const [index, { body }] of entries.entries()) {
+    const before = source.reads.length;
+    await readRange(body, 0, 512);
+    if (source.reads.length > before) asked.push(index);
+  }
+  assertEquals(asked, [4096, 4097]);
+});
+
 test("scanTar() of a source that reads into memory gives what one that does not gives", async () => {
   // Runs of small entries, jumps over large bodies, and records that no window holds.
   const tar = writeTar(Array.from({ length: 400 }, (_, at) => ({
