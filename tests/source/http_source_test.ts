@@ -466,6 +466,36 @@ test("openUrl() closes an answer that nobody waits for any more", async () => {
   await closed.promise;
 });
 
+test("openUrl() and findUrlVersion() leave no answer open that they do not read", async () => {
+  const url = new URL("http://localhost/image.tar");
+  const { signal } = new AbortController();
+  let open = 0;
+  const answering = (...answers: ResponseInit[]) => ({
+    retry: { attempts: 1, delay: 0, maxDelay: 0 },
+    fetch: () => {
+      open++;
+      const body = createStream(() => new Uint8Array(1), () => void open--);
+      return Promise.resolve(new Response(body, answers.shift()));
+    },
+  });
+  const part = { status: 206, headers: { "content-range": "bytes 0-0/10" } };
+  const source = await openUrl(url, signal, answering(part, { status: 404 }));
+  assert(isBlobSource(source));
+  assertEquals(open, 0);
+  await assertRejects(() => readRange(source, 0, 5), NetworkError, "answered 404 to a range");
+  assertEquals(open, 0);
+  const half = { status: 206, headers: { "content-range": "bytes 0-4/10" } };
+  const longer = await openUrl(url, signal, answering(part, half));
+  assert(isBlobSource(longer));
+  await assertRejects(() => readRange(longer, 0, 10), NetworkError, "more bytes than asked for");
+  assertEquals(open, 0);
+  await assertRejects(() => openUrl(url, signal, answering({ status: 404 })), NetworkError, "404");
+  assertEquals(open, 0);
+  const whole = { headers: { "content-length": "10", etag: "1" } };
+  const version = await findUrlVersion(url, signal, answering(whole));
+  assertEquals([version, open], [{ size: 10, modified: "1" }, 0]);
+});
+
 test("openUrl() takes an empty file for what it is", async () => {
   await using server = serve(fileServer(new Uint8Array(0)));
   const source = await openUrl(server.url, new AbortController().signal);

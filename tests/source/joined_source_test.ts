@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { bytesSource, readRange } from "../../src/source/blob_source.ts";
 import { JoinedSource } from "../../src/source/joined_source.ts";
 import { randomBytes } from "../helpers/archives.ts";
@@ -47,6 +47,19 @@ test("JoinedSource can what its sources can: all of it within one, what all can 
   assertEquals(source.slice(15, 25).ownStream, undefined);
   const within = new JoinedSource([new Blob(["one"]), new Blob(["two"])]).slice(3, 6);
   assert(within instanceof Blob);
+});
+
+test("JoinedSource has changed where one of its sources has", async () => {
+  const changed = new Error("it has changed");
+  const part = (check: Promise<void>) => ({
+    size: 10,
+    slice: () => ({ stream: () => new Blob().stream(), checkUnchanged: () => check }),
+  });
+  const failing = Promise.reject(changed);
+  failing.catch(() => {});
+  const source = new JoinedSource([part(Promise.resolve()), part(failing)]);
+  const error = await assertRejects(async () => await source.slice(5, 15).checkUnchanged?.());
+  assertEquals(error, changed);
 });
 
 test("JoinedSource opens a source only when it is read, and cancels what is not wanted", async () => {
