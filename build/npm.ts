@@ -18,6 +18,7 @@ import {
   SHORT,
   shrink,
   writeFile,
+  type Written,
 } from "./project.ts";
 
 /** The name on npm; JSR has no names without a scope. */
@@ -71,6 +72,10 @@ const NPM_FOLDER = `${ROOT}dist/${Deno.args[0] ?? "npm"}`;
 const LATEST = 99;
 const ES2022 = 9;
 const BUNDLER = 100;
+
+/** A declaration and the comment before it. */
+const DECLARATION =
+  /^(?:\/\*\*(?:(?!\*\/)[^])*\*\/\n)?((?:declare )?(?:abstract )?(?:class|interface|type|function) (\w+)(?:[^\n]*;|[^]*?\n\}))/gm;
 
 /** Begins declarations that name what `using` takes: the libraries of ES2022 have no such types. */
 const DISPOSABLE = '/// <reference lib="esnext.disposable" />\n';
@@ -147,16 +152,21 @@ async function bundle(paths: readonly string[]): Promise<void> {
   // To load an entry point of the package is to load no other: each is a file of its own.
   const fileNames = new Map(
     sortIntoFiles(outputs, { subjects: SUBJECTS, stages: STAGES }).flatMap((paths, number) =>
-      paths.map((path) => [ROOT + path, `part${`${number}`.padStart(2, "0")}`] as const)
+      paths.map((path) => [ROOT + path, partName(number)] as const)
     ).filter(([path]) => !entries.has(path)),
   );
-  const { output } = await merged.generate({
-    ...names(".js"),
-    ...SHORT,
-    manualChunks: (path: string) => fileNames.get(path),
-    onlyExplicitManualChunks: true,
-    hoistTransitiveImports: false,
-  });
+  const generate = (names: ReadonlyMap<string, string>) =>
+    merged.generate({
+      ...namesOf(".js"),
+      ...SHORT,
+      manualChunks: (path: string) => names.get(path),
+      onlyExplicitManualChunks: true,
+      hoistTransitiveImports: false,
+    });
+  const alike = await orderAlike((await generate(fileNames)).output);
+  const { output } = await generate(
+    new Map([...fileNames].map(([path, name]) => [path, partName(alike.indexOf(name))])),
+  );
   for (const { fileName, code } of output) {
     await writeFile(`${NPM_FOLDER}/${fileName}`, await shrink(code, LINES));
   }
@@ -165,6 +175,41 @@ async function bundle(paths: readonly string[]): Promise<void> {
   // Nothing here runs on Node.js but the library: bunx and an installed command start Bun.
   await Deno.writeTextFile(cli, `#!/usr/bin/env bun\n${await Deno.readTextFile(cli)}`);
   await Deno.chmod(cli, 0o755);
+}
+
+function partName(number: number): string {
+  return `part${`${number}`.padStart(2, "0")}`;
+}
+
+/**
+ * Orders parts such that what is alike stands together: npm packs files in the order of their names, and gzip looks back
+ * 32 KiB. One after the other, beginning with the smallest, it is the one that gains most by what is before it.
+ *
+ * @returns The names of all parts, without an ending.
+ */
+async function orderAlike(chunks: readonly Written[]): Promise<string[]> {
+  const size = async (text: string) =>
+    (await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip")))
+      .arrayBuffer()).byteLength;
+  const left = chunks.filter(({ fileName }) => fileName.startsWith("shared/part"))
+    .toSorted((a, b) => b.code.length - a.code.length);
+  const alone = new Map<Written, number>();
+  for (const chunk of left) alone.set(chunk, await size(chunk.code));
+  const order: string[] = [];
+  let before = "";
+  for (let next = left.at(-1); next;) {
+    order.push(next.fileName.slice("shared/".length, -".js".length));
+    left.splice(left.indexOf(next), 1);
+    before = (before + next.code).slice(-32 * 1024);
+    const spent = await size(before);
+    let most = -Infinity;
+    next = undefined;
+    for (const chunk of left) {
+      const gain = spent + (alone.get(chunk) ?? 0) - await size(before + chunk.code);
+      if (gain > most) [most, next] = [gain, chunk];
+    }
+  }
+  return order;
 }
 
 /** Writes the `.d.ts` files of the entry points. */
@@ -197,17 +242,35 @@ async function writeDeclarations(
   const { dts } = await import(ROLLUP_TYPES);
   const input = entryFiles(paths, made, ".d.ts");
   const merged = await rollup({ input, plugins: [dts()] });
-  const { output } = await merged.generate(names(".d.ts"));
+  const { output } = await merged.generate(namesOf(".d.ts"));
+  const isPublic = namesIn(output.filter(({ fileName }) => !fileName.startsWith("shared/")));
   for (const { fileName, code } of output) {
-    const declared = code.replaceAll(EXAMPLE, "").replaceAll(/^ {4}/gm, " ").replaceAll(
-      "Uint8Array<ArrayBuffer>",
-      OWN_BYTES,
-    );
+    const declared = withoutInnerComments(code.replaceAll(EXAMPLE, ""), isPublic)
+      .replaceAll(/^ {4}/gm, " ")
+      .replaceAll("Uint8Array<ArrayBuffer>", OWN_BYTES);
     const lib = /AsyncDisposable|asyncDispose/.test(code) ? DISPOSABLE : "";
     await writeFile(`${NPM_FOLDER}/${fileName}`, lib + edit(declared));
   }
   await Deno.remove(made, { recursive: true });
   checkDeclarations(typescript, output.map(({ fileName }) => `${NPM_FOLDER}/${fileName}`));
+}
+
+/** The names by which declarations are exported. */
+function namesIn(files: readonly Written[]): ReadonlySet<string> {
+  const lists = files.flatMap(({ code }) => [...code.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]);
+  return new Set(
+    lists.flatMap(([, list = ""]) => [...list.matchAll(/(\w+) *(?:,|$)/g)])
+      .map(([, name = ""]) => name),
+  );
+}
+
+/** Leaves out the comments of what nobody outside can name: nobody is shown them. */
+function withoutInnerComments(code: string, isPublic: ReadonlySet<string>): string {
+  return code.replaceAll(
+    DECLARATION,
+    (whole: string, declaration: string, name: string) =>
+      isPublic.has(name) ? whole : declaration.replaceAll(/\n *\/\*\*(?:(?!\*\/)[^])*\*\//g, ""),
+  );
 }
 
 /**
@@ -247,7 +310,7 @@ function entryFiles(
 }
 
 /** How rollup names the files of the package. */
-function names(ending: ".js" | ".d.ts") {
+function namesOf(ending: ".js" | ".d.ts") {
   // What is shared among declarations is called `NAME.d` already.
   const chunkFileNames = `shared/[name]${ending.replace(".d", "")}`;
   return { format: "es", entryFileNames: `[name]${ending}`, chunkFileNames };

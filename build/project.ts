@@ -84,7 +84,7 @@ export interface Rolled {
 }
 
 /** A file that it made. */
-interface Written {
+export interface Written {
   fileName: string;
   code: string;
 }
