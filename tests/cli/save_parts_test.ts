@@ -105,6 +105,18 @@ test("save --split leaves what was there where it fails, or is interrupted", asy
   };
   const noRoom = await runWith(split(folder, "256KiB"), { overrides: { createFile: full } });
   assertEquals([noRoom.code, noRoom.stderr], [1, "tarpush: the disk is full\n"]);
+  for (const step of ["write", "end"] as const) {
+    const noSums = async (path: string): Promise<NewFile> => {
+      const file = await currentHost().createFile(path);
+      if (path.endsWith(".sha256")) file[step] = () => Promise.reject(new Error("no room for it"));
+      return file;
+    };
+    const { stderr } = await runWith(split(folder, "256KiB"), {
+      overrides: { createFile: noSums },
+    });
+    assertEquals(stderr, "tarpush: no room for it\n", step);
+    assertEquals(await list(folder.path), PARTS);
+  }
   const host: ReturnType<typeof fakeHost> = fakeHost([...split(folder, "256KiB"), "--insecure"], {
     overrides: {
       fetchWith: () => (request) => {
