@@ -41,6 +41,15 @@ const split = (folder: TemporaryFolder, size: number | string, ...args: string[]
   ...["save", REFERENCE, `${folder.path}/app.tar`, "--split", `${size}`, "-q", ...args],
 ];
 
+/** Creates files, of which one fails at a step. */
+function failing(name: string, step: "write" | "end" | "commit") {
+  return async (path: string): Promise<NewFile> => {
+    const file = await currentHost().createFile(path);
+    if (path.endsWith(name)) file[step] = () => Promise.reject(new Error("no room for it"));
+    return file;
+  };
+}
+
 const PARTS = ["app.tar.001", "app.tar.002", "app.tar.003"];
 
 test("save --split writes parts of equal size that push --parts takes, and their sums", async () => {
@@ -105,16 +114,16 @@ test("save --split leaves what was there where it fails, or is interrupted", asy
   };
   const noRoom = await runWith(split(folder, "256KiB"), { overrides: { createFile: full } });
   assertEquals([noRoom.code, noRoom.stderr], [1, "tarpush: the disk is full\n"]);
-  for (const step of ["write", "end"] as const) {
-    const noSums = async (path: string): Promise<NewFile> => {
-      const file = await currentHost().createFile(path);
-      if (path.endsWith(".sha256")) file[step] = () => Promise.reject(new Error("no room for it"));
-      return file;
-    };
-    const { stderr } = await runWith(split(folder, "256KiB"), {
-      overrides: { createFile: noSums },
-    });
-    assertEquals(stderr, "tarpush: no room for it\n", step);
+  const failures = [
+    ["app.tar.001", "end"],
+    ["app.tar.003", "end"],
+    ["app.tar.sha256", "write"],
+    ["app.tar.sha256", "end"],
+  ] as const;
+  for (const [name, step] of failures) {
+    const overrides = { createFile: failing(name, step) };
+    const { stderr } = await runWith(split(folder, "256KiB"), { overrides });
+    assertEquals(stderr, "tarpush: no room for it\n", `${name} ${step}`);
     assertEquals(await list(folder.path), PARTS);
   }
   const host: ReturnType<typeof fakeHost> = fakeHost([...split(folder, "256KiB"), "--insecure"], {
@@ -154,6 +163,14 @@ for (const name of ["app.tar.004", "app.tar.0001"]) {
     assertEquals(await list(folder.path), [name]);
   });
 }
+
+test("save --split writes no sums where a part does not get its name", async () => {
+  await using folder = await temporaryFolder();
+  const overrides = { createFile: failing("app.tar.002", "commit") };
+  const { stderr } = await runWith(split(folder, "256KiB"), { overrides });
+  assertEquals(stderr, "tarpush: no room for it\n");
+  assertEquals(await list(folder.path), ["app.tar.001"]);
+});
 
 test("save --split tells of a part that is a folder before it asks for a layer", async () => {
   await using folder = await temporaryFolder();
