@@ -14,8 +14,9 @@ import { crc32 } from "../../src/codec/crc32.ts";
 import { decompress } from "../../src/codec/decompress.ts";
 import { type Compression, sniffCompression } from "../../src/codec/magic.ts";
 import { ArchiveError } from "../../src/errors.ts";
-import { encode, gzip } from "../helpers/archives.ts";
+import { encode, gzip, seededBytes } from "../helpers/archives.ts";
 import { base64, bytes, joined } from "../helpers/compressed.ts";
+import { withValue } from "../helpers/globals.ts";
 import { test } from "../helpers/test.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -392,6 +393,37 @@ test("decompress() cancels the source when the reader cancels", async () => {
       assert(!source.isRead);
     }
   }
+});
+
+test("decompress() gives up the decoder when the reader cancels", async () => {
+  let aborted = 0;
+  const Decoder = DecompressionStream;
+  class Watched {
+    readonly readable: ReadableStream<Uint8Array>;
+    readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
+    constructor(format: CompressionFormat) {
+      const { readable, writable } = new Decoder(format);
+      const writer = writable.getWriter();
+      writer.closed.catch(() => {});
+      this.readable = readable;
+      this.writable = new WritableStream({
+        write: (bytes) => writer.write(bytes),
+        close: () => writer.close(),
+        abort: (reason) => {
+          aborted++;
+          return writer.abort(reason);
+        },
+      });
+    }
+  }
+  const packed = await gzip(seededBytes(1, 2 ** 20));
+  await withValue(globalThis, "DecompressionStream", Watched, async () => {
+    const reader = decompress(new Blob([packed]).stream(), "gzip").getReader();
+    assertEquals((await reader.read()).done, false);
+    const before = aborted;
+    await reader.cancel();
+    assertEquals(aborted, before + 1);
+  });
 });
 
 test("decompress() cancels a source that it is waiting for", async () => {
