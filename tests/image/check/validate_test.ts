@@ -146,6 +146,12 @@ test("validateArchive() hashes what is too large for memory", async () => {
     const codes = layer.compression ? ["wrong-digest", "wrong-diff-id"] : ["wrong-digest"];
     assertEquals(findings.map(({ code, path }) => [code, path]), codes.map((code) => [code, path]));
   }
+  // Its diff_id is of another algorithm than its name.
+  const name = digestHex(await digestBytes(big, "sha512"));
+  const other = dockerSave([{ image: await makeImage([await makeLayer(big)]) }], {
+    layerPath: () => `blobs/sha512/${name}`,
+  });
+  assertEquals((await check(other)).findings.filter(({ severity }) => severity === "error"), []);
 });
 
 // Docker archives
