@@ -1,5 +1,4 @@
 import { assert, assertEquals } from "@std/assert";
-import { useEncoders } from "../../src/codec/encoder_pool.ts";
 import { OciError } from "../../src/errors.ts";
 import type { PushOptions } from "../../src/push/options.ts";
 import { pushImage } from "../../src/push/push.ts";
@@ -8,6 +7,7 @@ import { createRegistry } from "../../src/server/mod.ts";
 import { dockerSave, makeImage, makeLayer, OciLayout, toBlob } from "../helpers/archives.ts";
 import { allTags, readBack } from "../helpers/expected.ts";
 import { type Fault, faultLayer } from "../helpers/fault_layer.ts";
+import { keepEncoders } from "../helpers/kept_encoders.ts";
 import { writeTar } from "../helpers/tar_writer.ts";
 import { test } from "../helpers/test.ts";
 import { WatchedStreams } from "../helpers/watched_streams.ts";
@@ -29,9 +29,6 @@ async function makeIndex(): Promise<Blob> {
 }
 
 const INDEX = await makeIndex();
-
-/** What `compression: "gzip"` compresses with. */
-const GZIP = { kind: "gzip", level: 1 } as const;
 
 interface Case {
   source: Blob;
@@ -73,8 +70,7 @@ for (const [name, { source, targets = [APP], options }] of Object.entries(CASES)
   for (const isPipe of [false, true]) {
     for (const [what, fault] of Object.entries(FAULTS)) {
       test(`pushImage() of ${name}${isPipe ? " that passes" : ""} leaves nothing behind where any request ${what}`, async () => {
-        // Workers that are kept in between: to start them takes most of a push.
-        await using _encoders = options?.compression && await useEncoders(GZIP);
+        await using _encoders = options?.compression && await keepEncoders();
         for (let at = 1, isOver = false; !isOver; at++) {
           assert(at < 200, "a push has fewer requests");
           const registry = createRegistry();

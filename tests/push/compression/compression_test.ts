@@ -41,6 +41,7 @@ import { assertClear, diffIdsOf, pushTo, readBack } from "../../helpers/expected
 import { faultLayer, type SeenRequest } from "../../helpers/fault_layer.ts";
 import { inPieces } from "../../helpers/findings.ts";
 import { withValue } from "../../helpers/globals.ts";
+import { keepEncoders } from "../../helpers/kept_encoders.ts";
 import { writeTar } from "../../helpers/tar_writer.ts";
 import { test } from "../../helpers/test.ts";
 
@@ -375,6 +376,7 @@ test("pushImage() leaves artifacts and layers of other kinds as they are", async
 });
 
 test("pushImage() keeps layers that are encrypted, foreign, named by annotations or none, and those of an artifact", async () => {
+  await using _encoders = await keepEncoders();
   const other = new OciLayout();
   const layerOf = async (type: string) => ({ layers: [await other.blob(large.tar, type)] });
   const plain = await other.blob(large.tar, OCI_LAYER);
@@ -487,6 +489,7 @@ test("pushImage() of a pipe says that signatures came after what they are about"
 });
 
 test("pushImage() compresses no layer that has another digest than its name or config says", async () => {
+  await using _encoders = await keepEncoders();
   const path = `01${large.digest.slice("sha256:".length + 2)}/layer.tar`;
   const entries = dockerSave([{ image, repoTags: ["app:1"] }]);
   const broken = toBlob(replaceBody(entries, path, flipByte(large.tar, 3 * MIB)));
