@@ -50,7 +50,7 @@ for _ in $(seq 100); do ./crane catalog --insecure "$registry" > out.txt 2>&1 &&
 cat > push.py <<'PY'
 import gzip, hashlib, io, json, sys, tarfile, urllib.request
 
-registry = "http://" + sys.argv[1]
+address = "http://" + sys.argv[1]
 OCI = "application/vnd.oci.image."
 
 
@@ -64,14 +64,14 @@ def descriptor(kind, data):
 
 def push(name, kind, data):
     told = descriptor(kind, data)
-    to = send("POST", f"{registry}/v2/{name}/blobs/uploads/", b"").headers["Location"]
-    send("PUT", (registry if to.startswith("/") else "") + to + "?digest=" + told["digest"], data)
+    to = send("POST", f"{address}/v2/{name}/blobs/uploads/", b"").headers["Location"]
+    send("PUT", (address if to.startswith("/") else "") + to + "?digest=" + told["digest"], data)
     return told
 
 
 def put(name, tag, kind, fields):
     data = json.dumps({"schemaVersion": 2, "mediaType": OCI + kind, **fields}).encode()
-    send("PUT", f"{registry}/v2/{name}/manifests/{tag}", data, OCI + kind)
+    send("PUT", f"{address}/v2/{name}/manifests/{tag}", data, OCI + kind)
     return descriptor(OCI + kind, data)
 
 
